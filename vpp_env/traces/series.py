@@ -1,0 +1,46 @@
+"""The types that the trace modules make and the world reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+RESERVE_PRODUCTS = ("spin", "nonspin", "regup", "regdown")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The region's weather by local day: everything heat- or sun-driven reads the same one.
+
+    A day array holds the steps of that local day (92, 96 or 100); day 0 is the run's first.
+    """
+
+    temp_c: dict[int, np.ndarray]  # day -> (n,) float64, deg C
+    clearness: dict[int, np.ndarray]  # day -> (n,) float64, factor on clear-sky irradiance, 0..1
+    heat: dict[int, float]  # day -> 0 (normal) .. 1 (extreme heat): couples load and scarcity prices
+
+
+@dataclass(frozen=True)
+class MarketSeries:
+    """Prices of the whole run and its tail, by physics step.
+
+    Arrays have S = n_steps + tail elements; the tail holds what is published ahead (the next day's day-ahead
+    prices) and what an oracle looks at near the end. Step 0 is the run's first step.
+    """
+
+    da_usd_per_mwh: np.ndarray  # (S,) day-ahead LMP, constant over each clock hour
+    rt_usd_per_mwh: np.ndarray  # (S,) real-time LMP, 15 min
+    reserve_usd_per_mw: dict[str, np.ndarray]  # product -> (S,) USD/MW per h, constant over each clock hour
+    source: dict[str, str] = field(default_factory=dict)  # column -> where it is from, for the manifest
+
+
+@dataclass(frozen=True)
+class DayTraces:
+    """The homes' exogenous series of one local day; n is 92, 96 or 100 steps."""
+
+    load_kw: np.ndarray  # (n, N) float32
+    pv_kw: np.ndarray  # (n, N) float32, AC output
+    dep_step: np.ndarray  # (N,) int64: step-of-day at which the car leaves; -1 = stays at home all day
+    arr_step: np.ndarray  # (N,) int64: step-of-day at which it is plugged in again, dep < arr < n; -1 = stays
+    trip_kwh: np.ndarray  # (N,) float64: battery energy used between, kWh; 0 when it stays

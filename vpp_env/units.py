@@ -1,0 +1,40 @@
+"""Units and signs, stated once and relied on everywhere.
+
+Power is kW, energy kWh, money USD; prices inside the code are USD/kWh. Columns that face CAISO are USD/MWh
+and MW and carry that in their name (`lmp_usd_per_mwh`). Plus is energy out to the grid, and money in to the
+owner of the ledger: revenue = price x energy, also at negative prices.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+T = TypeVar("T")
+
+KWH_PER_MWH = 1000.0
+STEP_MINUTES = 15
+"""Length of one physics step, minutes."""
+DT_H = STEP_MINUTES / 60.0
+"""Length of one physics step, hours."""
+
+PRICE_TICK = 0.001
+"""Clearing resolution of prices, USD/kWh (1 USD/MWh)."""
+POWER_QUANTUM_KW = 0.01
+"""Clearing resolution of power, kW (10 W)."""
+
+SELL_ASK_RANGE = (0.0, 0.5)
+"""Span of a sell ask, USD per kWh."""
+BUY_LIMIT_RANGE = (-0.15, 0.35)
+"""Span of a buy limit, USD per kWh."""
+RESERVE_ASK_RANGE = (0.0, 0.05)
+"""Span of a reserve ask, USD per kW and hour."""
+
+
+def usd_per_kwh(usd_per_mwh: T) -> T:
+    """Convert a CAISO price (USD/MWh, or USD/MW-h of capacity) to USD/kWh (USD/kW-h)."""
+    return usd_per_mwh / KWH_PER_MWH  # type: ignore[operator, no-any-return]
+
+
+def usd_per_mwh(usd_per_kwh: T) -> T:
+    """Convert an inside price (USD/kWh, or USD/kW-h) to the CAISO face (USD/MWh, USD/MW-h)."""
+    return usd_per_kwh * KWH_PER_MWH  # type: ignore[operator, no-any-return]
