@@ -132,7 +132,9 @@ class Calendar:
         """Step-of-day at which the wall clock of `day` first shows `minutes` after midnight (rounded down)."""
         wall = np.round(self.day_hours(day) * 60).astype(np.int64)
         # the first step whose wall time is not earlier; a skipped hour maps to the step after the gap
-        k = np.array([int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)])
+        k = np.array(
+            [int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)]
+        )
         return k[np.asarray(minutes, dtype=np.int64) // STEP_MINUTES]
 
 

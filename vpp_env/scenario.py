@@ -86,7 +86,9 @@ class FleetSpec:
 class TraceSpec:
     """The exogenous series of the homes."""
 
-    load_kw_mean: float = _f(1.1, "kW per home, summer", "17 measured Fontana homes: 1.1 yearly, 1.36 in summer")
+    load_kw_mean: float = _f(
+        1.1, "kW per home, summer", "17 measured Fontana homes: 1.1 yearly, 1.36 in summer"
+    )
     load_peak_ratio: float = _f(1.23, "15-min peak / hourly peak of one home", "measured; data README")
     pv_residual_correlation: float = _f(0.8, "home-to-home correlation of the cloud residual", "assumed")
     pv_system_loss: float = _f(0.14, "share of DC", "NREL PVWatts default")
@@ -96,9 +98,13 @@ class TraceSpec:
 class HomeSpec:
     """How a home behaves when it is not dispatched, and what its meter costs."""
 
-    control: str = _f("backup", "backup | self_consumption", "most owners hold the battery for backup; assumed")
+    control: str = _f(
+        "backup", "backup | self_consumption", "most owners hold the battery for backup; assumed"
+    )
     restore_hour: float = _f(15.0, "local hour of the next day", "assumed")
-    import_peak_usd_per_kwh: float = _f(0.55, "USD/kWh, peak hours", "assumed; shape of a California TOU tariff")
+    import_peak_usd_per_kwh: float = _f(
+        0.55, "USD/kWh, peak hours", "assumed; shape of a California TOU tariff"
+    )
     import_offpeak_usd_per_kwh: float = _f(0.36, "USD/kWh, other hours", "assumed")
     peak_hours: tuple[float, float] = _f((16.0, 21.0), "local hours, from-to", "California TOU-D 4-9 pm")
     export_credit_usd_per_kwh: float = _f(0.06, "USD/kWh", "avoided-cost export credit (NBT), assumed")
@@ -110,11 +116,17 @@ class HomeSpec:
 class PreferenceSpec:
     """The private truth of the owners; rows are conservative, moderate, aggressive (a third each)."""
 
-    model: str = _f("market", "market | reference", "reference: min_compensation as published, without our costs")
+    model: str = _f(
+        "market", "market | reference", "reference: min_compensation as published, without our costs"
+    )
     critical_load_kw: float = _f(0.5, "kW", "assumed; the reference prices backup at 2 kW")
-    backup_hours: tuple[tuple[float, float], ...] = _f(((6, 12), (3, 8), (1, 4)), "h, uniform", "reference system")
+    backup_hours: tuple[tuple[float, float], ...] = _f(
+        ((6, 12), (3, 8), (1, 4)), "h, uniform", "reference system"
+    )
     willingness: tuple[tuple[float, float], ...] = _f(
-        ((0.3, 0.6), (0.6, 0.8), (0.8, 0.95)), "share of the feasible power that is offered", "reference system"
+        ((0.3, 0.6), (0.6, 0.8), (0.8, 0.95)),
+        "share of the feasible power that is offered",
+        "reference system",
     )
     premium_usd_per_kwh: tuple[tuple[float, float], ...] = _f(
         ((0.05, 0.15), (0.02, 0.08), (0.0, 0.03)), "USD per kWh above own cost, uniform", "assumed"
@@ -123,7 +135,9 @@ class PreferenceSpec:
         ((0.3, 0.5), (0.5, 0.7), (0.7, 0.85)), "share of capacity per day, uniform", "reference system"
     )
     reference_min_compensation: tuple[tuple[float, float], ...] = _f(
-        ((0.20, 0.35), (0.12, 0.25), (0.08, 0.18)), "USD/kWh, uniform; model = reference only", "reference system"
+        ((0.20, 0.35), (0.12, 0.25), (0.08, 0.18)),
+        "USD/kWh, uniform; model = reference only",
+        "reference system",
     )
     standby_share: float = _f(0.02, "standby ask / min_compensation, per h", "assumed")
     defer_premium_usd_per_kwh: tuple[float, float, float] = _f(
@@ -134,7 +148,9 @@ class PreferenceSpec:
     cycles_per_day: tuple[float, float] = _f((0.5, 1.5), "full cycles, uniform", "reference system")
     max_blackouts_per_week: int = _f(2, "windows; 0..max, uniform", "assumed; at most 2")
     blackout_hours: tuple[float, float] = _f((2.0, 5.0), "h, uniform", "assumed")
-    buy_limit_usd_per_kwh: tuple[float, float] = _f((0.02, 0.10), "USD/kWh paid for charging, uniform", "assumed")
+    buy_limit_usd_per_kwh: tuple[float, float] = _f(
+        (0.02, 0.10), "USD/kWh paid for charging, uniform", "assumed"
+    )
     floor_cap: float = _f(0.8, "reserve floor at most, share of capacity", "assumed")
 
 
@@ -145,7 +161,9 @@ class PriceSpec:
     model: str = _f("caiso", "caiso | step", "step: the published reference's shape")
     season: str = _f("auto", "auto | spring | summer | autumn | winter", "auto: by month; calibration data")
     level: float = _f(1.0, "factor on the calibrated level", "assumed")
-    heatwave_days: int = _f(0, "days of extreme heat and scarcity in the run", "August 2020 as pattern, assumed")
+    heatwave_days: int = _f(
+        0, "days of extreme heat and scarcity in the run", "August 2020 as pattern, assumed"
+    )
     spike_factor: float = _f(1.0, "factor on the frequency of real-time spikes", "assumed")
 
 
@@ -160,7 +178,9 @@ class MarketSpec:
     revenue_share: float = _f(0.70, "of the real-time price, to the member", "assumed")
     min_bid_mw: float = _f(0.1, "MW; a smaller award is void", "DERA minimum, FERC Order 2222")
     max_capacity_mw: float = _f(5.0, "MW, cap of the VPP", "assumed")
-    max_share_of_flexible: float = _f(1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7")
+    max_share_of_flexible: float = _f(
+        1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7"
+    )
     reserve: bool = _f(True, "spin and non-spin capacity are sold", "CAISO ancillary services")
     regulation: bool = _f(False, "regulation up and down too", "CAISO ancillary services")
     reserve_minutes: float = _f(30.0, "min of energy behind spin and non-spin", "CAISO")
@@ -353,9 +373,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     elif text in scenario_names():
         content = (resources.files("vpp_env") / "scenarios" / f"{text}.toml").read_text(encoding="utf-8")
     else:
-        raise ScenarioError(
-            did_you_mean(text, scenario_names(), "scenario", "A path must end in .toml.")
-        )
+        raise ScenarioError(did_you_mean(text, scenario_names(), "scenario", "A path must end in .toml."))
     try:
         data = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:

@@ -142,7 +142,7 @@ def _check_fleet(scenario: Scenario) -> None:
     _require(fleet.bess_eta <= 1, "fleet.bess_eta", fleet.bess_eta, "at most 1")
     _require(fleet.ev_eta <= 1, "fleet.ev_eta", fleet.ev_eta, "at most 1")
     _require(
-        0 <= fleet.bess_soc_min[0] and fleet.bess_soc_min[1] <= fleet.bess_soc_init[0],
+        fleet.bess_soc_min[0] >= 0 and fleet.bess_soc_min[1] <= fleet.bess_soc_init[0],
         "fleet.bess_soc_min",
         fleet.bess_soc_min,
         "0 <= min <= initial SoC",

@@ -1,0 +1,147 @@
+"""Bids: the action of one prosumer for one opportunity, encoded in a box and decoded to quanta and ticks.
+
+| column | name | decoded | span |
+|---|---|---|---|
+| 0 | sell_kw | kW, share of the home's device limit (battery + charger + V2G) | [0, limit] |
+| 1 | sell_ask | USD/kWh, least pay per kWh sold | [0, 0.5] |
+| 2 | buy_kw | kW, share of the home's device limit (battery + charger) | [0, limit] |
+| 3 | buy_limit | USD/kWh, most paid per kWh bought | [-0.15, 0.35] |
+| 4 | reserve_kw | kW, share of the home's sell limit | [0, limit] |
+| 5 | reserve_ask | USD per kW and hour of standing by | [0, 0.05] |
+
+Every column is affine in [-1, 1]: -1 is the low end of the span. Quantities are cleared in quanta of 10 W, asks in
+ticks of .001 USD/kWh (reserve .0001 USD/kW-h), all integers, so that a clearing does not depend on the order of
+homes or on rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vpp_env.errors import BidError
+from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
+
+N_ACTION = 6
+SELL_KW, SELL_ASK, BUY_KW, BUY_LIMIT, RESERVE_KW, RESERVE_ASK = range(N_ACTION)
+RESERVE_TICK = 0.0001
+"""Clearing resolution of reserve asks, USD per kW and hour."""
+
+
+@dataclass(frozen=True)
+class Bids:
+    """What a policy returns for one opportunity.
+
+    Parameters
+    ----------
+    actions : ndarray
+        (N, 6) float32 in [-1, 1]; row i is the bid of prosumer i.
+    accepted : ndarray, optional
+        (N,) bool: homes whose owner (or the owner's agent) explicitly accepted this bid. `None`: nobody was asked,
+        unless the policy's bids are the homes' own (`PolicyInfo.asks_consent` with no coalition).
+    expected_profit_usd : float, optional
+        What the policy expects to earn for the VPP in this opportunity; recorded, never used.
+    notes : dict
+        Plain numbers for the record: `negotiation_rounds`, `coalition_size`, `optimization_s`, ...
+    transcript : list of dict, optional
+        Messages of a negotiation, for the record.
+    """
+
+    actions: np.ndarray
+    accepted: np.ndarray | None = None
+    expected_profit_usd: float | None = None
+    notes: dict[str, float] = field(default_factory=dict)
+    transcript: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Decoded bids, one row per home (any leading shape), integers."""
+
+    sell_q: np.ndarray  # quanta
+    sell_tick: np.ndarray  # ticks
+    buy_q: np.ndarray
+    buy_tick: np.ndarray
+    reserve_q: np.ndarray
+    reserve_tick: np.ndarray  # reserve ticks
+
+
+def _affine(u: np.ndarray, span: tuple[float, float], tick: float) -> np.ndarray:
+    low, high = span
+    return np.rint((low + u * (high - low)) / tick).astype(np.int64)
+
+
+def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
+    """Return `actions` as (n, 6) float64 clipped to [-1, 1].
+
+    Raises
+    ------
+    BidError
+        When the shape is wrong or a value is not a number.
+    """
+    array = np.asarray(actions, dtype=np.float64)
+    if array.shape != (n, N_ACTION):
+        raise BidError(f"bids have shape {array.shape}; allowed is ({n}, {N_ACTION}): one row per prosumer")
+    if not np.isfinite(array).all():
+        rows = np.unique(np.nonzero(~np.isfinite(array))[0])[:5].tolist()
+        raise BidError(f"bids of prosumers {rows} are not finite numbers; allowed is [-1, 1]")
+    return np.clip(array, -1.0, 1.0)
+
+
+def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> Offers:
+    """Decode checked (N, 6) actions in [-1, 1] to integer offers, given device limits (N,) kW."""
+    u = (actions.T + 1.0) / 2.0
+    return Offers(
+        sell_q=np.rint(u[SELL_KW] * sell_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
+        sell_tick=_affine(u[SELL_ASK], SELL_ASK_RANGE, PRICE_TICK),
+        buy_q=np.rint(u[BUY_KW] * buy_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
+        buy_tick=_affine(u[BUY_LIMIT], BUY_LIMIT_RANGE, PRICE_TICK),
+        reserve_q=np.rint(u[RESERVE_KW] * sell_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
+        reserve_tick=_affine(u[RESERVE_ASK], RESERVE_ASK_RANGE, RESERVE_TICK),
+    )
+
+
+def _encode_kw(kw: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    # whole quanta, rounded down: what is decoded never exceeds what was meant
+    quanta = np.floor(np.minimum(np.maximum(kw, 0.0), limit) / POWER_QUANTUM_KW + 1e-6)
+    share = np.divide(quanta * POWER_QUANTUM_KW, limit, out=np.zeros_like(quanta), where=limit > 0)
+    return 2.0 * share - 1.0
+
+
+def _encode_price(price: np.ndarray, span: tuple[float, float], tick: float, up: bool) -> np.ndarray:
+    low, high = span
+    ticks = np.ceil(price / tick - 1e-6) if up else np.floor(price / tick + 1e-6)
+    return 2.0 * (np.clip(ticks * tick, low, high) - low) / (high - low) - 1.0
+
+
+def encode(
+    sell_limit_kw: np.ndarray,
+    buy_limit_kw: np.ndarray,
+    *,
+    sell_kw: np.ndarray | float = 0.0,
+    sell_ask: np.ndarray | float = SELL_ASK_RANGE[1],
+    buy_kw: np.ndarray | float = 0.0,
+    buy_limit: np.ndarray | float = BUY_LIMIT_RANGE[0],
+    reserve_kw: np.ndarray | float = 0.0,
+    reserve_ask: np.ndarray | float = RESERVE_ASK_RANGE[1],
+) -> np.ndarray:
+    """Encode quantities (kW) and prices (USD/kWh; reserve USD/kW-h) as (N, 6) float32 actions.
+
+    Quantities are rounded down to whole quanta, asks up and buy limits down to whole ticks: the decoded bid never
+    promises more, or for less, than was meant. Values outside the spans are clipped to them.
+    """
+    n = len(sell_limit_kw)
+    full = [np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_kw, buy_kw, reserve_kw)]
+    ask, limit, standby = (
+        np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_ask, buy_limit, reserve_ask)
+    )
+    actions = np.empty((n, N_ACTION), dtype=np.float32)
+    actions[:, SELL_KW] = _encode_kw(full[0], sell_limit_kw)
+    actions[:, SELL_ASK] = _encode_price(ask, SELL_ASK_RANGE, PRICE_TICK, up=True)
+    actions[:, BUY_KW] = _encode_kw(full[1], buy_limit_kw)
+    actions[:, BUY_LIMIT] = _encode_price(limit, BUY_LIMIT_RANGE, PRICE_TICK, up=False)
+    actions[:, RESERVE_KW] = _encode_kw(full[2], sell_limit_kw)
+    actions[:, RESERVE_ASK] = _encode_price(standby, RESERVE_ASK_RANGE, RESERVE_TICK, up=True)
+    return actions

@@ -1,0 +1,149 @@
+"""What a home can offer over the next opportunity, from its own state and plan alone.
+
+Used for its owner's view: nothing here reads a load, a solar output or a price that has not happened yet. What
+the twin's car will charge within the opportunity follows from its state of charge and target.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from vpp_env.core.devices import (
+    charge_limit,
+    discharge_limit,
+    ev_forced,
+    ev_need,
+    in_window,
+    is_plugged,
+    steps_until_due,
+    twin_charge,
+    v2g_slack,
+)
+from vpp_env.core.layout import (
+    B_ENV,
+    B_HARD,
+    BESS_KW,
+    BESS_MAX,
+    BESS_MIN,
+    BLACK_4H,
+    BLACK_NOW,
+    BO1_FROM,
+    BO1_TO,
+    BO2_FROM,
+    BO2_TO,
+    BUY_B,
+    BUY_EV,
+    C_DT,
+    C_ETA_B,
+    C_ETA_EV,
+    C_RESERVE_H,
+    D_FIRST,
+    D_MEAN,
+    D_MIN,
+    DAY_LIMIT,
+    DIS_DAY,
+    EV_KW,
+    EV_KWH,
+    EV_MIN,
+    EV_TARGET,
+    FLOOR,
+    HOURS_LEFT,
+    PLUGGED,
+    R_ENV,
+    R_HARD,
+    SOC_B,
+    SOC_E,
+    TW_FIRST,
+    V2G_KW,
+    V_ENV,
+    V_HARD,
+    DayPlan,
+    TwinDay,
+)
+
+LOOK_AHEAD = 16
+"""Steps (4 h) within which a coming blackout window is announced in the observation."""
+WEEK = 672
+
+
+@njit(cache=True)
+def bounds(
+    c: np.ndarray,
+    p: np.ndarray,
+    s: np.ndarray,
+    plan: DayPlan,
+    twin: TwinDay,
+    k: int,
+    steps: int,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` (N_BOUND, N), kW, for an opportunity of `steps` steps from step k of the day."""
+    dt, eta_b, eta_e, res_h = c[C_DT], c[C_ETA_B], c[C_ETA_EV], c[C_RESERVE_H]
+    span_h = steps * dt
+    now = plan.week_step[k]
+    n = len(plan.load)
+    for i in range(p.shape[1]):
+        black = False
+        black_soon = False
+        for ahead in range(LOOK_AHEAD):
+            step = (now + ahead) % WEEK
+            if in_window(step, p[BO1_FROM, i], p[BO1_TO, i], p[BO2_FROM, i], p[BO2_TO, i]):
+                black_soon = True
+                if ahead < steps:
+                    black = True
+        out[BLACK_NOW, i] = 1.0 if black else 0.0
+        out[BLACK_4H, i] = 1.0 if black_soon else 0.0
+        for row in range(BLACK_NOW):
+            out[row, i] = 0.0
+        # the car
+        if p[EV_KWH, i] > 0.0 and is_plugged(k, plan.dep[i], plan.arr[i]):
+            due = steps_until_due(k, n, plan.dep[i], plan.ready[i], plan.next_due[i])
+            p_max, target = p[EV_KW, i], p[EV_TARGET, i]
+            soc, soc_twin = s[SOC_E, i], twin.ev_soc[k, i]
+            out[PLUGGED, i] = 1.0
+            out[HOURS_LEFT, i] = due * dt
+            out[TW_FIRST, i] = twin_charge(soc_twin, target, p_max, eta_e, dt)
+            out[V_HARD, i] = discharge_limit(soc, p[EV_MIN, i], p[V2G_KW, i], eta_e, span_h)
+            gap = max(0.0, soc_twin - soc)
+            least = p_max
+            buy = p_max
+            total = 0.0
+            for step in range(steps):
+                if step >= due:
+                    least = 0.0
+                    buy = 0.0
+                    break
+                need = ev_need(soc, soc_twin, target, p_max, eta_e, dt, due - step)
+                p_tw = twin_charge(soc_twin, target, p_max, eta_e, dt)
+                x = max(0.0, p_tw - ev_forced(need, p_max, eta_e, dt, due - step))
+                if step == 0:
+                    out[D_FIRST, i] = x
+                least = min(least, x)
+                total += x
+                buy = min(buy, p_max - p_tw)
+                soc_twin += eta_e * p_tw * dt
+                soc += eta_e * (p_tw - x) * dt
+            out[D_MIN, i] = least
+            out[D_MEAN, i] = total / steps
+            # buying back ends when the deferred energy is back
+            out[BUY_EV, i] = max(0.0, min(buy, gap / (eta_e * span_h)))
+            if due * dt > span_h:
+                need = ev_need(s[SOC_E, i], twin.ev_soc[k, i], target, p_max, eta_e, dt, due)
+                out[V_ENV, i] = min(out[V_HARD, i], v2g_slack(need, p_max, eta_e, dt, due, span_h))
+        # the battery
+        soc_b, p_b = s[SOC_B, i], p[BESS_KW, i]
+        floor, left = max(p[FLOOR, i], p[BESS_MIN, i]), max(0.0, p[DAY_LIMIT, i] - s[DIS_DAY, i])
+        out[B_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, span_h)
+        out[B_ENV, i] = min(discharge_limit(soc_b, floor, p_b, eta_b, span_h), left / span_h)
+        out[BUY_B, i] = charge_limit(soc_b, p[BESS_MAX, i], p_b, eta_b, span_h)
+        reserve_b = min(discharge_limit(soc_b, floor, p_b, eta_b, res_h), left / res_h)
+        out[R_ENV, i] = reserve_b + out[D_MIN, i]
+        out[R_HARD, i] = (
+            discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h)
+            + out[TW_FIRST, i]
+            + discharge_limit(s[SOC_E, i], p[EV_MIN, i], p[V2G_KW, i], eta_e, res_h) * out[PLUGGED, i]
+        )
+        if black:
+            for row in (D_FIRST, D_MEAN, D_MIN, B_ENV, V_ENV, BUY_EV, BUY_B, R_ENV):
+                out[row, i] = 0.0

@@ -1,0 +1,110 @@
+"""The homes' exogenous series, one local day at a time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.fleet import Fleet
+from vpp_env.scenario import Scenario
+from vpp_env.streams import stream
+from vpp_env.traces.load import COOL_LAG_STEPS, day_load, lagged, load_homes
+from vpp_env.traces.series import DayTraces
+from vpp_env.traces.solar import day_pv, pv_homes, unit_output
+from vpp_env.traces.vehicles import cars, day_trips
+from vpp_env.traces.weather import DAY_KEY, build_day_weather
+
+FIRST_DAY = -2
+"""First day that is prepared: forecasts look back over it."""
+DAYS_AFTER = 3
+"""Days after the run's last that are prepared."""
+
+
+class HomeTraces:
+    """Load, PV and trips of every home, made by local day from the seed.
+
+    A day depends on (scenario, fleet, seed, day) alone, never on which days were asked for before.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Site, calendar and trace parameters.
+    fleet : Fleet
+        The homes.
+    seed : int
+        Seed of the world.
+    """
+
+    def __init__(self, scenario: Scenario, fleet: Fleet, seed: int) -> None:
+        self._scenario, self._fleet, self._seed = scenario, fleet, seed
+        self._load = load_homes(fleet, seed, scenario.traces.load_kw_mean)
+        self._pv = pv_homes(fleet, seed)
+        self._cars = cars(fleet, seed, scenario.fleet.ev_eta)
+        self._weather: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._unit: dict[int, np.ndarray] = {}
+
+    def day(self, day: int) -> DayTraces:
+        """Make the series of local day `day` (0 = the run's first; -2 up to some days after the run).
+
+        Returns
+        -------
+        DayTraces
+            Fresh read-only arrays; load and PV (n, N) float32 kW, n = 92, 96 or 100.
+        """
+        spec, calendar, key = self._scenario.traces, self._scenario.calendar, DAY_KEY + day
+        temp, clearness = self.weather_day(day)
+        warm = lagged(np.concatenate([self.weather_day(day - 1)[0][1 - COOL_LAG_STEPS :], temp]))
+        load = day_load(
+            self._load,
+            calendar.first_day + timedelta(days=day),
+            calendar.day_hours(day),
+            warm,
+            spec.load_peak_ratio,
+            stream(self._seed, "load", key),
+        )
+        pv = day_pv(
+            self._pv,
+            self._fleet.n,
+            self._unit_day(day),
+            clearness,
+            spec.pv_residual_correlation,
+            stream(self._seed, "solar", key),
+        )
+        traces = DayTraces(load, pv, *self.vehicle_day(day))
+        for array in (traces.load_kw, traces.pv_kw):
+            array.setflags(write=False)
+        return traces
+
+    def vehicle_day(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Make only the trips of local day `day`: dep_step, arr_step (N,) int64 and trip_kwh (N,) float64."""
+        rng = stream(self._seed, "vehicles", DAY_KEY + day)
+        trips = day_trips(self._cars, self._fleet.n, self._scenario.calendar, day, rng)
+        for array in trips:
+            array.setflags(write=False)
+        return trips
+
+    def weather_day(self, day: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return temperature, deg C, and clearness, 0-1, of local day `day`, (n,) float64 each."""
+        if day not in self._weather:
+            self._weather[day] = build_day_weather(self._scenario, self._seed, day)
+        return self._weather[day]
+
+    def _unit_day(self, day: int) -> np.ndarray:
+        """(n, N_ORIENTATIONS) kW per kWp; the run's days are made together, once, as pvlib is slow to call."""
+        if day not in self._unit:
+            run = range(FIRST_DAY, self._scenario.calendar.n_days + DAYS_AFTER + 1)
+            days = list(run) if day in run else [day]
+            weather = [self.weather_day(d) for d in days]
+            utc = [self._scenario.calendar.day_index_utc(d) for d in days]
+            made = unit_output(
+                self._scenario.site,
+                pd.DatetimeIndex(np.concatenate([u.tz_localize(None).to_numpy() for u in utc]), tz="UTC"),
+                np.concatenate([w[0] for w in weather]),
+                np.concatenate([w[1] for w in weather]),
+                self._scenario.traces.pv_system_loss,
+            )
+            ends = np.cumsum([len(u) for u in utc])[:-1]
+            self._unit.update(zip(days, np.split(made, ends), strict=True))
+        return self._unit[day]

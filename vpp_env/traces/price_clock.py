@@ -1,0 +1,96 @@
+"""The hourly frame of the price model: whole local days from a fixed day before the run.
+
+Every draw is addressed by local day, and every autoregression starts `WARMUP_DAYS` before the run's first day
+and moves forward only. A price therefore depends neither on how long the run is nor on the tail behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+
+from vpp_env.calendar import Calendar
+from vpp_env.scenario import Scenario
+from vpp_env.streams import stream
+from vpp_env.traces.weather import DAY_KEY
+from vpp_env.units import STEP_MINUTES
+
+WARMUP_DAYS = 14
+"""Days before the run at which the autoregressions start: .8 ** 14 = .04 of the first draw is left."""
+HOURS = 25
+"""Draws per day and purpose; 23 to 25 of them are used."""
+STEPS_PER_HOUR = 60 // STEP_MINUTES
+
+
+@dataclass(frozen=True)
+class Clock:
+    """H hours of whole local days; the run and its tail are steps `first_step : first_step + n_steps`."""
+
+    day: np.ndarray  # (H,) int64: local day, 0 = the run's first, starts at -WARMUP_DAYS
+    hour: np.ndarray  # (H,) int64: local wall-clock hour
+    weekday: np.ndarray  # (H,) int64: Monday = 0
+    month: np.ndarray  # (H,) int64: 1..12
+    first_step: int  # quarter hours from the frame's start to the run's first step
+    n_steps: int  # S: steps of run and tail
+
+    @property
+    def days(self) -> range:
+        """Local days of the frame."""
+        return range(-WARMUP_DAYS, int(self.day[-1]) + 1)
+
+    @property
+    def row(self) -> np.ndarray:
+        """(H,) int64: row of the day in an array with one row per day of the frame."""
+        return self.day + WARMUP_DAYS
+
+    @property
+    def k(self) -> np.ndarray:
+        """(H,) int64: elapsed hours since local midnight, 0..24."""
+        first = np.searchsorted(self.day, self.day)
+        return np.arange(len(self.day)) - first
+
+    def draws(self, seed: int, purpose: int, n: int = HOURS) -> np.ndarray:
+        """(D, n) standard normals: a row per day of the frame from its own sub-stream."""
+        return np.stack([stream(seed, "prices", purpose, DAY_KEY + d).standard_normal(n) for d in self.days])
+
+    def to_steps(self, hourly: np.ndarray) -> np.ndarray:
+        """(S,) values of run and tail from (H,) hourly ones."""
+        return self.window(np.repeat(hourly, STEPS_PER_HOUR))
+
+    def window(self, steps: np.ndarray) -> np.ndarray:
+        """(S,) values of run and tail from (4 H,) ones of the whole frame."""
+        return steps[self.first_step : self.first_step + self.n_steps]
+
+
+def build_clock(calendar: Calendar, n_steps: int) -> Clock:
+    """Make the frame that covers `n_steps` steps from the run's first one."""
+    step = pd.Timedelta(minutes=STEP_MINUTES)
+    last = calendar.utc[0] + (n_steps - 1) * step
+    last_day = (last.tz_convert(calendar.timezone).date() - calendar.first_day).days
+    begin = calendar.day_start_utc(-WARMUP_DAYS)
+    hours = pd.date_range(begin, calendar.day_start_utc(last_day + 1), freq="h", inclusive="left")
+    local = hours.tz_convert(calendar.timezone)
+    dates = local.tz_localize(None).normalize()
+    return Clock(
+        day=np.asarray((dates - pd.Timestamp(calendar.first_day)).days, dtype=np.int64),
+        hour=np.asarray(local.hour, dtype=np.int64),
+        weekday=np.asarray(local.weekday, dtype=np.int64),
+        month=np.asarray(local.month, dtype=np.int64),
+        first_step=int((calendar.utc[0] - begin) / step),
+        n_steps=n_steps,
+    )
+
+
+def ar1(noise: np.ndarray, phi: float) -> np.ndarray:
+    """Unit-variance AR(1) driven by standard normals (n,); forward only: a prefix does not see what follows."""
+    driven = noise * np.sqrt(1.0 - phi**2)
+    driven[0] = noise[0]  # start in the stationary state
+    return np.asarray(lfilter([1.0], [1.0, -phi], driven), dtype=np.float64)
+
+
+def clip_lmp(scenario: Scenario, price: np.ndarray) -> np.ndarray:
+    """Energy prices inside the floor and cap of `scenario.market`, USD/MWh."""
+    return np.clip(price, scenario.market.price_floor_usd_per_mwh, scenario.market.price_cap_usd_per_mwh)

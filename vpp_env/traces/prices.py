@@ -1,0 +1,226 @@
+"""Seeded prices: day-ahead, real time and reserves of a run, CAISO-like or the reference's steps.
+
+The CAISO-like model, per local hour h of day d (tables and sources: price_tables.py; fit: docs/prices.md):
+
+- day-ahead = seasonal mean(h) + weekend shift(h) + day factor(d) x load(h) + hourly residual
+  + scarcity premium(heat of d) x shape(h); scarcity rises with the weather's heat: hot days, dear evenings.
+- real time = day-ahead + spread. The spread's median and width depend on the day-ahead price; rare spikes of
+  100 to 1,000 USD/MWh come in short episodes, more of them on some days.
+- reserves follow the day-ahead price: RegUp >= spin >= non-spin >= its floor; RegDown is dear
+  when energy is cheap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.scenario import Scenario
+from vpp_env.streams import stream
+from vpp_env.traces import price_tables as tables
+from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
+from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
+from vpp_env.traces.step_prices import step_prices
+from vpp_env.traces.weather import DAY_KEY, day_heat
+
+_DAY_AHEAD, _SPREAD, _SPIKES, _RESERVES = range(4)
+"""Purpose of a sub-stream: second element of the spawn key; 4 is the step model's."""
+
+
+def build_prices(scenario: Scenario, seed: int, tail_steps: int) -> MarketSeries:
+    """Make the seeded prices of a run.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Calendar, `prices` and the caps of `market`.
+    seed : int
+        Seed of the world.
+    tail_steps : int
+        Steps behind the run's end that are wanted too (>= 0).
+
+    Returns
+    -------
+    MarketSeries
+        S = n_steps + tail_steps values; USD/MWh and USD/MW per h. A value depends on the seed and on days up
+        to its own, never on the length of the run or of the tail.
+    """
+    clock = build_clock(scenario.calendar, scenario.n_steps + tail_steps)
+    if scenario.prices.model == "step":
+        return step_prices(scenario, seed, clock)
+    level = scenario.prices.level
+    base = day_ahead(scenario, seed, clock)
+    spread = _real_time(scenario, seed, clock, base, _level_of(scenario, clock))
+    reserves = _reserves(scenario, seed, clock, base, _level_of(scenario, clock))
+    source = f"seeded model caiso ({scenario.prices.season} season), docs/prices.md"
+    return MarketSeries(
+        da_usd_per_mwh=clip_lmp(scenario, level * base),
+        rt_usd_per_mwh=clip_lmp(scenario, level * spread),
+        reserve_usd_per_mw=reserves,
+        source={"da": source, "rt": source, **dict.fromkeys(RESERVE_PRODUCTS, source)},
+    )
+
+
+def season_of(scenario: Scenario, month: int) -> str:
+    """Season of a month (1..12), or the scenario's own one."""
+    return tables.SEASON_OF_MONTH[month - 1] if scenario.prices.season == "auto" else scenario.prices.season
+
+
+def scarcity_usd_per_mwh(heat: float, ordinary_share: float = 1.0) -> float:
+    """Scarcity premium of the peak hour at a heat 0..1, USD/MWh; rises with heat.
+
+    `ordinary_share` is the season's share on ordinary hot days (heat up to .6); a heat wave (heat 1) brings
+    the full premium in every season.
+    """
+    if heat <= 0.0:
+        return 0.0
+    share = ordinary_share + (1.0 - ordinary_share) * float(np.clip((heat - 0.6) / 0.4, 0.0, 1.0))
+    full = tables.SCARCITY_MAX / (1.0 + (tables.SCARCITY_HALF_HEAT / heat) ** tables.SCARCITY_EXPONENT)
+    return share * full
+
+
+def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
+    """(S,) day-ahead prices at level 1, USD/MWh, before caps."""
+    draws = clock.draws(seed, _DAY_AHEAD, 27)
+    row, k, hour = clock.row, clock.k, clock.hour
+    heat = [day_heat(scenario, seed, d) for d in clock.days]
+    noise = np.exp(tables.SCARCITY_SIGMA * draws[:, 26] - 0.5 * tables.SCARCITY_SIGMA**2)
+    shape = np.asarray(tables.SCARCITY_SHAPE)
+    price = np.zeros(len(hour))
+    weekend = np.where(clock.weekday >= 5, 5.0 / 7.0, -2.0 / 7.0)  # keeps the mean over the week
+    for name, here in _by_season(scenario, clock.month):
+        season = tables.SEASONS[name]
+        premium = np.array([scarcity_usd_per_mwh(h, season.scarcity) for h in heat]) * noise
+        factor = ar1(draws[:, 25], season.day_phi)[row]
+        residual = ar1(draws[row, k], season.hour_rho)
+        value = (
+            np.asarray(season.mean)[hour]
+            + weekend * np.asarray(season.weekend)[hour]
+            + np.asarray(season.day_load)[hour] * factor
+            + np.asarray(season.hour_std)[hour] * residual
+            + (premium[row] - season.scarcity * tables.SCARCITY_MEAN) * shape[hour]
+        )
+        price[here] = value[here]
+    return clock.to_steps(price)
+
+
+def real_time_given_da(
+    scenario: Scenario, seed: int, da_usd_per_mwh: np.ndarray, level_usd_per_mwh: float
+) -> np.ndarray:
+    """Real-time prices from the seeded spread on given day-ahead prices.
+
+    Parameters
+    ----------
+    scenario, seed
+        As in `build_prices`; the season's spread and spikes apply.
+    da_usd_per_mwh : numpy.ndarray
+        (S,) day-ahead prices from the run's first step, USD/MWh.
+    level_usd_per_mwh : float
+        Price that counts as ordinary (the median day-ahead price), USD/MWh; the spread scales with it.
+
+    Returns
+    -------
+    numpy.ndarray
+        (S,) USD/MWh, inside the caps of `scenario.market`.
+    """
+    clock = build_clock(scenario.calendar, len(da_usd_per_mwh))
+    level = np.full(len(da_usd_per_mwh), level_usd_per_mwh)
+    return clip_lmp(scenario, _real_time(scenario, seed, clock, da_usd_per_mwh, level))
+
+
+def reserves_given_da(
+    scenario: Scenario, seed: int, da_usd_per_mwh: np.ndarray, level_usd_per_mwh: float
+) -> dict[str, np.ndarray]:
+    """Reserve prices from the seeded model on given day-ahead prices; arguments as `real_time_given_da`.
+
+    Returns
+    -------
+    dict[str, numpy.ndarray]
+        Product -> (S,) USD/MW per h, at most `market.reserve_cap_usd_per_mw`.
+    """
+    clock = build_clock(scenario.calendar, len(da_usd_per_mwh))
+    level = np.full(len(da_usd_per_mwh), level_usd_per_mwh)
+    return _reserves(scenario, seed, clock, da_usd_per_mwh, level)
+
+
+def _by_season(scenario: Scenario, month: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """(season, mask) pairs of an array of months."""
+    names = np.array([season_of(scenario, m) for m in range(1, 13)])[month - 1]
+    return [(str(name), names == name) for name in np.unique(names)]
+
+
+def _level_of(scenario: Scenario, clock: Clock) -> np.ndarray:
+    """(S,) the season's median day-ahead price, USD/MWh."""
+    month = clock.to_steps(clock.month)
+    level = np.zeros(len(month))
+    for name, here in _by_season(scenario, month):
+        level[here] = tables.SEASONS[name].level
+    return level
+
+
+def _real_time(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """(S,) real-time prices before caps: day-ahead + median + noise, and the spikes."""
+    n = 25 * STEPS_PER_HOUR
+    draws = clock.draws(seed, _SPREAD, 2 * n)
+    row = np.repeat(clock.row, STEPS_PER_HOUR)
+    k = np.repeat(clock.k, STEPS_PER_HOUR) * STEPS_PER_HOUR + np.tile(np.arange(STEPS_PER_HOUR), len(clock.day))
+    slow = ar1(draws[row, k], tables.RT_SLOW_PHI)
+    fast = ar1(draws[row, n + k], tables.RT_FAST_PHI)
+    z = np.sqrt(tables.RT_SLOW_SHARE) * slow + np.sqrt(1.0 - tables.RT_SLOW_SHARE) * fast
+    noise = clock.window(np.sinh(tables.RT_TAIL * z) / np.sqrt(0.5 * np.expm1(2.0 * tables.RT_TAIL**2)))
+    ratio = da / level
+    price = np.zeros(len(da))
+    for name, here in _by_season(scenario, clock.to_steps(clock.month)):
+        middle, width = (np.interp(ratio, tables.RT_RATIO, t) for t in tables.RT_BODY[tables.SEASONS[name].rt])
+        price[here] = (da + level * (middle + width * noise))[here]
+    spike = clock.window(_spikes(scenario, seed, clock))
+    return np.where(spike > 0.0, np.maximum(price, da + spike), price)
+
+
+def _spikes(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
+    """(4 H,) spike over the day-ahead price, USD/MWh; 0 = none."""
+    size = np.zeros(len(clock.day) * STEPS_PER_HOUR)
+    share = np.array([0.0] + [tables.SEASONS[season_of(scenario, m)].spike_share for m in range(1, 13)])
+    start = scenario.prices.spike_factor * share * (1.0 - tables.SPIKE_STAY)  # episodes per interval
+    chance = np.repeat(start[clock.month] * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
+    deciles = np.linspace(0.0, 1.0, len(tables.SPIKE_SIZE))
+    first = np.flatnonzero(np.r_[True, np.diff(np.repeat(clock.day, STEPS_PER_HOUR)) > 0])
+    for begin, day in zip(first, clock.days, strict=True):
+        rng = stream(seed, "prices", _SPIKES, DAY_KEY + day)
+        intensity = rng.gamma(tables.SPIKE_DAY_SHAPE, 1.0 / tables.SPIKE_DAY_SHAPE)
+        u = rng.random((25 * STEPS_PER_HOUR, 2))
+        steps = int(np.searchsorted(clock.day, day, side="right")) * STEPS_PER_HOUR - begin
+        for k in np.flatnonzero(u[:steps, 0] < intensity * chance[begin : begin + steps]):
+            length = 1 + int(np.log(1.0 - u[k, 1]) / np.log(tables.SPIKE_STAY))
+            quantile = rng.random(length)
+            quantile[rng.random(length) < tables.SPIKE_SAME_SIZE] = quantile[0]
+            at = slice(begin + k, begin + k + length)  # may run into the next day
+            size[at] = np.interp(quantile, deciles, tables.SPIKE_SIZE)[: len(size[at])]
+    return size
+
+
+def _reserves(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, level: np.ndarray) -> dict[str, np.ndarray]:
+    """Product -> (S,) capacity prices, ordered by construction."""
+    draws = clock.draws(seed, _RESERVES, 3 * 25)
+    noise = [draws[clock.row, 25 * i + clock.k] for i in range(3)]
+    up = clock.to_steps(ar1(noise[0], tables.REGUP_RHO))
+    down = clock.to_steps(ar1(noise[1], tables.REGDOWN_RHO))
+    share = clock.to_steps(noise[2])
+    ratio = da / level
+    month = clock.to_steps(clock.month)
+    seasons = [tables.SEASONS[season_of(scenario, m)] for m in range(1, 13)]
+    scale_up = np.array([s.regup_scale for s in seasons])[month - 1]
+    scale_down = np.array([s.regdown_scale for s in seasons])[month - 1]
+    spin_share = np.array([s.spin_share for s in seasons])[month - 1]
+    nonspin_from = np.array([s.nonspin_from for s in seasons])[month - 1]
+    regup = scale_up * np.interp(ratio, tables.RESERVE_RATIO, tables.REGUP)
+    regup *= np.exp(tables.REGUP_SIGMA * up - 0.5 * tables.REGUP_SIGMA**2)
+    regdown = scale_down * np.interp(ratio, tables.RESERVE_RATIO, tables.REGDOWN)
+    regdown *= np.exp(tables.REGDOWN_SIGMA * down - 0.5 * tables.REGDOWN_SIGMA**2)
+    tightness = ratio * np.exp(tables.TIGHTNESS_SIGMA * up)
+    scarce = np.clip((tightness - nonspin_from) / tables.NONSPIN_WIDTH, 0.0, 1.0)
+    calm = np.clip(spin_share + tables.SPIN_SPREAD * share, 0.1, 1.0)
+    regup = np.maximum(regup, tables.NONSPIN_FLOOR)
+    spin = np.maximum(regup * (calm + (1.0 - calm) * scarce), tables.NONSPIN_FLOOR)
+    nonspin = tables.NONSPIN_FLOOR + scarce * (spin - tables.NONSPIN_FLOOR)
+    made = {"spin": spin, "nonspin": nonspin, "regup": regup, "regdown": regdown}
+    return {p: np.clip(made[p], 0.0, scenario.market.reserve_cap_usd_per_mw) for p in RESERVE_PRODUCTS}
