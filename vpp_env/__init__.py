@@ -1,0 +1,1 @@
+"""A virtual power plant's market month: an environment and benchmark for coordinating homes."""

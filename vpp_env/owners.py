@@ -32,6 +32,8 @@ class OwnerPrices(NamedTuple):
     own: np.ndarray
     defer: np.ndarray
     standby: np.ndarray
+    refill: np.ndarray  # what a kWh into the battery costs
+    back: np.ndarray  # what a kWh of charging bought back is expected to cost
 
 
 def hourly_forecast(published: np.ndarray, past: np.ndarray, hours: int) -> np.ndarray:
@@ -94,14 +96,15 @@ class Owners:
             (E, N) hours until the car must be ready.
         """
         scenario = self._scenario
+        cheap = np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)[:, None]
+        refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap)
         if scenario.preferences.model == "reference":
             own = self._reference
         else:
-            cheap = np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)[:, None]
-            refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap)
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
         two = cheapest_two(hourly_forecast(published, past, LOOK_HOURS))
         hours = np.clip(np.ceil(hours_left).astype(np.int64), 1, LOOK_HOURS)
-        defer = np.maximum(np.take_along_axis(two, hours - 1, axis=1) + self._defer_premium, 0.0)
-        return OwnerPrices(own, defer, scenario.preferences.standby_share * own)
+        back = np.take_along_axis(two, hours - 1, axis=1)
+        defer = np.maximum(back + self._defer_premium, 0.0)
+        return OwnerPrices(own, defer, scenario.preferences.standby_share * own, refill, back)

@@ -30,6 +30,7 @@ from vpp_env.market.reserve import clear_reserve, products
 from vpp_env.month import Month, join_days
 from vpp_env.owners import OwnerPrices, Owners
 from vpp_env.reward import rewards
+from vpp_env.views import Information, View, build_view
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
 
 HISTORY = 96
@@ -124,7 +125,7 @@ class World:
         """Physics step at which the next opportunity starts."""
         return self.opportunity * self.steps
 
-    def _clock(self, t: int) -> tuple[int, int]:
+    def clock(self, t: int) -> tuple[int, int]:
         """(local day, step of day) of step t, also one step beyond the end."""
         calendar = self.calendar
         if t < calendar.n_steps:
@@ -151,7 +152,7 @@ class World:
         self.last_ledger = np.zeros((led.N_LEDGER, n))
         self.opportunity = 0
         self._fill_history()
-        day, k = self._clock(0)
+        day, k = self.clock(0)
         self._open_day(day)
         prepare(
             self._constants, self.parameters, self.state, self.plan, self.twin, k, self._quote, self._event
@@ -171,7 +172,7 @@ class World:
 
     def _see(self) -> None:
         """Work out what each home can see of itself at the gate of the next opportunity."""
-        k = self._clock(self.t)[1]
+        k = self.clock(self.t)[1]
         bounds(
             self._constants, self.parameters, self.state, self.plan, self.twin, k, self.steps, self._bounds
         )
@@ -198,7 +199,7 @@ class World:
         The prices of a delivery day are published at 13:00 local time of the day before.
         """
         now = self.t
-        day, k = self._clock(now)
+        day, k = self.clock(now)
         n = self.calendar.steps_in_day(day)
         end = now + n - k
         if self.plan.week_step[min(k, n - 1)] % 96 >= 13 * 4:
@@ -208,6 +209,43 @@ class World:
     def past(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Past day-ahead (E, t), real-time (E, t) and reserve prices (t, E, K), inside units."""
         return self._da[:, : self.t], self._rt[:, : self.t], self._rho[: self.t]
+
+    def ev_deficit(self) -> np.ndarray:
+        """(E*N,) kWh that each car holds less than its twin."""
+        k = self.clock(self.t)[1]
+        return np.maximum(self.twin.ev_soc[k] - self.state[layout.SOC_E], 0.0)
+
+    def closing_value(self) -> np.ndarray:
+        """(E, N) USD: what the homes hold more than their twins now, at the owners' own cost of replacing it.
+
+        Added to the owners' net benefit at the end of a run, so that nobody gains by ending with empty batteries.
+        """
+        shape = (self.n_months, self.n_homes)
+        eta_b, eta_e = self.scenario.fleet.bess_eta, self.scenario.fleet.ev_eta
+        day, k = self.clock(self.t)
+        twin = self.twin.bess_soc[k - 1] if k > 0 else self._twin_before(day)
+        battery = (self.state[layout.SOC_B] - twin).reshape(shape) / eta_b * self._owners.refill
+        return battery - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
+
+    def _twin_before(self, day: int) -> np.ndarray:
+        return join_days([m.day(day - 1) for m in self.months])[1].bess_soc[-1]
+
+    def required_kw(self) -> float:
+        """Most that the VPP of the first month may sell in the next opportunity, kW."""
+        return float(self._cap_q()[0]) * POWER_QUANTUM_KW
+
+    def series_length(self) -> int:
+        """Steps for which prices exist, the tail beyond the end included."""
+        return self._rt.shape[1]
+
+    def series_ahead(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The first month's true real-time (H,), reserve (H, K) prices and calls (H,) from now on: for an oracle."""
+        span = slice(self.t, self.t + steps)
+        return self._rt[0, span], self._rho[span, 0], self._called[0, span]
+
+    def view(self, information: Information) -> View:
+        """What a policy with this information set sees now (worlds of one month)."""
+        return build_view(self, information)
 
     # -- one opportunity -------------------------------------------------------------------------------
 
@@ -235,7 +273,7 @@ class World:
         ledger = np.zeros((led.N_LEDGER, e * n))
         events = np.zeros((3, e, n))
         gate_up = np.floor(self._quote[layout.RESERVE_UP] / POWER_QUANTUM_KW).astype(np.int64).reshape(e, n)
-        cap_q = self._cap_q(gate_up)
+        cap_q = self._cap_q()
         for j in range(steps):
             self._interval(self.t + j, j, offers, gate_up, cap_q, ledger, interval)
             # at most one departure a day: the sum is the value
@@ -271,7 +309,7 @@ class World:
         shape = (self.n_months, self.n_homes)
         return self.parameters[layout.FLOOR].reshape(shape), self.parameters[layout.EV_KWH].reshape(shape)
 
-    def _cap_q(self, gate_up: np.ndarray) -> np.ndarray:
+    def _cap_q(self) -> np.ndarray:
         """(E,) most quanta the VPP may sell: its maximum, or its share of what is flexible at the gate."""
         market = self.scenario.market
         most = market.max_capacity_mw * KWH_PER_MWH / POWER_QUANTUM_KW
@@ -292,7 +330,7 @@ class World:
     ) -> None:
         """Clear, deliver and account physics step t, then begin the next one."""
         e, n = self.n_months, self.n_homes
-        market, k = self.scenario.market, self._clock(t)[1]
+        market, k = self.scenario.market, self.clock(t)[1]
         lmp, rho = self._rt[:, t], self._rho[t]
         quote_q = np.floor(self._quote / POWER_QUANTUM_KW + 1e-9).astype(np.int64).reshape(-1, e, n)
         sell_q = np.minimum(offers.sell_q, quote_q[layout.SELL_HARD])
@@ -343,7 +381,7 @@ class World:
         self.load_past[t % HISTORY], self.pv_past[t % HISTORY] = self.plan.load[k], self.plan.pv[k]
 
     def _begin(self, t: int) -> None:
-        day, k = self._clock(t)
+        day, k = self.clock(t)
         if day != self.day:
             self._open_day(day)
         prepare(

@@ -1,0 +1,1 @@
+"""The environment's faces: PettingZoo (parallel and AEC), Gymnasium (central and vector)."""

@@ -1,0 +1,1 @@
+"""The physics, compiled: devices, the loops over homes, and the ledger."""

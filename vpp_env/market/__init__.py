@@ -1,0 +1,1 @@
+"""The market: clearing, reserve, payment."""

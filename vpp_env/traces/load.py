@@ -18,19 +18,19 @@ YEAR_MEAN_KW = 1.138
 MONTH_MEAN_KW = np.array([1.28, 1.071, 0.939, 0.858, 0.972, 1.316, 1.531, 1.411, 1.148, 0.935, 0.955, 1.238])
 """Mean load by month, kW per home. Source: `SOURCE`."""
 SUMMER_KW = np.array(
-    [1.072, 0.881, 0.758, 0.673, 0.631, 0.634, 0.670, 0.767, 0.974, 1.226, 1.576, 1.744]
-    + [1.873, 1.879, 1.901, 1.944, 2.062, 2.005, 1.905, 1.711, 1.548, 1.457, 1.348, 1.239]
-)
+    [1.072, 0.881, 0.758, 0.673, 0.631, 0.634, 0.670, 0.767, 0.974, 1.226, 1.576, 1.744,
+     1.873, 1.879, 1.901, 1.944, 2.062, 2.005, 1.905, 1.711, 1.548, 1.457, 1.348, 1.239]
+)  # fmt: skip
 """(24,) kW per home by local hour, June-September. Source: `SOURCE`."""
 MILD_KW = np.array(
-    [0.674, 0.574, 0.546, 0.534, 0.548, 0.604, 0.663, 0.767, 0.956, 1.194, 1.370, 1.291]
-    + [1.330, 1.237, 1.192, 1.129, 1.066, 1.008, 0.931, 1.033, 1.077, 0.893, 0.805, 0.754]
-)
+    [0.674, 0.574, 0.546, 0.534, 0.548, 0.604, 0.663, 0.767, 0.956, 1.194, 1.370, 1.291,
+     1.330, 1.237, 1.192, 1.129, 1.066, 1.008, 0.931, 1.033, 1.077, 0.893, 0.805, 0.754]
+)  # fmt: skip
 """(24,) the same, March-May; October and November have the same shape within 10 %."""
 WINTER_KW = np.array(
-    [1.060, 1.025, 0.971, 1.007, 1.027, 1.113, 1.293, 1.184, 1.370, 1.498, 1.507, 1.340]
-    + [1.266, 1.184, 1.089, 0.995, 1.016, 1.161, 1.264, 1.394, 1.426, 1.305, 1.214, 1.107]
-)
+    [1.060, 1.025, 0.971, 1.007, 1.027, 1.113, 1.293, 1.184, 1.370, 1.498, 1.507, 1.340,
+     1.266, 1.184, 1.089, 0.995, 1.016, 1.161, 1.264, 1.394, 1.426, 1.305, 1.214, 1.107]
+)  # fmt: skip
 """(24,) the same, December-February."""
 _SEASON = (WINTER_KW, WINTER_KW, MILD_KW, MILD_KW, MILD_KW, *(SUMMER_KW,) * 4, MILD_KW, MILD_KW, WINTER_KW)
 PROFILE_KW = np.array([s / s.mean() * m for s, m in zip(_SEASON, MONTH_MEAN_KW, strict=True)])
@@ -56,18 +56,18 @@ PHASE_H = 1.0
 """Standard deviation of a home's routine, h, clipped at 3 h. Assumed."""
 NODE_STEPS = 6
 """Steps between the nodes of the noise of base load and cooling. Calibrated: correlation over an hour."""
-BASE_SIGMA = 0.40
+BASE_SIGMA = 0.30
 """Standard deviation of a home's base load relative to its routine, nodes 1.5 h apart. Calibrated: peaks."""
-HABIT_SIGMA, HABIT_STEPS, HABIT_NODES = 0.35, 12, 10
+HABIT_SIGMA, HABIT_STEPS, HABIT_NODES = 0.6, 12, 10
 """Lasting standard deviation of a home's routine by time of day, steps between its nodes, nodes in 25 h.
 Calibrated: correlation of a home's load over 24 h."""
-DAY_SIGMA = 0.25
+DAY_SIGMA = 0.20
 """Standard deviation of a home's day relative to its mean (away, guests). Assumed."""
 REGION_SIGMA = 0.06
 """Standard deviation of the day that all homes share beyond weather, relative. Assumed."""
 BASE_SPAN = (0.2, 2.2)
 """Span of the base load relative to its mean. Calibrated: peaks; larger ones come from the appliances."""
-COOL_SIGMA = 0.60
+COOL_SIGMA = 0.50
 """Standard deviation of a home's cooling relative to its mean, nodes 1.5 h apart. Calibrated: peaks."""
 MAX_DUTY = 2.0
 """Largest cooling relative to the mean at that temperature: the compressor runs all the time. Assumed."""

@@ -24,9 +24,9 @@ August), rounded; the months between are assumed from the same tables."""
 MONTH_LOW_C = np.array([8.5, 9.0, 10.5, 12.0, 14.5, 16.5, 19.0, 19.0, 18.0, 14.5, 10.5, 8.0])
 """Mean daily minimum by month, deg C. Source: as `MONTH_HIGH_C` (8.5 in January, 19.1 in August)."""
 DIURNAL = np.array(
-    [0.20, 0.16, 0.12, 0.08, 0.04, 0.00, 0.03, 0.18, 0.38, 0.58, 0.74, 0.86]
-    + [0.94, 0.99, 1.00, 0.98, 0.91, 0.80, 0.66, 0.53, 0.43, 0.35, 0.29, 0.24]
-)
+    [0.20, 0.16, 0.12, 0.08, 0.04, 0.00, 0.03, 0.18, 0.38, 0.58, 0.74, 0.86,
+     0.94, 0.99, 1.00, 0.98, 0.91, 0.80, 0.66, 0.53, 0.43, 0.35, 0.29, 0.24]
+)  # fmt: skip
 """(24,) share of the daily range above the minimum, by local hour. Source: the shape of the Southern
 California weather file, with the maximum an hour later, as inland; assumed."""
 HEAT_SPAN_C = 14.5

@@ -1,0 +1,227 @@
+"""One measured price column: read raw, checked once, laid on the run's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.errors import DataError
+from vpp_env.units import STEP_MINUTES
+
+MAX_GAP = pd.Timedelta(hours=2)
+"""Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
+KWH_LIMIT = 2.0
+"""A price column whose largest absolute value is below this looks like USD/kWh: CAISO's mean is 30 to 80 USD/MWh."""
+STEPS_ALLOWED = {"da": (60, 15, 5), "rt": (5, 15)}
+"""Minutes between rows; finer day-ahead and reserve rows must repeat the hour's value."""
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as a file holds it: instants are checked, values are not."""
+
+    quantity: str  # da, rt, spin, nonspin, regup or regdown
+    node: str | None  # pricing node, None where the file names none
+    run: str  # market run of a real-time price (RTPD, RTM, HASP), else ""
+    ts: pd.DatetimeIndex  # (n,) UTC starts, in file order
+    values: pd.Series  # (n,) text or numbers
+    rows: np.ndarray  # (n,) 1-based data rows of the file
+    path: Path
+    name: str  # of the column, for messages
+
+
+@dataclass(frozen=True)
+class Column:
+    """A checked column: sorted, numeric, unique, one step."""
+
+    quantity: str
+    values: pd.Series  # float64 by UTC start
+    rows: pd.Series  # 1-based data row by UTC start
+    step: pd.Timedelta
+    name: str
+    paths: tuple[Path, ...]
+
+    @property
+    def files(self) -> str:
+        """File names, for messages."""
+        return ", ".join(p.name for p in self.paths)
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """End of the last interval, UTC."""
+        return self.values.index[-1] + self.step
+
+
+def modal_step(ts: pd.DatetimeIndex) -> pd.Timedelta:
+    """Most frequent distance of neighbouring instants; 0 where there is only one."""
+    gaps = np.diff(np.unique(ts.asi8))
+    if len(gaps) == 0:
+        return pd.Timedelta(0)
+    sizes, counts = np.unique(gaps, return_counts=True)
+    return pd.Timedelta(int(sizes[np.argmax(counts)]), unit=ts.unit)
+
+
+def check_column(parts: Sequence[RawColumn]) -> Column:
+    """Check the parts of one quantity (one per file) and join them.
+
+    Raises
+    ------
+    DataError
+        Non-numeric, empty or infinite values, doubled or off-grid times, a step that is not allowed, values
+        that look like USD/kWh.
+    """
+    series, rows = [], []
+    for part in parts:
+        _no_duplicates(part)
+        series.append(pd.Series(_numbers(part), index=part.ts))
+        rows.append(pd.Series(part.rows, index=part.ts))
+    values, row = pd.concat(series), pd.concat(rows)
+    first = parts[0]
+    where = f"{', '.join(p.path.name for p in parts)}, column {first.name}"
+    twice = values.index.duplicated(keep=False)
+    if twice.any():  # monthly downloads may overlap; they must then agree
+        spread = values[twice].groupby(level=0).agg(np.ptp)
+        if (spread > 1e-6).any():
+            at = pd.Timestamp(spread.index[int(np.argmax(spread))])
+            raise DataError(
+                f"{where}: the files disagree at {at.isoformat()} (rows {sorted(row[at].tolist())} of theirs);"
+                " give one file per period"
+            )
+    keep = ~values.index.duplicated()
+    values, row = values[keep].sort_index(), row[keep].sort_index()
+    step = modal_step(pd.DatetimeIndex(values.index))
+    _check_grid(values, row, step, first.quantity, where)
+    column = Column(first.quantity, values, row, step, first.name, tuple(p.path for p in parts))
+    if first.quantity in ("da", "rt") and float(values.abs().max()) < KWH_LIMIT:
+        raise DataError(
+            f"{where}: the largest value is {float(values.abs().max()):g}, which looks like USD/kWh;"
+            " prices must be USD/MWh: multiply the column by 1000"
+        )
+    return column if first.quantity == "rt" else _hourly(column, where)
+
+
+def _numbers(part: RawColumn) -> np.ndarray:
+    """(n,) float64, or an error that names the first bad row."""
+    numbers = pd.to_numeric(part.values, errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        i = int(np.argmax(bad))
+        got = part.values.iloc[i]
+        empty = pd.isna(got) or str(got).strip().lower() in ("", "nan", "null", "none")
+        what = "is empty (NaN)" if empty else f"holds {got!r}, which is no finite number"
+        raise DataError(
+            f"{part.path.name}, row {part.rows[i]}: {part.name} {what} ({int(bad.sum())} such rows); give a number,"
+            f" or delete the row: gaps up to {MAX_GAP / pd.Timedelta(hours=1):g} h are interpolated"
+        )
+    return numbers
+
+
+def _no_duplicates(part: RawColumn) -> None:
+    again = part.ts.duplicated()
+    if again.any():
+        i = int(np.argmax(again))
+        rows = part.rows[part.ts == part.ts[i]]
+        raise DataError(
+            f"{part.path.name}, row {part.rows[i]}: {part.ts[i].isoformat()} is there more than once (rows"
+            f" {', '.join(map(str, rows))}); keep one row per interval. Local times labelled as UTC double the"
+            " hour in which daylight saving ends"
+        )
+
+
+def _check_grid(values: pd.Series, row: pd.Series, step: pd.Timedelta, quantity: str, where: str) -> None:
+    allowed = STEPS_ALLOWED.get(quantity, STEPS_ALLOWED["da"])
+    minutes = step / pd.Timedelta(minutes=1)
+    if minutes not in allowed:
+        hint = " An hourly price is day-ahead: name it lmp_da_usd_mwh." if quantity == "rt" and minutes == 60 else ""
+        raise DataError(
+            f"{where}: rows are {minutes:g} min apart ({len(values)} rows); allowed are"
+            f" {' or '.join(map(str, sorted(allowed)))} min.{hint}"
+        )
+    off = pd.DatetimeIndex(values.index).floor(step) != values.index
+    if off.any():
+        i = int(np.argmax(off))
+        raise DataError(
+            f"{where}, row {row.iloc[i]}: {values.index[i].isoformat()} is not on the {minutes:g}-min grid;"
+            " ts_utc must be the start of the interval"
+        )
+
+
+def _hourly(column: Column, where: str) -> Column:
+    """Take hourly values from finer rows, which must repeat them."""
+    hour = pd.Timedelta(hours=1)
+    if column.step == hour:
+        return column
+    group = column.values.groupby(pd.DatetimeIndex(column.values.index).floor("h"))
+    spread = group.max() - group.min()
+    if (spread > 1e-6).any():
+        at = pd.Timestamp(spread.index[int(np.argmax(spread))])
+        raise DataError(
+            f"{where}, row {column.rows[at:].iloc[0]}: the price changes inside the hour from {at.isoformat()}, but"
+            " day-ahead and reserve prices are hourly; a 5- or 15-min price is real time: lmp_rt_usd_mwh"
+        )
+    rows = column.rows.groupby(pd.DatetimeIndex(column.rows.index).floor("h")).first()
+    return Column(column.quantity, group.first(), rows, hour, column.name, column.paths)
+
+
+def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) -> tuple[np.ndarray, list[str]]:
+    """Lay a column that covers the run on its 15-min steps.
+
+    Parameters
+    ----------
+    column : Column
+        Covers `first` .. `first` + `n_run` steps (the caller has checked).
+    first : pandas.Timestamp
+        UTC start of the run.
+    n_run, n_all : int
+        Steps of the run; steps of run and tail. What the file lacks of the tail repeats the day before.
+
+    Returns
+    -------
+    tuple
+        (n_all,) float64 values and notes on what was filled.
+
+    Raises
+    ------
+    DataError
+        When the file has a gap of more than 2 h inside the run.
+    """
+    step = pd.Timedelta(minutes=STEP_MINUTES)
+    grid = pd.date_range(first.floor(column.step), first + n_all * step, freq=column.step, inclusive="left")
+    known = column.values.reindex(grid)
+    missing = known.isna().to_numpy()
+    inside = missing & np.asarray(grid < min(column.end, first + n_run * step))
+    _no_long_gap(column, grid, inside)
+    notes = []
+    if inside.any():
+        at = grid[inside]
+        notes.append(f"{len(at)} missing intervals interpolated, first {at[0].isoformat()}")
+    filled = known.interpolate(method="linear", limit_area="inside")
+    steps = pd.date_range(first, periods=n_all, freq=step)
+    if column.step < step:
+        values = filled.groupby(grid.floor(step)).mean().reindex(steps).to_numpy(dtype=np.float64, copy=True)
+    else:
+        values = filled.reindex(steps.floor(column.step)).to_numpy(dtype=np.float64, copy=True)
+    lacking = int(np.isnan(values).sum())
+    for i in np.flatnonzero(np.isnan(values)):
+        values[i] = values[i - 96] if i >= 96 else values[i - 1]
+    if lacking:
+        notes.append(f"last {lacking} steps behind the run repeat the day before")
+    return values, notes
+
+
+def _no_long_gap(column: Column, grid: pd.DatetimeIndex, missing: np.ndarray) -> None:
+    edges = np.flatnonzero(np.diff(np.r_[0, missing.astype(np.int8), 0]))
+    for begin, end in edges.reshape(-1, 2):
+        if (end - begin) * column.step > MAX_GAP:
+            row = column.rows[: grid[begin]].iloc[-1]
+            last = grid[end - 1] + column.step
+            hours = (last - grid[begin]) / pd.Timedelta(hours=1)
+            raise DataError(
+                f"{column.files}, row {row}: after this row {column.name} has no values for {hours:g} h, from"
+                f" {grid[begin].isoformat()} to {last.isoformat()}; gaps up to"
+                f" {MAX_GAP / pd.Timedelta(hours=1):g} h are interpolated. Add the rows, or choose a run without them"
+            )

@@ -1,0 +1,299 @@
+"""Views: the only builder of what a policy may see. All arrays are read-only copies.
+
+| set | what it holds |
+|---|---|
+| OWN | public data, and every home's own row - row i is for the bid of home i only |
+| DECLARED | the same rows for the homes' own agents; the coordinator sees what they have told (bids, statements) |
+| FULL | all rows for one mind: true states and preferences of everybody |
+| ORACLE | FULL and the future: real-time and reserve prices, load, sun, car use |
+
+A policy declares its set; asking a view for what the set does not hold raises `InformationError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.core import layout
+from vpp_env.core import ledger as led
+from vpp_env.errors import InformationError
+from vpp_env.units import DT_H
+
+if TYPE_CHECKING:
+    from vpp_env.world import World
+
+
+class Information(IntEnum):
+    """Information sets, each containing the one before."""
+
+    OWN = 1
+    DECLARED = 2
+    FULL = 3
+    ORACLE = 4
+
+
+@dataclass(frozen=True)
+class Public:
+    """What anybody may know at the gate of an opportunity."""
+
+    opportunity: int  # index of the opportunity that is bid for
+    n_opportunities: int
+    start: pd.Timestamp  # its local start, time-zone aware
+    hours: float  # its length, h
+    steps: int  # its 15-min intervals
+    da_usd_per_kwh: np.ndarray  # (H,) published day-ahead prices by 15-min step from now on
+    past_da_usd_per_kwh: np.ndarray  # (t,) day-ahead prices of past steps
+    past_rt_usd_per_kwh: np.ndarray  # (t,) real-time prices of past steps
+    past_reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (t,)
+    required_kw: float  # most that the VPP may sell in this opportunity
+
+    @property
+    def expected_lmp(self) -> float:
+        """Mean published day-ahead price over the opportunity, USD/kWh: the public forecast of real time."""
+        return float(self.da_usd_per_kwh[: self.steps].mean())
+
+
+@dataclass(frozen=True)
+class Homes:
+    """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole coming opportunity."""
+
+    # devices and their state
+    bess_kwh: np.ndarray
+    bess_kw: np.ndarray
+    bess_min_kwh: np.ndarray
+    bess_max_kwh: np.ndarray
+    soc_kwh: np.ndarray
+    discharged_today_kwh: np.ndarray
+    ev_kwh: np.ndarray
+    ev_kw: np.ndarray
+    v2g_kw: np.ndarray
+    ev_soc_kwh: np.ndarray
+    ev_deficit_kwh: np.ndarray  # what the car holds less than its undispatched twin
+    ev_target_kwh: np.ndarray
+    plugged: np.ndarray  # bool
+    hours_to_ready: np.ndarray  # h until the car must be ready; 0 when away
+    load_kw: np.ndarray  # last metered
+    pv_kw: np.ndarray  # last metered
+    load_forecast_kw: np.ndarray  # (96, N) persistence: the same step of the day before
+    pv_forecast_kw: np.ndarray  # (96, N) the same
+    # preferences
+    floor_kwh: np.ndarray
+    willingness: np.ndarray
+    day_left_kwh: np.ndarray  # battery discharge left today inside the envelope
+    buy_limit: np.ndarray  # USD/kWh
+    own_ask: np.ndarray  # USD/kWh discharged (min_compensation)
+    defer_ask: np.ndarray  # USD/kWh of charging put off
+    standby_ask: np.ndarray  # USD per kW and h
+    ev_priority: np.ndarray  # 0 low, 1 medium, 2 high
+    blackout_now: np.ndarray  # bool: within the opportunity
+    # feasible bounds, kW
+    defer_kw: np.ndarray  # charging that can be put off in every interval
+    defer_first_kw: np.ndarray  # charging that can be put off in the first interval
+    defer_mean_kw: np.ndarray  # mean over the opportunity
+    bess_sell_kw: np.ndarray  # battery inside the envelope
+    bess_sell_hard_kw: np.ndarray  # battery down to the hard minimum
+    v2g_sell_kw: np.ndarray  # V2G inside the envelope
+    v2g_sell_hard_kw: np.ndarray
+    buy_back_kw: np.ndarray  # charging that returns what the car deferred
+    bess_buy_kw: np.ndarray
+    reserve_kw: np.ndarray  # reserve inside the envelope
+    reserve_hard_kw: np.ndarray
+    # what the last opportunity brought
+    last_award_kwh: np.ndarray
+    last_market_kwh: np.ndarray
+    last_payment_usd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Future:
+    """The true future by 15-min step from now on (oracle only), H steps."""
+
+    rt_usd_per_kwh: np.ndarray  # (H,)
+    reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (H,)
+    load_kw: np.ndarray  # (H, N)
+    pv_kw: np.ndarray  # (H, N)
+    plugged: np.ndarray  # (H, N) bool
+    twin_ev_kw: np.ndarray  # (H, N) what the undispatched car charges
+    departs: np.ndarray  # (H, N) bool: the car leaves at the start of this step
+    trip_kwh: np.ndarray  # (H, N) energy of the trip that starts here
+    called: np.ndarray  # (H,) bool: reserve is called
+
+
+class View:
+    """What one policy sees at one gate.
+
+    Parameters
+    ----------
+    public : Public
+        Always there.
+    information : Information
+        The set that was granted.
+    homes, future, statement : callable
+        Makers of the parts; a part is made when it is first asked for, if the set holds it.
+    """
+
+    def __init__(
+        self,
+        public: Public,
+        information: Information,
+        homes: Callable[[], Homes],
+        future: Callable[[int], Future],
+        statement: Callable[[int], str],
+    ) -> None:
+        self.public = public
+        self.information = information
+        self._make_homes = homes
+        self._make_future = future
+        self._make_statement = statement
+        self._homes: Homes | None = None
+
+    def _need(self, needed: Information, what: str) -> None:
+        if self.information < needed:
+            raise InformationError(
+                f"{what} is not in the information set {self.information.name}; it needs {needed.name}. "
+                "Declare that set in PolicyInfo.information: it is printed beside every result."
+            )
+
+    @property
+    def homes(self) -> Homes:
+        """Every home's own row (OWN: row i serves the bid of home i only)."""
+        self._need(Information.OWN, "view.homes")
+        if self._homes is None:
+            self._homes = self._make_homes()
+        return self._homes
+
+    def statement(self, i: int) -> str:
+        """What the owner of home i has said in words (DECLARED)."""
+        self._need(Information.DECLARED, "view.statement()")
+        return self._make_statement(i)
+
+    def future(self, hours: float) -> Future:
+        """The true next `hours` hours (ORACLE); shorter near the end of what is known."""
+        self._need(Information.ORACLE, "view.future()")
+        return self._make_future(round(hours / DT_H))
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy
+
+
+def build_view(world: World, information: Information) -> View:
+    """Build the view of a world of one month at the gate of its next opportunity."""
+    t, calendar, scenario = world.t, world.calendar, world.scenario
+    past_da, past_rt, past_rho = world.past()
+    public = Public(
+        opportunity=world.opportunity,
+        n_opportunities=scenario.n_opportunities,
+        start=calendar.local[t],
+        hours=scenario.time.opportunity_minutes / 60,
+        steps=world.steps,
+        da_usd_per_kwh=_locked(world.day_ahead()[0]),
+        past_da_usd_per_kwh=_locked(past_da[0]),
+        past_rt_usd_per_kwh=_locked(past_rt[0]),
+        past_reserve_usd_per_kw_h={p: _locked(past_rho[:, 0, j]) for j, p in enumerate(world.products)},
+        required_kw=world.required_kw(),
+    )
+    month = world.months[0]
+
+    def statement(i: int) -> str:
+        from vpp_env.statements import statement as say  # text is needed by few policies
+
+        return say(scenario, month.fleet, month.seed, i)
+
+    return View(public, information, lambda: _homes(world), lambda h: _future(world, h), statement)
+
+
+def _homes(world: World) -> Homes:
+    fleet, state, bound = world.months[0].fleet, world.state, world.bounds
+    ledger, owners = world.last_ledger, world.owners
+    plugged = bound[layout.PLUGGED] > 0
+    # a forecast row h is step t + h - 96: all of it has happened
+    order = (world.t + np.arange(len(world.load_past))) % len(world.load_past)
+    pay = ledger[[led.L_PAY_SOLD, led.L_PAY_BOUGHT, led.L_PAY_FORCED, led.L_PAY_RESERVE]].sum(axis=0)
+    load, pv = world.load_past[order], world.pv_past[order]
+    rows = {
+        "bess_kwh": fleet.bess_kwh,
+        "bess_kw": fleet.bess_kw,
+        "bess_min_kwh": fleet.bess_min_kwh,
+        "bess_max_kwh": fleet.bess_max_kwh,
+        "soc_kwh": state[layout.SOC_B],
+        "discharged_today_kwh": state[layout.DIS_DAY],
+        "ev_kwh": fleet.ev_kwh,
+        "ev_kw": fleet.ev_kw,
+        "v2g_kw": fleet.v2g_kw,
+        "ev_soc_kwh": state[layout.SOC_E] * plugged,
+        "ev_deficit_kwh": world.ev_deficit() * plugged,
+        "ev_target_kwh": fleet.ev_target_kwh,
+        "plugged": plugged,
+        "hours_to_ready": bound[layout.HOURS_LEFT],
+        "load_kw": load[-1],
+        "pv_kw": pv[-1],
+        "load_forecast_kw": load,
+        "pv_forecast_kw": pv,
+        "floor_kwh": fleet.floor_kwh,
+        "willingness": fleet.willingness,
+        "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state[layout.DIS_DAY], 0.0),
+        "buy_limit": fleet.buy_limit,
+        "own_ask": owners.own[0],
+        "defer_ask": owners.defer[0],
+        "standby_ask": owners.standby[0],
+        "ev_priority": fleet.ev_priority,
+        "blackout_now": bound[layout.BLACK_NOW] > 0,
+        "defer_kw": bound[layout.D_MIN],
+        "defer_first_kw": bound[layout.D_FIRST],
+        "defer_mean_kw": bound[layout.D_MEAN],
+        "bess_sell_kw": bound[layout.B_ENV],
+        "bess_sell_hard_kw": bound[layout.B_HARD],
+        "v2g_sell_kw": bound[layout.V_ENV],
+        "v2g_sell_hard_kw": bound[layout.V_HARD],
+        "buy_back_kw": bound[layout.BUY_EV],
+        "bess_buy_kw": bound[layout.BUY_B],
+        "reserve_kw": bound[layout.R_ENV],
+        "reserve_hard_kw": bound[layout.R_HARD],
+        "last_award_kwh": ledger[led.L_AWARD],
+        "last_market_kwh": ledger[led.L_MARKET],
+        "last_payment_usd": pay,
+    }
+    return Homes(**{f.name: _locked(rows[f.name]) for f in fields(Homes)})
+
+
+def _future(world: World, steps: int) -> Future:
+    """Look ahead along the month's own traces; days beyond the run exist as far as prices do."""
+    month, t = world.months[0], world.t
+    steps = min(steps, world.series_length() - t)
+    day, k = world.clock(t)
+    parts: list[dict[str, np.ndarray]] = []
+    need = steps
+    while need > 0:
+        plan, twin = month.day(day)
+        span = slice(k, min(len(plan.load), k + need))
+        ks = np.arange(span.start, span.stop)[:, None]
+        away = (ks >= plan.dep) & (ks < plan.arr) & (plan.dep >= 0)
+        leaves = ks == plan.dep
+        parts.append(
+            {
+                "load_kw": plan.load[span],
+                "pv_kw": plan.pv[span],
+                "plugged": ~away & (month.fleet.ev_kwh > 0),
+                "twin_ev_kw": twin.ev_kw[span],
+                "departs": leaves,
+                "trip_kwh": np.where(leaves, plan.trip, 0.0),
+            }
+        )
+        need -= span.stop - span.start
+        day, k = day + 1, 0
+    rt, rho, called = world.series_ahead(steps)
+    return Future(
+        rt_usd_per_kwh=_locked(rt),
+        reserve_usd_per_kw_h={p: _locked(rho[:, j]) for j, p in enumerate(world.products)},
+        called=_locked(called),
+        **{name: _locked(np.concatenate([part[name] for part in parts])) for name in parts[0]},
+    )
