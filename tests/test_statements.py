@@ -58,9 +58,10 @@ def test_blackout_windows_are_weekday_and_hours(world: tuple[Scenario, Fleet]) -
         for start, end in fleet.blackout[i]:
             if start >= 0:
                 seen += 1
-                quarter = int(start) % 96
-                assert f"{days[int(start) // 96]} {quarter // 4:02d}:{quarter % 4 * 15:02d} to" in text
-                assert f"{(int(end) - 1) % 96 // 4:02d}" in text or ":00" in text
+                first, last = int(start) // 96, (int(end) - 1) // 96
+                opening, closing = (f"{q // 4:02d}:{q % 4 * 15:02d}" for q in (start % 96, end - 96 * last))
+                tail = closing if first == last else f"{days[last]} {closing}"
+                assert f"{days[first]} {opening} to {tail}" in text
     assert seen > 10
 
 

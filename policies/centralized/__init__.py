@@ -1,0 +1,5 @@
+"""The central optimizer: CVXPY with perfect information and control, ignoring preferences."""
+
+from policies.centralized.policy import Centralized
+
+__all__ = ["Centralized"]

@@ -77,7 +77,7 @@ def build_clock(calendar: Calendar, n_steps: int) -> Clock:
     return Clock(
         day=np.asarray((dates - pd.Timestamp(calendar.first_day)).days, dtype=np.int64),
         hour=np.asarray(local.hour, dtype=np.int64),
-        weekday=np.asarray(local.weekday, dtype=np.int64),
+        weekday=np.asarray(local.day_of_week, dtype=np.int64),
         month=np.asarray(local.month, dtype=np.int64),
         first_step=int((calendar.utc[0] - begin) / step),
         n_steps=n_steps,

@@ -5,8 +5,8 @@ The measured values are embedded, with their sources; given the data folder they
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,48 +31,40 @@ _EV = "258 users, Norway, 2018-21"
 _EVIPRO = "EVI-Pro, California, home L2"
 
 
-class Stat(NamedTuple):
-    """A statistic: what it is, its measured value, where that is from."""
+NAN = float("nan")
 
-    series: str
-    statistic: str
-    unit: str
-    real: float
-    source: str
-
-
-STATS: dict[str, Stat] = {
-    "aug mean": Stat("load, August", "mean", "kW/home", 1.411, _FONTANA),
-    "apr mean": Stat("load, April", "mean", "kW/home", 0.858, _FONTANA),
-    "aug shape": Stat("load, August", "mean abs. deviation of the hourly shape", "of mean", 0.0, _FONTANA),
-    "apr shape": Stat("load, April", "mean abs. deviation of the hourly shape", "of mean", 0.0, _FONTANA),
-    "aug evening": Stat("load, August", "16-20 h over the mean", "-", 1.512, _FONTANA),
-    "aug night": Stat("load, August", "2-6 h over the mean", "-", 0.507, _FONTANA),
-    "aug peak": Stat("load, August", "15-min peak of one home, mean", "kW", 6.32, _FONTANA + ", x 1.23"),
-    "apr peak": Stat("load, April", "15-min peak of one home, mean", "kW", 6.02, _FONTANA + ", x 1.23"),
-    "aug c200": Stat("load, August", "coincidence, 200 homes, 15 min", "-", 0.433, _FONTANA + ", extrapolated"),
-    "apr c200": Stat("load, April", "coincidence, 200 homes, 15 min", "-", 0.313, _FONTANA + ", extrapolated"),
-    "aug c17": Stat("load, August", "coincidence, 17 homes, hourly", "-", 0.619, _FONTANA),
-    "aug lag1": Stat("load, August", "correlation over 1 h, one home", "-", 0.662, _FONTANA),
-    "aug lag24": Stat("load, August", "correlation over 24 h, one home", "-", 0.538, _FONTANA),
-    "aug pair": Stat("load, August", "correlation of two homes, hourly", "-", 0.252, _FONTANA),
-    "aug cf": Stat("PV, August", "capacity factor", "kW/kWp", 0.196, _PV),
-    "apr cf": Stat("PV, April", "capacity factor", "kW/kWp", 0.218, _PV),
-    "aug noon": Stat("PV, August", "12-14 h", "kW/kWp", 0.616, _PV),
-    "aug late": Stat("PV, August", "share of energy after 15 h", "-", 0.280, _PV),
-    "aug cloud": Stat("PV, August", "cloud correlation of two homes", "-", 0.938, _PV + ", one neighbourhood"),
-    "apr cloud": Stat("PV, April", "cloud correlation of two homes", "-", 0.973, _PV + ", one neighbourhood"),
-    "sessions": Stat("cars", "plug-ins with charging per car and day", "-", 0.471, _EV),
-    "kwh mean": Stat("cars", "energy per session, mean", "kWh", 12.65, _EV),
-    "kwh median": Stat("cars", "energy per session, median", "kWh", 9.03, _EV),
-    "kwh p90": Stat("cars", "energy per session, 90 %", "kWh", 26.8, _EV),
-    "midnight": Stat("cars", "share plugged in at midnight", "-", 0.318, _EV),
-    "plug 16-20": Stat("cars", "share of plug-ins 16-20 h", "-", 0.492, _EVIPRO),
-    "plug shape": Stat("cars", "total variation from the plug-in shape", "-", 0.0, _EVIPRO),
-    "aug temp": Stat("weather, August", "mean temperature", "deg C", 20.05, "the data's weather file (coastal)"),
-    "aug clear": Stat("weather, August", "mean daily clearness", "-", 0.893, "the data's weather file"),
+STATS: dict[str, Row] = {
+    "aug mean": Row("load, August", "mean", "kW/home", NAN, 1.411, _FONTANA),
+    "apr mean": Row("load, April", "mean", "kW/home", NAN, 0.858, _FONTANA),
+    "aug shape": Row("load, August", "mean abs. deviation of the hourly shape", "of mean", NAN, 0.0, _FONTANA),
+    "apr shape": Row("load, April", "mean abs. deviation of the hourly shape", "of mean", NAN, 0.0, _FONTANA),
+    "aug evening": Row("load, August", "16-20 h over the mean", "-", NAN, 1.512, _FONTANA),
+    "aug night": Row("load, August", "2-6 h over the mean", "-", NAN, 0.507, _FONTANA),
+    "aug peak": Row("load, August", "15-min peak of one home, mean", "kW", NAN, 6.32, _FONTANA + ", x 1.23"),
+    "apr peak": Row("load, April", "15-min peak of one home, mean", "kW", NAN, 6.02, _FONTANA + ", x 1.23"),
+    "aug c200": Row("load, August", "coincidence, 200 homes, 15 min", "-", NAN, 0.433, _FONTANA + ", extrapolated"),
+    "apr c200": Row("load, April", "coincidence, 200 homes, 15 min", "-", NAN, 0.313, _FONTANA + ", extrapolated"),
+    "aug c17": Row("load, August", "coincidence, 17 homes, hourly", "-", NAN, 0.619, _FONTANA),
+    "aug lag1": Row("load, August", "correlation over 1 h, one home", "-", NAN, 0.662, _FONTANA),
+    "aug lag24": Row("load, August", "correlation over 24 h, one home", "-", NAN, 0.538, _FONTANA),
+    "aug pair": Row("load, August", "correlation of two homes, hourly", "-", NAN, 0.252, _FONTANA),
+    "aug cf": Row("PV, August", "capacity factor", "kW/kWp", NAN, 0.196, _PV),
+    "apr cf": Row("PV, April", "capacity factor", "kW/kWp", NAN, 0.218, _PV),
+    "aug noon": Row("PV, August", "12-14 h", "kW/kWp", NAN, 0.616, _PV),
+    "aug late": Row("PV, August", "share of energy after 15 h", "-", NAN, 0.280, _PV),
+    "aug cloud": Row("PV, August", "cloud correlation of two homes", "-", NAN, 0.938, _PV + ", one neighbourhood"),
+    "apr cloud": Row("PV, April", "cloud correlation of two homes", "-", NAN, 0.973, _PV + ", one neighbourhood"),
+    "sessions": Row("cars", "plug-ins with charging per car and day", "-", NAN, 0.471, _EV),
+    "kwh mean": Row("cars", "energy per session, mean", "kWh", NAN, 12.65, _EV),
+    "kwh median": Row("cars", "energy per session, median", "kWh", NAN, 9.03, _EV),
+    "kwh p90": Row("cars", "energy per session, 90 %", "kWh", NAN, 26.8, _EV),
+    "midnight": Row("cars", "share plugged in at midnight", "-", NAN, 0.318, _EV),
+    "plug 16-20": Row("cars", "share of plug-ins 16-20 h", "-", NAN, 0.492, _EVIPRO),
+    "plug shape": Row("cars", "total variation from the plug-in shape", "-", NAN, 0.0, _EVIPRO),
+    "aug temp": Row("weather, August", "mean temperature", "deg C", NAN, 20.05, "the data's weather file (coastal)"),
+    "aug clear": Row("weather, August", "mean daily clearness", "-", NAN, 0.893, "the data's weather file"),
 }
-"""Key -> statistic; `real` as computed from the files by `measured_values`."""
+"""Key -> statistic without its synthetic value; `real` as `measured_values` computes it from the files."""
 
 
 def _by_hour(values: np.ndarray, hour: np.ndarray) -> np.ndarray:
@@ -267,13 +259,6 @@ def home_rows(seeds: int, data: Path | None) -> list[Row]:
     real, shapes = measured_values(data) if data is not None else ({}, SHAPES)
     made = [synthetic_values(seed, shapes) for seed in range(seeds)]
     return [
-        Row(
-            stat.series,
-            stat.statistic,
-            stat.unit,
-            float(np.mean([values[key] for values in made])),
-            real.get(key, stat.real),
-            stat.source,
-        )
-        for key, stat in STATS.items()
+        replace(row, synthetic=float(np.mean([m[key] for m in made])), real=real.get(key, row.real))
+        for key, row in STATS.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from vpp_env.traces.price_tables import reserve_target
 from vpp_env.traces.prices import build_prices, real_time_given_da
 from vpp_env.traces.series import RESERVE_PRODUCTS
 from vpp_env.traces.validate_rows import Row
+from vpp_env.traces.validate_targets import HOURLY_TARGETS, TARGETS
 
 ZONE = "America/Los_Angeles"
 FILES = {
@@ -61,51 +62,6 @@ SEASONS = (
     Season("august", "August", "summer", "SCE 2023", "lmp_sce_usd_mwh", "2023-08", (6, 7, 8, 9), (6, 7, 8, 9)),
     Season("april", "April", "spring", "PGAE 2019", "lmp_usd_mwh", "2019-04", (3, 4, 5), (3, 4, 5)),
 )
-
-#: Measured values: CAISO OASIS prices of DLAP_SCE (2023) and DLAP_PGAE (2019), regulation of 2020. `--data`
-#: computes the same from the files; a test holds both together.
-TARGETS: dict[str, dict[str, float]] = {
-    "August": {
-        "DA mean": 76.975,
-        "DA standard deviation": 94.6373,
-        "DA share negative": 0.0,
-        "DA autocorrelation, 1 h": 0.8557,
-        "DA daily spread of 4 h (TB4)": 124.7141,
-        "RT-DA mean": 1.4103,
-        "RT-DA standard deviation": 41.2511,
-        "RT-DA median": -1.7316,
-        "share RT > DA": 0.3583,
-        "share RT > DA + 100": 0.0096,
-        "share RT > 200": 0.0082,
-        "RT > DA + 100: episode": 2.1321,
-        "RT share negative": 0.0091,
-        "correlation DA, RegUp": 0.731,
-        "correlation DA, RegDown": 0.0293,
-    },
-    "April": {
-        "DA mean": 24.3301,
-        "DA standard deviation": 16.5214,
-        "DA share negative": 0.0708,
-        "DA autocorrelation, 1 h": 0.857,
-        "DA daily spread of 4 h (TB4)": 42.6731,
-        "RT-DA mean": 5.0074,
-        "RT-DA standard deviation": 53.0724,
-        "RT-DA median": -3.6507,
-        "share RT > DA": 0.3303,
-        "share RT > DA + 100": 0.0194,
-        "share RT > 200": 0.0169,
-        "RT > DA + 100: episode": 1.5405,
-        "RT share negative": 0.1146,
-        "correlation DA, RegUp": 0.1227,
-        "correlation DA, RegDown": -0.478,
-    },
-}
-# fmt: off
-HOURLY_TARGETS: dict[str, tuple[float, ...]] = {'August': (59.5, 56.7, 54.4, 52.7, 53.0, 57.6, 63.7, 51.2, 42.4, 40.6, 41.0, 43.7, 48.2, 55.3, 64.6, 75.6,
-            86.4, 121.1, 183.2, 219.0, 136.8, 101.0, 73.7, 66.2),
- 'April': (23.7, 21.7, 20.1, 20.0, 22.8, 30.8, 38.6, 31.0, 18.9, 12.9, 10.3, 8.5, 7.7, 7.9, 8.3, 10.6, 13.4,
-           22.5, 38.5, 60.4, 54.4, 42.9, 31.2, 26.8)}
-# fmt: on
 
 
 def da_statistics(da: np.ndarray, day: np.ndarray) -> dict[str, float]:
@@ -186,7 +142,7 @@ def price_rows(seeds: int, data: Path | None = None) -> list[Row]:
             source = "CAISO system mean 2023 x seasonal ratio of regulation 2020"
             rows.append(Row(series, f"{product} mean", "USD/MW-h", made[product], goal, source))
         name = "RegUp >= spin >= non-spin"
-        rows.append(Row(series, name, "of hours", made[name], 1.0, "every hour seen, CAISO 2020 and 2023"))
+        rows.append(Row(series, name, "of hours", made[name], 1.0, "CAISO, hours of two days of 2020"))
         if data:
             rows += _conditional(season, data, seeds)
     return rows
@@ -259,7 +215,7 @@ def _conditional(season: Season, data: Path, seeds: int) -> list[Row]:
     return [Row(series, name, UNITS[name], made[name], real[name], source) for name in real]
 
 
-def _mean(found: list[Mapping[str, float]]) -> dict[str, float]:
+def _mean(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.nanmean([f[name] for f in found])) for name in found[0]}
 
 

@@ -1,0 +1,217 @@
+"""`centralized`: one optimizer that knows everything and asks nobody.
+
+Perfect information (every true state, load, sun, trip and price of the future) and full control down to the hard
+limits; the owners' preferences are ignored on purpose, and every violation that this causes is counted by the same
+evaluator as everybody else's. It maximises the market value of the fleet's flexibility (revenue less wear).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from policies.centralized.problem import Devices, DispatchProblem, Inputs, Physics, Plan
+from policies.centralized.value import GRID, SHARES, buy_back_price, slopes, values
+from vpp_env.bids import Bids, encode
+from vpp_env.errors import PolicyError
+from vpp_env.policy import Brief, Consent, PolicyInfo
+from vpp_env.units import BUY_LIMIT_RANGE, DT_H, PRICE_TICK, SELL_ASK_RANGE
+from vpp_env.views import Future, Homes, Information, View
+
+MOST_KW = 1e-6
+"""Power below this is the solver's rounding."""
+
+
+class Centralized:
+    """CVXPY dispatch with perfect information, ignoring preferences.
+
+    Parameters
+    ----------
+    horizon_hours : float
+        Length of the dispatch problem; at least one opportunity. Beyond it, stored energy is worth what each
+        battery alone could still earn with it (`value`), so that one opportunity (0, the default) is enough unless
+        the VPP's maximum binds.
+    """
+
+    info = PolicyInfo(
+        name="centralized",
+        information=Information.ORACLE,
+        consent=Consent.NEVER,
+        description="CVXPY with perfect information and control; ignores preferences and asks nobody",
+    )
+
+    def __init__(self, horizon_hours: float = 0.0) -> None:
+        if not 0.0 <= horizon_hours <= 168.0:
+            raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 0 (one opportunity) to 168")
+        self._horizon_hours = horizon_hours
+
+    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+        """Keep the rules; the problem is built at the first gate, when the devices are seen."""
+        self._brief = brief
+        self._problem: DispatchProblem | None = None
+        self.failures = 0
+
+    def _begin(self, view: View) -> None:
+        """Build the problem, and work out what stored energy is worth in every opportunity to come."""
+        homes, brief = view.homes, self._brief
+        self._b = np.flatnonzero(homes.bess_kwh > 0)
+        self._e = np.flatnonzero(homes.ev_kwh > 0)
+        self._physics = Physics(
+            DT_H, brief.bess_eta, brief.ev_eta, brief.degradation_usd_per_kwh, brief.reserve_hours
+        )
+        self._steps = round(brief.opportunity_hours / DT_H)
+        self._intervals = max(self._steps, round(self._horizon_hours / DT_H))
+        self._devices = Devices(
+            power=homes.bess_kw[self._b],
+            low=homes.bess_min_kwh[self._b],
+            high=homes.bess_max_kwh[self._b],
+            v2g=homes.v2g_kw[self._e],
+        )
+        self._problem = DispatchProblem(
+            self._devices, self._physics, self._intervals, reserve=bool(brief.products)
+        )
+        future = view.future(1e6)
+        phys, dev = self._physics, self._devices
+        self._value = values(
+            dev.low,
+            dev.high,
+            dev.power,
+            np.ascontiguousarray(_surplus(future)[:, self._b]),
+            np.ascontiguousarray(future.rt_usd_per_kwh),
+            _best_reserve(future),
+            SHARES,
+            (phys.dt, phys.eta_b, phys.wear, phys.reserve_h),
+            self._steps,
+            GRID,
+        )
+        self._first = view.public.opportunity
+
+    def act(self, view: View) -> Bids:
+        """Solve one gate and bid the plan of its first opportunity."""
+        if self._problem is None:
+            self._begin(view)
+        assert self._problem is not None
+        inputs, lmp = self._inputs(view)
+        plan = self._problem.solve(inputs)
+        notes = {"optimization_s": plan.seconds}
+        if plan.status != "optimal":
+            self.failures += 1
+            notes["solver_failures"] = 1.0
+        actions, expected = self._bid(plan, lmp[: self._steps], inputs.rho[: self._steps])
+        notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
+        return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
+
+    def _inputs(self, view: View) -> tuple[Inputs, np.ndarray]:
+        homes, t, b, e = view.homes, self._intervals, self._b, self._e
+        future = view.future((t + 96) * DT_H)
+        lmp = _pad(future.rt_usd_per_kwh, t)
+        plugged = _pad(future.plugged, t)[:t, e].T
+        p_twin = _pad(future.twin_ev_kw, t)[:t, e].T
+        ev_kw, v2g = homes.ev_kw[e, None], homes.v2g_kw[e, None]
+        # the car's hard minimum; its trips are not a limit, they are a preference
+        held = homes.ev_soc_kwh[e] + homes.ev_deficit_kwh[e]
+        low = 0.1 * homes.ev_kwh[e]
+        due = np.rint(homes.hours_to_ready[e] / DT_H).astype(np.int64)
+        end = (view.public.opportunity - self._first) + t // self._steps
+        value = self._value[min(end, len(self._value) - 1)]
+        inputs = Inputs(
+            lmp=lmp[:t],
+            rho=_pad(_best_reserve(future), t)[:t],
+            soc=homes.soc_kwh[b],
+            surplus=_pad(_surplus(future), t)[:t, b].T,
+            slopes=slopes(value, self._devices.low, self._devices.high),
+            deficit=np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0),
+            p_twin=p_twin,
+            charge_room=np.where(plugged, np.maximum(ev_kw - p_twin, 0.0), 0.0),
+            v2g_room=np.where(plugged, v2g, 0.0),
+            deficit_room=np.repeat(np.maximum(held - low, 0.0)[:, None], t, axis=1) + self._twin_gain(p_twin),
+            back=buy_back_price(lmp, due, t),
+            capacity_kw=view.public.required_kw,
+        )
+        return inputs, lmp
+
+    def _twin_gain(self, p_twin: np.ndarray) -> np.ndarray:
+        """(C, T) kWh that the undispatched car gains by the end of each interval."""
+        return np.cumsum(p_twin, axis=1) * DT_H * self._physics.eta_e
+
+    def _bid(self, plan: Plan, lmp: np.ndarray, rho: np.ndarray) -> tuple[np.ndarray, float]:
+        """Turn the first opportunity of the plan into one bid per home."""
+        brief, s = self._brief, self._steps
+        n = brief.n_homes
+        sell, buy, reserve = np.zeros((n, s)), np.zeros((n, s)), np.zeros((n, s))
+        sell[self._b] += plan.sell_b[:, :s]
+        sell[self._e] += plan.defer[:, :s] + plan.v2g[:, :s]
+        buy[self._b] += plan.buy_b[:, :s]
+        buy[self._e] += plan.back[:, :s]
+        reserve[self._b] += plan.reserve_b[:, :s]
+        reserve[self._e] += plan.reserve_e[:, :s]
+        sell_kw, sell_k = spread(sell)
+        buy_kw, buy_k = spread(buy)
+        ask = sell_threshold(lmp, sell_k, brief.margin)
+        limit = buy_threshold(lmp, buy_k)
+        actions = encode(
+            brief.sell_limit_kw,
+            brief.buy_limit_kw,
+            sell_kw=sell_kw,
+            sell_ask=ask,
+            buy_kw=buy_kw,
+            buy_limit=limit,
+            reserve_kw=reserve.min(axis=1),
+            reserve_ask=0.0,
+        )
+        pay = np.maximum(ask[:, None], brief.revenue_share * lmp)
+        kept = (1.0 - brief.revenue_share) * reserve.min(axis=1).sum() * np.maximum(rho, 0.0).sum()
+        expected = float(DT_H * ((sell * (lmp - pay)).sum() + kept))
+        return actions, expected
+
+
+_QUANTITIES = np.array([True, False, True, False, True, False])
+
+
+def _surplus(future: Future) -> np.ndarray:
+    """(H, N) kW of own sun left over, which a home stores by itself."""
+    return np.maximum(future.pv_kw - future.load_kw - future.twin_ev_kw, 0.0).astype(np.float64)
+
+
+def _best_reserve(future: Future) -> np.ndarray:
+    """(H,) best price of an upward reserve product, USD/kW-h; zeros where none is sold."""
+    prices = [p for name, p in future.reserve_usd_per_kw_h.items() if name != "regdown"]
+    return np.max(prices, axis=0) if prices else np.zeros(len(future.rt_usd_per_kwh))
+
+
+def _pad(array: np.ndarray, length: int) -> np.ndarray:
+    """Repeat the last row where the known future is shorter than the horizon."""
+    missing = length - len(array)
+    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+
+def spread(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn (N, S) planned kW into one quantity per home and the number of intervals in which it is meant.
+
+    A bid holds one quantity for the whole opportunity; the plan's energy is spread over the intervals that carry
+    at least half of its peak.
+    """
+    peak = power.max(axis=1)
+    used = (power >= 0.5 * peak[:, None]) & (peak[:, None] > MOST_KW)
+    count = used.sum(axis=1)
+    kw = np.divide(power.sum(axis=1), count, out=np.zeros(len(power)), where=count > 0)
+    return kw, count
+
+
+def sell_threshold(lmp: np.ndarray, count: np.ndarray, margin: float) -> np.ndarray:
+    """(N,) lowest ask that clears in the `count` dearest intervals only, USD/kWh.
+
+    Low, because a member is paid at least its ask: nobody asked for more.
+    """
+    ordered = np.sort(lmp)[::-1]
+    following = np.append(ordered, -np.inf)[np.clip(count, 0, len(lmp))]
+    # the next interval clears up to this tick; one above it does not
+    tick = np.floor(following / (1.0 + margin) / PRICE_TICK + 1e-9) + 1.0
+    return np.clip(np.where(np.isfinite(following), tick * PRICE_TICK, 0.0), *SELL_ASK_RANGE)
+
+
+def buy_threshold(lmp: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """(N,) limit that clears in the `count` cheapest intervals, USD/kWh."""
+    ordered = np.sort(lmp)
+    last = ordered[np.clip(count - 1, 0, len(lmp) - 1)]
+    limit = np.where(count > 0, np.ceil(last / PRICE_TICK - 1e-9) * PRICE_TICK, BUY_LIMIT_RANGE[0])
+    return np.clip(limit, *BUY_LIMIT_RANGE)

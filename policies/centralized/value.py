@@ -1,0 +1,110 @@
+"""What stored energy is worth to somebody who knows every price: dynamic programming of each battery alone.
+
+One backward pass over the month on a grid of states of charge gives the value function V_t(s) of every battery
+against the known real-time and reserve prices. It is the terminal value of the dispatch problem: without it, a
+short horizon would sell the last kWh at any price.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+GRID = 17
+"""States of charge per battery, equally spaced between its hard limits."""
+SHARES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+"""Share of power bought (negative) or sold in one interval that the pass tries."""
+
+
+@njit(cache=True)
+def _interpolate(v: np.ndarray, low: float, step: float, s: float) -> float:
+    x = (s - low) / step
+    j = min(max(int(x), 0), len(v) - 2)
+    return v[j] + (v[j + 1] - v[j]) * (x - j)
+
+
+@njit(cache=True)
+def values(
+    low: np.ndarray,
+    high: np.ndarray,
+    power: np.ndarray,
+    surplus: np.ndarray,
+    lmp: np.ndarray,
+    rho: np.ndarray,
+    shares: np.ndarray,
+    physics: tuple[float, float, float, float],
+    every: int,
+    grid: int,
+) -> np.ndarray:
+    """Return V (H // every + 1, B, grid), USD: value of energy at the start of every `every`-th interval.
+
+    Parameters
+    ----------
+    low, high, power : ndarray
+        (B,) hard limits kWh and power kW.
+    surplus : ndarray
+        (H, B) kW of own sun that the home stores when it is not discharging.
+    lmp, rho : ndarray
+        (H,) USD/kWh, and the best reserve price USD/kW-h.
+    shares : ndarray
+        Powers tried, as shares.
+    physics : tuple
+        (dt h, one-way efficiency, wear USD/kWh discharged, reserve period h).
+    every, grid : int
+        Intervals between stored values; states on the grid.
+    """
+    dt, eta, wear, res_h = physics
+    hours, n = surplus.shape
+    out = np.zeros((hours // every + 1, n, grid))
+    v = np.zeros(grid)
+    new = np.zeros(grid)
+    for b in range(n):
+        v[:] = 0.0
+        step = (high[b] - low[b]) / (grid - 1)
+        for t in range(hours - 1, -1, -1):
+            for j in range(grid):
+                s = low[b] + j * step
+                best = -1e18
+                for share in shares:
+                    sell = max(0.0, min(share * power[b], (s - low[b]) * eta / dt))
+                    own = 0.0 if sell > 0.0 else min(surplus[t, b], power[b], (high[b] - s) / (eta * dt))
+                    buy = max(0.0, min(-share * power[b], power[b] - own, (high[b] - s) / (eta * dt) - own))
+                    spare = 0.0 if buy > 0.0 else max(0.0, min(power[b], (s - low[b]) * eta / res_h) - sell)
+                    gain = dt * (lmp[t] * (sell - buy) - wear * sell + rho[t] * spare)
+                    after = s + eta * (own + buy) * dt - sell * dt / eta
+                    best = max(best, gain + _interpolate(v, low[b], step, after))
+                new[j] = best
+            v[:] = new
+            if t % every == 0:
+                out[t // every, b] = v
+    return out
+
+
+def slopes(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return (B, grid - 1) marginal values USD/kWh of the grid's segments, made non-increasing (concave)."""
+    width = (high - low)[:, None] / (value.shape[1] - 1)
+    return -np.sort(-np.diff(value, axis=1) / width, axis=1)
+
+
+def buy_back_price(lmp: np.ndarray, due: np.ndarray, first: int, intervals: int = 6) -> np.ndarray:
+    """Price of returning what a car deferred: mean of its cheapest intervals between `first` and when it is due.
+
+    Parameters
+    ----------
+    lmp : ndarray
+        (H,) future prices, USD/kWh.
+    due : ndarray
+        (C,) intervals until each car is due; a car that is due too soon returns it within the next day.
+    first : int
+        First interval after the horizon.
+    intervals : int
+        How many cheap intervals are averaged: 1.5 h of charging.
+    """
+    ahead = lmp[first : first + 96]
+    if len(ahead) == 0:
+        return np.full(len(due), lmp[-1])
+    window = np.where(due - first >= 2, due - first, 96)
+    price = np.empty(len(due))
+    for w in np.unique(window):
+        price[window == w] = np.sort(ahead[:w])[:intervals].mean()
+    return price

@@ -1,0 +1,229 @@
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.traces import price_tables as tables
+from vpp_env.traces.price_clock import WARMUP_DAYS, build_clock
+from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da, scarcity_usd_per_mwh
+from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
+from vpp_env.traces.validate import main
+from vpp_env.traces.validate_prices import SEASONS, price_rows
+
+SEEDS = 16
+
+
+def columns(series: MarketSeries) -> np.ndarray:
+    return np.stack([series.da_usd_per_mwh, series.rt_usd_per_mwh, *series.reserve_usd_per_mw.values()])
+
+
+@pytest.fixture(scope="module")
+def august() -> Scenario:
+    return load_scenario("august")
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[tuple[str, str], float]:
+    return {(r.series, r.statistic.split(", worst")[0]): r.synthetic for r in price_rows(SEEDS)}
+
+
+def test_same_seed_same_prices_other_seed_other_prices(august: Scenario) -> None:
+    first, again, other = (columns(build_prices(august, seed, 96)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("model", ["caiso", "step"])
+@pytest.mark.parametrize("start", ["2023-08-01T00:00", "2023-08-01T16:00", "2023-03-10T13:00", "2023-11-04T22:00"])
+def test_shared_steps_depend_neither_on_tail_nor_on_duration(august: Scenario, start: str, model: str) -> None:
+    base = august.override({"time.start": start, "time.duration_hours": 60, "prices.model": model})
+    short = columns(build_prices(base, 0, 7))
+    long_tail = columns(build_prices(base, 0, 500))
+    long_run = columns(build_prices(base.override({"time.duration_hours": 300}), 0, 0))
+    n = base.n_steps
+    assert short.shape == (6, n + 7)
+    np.testing.assert_array_equal(short, long_tail[:, : n + 7])
+    np.testing.assert_array_equal(short, long_run[:, : n + 7])
+
+
+def test_hourly_columns_are_constant_over_clock_hours(august: Scenario) -> None:
+    scenario = august.override({"time.start": "2023-08-01T16:00", "time.duration_hours": 48})
+    series = build_prices(scenario, 0, 0)
+    hour = np.asarray(scenario.calendar.utc.floor("h").asi8)
+    for values in (series.da_usd_per_mwh, *series.reserve_usd_per_mw.values()):
+        changes = np.flatnonzero(np.diff(values) != 0)
+        assert np.all(np.diff(hour)[changes] > 0)
+
+
+@pytest.mark.parametrize(("start", "hours"), [("2023-03-12T00:00", 23), ("2023-11-05T00:00", 25)])
+def test_frame_follows_clock_changes(august: Scenario, start: str, hours: int) -> None:
+    scenario = august.override({"time.start": start, "time.duration_hours": 48})
+    clock = build_clock(scenario.calendar, scenario.n_steps)
+    assert int((clock.day == 0).sum()) == hours
+    assert clock.k[clock.day == 0].max() == hours - 1
+    assert clock.day[0] == -WARMUP_DAYS
+    np.testing.assert_array_equal(clock.to_steps(clock.hour), scenario.calendar.hour.astype(int))
+
+
+def test_caps_floor_and_level(august: Scenario) -> None:
+    heat = {"prices.heatwave_days": 5}
+    tight = {"market.price_cap_usd_per_mwh": 90.0, "market.price_floor_usd_per_mwh": 45.0}
+    series = build_prices(august.override({**heat, **tight, "market.reserve_cap_usd_per_mw": 8.0}), 0, 0)
+    for values in (series.da_usd_per_mwh, series.rt_usd_per_mwh):
+        assert values.min() == 45.0
+        assert values.max() == 90.0
+    assert max(v.max() for v in series.reserve_usd_per_mw.values()) == 8.0
+    one, two = (build_prices(august.override({"prices.level": f}), 0, 0).da_usd_per_mwh for f in (0.5, 1.0))
+    inside = two < 2000.0
+    np.testing.assert_allclose(2 * one[inside], two[inside])
+
+
+@pytest.mark.parametrize("name", ["august", "april", "heatwave"])
+def test_reserves_are_ordered_and_inside_the_cap(name: str) -> None:
+    scenario = load_scenario(name)
+    for seed in range(4):
+        made = build_prices(scenario, seed, 96).reserve_usd_per_mw
+        assert tuple(made) == RESERVE_PRODUCTS
+        assert np.all(made["regup"] >= made["spin"])
+        assert np.all(made["spin"] >= made["nonspin"])
+        assert made["nonspin"].min() == pytest.approx(tables.NONSPIN_FLOOR)
+        assert all(v.min() >= 0 and v.max() <= scenario.market.reserve_cap_usd_per_mw for v in made.values())
+
+
+def test_nonspin_meets_spin_in_scarcity() -> None:
+    series = build_prices(load_scenario("heatwave"), 0, 0)
+    dear = series.da_usd_per_mwh > 900
+    assert dear.any()
+    made = series.reserve_usd_per_mw
+    np.testing.assert_allclose(made["nonspin"][dear], made["spin"][dear])
+
+
+def test_scarcity_rises_with_heat() -> None:
+    for share in (0.05, 1.0):
+        premium = [scarcity_usd_per_mwh(h, share) for h in np.linspace(0, 1, 101)]
+        assert premium[0] == 0.0
+        assert all(b >= a for a, b in pairwise(premium))
+        assert premium[-1] > 1000
+
+
+def test_heat_wave_brings_dear_evenings(august: Scenario) -> None:
+    calm = august.override({"prices.heatwave_days": 0})
+    wave = august.override({"prices.heatwave_days": 5})
+    for seed in range(3):
+        before, after = (build_prices(s, seed, 0).da_usd_per_mwh for s in (calm, wave))
+        assert np.all(after >= before - 1e-9)
+        assert after.max() > 700
+
+
+def test_spike_factor_scales_the_frequency(august: Scenario) -> None:
+    counts = []
+    for factor in (0.0, 1.0, 4.0):
+        s = august.override({"prices.spike_factor": factor})
+        made = [build_prices(s, seed, 0) for seed in range(8)]
+        counts.append(sum(int(((m.rt_usd_per_mwh - m.da_usd_per_mwh) > 100.0).sum()) for m in made))
+    assert counts[0] < 0.3 * counts[1]
+    assert 2.0 < counts[2] / counts[1] < 5.0
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        (("prices, August", "DA mean"), 68, 86),
+        (("prices, August", "DA standard deviation"), 55, 105),
+        (("prices, August", "DA autocorrelation, 1 h"), 0.80, 0.90),
+        (("prices, August", "DA daily spread of 4 h (TB4)"), 105, 150),
+        (("prices, August", "DA hourly shape"), 185, 255),
+        (("prices, August", "share RT > DA"), 0.27, 0.40),
+        (("prices, August", "share RT > DA + 100"), 0.007, 0.014),
+        (("prices, August", "RT > DA + 100: episode"), 1.4, 2.1),
+        (("prices, August", "correlation DA, RegUp"), 0.6, 0.85),
+        (("prices, August", "correlation DA, RegDown"), -0.25, 0.1),
+        (("prices, August", "RegUp >= spin >= non-spin"), 1, 1),
+        (("prices, August", "spin mean"), 3.3, 5.2),
+        (("prices, August", "nonspin mean"), 1.6, 3.2),
+        (("prices, August", "regup mean"), 5.0, 7.8),
+        (("prices, August", "regdown mean"), 4.3, 5.8),
+        (("prices, April", "DA mean"), 22, 27),
+        (("prices, April", "DA standard deviation"), 14.5, 19),
+        (("prices, April", "DA share negative"), 0.045, 0.105),
+        (("prices, April", "RT-DA mean"), 1.5, 7.5),
+        (("prices, April", "RT-DA median"), -4.5, -2.0),
+        (("prices, April", "share RT > DA"), 0.28, 0.39),
+        (("prices, April", "share RT > 200"), 0.010, 0.023),
+        (("prices, April", "RT share negative"), 0.07, 0.14),
+        (("prices, April", "correlation DA, RegDown"), -0.6, -0.3),
+        (("prices, April", "nonspin mean"), 1.0, 1.8),
+    ],
+)
+def test_calibration(rows: dict[tuple[str, str], float], key: tuple[str, str], low: float, high: float) -> None:
+    assert low <= rows[key] <= high
+
+
+def test_spikes_over_the_seasons_meet_the_annual_share() -> None:
+    months = np.array([tables.SEASONS[s].spike_share for s in tables.SEASON_OF_MONTH])
+    assert months.mean() == pytest.approx(0.0111, rel=0.05)  # real time > day-ahead + 100, DLAP_PGAE 2019
+
+
+def test_real_time_and_reserves_follow_given_day_ahead_prices(august: Scenario) -> None:
+    made = build_prices(august, 5, 96)
+    level = tables.SUMMER.level
+    np.testing.assert_allclose(
+        real_time_given_da(august, 5, made.da_usd_per_mwh, level), made.rt_usd_per_mwh, atol=1e-9
+    )
+    for product, values in reserves_given_da(august, 5, made.da_usd_per_mwh, level).items():
+        np.testing.assert_allclose(values, made.reserve_usd_per_mw[product], atol=1e-9)
+
+
+def test_step_model_is_the_reference_shape() -> None:
+    scenario = load_scenario("reference")  # 1 August 2023 is a Tuesday
+    series = build_prices(scenario, 0, 0)
+    calendar = scenario.calendar
+    hour, weekend = calendar.hour, calendar.weekday >= 5
+    expected = np.full(scenario.n_steps, 50.0)
+    expected[(hour >= 16) & (hour < 20)] = 90.0
+    expected[(hour >= 6) & (hour < 10)] = 70.0
+    expected[(hour >= 22) | (hour < 6)] = 35.0
+    expected[weekend] *= 0.85
+    np.testing.assert_allclose(series.da_usd_per_mwh, expected)
+    noise = (series.rt_usd_per_mwh / expected)[::4]
+    assert noise.std() == pytest.approx(0.10, abs=0.01)
+    assert noise.mean() == pytest.approx(1.0, abs=0.015)
+    assert all(np.all(v == 0) for v in series.reserve_usd_per_mw.values())
+    low = build_prices(scenario.override({"prices.level": 0.01}), 0, 0)
+    assert low.rt_usd_per_mwh.min() >= 0.1  # floor 10 USD/MWh before the level
+
+
+def test_seasons_by_month_and_by_name(august: Scenario) -> None:
+    def mean(s: Scenario) -> float:
+        return float(np.mean([build_prices(s, k, 0).da_usd_per_mwh.mean() for k in range(4)]))
+
+    january = august.override({"time.start": "2023-01-01T00:00"})
+    winter = august.override({"time.start": "2023-01-01T00:00", "prices.season": "winter"})
+    np.testing.assert_array_equal(build_prices(january, 0, 0).da_usd_per_mwh, build_prices(winter, 0, 0).da_usd_per_mwh)
+    assert mean(january) == pytest.approx(np.mean(tables.WINTER.mean), rel=0.1)
+    assert mean(august.override({"prices.season": "spring"})) < 0.5 * mean(august)
+
+
+def test_tables_have_24_hours_and_fit_their_knots() -> None:
+    for season in tables.SEASONS.values():
+        for field in dataclasses.fields(season):
+            value = getattr(season, field.name)
+            assert not isinstance(value, tuple) or len(value) == 24, field.name
+    assert len(tables.SCARCITY_SHAPE) == len(tables.SPIKE_HOURS) == 24
+    assert np.mean(tables.SPIKE_HOURS) == pytest.approx(1.0, abs=0.02)
+    assert all(len(t) == len(tables.RT_RATIO) for pair in tables.RT_BODY.values() for t in pair)
+    assert len(tables.RESERVE_RATIO) == len(tables.REGUP) == len(tables.REGDOWN)
+
+
+def test_validation_command_prints_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "| prices, August | DA mean | USD/MWh |" in out
+    assert all(f"prices, {season.title}" in out for season in SEASONS)
+
+
+def test_validation_command_names_a_missing_file(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    assert main(["--seeds", "1", "--data", str(tmp_path)]) == 2
+    assert "caiso_da_lmp_dlap4_2023" in capsys.readouterr().err
