@@ -75,6 +75,7 @@ class Homes:
     v2g_kw: np.ndarray
     ev_soc_kwh: np.ndarray
     ev_deficit_kwh: np.ndarray  # what the car holds less than its undispatched twin
+    ev_min_kwh: np.ndarray
     ev_target_kwh: np.ndarray
     plugged: np.ndarray  # bool
     hours_to_ready: np.ndarray  # h until the car must be ready; 0 when away
@@ -231,6 +232,7 @@ def _homes(world: World) -> Homes:
         "v2g_kw": fleet.v2g_kw,
         "ev_soc_kwh": state[layout.SOC_E] * plugged,
         "ev_deficit_kwh": world.ev_deficit() * plugged,
+        "ev_min_kwh": fleet.ev_min_kwh,
         "ev_target_kwh": fleet.ev_target_kwh,
         "plugged": plugged,
         "hours_to_ready": bound[layout.HOURS_LEFT],

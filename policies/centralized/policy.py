@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from policies.centralized.problem import Devices, DispatchProblem, Inputs, Physics, Plan
-from policies.centralized.value import GRID, SHARES, buy_back_price, slopes, values
+from policies.centralized.problem import SEGMENTS, Devices, DispatchProblem, Inputs, Physics, Plan
+from policies.centralized.value import GRID, SHARES, buy_back_price, pieces, values
 from vpp_env.bids import Bids, encode
 from vpp_env.errors import PolicyError
 from vpp_env.policy import Brief, Consent, PolicyInfo
@@ -55,20 +55,18 @@ class Centralized:
         homes, brief = view.homes, self._brief
         self._b = np.flatnonzero(homes.bess_kwh > 0)
         self._e = np.flatnonzero(homes.ev_kwh > 0)
-        self._physics = Physics(
-            DT_H, brief.bess_eta, brief.ev_eta, brief.degradation_usd_per_kwh, brief.reserve_hours
-        )
         self._steps = round(brief.opportunity_hours / DT_H)
-        self._intervals = max(self._steps, round(self._horizon_hours / DT_H))
+        self._physics = Physics(
+            DT_H, brief.bess_eta, brief.ev_eta, brief.degradation_usd_per_kwh, brief.reserve_hours, self._steps
+        )
+        self._ahead = max(1, round(self._horizon_hours / brief.opportunity_hours))
         self._devices = Devices(
             power=homes.bess_kw[self._b],
             low=homes.bess_min_kwh[self._b],
             high=homes.bess_max_kwh[self._b],
             v2g=homes.v2g_kw[self._e],
         )
-        self._problem = DispatchProblem(
-            self._devices, self._physics, self._intervals, reserve=bool(brief.products)
-        )
+        self._problem = DispatchProblem(self._devices, self._physics, self._ahead, reserve=bool(brief.products))
         future = view.future(1e6)
         phys, dev = self._physics, self._devices
         self._value = values(
@@ -96,54 +94,57 @@ class Centralized:
         if plan.status != "optimal":
             self.failures += 1
             notes["solver_failures"] = 1.0
-        actions, expected = self._bid(plan, lmp[: self._steps], inputs.rho[: self._steps])
+        actions, expected = self._bid(plan, lmp[: self._steps], inputs.rho[:1])
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
 
     def _inputs(self, view: View) -> tuple[Inputs, np.ndarray]:
-        homes, t, b, e = view.homes, self._intervals, self._b, self._e
-        future = view.future((t + 96) * DT_H)
-        lmp = _pad(future.rt_usd_per_kwh, t)
-        plugged = _pad(future.plugged, t)[:t, e].T
-        p_twin = _pad(future.twin_ev_kw, t)[:t, e].T
-        ev_kw, v2g = homes.ev_kw[e, None], homes.v2g_kw[e, None]
-        # the car's hard minimum; its trips are not a limit, they are a preference
+        homes, steps, b, e = view.homes, self._steps, self._b, self._e
+        k = self._ahead * steps
+        future = view.future((k + 96) * DT_H)
+        lmp = _pad(future.rt_usd_per_kwh, k)
+        plugged = _pad(future.plugged, k)[:k, e].T
+        p_twin = _pad(future.twin_ev_kw, k)[:k, e].T
+        can = homes.v2g_kw[e] > 0
         held = homes.ev_soc_kwh[e] + homes.ev_deficit_kwh[e]
-        low = 0.1 * homes.ev_kwh[e]
+        gained = np.cumsum(p_twin, axis=1)[:, steps - 1 :: steps] * DT_H * self._physics.eta_e
         due = np.rint(homes.hours_to_ready[e] / DT_H).astype(np.int64)
-        end = (view.public.opportunity - self._first) + t // self._steps
-        value = self._value[min(end, len(self._value) - 1)]
+        end = min(view.public.opportunity - self._first + self._ahead, len(self._value) - 1)
+        dev, soc = self._devices, homes.soc_kwh[b]
+        # what a battery can reach within the horizon
+        reach = dev.power * k * DT_H / self._physics.eta_b
+        low, high = np.maximum(dev.low, soc - reach), np.minimum(dev.high, soc + reach)
+        width = (high - low) / SEGMENTS
         inputs = Inputs(
-            lmp=lmp[:t],
-            rho=_pad(_best_reserve(future), t)[:t],
-            soc=homes.soc_kwh[b],
-            surplus=_pad(_surplus(future), t)[:t, b].T,
-            slopes=slopes(value, self._devices.low, self._devices.high),
+            lmp=lmp[:k],
+            rho=_pad(_best_reserve(future), k)[:k].reshape(-1, steps).mean(axis=1),
+            soc=soc,
+            surplus=_pad(_surplus(future), k)[:k, b].T,
+            value_low=low,
+            value_width=width,
+            slopes=pieces(self._value[end], dev.low, dev.high, low, width, SEGMENTS),
             deficit=np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0),
             p_twin=p_twin,
-            charge_room=np.where(plugged, np.maximum(ev_kw - p_twin, 0.0), 0.0),
-            v2g_room=np.where(plugged, v2g, 0.0),
-            deficit_room=np.repeat(np.maximum(held - low, 0.0)[:, None], t, axis=1) + self._twin_gain(p_twin),
-            back=buy_back_price(lmp, due, t),
+            charge_room=np.where(plugged, np.maximum(homes.ev_kw[e, None] - p_twin, 0.0), 0.0),
+            v2g_room=np.where(plugged[can], homes.v2g_kw[e][can, None], 0.0),
+            # the car's hard minimum; its trips are not a limit here, they are a preference
+            deficit_room=np.maximum(held - homes.ev_min_kwh[e], 0.0)[:, None] + gained,
+            back=buy_back_price(lmp, due, k),
             capacity_kw=view.public.required_kw,
         )
         return inputs, lmp
-
-    def _twin_gain(self, p_twin: np.ndarray) -> np.ndarray:
-        """(C, T) kWh that the undispatched car gains by the end of each interval."""
-        return np.cumsum(p_twin, axis=1) * DT_H * self._physics.eta_e
 
     def _bid(self, plan: Plan, lmp: np.ndarray, rho: np.ndarray) -> tuple[np.ndarray, float]:
         """Turn the first opportunity of the plan into one bid per home."""
         brief, s = self._brief, self._steps
         n = brief.n_homes
-        sell, buy, reserve = np.zeros((n, s)), np.zeros((n, s)), np.zeros((n, s))
+        sell, buy, reserve = np.zeros((n, s)), np.zeros((n, s)), np.zeros(n)
         sell[self._b] += plan.sell_b[:, :s]
         sell[self._e] += plan.defer[:, :s] + plan.v2g[:, :s]
         buy[self._b] += plan.buy_b[:, :s]
         buy[self._e] += plan.back[:, :s]
-        reserve[self._b] += plan.reserve_b[:, :s]
-        reserve[self._e] += plan.reserve_e[:, :s]
+        reserve[self._b] += plan.reserve_b[:, 0]
+        reserve[self._e] += plan.reserve_e[:, 0]
         sell_kw, sell_k = spread(sell)
         buy_kw, buy_k = spread(buy)
         ask = sell_threshold(lmp, sell_k, brief.margin)
@@ -155,11 +156,11 @@ class Centralized:
             sell_ask=ask,
             buy_kw=buy_kw,
             buy_limit=limit,
-            reserve_kw=reserve.min(axis=1),
+            reserve_kw=reserve,
             reserve_ask=0.0,
         )
         pay = np.maximum(ask[:, None], brief.revenue_share * lmp)
-        kept = (1.0 - brief.revenue_share) * reserve.min(axis=1).sum() * np.maximum(rho, 0.0).sum()
+        kept = (1.0 - brief.revenue_share) * reserve.sum() * max(float(rho[0]), 0.0) * s
         expected = float(DT_H * ((sell * (lmp - pay)).sum() + kept))
         return actions, expected
 

@@ -80,10 +80,29 @@ def values(
     return out
 
 
-def slopes(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return (B, grid - 1) marginal values USD/kWh of the grid's segments, made non-increasing (concave)."""
-    width = (high - low)[:, None] / (value.shape[1] - 1)
-    return -np.sort(-np.diff(value, axis=1) / width, axis=1)
+def pieces(
+    value: np.ndarray, low: np.ndarray, high: np.ndarray, window_low: np.ndarray, width: np.ndarray, count: int
+) -> np.ndarray:
+    """Return (B, count) mean slopes USD/kWh of V over `count` pieces from `window_low`, non-increasing (concave).
+
+    Parameters
+    ----------
+    value : ndarray
+        (B, G) V on the grid from `low` to `high`, USD.
+    low, high, window_low, width : ndarray
+        (B,) kWh; `width` of one piece.
+    count : int
+        Number of pieces.
+    """
+    n, grid = value.shape
+    step = (high - low) / (grid - 1)
+    points = window_low[:, None] + width[:, None] * np.arange(count + 1)
+    x = np.clip((points - low[:, None]) / step[:, None], 0.0, grid - 1.0)
+    j = np.minimum(x.astype(np.int64), grid - 2)
+    rows = np.arange(n)[:, None]
+    v = value[rows, j] + (value[rows, j + 1] - value[rows, j]) * (x - j)
+    slope = np.divide(np.diff(v, axis=1), width[:, None], out=np.zeros((n, count)), where=width[:, None] > 0)
+    return -np.sort(-slope, axis=1)
 
 
 def buy_back_price(lmp: np.ndarray, due: np.ndarray, first: int, intervals: int = 6) -> np.ndarray:
