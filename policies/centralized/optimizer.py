@@ -61,6 +61,11 @@ def _field(opportunity: Any, name: str) -> Any:
     return value
 
 
+def _row(given: Mapping[str, Any]) -> dict[str, Any]:
+    row = {**DEFAULTS, "plugged": True, **given}
+    return {"bess_max_kwh": row["bess_kwh"], **row}
+
+
 def fleet_table(prosumer_fleet: Any) -> pd.DataFrame:
     """Return one row per home with the columns of `DEFAULTS`, from a table, a `view.homes` or rows of mappings.
 
@@ -75,7 +80,7 @@ def fleet_table(prosumer_fleet: Any) -> pd.DataFrame:
         names = {f.name for f in fields(prosumer_fleet)} & {*DEFAULTS, "bess_max_kwh", "plugged"}
         table = pd.DataFrame({name: getattr(prosumer_fleet, name) for name in sorted(names)})
     elif isinstance(prosumer_fleet, Iterable):
-        table = pd.DataFrame([row if isinstance(row, Mapping) else vars(row) for row in prosumer_fleet])
+        table = pd.DataFrame([_row(row if isinstance(row, Mapping) else vars(row)) for row in prosumer_fleet])
     else:
         raise PolicyError(f"prosumer_fleet: got {type(prosumer_fleet).__name__}; allowed is a table of homes")
     for name, default in DEFAULTS.items():
