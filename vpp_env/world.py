@@ -36,6 +36,9 @@ from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
 
+PUBLICATION_HOUR = 13.0
+"""Local hour at which the next day's day-ahead prices are published. Source: CAISO."""
+
 
 class Money(NamedTuple):
     """The VPP's ledger of one opportunity, each (E,) USD: market revenue = profit + payments + compute."""
@@ -193,6 +196,12 @@ class World:
         """The owners' own prices for the next opportunity."""
         return self._owners
 
+    def wall_clock(self) -> tuple[float, float]:
+        """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step."""
+        day, k = self.clock(self.t)
+        week_step = int(self.plan.week_step[min(k, len(self.plan.week_step) - 1)])
+        return (week_step % 96) / 4, week_step / 96
+
     def day_ahead(self) -> np.ndarray:
         """(E, H) published day-ahead prices from the current step on, USD/kWh.
 
@@ -202,7 +211,7 @@ class World:
         day, k = self.clock(now)
         n = self.calendar.steps_in_day(day)
         end = now + n - k
-        if self.plan.week_step[min(k, n - 1)] % 96 >= 13 * 4:
+        if self.wall_clock()[0] >= PUBLICATION_HOUR:
             end += self.calendar.steps_in_day(day + 1)
         return self._da[:, now:end]
 

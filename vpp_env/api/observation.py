@@ -1,0 +1,200 @@
+"""The observation of one home: a flat float32 vector in [-1, 1], the same length for every home.
+
+| columns | what | scale |
+|---|---|---|
+| 0-3 | sin, cos of the hour of day; sin, cos of the day of week | 1 |
+| 4 | minutes to the next publication of day-ahead prices (13:00) | 1440 |
+| 5-9 | battery: SoC share, reserve floor share, capacity, power, discharge today / daily limit | -, -, 20 kWh, 10 kW, 1 |
+| 10-16 | car: plugged, SoC share, needed share, hours to ready, capacity, charger, V2G | -, -, -, 24 h, 100 kWh, 11.5 kW, 11.5 kW |
+| 17-20 | load now, forecast 1, 4, 16 steps ahead (persistence of the day before) | 10 kW |
+| 21-24 | solar output now, forecast 1, 4, 16 steps ahead | 10 kW |
+| 25-28 | net (solar - load) now, forecast 1, 4, 16 steps ahead | 10 kW |
+| 29-33 | day-ahead price now and 1-4 h ahead | asinh(USD/MWh / 100) / asinh(20) |
+| 34 | last real-time price | the same |
+| 35-37 | 10, 50, 90 % quantiles of the last day's real-time prices | the same |
+| 38-41 | last prices of spin, non-spin, regulation up, down (0 where not on sale) | 50 USD/MW per h |
+| 42-46 | own ask, standby ask, willingness, blackout in this opportunity, blackout within 4 h | .5, .05 USD, -, -, - |
+| 47-49 | last opportunity: awarded, metered kWh, payment | 20 kWh, 20 kWh, 5 USD |
+| 50-53 | feasible now: sell and buy inside the envelope, sell and buy beyond it | device limits |
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from vpp_env.core import ledger as led
+from vpp_env.core.layout import (
+    B_ENV,
+    B_HARD,
+    BESS_KW,
+    BLACK_4H,
+    BLACK_NOW,
+    BUY_B,
+    BUY_EV,
+    CYCLE_LIMIT,
+    D_MEAN,
+    DIS_DAY,
+    EV_KW,
+    EV_KWH,
+    EV_TARGET,
+    FLOOR,
+    HOURS_LEFT,
+    PLUGGED,
+    SOC_B,
+    SOC_E,
+    TW_FIRST,
+    V2G_KW,
+    V_ENV,
+    V_HARD,
+)
+from vpp_env.market.reserve import DOWN
+from vpp_env.units import KWH_PER_MWH
+from vpp_env.world import HISTORY, PUBLICATION_HOUR, World
+
+N_OBS = 54
+N_PUBLIC = 18
+"""Columns that are the same for every home of a month: 0-4 and 29-41."""
+AHEAD = np.array([0, 1, 4, 16])
+"""Forecast steps in the observation."""
+PRICE_SCALE = math.asinh(20.0)
+PRODUCT_ORDER = ("spin", "nonspin", "regup", DOWN)
+
+
+def _price(usd_per_kwh: np.ndarray) -> np.ndarray:
+    return np.arcsinh(usd_per_kwh * KWH_PER_MWH / 100.0) / PRICE_SCALE
+
+
+def public_part(world: World) -> np.ndarray:
+    """(E, N_PUBLIC) what every home of a month sees alike, at the gate of the next opportunity."""
+    out = np.zeros((world.n_months, N_PUBLIC))
+    hour, weekday = world.wall_clock()
+    out[:, 0], out[:, 1] = math.sin(math.tau * hour / 24), math.cos(math.tau * hour / 24)
+    out[:, 2], out[:, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
+    out[:, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
+    ahead = world.day_ahead()
+    index = np.minimum(np.arange(5) * 4, ahead.shape[1] - 1)
+    out[:, 5:10] = _price(ahead[:, index])
+    _, rt, rho = world.past()
+    # before the first real-time price there is only the day-ahead one
+    recent = rt[:, -HISTORY:] if rt.shape[1] else ahead[:, :1]
+    ordered = np.sort(recent, axis=1)
+    last = ordered.shape[1] - 1
+    out[:, 10] = _price(recent[:, -1])
+    out[:, 11:14] = _price(ordered[:, [round(q * last) for q in (0.1, 0.5, 0.9)]])
+    if len(rho):
+        for j, name in enumerate(world.products):
+            out[:, 14 + PRODUCT_ORDER.index(name)] = rho[-1, :, j] * KWH_PER_MWH / 50.0
+    return np.clip(out, -1.0, 1.0)
+
+
+@njit(cache=True)
+def _unit(x: float) -> float:
+    return min(1.0, max(-1.0, x))
+
+
+@njit(cache=True)
+def _fill(
+    p: np.ndarray,
+    s: np.ndarray,
+    bound: np.ndarray,
+    owners: np.ndarray,
+    limits: np.ndarray,
+    load: np.ndarray,
+    pv: np.ndarray,
+    rows: np.ndarray,
+    last: np.ndarray,
+    bess_kwh: np.ndarray,
+    public: np.ndarray,
+    obs: np.ndarray,
+) -> None:
+    n = obs.shape[0]
+    per_month = n // public.shape[0]
+    for i in range(n):
+        m = i // per_month
+        for j in range(5):
+            obs[i, j] = public[m, j]
+        for j in range(13):
+            obs[i, 29 + j] = public[m, 5 + j]
+        cap = bess_kwh[i]
+        if cap > 0.0:
+            obs[i, 5] = s[SOC_B, i] / cap
+            obs[i, 6] = p[FLOOR, i] / cap
+            obs[i, 9] = _unit(s[DIS_DAY, i] / max(p[CYCLE_LIMIT, i], 1e-9))
+        else:
+            obs[i, 5] = obs[i, 6] = obs[i, 9] = 0.0
+        obs[i, 7] = _unit(cap / 20.0)
+        obs[i, 8] = _unit(p[BESS_KW, i] / 10.0)
+        ev = p[EV_KWH, i]
+        plugged = bound[PLUGGED, i]
+        obs[i, 10] = plugged
+        obs[i, 11] = s[SOC_E, i] / ev * plugged if ev > 0.0 else 0.0
+        obs[i, 12] = p[EV_TARGET, i] / ev if ev > 0.0 else 0.0
+        obs[i, 13] = _unit(bound[HOURS_LEFT, i] / 24.0)
+        obs[i, 14] = _unit(ev / 100.0)
+        obs[i, 15] = _unit(p[EV_KW, i] / 11.5)
+        obs[i, 16] = _unit(p[V2G_KW, i] / 11.5)
+        for j in range(4):
+            a, b = load[rows[j], i], pv[rows[j], i]
+            obs[i, 17 + j] = _unit(a / 10.0)
+            obs[i, 21 + j] = _unit(b / 10.0)
+            obs[i, 25 + j] = _unit((b - a) / 10.0)
+        obs[i, 42] = _unit(owners[0, i] / 0.5)
+        obs[i, 43] = _unit(owners[1, i] / 0.05)
+        obs[i, 44] = owners[2, i]
+        obs[i, 45] = bound[BLACK_NOW, i]
+        obs[i, 46] = bound[BLACK_4H, i]
+        for j in range(2):
+            obs[i, 47 + j] = _unit(last[j, i] / 20.0)
+        obs[i, 49] = _unit(last[2, i] / 5.0)
+        sell, buy = limits[0, i], limits[1, i]
+        if sell > 0.0:
+            obs[i, 50] = _unit((bound[D_MEAN, i] + bound[B_ENV, i] + bound[V_ENV, i]) / sell)
+            obs[i, 52] = _unit((bound[TW_FIRST, i] + bound[B_HARD, i] + bound[V_HARD, i]) / sell)
+        else:
+            obs[i, 50] = obs[i, 52] = 0.0
+        if buy > 0.0:
+            both = (bound[BUY_EV, i] + bound[BUY_B, i]) / buy
+            obs[i, 51] = obs[i, 53] = _unit(both)
+        else:
+            obs[i, 51] = obs[i, 53] = 0.0
+
+
+class Observer:
+    """Builds the observation matrix of a world; keeps what does not change."""
+
+    def __init__(self, world: World) -> None:
+        fleets = [m.fleet for m in world.months]
+        self._world = world
+        self._bess_kwh = np.concatenate([f.bess_kwh for f in fleets])
+        self._willingness = np.concatenate([f.willingness for f in fleets])
+        self._limits = np.stack([world.sell_limit_kw, world.buy_limit_kw])
+
+    def matrix(self) -> np.ndarray:
+        """Return a fresh (E*N, N_OBS) float32 matrix."""
+        world = self._world
+        obs = np.empty((world.n_months * world.n_homes, N_OBS), dtype=np.float32)
+        own = world.owners
+        owners = np.stack([own.own.ravel(), own.standby.ravel(), self._willingness])
+        ledger = world.last_ledger
+        pay = ledger[led.L_PAY_SOLD : led.L_PAY_RESERVE + 1].sum(axis=0)
+        last = np.stack([ledger[led.L_AWARD], ledger[led.L_MARKET], pay])
+        # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
+        rows = (world.t - 1 + AHEAD) % HISTORY
+        _fill(
+            world.parameters,
+            world.state,
+            world.bounds,
+            owners,
+            self._limits,
+            world.load_past,
+            world.pv_past,
+            rows,
+            last,
+            self._bess_kwh,
+            public_part(world),
+            obs,
+        )
+        return obs

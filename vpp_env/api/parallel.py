@@ -1,0 +1,187 @@
+"""PettingZoo: the month as a `ParallelEnv`, and as an AEC environment by conversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.conversions import parallel_to_aec
+
+from vpp_env.api.observation import N_OBS
+from vpp_env.api.session import STATE_COMPANION, Session
+from vpp_env.bids import N_ACTION
+from vpp_env.core import ledger as led
+from vpp_env.errors import BidError
+from vpp_env.scenario import Scenario
+
+
+class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
+    """A virtual power plant's market month; agents `prosumer_0 .. prosumer_{N-1}`, one step = one opportunity.
+
+    All agents are present to the end and truncated together after the last opportunity.
+
+    **Observation** `Box(-1, 1, (54,), float32)`, the same for every home:
+
+    ==========  ==========================================================================  ====================
+    columns     what                                                                        scale
+    ==========  ==========================================================================  ====================
+    0-3         sin, cos of hour of day and of day of week
+    4           time to the next day-ahead publication (13:00)                              24 h
+    5-9         battery: SoC, reserve floor, capacity, power, discharge today / limit       1, 1, 20 kWh, 10 kW, 1
+    10-16       car: plugged, SoC, needed SoC, hours to ready, capacity, charger, V2G       24 h, 100 kWh, 11.5 kW
+    17-28       load, solar, net: now and 1, 4, 16 steps ahead (persistence)                10 kW
+    29-33       day-ahead price now and 1-4 h ahead                                         asinh(p/100)/asinh(20)
+    34-37       last real-time price, its 10, 50, 90 % quantiles of the last day            the same
+    38-41       last spin, non-spin, regulation up and down prices                          50 USD/MW-h
+    42-46       own ask, standby ask, willingness, blackout now, blackout within 4 h        .5, .05 USD
+    47-49       last opportunity: awarded kWh, metered kWh, payment                         20 kWh, 5 USD
+    50-53       feasible sell and buy inside the envelope, sell and buy beyond it           device limits
+    ==========  ==========================================================================  ====================
+
+    **Action** `Box(-1, 1, (6,), float32)`, affine: -1 is the low end of the span.
+
+    ======  =============  =====================================  =================
+    column  name           meaning                                span
+    ======  =============  =====================================  =================
+    0       sell_kw        most power it may be called for        0 .. device limit
+    1       sell_ask       least pay, USD/kWh                     0 .. 0.5
+    2       buy_kw         most power it may charge with          0 .. device limit
+    3       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
+    4       reserve_kw     capacity standing by                   0 .. device limit
+    5       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
+    ======  =============  =====================================  =================
+
+    **Reward** USD: payment - (bill - twin's bill) - wear - discomfort, `team_share` of the team's mean mixed in
+    (see docs/model.md). The VPP's profit is in `state()`, and in `infos` with `full_infos=True`.
+
+    Parameters
+    ----------
+    scenario : Scenario or str or Path
+        A scenario, the name of a shipped one, or a TOML file.
+    seed : int
+        Seed of the first episode that is reset without a seed.
+    market_data, node : optional
+        Real prices, see docs/market-data.md.
+    render_mode : {None, "rgb_array", "ansi"}
+        What `render()` returns.
+    full_infos : bool
+        Put sold, bought, metered kWh, payment and the VPP's profit into `infos` (costs time).
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "market_month_v0",
+        "render_modes": ["rgb_array", "ansi"],
+        "is_parallelizable": True,
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        scenario: Scenario | str | Path = "august",
+        *,
+        seed: int = 0,
+        market_data: str | Path | None = None,
+        node: str | None = None,
+        render_mode: str | None = None,
+        full_infos: bool = False,
+    ) -> None:
+        self._session = Session(scenario, seed, 1, market_data, node)
+        self.render_mode = render_mode
+        self._full_infos = full_infos
+        n = self._session.scenario.fleet.size
+        self.possible_agents = [f"prosumer_{i}" for i in range(n)]
+        self.agents: list[str] = []
+        # one shared object each: every home's space is the same
+        self._observation_space = Box(-1.0, 1.0, (N_OBS,), np.float32)
+        self._action_space = Box(-1.0, 1.0, (N_ACTION,), np.float32)
+        self.observation_spaces = dict.fromkeys(self.possible_agents, self._observation_space)
+        self.action_spaces = dict.fromkeys(self.possible_agents, self._action_space)
+        self.state_space = Box(-1.0, 1.0, (n * N_OBS + len(STATE_COMPANION),), np.float32)
+        self._matrix = np.zeros((n, N_OBS), dtype=np.float32)
+
+    def observation_space(self, agent: str) -> Box:
+        """The one observation space."""
+        return self._observation_space
+
+    def action_space(self, agent: str) -> Box:
+        """The one action space."""
+        return self._action_space
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """Begin a month; unknown `options` are ignored."""
+        self._matrix = self._session.reset(seed)
+        self.agents = list(self.possible_agents)
+        return self._rows(), {agent: {} for agent in self.agents}
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        # row views of a copy: agents never see each other's array, nor the live one
+        return dict(zip(self.possible_agents, self._matrix.copy(), strict=True))
+
+    def step(
+        self, actions: dict[str, np.ndarray]
+    ) -> tuple[
+        dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+    ]:
+        """Play one opportunity.
+
+        Raises
+        ------
+        BidError
+            When an agent has no action, or an action has the wrong shape.
+        """
+        if not self.agents:
+            return {}, {}, {}, {}, {}
+        names = self.possible_agents
+        try:
+            flat = np.concatenate([actions[name] for name in names])
+        except KeyError as error:
+            raise BidError(f"no action for {error.args[0]!r}; needed is one for each of {len(names)} agents") from error
+        if flat.size != len(names) * N_ACTION:
+            raise BidError(f"actions hold {flat.size} numbers; allowed are {N_ACTION} for each of {len(names)} agents")
+        self._matrix, outcome, over = self._session.step(flat.reshape(-1, N_ACTION))
+        rewards = dict(zip(names, outcome.rewards[0].tolist(), strict=True))
+        infos: dict[str, dict[str, Any]] = {name: {} for name in names}
+        if self._full_infos:
+            rows = outcome.ledger[:, 0]
+            pay = rows[led.L_PAY_SOLD : led.L_PAY_RESERVE + 1].sum(axis=0)
+            for i, name in enumerate(names):
+                infos[name] = {
+                    "sold_kwh": float(rows[led.L_SOLD, i] + rows[led.L_CALLED, i]),
+                    "bought_kwh": float(rows[led.L_BOUGHT, i] + rows[led.L_FORCED, i]),
+                    "market_kwh": float(rows[led.L_MARKET, i]),
+                    "payment_usd": float(pay[i]),
+                    "vpp_profit_usd": float(outcome.money.profit[0]),
+                }
+        if over:
+            self.agents = []
+        return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
+
+    def state(self) -> np.ndarray:
+        """(N * 54 + 6,) float32: every home's observation and the VPP's last opportunity, for central training."""
+        return np.concatenate([self._matrix.ravel(), self._session.companion()])
+
+    def render(self) -> np.ndarray | str | None:
+        """The month so far: an rgb array or one line of text."""
+        if self.render_mode == "rgb_array":
+            from vpp_env.api.render import rgb_month
+
+            return rgb_month(self._session)
+        return self._session.line() if self.render_mode == "ansi" else None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def parallel_env(**kwargs: Any) -> MarketMonth:
+    """Return the parallel environment; see `MarketMonth`."""
+    return MarketMonth(**kwargs)
+
+
+def env(**kwargs: Any) -> AECEnv:
+    """Return the agent-by-agent environment, converted from the parallel one; see `MarketMonth`."""
+    return parallel_to_aec(MarketMonth(**kwargs))

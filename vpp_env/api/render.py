@@ -1,0 +1,37 @@
+"""A picture of the month so far, as an rgb array."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.api.session import Session
+
+
+def rgb_month(session: Session, width: int = 900, height: int = 540) -> np.ndarray:
+    """Draw price, metered power, stored energy and profit of the month so far; (height, width, 3) uint8."""
+    # drawing is asked for by few: matplotlib is imported when it is
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots(4, 1, sharex=True)
+    data = np.array(session.history, dtype=np.float64).reshape(-1, 4)
+    hours = (np.arange(len(data)) + 1) * session.scenario.time.opportunity_minutes / 60
+    series = (
+        (1000 * data[:, 0], "real-time price\nUSD/MWh", "#444444"),
+        (data[:, 1], "to the market\nkW", "#0072B2"),
+        (data[:, 2], "in batteries\nkWh", "#009E73"),
+        (np.cumsum(data[:, 3]), "VPP profit\nUSD", "#D55E00"),
+    )
+    for axis, (values, label, color) in zip(axes, series, strict=True):
+        axis.plot(hours, values, color=color, linewidth=1.2, drawstyle="steps-pre")
+        axis.set_ylabel(label, fontsize=8)
+        axis.tick_params(labelsize=8)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xlabel("hours since the start", fontsize=8)
+    axes[-1].set_xlim(0, session.scenario.hours)
+    figure.suptitle(session.line(), fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
