@@ -36,7 +36,7 @@ _LAZY = {
     "Bids": "vpp_env.bids",
 }
 
-__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604 - all are strings
+__all__ = ["__version__", *sorted(_LAZY)]
 
 
 def __getattr__(name: str) -> Any:

@@ -68,11 +68,6 @@ class Offers:
     reserve_tick: np.ndarray  # reserve ticks
 
 
-def _affine(u: np.ndarray, span: tuple[float, float], tick: float) -> np.ndarray:
-    low, high = span
-    return np.rint((low + u * (high - low)) / tick).astype(np.int64)
-
-
 def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
     """Return `actions` as (n, 6) float64 clipped to [-1, 1].
 
@@ -90,17 +85,31 @@ def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
     return np.clip(array, -1.0, 1.0)
 
 
-def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> Offers:
-    """Decode checked (N, 6) actions in [-1, 1] to integer offers, given device limits (N,) kW."""
-    u = (actions.T + 1.0) / 2.0
-    return Offers(
-        sell_q=np.rint(u[SELL_KW] * sell_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
-        sell_tick=_affine(u[SELL_ASK], SELL_ASK_RANGE, PRICE_TICK),
-        buy_q=np.rint(u[BUY_KW] * buy_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
-        buy_tick=_affine(u[BUY_LIMIT], BUY_LIMIT_RANGE, PRICE_TICK),
-        reserve_q=np.rint(u[RESERVE_KW] * sell_limit_kw / POWER_QUANTUM_KW).astype(np.int64),
-        reserve_tick=_affine(u[RESERVE_ASK], RESERVE_ASK_RANGE, RESERVE_TICK),
-    )
+def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> np.ndarray:
+    """Decode checked (N, 6) actions in [-1, 1] to (6, N) int64 offers in the order of `Offers`.
+
+    Parameters
+    ----------
+    actions : ndarray
+        (N, 6) in [-1, 1].
+    sell_limit_kw, buy_limit_kw : ndarray
+        (N,) device limits, kW.
+    """
+    u = (actions.T + 1.0) * 0.5
+    quantum = 1.0 / POWER_QUANTUM_KW
+    u[SELL_KW] *= sell_limit_kw * quantum
+    u[BUY_KW] *= buy_limit_kw * quantum
+    u[RESERVE_KW] *= sell_limit_kw * quantum
+    for column, (low, high), tick in _PRICES:
+        u[column] = (low + u[column] * (high - low)) / tick
+    return np.rint(u).astype(np.int64)
+
+
+_PRICES = (
+    (SELL_ASK, SELL_ASK_RANGE, PRICE_TICK),
+    (BUY_LIMIT, BUY_LIMIT_RANGE, PRICE_TICK),
+    (RESERVE_ASK, RESERVE_ASK_RANGE, RESERVE_TICK),
+)
 
 
 def _encode_kw(kw: np.ndarray, limit: np.ndarray) -> np.ndarray:

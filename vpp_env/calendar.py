@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -54,8 +54,7 @@ class Calendar:
 
     def steps_in_day(self, day: int) -> int:
         """Physics steps in local day `day`: 96, or 92 / 100 where the clock changes."""
-        span = self.day_start_utc(day + 1) - self.day_start_utc(day)
-        return int(span / pd.Timedelta(minutes=STEP_MINUTES))
+        return _steps_in_day(self.first_day + timedelta(days=day), self.timezone)
 
     @cached_property
     def offset(self) -> int:
@@ -106,7 +105,7 @@ class Calendar:
     @cached_property
     def weekday(self) -> np.ndarray:
         """(T,) int64: local weekday, Monday = 0."""
-        return np.asarray(self.local.weekday, dtype=np.int64)
+        return np.asarray(self.local.day_of_week, dtype=np.int64)
 
     @cached_property
     def week_step(self) -> np.ndarray:
@@ -136,6 +135,14 @@ class Calendar:
             [int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)]
         )
         return k[np.asarray(minutes, dtype=np.int64) // STEP_MINUTES]
+
+
+@lru_cache(maxsize=1024)
+def _steps_in_day(day: date, timezone: str) -> int:
+    zone = ZoneInfo(timezone)
+    start = datetime.combine(day, time(), tzinfo=zone)
+    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
+    return round((end.timestamp() - start.timestamp()) / (60 * STEP_MINUTES))
 
 
 def month_hours(start: datetime, timezone: str = "America/Los_Angeles") -> int:

@@ -154,7 +154,7 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
     )
     # lognormal spread of home size; sigma .35 gives the spread of the 17 measured homes (.74-1.68 kW around 1.14)
     size = rng.lognormal(-0.5 * 0.35**2, 0.35, n)
-    low, high = (int(round(h * 4)) for h in prefs.ready_by_hour)
+    low, high = (round(h * 4) for h in prefs.ready_by_hour)
     fleet = Fleet(
         bess_kwh=bess[:, 0],
         bess_kw=bess[:, 1],

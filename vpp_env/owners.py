@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from vpp_env.fleet import Fleet
 from vpp_env.scenario import Scenario
@@ -36,38 +37,34 @@ class OwnerPrices(NamedTuple):
     back: np.ndarray  # what a kWh of charging bought back is expected to cost
 
 
-def hourly_forecast(published: np.ndarray, past: np.ndarray, hours: int) -> np.ndarray:
-    """Extend published day-ahead prices to `hours` hours by repeating the last 24 known ones.
+@njit(cache=True)
+def buy_back_prices(da: np.ndarray, now: int, known: int, hours: int) -> np.ndarray:
+    """Return (E, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
 
     Parameters
     ----------
-    published, past : ndarray
-        (E, H) and (E, t) day-ahead prices by 15-min step, from now on and before now, USD/kWh.
+    da : ndarray
+        (E, S) day-ahead prices by 15-min step, USD/kWh. Only steps before `known` are read: an hour beyond it is
+        taken to repeat the same hour of the latest day that is known.
+    now, known : int
+        Current step; first step that is not published yet.
     hours : int
-        Length wanted.
-
-    Returns
-    -------
-    ndarray
-        (E, hours) USD/kWh, one per hour from now.
+        How far to look.
     """
-    known = published[:, ::4]
-    missing = hours - known.shape[1]
-    if missing <= 0:
-        return known[:, :hours]
-    # past steps end at now, so hours are counted back from the end
-    before = past[:, ::-1][:, 3::4][:, ::-1][:, -24:]
-    day = np.concatenate([before, known], axis=1)[:, -24:]
-    return np.concatenate([known, np.tile(day, (1, -(-missing // day.shape[1])))[:, :missing]], axis=1)
-
-
-def cheapest_two(prices: np.ndarray) -> np.ndarray:
-    """Return (E, H): mean of the two cheapest of the first 1, 2, ... H prices (of the only one at first)."""
-    low = np.minimum.accumulate(prices, axis=1)
-    # the second smallest so far: of the running minimum before and the newcomer, the one that is not the minimum
-    loser = np.maximum(low[:, :-1], prices[:, 1:])
-    second = np.minimum.accumulate(loser, axis=1)
-    return np.concatenate([low[:, :1], (low[:, 1:] + second) / 2.0], axis=1)
+    out = np.empty((da.shape[0], hours))
+    for e in range(da.shape[0]):
+        low = second = np.inf
+        for h in range(hours):
+            step = now + 4 * h
+            while step >= known:
+                step -= 96
+            price = da[e, max(step, 0)]
+            if price < low:
+                low, second = price, low
+            elif price < second:
+                second = price
+            out[e, h] = (low + second) / 2.0 if h > 0 else low
+    return out
 
 
 class Owners:
@@ -79,32 +76,34 @@ class Owners:
         self._premium = np.stack([f.premium for f in fleets])
         self._reference = np.stack([f.reference_compensation for f in fleets])
         extra = np.asarray(scenario.preferences.defer_premium_usd_per_kwh)
+        self._rows = np.arange(len(fleets))[:, None]
         self._defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
 
-    def prices(
-        self, published: np.ndarray, past: np.ndarray, today: np.ndarray, hours_left: np.ndarray
-    ) -> OwnerPrices:
+    def prices(self, da: np.ndarray, now: int, known: int, cheap: np.ndarray, hours_left: np.ndarray) -> OwnerPrices:
         """Price the next opportunity.
 
         Parameters
         ----------
-        published, past : ndarray
-            (E, H), (E, t) day-ahead prices by step from now on, and before now, USD/kWh.
-        today : ndarray
-            (E, h) day-ahead prices of the local delivery day, USD/kWh.
+        da, now, known :
+            See `buy_back_prices`.
+        cheap : ndarray
+            (E,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`.
         hours_left : ndarray
             (E, N) hours until the car must be ready.
         """
         scenario = self._scenario
-        cheap = np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)[:, None]
-        refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap)
+        refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap[:, None])
         if scenario.preferences.model == "reference":
             own = self._reference
         else:
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
-        two = cheapest_two(hourly_forecast(published, past, LOOK_HOURS))
-        hours = np.clip(np.ceil(hours_left).astype(np.int64), 1, LOOK_HOURS)
-        back = np.take_along_axis(two, hours - 1, axis=1)
+        hours = np.minimum(np.maximum(np.ceil(hours_left), 1.0), LOOK_HOURS).astype(np.int64)
+        back = buy_back_prices(da, now, known, LOOK_HOURS)[self._rows, hours - 1]
         defer = np.maximum(back + self._defer_premium, 0.0)
         return OwnerPrices(own, defer, scenario.preferences.standby_share * own, refill, back)
+
+
+def cheap_price(today: np.ndarray) -> np.ndarray:
+    """(E,) mean of the cheapest hours of a local day's day-ahead prices (E, h) by 15-min step, USD/kWh."""
+    return np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)

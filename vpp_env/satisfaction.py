@@ -63,7 +63,7 @@ def score(components: np.ndarray, spec: SatisfactionSpec, weights: np.ndarray | 
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray, least: float) -> np.ndarray:
-    """top / bottom, NaN where bottom is not above `least`."""
+    """Top / bottom, NaN where bottom is not above `least`."""
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > least)
 
 

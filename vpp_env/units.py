@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-T = TypeVar("T")
+import numpy as np
+
+T = TypeVar("T", float, np.ndarray)
 
 KWH_PER_MWH = 1000.0
 STEP_MINUTES = 15
@@ -32,9 +34,9 @@ RESERVE_ASK_RANGE = (0.0, 0.05)
 
 def usd_per_kwh(usd_per_mwh: T) -> T:
     """Convert a CAISO price (USD/MWh, or USD/MW-h of capacity) to USD/kWh (USD/kW-h)."""
-    return usd_per_mwh / KWH_PER_MWH  # type: ignore[operator, no-any-return]
+    return usd_per_mwh / KWH_PER_MWH
 
 
 def usd_per_mwh(usd_per_kwh: T) -> T:
     """Convert an inside price (USD/kWh, or USD/kW-h) to the CAISO face (USD/MWh, USD/MW-h)."""
-    return usd_per_kwh * KWH_PER_MWH  # type: ignore[operator, no-any-return]
+    return usd_per_kwh * KWH_PER_MWH

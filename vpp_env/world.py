@@ -22,16 +22,17 @@ from vpp_env.bids import RESERVE_TICK, Offers, check_actions, decode
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.core.bounds import bounds
-from vpp_env.core.kernels import deliver, prepare
+from vpp_env.core.kernels import prepare
 from vpp_env.errors import VppError
 from vpp_env.market.clearing import make_clearing
+from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play
 from vpp_env.market.payment import make_payment
-from vpp_env.market.reserve import clear_reserve, products
+from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
-from vpp_env.owners import OwnerPrices, Owners
+from vpp_env.owners import OwnerPrices, Owners, cheap_price
 from vpp_env.reward import rewards
+from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
 from vpp_env.views import Information, View, build_view
-from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
@@ -108,11 +109,21 @@ class World:
         self.products = products(self.scenario.market)
         reserve = [[m.series.reserve_usd_per_mw[name] for name in self.products] for m in months]
         self._rho = np.asarray(reserve, dtype=np.float64).reshape(self.n_months, len(self.products), -1)
-        self._rho = self._rho.transpose(2, 0, 1) / KWH_PER_MWH  # (S, E, K)
-        self._called = np.stack([m.calls for m in months])
+        self._rho = np.ascontiguousarray(self._rho.transpose(2, 0, 1)) / KWH_PER_MWH  # (S, E, K)
+        self._called = np.ascontiguousarray(np.stack([m.calls for m in months]).T)
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
         self._clearing = make_clearing(self.scenario.market)
-        self._payment = make_payment(self.scenario.market.payment)
+        market = self.scenario.market
+        self._payment = make_payment(market)
+        # the offer of reserve is ask x (1 + margin), as for energy
+        self._reserve_ticks = np.floor(self._rho / (1.0 + market.margin) / RESERVE_TICK + 1e-9).astype(np.int64)
+        self._is_down = np.array([name == DOWN for name in self.products], dtype=np.bool_)
+        self._callable = np.array([name in CONTINGENCY for name in self.products], dtype=np.bool_)
+        per_mw = KWH_PER_MWH / POWER_QUANTUM_KW
+        self._min_q = int(np.ceil(market.min_bid_mw * per_mw - 1e-9))
+        self._max_q = np.full(self.n_months, int(market.max_capacity_mw * per_mw + 1e-9), dtype=np.int64)
+        shape = (self.n_months, self.n_homes)
+        self._sizes = (self.parameters[layout.FLOOR].reshape(shape), self.parameters[layout.EV_KWH].reshape(shape))
         self.steps = self.scenario.steps_per_opportunity
         self.opportunity = -1
 
@@ -140,7 +151,7 @@ class World:
         self.day = day
         self.plan, self.twin = join_days([m.day(day) for m in self.months])
         first = int(np.searchsorted(self.calendar.day, day))
-        self._day_prices = self._da[:, first : first + self.calendar.steps_in_day(day)]
+        self._cheap = cheap_price(self._da[:, first : first + self.calendar.steps_in_day(day)])
 
     # -- reset -----------------------------------------------------------------------------------------
 
@@ -157,9 +168,7 @@ class World:
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
-        prepare(
-            self._constants, self.parameters, self.state, self.plan, self.twin, k, self._quote, self._event
-        )
+        prepare(self._constants, self.parameters, self.state, self.plan, self.twin, k, self._quote, self._event)
         self._see()
 
     def _fill_history(self) -> None:
@@ -176,13 +185,9 @@ class World:
     def _see(self) -> None:
         """Work out what each home can see of itself at the gate of the next opportunity."""
         k = self.clock(self.t)[1]
-        bounds(
-            self._constants, self.parameters, self.state, self.plan, self.twin, k, self.steps, self._bounds
-        )
+        bounds(self._constants, self.parameters, self.state, self.plan, self.twin, k, self.steps, self._bounds)
         hours_left = self._bounds[layout.HOURS_LEFT].reshape(self.n_months, -1)
-        self._owners = self._owner_rules.prices(
-            self.day_ahead(), self.past()[0], self._day_prices, hours_left
-        )
+        self._owners = self._owner_rules.prices(self._da, self.t, self._known(), self._cheap, hours_left)
 
     # -- what a view may be built from -----------------------------------------------------------------
 
@@ -198,7 +203,7 @@ class World:
 
     def wall_clock(self) -> tuple[float, float]:
         """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step."""
-        day, k = self.clock(self.t)
+        _, k = self.clock(self.t)
         week_step = int(self.plan.week_step[min(k, len(self.plan.week_step) - 1)])
         return (week_step % 96) / 4, week_step / 96
 
@@ -207,13 +212,13 @@ class World:
 
         The prices of a delivery day are published at 13:00 local time of the day before.
         """
-        now = self.t
-        day, k = self.clock(now)
-        n = self.calendar.steps_in_day(day)
-        end = now + n - k
-        if self.wall_clock()[0] >= PUBLICATION_HOUR:
-            end += self.calendar.steps_in_day(day + 1)
-        return self._da[:, now:end]
+        return self._da[:, self.t : self._known()]
+
+    def _known(self) -> int:
+        """First step whose day-ahead price is not published yet."""
+        day, k = self.clock(self.t)
+        end = self.t - k + self.calendar.steps_in_day(day)
+        return end + self.calendar.steps_in_day(day + 1) if self.wall_clock()[0] >= PUBLICATION_HOUR else end
 
     def past(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Past day-ahead (E, t), real-time (E, t) and reserve prices (t, E, K), inside units."""
@@ -250,7 +255,7 @@ class World:
     def series_ahead(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The first month's true real-time (H,), reserve (H, K) prices and calls (H,) from now on: for an oracle."""
         span = slice(self.t, self.t + steps)
-        return self._rt[0, span], self._rho[span, 0], self._called[0, span]
+        return self._rt[0, span], self._rho[span, 0], self._called[span, 0]
 
     def view(self, information: Information) -> View:
         """What a policy with this information set sees now (worlds of one month)."""
@@ -275,175 +280,86 @@ class World:
         """
         if self.opportunity < 0 or self.done:
             raise VppError("the month has not begun or is over; call reset() first")
-        e, n, steps = self.n_months, self.n_homes, self.steps
-        flat = decode(check_actions(actions, e * n), self.sell_limit_kw, self.buy_limit_kw)
-        offers = Offers(*(a.reshape(e, n) for a in vars(flat).values()))
-        interval = _Intervals(steps, e, len(self.products))
-        ledger = np.zeros((led.N_LEDGER, e * n))
-        events = np.zeros((3, e, n))
-        gate_up = np.floor(self._quote[layout.RESERVE_UP] / POWER_QUANTUM_KW).astype(np.int64).reshape(e, n)
-        cap_q = self._cap_q()
+        e, n, steps, t = self.n_months, self.n_homes, self.steps, self.t
+        offers = decode(check_actions(actions, e * n), self.sell_limit_kw, self.buy_limit_kw).reshape(6, e, n)
+        board, sheet = self._board(t), new_sheet(steps, e, n)
+        own = np.stack([self._owners.own, self._owners.defer])
+        k, c, p, state = self.clock(t)[1], self._constants, self.parameters, self.state
+        plan, twin, quote, event = self.plan, self.twin, self._quote, self._event
+        play(c, p, state, plan, twin, k, offers, board, self._payment, own, quote, event, self._out, sheet)
         for j in range(steps):
-            self._interval(self.t + j, j, offers, gate_up, cap_q, ledger, interval)
-            # at most one departure a day: the sum is the value
-            events += self._event[: layout.AWAY_KWH].reshape(3, e, n)
-        money = self._settle(ledger, interval)
+            row = (t + j) % HISTORY
+            self.load_past[row], self.pv_past[row] = plan.load[k + j], plan.pv[k + j]
+        day, k = self.clock(t + steps)
+        if day != self.day:
+            self._open_day(day)
+        begin(c, p, state, self.plan, self.twin, k, quote, event, sheet)
         self.opportunity += 1
-        self.last_ledger = ledger
-        own = self._owners.own
+        self.last_ledger = sheet.ledger
         self._see()
-        shaped = ledger.reshape(-1, e, n)
-        return Outcome(
-            opportunity=self.opportunity - 1,
-            ledger=shaped,
-            money=money,
-            lmp=interval.lmp,
-            award_kw=interval.award_kw,
-            market_kw=interval.market_kw,
-            reserve_kw=interval.reserve_kw,
-            rho=interval.rho,
-            void=interval.void,
-            flow_kw=interval.flow_kw,
-            soc_kwh=interval.soc_kwh,
-            departed=events[layout.DEPARTED],
-            short=events[layout.SHORT],
-            missed=events[layout.MISSED],
-            offers=offers,
-            projected_kw=interval.projected_kw.mean(axis=0),
-            rewards=rewards(self.scenario, shaped, money.profit, self._floors(), own, events[layout.SHORT]),
-        )
+        return self._outcome(board, sheet, offers, own[0])
 
-    def _floors(self) -> tuple[np.ndarray, np.ndarray]:
-        """(E, N) reserve floor and car capacity, kWh."""
-        shape = (self.n_months, self.n_homes)
-        return self.parameters[layout.FLOOR].reshape(shape), self.parameters[layout.EV_KWH].reshape(shape)
+    def _board(self, t: int) -> Board:
+        span = slice(t, t + self.steps)
+        lmp = np.ascontiguousarray(self._rt[:, span].T)
+        terms = self._clearing.terms(lmp)
+        return Board(
+            highest_ask=terms.highest_ask,
+            lowest_limit=terms.lowest_limit,
+            lmp=lmp,
+            rho=self._rho[span],
+            reserve_highest=self._reserve_ticks[span],
+            called=self._called[span],
+            is_down=self._is_down,
+            callable=self._callable,
+            cap_q=self._cap_q(),
+            min_q=self._min_q,
+        )
 
     def _cap_q(self) -> np.ndarray:
         """(E,) most quanta the VPP may sell: its maximum, or its share of what is flexible at the gate."""
-        market = self.scenario.market
-        most = market.max_capacity_mw * KWH_PER_MWH / POWER_QUANTUM_KW
+        share = self.scenario.market.max_share_of_flexible
+        if share >= 1.0:
+            return self._max_q
         flexible = self._quote[layout.SELL_HARD].reshape(self.n_months, -1).sum(axis=1) / POWER_QUANTUM_KW
-        share = market.max_share_of_flexible
-        cap = np.full(self.n_months, most) if share >= 1.0 else np.minimum(most, share * flexible)
-        return np.floor(cap + 1e-9).astype(np.int64)
+        return np.minimum(self._max_q, np.floor(share * flexible + 1e-9).astype(np.int64))
 
-    def _interval(
-        self,
-        t: int,
-        j: int,
-        offers: Offers,
-        gate_up: np.ndarray,
-        cap_q: np.ndarray,
-        ledger: np.ndarray,
-        record: _Intervals,
-    ) -> None:
-        """Clear, deliver and account physics step t, then begin the next one."""
+    def _outcome(self, board: Board, sheet: Sheet, offers: np.ndarray, own: np.ndarray) -> Outcome:
         e, n = self.n_months, self.n_homes
-        market, k = self.scenario.market, self.clock(t)[1]
-        lmp, rho = self._rt[:, t], self._rho[t]
-        quote_q = np.floor(self._quote / POWER_QUANTUM_KW + 1e-9).astype(np.int64).reshape(-1, e, n)
-        sell_q = np.minimum(offers.sell_q, quote_q[layout.SELL_HARD])
-        buy_q = np.minimum(offers.buy_q, quote_q[layout.BUY_HARD])
-        energy = self._clearing.clear(sell_q, offers.sell_tick, buy_q, offers.buy_tick, lmp, cap_q)
-        order = np.zeros((led.N_ORDER, e, n))
-        price = np.zeros((led.N_PRICE, e, n))
-        order[led.O_SELL] = energy.sell_q * POWER_QUANTUM_KW
-        order[led.O_BUY] = energy.buy_q * POWER_QUANTUM_KW
-        ask = offers.sell_tick * PRICE_TICK
-        marginal = np.minimum(energy.last_tick * PRICE_TICK, np.maximum(lmp, 0.0))[:, None]
-        price[led.P_LMP] = lmp[:, None]
-        price[led.P_MEMBER] = self._payment(ask, lmp[:, None], marginal, market.revenue_share)
-        price[led.P_OWN], price[led.P_DEFER] = self._owners.own, self._owners.defer
-        if self.products:
-            idle = energy.buy_q == 0
-            left = np.where(idle, np.minimum(gate_up, quote_q[layout.SELL_HARD]) - energy.sell_q, 0)
-            down = np.where(energy.sell_q == 0, quote_q[layout.RESERVE_DOWN] - energy.buy_q, 0)
-            room = np.maximum(cap_q - energy.sell_q.sum(axis=1), 0)
-            reserve = clear_reserve(market, offers.reserve_q, offers.reserve_tick, left, down, rho, room)
-            kw = reserve.award_q * POWER_QUANTUM_KW
-            is_up = reserve.product < 3
-            order[led.O_RESERVE] = kw
-            now_up = self._quote[layout.RESERVE_UP].reshape(e, n) - order[led.O_SELL]
-            now_down = self._quote[layout.RESERVE_DOWN].reshape(e, n) - order[led.O_BUY]
-            order[led.O_AVAILABLE] = np.where(is_up, now_up, now_down)
-            order[led.O_CALL] = np.where(self._called[:, t : t + 1] & (reserve.product < 2), kw, 0.0)
-            standby = offers.reserve_tick * RESERVE_TICK
-            top = reserve.last_tick * RESERVE_TICK
-            price[led.P_RHO] = reserve.rho
-            price[led.P_RESERVE] = self._payment(standby, reserve.rho, top, market.revenue_share)
-        flat_order, flat_price = order.reshape(led.N_ORDER, -1), price.reshape(led.N_PRICE, -1)
-        c, p = self._constants, self.parameters
-        deliver(c, p, self.state, self.plan, self.twin, k, flat_order, self._out)
-        led.account(c, p, self.plan, self.twin, k, flat_order, flat_price, self._out, ledger)
-        bid = offers.sell_q - sell_q + offers.buy_q - buy_q
-        record.add(
-            j, lmp, rho, order, price, self._out.reshape(-1, e, n), energy.void & (bid.sum(axis=1) >= 0)
-        )
-        record.projected_kw[j] = bid.sum(axis=1) * POWER_QUANTUM_KW
-        record.soc_kwh[j, 0] = self.state[layout.SOC_B].reshape(e, n).sum(axis=1)
-        record.soc_kwh[j, 1] = self.twin.bess_soc[k].reshape(e, n).sum(axis=1)
-        self._remember(t, k)
-        self._begin(t + 1)
-        led.account_events(c, self._event, ledger)
-
-    def _remember(self, t: int, k: int) -> None:
-        self.load_past[t % HISTORY], self.pv_past[t % HISTORY] = self.plan.load[k], self.plan.pv[k]
-
-    def _begin(self, t: int) -> None:
-        day, k = self.clock(t)
-        if day != self.day:
-            self._open_day(day)
-        prepare(
-            self._constants, self.parameters, self.state, self.plan, self.twin, k, self._quote, self._event
+        ledger = sheet.ledger.reshape(-1, e, n)
+        money = self._settle(ledger, sheet, board.lmp)
+        events = sheet.events.reshape(3, e, n)
+        return Outcome(
+            opportunity=self.opportunity - 1,
+            ledger=ledger,
+            money=money,
+            lmp=board.lmp,
+            award_kw=sheet.award_kw,
+            market_kw=sheet.flow[:, layout.MARKET],
+            reserve_kw=sheet.reserve_kw,
+            rho=board.rho,
+            void=sheet.void,
+            flow_kw=sheet.flow,
+            soc_kwh=sheet.soc_kwh,
+            departed=events[layout.DEPARTED],
+            short=events[layout.SHORT],
+            missed=events[layout.MISSED],
+            offers=Offers(*offers),
+            projected_kw=sheet.projected_kw.mean(axis=0),
+            rewards=rewards(self.scenario, ledger, money.profit, self._sizes, own, events[layout.SHORT]),
         )
 
-    def _settle(self, ledger: np.ndarray, interval: _Intervals) -> Money:
+    def _settle(self, ledger: np.ndarray, sheet: Sheet, lmp: np.ndarray) -> Money:
         """Add up the VPP's side of the opportunity."""
-        e, market = self.n_months, self.scenario.market
-        rows = [led.L_PAY_SOLD, led.L_PAY_BOUGHT, led.L_PAY_FORCED, led.L_PAY_RESERVE]
-        gap = np.abs(interval.market_kw - interval.due_kw)
-        hours = self.steps * DT_H
+        market = self.scenario.market
+        metered = sheet.flow[:, layout.MARKET]
+        gap = np.abs(metered - sheet.award_kw - sheet.called_kw)
+        pay = slice(led.L_PAY_SOLD, led.L_PAY_RESERVE + 1)
         return Money(
-            energy=DT_H * (interval.market_kw * interval.lmp).sum(axis=0),
-            reserve=DT_H * interval.reserve_usd_per_h.sum(axis=0),
-            nopay=ledger[led.L_NOPAY].reshape(e, -1).sum(axis=1),
-            deviation=market.deviation_kappa * DT_H * (gap * np.maximum(interval.lmp, 0.0)).sum(axis=0),
-            payments=ledger[rows].sum(axis=0).reshape(e, -1).sum(axis=1),
-            compute=np.full(e, market.compute_usd_per_hour * hours),
+            energy=DT_H * (metered * lmp).sum(axis=0),
+            reserve=DT_H * sheet.reserve_usd_per_h.sum(axis=0),
+            nopay=ledger[led.L_NOPAY].sum(axis=1),
+            deviation=market.deviation_kappa * DT_H * (gap * np.maximum(lmp, 0.0)).sum(axis=0),
+            payments=ledger[pay].sum(axis=(0, 2)),
+            compute=np.full(self.n_months, market.compute_usd_per_hour * self.steps * DT_H),
         )
-
-
-class _Intervals:
-    """The interval tables of one opportunity while it is played."""
-
-    def __init__(self, steps: int, e: int, k: int) -> None:
-        self.lmp = np.zeros((steps, e))
-        self.rho = np.zeros((steps, e, k))
-        self.award_kw = np.zeros((steps, e))
-        self.due_kw = np.zeros((steps, e))
-        self.market_kw = np.zeros((steps, e))
-        self.reserve_kw = np.zeros((steps, e))
-        self.reserve_usd_per_h = np.zeros((steps, e))
-        self.void = np.zeros((steps, e), dtype=bool)
-        self.flow_kw = np.zeros((steps, layout.N_OUT, e))
-        self.soc_kwh = np.zeros((steps, 2, e))
-        self.projected_kw = np.zeros((steps, e))
-
-    def add(
-        self,
-        j: int,
-        lmp: np.ndarray,
-        rho: np.ndarray,
-        order: np.ndarray,
-        price: np.ndarray,
-        out: np.ndarray,
-        void: np.ndarray,
-    ) -> None:
-        self.lmp[j], self.rho[j], self.void[j] = lmp, rho, void
-        total = order.sum(axis=2)
-        self.award_kw[j] = total[led.O_SELL] - total[led.O_BUY]
-        self.due_kw[j] = self.award_kw[j] + total[led.O_CALL]
-        self.reserve_kw[j] = total[led.O_RESERVE]
-        self.reserve_usd_per_h[j] = (order[led.O_RESERVE] * price[led.P_RHO]).sum(axis=1)
-        self.flow_kw[j] = out.sum(axis=2)
-        self.market_kw[j] = self.flow_kw[j, layout.MARKET]

@@ -31,9 +31,9 @@ def joint_reward(outcome: Outcome) -> np.ndarray:
 class CentralMarketMonth(gym.Env[np.ndarray, np.ndarray]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
-    Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 6))`, float32: row i is home i; the columns are those of
-    `vpp_env.api.parallel.MarketMonth`. Reward, USD: the VPP's profit plus the sum of the homes' rewards. The episode is
-    truncated after the last opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,).
+    Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 6))`, float32: row i is home i; the columns are those
+    of `vpp_env.api.parallel.MarketMonth`. Reward, USD: the VPP's profit plus the sum of the homes' rewards. The episode
+    is truncated after the last opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,).
 
     Parameters
     ----------

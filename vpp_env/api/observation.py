@@ -4,8 +4,8 @@
 |---|---|---|
 | 0-3 | sin, cos of the hour of day; sin, cos of the day of week | 1 |
 | 4 | minutes to the next publication of day-ahead prices (13:00) | 1440 |
-| 5-9 | battery: SoC share, reserve floor share, capacity, power, discharge today / daily limit | -, -, 20 kWh, 10 kW, 1 |
-| 10-16 | car: plugged, SoC share, needed share, hours to ready, capacity, charger, V2G | -, -, -, 24 h, 100 kWh, 11.5 kW, 11.5 kW |
+| 5-9 | battery: SoC and floor share, capacity, power, discharge today / limit | -, -, 20 kWh, 10 kW, 1 |
+| 10-16 | car: plugged, SoC, needed SoC, hours to ready, capacity, charger, V2G | 1, 1, 1, 24 h, 100 kWh, 11.5 kW |
 | 17-20 | load now, forecast 1, 4, 16 steps ahead (persistence of the day before) | 10 kW |
 | 21-24 | solar output now, forecast 1, 4, 16 steps ahead | 10 kW |
 | 25-28 | net (solar - load) now, forecast 1, 4, 16 steps ahead | 10 kW |

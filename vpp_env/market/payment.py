@@ -1,59 +1,46 @@
-"""What the members are paid: a protocol with registered implementations.
+"""What the members are paid per unit sold: registered rules.
 
-`share` is `market.revenue_share`. All prices USD/kWh of energy or USD/kW-h of reserve, arrays (E, N) unless said;
-`price` is (E, 1) for energy, (E, N) for reserve (each home serves one product).
+    pay = max(own ask, share x market price, marginal x highest accepted ask)
+
+for a kWh of energy as for a kW-h of reserve (then the market price is the product's). A rule is its two weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
-import numpy as np
+from typing import NamedTuple
 
 from vpp_env.errors import UnknownNameError, did_you_mean
+from vpp_env.scenario import MarketSpec
 
 
-class PaymentRule(Protocol):
-    """The pay of one unit sold."""
+class PaymentRule(NamedTuple):
+    """The weights of a rule."""
 
-    def __call__(
-        self, ask: np.ndarray, price: np.ndarray, marginal_ask: np.ndarray, share: float
-    ) -> np.ndarray:
-        """Return the pay per unit, (E, N); `marginal_ask` (E, 1) is the highest ask that was accepted."""
-        ...
+    share: float  # of the market price
+    marginal: float  # of the highest ask accepted in the interval
 
 
-def floor_and_share(ask: np.ndarray, price: np.ndarray, marginal_ask: np.ndarray, share: float) -> np.ndarray:
-    """Pay the ask or the revenue share of the market price, whichever is more (the default)."""
-    return np.maximum(ask, share * price)
+def make_payment(market: MarketSpec) -> PaymentRule:
+    """Return the payment rule that the scenario names.
 
-
-def uniform(ask: np.ndarray, price: np.ndarray, marginal_ask: np.ndarray, share: float) -> np.ndarray:
-    """Pay every seller the highest accepted ask of the interval; one called without an award gets its own ask."""
-    return np.maximum(ask, marginal_ask)
-
-
-def pay_as_bid(ask: np.ndarray, price: np.ndarray, marginal_ask: np.ndarray, share: float) -> np.ndarray:
-    """Pay every seller its own ask."""
-    return ask
-
-
-PAYMENTS: dict[str, PaymentRule] = {
-    "floor_and_share": floor_and_share,
-    "uniform": uniform,
-    "pay_as_bid": pay_as_bid,
-}
-
-
-def make_payment(name: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]:
-    """Return the payment rule `name`.
+    `floor_and_share` (the default): the ask or the revenue share of the market price, whichever is more. `uniform`:
+    every seller gets the highest accepted ask. `pay_as_bid`: every seller gets its own ask.
 
     Raises
     ------
     UnknownNameError
         When it is not registered.
     """
-    if name not in PAYMENTS:
-        raise UnknownNameError(did_you_mean(name, PAYMENTS, "payment rule"))
-    return PAYMENTS[name]
+    rules = payments(market)
+    if market.payment not in rules:
+        raise UnknownNameError(did_you_mean(market.payment, rules, "payment rule"))
+    return rules[market.payment]
+
+
+def payments(market: MarketSpec) -> dict[str, PaymentRule]:
+    """All rules by name."""
+    return {
+        "floor_and_share": PaymentRule(market.revenue_share, 0.0),
+        "uniform": PaymentRule(0.0, 1.0),
+        "pay_as_bid": PaymentRule(0.0, 0.0),
+    }

@@ -2,85 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from numba import njit
 
-from vpp_env.bids import RESERVE_TICK
 from vpp_env.market.merit import clear_side
 from vpp_env.scenario import MarketSpec
-from vpp_env.units import KWH_PER_MWH, POWER_QUANTUM_KW
 
 DOWN = "regdown"
 """The one product that is headroom to charge; the others are headroom to give."""
-
-
-@dataclass(frozen=True)
-class ReserveAward:
-    """Result for E markets of N homes."""
-
-    award_q: np.ndarray  # (E, N) int64 quanta
-    product: np.ndarray  # (E, N) int64 index into the products on sale
-    rho: np.ndarray  # (E, N) USD/kW-h: market price of that product
-    last_tick: np.ndarray  # (E, N) int64: highest reserve ask accepted in that product
+CONTINGENCY = ("spin", "nonspin")
+"""Products that may be called to deliver energy."""
 
 
 def products(market: MarketSpec) -> tuple[str, ...]:
-    """Reserve products on sale, in the order of `ReserveAward.product`."""
+    """Reserve products on sale."""
     if not market.reserve:
         return ()
-    return ("spin", "nonspin", "regup", DOWN) if market.regulation else ("spin", "nonspin")
+    return (*CONTINGENCY, "regup", DOWN) if market.regulation else CONTINGENCY
 
 
+@njit(cache=True)
 def clear_reserve(
-    market: MarketSpec,
-    reserve_q: np.ndarray,
-    reserve_tick: np.ndarray,
+    offer_q: np.ndarray,
+    offer_tick: np.ndarray,
     up_q: np.ndarray,
     down_q: np.ndarray,
     rho: np.ndarray,
-    cap_q: np.ndarray,
-) -> ReserveAward:
-    """Clear the reserve offers of one interval.
+    highest: np.ndarray,
+    is_down: np.ndarray,
+    room: np.ndarray,
+    min_q: int,
+    award: np.ndarray,
+    product: np.ndarray,
+    last: np.ndarray,
+) -> None:
+    """Clear one interval of E markets with N homes and K products; fills the last three arrays.
 
     Parameters
     ----------
-    market : MarketSpec
-        Rules.
-    reserve_q, reserve_tick : ndarray
+    offer_q, offer_tick : ndarray
         (E, N) int64: what is offered, and its ask in reserve ticks.
     up_q, down_q : ndarray
-        (E, N) int64: capacity that qualifies and is left after energy, upward and downward.
-    rho : ndarray
-        (E, K) USD/kW-h: price of each product on sale.
-    cap_q : ndarray
-        (E,) int64: most quanta that the VPP may still sell.
+        (E, N) int64: capacity that qualifies and is left after energy.
+    rho, highest : ndarray
+        (E, K): price USD/kW-h, and the highest ask tick that clears.
+    is_down : ndarray
+        (K,) bool.
+    room : ndarray
+        (E,) int64: quanta that the VPP may still sell; is used up.
+    min_q : int
+        A product whose total is below is void.
+    award, product, last : ndarray
+        (E, N) int64 awarded quanta, the product each home serves (-1 = none), and (E, K) highest ask accepted.
     """
-    names = products(market)
-    e, n = reserve_q.shape
-    best = np.full((e, n), -1.0)
-    choice = np.zeros((e, n), dtype=np.int64)
-    quantity = np.zeros((e, n), dtype=np.int64)
-    for j, name in enumerate(names):
-        left = np.minimum(reserve_q, np.maximum(down_q if name == DOWN else up_q, 0))
-        value = left * rho[:, j : j + 1]
-        better = value > best
-        best[better] = value[better]
-        choice[better] = j
-        quantity[better] = left[better]
-    price = np.take_along_axis(rho, choice, axis=1)
-    award = np.zeros_like(quantity)
-    last = np.zeros_like(quantity)
-    room = cap_q.copy()
-    min_q = int(np.ceil(market.min_bid_mw * KWH_PER_MWH / POWER_QUANTUM_KW - 1e-9))
-    part, top = np.empty_like(quantity), np.empty(e, dtype=np.int64)
-    for j in range(len(names)):
-        mine = choice == j
-        # the offer is ask x (1 + margin), as for energy
-        highest = np.floor(rho[:, j] / (1.0 + market.margin) / RESERVE_TICK + 1e-9).astype(np.int64)
-        clear_side(np.where(mine, quantity, 0), reserve_tick, highest, room, part, top)
-        part[part.sum(axis=1) < min_q] = 0
-        award += part
-        room -= part.sum(axis=1)
-        last = np.where(mine, top[:, None], last)
-    return ReserveAward(award, choice, price, last)
+    e_all, n = offer_q.shape
+    best_q = np.zeros((e_all, n), dtype=np.int64)
+    part, mine = np.zeros((e_all, n), dtype=np.int64), np.zeros((e_all, n), dtype=np.int64)
+    top = np.zeros(e_all, dtype=np.int64)
+    for e in range(e_all):
+        for i in range(n):
+            product[e, i] = -1
+            award[e, i] = 0
+            best = 0.0
+            for j in range(rho.shape[1]):
+                left = min(offer_q[e, i], max(0, down_q[e, i] if is_down[j] else up_q[e, i]))
+                if left * rho[e, j] > best:
+                    best = left * rho[e, j]
+                    product[e, i] = j
+                    best_q[e, i] = left
+    for j in range(rho.shape[1]):
+        for e in range(e_all):
+            for i in range(n):
+                mine[e, i] = best_q[e, i] if product[e, i] == j else 0
+        clear_side(mine, offer_tick, highest[:, j].copy(), room, part, top)
+        for e in range(e_all):
+            last[e, j] = top[e]
+            total = 0
+            for i in range(n):
+                total += part[e, i]
+            if total >= min_q:
+                room[e] -= total
+                for i in range(n):
+                    award[e, i] += part[e, i]

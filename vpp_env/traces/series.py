@@ -10,18 +10,6 @@ RESERVE_PRODUCTS = ("spin", "nonspin", "regup", "regdown")
 
 
 @dataclass(frozen=True)
-class Weather:
-    """The region's weather by local day: everything heat- or sun-driven reads the same one.
-
-    A day array holds the steps of that local day (92, 96 or 100); day 0 is the run's first.
-    """
-
-    temp_c: dict[int, np.ndarray]  # day -> (n,) float64, deg C
-    clearness: dict[int, np.ndarray]  # day -> (n,) float64, factor on clear-sky irradiance, 0..1
-    heat: dict[int, float]  # day -> 0 (normal) .. 1 (extreme heat): couples load and scarcity prices
-
-
-@dataclass(frozen=True)
 class MarketSeries:
     """Prices of the whole run and its tail, by physics step.
 

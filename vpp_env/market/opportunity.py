@@ -1,0 +1,258 @@
+"""One opportunity, compiled: every 15-min interval is cleared, delivered and accounted, for E markets of N homes.
+
+The order of things in an interval: each home's offer is cut to what it can deliver now; energy clears on the market's
+terms; what is left of the reserve offers clears; calls are added; the devices deliver; the ledger is kept; the next
+step begins (cars leave and arrive).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from vpp_env.bids import RESERVE_TICK
+from vpp_env.core import ledger as led
+from vpp_env.core.kernels import deliver, prepare
+from vpp_env.core.layout import (
+    BUY_HARD,
+    N_OUT,
+    RESERVE_DOWN,
+    RESERVE_UP,
+    SELL_HARD,
+    SOC_B,
+    DayPlan,
+    TwinDay,
+)
+from vpp_env.market.merit import clear_side
+from vpp_env.market.payment import PaymentRule
+from vpp_env.market.reserve import clear_reserve
+from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
+
+# rows of the offers, (6, E, N) int64, in the order of `bids.Offers`
+SELL_Q, SELL_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(6)
+
+
+class Board(NamedTuple):
+    """What the market knows of one opportunity: S intervals, E markets, K reserve products."""
+
+    highest_ask: np.ndarray  # (S, E) int64 ticks
+    lowest_limit: np.ndarray  # (S, E) int64 ticks
+    lmp: np.ndarray  # (S, E) USD/kWh
+    rho: np.ndarray  # (S, E, K) USD/kW-h
+    reserve_highest: np.ndarray  # (S, E, K) int64 reserve ticks
+    called: np.ndarray  # (S, E) bool
+    is_down: np.ndarray  # (K,) bool
+    callable: np.ndarray  # (K,) bool
+    cap_q: np.ndarray  # (E,) int64
+    min_q: int
+
+
+class Sheet(NamedTuple):
+    """What an opportunity leaves behind, filled by `play`."""
+
+    ledger: np.ndarray  # (N_LEDGER, E*N)
+    events: np.ndarray  # (3, E*N) departures, shortfalls, missed trips
+    flow: np.ndarray  # (S, N_OUT, E) kW
+    award_kw: np.ndarray  # (S, E) net energy award
+    called_kw: np.ndarray  # (S, E)
+    reserve_kw: np.ndarray  # (S, E)
+    reserve_usd_per_h: np.ndarray  # (S, E)
+    projected_kw: np.ndarray  # (S, E)
+    void: np.ndarray  # (S, E) bool
+    soc_kwh: np.ndarray  # (S, 2, E)
+
+
+def new_sheet(steps: int, e: int, n: int) -> Sheet:
+    """Return an empty sheet."""
+    return Sheet(
+        ledger=np.zeros((led.N_LEDGER, e * n)),
+        events=np.zeros((3, e * n)),
+        flow=np.zeros((steps, N_OUT, e)),
+        award_kw=np.zeros((steps, e)),
+        called_kw=np.zeros((steps, e)),
+        reserve_kw=np.zeros((steps, e)),
+        reserve_usd_per_h=np.zeros((steps, e)),
+        projected_kw=np.zeros((steps, e)),
+        void=np.zeros((steps, e), dtype=np.bool_),
+        soc_kwh=np.zeros((steps, 2, e)),
+    )
+
+
+@njit(cache=True)
+def begin(
+    c: np.ndarray,
+    p: np.ndarray,
+    s: np.ndarray,
+    plan: DayPlan,
+    twin: TwinDay,
+    k: int,
+    quote: np.ndarray,
+    event: np.ndarray,
+    sheet: Sheet,
+) -> None:
+    """Begin step k, and book what that brought to the opportunity that has just been played."""
+    prepare(c, p, s, plan, twin, k, quote, event)
+    for i in range(event.shape[1]):
+        for row in range(3):
+            sheet.events[row, i] += event[row, i]
+    led.account_events(c, event, sheet.ledger)
+
+
+@njit(cache=True)
+def _quanta(kw: float) -> int:
+    return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
+
+
+@njit(cache=True)
+def clear_energy(
+    offers: np.ndarray, quote: np.ndarray, board: Board, j: int, sell: np.ndarray, buy: np.ndarray, sheet: Sheet
+) -> np.ndarray:
+    """Clear energy in interval j into `sell` and `buy` (E, N) quanta; return the highest ask accepted (E,)."""
+    e_all, n = sell.shape
+    sell_q, buy_q = np.empty((e_all, n), dtype=np.int64), np.empty((e_all, n), dtype=np.int64)
+    minus = np.empty((e_all, n), dtype=np.int64)
+    for e in range(e_all):
+        beyond = 0
+        for i in range(n):
+            a = min(offers[SELL_Q, e, i], _quanta(quote[SELL_HARD, e * n + i]))
+            b = min(offers[BUY_Q, e, i], _quanta(quote[BUY_HARD, e * n + i]))
+            beyond += offers[SELL_Q, e, i] - a + offers[BUY_Q, e, i] - b
+            sells = offers[SELL_TICK, e, i] <= board.highest_ask[j, e]
+            buys = offers[BUY_TICK, e, i] >= board.lowest_limit[j, e]
+            # a home whose sale and purchase would both clear trades the difference only
+            inside = min(a, b) if sells and buys else 0
+            sell_q[e, i], buy_q[e, i] = a - inside, b - inside
+            minus[e, i] = -offers[BUY_TICK, e, i]
+        sheet.projected_kw[j, e] = beyond * POWER_QUANTUM_KW
+    last, _ = np.empty(e_all, dtype=np.int64), np.empty(e_all, dtype=np.int64)
+    clear_side(sell_q, offers[SELL_TICK], board.highest_ask[j], board.cap_q, sell, last)
+    clear_side(buy_q, minus, -board.lowest_limit[j], board.cap_q, buy, _)
+    for e in range(e_all):
+        net = 0
+        gross = 0
+        for i in range(n):
+            net += sell[e, i] - buy[e, i]
+            gross += sell[e, i] + buy[e, i]
+        if abs(net) < board.min_q:
+            sheet.void[j, e] = gross > 0
+            sell[e, :] = 0
+            buy[e, :] = 0
+        if last[e] > board.highest_ask[j, e] or sheet.void[j, e]:
+            last[e] = 0
+    return last
+
+
+@njit(cache=True)
+def play(
+    c: np.ndarray,
+    p: np.ndarray,
+    s: np.ndarray,
+    plan: DayPlan,
+    twin: TwinDay,
+    first: int,
+    offers: np.ndarray,
+    board: Board,
+    pay: PaymentRule,
+    own: np.ndarray,
+    quote: np.ndarray,
+    event: np.ndarray,
+    out: np.ndarray,
+    sheet: Sheet,
+) -> None:
+    """Play the intervals of one opportunity from step `first` of the day; all lie in one local day.
+
+    Parameters
+    ----------
+    c, p, s, plan, twin, quote, event, out :
+        See `core.kernels`; `s`, `quote`, `event`, `out` are changed. `quote` is that of step `first`.
+    offers : ndarray
+        (6, E, N) int64.
+    board, pay : Board, PaymentRule
+        The market.
+    own : ndarray
+        (2, E, N) the owners' asks per kWh discharged and per kWh of charging put off, USD/kWh.
+    sheet : Sheet
+        Filled. The last step's successor is not begun (it may lie in the next day): see `begin`.
+    """
+    steps, e_all = board.lmp.shape
+    n = offers.shape[2]
+    order, price = np.zeros((led.N_ORDER, e_all * n)), np.zeros((led.N_PRICE, e_all * n))
+    sell, buy = np.zeros((e_all, n), dtype=np.int64), np.zeros((e_all, n), dtype=np.int64)
+    up, down = np.zeros((e_all, n), dtype=np.int64), np.zeros((e_all, n), dtype=np.int64)
+    reserve, product = np.zeros((e_all, n), dtype=np.int64), np.zeros((e_all, n), dtype=np.int64)
+    gate_up = quote[RESERVE_UP].copy()
+    room = np.zeros(e_all, dtype=np.int64)
+    top = np.zeros((e_all, board.rho.shape[2]), dtype=np.int64)
+    for j in range(steps):
+        k = first + j
+        last = clear_energy(offers, quote, board, j, sell, buy, sheet)
+        for e in range(e_all):
+            room[e] = board.cap_q[e]
+            for i in range(n):
+                f = e * n + i
+                room[e] -= sell[e, i]
+                # reserve qualifies on what the home could give at the gate, less what it gives now
+                able = min(gate_up[f], quote[SELL_HARD, f])
+                up[e, i] = _quanta(able) - sell[e, i] if buy[e, i] == 0 else 0
+                down[e, i] = _quanta(quote[RESERVE_DOWN, f]) - buy[e, i] if sell[e, i] == 0 else 0
+            room[e] = max(room[e], 0)
+        clear_reserve(
+            offers[RESERVE_Q],
+            offers[RESERVE_TICKS],
+            up,
+            down,
+            board.rho[j],
+            board.reserve_highest[j],
+            board.is_down,
+            room,
+            board.min_q,
+            reserve,
+            product,
+            top,
+        )
+        for e in range(e_all):
+            lmp = board.lmp[j, e]
+            marginal = last[e] * PRICE_TICK
+            for i in range(n):
+                f = e * n + i
+                ask = offers[SELL_TICK, e, i] * PRICE_TICK
+                standby = reserve[e, i] * POWER_QUANTUM_KW
+                which = product[e, i]
+                order[led.O_SELL, f] = sell[e, i] * POWER_QUANTUM_KW
+                order[led.O_BUY, f] = buy[e, i] * POWER_QUANTUM_KW
+                order[led.O_RESERVE, f] = standby
+                order[led.O_CALL, f] = 0.0
+                order[led.O_AVAILABLE, f] = 0.0
+                price[led.P_LMP, f] = lmp
+                price[led.P_MEMBER, f] = max(ask, pay.share * lmp, pay.marginal * marginal)
+                price[led.P_RHO, f] = 0.0
+                price[led.P_RESERVE, f] = 0.0
+                price[led.P_OWN, f] = own[0, e, i]
+                price[led.P_DEFER, f] = own[1, e, i]
+                if standby > 0.0:
+                    if board.called[j, e] and board.callable[which]:
+                        order[led.O_CALL, f] = standby
+                    if board.is_down[which]:
+                        order[led.O_AVAILABLE, f] = quote[RESERVE_DOWN, f] - order[led.O_BUY, f]
+                    else:
+                        order[led.O_AVAILABLE, f] = quote[RESERVE_UP, f] - order[led.O_SELL, f]
+                    rho = board.rho[j, e, which]
+                    price[led.P_RHO, f] = rho
+                    least = offers[RESERVE_TICKS, e, i] * RESERVE_TICK
+                    price[led.P_RESERVE, f] = max(least, pay.share * rho, pay.marginal * top[e, which] * RESERVE_TICK)
+                sheet.award_kw[j, e] += order[led.O_SELL, f] - order[led.O_BUY, f]
+                sheet.called_kw[j, e] += order[led.O_CALL, f]
+                sheet.reserve_kw[j, e] += standby
+                sheet.reserve_usd_per_h[j, e] += standby * price[led.P_RHO, f]
+        deliver(c, p, s, plan, twin, k, order, out)
+        led.account(c, p, plan, twin, k, order, price, out, sheet.ledger)
+        for e in range(e_all):
+            for i in range(e * n, (e + 1) * n):
+                for row in range(N_OUT):
+                    sheet.flow[j, row, e] += out[row, i]
+                sheet.soc_kwh[j, 0, e] += s[SOC_B, i]
+                sheet.soc_kwh[j, 1, e] += twin.bess_soc[k, i]
+        if j < steps - 1:
+            begin(c, p, s, plan, twin, k + 1, quote, event, sheet)
