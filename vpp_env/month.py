@@ -132,11 +132,15 @@ def join_days(days: list[tuple[DayPlan, TwinDay]]) -> tuple[DayPlan, TwinDay]:
     plans, twins = [d[0] for d in days], [d[1] for d in days]
     first = plans[0]
 
-    def side_by_side(name: str) -> np.ndarray:
-        return np.concatenate([getattr(plan, name) for plan in plans], axis=-1)
-
+    # what belongs to a home is put side by side; the clock is the same for all
     plan = first._replace(
-        **{name: side_by_side(name) for name in ("load", "pv", "dep", "arr", "trip", "ready", "next_due")}
+        load=np.concatenate([plan.load for plan in plans], axis=1),
+        pv=np.concatenate([plan.pv for plan in plans], axis=1),
+        dep=np.concatenate([plan.dep for plan in plans]),
+        arr=np.concatenate([plan.arr for plan in plans]),
+        trip=np.concatenate([plan.trip for plan in plans]),
+        ready=np.concatenate([plan.ready for plan in plans]),
+        next_due=np.concatenate([plan.next_due for plan in plans]),
     )
     twin = TwinDay(*(np.concatenate([t[j] for t in twins], axis=-1) for j in range(len(twins[0]))))
     return plan, twin

@@ -5,15 +5,8 @@ and MW and carry that in their name (`lmp_usd_per_mwh`). Plus is energy out to t
 owner of the ledger: revenue = price x energy, also at negative prices.
 """
 
-from __future__ import annotations
-
-from typing import TypeVar
-
-import numpy as np
-
-T = TypeVar("T", float, np.ndarray)
-
 KWH_PER_MWH = 1000.0
+"""Converts at the CAISO face: USD/MWh / this = USD/kWh, MW x this = kW."""
 STEP_MINUTES = 15
 """Length of one physics step, minutes."""
 DT_H = STEP_MINUTES / 60.0
@@ -30,13 +23,3 @@ BUY_LIMIT_RANGE = (-0.15, 0.35)
 """Span of a buy limit, USD per kWh."""
 RESERVE_ASK_RANGE = (0.0, 0.05)
 """Span of a reserve ask, USD per kW and hour."""
-
-
-def usd_per_kwh(usd_per_mwh: T) -> T:
-    """Convert a CAISO price (USD/MWh, or USD/MW-h of capacity) to USD/kWh (USD/kW-h)."""
-    return usd_per_mwh / KWH_PER_MWH
-
-
-def usd_per_mwh(usd_per_kwh: T) -> T:
-    """Convert an inside price (USD/kWh, or USD/kW-h) to the CAISO face (USD/MWh, USD/MW-h)."""
-    return usd_per_kwh * KWH_PER_MWH

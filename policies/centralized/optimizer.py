@@ -1,7 +1,7 @@
 """One call for one opportunity: `CentralizedOptimizer().optimize_dispatch(opportunity, fleet, now)`.
 
-The same linear program as the policy `centralized`, for somebody who holds a market opportunity and a table of homes and
-wants the dispatch, without an environment around it.
+The same linear program as the policy `centralized`, for somebody who holds a market opportunity and a table of homes
+and wants the dispatch, without an environment around it.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class CentralizedResult:
     timestamp: pd.Timestamp  # when it was asked for
     price_usd_per_mwh: float  # price that was assumed
     total_power_kw: float  # sold, mean over the opportunity
-    capacity_mw: float  # energy and reserve together
+    capacity_mw: float  # the same in MW
     energy_kwh: float  # sold
     expected_revenue_usd: float  # energy sold at the price
-    expected_profit_usd: float  # revenue less wear and the value of the energy used
+    expected_profit_usd: float  # energy sold less energy bought, wear and the worth of the energy used
     dispatch: pd.DataFrame  # per prosumer: bess_kw, defer_kw, v2g_kw, sell_kw, buy_kw
     optimization_seconds: float
 
@@ -153,29 +153,29 @@ class CentralizedOptimizer:
         steps = round(hours / DT_H)
         physics = Physics(DT_H, self._eta_b, self._eta_e, self._wear, 0.5, steps)
         column = {name: table[name].to_numpy(dtype=np.float64) for name in (*DEFAULTS, "bess_max_kwh")}
-        devices = Devices(column["bess_kw"][b], column["bess_min_kwh"][b], column["bess_max_kwh"][b], column["v2g_kw"][e])
-        problem = DispatchProblem(devices, physics, 1, reserve=False)
+        power, low, high = (column[name][b] for name in ("bess_kw", "bess_min_kwh", "bess_max_kwh"))
+        problem = DispatchProblem(Devices(power, low, high, column["v2g_kw"][e]), physics, 1, reserve=False)
         plan = problem.solve(self._inputs(column, table["plugged"].to_numpy(bool), b, e, price, cap_kw, steps))
-        sold = np.zeros((len(table), 4))
-        sold[b, 0] = plan.sell_b.mean(axis=1)
-        sold[e, 1], sold[e, 2] = plan.defer.mean(axis=1), plan.v2g.mean(axis=1)
-        sold[b, 3] += plan.buy_b.mean(axis=1)
-        dispatch = pd.DataFrame(sold, columns=["bess_kw", "defer_kw", "v2g_kw", "buy_kw"])
+        dispatch = pd.DataFrame(0.0, index=table.index, columns=["bess_kw", "defer_kw", "v2g_kw", "buy_kw"])
+        dispatch.iloc[b, 0], dispatch.iloc[b, 3] = plan.sell_b.mean(axis=1), plan.buy_b.mean(axis=1)
+        dispatch.iloc[e, 1], dispatch.iloc[e, 2] = plan.defer.mean(axis=1), plan.v2g.mean(axis=1)
         dispatch.insert(0, "prosumer", [f"prosumer_{i}" for i in range(len(table))])
         dispatch["sell_kw"] = dispatch[["bess_kw", "defer_kw", "v2g_kw"]].sum(axis=1)
-        energy = float(dispatch["sell_kw"].sum()) * hours
+        bess, defer, v2g, bought, sold = (
+            hours * float(dispatch[name].sum()) for name in ("bess_kw", "defer_kw", "v2g_kw", "buy_kw", "sell_kw")
+        )
         usd = price / KWH_PER_MWH
-        used = energy * self._wear + float(dispatch["bess_kw"].sum()) * hours * self._value / self._eta_b
-        used += float((dispatch["defer_kw"] + dispatch["v2g_kw"] / self._eta_e**2).sum()) * hours * self._value
+        # what the energy given away would be worth later, and what the energy taken in will be
+        used = bess / self._eta_b + defer + v2g / self._eta_e**2 - bought * self._eta_b
         return CentralizedResult(
             status=plan.status,
             timestamp=pd.Timestamp(current_timestamp),
             price_usd_per_mwh=price,
-            total_power_kw=float(dispatch["sell_kw"].sum()),
-            capacity_mw=float(dispatch["sell_kw"].sum()) / KWH_PER_MWH,
-            energy_kwh=energy,
-            expected_revenue_usd=energy * usd,
-            expected_profit_usd=energy * usd - used + float(dispatch["defer_kw"].sum()) * hours * self._wear,
+            total_power_kw=sold / hours,
+            capacity_mw=sold / hours / KWH_PER_MWH,
+            energy_kwh=sold,
+            expected_revenue_usd=sold * usd,
+            expected_profit_usd=(sold - bought) * usd - self._wear * (bess + v2g) - self._value * used,
             dispatch=dispatch,
             optimization_seconds=plan.seconds,
         )

@@ -15,7 +15,7 @@ from vpp_env.bids import Bids, encode
 from vpp_env.errors import PolicyError
 from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.units import BUY_LIMIT_RANGE, DT_H, PRICE_TICK, SELL_ASK_RANGE
-from vpp_env.views import Future, Homes, Information, View
+from vpp_env.views import Future, Information, View
 
 MOST_KW = 1e-6
 """Power below this is the solver's rounding."""

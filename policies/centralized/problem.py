@@ -134,7 +134,7 @@ class DispatchProblem:
             build.limits.append(sum(build.sold) <= capacity)
         self._params, self._vars = build.params, build.vars
         self._problem = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
-        if not self._problem.is_dcp(dpp=True):
+        if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
     def _batteries(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -43,7 +43,7 @@ class CentralMarketMonth(gym.Env[np.ndarray, np.ndarray]):
         What `render()` returns.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 - as the base class
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class CentralMarketMonth(gym.Env[np.ndarray, np.ndarray]):
         info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": outcome.rewards[0]}
         return obs, float(joint_reward(outcome)[0]), False, over, info
 
-    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | str | None:
         """The month so far: an rgb array or one line of text."""
         if self.render_mode == "rgb_array":
             from vpp_env.api.render import rgb_month
@@ -95,7 +95,7 @@ class VectorMarketMonth(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         The world.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
         self,

@@ -1,0 +1,111 @@
+"""What public prices say about the next opportunity: equally likely prices, from published and past ones only.
+
+A bid is a limit: it clears in every interval whose price reaches its ask. What a bid is worth therefore depends on
+the spread of real-time prices, spikes above all, and not on the day-ahead price alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from policies.agentic.state import Notice
+from vpp_env.policy import Brief
+from vpp_env.units import usd_per_kwh
+from vpp_env.views import Public
+
+BINS = 40
+"""Equally likely prices; each is the mean of its share of the sample, so that spikes keep their weight."""
+PERSISTENCE = 0.6
+"""Share of the last real-time spread that is still there an hour later: the autocorrelation, at a lag of one hour,
+of the synthetic CAISO spread without its spikes is .65-.75 (see docs/agentic.md); rounded down."""
+SPREAD_CLIP = 0.3
+"""USD/kWh: spikes are carried on no further than this."""
+WINDOW_DAYS = 28
+WINDOW_HOURS = 2
+"""Past intervals of the last 28 days, within two hours of the same time of day."""
+PRIOR_SPREAD = (-0.03, -0.02, -0.015, -0.01, -0.01, -0.005, -0.005, 0.0, 0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.25)
+"""Real-time less day-ahead price, USD/kWh: counts as a quarter of a day's history, so that the first day has an
+outlook [assumed; most spreads are small and negative, and about one interval in twenty or more is far above]."""
+PRIOR_RHO_SHARE = 0.04
+"""Price of reserve as a share of the day-ahead price before there is a history (CAISO spin, 2-4 %) [assumed]."""
+
+
+def bins(sample: np.ndarray, count: int = BINS) -> np.ndarray:
+    """Return (count,) means of equal shares of the sorted `sample` (any length above 0), ascending."""
+    ordered = np.sort(sample)
+    total = np.concatenate([[0.0], np.cumsum(ordered)])
+    edges = np.linspace(0.0, len(ordered), count + 1)
+    # the integral of the sample as a step function, at fractional edges
+    whole = np.minimum(edges.astype(np.int64), len(ordered) - 1)
+    upto = total[whole] + (edges - whole) * ordered[whole]
+    return np.diff(upto) / np.diff(edges)
+
+
+def _same_time(length: int) -> np.ndarray:
+    """Indices of past steps at about the time of day of the next one; `length` steps are past."""
+    day = 96
+    back = np.arange(1, WINDOW_DAYS + 1) * day
+    offsets = np.arange(-WINDOW_HOURS * 4, WINDOW_HOURS * 4 + 4)
+    index = (length - back[:, None] + offsets[None, :]).ravel()
+    # the day before reaches up to now at most
+    return index[(index >= 0) & (index < length)]
+
+
+def real_time_prices(public: Public) -> np.ndarray:
+    """(BINS,) equally likely real-time prices of the coming opportunity, USD/kWh, ascending."""
+    past = public.past_rt_usd_per_kwh - public.past_da_usd_per_kwh
+    spread = np.clip(past, -SPREAD_CLIP, SPREAD_CLIP)
+    last = PERSISTENCE * spread[-1] if len(past) else 0.0
+    sample = np.asarray(PRIOR_SPREAD)
+    index = _same_time(len(past))
+    index = index[index >= 4]
+    if len(index):
+        sample = np.concatenate([sample, past[index] - PERSISTENCE * spread[index - 4]])
+    return bins(public.expected_lmp + last + sample)
+
+
+def reserve_prices(public: Public, products: tuple[str, ...]) -> np.ndarray:
+    """(BINS,) equally likely prices of the best upward reserve product, USD/kW-h, ascending."""
+    up = [public.past_reserve_usd_per_kw_h[p] for p in products if p != "regdown"]
+    if not up:
+        return np.zeros(BINS)
+    level = max(public.expected_lmp, usd_per_kwh(1.0))
+    sample = np.full(16, PRIOR_RHO_SHARE * level)
+    index = _same_time(len(up[0]))
+    if len(index):
+        best = np.max([p[index] for p in up], axis=0)
+        # reserve is scarce when energy is: its price moves with the day-ahead price of the same hour
+        sample = np.concatenate([sample, best * level / np.maximum(public.past_da_usd_per_kwh[index], usd_per_kwh(1.0))])
+    return bins(sample)
+
+
+def _hours_left_today(public: Public) -> float:
+    end = public.start.normalize() + np.timedelta64(1, "D")
+    midnight = end.tz_localize(None).normalize().tz_localize(public.start.tz)
+    return float((midnight - public.start).total_seconds() / 3600.0)
+
+
+def notice(public: Public, brief: Brief, max_rounds: int) -> Notice:
+    """Make the announcement from public data."""
+    steps = public.steps
+    per_hour = 4
+    ahead = public.da_usd_per_kwh[steps:]
+    whole = len(ahead) // per_hour * per_hour
+    hourly = ahead[:whole].reshape(-1, per_hour).mean(axis=1)
+    today = max(0, round(_hours_left_today(public) - public.hours))
+    return Notice(
+        opportunity_id=f"opp-{public.opportunity:05d}",
+        start=public.start.isoformat(),
+        hours=public.hours,
+        day_ahead=public.expected_lmp,
+        price=real_time_prices(public),
+        rho=reserve_prices(public, brief.products),
+        dear=np.sort(hourly[:today])[::-1],
+        cheap=hourly,
+        required_kw=public.required_kw,
+        min_bid_kw=brief.min_bid_kw,
+        margin=brief.margin,
+        revenue_share=brief.revenue_share,
+        products=brief.products,
+        max_rounds=max_rounds,
+    )
