@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from vpp_env.errors import BidError
 from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
@@ -69,7 +70,7 @@ class Offers:
 
 
 def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
-    """Return `actions` as (n, 6) float64 clipped to [-1, 1].
+    """Return `actions` as (n, 6) float64.
 
     Raises
     ------
@@ -79,37 +80,40 @@ def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
     array = np.asarray(actions, dtype=np.float64)
     if array.shape != (n, N_ACTION):
         raise BidError(f"bids have shape {array.shape}; allowed is ({n}, {N_ACTION}): one row per prosumer")
-    if not np.isfinite(array).all():
-        rows = np.unique(np.nonzero(~np.isfinite(array))[0])[:5].tolist()
+    finite = np.isfinite(array)
+    if not finite.all():
+        rows = np.unique(np.nonzero(~finite)[0])[:5].tolist()
         raise BidError(f"bids of prosumers {rows} are not finite numbers; allowed is [-1, 1]")
-    return np.clip(array, -1.0, 1.0)
+    return array
 
 
+@njit(cache=True)
 def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> np.ndarray:
-    """Decode checked (N, 6) actions in [-1, 1] to (6, N) int64 offers in the order of `Offers`.
+    """Decode checked (N, 6) actions, clipped to [-1, 1], to (6, N) int64 offers in the order of `Offers`.
 
     Parameters
     ----------
     actions : ndarray
-        (N, 6) in [-1, 1].
+        (N, 6) float64.
     sell_limit_kw, buy_limit_kw : ndarray
         (N,) device limits, kW.
     """
-    u = (actions.T + 1.0) * 0.5
-    quantum = 1.0 / POWER_QUANTUM_KW
-    u[SELL_KW] *= sell_limit_kw * quantum
-    u[BUY_KW] *= buy_limit_kw * quantum
-    u[RESERVE_KW] *= sell_limit_kw * quantum
-    for column, (low, high), tick in _PRICES:
-        u[column] = (low + u[column] * (high - low)) / tick
-    return np.rint(u).astype(np.int64)
-
-
-_PRICES = (
-    (SELL_ASK, SELL_ASK_RANGE, PRICE_TICK),
-    (BUY_LIMIT, BUY_LIMIT_RANGE, PRICE_TICK),
-    (RESERVE_ASK, RESERVE_ASK_RANGE, RESERVE_TICK),
-)
+    offers = np.empty((N_ACTION, len(actions)), dtype=np.int64)
+    for i in range(len(actions)):
+        for column in range(N_ACTION):
+            u = (min(1.0, max(-1.0, actions[i, column])) + 1.0) / 2.0
+            if column == BUY_KW:
+                x = u * buy_limit_kw[i] / POWER_QUANTUM_KW
+            elif column in (SELL_KW, RESERVE_KW):
+                x = u * sell_limit_kw[i] / POWER_QUANTUM_KW
+            elif column == SELL_ASK:
+                x = (SELL_ASK_RANGE[0] + u * (SELL_ASK_RANGE[1] - SELL_ASK_RANGE[0])) / PRICE_TICK
+            elif column == BUY_LIMIT:
+                x = (BUY_LIMIT_RANGE[0] + u * (BUY_LIMIT_RANGE[1] - BUY_LIMIT_RANGE[0])) / PRICE_TICK
+            else:
+                x = (RESERVE_ASK_RANGE[0] + u * (RESERVE_ASK_RANGE[1] - RESERVE_ASK_RANGE[0])) / RESERVE_TICK
+            offers[column, i] = round(x)
+    return offers
 
 
 def _encode_kw(kw: np.ndarray, limit: np.ndarray) -> np.ndarray:

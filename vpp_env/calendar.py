@@ -129,12 +129,15 @@ class Calendar:
 
     def wall_to_step(self, day: int, minutes: np.ndarray) -> np.ndarray:
         """Step-of-day at which the wall clock of `day` first shows `minutes` after midnight (rounded down)."""
+        quarter = np.asarray(minutes, dtype=np.int64) // STEP_MINUTES
+        if self.steps_in_day(day) == 96:
+            return quarter
         wall = np.round(self.day_hours(day) * 60).astype(np.int64)
         # the first step whose wall time is not earlier; a skipped hour maps to the step after the gap
         k = np.array(
             [int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)]
         )
-        return k[np.asarray(minutes, dtype=np.int64) // STEP_MINUTES]
+        return k[quarter]
 
 
 @lru_cache(maxsize=1024)

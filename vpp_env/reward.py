@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from vpp_env.core import ledger as led
-from vpp_env.scenario import Scenario
 
 
 def net_benefit(ledger: np.ndarray) -> np.ndarray:
     """Return (E, N) USD: payments - (bill - twin's bill) - wear - charging elsewhere, from (N_LEDGER, E, N)."""
-    pay = (
-        ledger[led.L_PAY_SOLD]
-        + ledger[led.L_PAY_BOUGHT]
-        + ledger[led.L_PAY_FORCED]
-        + ledger[led.L_PAY_RESERVE]
-    )
+    pay = ledger[led.L_PAY_SOLD] + ledger[led.L_PAY_BOUGHT] + ledger[led.L_PAY_FORCED] + ledger[led.L_PAY_RESERVE]
     bill = ledger[led.L_BILL] - ledger[led.L_BILL_TWIN]
     return pay - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
 
 
+@njit(cache=True)
 def rewards(
-    scenario: Scenario,
     ledger: np.ndarray,
     profit: np.ndarray,
-    sizes: tuple[np.ndarray, np.ndarray],
+    floor_kwh: np.ndarray,
+    ev_kwh: np.ndarray,
     own: np.ndarray,
     short: np.ndarray,
+    discomfort_factor: float,
+    team_share: float,
 ) -> np.ndarray:
     """Return (E, N) USD: net benefit less discomfort, with `team_share` of the team's mean mixed in.
 
@@ -35,22 +33,29 @@ def rewards(
 
     Parameters
     ----------
-    scenario : Scenario
-        Gives `reward`.
     ledger : ndarray
         (N_LEDGER, E, N) of the opportunity.
     profit : ndarray
         (E,) USD, the VPP's.
-    sizes : tuple of ndarray
+    floor_kwh, ev_kwh : ndarray
         (E, N) reserve floor and car capacity, kWh.
     own, short : ndarray
         (E, N) owner's compensation, USD/kWh, and shortfall of a departing car, share of capacity.
+    discomfort_factor, team_share : float
+        See `scenario.RewardSpec`.
     """
-    floor_kwh, ev_kwh = sizes
-    spec = scenario.reward
-    kwh = floor_kwh * ledger[led.L_DEPTH_H] + ev_kwh * short
-    mine = net_benefit(ledger) - spec.discomfort_factor * own * kwh
-    if spec.team_share == 0.0:
-        return mine
-    team = (profit[:, None] + mine.sum(axis=1, keepdims=True)) / mine.shape[1]
-    return (1.0 - spec.team_share) * mine + spec.team_share * team
+    e_all, n = own.shape
+    out = np.empty((e_all, n))
+    for e in range(e_all):
+        team = profit[e]
+        for i in range(n):
+            pay = ledger[led.L_PAY_SOLD, e, i] + ledger[led.L_PAY_BOUGHT, e, i]
+            pay += ledger[led.L_PAY_FORCED, e, i] + ledger[led.L_PAY_RESERVE, e, i]
+            bill = ledger[led.L_BILL, e, i] - ledger[led.L_BILL_TWIN, e, i]
+            benefit = pay - bill - ledger[led.L_WEAR, e, i] - ledger[led.L_AWAY, e, i]
+            kwh = floor_kwh[e, i] * ledger[led.L_DEPTH_H, e, i] + ev_kwh[e, i] * max(0.0, short[e, i])
+            out[e, i] = benefit - discomfort_factor * own[e, i] * kwh
+            team += out[e, i]
+        for i in range(n):
+            out[e, i] = (1.0 - team_share) * out[e, i] + team_share * team / n
+    return out

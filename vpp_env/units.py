@@ -5,6 +5,12 @@ and MW and carry that in their name (`lmp_usd_per_mwh`). Plus is energy out to t
 owner of the ledger: revenue = price x energy, also at negative prices.
 """
 
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T", float, np.ndarray)
+
 KWH_PER_MWH = 1000.0
 """Converts at the CAISO face: USD/MWh / this = USD/kWh, MW x this = kW."""
 STEP_MINUTES = 15
@@ -23,3 +29,8 @@ BUY_LIMIT_RANGE = (-0.15, 0.35)
 """Span of a buy limit, USD per kWh."""
 RESERVE_ASK_RANGE = (0.0, 0.05)
 """Span of a reserve ask, USD per kW and hour."""
+
+
+def usd_per_kwh(usd_per_mwh: T) -> T:
+    """Convert a CAISO price (USD/MWh, or USD/MW-h of capacity) to USD/kWh (USD/kW-h)."""
+    return usd_per_mwh / KWH_PER_MWH

@@ -25,7 +25,7 @@ from vpp_env.core.bounds import bounds
 from vpp_env.core.kernels import prepare
 from vpp_env.errors import VppError
 from vpp_env.market.clearing import make_clearing
-from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play
+from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play, settle
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
@@ -261,6 +261,13 @@ class World:
         """What a policy with this information set sees now (worlds of one month)."""
         return build_view(self, information)
 
+    def exogenous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """All of day-ahead (E, S), real-time (E, S), reserve (S, E, K), and the first unpublished day-ahead step.
+
+        For the observation kernel only, which reads no further than what is public; tests hold it to that.
+        """
+        return self._da, self._rt, self._rho, self._known()
+
     # -- one opportunity -------------------------------------------------------------------------------
 
     def step(self, actions: np.ndarray) -> Outcome:
@@ -327,7 +334,11 @@ class World:
     def _outcome(self, board: Board, sheet: Sheet, offers: np.ndarray, own: np.ndarray) -> Outcome:
         e, n = self.n_months, self.n_homes
         ledger = sheet.ledger.reshape(-1, e, n)
-        money = self._settle(ledger, sheet, board.lmp)
+        market = self.scenario.market
+        compute = np.full(e, market.compute_usd_per_hour * self.steps * DT_H)
+        energy, reserve, nopay, deviation, payments = settle(board, sheet, DT_H, market.deviation_kappa)
+        money = Money(energy, reserve, nopay, deviation, payments, compute)
+        spec = self.scenario.reward
         events = sheet.events.reshape(3, e, n)
         return Outcome(
             opportunity=self.opportunity - 1,
@@ -346,20 +357,13 @@ class World:
             missed=events[layout.MISSED],
             offers=Offers(*offers),
             projected_kw=sheet.projected_kw.mean(axis=0),
-            rewards=rewards(self.scenario, ledger, money.profit, self._sizes, own, events[layout.SHORT]),
-        )
-
-    def _settle(self, ledger: np.ndarray, sheet: Sheet, lmp: np.ndarray) -> Money:
-        """Add up the VPP's side of the opportunity."""
-        market = self.scenario.market
-        metered = sheet.flow[:, layout.MARKET]
-        gap = np.abs(metered - sheet.award_kw - sheet.called_kw)
-        pay = slice(led.L_PAY_SOLD, led.L_PAY_RESERVE + 1)
-        return Money(
-            energy=DT_H * (metered * lmp).sum(axis=0),
-            reserve=DT_H * sheet.reserve_usd_per_h.sum(axis=0),
-            nopay=ledger[led.L_NOPAY].sum(axis=1),
-            deviation=market.deviation_kappa * DT_H * (gap * np.maximum(lmp, 0.0)).sum(axis=0),
-            payments=ledger[pay].sum(axis=(0, 2)),
-            compute=np.full(self.n_months, market.compute_usd_per_hour * self.steps * DT_H),
+            rewards=rewards(
+                ledger,
+                money.profit,
+                *self._sizes,
+                own,
+                events[layout.SHORT],
+                spec.discomfort_factor,
+                spec.team_share,
+            ),
         )

@@ -126,9 +126,7 @@ class VectorMarketMonth(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _shaped(self, matrix: np.ndarray) -> np.ndarray:
         return matrix.reshape(self.num_envs, -1, N_OBS)
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Play one opportunity of every month, or begin the next months after the last one."""
         no = np.zeros(self.num_envs, dtype=bool)
         if self._over:

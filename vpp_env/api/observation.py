@@ -60,34 +60,43 @@ N_PUBLIC = 18
 AHEAD = np.array([0, 1, 4, 16])
 """Forecast steps in the observation."""
 PRICE_SCALE = math.asinh(20.0)
+QUANTILES = (0.1, 0.5, 0.9)
 PRODUCT_ORDER = ("spin", "nonspin", "regup", DOWN)
 
 
-def _price(usd_per_kwh: np.ndarray) -> np.ndarray:
-    return np.arcsinh(usd_per_kwh * KWH_PER_MWH / 100.0) / PRICE_SCALE
+@njit(cache=True)
+def _price(usd_per_kwh: float) -> float:
+    return min(1.0, max(-1.0, math.asinh(usd_per_kwh * KWH_PER_MWH / 100.0) / PRICE_SCALE))
 
 
-def public_part(world: World) -> np.ndarray:
-    """(E, N_PUBLIC) what every home of a month sees alike, at the gate of the next opportunity."""
-    out = np.zeros((world.n_months, N_PUBLIC))
-    hour, weekday = world.wall_clock()
-    out[:, 0], out[:, 1] = math.sin(math.tau * hour / 24), math.cos(math.tau * hour / 24)
-    out[:, 2], out[:, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
-    out[:, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
-    ahead = world.day_ahead()
-    index = np.minimum(np.arange(5) * 4, ahead.shape[1] - 1)
-    out[:, 5:10] = _price(ahead[:, index])
-    _, rt, rho = world.past()
-    # before the first real-time price there is only the day-ahead one
-    recent = rt[:, -HISTORY:] if rt.shape[1] else ahead[:, :1]
-    ordered = np.sort(recent, axis=1)
-    last = ordered.shape[1] - 1
-    out[:, 10] = _price(recent[:, -1])
-    out[:, 11:14] = _price(ordered[:, [round(q * last) for q in (0.1, 0.5, 0.9)]])
-    if len(rho):
-        for j, name in enumerate(world.products):
-            out[:, 14 + PRODUCT_ORDER.index(name)] = rho[-1, :, j] * KWH_PER_MWH / 50.0
-    return np.clip(out, -1.0, 1.0)
+@njit(cache=True)
+def _public(
+    hour: float,
+    weekday: float,
+    da: np.ndarray,
+    rt: np.ndarray,
+    rho: np.ndarray,
+    slot: np.ndarray,
+    now: int,
+    known: int,
+) -> np.ndarray:
+    """(E, N_PUBLIC) what every home of a month sees alike; reads `da` before `known`, `rt` and `rho` before `now`."""
+    out = np.zeros((da.shape[0], N_PUBLIC))
+    for e in range(da.shape[0]):
+        out[e, 0], out[e, 1] = math.sin(math.tau * hour / 24), math.cos(math.tau * hour / 24)
+        out[e, 2], out[e, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
+        out[e, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
+        for h in range(5):
+            out[e, 5 + h] = _price(da[e, min(now + 4 * h, known - 1)])
+        # before the first real-time price there is only the day-ahead one
+        recent = np.sort(rt[e, max(0, now - HISTORY) : now]) if now > 0 else da[e, :1].copy()
+        out[e, 10] = _price(rt[e, now - 1] if now > 0 else da[e, 0])
+        for j in range(3):
+            out[e, 11 + j] = _price(recent[round(QUANTILES[j] * (len(recent) - 1))])
+        for j in range(len(slot)):
+            if now > 0:
+                out[e, 14 + slot[j]] = min(1.0, rho[now - 1, e, j] * KWH_PER_MWH / 50.0)
+    return out
 
 
 @njit(cache=True)
@@ -170,6 +179,7 @@ class Observer:
         self._world = world
         self._bess_kwh = np.concatenate([f.bess_kwh for f in fleets])
         self._willingness = np.concatenate([f.willingness for f in fleets])
+        self._slot = np.array([PRODUCT_ORDER.index(name) for name in world.products], dtype=np.int64)
         self._limits = np.stack([world.sell_limit_kw, world.buy_limit_kw])
 
     def matrix(self) -> np.ndarray:
@@ -183,6 +193,9 @@ class Observer:
         last = np.stack([ledger[led.L_AWARD], ledger[led.L_MARKET], pay])
         # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
         rows = (world.t - 1 + AHEAD) % HISTORY
+        hour, weekday = world.wall_clock()
+        da, rt, rho, known = world.exogenous()
+        public = _public(hour, weekday, da, rt, rho, self._slot, world.t, known)
         _fill(
             world.parameters,
             world.state,
@@ -194,7 +207,7 @@ class Observer:
             rows,
             last,
             self._bess_kwh,
-            public_part(world),
+            public,
             obs,
         )
         return obs

@@ -124,9 +124,7 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     def step(
         self, actions: dict[str, np.ndarray]
-    ) -> tuple[
-        dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
-    ]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Play one opportunity.
 
         Raises

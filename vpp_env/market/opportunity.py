@@ -17,6 +17,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.kernels import deliver, prepare
 from vpp_env.core.layout import (
     BUY_HARD,
+    MARKET,
     N_OUT,
     RESERVE_DOWN,
     RESERVE_UP,
@@ -256,3 +257,23 @@ def play(
                 sheet.soc_kwh[j, 1, e] += twin.bess_soc[k, i]
         if j < steps - 1:
             begin(c, p, s, plan, twin, k + 1, quote, event, sheet)
+
+
+@njit(cache=True)
+def settle(board: Board, sheet: Sheet, dt: float, kappa: float) -> np.ndarray:
+    """Return (5, E) USD of an opportunity: energy, reserve, no-pay, deviation, member payments."""
+    steps, e_all = board.lmp.shape
+    n = sheet.ledger.shape[1] // e_all
+    out = np.zeros((5, e_all))
+    for e in range(e_all):
+        for j in range(steps):
+            metered, lmp = sheet.flow[j, MARKET, e], board.lmp[j, e]
+            gap = abs(metered - sheet.award_kw[j, e] - sheet.called_kw[j, e])
+            out[0, e] += dt * metered * lmp
+            out[1, e] += dt * sheet.reserve_usd_per_h[j, e]
+            out[3, e] += kappa * dt * gap * max(lmp, 0.0)
+        for i in range(e * n, (e + 1) * n):
+            out[2, e] += sheet.ledger[led.L_NOPAY, i]
+            out[4, e] += sheet.ledger[led.L_PAY_SOLD, i] + sheet.ledger[led.L_PAY_BOUGHT, i]
+            out[4, e] += sheet.ledger[led.L_PAY_FORCED, i] + sheet.ledger[led.L_PAY_RESERVE, i]
+    return out
