@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from vpp_env.core.kernels import prepare
 from vpp_env.errors import VppError
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play, settle
-from vpp_env.market.payment import make_payment
+from vpp_env.market.payment import PaymentRule, make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
 from vpp_env.owners import OwnerPrices, Owners, cheap_price
@@ -83,6 +83,16 @@ class Outcome:
     offers: Offers  # decoded bids, (E, N)
     projected_kw: np.ndarray  # (E,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: np.ndarray  # (E, N) USD
+
+
+class Snapshot(NamedTuple):
+    """Copies of what the compiled opportunity takes, for measuring it alone; see `market.opportunity.play`."""
+
+    kernel: tuple[Any, ...]  # constants, parameters, state, plan, twin
+    board: Board
+    pay: PaymentRule
+    own: np.ndarray
+    scratch: tuple[np.ndarray, ...]  # quote, event, out
 
 
 class World:
@@ -305,6 +315,16 @@ class World:
         self.last_ledger = sheet.ledger
         self._see()
         return self._outcome(board, sheet, offers, own[0])
+
+    def snapshot(self) -> Snapshot:
+        """Return copies of what the next opportunity would be played with; the world stays as it is."""
+        return Snapshot(
+            (self._constants, self.parameters, self.state.copy(), self.plan, self.twin),
+            self._board(self.t),
+            self._payment,
+            np.stack([self._owners.own, self._owners.defer]),
+            (self._quote.copy(), self._event.copy(), self._out.copy()),
+        )
 
     def _board(self, t: int) -> Board:
         span = slice(t, t + self.steps)

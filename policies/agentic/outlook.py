@@ -18,14 +18,35 @@ BINS = 40
 PERSISTENCE = 0.6
 """Share of the last real-time spread that is still there an hour later: the autocorrelation, at a lag of one hour,
 of the synthetic CAISO spread without its spikes is .65-.75 (see docs/agentic.md); rounded down."""
+LAG = 4
+"""Steps: one hour."""
 SPREAD_CLIP = 0.3
 """USD/kWh: spikes are carried on no further than this."""
-WINDOW_DAYS = 28
-WINDOW_HOURS = 2
-"""Past intervals of the last 28 days, within two hours of the same time of day."""
-PRIOR_SPREAD = (-0.03, -0.02, -0.015, -0.01, -0.01, -0.005, -0.005, 0.0, 0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.25)
-"""Real-time less day-ahead price, USD/kWh: counts as a quarter of a day's history, so that the first day has an
-outlook [assumed; most spreads are small and negative, and about one interval in twenty or more is far above]."""
+WINDOW = 28 * 96
+"""Past intervals that are looked at: four weeks."""
+SCALE = 2.0
+"""Spreads are scaled with the day-ahead price, by this factor at most: dear hours have the wider ones."""
+PRIOR_SPREAD = (
+    -0.03,
+    -0.02,
+    -0.015,
+    -0.01,
+    -0.01,
+    -0.005,
+    -0.005,
+    0.0,
+    0.0,
+    0.005,
+    0.01,
+    0.015,
+    0.02,
+    0.03,
+    0.05,
+) * 3 + (0.25,)
+"""Real-time less day-ahead price, USD/kWh: counts as half a day of history, so that the first day has an outlook
+[assumed; most spreads are small, and one interval in fifty is far above]."""
+LEAST = 0.01
+"""USD/kWh: day-ahead prices below it are taken as it where something is scaled."""
 PRIOR_RHO_SHARE = 0.04
 """Price of reserve as a share of the day-ahead price before there is a history (CAISO spin, 2-4 %) [assumed]."""
 
@@ -41,41 +62,34 @@ def bins(sample: np.ndarray, count: int = BINS) -> np.ndarray:
     return np.diff(upto) / np.diff(edges)
 
 
-def _same_time(length: int) -> np.ndarray:
-    """Indices of past steps at about the time of day of the next one; `length` steps are past."""
-    day = 96
-    back = np.arange(1, WINDOW_DAYS + 1) * day
-    offsets = np.arange(-WINDOW_HOURS * 4, WINDOW_HOURS * 4 + 4)
-    index = (length - back[:, None] + offsets[None, :]).ravel()
-    # the day before reaches up to now at most
-    return index[(index >= 0) & (index < length)]
+def _scale(public: Public, past_da: np.ndarray) -> np.ndarray:
+    """How much dearer the coming opportunity is than past intervals, by published prices."""
+    return np.clip(max(public.expected_lmp, LEAST) / np.maximum(past_da, LEAST), 1.0 / SCALE, SCALE)
 
 
 def real_time_prices(public: Public) -> np.ndarray:
     """(BINS,) equally likely real-time prices of the coming opportunity, USD/kWh, ascending."""
-    past = public.past_rt_usd_per_kwh - public.past_da_usd_per_kwh
-    spread = np.clip(past, -SPREAD_CLIP, SPREAD_CLIP)
-    last = PERSISTENCE * spread[-1] if len(past) else 0.0
+    past_da = public.past_da_usd_per_kwh[-WINDOW:]
+    spread = public.past_rt_usd_per_kwh[-WINDOW:] - past_da
+    carried = PERSISTENCE * np.clip(spread, -SPREAD_CLIP, SPREAD_CLIP)
     sample = np.asarray(PRIOR_SPREAD)
-    index = _same_time(len(past))
-    index = index[index >= 4]
-    if len(index):
-        sample = np.concatenate([sample, past[index] - PERSISTENCE * spread[index - 4]])
+    if len(spread) > LAG:
+        sample = np.concatenate([sample, (spread[LAG:] - carried[:-LAG]) * _scale(public, past_da[LAG:])])
+    last = carried[-1] if len(carried) else 0.0
     return bins(public.expected_lmp + last + sample)
 
 
 def reserve_prices(public: Public, products: tuple[str, ...]) -> np.ndarray:
     """(BINS,) equally likely prices of the best upward reserve product, USD/kW-h, ascending."""
-    up = [public.past_reserve_usd_per_kw_h[p] for p in products if p != "regdown"]
+    up = [public.past_reserve_usd_per_kw_h[p][-WINDOW:] for p in products if p != "regdown"]
     if not up:
         return np.zeros(BINS)
-    level = max(public.expected_lmp, usd_per_kwh(1.0))
-    sample = np.full(16, PRIOR_RHO_SHARE * level)
-    index = _same_time(len(up[0]))
-    if len(index):
-        best = np.max([p[index] for p in up], axis=0)
-        # reserve is scarce when energy is: its price moves with the day-ahead price of the same hour
-        sample = np.concatenate([sample, best * level / np.maximum(public.past_da_usd_per_kwh[index], usd_per_kwh(1.0))])
+    # reserve is scarce when energy is: its price moves with the day-ahead price of the same hour
+    sample = np.full(16, PRIOR_RHO_SHARE * max(public.expected_lmp, LEAST))
+    if len(up[0]):
+        best = np.max(up, axis=0)
+        share = best / np.maximum(public.past_da_usd_per_kwh[-WINDOW:], LEAST)
+        sample = np.concatenate([sample, share * max(public.expected_lmp, LEAST)])
     return bins(sample)
 
 

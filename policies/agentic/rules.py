@@ -1,8 +1,8 @@
 """The `rules` brain: documented concession strategies, deterministic, no key and no network.
 
-    home        threshold(r) = own x (1 + markup x (1 - (r / R) ** (1 / beta)))      never below `own`
-    aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
-                offer(r)     = min(limit(r), last ask - what the home gave way in the round before)
+home        threshold(r) = own x (1 + markup x (1 - (r / R) ** (1 / beta)))      never below `own`
+aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
+            offer(r)     = min(limit(r), last ask - what the home gave way in the round before)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
 """Prices are agreed on whole ticks of the market, (3, 1)."""
 SPANS = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])[:, None]
 """Highest ask that a bid can hold, (3, 1)."""
-FIRST_STEP = 0.05
+FIRST_STEP = 0.04
 """Share that the aggregator asks for in the first round, before it has seen a home give way."""
 
 
@@ -87,7 +87,9 @@ class RulesProsumer:
         floor = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
         left = np.minimum(np.maximum(homes.soc_kwh - floor, 0.0) * brief.bess_eta, homes.day_left_kwh)
         missing = np.where(
-            back, homes.ev_deficit_kwh / brief.ev_eta, np.maximum(homes.bess_max_kwh - homes.soc_kwh, 0.0) / brief.bess_eta
+            back,
+            homes.ev_deficit_kwh / brief.ev_eta,
+            np.maximum(homes.bess_max_kwh - homes.soc_kwh, 0.0) / brief.bess_eta,
         )
         return Declared(
             available=can,

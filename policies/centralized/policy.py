@@ -47,7 +47,7 @@ class Centralized:
     def reset(self, brief: Brief, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
         self._brief = brief
-        self._problem: DispatchProblem | None = None
+        self.problem: DispatchProblem | None = None
         self.failures = 0
 
     def _begin(self, view: View) -> None:
@@ -66,7 +66,7 @@ class Centralized:
             high=homes.bess_max_kwh[self._b],
             v2g=homes.v2g_kw[self._e],
         )
-        self._problem = DispatchProblem(self._devices, self._physics, self._ahead, reserve=bool(brief.products))
+        self.problem = DispatchProblem(self._devices, self._physics, self._ahead, reserve=bool(brief.products))
         future = view.future(1e6)
         phys, dev = self._physics, self._devices
         self._value = values(
@@ -85,20 +85,21 @@ class Centralized:
 
     def act(self, view: View) -> Bids:
         """Solve one gate and bid the plan of its first opportunity."""
-        if self._problem is None:
+        if self.problem is None:
             self._begin(view)
-        assert self._problem is not None
-        inputs, lmp = self._inputs(view)
-        plan = self._problem.solve(inputs)
+        assert self.problem is not None
+        inputs = self.inputs(view)
+        plan = self.problem.solve(inputs)
         notes = {"optimization_s": plan.seconds}
         if plan.status != "optimal":
             self.failures += 1
             notes["solver_failures"] = 1.0
-        actions, expected = self._bid(plan, lmp[: self._steps], inputs.rho[:1])
+        actions, expected = self._bid(plan, inputs.lmp[: self._steps], inputs.rho[:1])
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
 
-    def _inputs(self, view: View) -> tuple[Inputs, np.ndarray]:
+    def inputs(self, view: View) -> Inputs:
+        """Write the gate down for the problem."""
         homes, steps, b, e = view.homes, self._steps, self._b, self._e
         k = self._ahead * steps
         future = view.future((k + 96) * DT_H)
@@ -115,7 +116,7 @@ class Centralized:
         reach = dev.power * k * DT_H / self._physics.eta_b
         low, high = np.maximum(dev.low, soc - reach), np.minimum(dev.high, soc + reach)
         width = (high - low) / SEGMENTS
-        inputs = Inputs(
+        return Inputs(
             lmp=lmp[:k],
             rho=_pad(_best_reserve(future), k)[:k].reshape(-1, steps).mean(axis=1),
             soc=soc,
@@ -132,7 +133,6 @@ class Centralized:
             back=buy_back_price(lmp, due, k),
             capacity_kw=view.public.required_kw,
         )
-        return inputs, lmp
 
     def _bid(self, plan: Plan, lmp: np.ndarray, rho: np.ndarray) -> tuple[np.ndarray, float]:
         """Turn the first opportunity of the plan into one bid per home."""

@@ -133,8 +133,8 @@ class DispatchProblem:
         if build.sold:
             build.limits.append(sum(build.sold) <= capacity)
         self._params, self._vars = build.params, build.vars
-        self._problem = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
-        if not self._problem.is_dpp():
+        self.compiled = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
+        if not self.compiled.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
     def _batteries(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:
@@ -233,8 +233,8 @@ class DispatchProblem:
         for name, parameter in self._params.items():
             parameter.value = values[name]
         # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
-        self._problem.solve(solver=cp.HIGHS, warm_start=False)
-        status = str(self._problem.status)
+        self.compiled.solve(solver=cp.HIGHS, warm_start=False)
+        status = str(self.compiled.status)
         return self._plan(status, time.perf_counter() - begin)
 
     def _plan(self, status: str, seconds: float) -> Plan:
@@ -257,7 +257,7 @@ class DispatchProblem:
             back=value("back", ne, k),
             v2g=v2g,
             reserve_e=reserve_e,
-            objective_usd=float(self._problem.value) if ok else float("nan"),
+            objective_usd=float(self.compiled.value) if ok else float("nan"),
             status=status,
             seconds=seconds,
         )

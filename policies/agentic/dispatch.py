@@ -1,0 +1,175 @@
+"""The dispatch of a coalition: one linear program in CVXPY, built once per fleet size, DPP, three shares per home.
+
+Sets: homes i = 1..N (those outside the coalition have member_i = 0). Variables, each in [0, 1]: the share of its line
+for which home i is called - x_i (charging put off alone), y_i (energy of all devices), z_i (standing by).
+
+    max   sum_i  c_i x_i + e_i y_i + r_i z_i                       expected value of the opportunity, USD
+    s.t.  x_i + y_i + z_i <= member_i                              one home, one use of the same kW
+          z_i <= standby_i                                         share of the line that qualifies to stand by
+          sum_i car_i x_i + full_i (y_i + z_i) <= required         the VPP's maximum, kW
+          sum_i full_i z_i >= floor                                the market's minimum for reserve, or 0
+
+`car` and `full` are the agreed kW of the lines. `coefficients` says what a line is worth.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+
+from policies.agentic.state import CAR, FULL, STANDBY, Notice
+
+TIE = 1e-6
+"""USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
+than the car alone, and the home that comes first in the merit order rather than a later one: the optimum is unique."""
+SOLVER = cp.HIGHS
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a coalition has agreed, (3, N) by line; 0 kW where there is nothing."""
+
+    kw: np.ndarray
+    ask: np.ndarray  # what is bid, USD/kWh; standby USD/kW-h
+    member: np.ndarray  # (N,) bool
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The solution: (3, N) shares in [0, 1]."""
+
+    share: np.ndarray
+    seconds: float
+    fallback: bool
+
+
+def expected(price: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf) -> np.ndarray:
+    """Expected surplus over the ask of one unit offered as a limit.
+
+    Parameters
+    ----------
+    price : ndarray
+        (K,) equally likely prices, ascending.
+    ask : ndarray
+        (N,).
+    margin : float
+        The offer is ask x (1 + margin).
+    least : float
+        Prices below it clear nothing (the award would be below the market's minimum).
+
+    Returns
+    -------
+    ndarray
+        (N,) mean over k of (price_k - ask)+ where the offer clears.
+    """
+    # ascending prices: what clears is a tail, whose sum and length come from one cumulative sum
+    total = np.concatenate([np.cumsum(price[::-1])[::-1], [0.0]])
+    first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
+    count = len(price) - first
+    return (total[first] - count * ask) / len(price)
+
+
+def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -> float:
+    """Lowest price at which the offers that clear reach `min_kw`; inf when they never do."""
+    if min_kw <= 0.0:
+        return -np.inf
+    order = np.argsort(ask, kind="stable")
+    reached = np.searchsorted(np.cumsum(kw[order]), min_kw - 1e-9)
+    return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
+
+
+def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
+    """(3, N) USD per full share of each line over the opportunity, tie-break included."""
+    keep = notice.margin
+    kw = lines.kw * lines.member
+    energy_kw = np.maximum(kw[CAR], kw[FULL])
+    lowest = np.where(kw[CAR] > 0, lines.ask[CAR], lines.ask[FULL])
+    least = least_price(energy_kw, lowest, keep, notice.min_bid_kw)
+    value = np.stack(
+        [
+            expected(notice.price, lines.ask[CAR], keep, least),
+            expected(notice.price, lines.ask[FULL], keep, least),
+            expected(notice.rho, lines.ask[STANDBY], keep),
+        ]
+    )
+    # standing by is measured in shares of the full line
+    value *= np.stack([kw[CAR], kw[FULL], kw[FULL]]) * notice.hours
+    rank = np.argsort(np.argsort(lines.ask[FULL], kind="stable"), kind="stable") / max(
+        len(rank_base := lines.member), 1
+    )
+    del rank_base
+    value += TIE * np.array([1.0, 2.0, 0.0])[:, None] - TIE * rank[None, :] / 2.0
+    return value
+
+
+class CoalitionProblem:
+    """The program for fleets of `n` homes; compiled at the first solve, then only its parameters change."""
+
+    def __init__(self, n: int) -> None:
+        self._share = cp.Variable((3, n), nonneg=True)
+        x, y, z = self._share[0], self._share[1], self._share[2]
+        self._gain = cp.Parameter((3, n))
+        self._member = cp.Parameter(n, nonneg=True)
+        self._standby = cp.Parameter(n, nonneg=True)
+        self._kw = cp.Parameter((2, n), nonneg=True)
+        self._required = cp.Parameter(nonneg=True)
+        self._floor = cp.Parameter(nonneg=True)
+        reserve = self._kw[1] @ z
+        self._problem = cp.Problem(
+            cp.Maximize(cp.sum(cp.multiply(self._gain, self._share))),
+            [
+                x + y + z <= self._member,
+                z <= self._standby,
+                self._kw[0] @ x + self._kw[1] @ y + reserve <= self._required,
+                reserve >= self._floor,
+            ],
+        )
+        if not self._problem.is_dcp(dpp=True):
+            raise AssertionError("the dispatch problem must be DPP: it is compiled once")
+
+    def _once(self, standby: np.ndarray, floor: float) -> np.ndarray | None:
+        self._standby.value, self._floor.value = standby, floor
+        try:
+            # cvxpy's warm start hands HiGHS the last basis through a slower path
+            self._problem.solve(solver=SOLVER, warm_start=False)
+        except cp.SolverError:
+            return None
+        return None if self._problem.status != cp.OPTIMAL else np.clip(self._share.value, 0.0, 1.0)
+
+    def solve(self, lines: Lines, notice: Notice) -> Shares:
+        """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken."""
+        begin = time.perf_counter()
+        kw = lines.kw * lines.member
+        gain = coefficients(lines, notice)
+        self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
+        self._kw.value, self._required.value = kw[:STANDBY], notice.required_kw
+        standby = np.divide(kw[STANDBY], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
+        standby = np.clip(np.where(gain[STANDBY] > 0, standby, 0.0), 0.0, 1.0)
+        none = np.zeros_like(standby)
+        can = float(standby @ kw[FULL]) >= notice.min_bid_kw
+        share = self._once(standby if can else none, 0.0)
+        reserve = 0.0 if share is None else float(share[STANDBY] @ kw[FULL])
+        if share is not None and 0.0 < reserve < notice.min_bid_kw - 1e-6:
+            # too little to be taken: either enough of it, or none
+            options = [self._once(standby, notice.min_bid_kw), self._once(none, 0.0)]
+            values = [-np.inf if o is None else float((gain * o).sum()) for o in options]
+            share = options[int(np.argmax(values))]
+        fallback = share is None
+        return Shares(
+            share=proportional(lines, notice) if share is None else share,
+            seconds=time.perf_counter() - begin,
+            fallback=fallback,
+        )
+
+
+def proportional(lines: Lines, notice: Notice) -> np.ndarray:
+    """The fallback, (3, N): everybody's full line, or its car, scaled down alike to what may be sold."""
+    kw = lines.kw * lines.member
+    share = np.zeros_like(kw)
+    share[FULL] = kw[FULL] > 0
+    share[CAR] = (kw[CAR] > 0) & (kw[FULL] <= 0)
+    total = float((share * kw).sum())
+    return share * min(1.0, notice.required_kw / total) if total > 0 else share
