@@ -34,8 +34,12 @@ def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarr
     both = (storage > 0) & (pays | (car <= 0))
     sell = will * np.where(both, car + storage, car)
     # a car that has put charging off buys it back for no more than it sold it for; a battery at the owner's limit
+    # (not when it is so late that it charges by force anyway: the battery would take what the car cannot)
+    slack_h = homes.hours_to_ready - public.hours
     back = homes.ev_deficit_kwh > 0
-    buy = np.where(back, homes.buy_back_kw, will * homes.bess_buy_kw)
+    late = homes.ev_deficit_kwh >= slack_h * brief.ev_eta * homes.ev_kw
+    car_back = np.where(late, 0.0, homes.buy_back_kw)
+    buy = np.where(back, car_back, will * homes.bess_buy_kw)
     # what stands by must last through the whole opportunity (calls may repeat), beside what is sold; a call is paid
     # like a sale, so it is offered only where the sell ask covers what storage costs
     standby = np.maximum(will * np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)

@@ -23,6 +23,8 @@ from vpp_env.scenario import Scenario
 CHEAP_HOURS = 4
 """The day's cheap wholesale price is the mean of its four cheapest hours: a 10 kWh battery refills in about two
 to four hours [assumed]."""
+AWAY_HOURS = 12
+"""Hours until a car that is still away will be due once it is back, for its owner's ask [assumed]."""
 LOOK_HOURS = 36
 """A car is due within this many hours at the latest."""
 
@@ -98,7 +100,9 @@ class Owners:
         else:
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
-        hours = np.minimum(np.maximum(np.ceil(hours_left), 1.0), LOOK_HOURS).astype(np.int64)
+        # a car that comes home within the opportunity is due the next morning
+        due = np.where(hours_left > 0.0, np.ceil(hours_left), AWAY_HOURS)
+        hours = np.minimum(due, LOOK_HOURS).astype(np.int64)
         back = buy_back_prices(da, now, known, LOOK_HOURS)[self._rows, hours - 1]
         defer = np.maximum(back + self._defer_premium, 0.0)
         return OwnerPrices(own, defer, scenario.preferences.standby_share * own, refill, back)

@@ -117,9 +117,10 @@ class World:
         self._da = np.stack([m.series.da_usd_per_mwh for m in months]) / KWH_PER_MWH
         self._rt = np.stack([m.series.rt_usd_per_mwh for m in months]) / KWH_PER_MWH
         self.products = products(self.scenario.market)
-        reserve = [[m.series.reserve_usd_per_mw[name] for name in self.products] for m in months]
-        self._rho = np.asarray(reserve, dtype=np.float64).reshape(self.n_months, len(self.products), -1)
-        self._rho = np.ascontiguousarray(self._rho.transpose(2, 0, 1)) / KWH_PER_MWH  # (S, E, K)
+        self._rho = np.zeros((self._rt.shape[1], self.n_months, len(self.products)))  # (S, E, K)
+        for e, month in enumerate(months):
+            for j, name in enumerate(self.products):
+                self._rho[:, e, j] = month.series.reserve_usd_per_mw[name] / KWH_PER_MWH
         self._called = np.ascontiguousarray(np.stack([m.calls for m in months]).T)
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
         self._clearing = make_clearing(self.scenario.market)

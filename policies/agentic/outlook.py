@@ -10,7 +10,6 @@ import numpy as np
 
 from policies.agentic.state import Notice
 from vpp_env.policy import Brief
-from vpp_env.units import usd_per_kwh
 from vpp_env.views import Public
 
 BINS = 40
