@@ -48,7 +48,7 @@ def results_table(month: Month, results: Sequence[JobResult]) -> pd.DataFrame:
     for result in results:
         played = result.opportunities.reindex(columns=list(PER_POLICY))
         if len(played) < rows:
-            played = played.astype(object).reindex(range(rows))
+            played = played.reindex(range(rows))
         for column in PER_POLICY:
             table[f"{result.label}_{column}"] = played[column].to_numpy()
     if len(results) == 2:

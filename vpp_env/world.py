@@ -162,7 +162,8 @@ class World:
         self.day = day
         self.plan, self.twin = join_days([m.day(day) for m in self.months])
         first = int(np.searchsorted(self.calendar.day, day))
-        self._cheap = cheap_price(self._da[:, first : first + self.calendar.steps_in_day(day)])
+        gone = self.calendar.offset if day == 0 else 0
+        self._cheap = cheap_price(self._da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     # -- reset -----------------------------------------------------------------------------------------
 
@@ -183,9 +184,13 @@ class World:
         self._see()
 
     def _fill_history(self) -> None:
-        before = [m.traces(-1) for m in self.months]
-        load = np.concatenate([d.load_kw for d in before], axis=1)
-        pv = np.concatenate([d.pv_kw for d in before], axis=1)
+        # two days back: the day before may have only 92 steps
+        load, pv = (
+            np.concatenate(
+                [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in (-2, -1)]
+            )
+            for name in ("load_kw", "pv_kw")
+        )
         offset = self.calendar.offset
         if offset:
             plan = join_days([m.day(0) for m in self.months])[0]

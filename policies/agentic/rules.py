@@ -51,11 +51,17 @@ def own_lines(homes: Homes, public: Public, brief: Brief) -> tuple[np.ndarray, n
     high = own_offers(homes, _at(public, 2.0 * SELL_ASK_RANGE[1]), brief)
     storage = homes.bess_sell_kw + homes.v2g_sell_kw
     car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell_kw"])
-    full = high["sell_kw"]
+    # a home gives from its battery before its car, as fast as it is asked: what the two can keep up together is not
+    # their sum, since the one that is empty leaves the other to its own power
+    lasts = homes.defer_kw + np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw)
+    full = np.where(storage > 0, np.minimum(high["sell_kw"], lasts), high["sell_kw"])
     # standing by is held to what lasts through the opportunity, like a sale; a car without storage stands by with
     # what it can put off in every interval
     standby = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
-    ask = np.stack([low["sell_ask"], high["sell_ask"], now["reserve_ask"]])
+    # a car that comes home within the opportunity is put off before the battery is touched
+    has_both = (homes.ev_kwh > 0) & (storage > 0)
+    full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell_ask"])
+    ask = np.stack([low["sell_ask"], full_ask, now["reserve_ask"]])
     return np.stack([car, full, standby]), up(ask), now
 
 
@@ -97,7 +103,8 @@ class RulesProsumer:
             ask=up(np.minimum(own * (1.0 + self._markup), np.maximum(own, SPANS))),
             energy_kwh=np.where(homes.bess_kwh > 0, homes.willingness * left, np.inf),
             buy_kw=buy * can,
-            buy_limit=now["buy_limit"],
+            # what a full car leaves of a buy award goes into the battery, at the battery's limit
+            buy_limit=np.where(homes.bess_kwh > 0, np.minimum(now["buy_limit"], homes.buy_limit), now["buy_limit"]),
             buy_hours=np.divide(missing, buy, out=np.zeros_like(buy), where=buy > 0),
             due_hours=np.where(back & homes.plugged, homes.hours_to_ready, np.inf),
         )

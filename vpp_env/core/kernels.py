@@ -258,7 +258,8 @@ def deliver(
         s[SOC_B, i] = soc_b
         s[BREACH_DAY, i] = below_since(soc_b, floor, s[BREACH_DAY, i], plan.day)
         before = s[DIS_DAY, i]
-        s[DIS_DAY, i] = before + (b + own_dis) * dt
+        # what the home discharges for itself, its twin discharges too
+        s[DIS_DAY, i] = before + b * dt
         # the record
         bought = ev_bought + b_bought
         sold = min(given, order[0, i])

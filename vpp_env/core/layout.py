@@ -44,7 +44,7 @@ N_PARAM = 16
 (
     SOC_B,  # kWh in the battery
     SOC_E,  # kWh in the car
-    DIS_DAY,  # kWh discharged by the battery since local midnight
+    DIS_DAY,  # kWh discharged by the battery for the market since local midnight
     BREACH_DAY,  # local day on which SoC fell below the floor; -1 = it is not below
     EV_DEPTH,  # share of capacity: worst shortfall since the car had to be ready
 ) = range(5)

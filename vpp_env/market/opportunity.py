@@ -236,9 +236,9 @@ def play(
                     if board.called[j, e] and board.callable[which]:
                         order[led.O_CALL, f] = standby
                     if board.is_down[which]:
-                        order[led.O_AVAILABLE, f] = quote[RESERVE_DOWN, f] - order[led.O_BUY, f]
+                        order[led.O_AVAILABLE, f] = max(0.0, quote[RESERVE_DOWN, f] - order[led.O_BUY, f])
                     else:
-                        order[led.O_AVAILABLE, f] = quote[RESERVE_UP, f] - order[led.O_SELL, f]
+                        order[led.O_AVAILABLE, f] = max(0.0, quote[RESERVE_UP, f] - order[led.O_SELL, f])
                     rho = board.rho[j, e, which]
                     price[led.P_RHO, f] = rho
                     least = offers[RESERVE_TICKS, e, i] * RESERVE_TICK

@@ -1,0 +1,150 @@
+"""Where a result is from: scenario, seed, data, versions, policies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks.job import JobResult
+from benchmarks.plan import Plan
+from benchmarks.summary import CONSENT_NOTE
+from vpp_env.month import Month
+from vpp_env.traces.caiso import resolve_paths
+
+PACKAGES = (
+    "vpp-env",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "numba",
+    "scipy",
+    "cvxpy",
+    "highspy",
+    "clarabel",
+    "langgraph",
+    "pydantic",
+    "pvlib",
+    "gymnasium",
+    "pettingzoo",
+)
+ROOT = Path(__file__).resolve().parent.parent
+_GIT_SECONDS = 10.0
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that a result may depend on; None where one is not installed."""
+    out: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            out[name] = None
+    return out
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working copy that the code runs from, and whether it has changes; None when there is none."""
+    top = _git("rev-parse", "--show-toplevel")
+    # an installed copy may lie inside somebody else's repository
+    if top is None or Path(top).resolve() != ROOT:
+        return None
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def _git(*args: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *args], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):  # no git here: a result without a commit is still a result
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def file_hashes(market_data: str | None) -> dict[str, str]:
+    """SHA-256 of every data file of the run."""
+    if market_data is None:
+        return {}
+    out: dict[str, str] = {}
+    for path in resolve_paths(market_data):
+        with path.open("rb") as file:
+            out[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return out
+
+
+def policy_entry(result: JobResult) -> dict[str, Any]:
+    """What a policy is, what it was allowed to see, and how its run ended."""
+    info = result.job.contender.info
+    return {
+        "spec": result.job.contender.spec,
+        "description": info.description,
+        "reference": info.reference or None,
+        "information_set": info.information.name,
+        "asks_consent": info.asks_consent,
+        "consent": info.consent.value if info.asks_consent else CONSENT_NOTE,
+        "status": result.status,
+        "reason": result.reason or None,
+        "wall_seconds": result.seconds,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Everything about the machine and the code; made once per command."""
+    return {
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": versions(),
+        "git": git_state(),
+    }
+
+
+def seed_manifest(
+    plan: Plan,
+    month: Month,
+    results: Sequence[JobResult],
+    status: str,
+    seconds: float,
+    machine: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    """Manifest of the folder of one seed."""
+    return {
+        "status": status,
+        **_scenario(plan),
+        "seed": month.seed,
+        "data": {"series": dict(month.series.source), "files_sha256": dict(files), "node": plan.node},
+        "policies": {r.label: policy_entry(r) for r in results},
+        "wall_seconds": seconds,
+        **machine,
+    }
+
+
+def plan_manifest(plan: Plan, folders: Mapping[int, str], status: str, machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Manifest of a comparison of several seeds: where each seed's folder is."""
+    return {
+        "status": status,
+        **_scenario(plan),
+        "seeds": list(plan.seeds),
+        "folders": {str(seed): folder for seed, folder in folders.items()},
+        "policies": {c.label: c.spec for c in plan.contenders},
+        **machine,
+    }
+
+
+def _scenario(plan: Plan) -> dict[str, Any]:
+    scenario = plan.scenario
+    return {"scenario": {"name": scenario.name, "hash": scenario.hash, "toml": scenario.to_toml()}}
