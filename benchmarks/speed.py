@@ -104,7 +104,8 @@ def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
 
     def call() -> object:
         sheet = new_sheet(world.steps, e, n)
-        return play(*parts.kernel, k, offers, parts.board, parts.pay, parts.own, *parts.scratch, sheet)
+        args = (*parts.kernel, k, offers, parts.board, parts.pay, parts.own, *parts.scratch, sheet)
+        return play(*args)
 
     return call
 

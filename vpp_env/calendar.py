@@ -114,9 +114,7 @@ class Calendar:
 
     def day_index_utc(self, day: int) -> pd.DatetimeIndex:
         """(n,) UTC start of every step of local day `day` (whole day, also outside the run)."""
-        return pd.date_range(
-            self.day_start_utc(day), periods=self.steps_in_day(day), freq=f"{STEP_MINUTES}min"
-        )
+        return pd.date_range(self.day_start_utc(day), periods=self.steps_in_day(day), freq=f"{STEP_MINUTES}min")
 
     def day_hours(self, day: int) -> np.ndarray:
         """(n,) float64 local wall-clock hour of every step of local day `day`."""
@@ -134,9 +132,7 @@ class Calendar:
             return quarter
         wall = np.round(self.day_hours(day) * 60).astype(np.int64)
         # the first step whose wall time is not earlier; a skipped hour maps to the step after the gap
-        k = np.array(
-            [int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)]
-        )
+        k = np.array([int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)])
         return k[quarter]
 
 

@@ -99,9 +99,7 @@ class Fleet:
         return self.bess_kw + self.ev_kw
 
 
-def _uniform_by_profile(
-    rng: np.random.Generator, rows: tuple[tuple[float, float], ...], profile: Ints
-) -> Floats:
+def _uniform_by_profile(rng: np.random.Generator, rows: tuple[tuple[float, float], ...], profile: Ints) -> Floats:
     low, high = np.asarray(rows, dtype=np.float64).T
     return rng.uniform(low[profile], high[profile])
 
@@ -149,9 +147,7 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
     bess_init = rng.uniform(*spec.bess_soc_init, n) * bess[:, 0]
     profile = rng.permutation(np.arange(n) % 3)
     backup = _uniform_by_profile(rng, prefs.backup_hours, profile)
-    priority = np.array(
-        [_PRIORITY_BY_PROFILE[p][rng.integers(len(_PRIORITY_BY_PROFILE[p]))] for p in profile]
-    )
+    priority = np.array([_PRIORITY_BY_PROFILE[p][rng.integers(len(_PRIORITY_BY_PROFILE[p]))] for p in profile])
     # lognormal spread of home size; sigma .35 gives the spread of the 17 measured homes (.74-1.68 kW around 1.14)
     size = rng.lognormal(-0.5 * 0.35**2, 0.35, n)
     low, high = (round(h * 4) for h in prefs.ready_by_hour)
@@ -179,9 +175,7 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
         ready_minutes=rng.integers(low, high + 1, n) * 15,
         buy_limit=rng.uniform(*prefs.buy_limit_usd_per_kwh, n),
         reference_compensation=_uniform_by_profile(rng, prefs.reference_min_compensation, profile),
-        floor_kwh=np.minimum(
-            np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0]
-        ),
+        floor_kwh=np.minimum(np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0]),
         blackout=_blackouts(rng, scenario, n),
     )
     for f in fields(fleet):

@@ -27,9 +27,7 @@ CACHE_BYTES = 1 << 29
 """Days are all kept while they fit in this (512 MB); beyond it only the newest three."""
 
 
-def load_series(
-    scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None
-) -> MarketSeries:
+def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None) -> MarketSeries:
     """Return the month's prices: synthetic, or from a file (see `traces.caiso`)."""
     if market_data is None:
         return build_prices(scenario, seed, TAIL_STEPS)

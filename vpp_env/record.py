@@ -11,11 +11,12 @@ from vpp_env.bids import SELL_KW, Bids
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.market.reserve import products
+from vpp_env.outcome import Outcome
 from vpp_env.policy import Consent, PolicyInfo
 from vpp_env.reward import net_benefit
 from vpp_env.satisfaction import VIOLATIONS, Tally, opportunity_score, violations
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
-from vpp_env.world import Outcome, World
+from vpp_env.world import World
 
 NOTES = ("negotiation_rounds", "coalition_size", "optimization_s")
 """Notes of a policy that become columns; others are kept in `notes_*` columns."""

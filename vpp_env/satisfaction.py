@@ -23,7 +23,7 @@ from vpp_env.scenario import SatisfactionSpec
 
 if TYPE_CHECKING:
     from vpp_env.fleet import Fleet
-    from vpp_env.world import Outcome
+    from vpp_env.outcome import Outcome
 
 COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
 VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")

@@ -57,9 +57,7 @@ def policy_rng(seed: int) -> np.random.Generator:
     return stream(seed, "policy")
 
 
-def simulate(
-    month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None
-) -> Run:
+def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None) -> Run:
     """Play `month` with `policy`.
 
     Parameters

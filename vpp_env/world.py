@@ -13,8 +13,6 @@ devices and accounted, the twin beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,73 +24,21 @@ from vpp_env.core.kernels import prepare
 from vpp_env.errors import VppError
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play, settle
-from vpp_env.market.payment import PaymentRule, make_payment
+from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
+from vpp_env.outcome import Money, Outcome, Snapshot
 from vpp_env.owners import OwnerPrices, Owners, cheap_price
 from vpp_env.reward import rewards
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
-from vpp_env.views import Information, View, build_view
+from vpp_env.view_builder import build_view
+from vpp_env.views import Information, View
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
 
 PUBLICATION_HOUR = 13.0
 """Local hour at which the next day's day-ahead prices are published. Source: CAISO."""
-
-
-class Money(NamedTuple):
-    """The VPP's ledger of one opportunity, each (E,) USD: market revenue = profit + payments + compute."""
-
-    energy: np.ndarray
-    reserve: np.ndarray
-    nopay: np.ndarray
-    deviation: np.ndarray
-    payments: np.ndarray
-    compute: np.ndarray
-
-    @property
-    def revenue(self) -> np.ndarray:
-        """What the market pays."""
-        return self.energy + self.reserve - self.nopay - self.deviation
-
-    @property
-    def profit(self) -> np.ndarray:
-        """What is left to the VPP."""
-        return self.revenue - self.payments - self.compute
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one opportunity brought; arrays are fresh, E months of N homes, S intervals."""
-
-    opportunity: int  # index
-    ledger: np.ndarray  # (N_LEDGER, E, N) see core.ledger
-    money: Money  # (E,) each
-    lmp: np.ndarray  # (S, E) USD/kWh
-    award_kw: np.ndarray  # (S, E) net energy award
-    market_kw: np.ndarray  # (S, E) metered
-    reserve_kw: np.ndarray  # (S, E) reserve awarded
-    rho: np.ndarray  # (S, E, K) USD/kW-h of each reserve product on sale
-    void: np.ndarray  # (S, E) bool: there was an award, and it was below the minimum bid
-    flow_kw: np.ndarray  # (S, N_OUT, E) sums of the step results over homes
-    soc_kwh: np.ndarray  # (S, 2, E) batteries, and batteries of the twin, at the end of the interval
-    departed: np.ndarray  # (E, N) departures in this opportunity
-    short: np.ndarray  # (E, N) shortfall of the car at a departure, share of its capacity
-    missed: np.ndarray  # (E, N) 1 where the trip's energy was not in the car, though the twin's had it
-    offers: Offers  # decoded bids, (E, N)
-    projected_kw: np.ndarray  # (E,) mean over intervals of the kW that were bid but cannot be delivered
-    rewards: np.ndarray  # (E, N) USD
-
-
-class Snapshot(NamedTuple):
-    """Copies of what the compiled opportunity takes, for measuring it alone; see `market.opportunity.play`."""
-
-    kernel: tuple[Any, ...]  # constants, parameters, state, plan, twin
-    board: Board
-    pay: PaymentRule
-    own: np.ndarray
-    scratch: tuple[np.ndarray, ...]  # quote, event, out
 
 
 class World:

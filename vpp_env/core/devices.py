@@ -33,9 +33,7 @@ def twin_charge(soc: float, target: float, p_max: float, eta: float, dt: float) 
 
 
 @njit(cache=True)
-def ev_need(
-    soc: float, soc_twin: float, target: float, p_max: float, eta: float, dt: float, due: int
-) -> float:
+def ev_need(soc: float, soc_twin: float, target: float, p_max: float, eta: float, dt: float, due: int) -> float:
     """Energy that the car still lacks of what its twin will hold when it is due."""
     return max(soc_twin, min(target, soc_twin + eta * p_max * (due * dt))) - soc
 
@@ -91,9 +89,7 @@ def home_discharge(soc: float, deficit: float, floor: float, p_max: float, eta: 
 
 
 @njit(cache=True)
-def storage_next(
-    soc: float, p_ch: float, p_dis: float, eta: float, dt: float, low: float, high: float
-) -> float:
+def storage_next(soc: float, p_ch: float, p_dis: float, eta: float, dt: float, low: float, high: float) -> float:
     """Energy after one step; the clip only removes rounding, the limits hold by construction."""
     return min(max(soc + eta * p_ch * dt - p_dis * dt / eta, min(low, soc)), max(high, soc))
 
