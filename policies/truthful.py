@@ -24,7 +24,7 @@ def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarr
         quantities are `willingness` x what the envelope allows in every interval of the opportunity.
     """
     will = homes.willingness
-    storage = homes.bess_sell_kw + homes.v2g_sell_kw
+    storage = homes.storage_sell_kw
     # a car without a battery behind it may offer its first interval's charging: when the car is full before the
     # opportunity ends it simply delivers less, and no other device has to step in
     alone = (homes.bess_kwh == 0) & (homes.v2g_kw == 0)

@@ -91,6 +91,7 @@ def _homes(world: World) -> Homes:
         "bess_sell_hard_kw": bound[layout.B_HARD],
         "v2g_sell_kw": bound[layout.V_ENV],
         "v2g_sell_hard_kw": bound[layout.V_HARD],
+        "storage_sell_kw": bound[layout.S_ENV],
         "buy_back_kw": bound[layout.BUY_EV],
         "bess_buy_kw": bound[layout.BUY_B],
         "reserve_kw": bound[layout.R_ENV],

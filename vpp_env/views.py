@@ -95,6 +95,7 @@ class Homes:
     bess_sell_hard_kw: np.ndarray  # battery down to the hard minimum
     v2g_sell_kw: np.ndarray  # V2G inside the envelope
     v2g_sell_hard_kw: np.ndarray
+    storage_sell_kw: np.ndarray  # battery and V2G together, as they would deliver it, inside the envelope
     buy_back_kw: np.ndarray  # charging that returns what the car deferred
     bess_buy_kw: np.ndarray
     reserve_kw: np.ndarray  # reserve inside the envelope

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import STYLES, begin, month, play, random_actions, with_prices
 
+from vpp_env.bids import encode
 from vpp_env.core import layout as lay
+from vpp_env.core import ledger as led
+from vpp_env.views import Information
 from vpp_env.world import World
 
 DT = 0.25
@@ -147,20 +150,48 @@ def test_hard_limits_hold_for_any_bid(mix: str, seed: int, bids: int, style: str
             np.testing.assert_allclose(parts, flow[lay.SOLD] + flow[lay.CALLED], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("mix", ["default", "all", "own_use", "clock"])
-def test_a_car_is_ready_whatever_its_charging_was_sold_for(mix: str) -> None:
-    """Selling every kW of charging (no V2G) leaves no shortfall: force charges it in time."""
-    world = homes(mix, 1, rt=400.0)
-    world.parameters[lay.V2G_KW] = 0.0
-    a = np.tile(np.float32([1, -1, -1, -1, -1, 1]), (HOMES, 1))
-    cars, worst = 0, 0.0
+JOINT = pytest.mark.xfail(strict=True, reason="bounds of battery and V2G are not jointly sustained by the greedy order")
+OWN_USE = pytest.mark.xfail(strict=True, reason="bounds ignore the battery's discharge into the home's own load")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "control", "v2g"),
+    [
+        (15, "backup", 0.7),
+        (30, "backup", 0.0),
+        (60, "backup", 0.0),
+        pytest.param(30, "backup", 0.7, marks=JOINT),
+        pytest.param(60, "backup", 0.7, marks=JOINT),
+        pytest.param(15, "self_consumption", 0.0, marks=OWN_USE),
+        pytest.param(60, "self_consumption", 0.0, marks=OWN_USE),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_sale_within_the_bounds_of_the_view_stays_inside_the_envelope(
+    minutes: int, control: str, v2g: float, seed: int
+) -> None:
+    changes = {
+        "fleet.size": 40,
+        "market.min_bid_mw": 0.0,
+        "fleet.share_ev": 0.8,
+        "fleet.share_bess": 0.7,
+        "fleet.v2g_share": v2g,
+        "time.duration_hours": 72,
+        "time.opportunity_minutes": minutes,
+        "home.control": control,
+    }
+    world = begin(with_prices(month("week20", changes, seed), rt=900.0, calls=False))
+    limit, sold = world.sell_limit_kw, 0.0
     while not world.done:
-        plan, k = world.plan, world.clock(world.t)[1]
-        outcome = world.step(a)
-        cars += int(outcome.departed.sum())
-        worst = max(worst, float(outcome.short.max()))
-        del plan, k
-    if mix in ("all", "clock"):
-        assert cars > 0
-    # a bid beyond the envelope may defer what had to be charged by force: only then is a car short
-    assert worst >= 0.0
+        homes_now = world.view(Information.OWN).homes
+        most = homes_now.defer_kw + homes_now.bess_sell_kw + homes_now.v2g_sell_kw
+        outcome = world.step(encode(limit, world.buy_limit_kw, sell_kw=most, sell_ask=0.0))
+        rows = outcome.ledger[:, 0]
+        # asks are paid: what is left of the envelope is measured, not its price
+        assert rows[led.L_BEYOND].max() <= 1e-6
+        assert rows[led.L_DEPTH_H].max() <= 1e-6
+        assert rows[led.L_BLACK].max() == 0.0
+        assert outcome.short.max() <= 1e-6
+        assert outcome.missed.max() == 0.0
+        sold += float(rows[led.L_SOLD].sum())
+    assert sold > 100.0

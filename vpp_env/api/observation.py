@@ -27,7 +27,6 @@ from numba import njit
 
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import (
-    B_ENV,
     B_HARD,
     BESS_KW,
     BLACK_4H,
@@ -43,11 +42,11 @@ from vpp_env.core.layout import (
     FLOOR,
     HOURS_LEFT,
     PLUGGED,
+    S_ENV,
     SOC_B,
     SOC_E,
     TW_FIRST,
     V2G_KW,
-    V_ENV,
     V_HARD,
 )
 from vpp_env.market.reserve import DOWN
@@ -160,7 +159,7 @@ def _fill(
         obs[i, 49] = _unit(last[2, i] / 5.0)
         sell, buy = limits[0, i], limits[1, i]
         if sell > 0.0:
-            obs[i, 50] = _unit((bound[D_MEAN, i] + bound[B_ENV, i] + bound[V_ENV, i]) / sell)
+            obs[i, 50] = _unit((bound[D_MEAN, i] + bound[S_ENV, i]) / sell)
             obs[i, 52] = _unit((bound[TW_FIRST, i] + bound[B_HARD, i] + bound[V_HARD, i]) / sell)
         else:
             obs[i, 50] = obs[i, 52] = 0.0

@@ -52,6 +52,7 @@ from vpp_env.core.layout import (
     PLUGGED,
     R_ENV,
     R_HARD,
+    S_ENV,
     SOC_B,
     SOC_E,
     TW_FIRST,
@@ -136,6 +137,10 @@ def bounds(
         floor, left = max(p[FLOOR, i], p[BESS_MIN, i]), max(0.0, p[DAY_LIMIT, i] - s[DIS_DAY, i])
         out[B_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, span_h)
         out[B_ENV, i] = min(discharge_limit(soc_b, floor, p_b, eta_b, span_h), left / span_h)
+        # the battery gives first: unless it lasts at full power it runs dry, and V2G must then carry all of it alone
+        lasts = out[B_ENV, i] >= p_b
+        both = out[B_ENV, i] + out[V_ENV, i]
+        out[S_ENV, i] = both if lasts else max(out[B_ENV, i], out[V_ENV, i])
         out[BUY_B, i] = charge_limit(soc_b, p[BESS_MAX, i], p_b, eta_b, span_h)
         reserve_b = min(discharge_limit(soc_b, floor, p_b, eta_b, res_h), left / res_h)
         out[R_ENV, i] = reserve_b + out[D_MIN, i]
@@ -145,5 +150,5 @@ def bounds(
             + discharge_limit(s[SOC_E, i], p[EV_MIN, i], p[V2G_KW, i], eta_e, res_h) * out[PLUGGED, i]
         )
         if black:
-            for row in (D_FIRST, D_MEAN, D_MIN, B_ENV, V_ENV, BUY_EV, BUY_B, R_ENV):
+            for row in (D_FIRST, D_MEAN, D_MIN, B_ENV, V_ENV, S_ENV, BUY_EV, BUY_B, R_ENV):
                 out[row, i] = 0.0

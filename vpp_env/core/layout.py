@@ -91,6 +91,7 @@ N_EVENT = 4
     B_HARD,  # battery, sustained, down to the hard minimum
     V_ENV,  # V2G, sustained, inside the envelope
     V_HARD,  # V2G, sustained, down to the hard minimum
+    S_ENV,  # battery and V2G together, sustained in the order of delivery, inside the envelope
     BUY_EV,  # buying back what the car deferred, sustained
     BUY_B,  # battery charging, sustained
     R_ENV,  # reserve inside the envelope (energy for the reserve period)
@@ -100,8 +101,8 @@ N_EVENT = 4
     PLUGGED,  # 0/1
     BLACK_NOW,  # 0/1
     BLACK_4H,  # 0/1: a blackout window within 4 h
-) = range(16)
-N_BOUND = 16
+) = range(17)
+N_BOUND = 17
 
 
 class DayPlan(NamedTuple):
