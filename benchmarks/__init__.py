@@ -1,0 +1,1 @@
+"""The benchmark: policies compared over market months, one folder of results per run."""

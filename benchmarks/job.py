@@ -73,9 +73,9 @@ def play(job: JobSpec, month: Month, progress: Progress) -> JobResult:
         rows.append(row)
         progress.row(job, row)
 
-    progress.begin(job, total)
     begin = time.perf_counter()
     try:
+        progress.begin(job, total)
         run = simulate(month, make_policy(job.contender.spec), on_opportunity)
         result = _result_of(job, run, total, time.perf_counter() - begin)
     except Exception as error:

@@ -118,9 +118,11 @@ class Several:
         self._listeners, self._stop = tuple(listeners), stop
 
     def begin(self, job: JobSpec, total: int) -> None:
-        """Tell all."""
+        """Tell all; raise KeyboardInterrupt where Ctrl-C came between two runs."""
         for listener in self._listeners:
             listener.begin(job, total)
+        if self._stop.asked:
+            raise KeyboardInterrupt
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Tell all; raise KeyboardInterrupt between two opportunities."""

@@ -81,5 +81,7 @@ def _shared(month: Month, rows: int) -> pd.DataFrame:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Write the table: ten significant digits, empty cells where there is no value."""
-    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    """Write the table: ten significant digits, nothing below 1e-9, empty cells where there is no value."""
+    # rounding noise such as -5.6e-17 USD is no figure; + 0.0 turns -0 into 0
+    numbers = table.select_dtypes("float").round(9) + 0.0
+    return table.assign(**numbers).to_csv(index=False, float_format="%.10g", lineterminator="\n")

@@ -123,7 +123,9 @@ def _run_seed(
     jobs = plan.jobs(month.seed)
     for job in jobs:
         stopped = any(r.status == INTERRUPTED for r in results)
-        result = JobResult(job, NOT_RUN, "the comparison was interrupted before") if stopped else play(job, month, progress)
+        result = (
+            JobResult(job, NOT_RUN, "the comparison was interrupted before") if stopped else play(job, month, progress)
+        )
         results.append(result)
         _log_result(result)
         done = len(results) == len(jobs)

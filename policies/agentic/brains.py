@@ -74,7 +74,7 @@ class Concession:
 
     markup: float = 0.15
     home_beta: float = 1.0
-    aggregator_beta: float = 0.4
+    aggregator_beta: float = 0.15
 
 
 BRAINS: dict[str, Callable[[Concession], tuple[AggregatorBrain, ProsumerBrain]]] = {

@@ -44,6 +44,8 @@ PRIOR_SPREAD = (
 ) * 3 + (0.25,)
 """Real-time less day-ahead price, USD/kWh: counts as half a day of history, so that the first day has an outlook
 [assumed; most spreads are small, and one interval in fifty is far above]."""
+DEAR_HOURS = 6
+"""Hours to come that stored energy may be kept for: a battery lasts for one to three."""
 LEAST = 0.01
 """USD/kWh: day-ahead prices below it are taken as it where something is scaled."""
 PRIOR_RHO_SHARE = 0.04
@@ -61,9 +63,19 @@ def bins(sample: np.ndarray, count: int = BINS) -> np.ndarray:
     return np.diff(upto) / np.diff(edges)
 
 
-def _scale(public: Public, past_da: np.ndarray) -> np.ndarray:
-    """How much dearer the coming opportunity is than past intervals, by published prices."""
-    return np.clip(max(public.expected_lmp, LEAST) / np.maximum(past_da, LEAST), 1.0 / SCALE, SCALE)
+def _scale(level: float, past_da: np.ndarray) -> np.ndarray:
+    """How much dearer an hour of day-ahead price `level` is than past intervals."""
+    return np.clip(max(level, LEAST) / np.maximum(past_da, LEAST), 1.0 / SCALE, SCALE)
+
+
+def later_prices(public: Public, dear: np.ndarray) -> np.ndarray:
+    """(h, BINS) equally likely real-time prices of hours to come, whose day-ahead prices are `dear` (h,), USD/kWh."""
+    sample = np.asarray(PRIOR_SPREAD)
+    past_da = public.past_da_usd_per_kwh[-WINDOW:]
+    if len(past_da) and len(dear):
+        spread = public.past_rt_usd_per_kwh[-WINDOW:] - past_da
+        sample = np.concatenate([sample, spread * _scale(float(dear.mean()), past_da)])
+    return dear[:, None] + bins(sample)
 
 
 def real_time_prices(public: Public) -> np.ndarray:
@@ -73,7 +85,7 @@ def real_time_prices(public: Public) -> np.ndarray:
     carried = PERSISTENCE * np.clip(spread, -SPREAD_CLIP, SPREAD_CLIP)
     sample = np.asarray(PRIOR_SPREAD)
     if len(spread) > LAG:
-        sample = np.concatenate([sample, (spread[LAG:] - carried[:-LAG]) * _scale(public, past_da[LAG:])])
+        sample = np.concatenate([sample, (spread[LAG:] - carried[:-LAG]) * _scale(public.expected_lmp, past_da[LAG:])])
     last = carried[-1] if len(carried) else 0.0
     return bins(public.expected_lmp + last + sample)
 
@@ -113,7 +125,7 @@ def notice(public: Public, brief: Brief, max_rounds: int) -> Notice:
         day_ahead=public.expected_lmp,
         price=real_time_prices(public),
         rho=reserve_prices(public, brief.products),
-        dear=np.sort(hourly[:today])[::-1],
+        later=later_prices(public, np.sort(hourly[:today])[::-1][:DEAR_HOURS]),
         cheap=hourly,
         required_kw=public.required_kw,
         min_bid_kw=brief.min_bid_kw,

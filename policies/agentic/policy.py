@@ -55,7 +55,7 @@ class Agentic:
         max_rounds: int = 3,
         markup: float = 0.15,
         home_beta: float = 1.0,
-        aggregator_beta: float = 0.4,
+        aggregator_beta: float = 0.15,
         transcript: str = "summary",
     ) -> None:
         if brain not in BRAINS:

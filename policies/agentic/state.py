@@ -28,7 +28,7 @@ class Notice:
     day_ahead: float  # published mean, USD/kWh
     price: np.ndarray  # (K,) equally likely real-time prices, USD/kWh, ascending
     rho: np.ndarray  # (K,) equally likely prices of the best reserve product, USD/kW-h, ascending; zeros: none on sale
-    dear: np.ndarray  # (h,) day-ahead prices of the hours left today after this one, descending, USD/kWh
+    later: np.ndarray  # (h, K) equally likely real-time prices of the dearest hours left today, dearest first
     cheap: np.ndarray  # (h,) published day-ahead prices of the hours after this one, ascending, USD/kWh
     required_kw: float  # most that may be sold
     min_bid_kw: float

@@ -150,7 +150,6 @@ def test_hard_limits_hold_for_any_bid(mix: str, seed: int, bids: int, style: str
             np.testing.assert_allclose(parts, flow[lay.SOLD] + flow[lay.CALLED], rtol=0, atol=1e-9)
 
 
-JOINT = pytest.mark.xfail(strict=True, reason="bounds of battery and V2G are not jointly sustained by the greedy order")
 OWN_USE = pytest.mark.xfail(strict=True, reason="bounds ignore the battery's discharge into the home's own load")
 
 
@@ -160,8 +159,8 @@ OWN_USE = pytest.mark.xfail(strict=True, reason="bounds ignore the battery's dis
         (15, "backup", 0.7),
         (30, "backup", 0.0),
         (60, "backup", 0.0),
-        pytest.param(30, "backup", 0.7, marks=JOINT),
-        pytest.param(60, "backup", 0.7, marks=JOINT),
+        (30, "backup", 0.7),
+        (60, "backup", 0.7),
         pytest.param(15, "self_consumption", 0.0, marks=OWN_USE),
         pytest.param(60, "self_consumption", 0.0, marks=OWN_USE),
     ],
@@ -184,7 +183,7 @@ def test_a_sale_within_the_bounds_of_the_view_stays_inside_the_envelope(
     limit, sold = world.sell_limit_kw, 0.0
     while not world.done:
         homes_now = world.view(Information.OWN).homes
-        most = homes_now.defer_kw + homes_now.bess_sell_kw + homes_now.v2g_sell_kw
+        most = homes_now.defer_kw + homes_now.storage_sell_kw
         outcome = world.step(encode(limit, world.buy_limit_kw, sell_kw=most, sell_ask=0.0))
         rows = outcome.ledger[:, 0]
         # asks are paid: what is left of the envelope is measured, not its price

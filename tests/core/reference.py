@@ -1,0 +1,277 @@
+"""The physics of one 15-min step once more, home by home, in plain Python floats: slow, and meant to be read.
+
+It follows docs/model.md: the undispatched twin, what a home could deliver at the start of a step, and the delivery.
+The compiled loops must give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp_env.core import layout as lay
+
+DT = 0.25
+
+
+@dataclass
+class Home:
+    """Devices and limits of one home, and the constants that all homes share."""
+
+    bess_kw: float
+    bess_min: float
+    bess_max: float
+    floor: float
+    ev_kwh: float
+    ev_kw: float
+    v2g_kw: float
+    ev_min: float
+    ev_target: float
+    day_limit: float
+    cycle_limit: float
+    windows: tuple[tuple[float, float], tuple[float, float]]
+    eta_b: float
+    eta_e: float
+    reserve_h: float
+    own_use: bool
+
+
+@dataclass
+class Step:
+    """What the outside world does to one home in one step."""
+
+    k: int
+    steps_in_day: int
+    day: int
+    restore_step: int
+    week_step: int
+    sun_less_load: float  # kW
+    leaves: int  # step, -1 = stays
+    returns: int
+    trip: float  # kWh
+    ready: int
+    next_due: int
+
+    @property
+    def plugged(self) -> bool:
+        return self.leaves < 0 or self.k < self.leaves or self.k >= self.returns
+
+    @property
+    def due(self) -> int:
+        """Steps until the car has to be ready."""
+        ahead = [self.steps_in_day - self.k + self.next_due]
+        ahead += [moment - self.k for moment in (self.ready, self.leaves) if moment > self.k]
+        return min(ahead)
+
+
+@dataclass
+class Twin:
+    """The undispatched twin's step."""
+
+    ev_kw: float
+    ev_soc: float  # at the start
+    bess_soc: float  # at the end
+    bess_ch: float
+    bess_dis: float
+
+
+def home_of(p: np.ndarray, c: np.ndarray, i: int) -> Home:
+    x = [float(v) for v in p[:, i]]
+    return Home(
+        *x[: lay.BUY_LIMIT],
+        windows=((x[lay.BO1_FROM], x[lay.BO1_TO]), (x[lay.BO2_FROM], x[lay.BO2_TO])),
+        eta_b=float(c[lay.C_ETA_B]),
+        eta_e=float(c[lay.C_ETA_EV]),
+        reserve_h=float(c[lay.C_RESERVE_H]),
+        own_use=c[lay.C_SELF] > 0,
+    )
+
+
+def step_of(plan: lay.DayPlan, k: int, i: int) -> Step:
+    return Step(
+        k=k,
+        steps_in_day=len(plan.load),
+        day=plan.day,
+        restore_step=plan.restore_step,
+        week_step=int(plan.week_step[k]),
+        sun_less_load=float(plan.pv[k, i] - plan.load[k, i]),
+        leaves=int(plan.dep[i]),
+        returns=int(plan.arr[i]),
+        trip=float(plan.trip[i]),
+        ready=int(plan.ready[i]),
+        next_due=int(plan.next_due[i]),
+    )
+
+
+def clip0(x: float) -> float:
+    return max(0.0, x)
+
+
+def can_give(soc: float, floor: float, kw: float, eta: float, hours: float) -> float:
+    """kW at the meter that storage can give for so many hours."""
+    return clip0(min(kw, (soc - floor) * eta / hours))
+
+
+def can_take(soc: float, ceiling: float, kw: float, eta: float, hours: float) -> float:
+    return clip0(min(kw, (ceiling - soc) / (eta * hours)))
+
+
+def store(soc: float, charge: float, give: float, eta: float, low: float, high: float) -> float:
+    after = soc + eta * charge * DT - give * DT / eta
+    return min(max(after, min(low, soc)), max(high, soc))
+
+
+def depth(soc: float, floor: float) -> float:
+    return clip0(floor - soc) / floor if floor > 0 else 0.0
+
+
+def home_battery(home: Home, step: Step, soc: float, since: float, twin_ev: float) -> tuple[float, float]:
+    """Charging and discharging that the home itself wants."""
+    surplus = step.sun_less_load - twin_ev
+    charge = min(clip0(surplus), can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT))
+    days_below = step.day - since if since >= 0 else 0
+    if days_below > 1 or (days_below > 0 and step.k >= step.restore_step):
+        charge = max(charge, can_take(soc, home.floor, home.bess_kw, home.eta_b, DT))
+    if not home.own_use or charge > 0:
+        return charge, 0.0
+    keep = max(home.floor, home.bess_min)
+    return charge, min(clip0(-surplus), can_give(soc, keep, home.bess_kw, home.eta_b, DT))
+
+
+def since_when(home: Home, soc: float, since: float, day: int) -> float:
+    if soc >= home.floor - 1e-9:
+        return -1.0
+    return since if since >= 0 else float(day)
+
+
+def twin_step(home: Home, step: Step, soc_b: float, soc_e: float, since: float) -> tuple[Twin, float, float, float]:
+    """One step of the twin; returns what it does and its state after it."""
+    if step.k == step.returns:
+        soc_e = clip0(soc_e - step.trip)
+    at_start, ev = soc_e, 0.0
+    if step.plugged:
+        ev = min(home.ev_kw, clip0(home.ev_target - soc_e) / (home.eta_e * DT))
+        soc_e += home.eta_e * ev * DT
+    charge, give = home_battery(home, step, soc_b, since, ev)
+    soc_b = store(soc_b, charge, give, home.eta_b, home.bess_min, home.bess_max)
+    return Twin(ev, at_start, soc_b, charge, give), soc_b, soc_e, since_when(home, soc_b, since, step.day)
+
+
+def car_plan(home: Home, step: Step, twin: Twin, soc: float) -> tuple[float, float]:
+    """Energy that the car lacks of what the twin will hold when it is due, and the charging that cannot wait."""
+    full = home.eta_e * home.ev_kw
+    goal = max(twin.ev_soc, min(home.ev_target, twin.ev_soc + full * (step.due * DT)))
+    need = goal - soc
+    later = full * ((step.due - 1) * DT)
+    return need, min(home.ev_kw, clip0((need - later) / (home.eta_e * DT)))
+
+
+def begin(home: Home, step: Step, twin: Twin, twin_before: float, s: list[float]) -> tuple[list[float], list[float]]:
+    """Departures and arrivals; changes the state `s` and returns (quote, events)."""
+    if step.k == 0:
+        s[lay.DIS_DAY] = s[lay.EV_DEPTH] = 0.0
+    events = [0.0] * lay.N_EVENT
+    give = give_reserve = take = 0.0
+    if home.ev_kwh > 0:
+        soc = s[lay.SOC_E]
+        if step.k in (step.leaves, step.ready):
+            short = (min(home.ev_target, twin.ev_soc) - soc) / home.ev_kwh
+            s[lay.EV_DEPTH] = max(s[lay.EV_DEPTH], short)
+        if step.k == step.leaves:
+            lacks, twin_lacks = clip0(step.trip - soc), clip0(step.trip - twin.ev_soc)
+            events[lay.DEPARTED], events[lay.SHORT] = 1.0, s[lay.EV_DEPTH]
+            events[lay.MISSED] = 1.0 if lacks > twin_lacks + 1e-9 else 0.0
+            s[lay.EV_DEPTH] = 0.0
+        if step.k == step.returns:
+            events[lay.AWAY_KWH] = clip0(step.trip - soc) - clip0(step.trip - twin_before)
+            soc = s[lay.SOC_E] = clip0(soc - step.trip)
+        if step.plugged:
+            _, forced = car_plan(home, step, twin, soc)
+            give = twin.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, DT)
+            give_reserve = twin.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h)
+            most = min(home.ev_kw, twin.ev_kw + (twin.ev_soc - soc) / (home.eta_e * DT))
+            take = clip0(most - max(twin.ev_kw, forced))
+    soc = s[lay.SOC_B]
+    charge, own = home_battery(home, step, soc, s[lay.BREACH_DAY], twin.ev_kw)
+    give += clip0(can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT) - own)
+    give_reserve += clip0(can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h) - own)
+    take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
+    return [give, take, give_reserve, take], events
+
+
+def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[float, float, float]) -> list[float]:
+    """Deliver (sell award, reserve call, buy award) kW; changes the state `s` and returns the flows."""
+    sell, call, buy = order
+    black = any(first <= step.week_step < end for first, end in home.windows)
+    soc_e, soc_b = s[lay.SOC_E], s[lay.SOC_B]
+    plugged = home.ev_kwh > 0 and step.plugged
+    forced = defer_env = defer_hard = v2g_env = v2g_hard = 0.0
+    if plugged:
+        need, forced = car_plan(home, step, twin, soc_e)
+        defer_hard = twin.ev_kw
+        v2g_hard = can_give(soc_e, home.ev_min, home.v2g_kw, home.eta_e, DT)
+        if not black:
+            defer_env = clip0(twin.ev_kw - forced)
+            full_later = home.eta_e * home.ev_kw * (step.due * DT - DT)
+            v2g_env = min(v2g_hard, clip0((full_later - need) * home.eta_e / DT))
+    own_charge, own_use = home_battery(home, step, soc_b, s[lay.BREACH_DAY], twin.ev_kw)
+    bess_hard = clip0(can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT) - own_use)
+    bess_env = 0.0
+    if not black:
+        above = can_give(soc_b, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, DT) - own_use
+        bess_env = clip0(min(above, (home.day_limit - s[lay.DIS_DAY]) / DT))
+
+    # cheapest first, inside the envelope; then beyond it in the same order
+    owed = sell + call
+    defer = min(owed, defer_env)
+    bess = min(owed - defer, bess_env)
+    v2g = min(owed - defer - bess, v2g_env)
+    inside = defer + bess + v2g
+    defer += min(clip0(owed - inside), defer_hard - defer)
+    bess += min(clip0(owed - defer - bess - v2g), bess_hard - bess)
+    v2g += min(clip0(owed - defer - bess - v2g), v2g_hard - v2g)
+    given = defer + bess + v2g
+
+    car = car_bought = car_forced = 0.0
+    if v2g == 0:
+        car_forced = clip0(forced - twin.ev_kw)
+        if plugged:
+            base = max(twin.ev_kw, forced)
+            most = min(home.ev_kw, twin.ev_kw + (twin.ev_soc - soc_e) / (home.eta_e * DT))
+            car_bought = min(buy, clip0(most - base))
+            car = base - defer + car_bought
+    s[lay.SOC_E] = store(soc_e, car, v2g, home.eta_e, 0.0, home.ev_kwh)
+
+    bess_bought = 0.0
+    if bess > 0:
+        own_charge = 0.0
+    else:
+        room = can_take(soc_b, home.bess_max, home.bess_kw, home.eta_b, DT) - own_charge
+        bess_bought = clip0(min(buy - car_bought, room))
+        if bess_bought > 0:
+            own_use = 0.0
+    soc_b = store(soc_b, own_charge + bess_bought, bess + own_use, home.eta_b, home.bess_min, home.bess_max)
+    s[lay.SOC_B] = soc_b
+    s[lay.BREACH_DAY] = since_when(home, soc_b, s[lay.BREACH_DAY], step.day)
+    before = s[lay.DIS_DAY]
+    s[lay.DIS_DAY] = before + bess * DT
+
+    bought = car_bought + bess_bought
+    extra = depth(soc_b, home.floor) - depth(twin.bess_soc, home.floor)
+    metered = step.sun_less_load - twin.ev_kw
+    flows = [0.0] * lay.N_OUT
+    flows[lay.SOLD] = min(given, sell)
+    flows[lay.CALLED] = given - flows[lay.SOLD]
+    flows[lay.BOUGHT], flows[lay.FORCED] = bought, car_forced
+    flows[lay.DEFER], flows[lay.B_DIS], flows[lay.V2G] = defer, bess, v2g
+    flows[lay.BEYOND] = clip0(given - inside) + (bought if black else 0.0)
+    flows[lay.B_BUY], flows[lay.B_HOME_CH], flows[lay.B_HOME_DIS] = bess_bought, own_charge, own_use
+    flows[lay.EV_CH] = car
+    flows[lay.RETAIL] = metered - own_charge + own_use
+    flows[lay.RETAIL_TWIN] = metered - twin.bess_ch + twin.bess_dis
+    flows[lay.DEPTH] = extra if extra > 1e-9 else 0.0
+    flows[lay.OVER] = clip0(s[lay.DIS_DAY] - home.cycle_limit) - clip0(before - home.cycle_limit)
+    flows[lay.BLACKOUT] = float(black)
+    flows[lay.MARKET] = given - bought - car_forced
+    return flows
