@@ -40,7 +40,7 @@ class Tally:
         self.satisfaction += row["prosumer_satisfaction"]
         self.violations += row["preference_violations"]
 
-    def figures(self) -> dict[str, str]:
+    def figures(self) -> dict[str, Any]:
         """Figures as text; satisfaction is the mean over opportunities."""
         mean = self.satisfaction / self.played if self.played else 1.0
         return {"profit": f"{self.profit:,.2f}", "satisfaction": f"{mean:.3f}", "violations": f"{self.violations:,}"}

@@ -81,7 +81,12 @@ def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = T
                 stack.enter_context(log_to(out / store.LOG))
                 _log_plan(plan)
             folder = out if out is None or len(plan.seeds) == 1 else out / f"seed_{seed}"
-            last = _run_seed(plan, month, folder, progress, machine, files, figures)
+            with ExitStack() as own:
+                if folder is not None and folder != out:
+                    folder.mkdir()
+                    own.enter_context(log_to(folder / store.LOG))
+                    _log_plan(plan)
+                last = _run_seed(plan, month, folder, progress, machine, files, figures)
             summaries.append(last.summary)
             folders[seed] = "." if folder is None or folder == out else folder.name
             if last.status == INTERRUPTED:
@@ -141,7 +146,6 @@ def _run_seed(
 
 
 def _write(run: SeedRun, folder: Path, info: Mapping[str, Any], figures: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     store.write_tables(folder, run.results)
     store.write_text(folder / store.RESULTS, to_csv(run.table))
     store.write_json(folder / store.SUMMARY, run.summary)

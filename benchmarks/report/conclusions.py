@@ -105,8 +105,8 @@ def _consent(done: Policies) -> str:
     if not silent:
         return ""
     return (
-        f"{_and(silent)} {'asks' if len(silent) == 1 else 'ask'} nobody: `satisfaction_consented` is 0 by construction, "
-        "not by measurement; `avg_satisfaction` is what the same evaluator measures for everybody."
+        f"{_and(silent)} {'asks' if len(silent) == 1 else 'ask'} nobody: `satisfaction_consented` is 0 by "
+        "construction, not by measurement; `avg_satisfaction` is what the same evaluator measures for everybody."
     )
 
 
@@ -153,8 +153,8 @@ def _void(done: Policies, scenario: Mapping[str, Any]) -> str:
         counts = f"{number(p['void_intervals'], 0)} of {number(p['cleared_intervals'], 0)}"
         parts.append(f"{label} {percent(p['void_interval_share'], 0)} ({counts})")
     return (
-        f"Below the minimum bid of {scenario['min_bid_mw']:g} MW an energy award is void; of the 15-min intervals in which "
-        f"bids would clear these are: {', '.join(parts)}."
+        f"Below the minimum bid of {scenario['min_bid_mw']:g} MW an energy award is void; of the 15-min intervals in "
+        f"which bids would clear these are: {', '.join(parts)}."
     )
 
 
@@ -176,8 +176,8 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
         "prints the source of every field.",
         "Satisfaction is a model of owners, not a survey. The consented column measures acceptance, which "
         "`avg_satisfaction` does not.",
-        "What homes hold more or less than without the market at the end counts in their net benefit, at their own cost "
-        "of replacing it.",
+        "What homes hold more or less than without the market at the end counts in their net benefit, at their own "
+        "cost of replacing it.",
     ]
 
 

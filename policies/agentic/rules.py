@@ -135,8 +135,8 @@ class RulesAggregator:
     def opening(self, notice: Notice, declared: Declared) -> Terms:
         """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
         # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
-        target = notice.revenue_share * np.array([notice.day_ahead, notice.day_ahead, notice.rho.mean()])
-        # an ask is a limit: it clears only where the price covers it and the margin, so the last offer may go to the top
+        target = notice.revenue_share * np.array([notice.price.mean(), notice.price.mean(), notice.rho.mean()])
+        # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
         top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
         return Terms(
             target=np.clip(target, 0.0, top),

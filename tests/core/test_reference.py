@@ -89,7 +89,8 @@ def test_one_step_is_the_reference(case: int) -> None:
             assert flows == list(out[:, i]), (k, i)
         assert np.array_equal(s, np.array(expected).T)
         touched += np.abs(out).sum(axis=1)
-    assert (touched > 0).all(), "every flow was exercised"
+    unused = [lay.B_HOME_DIS] if "home.control" not in CASES[case] else []
+    assert (np.delete(touched, unused) > 0).all(), "every flow was exercised"
 
 
 def test_a_day_of_steps_stays_the_reference() -> None:
@@ -132,7 +133,7 @@ def test_blocks_of_homes_give_the_same_bits() -> None:
     state, order = some_state(rng, m, twin, k), some_order(rng, n)
 
     def run(homes: slice) -> np.ndarray:
-        p, s, o = (np.ascontiguousarray(x[:, homes]) for x in (m.parameters, state, order))
+        p, s, o = (x[:, homes].copy() for x in (m.parameters, state, order))
         width = p.shape[1]
         quote, event, out = (np.zeros((rows, width)) for rows in (lay.N_QUOTE, lay.N_EVENT, lay.N_OUT))
         here, there = cut(plan, homes), cut(twin, homes)

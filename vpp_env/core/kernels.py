@@ -161,13 +161,13 @@ def prepare(
                 ev_up_res = p_tw + discharge_limit(soc, p[EV_MIN, i], p[V2G_KW, i], eta_e, res_h)
                 ev_down = max(0.0, min(p_max, p_tw + (soc_twin - soc) / (eta_e * dt)) - p_base)
         p_b, soc_b = p[BESS_KW, i], s[SOC_B, i]
-        own_ch, own_dis = _own_battery(c, p, s, plan, twin, k, i)
-        b_up = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, dt) - own_dis
-        b_up_res = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h) - own_dis
+        own_ch = _own_battery(c, p, s, plan, twin, k, i)[0]
+        b_up = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, dt)
+        b_up_res = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h)
         b_down = charge_limit(soc_b, p[BESS_MAX, i], p_b, eta_b, dt) - own_ch
-        quote[SELL_HARD, i] = ev_up + max(0.0, b_up)
+        quote[SELL_HARD, i] = ev_up + b_up
         quote[BUY_HARD, i] = ev_down + max(0.0, b_down)
-        quote[RESERVE_UP, i] = ev_up_res + max(0.0, b_up_res)
+        quote[RESERVE_UP, i] = ev_up_res + b_up_res
         quote[RESERVE_DOWN, i] = ev_down + max(0.0, b_down)
 
 
@@ -221,10 +221,10 @@ def deliver(
                 v_env = min(v_hard, v2g_slack(need, p_max, eta_e, dt, due, dt))
         soc_b, floor, low = s[SOC_B, i], p[FLOOR, i], p[BESS_MIN, i]
         own_ch, own_dis = _own_battery(c, p, s, plan, twin, k, i)
-        b_hard = max(0.0, discharge_limit(soc_b, low, p[BESS_KW, i], eta_b, dt) - own_dis)
+        b_hard = discharge_limit(soc_b, low, p[BESS_KW, i], eta_b, dt)
         b_env = 0.0
         if not black:
-            keep = discharge_limit(soc_b, max(floor, low), p[BESS_KW, i], eta_b, dt) - own_dis
+            keep = discharge_limit(soc_b, max(floor, low), p[BESS_KW, i], eta_b, dt)
             b_env = max(0.0, min(keep, (p[DAY_LIMIT, i] - s[DIS_DAY, i]) / dt))
         # allocate what is owed
         owed = order[0, i] + order[1, i]
@@ -245,9 +245,9 @@ def deliver(
             p_ev = p_base - x + ev_bought
         s[SOC_E, i] = storage_next(soc_e, p_ev, v, eta_e, dt, 0.0, p[EV_KWH, i])
         forced = max(0.0, p_force - p_tw) if v == 0.0 else 0.0
-        # the battery
+        # the battery; what the home would do by itself waits while it is dispatched
         if b > 0.0:
-            own_ch = 0.0
+            own_ch = own_dis = 0.0
         b_bought = 0.0
         if b == 0.0:
             room = charge_limit(soc_b, p[BESS_MAX, i], p[BESS_KW, i], eta_b, dt) - own_ch

@@ -1,0 +1,192 @@
+"""The world: trajectories, odd fleets, odd calendars, what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import begin, month, play, same
+
+from vpp_env.bids import encode
+from vpp_env.core import layout as lay
+from vpp_env.core import ledger as led
+from vpp_env.errors import BidError, VppError
+from vpp_env.month import Month
+from vpp_env.views import Information
+from vpp_env.world import World
+
+
+def test_two_worlds_of_one_month_do_not_touch_each_other(quick_month: Month) -> None:
+    first, second = begin(quick_month), begin(quick_month)
+    alone = play(first, 3)
+    other = play(second, 3, "edge")
+    third = play(begin(quick_month), 3)
+    assert all(same(a, b) for a, b in zip(alone, third, strict=True))
+    assert not all(same(a, b) for a, b in zip(alone, other, strict=True))
+
+
+def test_reset_begins_the_same_month_again(quick_world: World) -> None:
+    first = play(quick_world, 1)
+    quick_world.reset()
+    assert all(same(a, b) for a, b in zip(first, play(quick_world, 1), strict=True))
+
+
+def test_the_same_seed_makes_the_same_month_whoever_asks_first() -> None:
+    changes = {"time.duration_hours": 72, "fleet.size": 6}
+    scenario = month("week20", changes).scenario
+    a, b = Month(scenario, 11), Month(scenario, 11)
+    b.day(2)  # days asked for in another order
+    b.traces(1)
+    outcomes = [play(begin(m), 0) for m in (a, b)]
+    assert all(same(x, y) for x, y in zip(*outcomes, strict=True))
+    other = play(begin(Month(scenario, 12)), 0)
+    assert not same(outcomes[0][0], other[0])
+
+
+def test_a_months_days_survive_a_small_cache() -> None:
+    changes = {"time.duration_hours": 96, "fleet.size": 6}
+    scenario = month("week20", changes).scenario
+    roomy, tight = Month(scenario, 2), Month(scenario, 2)
+    tight._keep = 1
+    assert all(same(x, y) for x, y in zip(play(begin(roomy), 0), play(begin(tight), 0), strict=True))
+
+
+def test_months_side_by_side_are_the_months_alone() -> None:
+    changes = {"time.duration_hours": 30, "fleet.size": 7, "market.regulation": True}
+    months = [month("week20", changes, s) for s in (4, 5, 6)]
+    together, alone = begin(*months), [begin(m) for m in months]
+    rng = np.random.default_rng(0)
+    while not together.done:
+        a = rng.uniform(-1, 1, (21, 6)).astype(np.float32)
+        o = together.step(a)
+        for e, world in enumerate(alone):
+            single = world.step(a[7 * e : 7 * e + 7])
+            assert np.array_equal(o.ledger[:, e], single.ledger[:, 0])
+            assert np.array_equal(o.rewards[e], single.rewards[0])
+            assert np.array_equal(o.flow_kw[..., e], single.flow_kw[..., 0])
+            assert o.money.profit[e] == single.money.profit[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fleet.size": 1},
+        {"fleet.share_bess": 0.0, "fleet.share_ev": 0.0, "fleet.share_pv": 0.0},
+        {"fleet.share_bess": 1.0, "fleet.share_ev": 1.0, "fleet.v2g_share": 1.0, "fleet.share_pv": 1.0},
+        {"market.reserve": False},
+        {"preferences.max_blackouts_per_week": 0},
+        {"home.control": "self_consumption", "market.regulation": True},
+        {"time.timezone": "Europe/Berlin"},
+    ],
+)
+def test_odd_fleets_play_a_day(changes: dict[str, object]) -> None:
+    base = {"fleet.size": 8, "time.duration_hours": 24, "market.min_bid_mw": 0.0}
+    world = begin(month("week20", base | changes, 1))
+    for o in play(world, 2):
+        assert np.isfinite(o.ledger).all()
+        assert np.isfinite(o.rewards).all()
+    if changes.get("fleet.share_bess") == 0.0:
+        assert world.sell_limit_kw.max() == 0.0
+        assert not world.last_ledger[led.L_SOLD].any()
+
+
+@pytest.mark.parametrize(
+    ("start", "hours"),
+    [
+        ("2023-03-11T05:00", 48),  # spring forward on the 12th
+        ("2023-03-12T00:00", 30),
+        ("2023-03-13T00:00", 30),  # the day before has 92 steps
+        ("2023-11-04T22:00", 48),  # fall back on the 5th
+        ("2023-11-05T00:00", 30),
+        ("2023-11-06T00:00", 30),
+        ("2023-12-31T20:00", 10),  # across the year
+        ("2023-08-01T23:00", 3),
+    ],
+)
+def test_odd_calendars_play(start: str, hours: int) -> None:
+    changes = {"fleet.size": 8, "time.start": start, "time.duration_hours": hours, "market.min_bid_mw": 0.0}
+    world = begin(month("week20", changes))
+    stamps = []
+    while not world.done:
+        view = world.view(Information.ORACLE)
+        stamps.append(view.public.start)
+        assert view.homes.load_forecast_kw.shape == (96, 8)
+        assert len(view.future(6).rt_usd_per_kwh) == 24
+        assert view.public.start.hour == int(world.wall_clock()[0])
+        world.step(np.zeros((8, 6), dtype=np.float32))
+    assert len(stamps) == hours
+    assert {(b - a).total_seconds() for a, b in zip(stamps, stamps[1:], strict=False)} == {3600.0}
+    assert world.load_past.shape == (96, 8)
+
+
+@pytest.mark.parametrize(("start", "hours"), [("2023-03-01T00:00", 743), ("2023-11-01T00:00", 721)])
+def test_a_month_with_a_clock_change_has_its_true_length(start: str, hours: int) -> None:
+    m = month("week20", {"time.start": start, "time.duration_hours": 0, "fleet.size": 2})
+    world = begin(m)
+    assert m.scenario.n_opportunities == hours
+    played = play(world, 0)
+    assert len(played) == hours
+    assert world.done
+
+
+def test_persistence_forecasts_are_what_happened_a_day_before() -> None:
+    world = begin(month("week20", {"fleet.size": 4, "time.duration_hours": 60, "time.start": "2023-08-02T05:00"}))
+    seen = []
+    while not world.done:
+        view, t = world.view(Information.OWN), world.t
+        if t >= 96:
+            np.testing.assert_array_equal(view.homes.load_forecast_kw[:4], np.stack(seen[t - 96 : t - 92]))
+            np.testing.assert_array_equal(view.homes.load_kw, seen[-1])
+        plan, k = world.plan, world.clock(t)[1]
+        seen += [plan.load[k + j].copy() for j in range(4)]
+        world.step(np.zeros((4, 6)))
+
+
+def test_bids_are_refused_with_a_reason_and_nothing_changes(quick_world: World) -> None:
+    before = quick_world.state.copy()
+    with pytest.raises(BidError, match=r"\(4, 6\).*\(5, 6\)"):
+        quick_world.step(np.zeros((4, 6)))
+    bad = np.zeros((5, 6))
+    bad[3, 2] = np.nan
+    with pytest.raises(BidError, match=r"\[3\]"):
+        quick_world.step(bad)
+    assert np.array_equal(before, quick_world.state)
+    assert quick_world.opportunity == 0
+
+
+def test_a_world_says_when_it_cannot_be_stepped(quick_month: Month) -> None:
+    world = World([quick_month])
+    with pytest.raises(VppError, match="reset"):
+        world.step(np.zeros((5, 6)))
+    world.reset()
+    play(world, 0)
+    with pytest.raises(VppError, match="reset"):
+        world.step(np.zeros((5, 6)))
+
+
+def test_outcomes_are_not_overwritten_by_the_next_step(quick_world: World) -> None:
+    first = quick_world.step(np.zeros((5, 6)))
+    kept = [first.ledger.copy(), first.flow_kw.copy(), first.rewards.copy(), first.short.copy()]
+    play(quick_world, 0)
+    again = [first.ledger, first.flow_kw, first.rewards, first.short]
+    assert all(np.array_equal(a, b) for a, b in zip(kept, again, strict=True))
+
+
+def test_actions_outside_the_box_are_the_edge_of_the_box(quick_month: Month) -> None:
+    rng = np.random.default_rng(0)
+    wild = rng.uniform(-3, 3, (5, 6))
+    a, b = begin(quick_month).step(wild), begin(quick_month).step(np.clip(wild, -1, 1))
+    assert same(a, b)
+
+
+def test_idle_homes_are_their_twins_to_the_last_bit() -> None:
+    for changes in ({}, {"home.control": "self_consumption"}, {"time.start": "2023-11-04T06:00"}):
+        base = {"fleet.share_ev": 0.8, "time.duration_hours": 96}
+        world = begin(month("week20", base | changes))
+        idle = encode(world.sell_limit_kw, world.buy_limit_kw)
+        while not world.done:
+            o = world.step(idle)
+            assert np.array_equal(o.soc_kwh[:, 0], o.soc_kwh[:, 1])
+            assert np.array_equal(o.flow_kw[:, lay.RETAIL], o.flow_kw[:, lay.RETAIL_TWIN])
+            assert not o.flow_kw[:, [lay.SOLD, lay.BOUGHT, lay.DEPTH, lay.MARKET]].any()
+            assert not o.rewards.any()
+            assert o.money.profit[0] == 0.0
