@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -124,10 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(plan: Plan, folder: Path, err: Console, quiet: bool, figures: bool) -> Outcome:
     """Run a plan with what should be seen of it."""
+    moving = err.is_terminal and not quiet
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_interrupt())
+        stop = stack.enter_context(stop_on_interrupt(err.print if moving else None))
         listeners: list[Any] = [LogProgress()]
-        if err.is_terminal and not quiet:
+        if moving:
             listeners.append(stack.enter_context(live(err)))
         else:
             stack.enter_context(log_to_terminal(logging.ERROR if quiet else logging.INFO))
@@ -138,29 +140,32 @@ def show_outcome(console: Console, plan: Plan, outcome: Outcome) -> None:
     """Print the headline figures and where everything is."""
     several = len(plan.seeds) > 1
     title = f"{plan.scenario.name}, {f'means of {len(outcome.seeds)} seeds' if several else f'seed {plan.seeds[0]}'}"
-    table = Table(title=f"{title}: {outcome.status}", title_justify="left", header_style="bold")
-    for name in ("policy", "sees", "owners asked"):
-        table.add_column(name)
-    for name in ("profit USD", "members USD", "satisfaction", "consented", "violations"):
-        table.add_column(name, justify="right")
-    for label, p in outcome.summary["policies"].items():
+    table = Table(title=f"{title}: {outcome.status}", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("policy", "sees", "asks"):
+        table.add_column(name, overflow="fold")
+    for name in ("profit\nUSD", "members\nUSD", "satis-\nfaction", "con-\nsented", "viola-\ntions"):
+        table.add_column(name, justify="right", no_wrap=True)
+    policies = outcome.summary["policies"]
+    for label, p in policies.items():
         table.add_row(label, p["information_set"], "yes" if p["asks_consent"] else "no", *_figures(p))
     console.print(table)
+    silent = [label for label, p in policies.items() if not p["asks_consent"]]
+    if silent:
+        console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
     if outcome.status == INTERRUPTED:
         console.print("Interrupted: what was played is written, the rest is not.")
-    for p in outcome.summary["policies"].values():
+    for p in policies.values():
         if p.get("reason"):
             console.print(f"{p['spec']}: {p['status']}: {p['reason']}", markup=False, style="red")
     console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
 
 
 def _figures(p: Mapping[str, Any]) -> list[str]:
-    values = [
-        _mean(p.get(k)) for k in ("total_profit", "member_net_benefit", "avg_satisfaction", "satisfaction_consented")
-    ]
+    keys = ("total_profit", "member_net_benefit", "avg_satisfaction", "satisfaction_consented")
+    profit, members, satisfaction, consented = (_mean(p.get(key)) for key in keys)
     violations = p.get("total_violations") or {}
     count = violations.get("mean", violations.get("total"))
-    return [number(values[0]), number(values[1]), score(values[2]), score(values[3]), number(count, 0)]
+    return [number(profit), number(members), score(satisfaction), score(consented), number(count, 0)]
 
 
 def _mean(value: Any) -> Any:

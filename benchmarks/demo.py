@@ -71,7 +71,9 @@ def show_setup(console: Console, scenario: Scenario) -> None:
     console.rule("2. The set-up")
     counts = {"batteries": fleet.bess_kwh, "cars": fleet.ev_kwh, "solar systems": fleet.pv_kwp}
     owned = ", ".join(f"{int((values > 0).sum())} {name}" for name, values in counts.items())
-    console.print(f"Scenario {scenario.name} with {fleet.n} homes: {owned}; {scenario.hours} h from {scenario.time.start}.")
+    console.print(
+        f"Scenario {scenario.name} with {fleet.n} homes: {owned}; {scenario.hours} h from {scenario.time.start}."
+    )
     prices = month.series.rt_usd_per_mwh[: scenario.n_steps]
     low, mean, high = prices.min(), prices.mean(), prices.max()
     console.print(f"Real-time price {low:.0f} to {high:.0f} USD/MWh, mean {mean:.0f}. Same homes and prices for both.")

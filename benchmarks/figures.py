@@ -79,20 +79,22 @@ def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
 
 
 def busiest_day(results: Sequence[JobResult]) -> pd.Timestamp:
-    """Local day, of the whole ones where there is one, on which most is sold by the policy that sells least.
+    """Local day, of those that all have played (whole days where there is one), on which every panel shows most.
 
-    So that every panel has something to show.
+    That is where the policy that sells least sells most.
     """
-    sold = []
+    sold, whole = [], []
     for result in results:
         table = result.intervals
         days = table["timestamp"].dt.normalize()
-        per_day = table[[column for column, _ in SOLD.values()]].sum(axis=1).groupby(days).sum()
-        whole = days.value_counts().reindex(per_day.index) >= INTERVALS_PER_DAY - 4  # a day with the clock set forward
-        sold.append(per_day[whole] if whole.any() else per_day)
-    together = pd.concat(sold, axis=1).fillna(0.0)
+        sold.append(table[[column for column, _ in SOLD.values()]].sum(axis=1).groupby(days).sum())
+        whole.append(days.value_counts() >= INTERVALS_PER_DAY - 4)  # the clock may be set forward
+    together = pd.concat(sold, axis=1, join="inner")
+    full = pd.concat(whole, axis=1, join="inner").all(axis=1).reindex(together.index)
+    together = together[full] if full.any() else together
     # where one policy sells nothing on any day, the other decides
-    return pd.Timestamp((together.min(axis=1) + 1e-6 * together.sum(axis=1)).idxmax())
+    busiest: Any = (together.min(axis=1) + 1e-6 * together.sum(axis=1)).idxmax()
+    return pd.Timestamp(busiest)
 
 
 def _day(axes: np.ndarray, result: JobResult, day: pd.Timestamp) -> None:

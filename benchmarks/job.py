@@ -84,7 +84,7 @@ def play(job: JobSpec, month: Month, progress: Progress) -> JobResult:
         seconds = time.perf_counter() - begin
         result = JobResult(job, FAILED, reason, seconds, opportunities=pd.DataFrame(rows))
     except KeyboardInterrupt:  # before the first or after the last opportunity; simulate() catches those between
-        reason = f"interrupted after {len(rows)} of {total} opportunities"
+        reason = f"stopped after {len(rows)} of {total} opportunities"
         result = JobResult(job, INTERRUPTED, reason, time.perf_counter() - begin, opportunities=pd.DataFrame(rows))
     progress.end(result)
     return result
@@ -99,7 +99,7 @@ def _result_of(job: JobSpec, run: Run, total: int, seconds: float) -> JobResult:
     return JobResult(
         job=job,
         status=COMPLETE if complete else INTERRUPTED,
-        reason="" if complete else f"interrupted after {played} of {total} opportunities",
+        reason="" if complete else f"stopped after {played} of {total} opportunities",
         seconds=seconds,
         kpis=kpis,
         opportunities=record.opportunities(),

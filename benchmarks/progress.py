@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LOG_PARTS = 4
 """Plain lines per run."""
 REFRESH_SECONDS = 0.1
+STOPPING = "interrupted: finishing this opportunity, then writing what is done; Ctrl-C again stops at once"
 
 
 @dataclass
@@ -75,7 +76,7 @@ class LiveProgress:
     def begin(self, job: JobSpec, total: int) -> None:
         """Add a line."""
         self._tally, self._shown = Tally(), 0.0
-        name = f"{job.contender.label} [dim]seed {job.seed}[/]"
+        name = f"{job.contender.label} [dim]#{job.seed}[/]"
         self._task: TaskID = self._bars.add_task(name, total=total, **self._tally.figures())
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
@@ -100,11 +101,11 @@ def live(console: Console) -> Iterator[LiveProgress]:
     """Show bars on a terminal while the block runs."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
-        TextColumn("profit [bold]{task.fields[profit]}[/] USD"),
-        TextColumn("satisfaction [bold]{task.fields[satisfaction]}[/]"),
-        TextColumn("violations [bold]{task.fields[violations]}[/]"),
+        TextColumn("[bold]{task.fields[profit]}[/] USD"),
+        TextColumn("satisf. [bold]{task.fields[satisfaction]}[/]"),
+        TextColumn("viol. [bold]{task.fields[violations]}[/]"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bars:
@@ -145,10 +146,11 @@ class Stop:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Stop]:
+def stop_on_interrupt(say: Callable[[str], object] | None = None) -> Iterator[Stop]:
     """Let the first Ctrl-C wait for the end of the opportunity, and the second stop at once.
 
-    So the tables never hold half of an opportunity, and no solver is torn out of its work.
+    So the tables never hold half of an opportunity, and no solver is torn out of its work. `say` tells the user, where
+    the log is not on the terminal.
     """
     stop = Stop()
 
@@ -156,7 +158,9 @@ def stop_on_interrupt() -> Iterator[Stop]:
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
-        log.warning("interrupted: finishing this opportunity, then writing what is done; Ctrl-C again stops at once")
+        log.warning(STOPPING)
+        if say is not None:
+            say(STOPPING)
 
     before = signal.signal(signal.SIGINT, on_signal)
     try:

@@ -149,14 +149,14 @@ def _write(run: SeedRun, folder: Path, info: Mapping[str, Any], figures: bool) -
     store.write_tables(folder, run.results)
     store.write_text(folder / store.RESULTS, to_csv(run.table))
     store.write_json(folder / store.SUMMARY, run.summary)
-    pictured = figures and any(len(r.intervals) for r in run.results)
-    if pictured:
+    store.write_text(folder / store.REPORT, seed_report(run.summary))
+    store.write_json(folder / store.MANIFEST, info)
+    # after all figures are safe
+    if figures and any(len(r.intervals) for r in run.results):
         from benchmarks.figures import overview  # matplotlib takes longer to import than a small run takes
 
         store.write_bytes(folder / store.OVERVIEW, overview(run.summary, run.results))
-    store.write_text(folder / store.REPORT, seed_report(run.summary, picture=store.OVERVIEW if pictured else None))
-    # last: a folder with a manifest that says so is whole
-    store.write_json(folder / store.MANIFEST, info)
+        store.write_text(folder / store.REPORT, seed_report(run.summary, picture=store.OVERVIEW))
 
 
 def _log_result(result: JobResult) -> None:

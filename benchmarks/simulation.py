@@ -192,4 +192,3 @@ def summary_of(outcome: Outcome) -> SimulationSummary:
         results=outcome.last.table,
         folder=outcome.folder,
     )
-

@@ -227,7 +227,7 @@ def cvxpy_ratio(scenario: Scenario) -> list[str]:
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = matrix.shape[1], matrix.shape[0]
         lp.col_cost_ = data["c"]
-        lp.col_lower_ = np.full(matrix.shape[1], -highspy.kHighsInf)
+        lp.col_lower_ = data["lower_bounds"]
         lp.col_upper_ = np.full(matrix.shape[1], highspy.kHighsInf)
         lower = np.full(matrix.shape[0], -highspy.kHighsInf)
         lower[:equal] = data["b"][:equal]

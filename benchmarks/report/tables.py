@@ -30,7 +30,9 @@ def score(value: Any) -> str:
     """Write a score so that 1 is shown for exactly 1 only."""
     if value is None:
         return MISSING
-    return "1" if value == 1 else f"{min(value, 0.9999):.4f}" if value < 1 else f"{value:.4f}"
+    if value in (0, 1):
+        return str(int(value))
+    return f"{min(value, 0.9999):.4f}" if value < 1 else f"{value:.4f}"
 
 
 def percent(value: Any, digits: int = 1) -> str:

@@ -46,13 +46,15 @@ class Shares:
     fallback: bool
 
 
-def expected(price: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf) -> np.ndarray:
+def expected(
+    price: np.ndarray, weight: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf
+) -> np.ndarray:
     """Expected surplus over the ask of one unit offered as a limit.
 
     Parameters
     ----------
-    price : ndarray
-        (K,) equally likely prices, ascending.
+    price, weight : ndarray
+        (K,) prices, ascending, and their probabilities.
     ask : ndarray
         (N,).
     margin : float
@@ -63,13 +65,13 @@ def expected(price: np.ndarray, ask: np.ndarray, margin: float, least: float = -
     Returns
     -------
     ndarray
-        (N,) mean over k of (price_k - ask)+ where the offer clears.
+        (N,) sum over k of weight_k (price_k - ask) where the offer clears.
     """
-    # ascending prices: what clears is a tail, whose sum and length come from one cumulative sum
-    total = np.concatenate([np.cumsum(price[::-1])[::-1], [0.0]])
+    # ascending prices: what clears is a tail, whose value and probability come from one cumulative sum each
+    value = np.concatenate([np.cumsum((price * weight)[::-1])[::-1], [0.0]])
+    chance = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
     first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
-    count = len(price) - first
-    return (total[first] - count * ask) / len(price)
+    return value[first] - chance[first] * ask
 
 
 def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -> float:
@@ -90,9 +92,9 @@ def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
     least = least_price(energy_kw, lowest, keep, notice.min_bid_kw)
     value = np.stack(
         [
-            expected(notice.price, lines.ask[CAR], keep, least),
-            expected(notice.price, lines.ask[FULL], keep, least),
-            expected(notice.rho, lines.ask[STANDBY], keep),
+            expected(notice.price, notice.weight, lines.ask[CAR], keep, least),
+            expected(notice.price, notice.weight, lines.ask[FULL], keep, least),
+            expected(notice.rho, notice.weight, lines.ask[STANDBY], keep),
         ]
     )
     # standing by is measured in shares of the full line

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from policies.agentic.brains import AggregatorBrain, ProsumerBrain
-from policies.agentic.dispatch import CoalitionProblem, Lines, expected
+from policies.agentic.dispatch import CoalitionProblem, Lines
 from policies.agentic.outlook import notice
 from policies.agentic.state import (
     CAR,
@@ -157,37 +157,21 @@ def _notes(talk: Talk) -> dict[str, float]:
     }
 
 
-def later_value(talk: Talk, asks: np.ndarray) -> np.ndarray:
-    """(N,) USD/kWh above the ask: what the energy of this opportunity is expected to bring later today.
+def later_price(talk: Talk) -> np.ndarray:
+    """(N,) USD/kWh: what the energy of this opportunity is expected to bring later today.
 
-    A battery that lasts for n hours at the agreed power sells in the n best hours; selling now takes the place of the
-    least of them.
-
-    Parameters
-    ----------
-    talk : Talk
-        Gives the declared energy and the outlook of the hours to come.
-    asks : ndarray
-        (N,) agreed asks of the full line, USD/kWh.
+    A battery that lasts for n hours at the agreed power sells in the n dearest hours; selling now takes the place of
+    the least of them.
     """
-    kw, span, later = talk.declared.kw[FULL], talk.notice.hours, talk.notice.later
-    worth = np.zeros((len(later) + 1, len(kw)))
-    for j, price in enumerate(later):
-        worth[j + 1] = worth[j] + expected(price, asks, talk.notice.margin)
+    kw, span = talk.declared.kw[FULL], talk.notice.hours
+    dear = np.maximum(talk.notice.later @ talk.notice.weight, 0.0)
+    total = np.concatenate([[0.0], np.cumsum(dear)])
+    knots = np.arange(len(total), dtype=np.float64)
     hours = np.full(kw.shape, np.inf)
     np.divide(talk.declared.energy_kwh, kw, out=hours, where=kw > 0)
-    last = np.minimum(hours, len(later) + span)
-    return np.maximum(_along(worth, last) - _along(worth, last - span), 0.0) / span
-
-
-def _along(worth: np.ndarray, hours: np.ndarray) -> np.ndarray:
-    """(N,) column i of the cumulative (h + 1, N) `worth` at `hours` i, linear between whole hours."""
-    top = len(worth) - 1
-    at = np.clip(hours, 0.0, top)
-    low = np.minimum(at.astype(np.int64), max(top - 1, 0))
-    column = np.arange(worth.shape[1])
-    high = np.minimum(low + 1, top)
-    return worth[low, column] + (at - low) * (worth[high, column] - worth[low, column])
+    last = np.minimum(hours, len(dear) + span)
+    got = np.interp(last, knots, total) - np.interp(np.maximum(last - span, 0.0), knots, total)
+    return np.where(np.isfinite(hours), got / span, 0.0)
 
 
 def buy_limits(talk: Talk) -> np.ndarray:
@@ -209,7 +193,8 @@ def dispatch(talk: Talk, problem: CoalitionProblem) -> Plan:
     """Solve the coalition's program and read each member's bid from its shares."""
     notice_, declared, agreed = talk.notice, talk.declared, _agreed(talk)
     asks = np.nan_to_num(agreed, nan=1.0)
-    asks[FULL] = np.minimum(asks[FULL] + later_value(talk, asks[FULL]), np.maximum(asks[FULL], TOP_ASK))
+    keep = later_price(talk) / (1.0 + notice_.margin)
+    asks[FULL] = np.maximum(asks[FULL], np.minimum(keep, TOP_ASK))
     lines = Lines(np.where(np.isnan(agreed), 0.0, declared.kw), asks, talk.coalition)
     result = problem.solve(lines, notice_)
     share = result.share
@@ -241,6 +226,6 @@ def _expected_profit(
         clears = asked[:, None] * keep <= price
         total = (clears * kw[:, None]).sum(axis=0)
         kept = np.minimum(price - asked[:, None], (1.0 - share) * price) * clears
-        return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice_.min_bid_kw)).mean())
+        return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice_.min_bid_kw)) @ notice_.weight)
 
     return notice_.hours * (mean(notice_.price, ask, sell) + mean(notice_.rho, standby, reserve))

@@ -1,4 +1,4 @@
-"""What public prices say about the next opportunity: equally likely prices, from published and past ones only.
+"""What public prices say about the next opportunity: a distribution, from published and past ones only.
 
 A bid is a limit: it clears in every interval whose price reaches its ask. What a bid is worth therefore depends on
 the spread of real-time prices, spikes above all, and not on the day-ahead price alone.
@@ -14,8 +14,13 @@ from policies.agentic.state import Notice
 from vpp_env.policy import Brief
 from vpp_env.views import Public
 
-BINS = 40
-"""Equally likely prices; each is the mean of its share of the sample, so that spikes keep their weight."""
+EDGES = np.concatenate(
+    [np.linspace(0.0, 0.9, 25), [0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0]]
+)
+"""Quantiles between which a sample is averaged: finer towards the top, because a bid at .20 earns most of its money in
+the dearest hundredth of the intervals."""
+WEIGHT = np.diff(EDGES)
+"""(K,) probability of each price of an outlook."""
 PERSISTENCE = 0.6
 """Share of the last real-time surprise that is still there an hour later: its autocorrelation at that lag, without
 spikes, is .65-.75 in the synthetic months of seeds 1 and 2 (docs/agentic.md); rounded down."""
@@ -24,8 +29,8 @@ LAG = 4
 CLIP = 0.3
 """USD/kWh: no surprise is carried on further than this."""
 PREMIUM, PREMIUM_FROM = 0.4, 0.06
-"""In dear hours real time comes in below day ahead: first guess, corrected by what the band below has seen. Share of the
-day-ahead price above .06 USD/kWh that real time does not reach [assumed; seeds 1 to 6 show .3-.5]."""
+"""In dear hours real time comes in below day ahead: a first guess, corrected by what the band below has seen. Share of
+the day-ahead price above .06 USD/kWh that real time does not reach [assumed; seeds 1 to 6 show .3-.5]."""
 WINDOW = 28 * 96
 """Past intervals that are looked at: four weeks."""
 BAND = 2.0
@@ -43,15 +48,15 @@ PRIOR_RHO_SHARE = 0.04
 """Price of reserve as a share of the day-ahead price before there is a history (CAISO spin, 2-4 %) [assumed]."""
 
 
-def bins(sample: np.ndarray, count: int = BINS) -> np.ndarray:
-    """Return (count,) means of equal shares of the sorted `sample` (any length above 0), ascending."""
+def bins(sample: np.ndarray) -> np.ndarray:
+    """Return (K,) means of the sorted `sample` (any length above 0) between the quantiles `EDGES`, ascending."""
     ordered = np.sort(sample)
     total = np.concatenate([[0.0], np.cumsum(ordered)])
-    edges = np.linspace(0.0, len(ordered), count + 1)
     # the integral of the sample as a step function, at fractional edges
-    whole = np.minimum(edges.astype(np.int64), len(ordered) - 1)
-    upto = total[whole] + (edges - whole) * ordered[whole]
-    return np.diff(upto) / np.diff(edges)
+    at = EDGES * len(ordered)
+    whole = np.minimum(at.astype(np.int64), len(ordered) - 1)
+    upto = total[whole] + (at - whole) * ordered[whole]
+    return np.diff(upto) / np.diff(at)
 
 
 def first_guess(day_ahead: np.ndarray) -> np.ndarray:
@@ -88,23 +93,23 @@ def _sample(level: float, day_ahead: np.ndarray, values: np.ndarray) -> np.ndarr
 
 
 def real_time_prices(public: Public, past: History) -> np.ndarray:
-    """(BINS,) equally likely real-time prices of the coming opportunity, USD/kWh, ascending."""
+    """(K,) real-time prices of the coming opportunity, USD/kWh, ascending."""
     level = public.expected_lmp
     return bins(first_guess(np.float64(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
 
 
 def later_prices(past: History, dear: np.ndarray) -> np.ndarray:
-    """(h, BINS) equally likely real-time prices of hours to come, whose day-ahead prices are `dear` (h,), USD/kWh."""
+    """(h, K) real-time prices of hours to come, whose day-ahead prices are `dear` (h,), USD/kWh."""
     if not len(dear):
-        return np.zeros((0, BINS))
+        return np.zeros((0, len(WEIGHT)))
     return first_guess(dear)[:, None] + bins(_sample(float(dear.mean()), past.day_ahead, past.surprise))
 
 
 def reserve_prices(public: Public, products: tuple[str, ...]) -> np.ndarray:
-    """(BINS,) equally likely prices of the best upward reserve product, USD/kW-h, ascending."""
+    """(K,) prices of the best upward reserve product, USD/kW-h, ascending."""
     up = [public.past_reserve_usd_per_kw_h[p][-WINDOW:] for p in products if p != "regdown"]
     if not up:
-        return np.zeros(BINS)
+        return np.zeros(len(WEIGHT))
     # reserve is scarce when energy is: its price moves with the day-ahead price of the same hour
     sample = np.full(16, PRIOR_RHO_SHARE * max(public.expected_lmp, LEAST))
     if len(up[0]):
@@ -134,6 +139,7 @@ def notice(public: Public, brief: Brief, max_rounds: int) -> Notice:
         start=public.start.isoformat(),
         hours=public.hours,
         day_ahead=public.expected_lmp,
+        weight=WEIGHT,
         price=real_time_prices(public, past),
         rho=reserve_prices(public, brief.products),
         later=later_prices(past, np.sort(hourly[:today])[::-1][:DEAR_HOURS]),

@@ -135,7 +135,8 @@ class RulesAggregator:
     def opening(self, notice: Notice, declared: Declared) -> Terms:
         """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
         # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
-        target = notice.revenue_share * np.array([notice.price.mean(), notice.price.mean(), notice.rho.mean()])
+        price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.weight)
+        target = notice.revenue_share * np.array([price, price, rho])
         # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
         top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
         return Terms(

@@ -26,9 +26,10 @@ class Notice:
     start: str  # ISO 8601
     hours: float
     day_ahead: float  # published mean, USD/kWh
-    price: np.ndarray  # (K,) equally likely real-time prices, USD/kWh, ascending
-    rho: np.ndarray  # (K,) equally likely prices of the best reserve product, USD/kW-h, ascending; zeros: none on sale
-    later: np.ndarray  # (h, K) equally likely real-time prices of the dearest hours left today, dearest first
+    weight: np.ndarray  # (K,) probabilities of the prices below
+    price: np.ndarray  # (K,) real-time prices, USD/kWh, ascending
+    rho: np.ndarray  # (K,) prices of the best reserve product, USD/kW-h, ascending; zeros: none on sale
+    later: np.ndarray  # (h, K) real-time prices of the dearest hours left today, dearest first
     cheap: np.ndarray  # (h,) published day-ahead prices of the hours after this one, ascending, USD/kWh
     required_kw: float  # most that may be sold
     min_bid_kw: float

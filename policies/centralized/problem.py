@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -104,8 +105,9 @@ class _Builder:
         self.params[name] = cp.Parameter(shape, nonneg=nonneg, name=name)
         return self.params[name]
 
-    def variable(self, name: str, shape: tuple[int, ...]) -> cp.Variable:
-        self.vars[name] = cp.Variable(shape, nonneg=True, name=name)
+    def variable(self, name: str, shape: tuple[int, ...], bounds: list[Any] | None = None) -> cp.Variable:
+        kind = {"nonneg": True} if bounds is None else {"bounds": bounds}
+        self.vars[name] = cp.Variable(shape, name=name, **kind)
         return self.vars[name]
 
 
@@ -140,16 +142,16 @@ class DispatchProblem:
     def _batteries(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:
         dev, phys, k, o, of = self._devices, self._physics, self._k, self._o, self._of
         n, dt, eta = len(dev.power), phys.dt, phys.eta_b
-        d, c = build.variable("sell_b", (n, k)), build.variable("buy_b", (n, k))
-        h, s = build.variable("own", (n, o)), build.variable("soc", (n, o))
+        d = build.variable("sell_b", (n, k), bounds=[0.0, _wide(dev.power, k)])
+        c = build.variable("buy_b", (n, k))
+        h = build.variable("own", (n, o))
+        s = build.variable("soc", (n, o), bounds=[_wide(dev.low, o), _wide(dev.high, o)])
         w = build.variable("pieces", (n, SEGMENTS))
         surplus = build.parameter("surplus", (n, k), nonneg=True)
         start = cp.reshape(build.parameter("soc0", (n,)), (n, 1), order="F")
         before = cp.hstack([start, s[:, :-1]]) if o > 1 else start
         build.limits += [
             s == before + eta * (dt * (c @ of) + h) - (dt / eta) * (d @ of),
-            s >= _wide(dev.low, o),
-            s <= _wide(dev.high, o),
             h + dt * (cp.multiply(surplus, d / dev.power[:, None]) @ of) <= dt * (surplus @ of),
             c <= build.parameter("buy_room", (n, k), nonneg=True),
             w <= build.parameter("piece_width", (n, SEGMENTS), nonneg=True),
@@ -168,7 +170,7 @@ class DispatchProblem:
             low = _wide(dev.low, o)
             build.limits += [phys.reserve_h * q <= eta * (before - low), phys.reserve_h * q <= eta * (s - low)]
             build.gain.append(dt * phys.steps * rho @ cp.sum(q, axis=0))
-        build.limits.append(used <= _wide(dev.power, k))
+            build.limits.append(used <= _wide(dev.power, k))
         build.sold.append(cp.sum(used, axis=0))
 
     def _cars(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:

@@ -193,9 +193,9 @@ def begin(home: Home, step: Step, twin: Twin, twin_before: float, s: list[float]
             most = min(home.ev_kw, twin.ev_kw + (twin.ev_soc - soc) / (home.eta_e * DT))
             take = clip0(most - max(twin.ev_kw, forced))
     soc = s[lay.SOC_B]
-    charge, own = home_battery(home, step, soc, s[lay.BREACH_DAY], twin.ev_kw)
-    give += clip0(can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT) - own)
-    give_reserve += clip0(can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h) - own)
+    charge, _ = home_battery(home, step, soc, s[lay.BREACH_DAY], twin.ev_kw)
+    give += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT)
+    give_reserve += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h)
     take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
     return [give, take, give_reserve, take], events
 
@@ -216,10 +216,10 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
             full_later = home.eta_e * home.ev_kw * (step.due * DT - DT)
             v2g_env = min(v2g_hard, clip0((full_later - need) * home.eta_e / DT))
     own_charge, own_use = home_battery(home, step, soc_b, s[lay.BREACH_DAY], twin.ev_kw)
-    bess_hard = clip0(can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT) - own_use)
+    bess_hard = can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT)
     bess_env = 0.0
     if not black:
-        above = can_give(soc_b, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, DT) - own_use
+        above = can_give(soc_b, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, DT)
         bess_env = clip0(min(above, (home.day_limit - s[lay.DIS_DAY]) / DT))
 
     # cheapest first, inside the envelope; then beyond it in the same order
@@ -244,8 +244,8 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
     s[lay.SOC_E] = store(soc_e, car, v2g, home.eta_e, 0.0, home.ev_kwh)
 
     bess_bought = 0.0
-    if bess > 0:
-        own_charge = 0.0
+    if bess > 0:  # what the home would do by itself waits while it is dispatched
+        own_charge = own_use = 0.0
     else:
         room = can_take(soc_b, home.bess_max, home.bess_kw, home.eta_b, DT) - own_charge
         bess_bought = clip0(min(buy - car_bought, room))

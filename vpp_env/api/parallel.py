@@ -14,7 +14,7 @@ from vpp_env.api.observation import N_OBS
 from vpp_env.api.session import STATE_COMPANION, Session
 from vpp_env.bids import N_ACTION
 from vpp_env.core import ledger as led
-from vpp_env.errors import BidError
+from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
 
 
@@ -133,14 +133,18 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
             When an agent has no action, or an action has the wrong shape.
         """
         if not self.agents:
+            if self._session.world is None:
+                raise VppError("step() before reset(): call reset() first")
             return {}, {}, {}, {}, {}
         names = self.possible_agents
         try:
-            flat = np.concatenate([actions[name] for name in names])
+            bids = [actions[name] for name in names]
         except KeyError as error:
             raise BidError(f"no action for {error.args[0]!r}; needed is one for each of {len(names)} agents") from error
-        if flat.size != len(names) * N_ACTION:
-            raise BidError(f"actions hold {flat.size} numbers; allowed are {N_ACTION} for each of {len(names)} agents")
+        if {len(bid) for bid in bids} != {N_ACTION}:
+            wrong = next(name for name, bid in zip(names, bids, strict=True) if len(bid) != N_ACTION)
+            raise BidError(f"action of {wrong!r} has {len(actions[wrong])} numbers; allowed is {N_ACTION}")
+        flat = np.concatenate(bids)
         self._matrix, outcome, over = self._session.step(flat.reshape(-1, N_ACTION))
         rewards = dict(zip(names, outcome.rewards[0].tolist(), strict=True))
         infos: dict[str, dict[str, Any]] = {name: {} for name in names}

@@ -1,0 +1,55 @@
+"""Policies that misbehave, for tests only."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from vpp_env.bids import N_ACTION, Bids
+from vpp_env.policy import Brief, Consent, PolicyInfo
+from vpp_env.views import Information, View
+
+
+class _Nothing:
+    info = PolicyInfo("nothing", Information.OWN, Consent.NEVER, "bids nothing until something happens")
+
+    def __init__(self, at: int = 3) -> None:
+        self._at = at
+
+    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+        self._n = brief.n_homes
+
+    def act(self, view: View) -> Bids:
+        if view.public.opportunity == self._at:
+            self.happen()
+        return Bids(-np.ones((self._n, N_ACTION), dtype=np.float32))
+
+    def happen(self) -> None:
+        raise NotImplementedError
+
+
+class Broken(_Nothing):
+    """Raises in the middle of a month."""
+
+    def happen(self) -> None:
+        raise RuntimeError("the model is away")
+
+
+class Interrupting(_Nothing):
+    """Is where Ctrl-C hits."""
+
+    def happen(self) -> None:
+        raise KeyboardInterrupt
+
+
+class Slow(_Nothing):
+    """Takes its time."""
+
+    def __init__(self, seconds: float = 0.2) -> None:
+        super().__init__(at=-1)
+        self._seconds = seconds
+
+    def act(self, view: View) -> Bids:
+        time.sleep(self._seconds)
+        return super().act(view)
