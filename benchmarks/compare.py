@@ -154,9 +154,11 @@ def show_outcome(console: Console, plan: Plan, outcome: Outcome) -> None:
         console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
     if outcome.status == INTERRUPTED:
         console.print("Interrupted: what was played is written, the rest is not.")
-    for p in policies.values():
-        if p.get("reason"):
-            console.print(f"{p['spec']}: {p['status']}: {p['reason']}", markup=False, style="red")
+    for seed in outcome.seeds:
+        for label, p in seed["policies"].items():
+            if p["reason"]:
+                text = f"{label}, seed {seed['seed']}: {p['status']}: {p['reason']}"
+                console.print(text, markup=False, highlight=False, style="red")
     console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
 
 

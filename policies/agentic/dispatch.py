@@ -103,8 +103,8 @@ def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
         len(rank_base := lines.member), 1
     )
     del rank_base
-    value += TIE * np.array([1.0, 2.0, 0.0])[:, None] - TIE * rank[None, :] / 2.0
-    return value
+    tie = TIE * np.array([1.0, 2.0, 0.0])[:, None] - TIE * rank[None, :] / 2.0
+    return value + tie * (kw > 0)
 
 
 class CoalitionProblem:
@@ -129,7 +129,7 @@ class CoalitionProblem:
                 reserve >= self._floor,
             ],
         )
-        if not self._problem.is_dcp(dpp=True):
+        if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
     def _once(self, standby: np.ndarray, floor: float) -> np.ndarray | None:
@@ -139,7 +139,7 @@ class CoalitionProblem:
             self._problem.solve(solver=SOLVER, warm_start=False)
         except cp.SolverError:
             return None
-        return None if self._problem.status != cp.OPTIMAL else np.clip(self._share.value, 0.0, 1.0)
+        return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
 
     def solve(self, lines: Lines, notice: Notice) -> Shares:
         """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken."""

@@ -64,7 +64,7 @@ class Nodes:
     def collect_bids(self, state: OpeningInput) -> dict[str, Any]:
         """Every home bids for itself."""
         declared = self.prosumers.declare(state["homes"], state["public"], self.brief)
-        return {"talk": Talk(state["notice"], declared, agreed=np.full(declared.ask.shape, np.nan))}
+        return {"talk": Talk.begin(state["notice"], declared)}
 
     def rank(self, state: DeclaredInput) -> dict[str, Any]:
         """Order the bids and set the aggregator's terms."""
@@ -121,20 +121,15 @@ class Nodes:
             buy_kw=plan.buy_kw,
             buy_limit=plan.buy_limit,
             reserve_kw=plan.reserve_kw,
-            reserve_ask=np.nan_to_num(_agreed(talk)[STANDBY]),
+            reserve_ask=np.nan_to_num(talk.agreed[STANDBY]),
         )
         notes = _notes(talk)
         return {"bids": Bids(actions, accepted=talk.coalition, expected_profit_usd=plan.expected_usd, notes=notes)}
 
 
-def _agreed(talk: Talk) -> np.ndarray:
-    assert talk.agreed is not None
-    return talk.agreed
-
-
 def open_lines(talk: Talk) -> np.ndarray:
     """(3, N) bool: lines that were bid and are not agreed."""
-    return talk.declared.available & (talk.declared.kw > 0) & np.isnan(_agreed(talk))
+    return talk.declared.available & (talk.declared.kw > 0) & np.isnan(talk.agreed)
 
 
 def _status(talk: Talk, agreed: np.ndarray) -> str:
@@ -151,7 +146,7 @@ def _notes(talk: Talk) -> dict[str, float]:
     plan = talk.plan
     return {
         "negotiation_rounds": float(talk.rounds),
-        "coalition_size": float(0 if plan is None or talk.coalition is None else talk.coalition.sum()),
+        "coalition_size": float(0 if plan is None else talk.coalition.sum()),
         "optimization_s": 0.0 if plan is None else plan.seconds,
         "fallbacks": 0.0 if plan is None else float(plan.fallback),
     }
@@ -191,7 +186,7 @@ def buy_limits(talk: Talk) -> np.ndarray:
 
 def dispatch(talk: Talk, problem: CoalitionProblem) -> Plan:
     """Solve the coalition's program and read each member's bid from its shares."""
-    notice_, declared, agreed = talk.notice, talk.declared, _agreed(talk)
+    notice_, declared, agreed = talk.notice, talk.declared, talk.agreed
     asks = np.nan_to_num(agreed, nan=1.0)
     keep = later_price(talk) / (1.0 + notice_.margin)
     asks[FULL] = np.maximum(asks[FULL], np.minimum(keep, TOP_ASK))

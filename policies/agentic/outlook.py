@@ -95,7 +95,7 @@ def _sample(level: float, day_ahead: np.ndarray, values: np.ndarray) -> np.ndarr
 def real_time_prices(public: Public, past: History) -> np.ndarray:
     """(K,) real-time prices of the coming opportunity, USD/kWh, ascending."""
     level = public.expected_lmp
-    return bins(first_guess(np.float64(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
+    return bins(first_guess(np.asarray(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
 
 
 def later_prices(past: History, dear: np.ndarray) -> np.ndarray:

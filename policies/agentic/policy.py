@@ -1,8 +1,9 @@
-"""`agentic`: an aggregator and 200 owners' agents negotiate every opportunity, then the coalition is dispatched."""
+"""`agentic`: an aggregator and the owners' agents negotiate every opportunity, then the coalition is dispatched."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from vpp_env.bids import Bids
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
 from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.views import Information, View
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+STEPS = 10
+"""Steps of the graph outside its rounds, with room: a graph that runs longer is broken."""
 
 
 class Agentic:
@@ -77,7 +84,8 @@ class Agentic:
 
     def act(self, view: View) -> Bids:
         """Negotiate one opportunity."""
-        final = self.graph.invoke({"homes": view.homes, "public": view.public})
+        config: RunnableConfig = {"recursion_limit": STEPS + 2 * self._max_rounds}
+        final = self.graph.invoke({"homes": view.homes, "public": view.public}, config)
         bids: Bids = final["bids"]
         if self._transcript == "none":
             return bids

@@ -101,13 +101,19 @@ class Talk:
 
     notice: Notice
     declared: Declared
+    agreed: np.ndarray  # (3, N) USD/kWh, NaN where there is no agreement (yet)
+    coalition: np.ndarray  # (N,) bool
     terms: Terms | None = None
     offers: tuple[Offer, ...] = ()
     responses: tuple[Response, ...] = ()
-    agreed: np.ndarray | None = None  # (3, N) USD/kWh, NaN where there is no agreement (yet)
-    coalition: np.ndarray | None = None  # (N,) bool
     status: str = "bid"
     plan: Plan | None = None
+
+    @classmethod
+    def begin(cls, notice: Notice, declared: Declared) -> Talk:
+        """Return a talk in which nothing is agreed yet."""
+        nothing = np.full(declared.ask.shape, np.nan)
+        return cls(notice, declared, nothing, np.zeros(len(declared.available), dtype=bool))
 
     @property
     def rounds(self) -> int:

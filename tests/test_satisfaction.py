@@ -1,0 +1,295 @@
+"""Satisfaction: each component by hand, idle is content, honest bids violate nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from support import begin, month, with_prices
+
+from vpp_env.bids import Bids, encode
+from vpp_env.core import ledger as led
+from vpp_env.fleet import Fleet
+from vpp_env.kpi import consent_share, jain_index, prosumer_table, summarize, worst_mean
+from vpp_env.month import Month
+from vpp_env.outcome import Outcome
+from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
+from vpp_env.record import Recorder
+from vpp_env.satisfaction import COMPONENTS, VIOLATIONS, Tally, opportunity_score, score, violations
+from vpp_env.scenario import SatisfactionSpec, scenario_names
+from vpp_env.simulate import Run, brief_of, policy_rng, simulate
+from vpp_env.views import Information, View
+
+SPEC = SatisfactionSpec()
+FULL_HOMES = {"fleet.size": 4, "fleet.share_bess": 1.0, "fleet.share_ev": 1.0}
+RESERVE, EV, PAY, CONSENT, USE = range(5)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Fleet:
+    return month("quick", FULL_HOMES).fleet
+
+
+def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short: float = 0.0, missed: float = 0.0):  # noqa: ANN201
+    """An opportunity in which home 0 lived through the given, and nobody else anything."""
+    world = begin(month("quick", FULL_HOMES))
+    plain = world.step(encode(world.sell_limit_kw, world.buy_limit_kw))
+    rows = np.zeros_like(plain.ledger)
+    for row, value in ledger.items():
+        rows[row, 0, 0] = value
+    events = [np.zeros((1, fleet.n)) for _ in range(3)]
+    for array, value in zip(events, (departed, short, missed), strict=True):
+        array[0, 0] = value
+    return dataclasses.replace(plain, ledger=rows, departed=events[0], short=events[1], missed=events[2])
+
+
+def tallied(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> Tally:
+    tally = Tally(fleet, SPEC)
+    for day in days:
+        for j, o in enumerate(day):
+            tally.add(o, accepted, j == len(day) - 1)
+    return tally
+
+
+def component(tally: Tally, which: int) -> float:
+    return float(tally.components()[which, 0])
+
+
+def test_reserve_is_the_mean_over_days_of_an_exponential(fleet: Fleet) -> None:
+    breached, fine = outcome(fleet, {led.L_DEPTH_H: 0.5}), outcome(fleet, {})
+    # first day: .5 + .5 full-breach hours; second day: none
+    tally = tallied(fleet, [[breached, breached], [fine, fine]])
+    assert component(tally, RESERVE) == pytest.approx((np.exp(-1.0 / 2) + 1) / 2)
+    assert tally.violations[VIOLATIONS.index("reserve"), 0] == 2
+    assert tally.violations.sum() == 2
+
+
+def test_ev_is_the_mean_over_departures(fleet: Fleet) -> None:
+    short = outcome(fleet, {}, departed=1.0, short=0.05)
+    ready = outcome(fleet, {}, departed=1.0, short=-0.01)
+    stuck = outcome(fleet, {}, departed=1.0, missed=1.0)
+    tally = tallied(fleet, [[short], [ready], [stuck]])
+    assert component(tally, EV) == pytest.approx((np.exp(-0.5) + 1 + 0) / 3)
+    assert tally.violations[VIOLATIONS.index("ev_not_ready"), 0] == 2
+    assert np.isnan(tally.components()[EV, 1]), "nobody else left"
+
+
+def test_pay_compares_with_the_owners_own_asks(fleet: Fleet) -> None:
+    under = outcome(fleet, {led.L_SOLD: 2.0, led.L_PAY_SOLD: 0.3, led.L_OWED: 0.4})
+    over = outcome(fleet, {led.L_SOLD: 2.0, led.L_PAY_SOLD: 0.6, led.L_OWED: 0.4})
+    assert component(tallied(fleet, [[under]]), PAY) == pytest.approx(0.75)
+    assert component(tallied(fleet, [[over]]), PAY) == 1.0
+    assert tallied(fleet, [[under, over]]).violations[VIOLATIONS.index("underpaid"), 0] == 1
+
+
+def test_consent_is_the_share_inside_the_envelope(fleet: Fleet) -> None:
+    done = {led.L_SOLD: 3.0, led.L_BOUGHT: 1.0, led.L_PAY_SOLD: 9.0, led.L_OWED: 1.0}
+    beyond = outcome(fleet, done | {led.L_BEYOND: 1.0})
+    black = outcome(fleet, done | {led.L_BEYOND: 4.0, led.L_BLACK: 4.0})
+    assert component(tallied(fleet, [[beyond]]), CONSENT) == pytest.approx(0.75)
+    assert component(tallied(fleet, [[beyond, black]]), CONSENT) == pytest.approx(1 - 5 / 8)
+    assert tallied(fleet, [[black]]).violations[VIOLATIONS.index("blackout"), 0] == 1
+
+
+def test_use_is_the_mean_over_days_of_the_excess(fleet: Fleet) -> None:
+    limit = fleet.cycle_limit_kwh[0]
+    over, fine = outcome(fleet, {led.L_OVER: 0.4 * limit}), outcome(fleet, {})
+    assert component(tallied(fleet, [[over], [fine]]), USE) == pytest.approx(0.8)
+    assert component(tallied(fleet, [[over, over, over], [fine]]), USE) == pytest.approx(0.5), "not below zero"
+    assert tallied(fleet, [[over]]).violations[VIOLATIONS.index("over_cycling"), 0] == 1
+
+
+def test_the_score_is_a_weighted_geometric_mean_over_what_applies() -> None:
+    parts = np.array([[0.5, np.nan, 0.0], [0.25, np.nan, np.nan], [1.0, 0.49, np.nan], [1.0, np.nan, 1], [1.0, 1.0, 1]])
+    got = score(parts, SPEC)
+    assert got[0] == pytest.approx(0.5**0.30 * 0.25**0.25)
+    assert got[1] == pytest.approx(0.49 ** (0.2 / 0.3)), "weights are renormalised"
+    assert got[2] == pytest.approx(0.01 ** (0.30 / 0.55)), "no component is below the floor"
+    assert score(np.full((5, 1), np.nan), SPEC)[0] == 1.0
+    only_pay = score(parts, SPEC, np.array([0, 0, 1.0, 0, 0]))
+    assert only_pay[1] == pytest.approx(0.49)
+    assert len(COMPONENTS) == len(SPEC.weights)
+
+
+def test_the_score_of_an_opportunity_is_over_those_it_touched(fleet: Fleet) -> None:
+    untouched = outcome(fleet, {})
+    assert opportunity_score(untouched, fleet, SPEC) == 1.0
+    half = outcome(fleet, {led.L_SOLD: 1.0, led.L_PAY_SOLD: 0.1, led.L_OWED: 0.2})
+    # reserve 1, pay .5, consent 1, use 1: no departure
+    assert opportunity_score(half, fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
+    assert violations(half).sum() == 1
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_idle_is_content_to_the_last_digit(name: str) -> None:
+    base = month(name).scenario
+    changes = {"fleet.size": min(base.fleet.size, 60), "time.duration_hours": min(base.hours, 72)}
+    for extra in ({}, {"home.control": "self_consumption"}):
+        run = simulate(month(name, changes | extra, 1), make_policy("idle"))
+        kpi = summarize(run)
+        assert kpi["avg_satisfaction"] == kpi["worst_decile_satisfaction"] == kpi["opportunity_satisfaction"] == 1.0
+        assert kpi["satisfaction_consented"] == 1.0
+        assert kpi["total_violations"]["total"] == 0
+        assert kpi["total_profit"] == kpi["member_net_benefit"] == kpi["joint_surplus"] == 0.0
+        assert kpi["success_rate"] == 0.0
+
+
+HONEST_CASES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "quarters": {"time.opportunity_minutes": 15},
+    "halves": {"time.opportunity_minutes": 30, "time.start": "2023-04-10T00:00"},
+    "v2g": {"fleet.v2g_share": 1.0, "fleet.share_ev": 0.9, "fleet.share_bess": 0.9},
+    "calls": {"market.call_probability": 1.0, "market.regulation": True, "fleet.share_bess": 0.8},
+    "own_use": {"home.control": "self_consumption", "fleet.share_bess": 0.9},
+    "clock": {"time.start": "2023-11-02T00:00", "fleet.share_ev": 0.9},
+    "dear": {"prices.level": 4.0, "fleet.share_ev": 0.9, "fleet.share_bess": 0.9, "fleet.v2g_share": 1.0},
+}
+
+
+DRAINED = "an interval that does not clear lets the home drain what the next one sells"
+TOO_CHEAP = "the ask leaves out a deferral that lasts only part of the opportunity, though it is delivered first"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("own_use", marks=pytest.mark.xfail(strict=True, reason=DRAINED)),
+        pytest.param("dear", marks=pytest.mark.xfail(strict=True, reason=TOO_CHEAP)),
+        *(n for n in HONEST_CASES if n not in ("own_use", "dear")),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_truthful_homes_keep_their_owners_wishes(name: str, seed: int) -> None:
+    base = {"fleet.size": 40, "time.duration_hours": 120, "market.min_bid_mw": 0.0}
+    run = simulate(month("week20", base | HONEST_CASES[name], seed), make_policy("truthful"))
+    kpi = summarize(run)
+    counts = kpi["total_violations"]
+    assert {k: counts[k] for k in ("reserve", "ev_not_ready", "blackout")} == {
+        "reserve": 0,
+        "ev_not_ready": 0,
+        "blackout": 0,
+    }
+    assert kpi["sold_mwh"] > 0.0, "the test can fail"
+    assert counts["underpaid"] == 0
+    assert kpi["beyond_envelope_mwh"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
+    """Without calls, which come at any price: the VPP earns on every slice and no home sells below its ask."""
+    changes = {
+        "fleet.size": 40,
+        "time.duration_hours": 96,
+        "market.min_bid_mw": 0.0,
+        "market.call_probability": 0.0,
+        "time.opportunity_minutes": minutes,
+    }
+    world = begin(month("week20", changes, seed))
+    policy = make_policy("truthful")
+    policy.reset(brief_of(world), policy_rng(seed))
+    sold = 0.0
+    while not world.done:
+        o = world.step(policy.act(world.view(Information.OWN)).actions)
+        rows = o.ledger[:, 0]
+        assert o.money.profit[0] >= -1e-9
+        assert (rows[led.L_PAY_SOLD] >= rows[led.L_OWED] - 1e-9).all()
+        assert rows[led.L_NOPAY].sum() <= o.money.reserve[0] + 1e-12
+        sold += float(rows[led.L_SOLD].sum())
+    assert sold > 0
+
+
+class Careless:
+    """Sells everything at any price and says that everybody agreed; which of it counts is the runner's business."""
+
+    def __init__(self, consent: Consent, accepted: bool | None) -> None:
+        self.info = PolicyInfo("careless", Information.OWN, consent, "a fire sale")
+        self._accepted = accepted
+
+    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+        self._brief = brief
+
+    def act(self, view: View) -> Bids:
+        b = self._brief
+        n = b.n_homes
+        accepted = None if self._accepted is None else np.full(n, self._accepted)
+        return Bids(encode(b.sell_limit_kw, b.buy_limit_kw, sell_kw=99.0, sell_ask=0.0), accepted)
+
+
+def fire_sale(consent: Consent, accepted: bool | None) -> Run:
+    m = with_prices(month("week20", {"fleet.share_bess": 1.0, "time.duration_hours": 30}, 1), rt=150.0)
+    return simulate(m, Careless(consent, accepted))
+
+
+def test_consented_is_exactly_zero_for_who_asks_nobody() -> None:
+    run = fire_sale(Consent.NEVER, True)
+    kpi = summarize(run)
+    assert kpi["satisfaction_consented"] == 0.0
+    assert 0.0 < kpi["avg_satisfaction"] < 1.0
+    table = prosumer_table(run.record, run.world.scenario.satisfaction, run.policy.info)
+    assert (table["satisfaction_consented"] == 0.0).all()
+    # also where nothing at all was dispatched
+    assert summarize(simulate(month("quick"), make_policy("random")))["satisfaction_consented"] == 0.0
+
+
+def test_consented_counts_only_what_was_accepted() -> None:
+    yes, no = fire_sale(Consent.ACCEPTED, True), fire_sale(Consent.ACCEPTED, False)
+    own = fire_sale(Consent.OWN_BIDS, None)
+    assert summarize(yes)["satisfaction_consented"] == summarize(yes)["avg_satisfaction"]
+    assert summarize(own)["satisfaction_consented"] == summarize(own)["avg_satisfaction"]
+    share = consent_share(no.record.tally, no.policy.info)
+    dispatched = no.record.totals[led.L_SOLD] > 1e-6
+    assert (share[dispatched] == 0.0).all()
+    assert (share[~dispatched] == 1.0).all()
+    forgot = fire_sale(Consent.ACCEPTED, None)
+    assert summarize(forgot)["satisfaction_consented"] == summarize(no)["satisfaction_consented"]
+
+
+def test_a_fire_sale_is_seen_for_what_it_is() -> None:
+    run = fire_sale(Consent.NEVER, None)
+    kpi = summarize(run)
+    assert kpi["total_violations"]["reserve"] > 0
+    assert kpi["total_violations"]["underpaid"] > 0
+    assert kpi["total_violations"]["blackout"] > 0
+    assert kpi["beyond_envelope_mwh"] > 0
+    table = prosumer_table(run.record, run.world.scenario.satisfaction, run.policy.info)
+    counted = table[[f"violations_{v}" for v in VIOLATIONS]].to_numpy().sum()
+    assert counted == kpi["total_violations"]["total"] == run.record.opportunities()["preference_violations"].sum()
+    assert table["net_benefit_usd"].sum() == pytest.approx(kpi["member_net_benefit"])
+    assert kpi["joint_surplus"] == pytest.approx(kpi["total_profit"] + kpi["member_net_benefit"])
+
+
+def test_the_days_of_a_run_are_its_calendars() -> None:
+    """A run from the afternoon touches three local days: each ends once."""
+    m = month("quick", {"time.start": "2023-08-01T16:00", "time.duration_hours": 34, **FULL_HOMES})
+    world = begin(m)
+    policy = make_policy("idle")
+    record = Recorder(world, policy.info)
+    while not world.done:
+        bids = Bids(encode(world.sell_limit_kw, world.buy_limit_kw))
+        record.add(bids, world.step(bids.actions), 0.0)
+    assert record.tally._days == 3
+    assert (record.tally.components()[RESERVE] == 1.0).all()
+
+
+def test_kpis_by_hand() -> None:
+    assert jain_index(np.array([1.0, 1.0, 1.0])) == pytest.approx(1.0)
+    assert jain_index(np.array([1.0, 0.0, 0.0])) == pytest.approx(1 / 3)
+    assert worst_mean(np.array([0.1, 0.9, 0.5, 1.0]), 0.5) == pytest.approx(0.3)
+    assert worst_mean(np.array([0.7]), 0.1) == 0.7
+
+
+@pytest.mark.xfail(strict=True, reason="when nobody gains the index is 1, as if all gained alike")
+def test_nobody_gaining_is_not_called_fair() -> None:
+    losses = jain_index(np.array([-3.0, -1.0, -50.0]))
+    assert np.isnan(losses), "an index of shares of nothing says nothing"
+
+
+def test_policies_on_one_seed_see_the_same_world(quick_month: Month) -> None:
+    tables = [simulate(quick_month, make_policy(p)).record.opportunities() for p in ("idle", "random", "truthful")]
+    for column in ("timestamp", "lmp_price", "spin_price", "nonspin_price"):
+        assert tables[0][column].equals(tables[1][column])
+        assert tables[0][column].equals(tables[2][column])
+    assert not tables[0]["sold_kwh"].equals(tables[1]["sold_kwh"])
