@@ -32,7 +32,7 @@ def fleet() -> Fleet:
     return month("quick", FULL_HOMES).fleet
 
 
-def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short: float = 0.0, missed: float = 0.0):  # noqa: ANN201
+def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short: float = 0.0, missed: float = 0.0):
     """An opportunity in which home 0 lived through the given, and nobody else anything."""
     world = begin(month("quick", FULL_HOMES))
     plain = world.step(encode(world.sell_limit_kw, world.buy_limit_kw))

@@ -32,7 +32,11 @@ BASE = {
 CASES = {
     "midnight": {"time.start": "2023-08-02T00:00"},
     "morning": {"time.start": "2023-08-02T06:00", "market.regulation": True},
-    "own_use": {"time.start": "2023-08-02T00:00", "home.control": "self_consumption", "market.max_share_of_flexible": 0.7},
+    "own_use": {
+        "time.start": "2023-08-02T00:00",
+        "home.control": "self_consumption",
+        "market.max_share_of_flexible": 0.7,
+    },
     "reference": {"time.start": "2023-08-03T11:00", "time.opportunity_minutes": 30},
     "clock": {"time.start": "2023-11-04T10:00"},
 }

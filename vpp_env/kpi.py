@@ -64,10 +64,10 @@ def worst_mean(values: np.ndarray, share: float = WORST_SHARE) -> float:
 
 
 def jain_index(values: np.ndarray) -> float:
-    """Jain's fairness index of non-negative shares: 1 = all equal, 1/N = one has all; losses count as 0."""
+    """Jain's fairness index of the gains: 1 = all equal, 1/N = one has all; losses count as 0; NaN if nobody gains."""
     gains = np.maximum(values, 0.0)
     square = float((gains**2).sum())
-    return float(gains.sum() ** 2 / (len(gains) * square)) if square > 0 else 1.0
+    return float(gains.sum() ** 2 / (len(gains) * square)) if square > 0 else float("nan")
 
 
 def violation_counts(tally: Tally) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
+from vpp_env.errors import InformationError
 from vpp_env.views import Future, Homes, Information, Public, View
 
 if TYPE_CHECKING:
@@ -44,7 +45,17 @@ def build_view(world: World, information: Information) -> View:
 
         return say(scenario, month.fleet, month.seed, i)
 
-    return View(public, information, lambda: _homes(world), lambda h: _future(world, h), statement)
+    gate = world.opportunity
+
+    def at_gate() -> World:
+        if world.opportunity != gate:
+            raise InformationError(
+                f"this view is of opportunity {gate}, and the world has gone on to {world.opportunity}; ask a view for "
+                "its parts before the bids are played, or keep what they hold"
+            )
+        return world
+
+    return View(public, information, lambda: _homes(at_gate()), lambda h: _future(at_gate(), h), statement)
 
 
 def _homes(world: World) -> Homes:

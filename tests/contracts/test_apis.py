@@ -154,7 +154,9 @@ def test_registries_make_the_environments() -> None:
     assert isinstance(made.unwrapped, MarketMonth)
     assert made.metadata["name"] == "market_month_v0"
     assert pettingzoo.make("aec", "vpp/market_month_v0", scenario=SMALL).max_num_agents == N
-    vector = gymnasium.make_vec("vpp/MarketMonth-v0", num_envs=2, vectorization_mode="vector_entry_point", scenario=SMALL)
+    vector = gymnasium.make_vec(
+        "vpp/MarketMonth-v0", num_envs=2, vectorization_mode="vector_entry_point", scenario=SMALL
+    )
     assert vector.reset(seed=1)[0].shape == (2, N, N_OBS)
     assert vpp_env.parallel_env is parallel_env
 
@@ -250,7 +252,9 @@ def test_a_missing_or_misshapen_action_is_named() -> None:
         face.step(good | {"prosumer_1": np.full(6, np.nan, np.float32)})
 
 
-@pytest.mark.xfail(strict=True, reason="only the total is checked: 5 + 7 numbers shift one home's action into another's")
+@pytest.mark.xfail(
+    strict=True, reason="only the total is checked: 5 + 7 numbers shift one home's action into another's"
+)
 def test_two_misshapen_actions_do_not_make_up_for_each_other() -> None:
     face = parallel_env(scenario=SMALL)
     face.reset(seed=0)

@@ -118,7 +118,7 @@ def test_unknown_rules_name_the_nearest() -> None:
 HOUR = {"time.duration_hours": 1, "fleet.size": 60, "fleet.share_bess": 1.0, "market.min_bid_mw": 0.0}
 
 
-def sale(changes: dict[str, float], rt: float = 300.0, **offer: np.ndarray | float):  # noqa: ANN201 - an Outcome
+def sale(changes: dict[str, float], rt: float = 300.0, **offer: np.ndarray | float):
     world = begin(with_prices(month("week20", HOUR | changes), rt=rt, calls=False))
     return world, world.step(encode(world.sell_limit_kw, world.buy_limit_kw, **offer))
 

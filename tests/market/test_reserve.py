@@ -18,7 +18,13 @@ def one(values: list[int] | np.ndarray) -> np.ndarray:
 
 
 def brute(
-    offers: list[tuple[int, int]], up: list[int], down: list[int], rho: list[float], high: list[int], room: int, low: int
+    offers: list[tuple[int, int]],
+    up: list[int],
+    down: list[int],
+    rho: list[float],
+    high: list[int],
+    room: int,
+    low: int,
 ) -> tuple[list[int], list[int]]:
     """Each home picks the product that pays it most; each product fills in merit order, the best-paid list first."""
     n, kinds = len(offers), len(rho)
@@ -82,7 +88,7 @@ HOUR = {"time.duration_hours": 1, "fleet.size": 60, "fleet.share_bess": 1.0, "fl
 PRICES = {"spin": 20.0, "nonspin": 5.0, "regup": 30.0, "regdown": 12.0}
 
 
-def stand_by(changes: dict[str, float], prices: dict[str, float], **offer: float):  # noqa: ANN201
+def stand_by(changes: dict[str, float], prices: dict[str, float], **offer: float):
     made = with_prices(month("week20", HOUR | changes), rt=100.0, reserve=prices, calls=False)
     world = begin(made)
     return world, world.step(encode(world.sell_limit_kw, world.buy_limit_kw, **offer))

@@ -21,10 +21,9 @@ from policies.agentic.nodes import Nodes
 from policies.agentic.rules import RulesProsumer, own_lines
 from policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
 from vpp_env.bids import BUY_KW, BUY_LIMIT, RESERVE_ASK, RESERVE_KW, SELL_ASK, SELL_KW, Offers, check_actions, decode
-from vpp_env.errors import PolicyError, UnknownNameError
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
-from vpp_env.policy import Brief, make_policy
+from vpp_env.policy import Brief
 from vpp_env.scenario import load_scenario
 from vpp_env.simulate import brief_of, simulate
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
@@ -249,13 +248,3 @@ def test_below_the_minimum_bid_nothing_is_bid() -> None:
     assert final["talk"].status == "below the minimum bid"
     assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()
     assert final["bids"].actions[:, [SELL_ASK, BUY_LIMIT, RESERVE_ASK]].shape == (brief.n_homes, 3)
-
-
-def test_wrong_options_name_the_remedy() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'rules'"):
-        Agentic(brain="rule")
-    with pytest.raises(UnknownNameError, match="summary"):
-        Agentic(transcript="all")
-    with pytest.raises(PolicyError, match="max_rounds: got 0"):
-        Agentic(max_rounds=0)
-    assert make_policy("agentic(max_rounds=1)").info.information is Information.DECLARED

@@ -1,0 +1,117 @@
+"""The coalition's program against hand solutions, the price outlook behind it, and the policy's options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.agentic import Agentic
+from policies.agentic.dispatch import CoalitionProblem, Lines, expected, least_price, proportional
+from policies.agentic.outlook import WEIGHT, bins
+from policies.agentic.state import CAR, FULL, STANDBY, Notice
+from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.policy import make_policy
+from vpp_env.views import Information
+
+
+def told() -> Notice:
+    """An opportunity of one hour at a certain price of .10 USD/kWh."""
+    flat = np.full(len(WEIGHT), 0.10)
+    return Notice(
+        opportunity_id="opp-00000",
+        start="2023-08-01T18:00:00-07:00",
+        hours=1.0,
+        day_ahead=0.10,
+        weight=WEIGHT,
+        price=flat,
+        rho=flat * 0.0,
+        later=np.zeros((0, len(WEIGHT))),
+        cheap=np.zeros(0),
+        required_kw=100.0,
+        min_bid_kw=0.0,
+        margin=0.05,
+        revenue_share=0.7,
+        products=("spin",),
+        max_rounds=3,
+    )
+
+
+def small_lines() -> Lines:
+    kw = np.array([[4.0, 0.0, 3.0], [6.0, 5.0, 3.0], [6.0, 5.0, 0.0]])
+    ask = np.array([[0.05, 1.0, 0.06], [0.15, 0.20, 0.06], [0.003, 0.004, 1.0]])
+    return Lines(kw, ask, np.array([True, True, True]))
+
+
+@pytest.fixture(scope="module")
+def problem() -> CoalitionProblem:
+    return CoalitionProblem(3)
+
+
+def test_each_home_does_what_it_is_worth_most_for(problem: CoalitionProblem) -> None:
+    # .10 pays for cars only; a battery is offered all the same, at its ask: it costs nothing where it does not clear
+    share = problem.solve(small_lines(), told()).share
+    np.testing.assert_allclose(share, [[1, 0, 0], [0, 1, 1], [0, 0, 0]], atol=1e-7)
+    # home 2 is a car only: its two lines are the same, and the tie goes to `full`
+    assert share[CAR, 2] == pytest.approx(0.0)
+
+
+def test_the_maximum_goes_to_the_cheapest(problem: CoalitionProblem) -> None:
+    spike = replace(told(), price=np.full(len(WEIGHT), 0.5), required_kw=9.0)
+    share = problem.solve(small_lines(), spike).share
+    kw = share * small_lines().kw
+    assert kw[:, 2].sum() == pytest.approx(3.0, abs=1e-6)
+    # 6 kW are left: 4 kW of car at .05 and 2 kW at .20 (2.40 USD) beat 6 kW of everything at .15 (2.10 USD)
+    assert kw[CAR, 0] == pytest.approx(4.0, abs=1e-6)
+    assert kw[FULL, 1] == pytest.approx(2.0, abs=1e-6)
+
+
+def test_reserve_is_enough_for_the_market_or_none(problem: CoalitionProblem) -> None:
+    scarce = replace(told(), rho=np.full(len(WEIGHT), 0.10))
+    share = problem.solve(small_lines(), scarce).share
+    np.testing.assert_allclose(share[STANDBY, :2], 1.0, atol=1e-7)
+    assert problem.solve(small_lines(), replace(scarce, min_bid_kw=12.0)).share[STANDBY].max() == pytest.approx(0.0)
+    # 8 kW are wanted, the best plan would leave 5: the program is solved again with the minimum, and without
+    mixed = replace(scarce, price=np.full(len(WEIGHT), 0.27), rho=np.full(len(WEIGHT), 0.09), min_bid_kw=8.0)
+    reserve = float(problem.solve(small_lines(), mixed).share[STANDBY] @ small_lines().kw[FULL])
+    assert reserve == pytest.approx(0.0, abs=1e-6) or reserve >= 8.0 - 1e-6
+
+
+def test_nobody_outside_the_coalition_is_called(problem: CoalitionProblem) -> None:
+    lines = replace(small_lines(), member=np.array([True, False, True]))
+    assert problem.solve(lines, told()).share[:, 1].max() == pytest.approx(0.0)
+
+
+def test_least_price_is_where_the_minimum_is_reached() -> None:
+    kw, ask = np.array([4.0, 5.0, 3.0]), np.array([0.20, 0.10, 0.05])
+    assert least_price(kw, ask, 0.05, 8.0) == pytest.approx(0.105)
+    assert least_price(kw, ask, 0.05, 12.0) == pytest.approx(0.21)
+    assert least_price(kw, ask, 0.05, 13.0) == np.inf
+    assert least_price(kw, ask, 0.05, 0.0) == -np.inf
+
+
+def test_fallback_keeps_within_the_maximum() -> None:
+    little = replace(told(), required_kw=7.0)
+    assert (proportional(small_lines(), little) * small_lines().kw).sum() == pytest.approx(7.0)
+
+
+@given(st.lists(st.floats(-1, 2), min_size=1, max_size=200), st.floats(0, 0.5))
+def test_outlook_keeps_the_mean_and_values_a_limit(sample: list[float], ask: float) -> None:
+    price = bins(np.asarray(sample))
+    assert price @ WEIGHT == pytest.approx(np.mean(sample), abs=1e-9)
+    assert (np.diff(price) >= -1e-12).all()
+    direct = sum(w * (p - ask) for p, w in zip(price, WEIGHT, strict=True) if p >= ask * 1.05)
+    assert expected(price, WEIGHT, np.array([ask]), 0.05)[0] == pytest.approx(direct, abs=1e-9)
+
+
+def test_wrong_options_name_the_remedy() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'rules'"):
+        Agentic(brain="rule")
+    with pytest.raises(UnknownNameError, match="summary"):
+        Agentic(transcript="all")
+    with pytest.raises(PolicyError, match="max_rounds: got 0"):
+        Agentic(max_rounds=0)
+    assert make_policy("agentic(max_rounds=1)").info.information is Information.DECLARED

@@ -1,0 +1,69 @@
+"""The clock, also on the two days a year on which it changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+from support import month
+
+from vpp_env.calendar import Calendar, month_hours
+
+
+@pytest.mark.parametrize(
+    ("start", "hours"),
+    [("2023-08-01", 744), ("2023-03-01", 743), ("2023-11-01", 721), ("2024-02-01", 696), ("2023-12-01", 744)],
+)
+def test_months_have_their_hours(start: str, hours: int) -> None:
+    assert month_hours(datetime.fromisoformat(start)) == hours
+    assert month_hours(datetime.fromisoformat(start), "UTC") == {743: 744, 721: 720}.get(hours, hours)
+
+
+def test_the_days_of_a_clock_change() -> None:
+    c = Calendar(datetime(2023, 3, 11, 6), 4 * 60)
+    assert [c.steps_in_day(d) for d in (-1, 0, 1, 2)] == [96, 96, 92, 96]
+    assert c.offset == 24
+    assert c.n_days == 4
+    # two o'clock does not exist on the twelfth
+    of_12th = c.day == 1
+    assert of_12th.sum() == 92
+    assert 2.0 not in c.hour[of_12th]
+    assert c.step_of_day[of_12th].tolist() == list(range(92))
+    fall = Calendar(datetime(2023, 11, 5), 100)
+    assert fall.steps_in_day(0) == 100
+    assert (fall.hour == 1.0).sum() == 2, "one o'clock comes twice"
+    assert fall.local[-1].hour == 23
+    assert (np.diff(fall.utc.asi8) == np.diff(fall.utc.asi8)[0]).all()
+
+
+@pytest.mark.parametrize("day", ["2023-03-12", "2023-11-05", "2023-08-01"])
+def test_wall_clock_times_are_found_on_the_day(day: str) -> None:
+    c = Calendar(datetime.fromisoformat(day), 96)
+    hours = c.day_hours(0)
+    minutes = np.arange(0, 1440, 15)
+    steps = c.wall_to_step(0, minutes)
+    exists = np.isin(minutes, np.round(hours * 60).astype(int))
+    assert (np.round(hours[steps] * 60)[exists] == minutes[exists]).all()
+    assert (np.diff(steps) >= 0).all()
+    # an hour that is skipped becomes the first step after the gap
+    assert (hours[steps][~exists] == 3.0).all()
+
+
+def test_tariff_and_preferences_follow_the_wall_clock() -> None:
+    m = month("week20", {"time.start": "2023-11-04T00:00", "time.duration_hours": 72, "fleet.size": 6})
+    for day, steps in ((0, 96), (1, 100), (2, 96)):
+        plan, _ = m.day(day)
+        hours = m.calendar.day_hours(day)
+        assert len(plan.load) == len(plan.week_step) == steps
+        assert (plan.peak == ((hours >= 16) & (hours < 21))).all()
+        assert hours[plan.restore_step] == 15.0
+        assert (hours[plan.ready] * 60 == m.fleet.ready_minutes).all()
+        assert (plan.week_step == (m.calendar.day_weekday(day) * 96 + hours * 4)).all()
+
+
+def test_day_ahead_prices_change_on_the_hour_only() -> None:
+    m = month("week20", {"time.start": "2023-03-11T05:00", "time.duration_hours": 60, "fleet.size": 2})
+    da = m.series.da_usd_per_mwh[: m.calendar.n_steps].reshape(-1, 4)
+    assert (da == da[:, :1]).all()
+    assert len(np.unique(da[:, 0])) > 30
