@@ -24,7 +24,7 @@ def test_the_days_of_a_clock_change() -> None:
     c = Calendar(datetime(2023, 3, 11, 6), 4 * 60)
     assert [c.steps_in_day(d) for d in (-1, 0, 1, 2)] == [96, 96, 92, 96]
     assert c.offset == 24
-    assert c.n_days == 4
+    assert c.n_days == 3
     # two o'clock does not exist on the twelfth
     of_12th = c.day == 1
     assert of_12th.sum() == 92

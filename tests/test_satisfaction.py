@@ -281,7 +281,6 @@ def test_kpis_by_hand() -> None:
     assert worst_mean(np.array([0.7]), 0.1) == 0.7
 
 
-@pytest.mark.xfail(strict=True, reason="when nobody gains the index is 1, as if all gained alike")
 def test_nobody_gaining_is_not_called_fair() -> None:
     losses = jain_index(np.array([-3.0, -1.0, -50.0]))
     assert np.isnan(losses), "an index of shares of nothing says nothing"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from support import begin, month, play, same
@@ -114,7 +116,7 @@ def test_odd_calendars_play(start: str, hours: int) -> None:
         assert view.public.start.hour == int(world.wall_clock()[0])
         world.step(np.zeros((8, 6), dtype=np.float32))
     assert len(stamps) == hours
-    assert {(b - a).total_seconds() for a, b in zip(stamps, stamps[1:], strict=False)} == {3600.0}
+    assert {(b - a).total_seconds() for a, b in pairwise(stamps)} == {3600.0}
     assert world.load_past.shape == (96, 8)
 
 

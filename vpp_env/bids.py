@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from vpp_env.errors import BidError
+from vpp_env.jit import kernel
 from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
 
 N_ACTION = 6
@@ -87,7 +87,7 @@ def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
     return array
 
 
-@njit(cache=True)
+@kernel
 def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> np.ndarray:
     """Decode checked (N, 6) actions, clipped to [-1, 1], to (6, N) int64 offers in the order of `Offers`.
 

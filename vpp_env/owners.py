@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from vpp_env.fleet import Fleet
+from vpp_env.jit import kernel
 from vpp_env.scenario import Scenario
 
 CHEAP_HOURS = 4
@@ -39,7 +39,7 @@ class OwnerPrices(NamedTuple):
     back: np.ndarray  # what a kWh of charging bought back is expected to cost
 
 
-@njit(cache=True)
+@kernel
 def buy_back_prices(da: np.ndarray, now: int, known: int, hours: int) -> np.ndarray:
     """Return (E, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from vpp_env.core import ledger as led
+from vpp_env.jit import kernel
 
 
 def net_benefit(ledger: np.ndarray) -> np.ndarray:
@@ -15,7 +15,7 @@ def net_benefit(ledger: np.ndarray) -> np.ndarray:
     return pay - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
 
 
-@njit(cache=True)
+@kernel
 def rewards(
     ledger: np.ndarray,
     profit: np.ndarray,

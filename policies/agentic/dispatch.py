@@ -108,9 +108,17 @@ def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
 
 
 class CoalitionProblem:
-    """The program for fleets of `n` homes; compiled at the first solve, then only its parameters change."""
+    """The program of one fleet; compiled at the first solve, then only its parameters change.
 
-    def __init__(self, n: int) -> None:
+    Parameters
+    ----------
+    can : ndarray
+        (N,) bool: homes that have anything to sell with (public: the device limits). The others are not in it.
+    """
+
+    def __init__(self, can: np.ndarray) -> None:
+        self._who = np.flatnonzero(can)
+        n = max(len(self._who), 1)
         self._share = cp.Variable((3, n), nonneg=True)
         x, y, z = self._share[0], self._share[1], self._share[2]
         self._gain = cp.Parameter((3, n))
@@ -144,6 +152,18 @@ class CoalitionProblem:
     def solve(self, lines: Lines, notice: Notice) -> Shares:
         """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken."""
         begin = time.perf_counter()
+        share = None
+        if len(self._who):
+            part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
+            share = self._solve(part, notice)
+        full = np.zeros_like(lines.kw)
+        if share is None:
+            full = proportional(lines, notice)
+        else:
+            full[:, self._who] = share
+        return Shares(full, time.perf_counter() - begin, fallback=share is None)
+
+    def _solve(self, lines: Lines, notice: Notice) -> np.ndarray | None:
         kw = lines.kw * lines.member
         gain = coefficients(lines, notice)
         self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
@@ -153,18 +173,12 @@ class CoalitionProblem:
         none = np.zeros_like(standby)
         can = float(standby @ kw[FULL]) >= notice.min_bid_kw
         share = self._once(standby if can else none, 0.0)
-        reserve = 0.0 if share is None else float(share[STANDBY] @ kw[FULL])
-        if share is not None and 0.0 < reserve < notice.min_bid_kw - 1e-6:
-            # too little to be taken: either enough of it, or none
-            options = [self._once(standby, notice.min_bid_kw), self._once(none, 0.0)]
-            values = [-np.inf if o is None else float((gain * o).sum()) for o in options]
-            share = options[int(np.argmax(values))]
-        fallback = share is None
-        return Shares(
-            share=proportional(lines, notice) if share is None else share,
-            seconds=time.perf_counter() - begin,
-            fallback=fallback,
-        )
+        if share is None or not 0.0 < float(share[STANDBY] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
+            return share
+        # too little reserve to be taken: either enough of it, or none
+        options = [self._once(standby, notice.min_bid_kw), self._once(none, 0.0)]
+        solved = [o for o in options if o is not None]
+        return max(solved, key=lambda o: float((gain * o).sum())) if solved else None
 
 
 def proportional(lines: Lines, notice: Notice) -> np.ndarray:

@@ -79,7 +79,7 @@ class Agentic:
     def reset(self, brief: Brief, rng: np.random.Generator) -> None:
         """Build the graph and the dispatch problem of this fleet, once."""
         aggregator, prosumers = make_brains(self._brain, self._concession)
-        nodes = Nodes(brief, aggregator, prosumers, CoalitionProblem(brief.n_homes), self._max_rounds)
+        nodes = Nodes(brief, aggregator, prosumers, CoalitionProblem(brief.sell_limit_kw > 0), self._max_rounds)
         self.graph = build_graph(nodes)
 
     def act(self, view: View) -> Bids:

@@ -49,12 +49,9 @@ def own_lines(homes: Homes, public: Public, brief: Brief) -> tuple[np.ndarray, n
     now = own_offers(homes, public, brief)
     low = own_offers(homes, _at(public, BUY_LIMIT_RANGE[0]), brief)
     high = own_offers(homes, _at(public, 2.0 * SELL_ASK_RANGE[1]), brief)
-    storage = homes.bess_sell_kw + homes.v2g_sell_kw
+    storage = homes.storage_sell_kw
     car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell_kw"])
-    # a home gives from its battery before its car, as fast as it is asked: what the two can keep up together is not
-    # their sum, since the one that is empty leaves the other to its own power
-    lasts = homes.defer_kw + np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw)
-    full = np.where(storage > 0, np.minimum(high["sell_kw"], lasts), high["sell_kw"])
+    full = high["sell_kw"]
     # standing by is held to what lasts through the opportunity, like a sale; a car without storage stands by with
     # what it can put off in every interval
     standby = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)

@@ -8,7 +8,8 @@ short horizon would sell the last kWh at any price.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from vpp_env.jit import kernel
 
 GRID = 17
 """States of charge per battery, equally spaced between its hard limits."""
@@ -16,14 +17,14 @@ SHARES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 """Share of power bought (negative) or sold in one interval that the pass tries."""
 
 
-@njit(cache=True)
+@kernel
 def _interpolate(v: np.ndarray, low: float, step: float, s: float) -> float:
     x = (s - low) / step
     j = min(max(int(x), 0), len(v) - 2)
     return v[j] + (v[j + 1] - v[j]) * (x - j)
 
 
-@njit(cache=True)
+@kernel
 def values(
     low: np.ndarray,
     high: np.ndarray,

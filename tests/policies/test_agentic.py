@@ -46,14 +46,14 @@ def gate(hour: int = EVENING) -> tuple[Homes, Public, Brief]:
 
 
 @lru_cache
-def problem_of(n: int) -> CoalitionProblem:
+def problem() -> CoalitionProblem:
     """The dispatch problem, compiled once for all tests."""
-    return CoalitionProblem(n)
+    return CoalitionProblem(gate()[2].sell_limit_kw > 0)
 
 
 def negotiate(homes: Homes, public: Public, brief: Brief, max_rounds: int = 3, brains: Any = None) -> dict[str, Any]:
     aggregator, prosumers = brains or make_brains("rules", Concession())
-    nodes = Nodes(brief, aggregator, prosumers, problem_of(brief.n_homes), max_rounds)
+    nodes = Nodes(brief, aggregator, prosumers, problem(), max_rounds)
     return build_graph(nodes).invoke({"homes": homes, "public": public})
 
 
@@ -94,6 +94,11 @@ def test_graph_has_the_stages_and_one_loop() -> None:
     edges = {(e.source, e.target) for e in drawn.edges}
     assert {("respond", "counter_offer"), ("respond", "form_coalition"), ("form_coalition", "bid")} <= edges
     assert policy.graph.checkpointer is None
+    # the information barrier is in the graph: only these two are handed the homes' rows
+    private = {
+        name for name, node in policy.graph.builder.nodes.items() if "homes" in node.input_schema.__annotations__
+    }
+    assert private == {"collect_bids", "respond"}
 
 
 @given(

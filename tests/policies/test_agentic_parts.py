@@ -48,7 +48,7 @@ def small_lines() -> Lines:
 
 @pytest.fixture(scope="module")
 def problem() -> CoalitionProblem:
-    return CoalitionProblem(3)
+    return CoalitionProblem(np.ones(3, dtype=bool))
 
 
 def test_each_home_does_what_it_is_worth_most_for(problem: CoalitionProblem) -> None:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import (
@@ -49,6 +48,7 @@ from vpp_env.core.layout import (
     V2G_KW,
     V_HARD,
 )
+from vpp_env.jit import kernel
 from vpp_env.market.reserve import DOWN
 from vpp_env.units import KWH_PER_MWH
 from vpp_env.world import HISTORY, PUBLICATION_HOUR, World
@@ -63,12 +63,12 @@ QUANTILES = (0.1, 0.5, 0.9)
 PRODUCT_ORDER = ("spin", "nonspin", "regup", DOWN)
 
 
-@njit(cache=True)
+@kernel
 def _price(usd_per_kwh: float) -> float:
     return min(1.0, max(-1.0, math.asinh(usd_per_kwh * KWH_PER_MWH / 100.0) / PRICE_SCALE))
 
 
-@njit(cache=True)
+@kernel
 def _public(
     hour: float,
     weekday: float,
@@ -98,12 +98,12 @@ def _public(
     return out
 
 
-@njit(cache=True)
+@kernel
 def _unit(x: float) -> float:
     return min(1.0, max(-1.0, x))
 
 
-@njit(cache=True)
+@kernel
 def _fill(
     p: np.ndarray,
     s: np.ndarray,

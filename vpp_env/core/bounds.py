@@ -7,7 +7,6 @@ the twin's car will charge within the opportunity follows from its state of char
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from vpp_env.core.devices import (
     charge_limit,
@@ -62,13 +61,14 @@ from vpp_env.core.layout import (
     DayPlan,
     TwinDay,
 )
+from vpp_env.jit import kernel
 
 LOOK_AHEAD = 16
 """Steps (4 h) within which a coming blackout window is announced in the observation."""
 WEEK = 672
 
 
-@njit(cache=True)
+@kernel
 def bounds(
     c: np.ndarray,
     p: np.ndarray,

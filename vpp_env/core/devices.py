@@ -6,16 +6,16 @@ all call them. No fastmath, no transcendental functions: the bits do not depend 
 
 from __future__ import annotations
 
-from numba import njit
+from vpp_env.jit import kernel
 
 
-@njit(cache=True)
+@kernel
 def is_plugged(k: int, dep: int, arr: int) -> bool:
     """Whether the car is at home and plugged in during step k of a day with one trip [dep, arr)."""
     return not (dep <= k < arr) if dep >= 0 else True
 
 
-@njit(cache=True)
+@kernel
 def steps_until_due(k: int, n: int, dep: int, ready: int, next_due: int) -> int:
     """Steps from k until the car must be ready: the next ready-by time or departure, whichever is first."""
     due = n - k + next_due
@@ -26,45 +26,45 @@ def steps_until_due(k: int, n: int, dep: int, ready: int, next_due: int) -> int:
     return due
 
 
-@njit(cache=True)
+@kernel
 def twin_charge(soc: float, target: float, p_max: float, eta: float, dt: float) -> float:
     """Power at which an undispatched car charges: at once, at full power, up to its target."""
     return min(p_max, max(0.0, target - soc) / (eta * dt))
 
 
-@njit(cache=True)
+@kernel
 def ev_need(soc: float, soc_twin: float, target: float, p_max: float, eta: float, dt: float, due: int) -> float:
     """Energy that the car still lacks of what its twin will hold when it is due."""
     return max(soc_twin, min(target, soc_twin + eta * p_max * (due * dt))) - soc
 
 
-@njit(cache=True)
+@kernel
 def ev_forced(need: float, p_max: float, eta: float, dt: float, due: int) -> float:
     """Least charging power now, such that full power in the steps left still meets the need."""
     later = eta * p_max * ((due - 1) * dt)
     return min(p_max, max(0.0, (need - later) / (eta * dt)))
 
 
-@njit(cache=True)
+@kernel
 def v2g_slack(need: float, p_max: float, eta: float, dt: float, due: int, span_h: float) -> float:
     """V2G power over `span_h` after which full power in the time left still meets the need."""
     later = eta * p_max * (due * dt - span_h)
     return max(0.0, (later - need) * eta / span_h)
 
 
-@njit(cache=True)
+@kernel
 def discharge_limit(soc: float, floor: float, p_max: float, eta: float, span_h: float) -> float:
     """AC power that storage can give for `span_h` without going below `floor`."""
     return max(0.0, min(p_max, (soc - floor) * eta / span_h))
 
 
-@njit(cache=True)
+@kernel
 def charge_limit(soc: float, ceiling: float, p_max: float, eta: float, span_h: float) -> float:
     """AC power that storage can take for `span_h` without going above `ceiling`."""
     return max(0.0, min(p_max, (ceiling - soc) / (eta * span_h)))
 
 
-@njit(cache=True)
+@kernel
 def home_charge(
     soc: float,
     surplus: float,
@@ -82,19 +82,19 @@ def home_charge(
     return p
 
 
-@njit(cache=True)
+@kernel
 def home_discharge(soc: float, deficit: float, floor: float, p_max: float, eta: float, dt: float) -> float:
     """Battery discharge into the home's own load (home control `self_consumption`)."""
     return min(max(0.0, deficit), discharge_limit(soc, floor, p_max, eta, dt))
 
 
-@njit(cache=True)
+@kernel
 def storage_next(soc: float, p_ch: float, p_dis: float, eta: float, dt: float, low: float, high: float) -> float:
     """Energy after one step; the clip only removes rounding, the limits hold by construction."""
     return min(max(soc + eta * p_ch * dt - p_dis * dt / eta, min(low, soc)), max(high, soc))
 
 
-@njit(cache=True)
+@kernel
 def below_since(soc: float, floor: float, since: float, day: int) -> float:
     """Local day on which the SoC fell below the floor, -1 when it is not below."""
     if soc < floor - 1e-9:
@@ -102,19 +102,19 @@ def below_since(soc: float, floor: float, since: float, day: int) -> float:
     return -1.0
 
 
-@njit(cache=True)
+@kernel
 def restores(since: float, day: int, k: int, restore_step: int) -> bool:
     """Whether a floor that was breached on an earlier day is restored from the grid now."""
     return since >= 0.0 and (day > since + 1.0 or (day > since and k >= restore_step))
 
 
-@njit(cache=True)
+@kernel
 def in_window(week_step: int, from1: float, to1: float, from2: float, to2: float) -> bool:
     """Whether a quarter hour of the week lies in one of two windows (-1 = no window)."""
     return (from1 <= week_step < to1) or (from2 <= week_step < to2)
 
 
-@njit(cache=True)
+@kernel
 def relative_depth(soc: float, floor: float) -> float:
     """Share of the reserve floor that is missing."""
     return max(0.0, floor - soc) / floor if floor > 0.0 else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from vpp_env.core.devices import (
     below_since,
@@ -77,9 +76,10 @@ from vpp_env.core.layout import (
     DayPlan,
     TwinDay,
 )
+from vpp_env.jit import kernel
 
 
-@njit(cache=True)
+@kernel
 def twin_day(c: np.ndarray, p: np.ndarray, s: np.ndarray, plan: DayPlan, twin: TwinDay, first: int) -> None:
     """Run the twin through one day from step `first`; advances its state `s`, fills `twin`."""
     dt, eta_b, eta_e = c[C_DT], c[C_ETA_B], c[C_ETA_EV]
@@ -109,7 +109,7 @@ def twin_day(c: np.ndarray, p: np.ndarray, s: np.ndarray, plan: DayPlan, twin: T
             twin.bess_dis[k, i] = dis
 
 
-@njit(cache=True)
+@kernel
 def prepare(
     c: np.ndarray,
     p: np.ndarray,
@@ -171,7 +171,7 @@ def prepare(
         quote[RESERVE_DOWN, i] = ev_down + max(0.0, b_down)
 
 
-@njit(cache=True)
+@kernel
 def _own_battery(
     c: np.ndarray, p: np.ndarray, s: np.ndarray, plan: DayPlan, twin: TwinDay, k: int, i: int
 ) -> tuple[float, float]:
@@ -186,7 +186,7 @@ def _own_battery(
     return ch, dis
 
 
-@njit(cache=True)
+@kernel
 def deliver(
     c: np.ndarray,
     p: np.ndarray,

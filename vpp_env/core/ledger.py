@@ -6,7 +6,6 @@ Rows are sums over the physics steps of one opportunity; USD rows are money in t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from vpp_env.core.layout import (
     AWAY_KWH,
@@ -36,6 +35,7 @@ from vpp_env.core.layout import (
     DayPlan,
     TwinDay,
 )
+from vpp_env.jit import kernel
 
 (
     L_SOLD,  # kWh delivered on sell awards
@@ -81,13 +81,13 @@ N_ORDER = 5
 N_PRICE = 6
 
 
-@njit(cache=True)
+@kernel
 def retail_cost(net_kw: float, rate_import: float, rate_export: float, dt: float) -> float:
     """Retail bill of one step, USD: imports at the tariff less exports at the credit."""
     return dt * (max(0.0, -net_kw) * rate_import - max(0.0, net_kw) * rate_export)
 
 
-@njit(cache=True)
+@kernel
 def account(
     c: np.ndarray,
     p: np.ndarray,
@@ -139,7 +139,7 @@ def account(
         led[L_OVER, i] += out[OVER, i]
 
 
-@njit(cache=True)
+@kernel
 def account_events(c: np.ndarray, event: np.ndarray, led: np.ndarray) -> None:
     """Add what the start of a step brought (charging elsewhere) to the ledger."""
     for i in range(event.shape[1]):

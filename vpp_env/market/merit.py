@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from vpp_env.jit import kernel
 
 
-@njit(cache=True)
+@kernel
 def clear_side(
     quanta: np.ndarray,
     tick: np.ndarray,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from vpp_env.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
@@ -26,6 +25,7 @@ from vpp_env.core.layout import (
     DayPlan,
     TwinDay,
 )
+from vpp_env.jit import kernel
 from vpp_env.market.merit import clear_side
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import clear_reserve
@@ -81,7 +81,7 @@ def new_sheet(steps: int, e: int, n: int) -> Sheet:
     )
 
 
-@njit(cache=True)
+@kernel
 def begin(
     c: np.ndarray,
     p: np.ndarray,
@@ -101,12 +101,12 @@ def begin(
     led.account_events(c, event, sheet.ledger)
 
 
-@njit(cache=True)
+@kernel
 def _quanta(kw: float) -> int:
     return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
 
 
-@njit(cache=True)
+@kernel
 def clear_energy(
     offers: np.ndarray, quote: np.ndarray, board: Board, j: int, sell: np.ndarray, buy: np.ndarray, sheet: Sheet
 ) -> np.ndarray:
@@ -145,7 +145,7 @@ def clear_energy(
     return last
 
 
-@njit(cache=True)
+@kernel
 def play(
     c: np.ndarray,
     p: np.ndarray,
@@ -259,7 +259,7 @@ def play(
             begin(c, p, s, plan, twin, k + 1, quote, event, sheet)
 
 
-@njit(cache=True)
+@kernel
 def settle(board: Board, sheet: Sheet, dt: float, kappa: float) -> np.ndarray:
     """Return (5, E) USD of an opportunity: energy, reserve, no-pay, deviation, member payments."""
     steps, e_all = board.lmp.shape

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from vpp_env.jit import kernel
 from vpp_env.market.merit import clear_side
 from vpp_env.scenario import MarketSpec
 
@@ -21,7 +21,7 @@ def products(market: MarketSpec) -> tuple[str, ...]:
     return (*CONTINGENCY, "regup", DOWN) if market.regulation else CONTINGENCY
 
 
-@njit(cache=True)
+@kernel
 def clear_reserve(
     offer_q: np.ndarray,
     offer_tick: np.ndarray,

@@ -1,0 +1,57 @@
+"""Compiled kernels, cached on disk by the content of the whole package.
+
+Numba keys a cached function by the file that defines it: an edited callee, or an edited constant of another module,
+would leave stale machine code in its callers (it did: a changed device function was not seen by the compiled
+opportunity). Here the cache lies in a folder named by a hash of the package's sources: any edit or upgrade compiles
+anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@cache
+def cache_dir() -> str:
+    """Folder of the compiled kernels of this state of the sources.
+
+    Beside the package, in `NUMBA_CACHE_DIR` where that is set, or in the user's temporary folder where the package
+    cannot be written.
+    """
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(root.rglob("*.py")):
+        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+    name = f"vpp_env-{digest.hexdigest()[:16]}"
+    set_by_user = os.environ.get("NUMBA_CACHE_DIR")
+    if set_by_user:
+        return str(Path(set_by_user) / name)
+    beside = root / "__pycache__"
+    try:
+        beside.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=beside):
+            return str(beside / name)
+    except OSError:
+        # a read-only installation
+        return str(Path(tempfile.gettempdir()) / f"vpp_env-{os.getuid() if hasattr(os, 'getuid') else 0}" / name)
+
+
+def kernel(function: F) -> F:
+    """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = cache_dir()  # read when the function is decorated
+    try:
+        return cast(F, numba.njit(cache=True)(function))
+    finally:
+        config.CACHE_DIR = before
