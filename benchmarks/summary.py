@@ -12,6 +12,8 @@ from benchmarks.job import COMPLETE, JobResult
 from benchmarks.plan import Plan
 from vpp_env.month import Month
 
+NOTHING = 1e-9
+"""USD, score or MWh below which a figure is the rounding of a sum, and no base for a ratio."""
 CONSENT_NOTE = "0 by construction: this policy asks nobody"
 ADVANTAGES = {
     "profit_advantage_percent": "total_profit",
@@ -84,7 +86,7 @@ def advantages(policies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     for name, kpi in ADVANTAGES.items():
         if broken:
             out[name], notes[name] = None, f"not comparable: {', '.join(broken)}"
-        elif b[kpi] == 0:
+        elif abs(b[kpi]) < NOTHING:
             out[name], notes[name] = None, f"not defined: {kpi} of {second} is 0"
         elif name.endswith("_percent"):
             out[name] = 100.0 * (a[kpi] - b[kpi]) / abs(b[kpi])

@@ -143,13 +143,17 @@ def encode(
     """Encode quantities (kW) and prices (USD/kWh; reserve USD/kW-h) as (N, 6) float32 actions.
 
     Quantities are rounded down to whole quanta, asks up and buy limits down to whole ticks: the decoded bid never
-    promises more, or for less, than was meant. Values outside the spans are clipped to them.
+    promises more, or for less, than was meant. A price that no bid can express (an ask above its span, a limit below
+    it) makes the quantity zero; other prices outside the spans are clipped to them.
     """
     n = len(sell_limit_kw)
     full = [np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_kw, buy_kw, reserve_kw)]
     ask, limit, standby = (
         np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_ask, buy_limit, reserve_ask)
     )
+    full[0] = np.where(ask > SELL_ASK_RANGE[1] + 1e-9, 0.0, full[0])
+    full[1] = np.where(limit < BUY_LIMIT_RANGE[0] - 1e-9, 0.0, full[1])
+    full[2] = np.where(standby > RESERVE_ASK_RANGE[1] + 1e-9, 0.0, full[2])
     actions = np.empty((n, N_ACTION), dtype=np.float32)
     actions[:, SELL_KW] = _encode_kw(full[0], sell_limit_kw)
     actions[:, SELL_ASK] = _encode_price(ask, SELL_ASK_RANGE, PRICE_TICK, up=True)

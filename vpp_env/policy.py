@@ -126,7 +126,12 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         raise PolicyError(f"policy cannot be read: {help_text}")
     try:
         call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+        if (
+            not isinstance(call, ast.Call)
+            or not isinstance(call.func, ast.Name)
+            or call.args
+            or any(k.arg is None for k in call.keywords)
+        ):
             raise PolicyError(f"policy options must be named: {help_text}")
         options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
     except (SyntaxError, ValueError) as error:
@@ -146,7 +151,10 @@ def make_policy(spec: str) -> Policy:
     """
     name, options = parse_spec(spec)
     factory = _factory(name)
-    known = inspect.signature(factory).parameters
+    try:
+        known = inspect.signature(factory).parameters
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"{name!r} is no policy class: {error}") from error
     for key in options:
         if key not in known:
             text = did_you_mean(key, known, f"option of {name}") if known else f"{name} has no options, got {key!r}"

@@ -116,6 +116,8 @@ class Scenario:
             node = data
             for part in parents:
                 node = node.setdefault(part, {})
+                if not isinstance(node, dict):
+                    raise ScenarioError(f"{path!r} is no field: {part!r} holds no further fields")
             node[leaf] = value
         return scenario_from_dict(data)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,66 +23,111 @@ CHOICES = {
     "time.opportunity_minutes": (15, 30, 60),
 }
 
-SHARES = (
-    "fleet.share_bess",
-    "fleet.share_ev",
-    "fleet.share_pv",
-    "fleet.v2g_share",
-    "fleet.ev_soc_min",
-    "market.revenue_share",
-    "market.max_share_of_flexible",
-    "market.call_probability",
-    "reward.team_share",
-    "traces.pv_residual_correlation",
-    "traces.pv_system_loss",
-    "preferences.floor_cap",
-)
-
-NOT_NEGATIVE = (
-    "time.duration_hours",
-    "market.margin",
-    "market.min_bid_mw",
-    "market.deviation_kappa",
-    "market.compute_usd_per_hour",
-    "home.degradation_usd_per_kwh",
-    "home.export_credit_usd_per_kwh",
-    "preferences.critical_load_kw",
-    "preferences.max_blackouts_per_week",
-    "prices.heatwave_days",
-    "prices.spike_factor",
-    "reward.discomfort_factor",
-    "satisfaction.sensitivity_draws",
-)
-
-POSITIVE = (
-    "fleet.size",
-    "fleet.bess_eta",
-    "fleet.ev_eta",
-    "market.max_capacity_mw",
-    "market.reserve_minutes",
-    "prices.level",
-    "traces.load_kw_mean",
-    "satisfaction.component_floor",
-    "satisfaction.reserve_scale_h",
-    "satisfaction.ev_scale",
-)
+INF = math.inf
+LIMITS: dict[str, tuple[float, float]] = {
+    "time.duration_hours": (0, 24 * 366),
+    "site.latitude": (-90, 90),
+    "site.longitude": (-180, 180),
+    "site.altitude_m": (-500, 9000),
+    "fleet.size": (1, 10_000_000),
+    "fleet.share_bess": (0, 1),
+    "fleet.share_ev": (0, 1),
+    "fleet.share_pv": (0, 1),
+    "fleet.v2g_share": (0, 1),
+    "fleet.bess_eta": (0.1, 1),
+    "fleet.ev_eta": (0.1, 1),
+    "fleet.bess_soc_min": (0, 1),
+    "fleet.bess_soc_max": (0, 1),
+    "fleet.bess_soc_init": (0, 1),
+    "fleet.ev_soc_min": (0, 1),
+    "traces.load_kw_mean": (0.01, 1000),
+    "traces.load_peak_ratio": (1, 10),
+    "traces.pv_residual_correlation": (0, 1),
+    "traces.pv_system_loss": (0, 1),
+    "home.restore_hour": (0, 23.75),
+    "home.import_peak_usd_per_kwh": (0, INF),
+    "home.import_offpeak_usd_per_kwh": (0, INF),
+    "home.peak_hours": (0, 24),
+    "home.export_credit_usd_per_kwh": (0, INF),
+    "home.degradation_usd_per_kwh": (0, INF),
+    "home.away_charging_usd_per_kwh": (0, INF),
+    "preferences.critical_load_kw": (0, INF),
+    "preferences.backup_hours": (0, INF),
+    "preferences.willingness": (0, 1),
+    "preferences.premium_usd_per_kwh": (-1, INF),
+    "preferences.max_discharge": (0, 1),
+    "preferences.reference_min_compensation": (0, INF),
+    "preferences.standby_share": (0, INF),
+    "preferences.defer_premium_usd_per_kwh": (-1, INF),
+    "preferences.ev_target": (0, 1),
+    "preferences.ready_by_hour": (0, 23.75),
+    "preferences.cycles_per_day": (0.01, INF),
+    "preferences.max_blackouts_per_week": (0, 2),
+    "preferences.blackout_hours": (0.25, 24),
+    "preferences.buy_limit_usd_per_kwh": (-1, INF),
+    "preferences.floor_cap": (0, 1),
+    "prices.level": (0.001, 1000),
+    "prices.heatwave_days": (0, 366),
+    "prices.spike_factor": (0, 1000),
+    "market.margin": (0, 10),
+    "market.revenue_share": (0, 1),
+    "market.min_bid_mw": (0, INF),
+    "market.max_capacity_mw": (0.001, INF),
+    "market.max_share_of_flexible": (0, 1),
+    "market.reserve_minutes": (15, 240),
+    "market.call_probability": (0, 1),
+    "market.deviation_kappa": (0, INF),
+    "market.reserve_cap_usd_per_mw": (0, INF),
+    "market.compute_usd_per_hour": (0, INF),
+    "satisfaction.weights": (0, 1),
+    "satisfaction.component_floor": (1e-9, 1),
+    "satisfaction.reserve_scale_h": (1e-6, INF),
+    "satisfaction.ev_scale": (1e-6, INF),
+    "satisfaction.sensitivity_draws": (0, 1_000_000),
+    "reward.team_share": (0, 1),
+    "reward.discomfort_factor": (0, INF),
+}
+"""Least and most of every number in a field (of each number, where it holds several)."""
 
 RANGES = (
     "fleet.bess_soc_min",
     "fleet.bess_soc_max",
     "fleet.bess_soc_init",
+    "home.peak_hours",
     "preferences.ev_target",
     "preferences.ready_by_hour",
     "preferences.cycles_per_day",
     "preferences.blackout_hours",
     "preferences.buy_limit_usd_per_kwh",
-    "home.peak_hours",
 )
+"""Fields that are (low, high)."""
+
+BY_PROFILE = (
+    "preferences.backup_hours",
+    "preferences.willingness",
+    "preferences.premium_usd_per_kwh",
+    "preferences.max_discharge",
+    "preferences.reference_min_compensation",
+)
+"""Fields that are three (low, high), one by profile."""
 
 
 def _get(scenario: Scenario, path: str) -> object:
     section, name = path.split(".")
     return getattr(getattr(scenario, section), name)
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number in a value or nested tuple of values."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and len(list(_numbers(value))) == 2 and value[0] <= value[1]
 
 
 def _require(ok: bool, path: str, got: object, allowed: str) -> None:
@@ -95,18 +143,25 @@ def check_scenario(scenario: Scenario) -> None:
             if isinstance(got, str):
                 raise ScenarioError(did_you_mean(got, [str(a) for a in allowed], f"value of scenario.{path}"))
             _require(False, path, got, ", ".join(map(str, allowed)))
-    for path in SHARES:
+    for section in dataclasses.fields(scenario):
+        spec = getattr(scenario, section.name)
+        for item in dataclasses.fields(spec) if dataclasses.is_dataclass(spec) else ():
+            got = getattr(spec, item.name)
+            finite = all(math.isfinite(number) for number in _numbers(got))
+            _require(finite, f"{section.name}.{item.name}", got, "finite numbers")
+    for path, (low, high) in LIMITS.items():
         got = _get(scenario, path)
-        _require(0.0 <= got <= 1.0, path, got, "a share between 0 and 1")  # type: ignore[operator]
-    for path in NOT_NEGATIVE:
-        got = _get(scenario, path)
-        _require(got >= 0, path, got, "zero or more")  # type: ignore[operator]
-    for path in POSITIVE:
-        got = _get(scenario, path)
-        _require(got > 0, path, got, "more than zero")  # type: ignore[operator]
+        ok = all(low <= number <= high for number in _numbers(got))
+        _require(ok, path, got, f"{low} to {high}" if high < INF else f"{low} or more")
     for path in RANGES:
-        got = _get(scenario, path)
-        _require(len(got) == 2 and got[0] <= got[1], path, got, "(low, high) with low <= high")  # type: ignore
+        _require(_is_range(_get(scenario, path)), path, _get(scenario, path), "(low, high) with low <= high")
+    for path in BY_PROFILE:
+        rows = _get(scenario, path)
+        ok = isinstance(rows, tuple) and len(rows) == 3 and all(_is_range(row) for row in rows)
+        _require(ok, path, rows, "three (low, high) rows: conservative, moderate, aggressive")
+    premium = scenario.preferences.defer_premium_usd_per_kwh
+    ok = len(premium) == 3 and len(list(_numbers(premium))) == 3
+    _require(ok, "preferences.defer_premium_usd_per_kwh", premium, "three numbers: low, medium, high priority")
     _check_time(scenario)
     _check_fleet(scenario)
     _check_sums(scenario)
@@ -128,7 +183,6 @@ def _check_time(scenario: Scenario) -> None:
         "a full hour",
     )
     _require(1990 <= start.year <= 2100, "time.start", time.start, "a year between 1990 and 2100")
-    _require(time.duration_hours <= 24 * 366, "time.duration_hours", time.duration_hours, "at most one year")
     try:
         ZoneInfo(time.timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -139,20 +193,20 @@ def _check_time(scenario: Scenario) -> None:
 
 def _check_fleet(scenario: Scenario) -> None:
     fleet = scenario.fleet
-    _require(fleet.bess_eta <= 1, "fleet.bess_eta", fleet.bess_eta, "at most 1")
-    _require(fleet.ev_eta <= 1, "fleet.ev_eta", fleet.ev_eta, "at most 1")
     _require(
-        fleet.bess_soc_min[0] >= 0 and fleet.bess_soc_min[1] <= fleet.bess_soc_init[0],
+        fleet.bess_soc_min[1] <= fleet.bess_soc_init[0],
         "fleet.bess_soc_min",
         fleet.bess_soc_min,
-        "0 <= min <= initial SoC",
+        "at most the initial SoC",
     )
     _require(
-        fleet.bess_soc_init[1] <= fleet.bess_soc_max[0] and fleet.bess_soc_max[1] <= 1,
+        fleet.bess_soc_init[1] <= fleet.bess_soc_max[0],
         "fleet.bess_soc_max",
         fleet.bess_soc_max,
-        "initial SoC <= max <= 1",
+        "at least the initial SoC",
     )
+    low = scenario.preferences.ev_target[0]
+    _require(fleet.ev_soc_min <= low, "fleet.ev_soc_min", fleet.ev_soc_min, f"at most the lowest car target, {low}")
     for name in ("bess_kwh_kw_weight", "ev_kwh_kw_weight", "pv_kwp_weight"):
         rows = getattr(fleet, name)
         width = 2 if name == "pv_kwp_weight" else 3
@@ -164,10 +218,10 @@ def _check_fleet(scenario: Scenario) -> None:
 def _check_sums(scenario: Scenario) -> None:
     weights = scenario.satisfaction.weights
     _require(
-        len(weights) == 5 and min(weights) >= 0 and abs(sum(weights) - 1) < 1e-9,
+        len(weights) == 5 and abs(sum(weights) - 1) < 1e-9,
         "satisfaction.weights",
         weights,
-        "five weights, none negative, that sum to 1",
+        "five weights that sum to 1",
     )
     market = scenario.market
     _require(
@@ -176,7 +230,3 @@ def _check_sums(scenario: Scenario) -> None:
         market.price_floor_usd_per_mwh,
         "less than price_cap_usd_per_mwh",
     )
-    for name in ("backup_hours", "willingness", "premium_usd_per_kwh", "max_discharge"):
-        rows = getattr(scenario.preferences, name)
-        ok = len(rows) == 3 and all(len(r) == 2 and r[0] <= r[1] for r in rows)
-        _require(ok, f"preferences.{name}", rows, "three (low, high) rows")

@@ -111,7 +111,7 @@ class CoalitionTable(Message):
     opportunity_id: str
     prosumer_id: tuple[int, ...]
     sell_kw: tuple[float, ...]
-    agreed_price: tuple[float, ...]
+    agreed_price: tuple[float | None, ...]  # what the home's sale is bid at, USD/kWh; None: it sells nothing
     standby_kw: tuple[float, ...]
     buy_kw: tuple[float, ...]
     device: tuple[str, ...]

@@ -154,7 +154,7 @@ def _members(talk: Talk, plan: Plan) -> list[Message]:
             CoalitionMember(
                 prosumer_id=i,
                 committed_kw=round(float(plan.sell_kw[i] + plan.reserve_kw[i]), 4),
-                agreed_price=_price(plan.sell_ask[i]) if plan.sell_kw[i] > 0 else None,
+                agreed_price=_price(plan.sell_ask[i]) if plan.sell_kw[i] + plan.reserve_kw[i] > 0 else None,
                 device=str(device[i]),
                 schedule=", ".join(f"{name} {kw:.2f} kW" for name, kw in parts.items() if kw > 0) or "idle",
             )
@@ -164,11 +164,12 @@ def _members(talk: Talk, plan: Plan) -> list[Message]:
 
 def _table(talk: Talk, plan: Plan) -> CoalitionTable:
     who = np.flatnonzero(talk.coalition)
+    price, sells = _numbers(plan.sell_ask[who]), (plan.sell_kw[who] + plan.reserve_kw[who] > 0).tolist()
     return CoalitionTable.model_construct(
         opportunity_id=talk.notice.opportunity_id,
         prosumer_id=tuple(who.tolist()),
         sell_kw=_numbers(plan.sell_kw[who], 2),
-        agreed_price=_numbers(plan.sell_ask[who]),
+        agreed_price=tuple(p if given else None for p, given in zip(price, sells, strict=True)),
         standby_kw=_numbers(plan.reserve_kw[who], 2),
         buy_kw=_numbers(plan.buy_kw[who], 2),
         device=tuple(_devices(talk, plan)[who].tolist()),

@@ -20,7 +20,7 @@ from policies.agentic.messages import AggregatorOffer, CoalitionTable, Negotiati
 from policies.agentic.nodes import Nodes
 from policies.agentic.rules import RulesProsumer, own_lines
 from policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
-from vpp_env.bids import BUY_KW, BUY_LIMIT, RESERVE_ASK, RESERVE_KW, SELL_ASK, SELL_KW, Offers, check_actions, decode
+from vpp_env.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
 from vpp_env.policy import Brief
@@ -63,20 +63,17 @@ def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Hom
     rng = np.random.default_rng(seed)
     n = brief.n_homes
 
-    def spread(values: np.ndarray, low: float, high: float) -> np.ndarray:
-        return values * rng.uniform(low, high, n)
-
     homes = replace(
         homes,
         willingness=rng.uniform(0.0, 1.0, n),
-        own_ask=spread(homes.own_ask, 0.2, 3.0),
-        defer_ask=spread(homes.defer_ask, 0.2, 3.0),
-        standby_ask=spread(homes.standby_ask, 0.0, 3.0),
+        own_ask=homes.own_ask * rng.uniform(0.2, 3.0, n),
+        defer_ask=homes.defer_ask * rng.uniform(0.2, 3.0, n),
+        standby_ask=homes.standby_ask * rng.uniform(0.0, 3.0, n),
         buy_limit=rng.uniform(-0.1, 0.3, n),
         blackout_now=rng.random(n) < 0.2,
-        bess_sell_kw=spread(homes.bess_sell_kw, 0.0, 1.0),
+        bess_sell_kw=homes.bess_sell_kw * rng.uniform(0.0, 1.0, n),
         defer_kw=np.minimum(rng.uniform(0.0, 11.0, n), homes.ev_kw),
-        day_left_kwh=spread(homes.day_left_kwh, 0.0, 1.0),
+        day_left_kwh=homes.day_left_kwh * rng.uniform(0.0, 1.0, n),
     )
     homes = replace(homes, defer_first_kw=np.maximum(homes.defer_first_kw, homes.defer_kw))
     homes = replace(homes, storage_sell_kw=np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw))
@@ -252,4 +249,3 @@ def test_below_the_minimum_bid_nothing_is_bid() -> None:
     final = negotiate(homes, public, replace(brief, min_bid_kw=1e4))
     assert final["talk"].status == "below the minimum bid"
     assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()
-    assert final["bids"].actions[:, [SELL_ASK, BUY_LIMIT, RESERVE_ASK]].shape == (brief.n_homes, 3)
