@@ -1,7 +1,8 @@
 """Typed messages of a negotiation: what is said, and what goes into the transcript.
 
 Frozen pydantic models. Inside the graph the same content flows as arrays (`state`); a message is made only when it is
-written down. Power kW, energy prices USD/kWh, standby prices USD per kW and hour, times ISO 8601 with offset.
+written down. Power kW, energy prices USD/kWh, standby prices USD per kW and hour, times ISO 8601 with offset; only the
+market's own announcement is in MW and USD/MWh.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class MarketOpportunity(Message):
     duration_hours: float = Field(gt=0)
     required_capacity_mw: float = Field(ge=0)  # most that the VPP may sell
     minimum_capacity_mw: float = Field(ge=0)  # least that the market takes
-    day_ahead_price: float  # published mean over the opportunity, USD/kWh
+    day_ahead_price: float  # published mean over the opportunity, USD/MWh (the market's unit, as MW above)
     deadline: str  # the gate
 
 

@@ -57,7 +57,7 @@ def _opportunity(talk: Talk) -> MarketOpportunity:
         duration_hours=notice.hours,
         required_capacity_mw=round(notice.required_kw / KWH_PER_MWH, 6),
         minimum_capacity_mw=round(notice.min_bid_kw / KWH_PER_MWH, 6),
-        day_ahead_price=round(notice.day_ahead, 6),
+        day_ahead_price=round(KWH_PER_MWH * notice.day_ahead, 3),
         deadline=notice.start,
     )
 

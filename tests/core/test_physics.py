@@ -45,7 +45,7 @@ runs = given(
     bids=st.integers(0, 10_000),
     style=st.sampled_from(STYLES),
 )
-few = settings(deadline=None, max_examples=15, derandomize=True)
+few = settings(deadline=None, max_examples=12, derandomize=True)
 
 
 @few

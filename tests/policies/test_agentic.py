@@ -236,8 +236,8 @@ def test_no_owner_is_violated(name: str, hours: int) -> None:
 
 def test_a_fleet_without_devices_bids_nothing() -> None:
     scenario = load_scenario("quick")
-    fleet = replace(scenario.fleet, share_bess=0.0, share_ev=0.0)
-    run = simulate(Month(replace(scenario, fleet=fleet), 0), Agentic())
+    bare = replace(scenario, fleet=replace(scenario.fleet, share_bess=0.0, share_ev=0.0))
+    run = simulate(Month(bare, 0), Agentic())
     table = run.record.opportunities()
     assert run.complete
     assert not table["success"].any()

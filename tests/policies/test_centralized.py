@@ -1,0 +1,226 @@
+"""The central optimizer against instances that can be solved by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from policies.agentic.messages import MarketOpportunity
+from policies.centralized import Centralized, CentralizedOptimizer
+from policies.centralized.policy import buy_threshold, sell_threshold, spread
+from policies.centralized.problem import SEGMENTS, Devices, DispatchProblem, Inputs, Physics, Plan
+from policies.centralized.value import GRID, SHARES, buy_back_price, pieces, values
+from vpp_env.errors import PolicyError
+from vpp_env.kpi import summarize
+from vpp_env.month import Month
+from vpp_env.policy import make_policy
+from vpp_env.scenario import load_scenario
+from vpp_env.simulate import simulate
+
+PHYSICS = Physics(dt=0.25, eta_b=0.95, eta_e=0.92, wear=0.063, reserve_h=0.5, steps=4)
+NONE = np.zeros(0)
+
+
+def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> Plan:
+    """A battery of 4 kW, 1-10 kWh, over one hour; what it keeps is worth `value` per kWh."""
+    problem = DispatchProblem(Devices(np.array([4.0]), np.array([1.0]), np.array([10.0]), NONE), PHYSICS, 1, False)
+    return problem.solve(
+        Inputs(
+            lmp=lmp,
+            rho=np.zeros(1),
+            soc=np.array([soc]),
+            surplus=np.full((1, 4), surplus),
+            value_low=np.array([1.0]),
+            value_width=np.array([9.0 / SEGMENTS]),
+            slopes=np.full((1, SEGMENTS), value),
+            deficit=NONE,
+            p_twin=np.zeros((0, 4)),
+            charge_room=np.zeros((0, 4)),
+            v2g_room=np.zeros((0, 4)),
+            deficit_room=np.zeros((0, 1)),
+            back=NONE,
+            capacity_kw=capacity,
+        )
+    )
+
+
+def test_sells_only_where_the_price_beats_wear_and_what_the_energy_is_worth() -> None:
+    # break-even: wear + value / eta = .063 + .10 / .95 = .168
+    plan = one_battery(np.array([0.16, 0.18, 0.50, 0.10]), soc=10.0, value=0.10)
+    np.testing.assert_allclose(plan.sell_b[0], [0.0, 4.0, 4.0, 0.0], atol=1e-6)
+    assert plan.status == "optimal"
+    gain = 0.25 * 4 * (0.18 + 0.50 - 2 * 0.063)
+    kept = 0.10 * (10.0 - 2 * 4 * 0.25 / 0.95 - 1.0)
+    assert plan.objective_usd == pytest.approx(gain + kept, abs=1e-4)
+
+
+def test_little_energy_goes_to_the_dearest_interval() -> None:
+    plan = one_battery(np.array([0.38, 0.40, 0.90, 0.39]), soc=1.0 + 1.2 / 0.95, value=0.05)
+    np.testing.assert_allclose(plan.sell_b[0], [0.0, 0.8, 4.0, 0.0], atol=1e-6)
+
+
+def test_buys_below_what_stored_energy_is_worth_and_beside_its_own_sun() -> None:
+    # worth .10 x .95 = .095 per kWh bought
+    plan = one_battery(np.array([0.09, 0.10, -0.02, 0.20]), soc=2.0, value=0.10, surplus=1.0)
+    np.testing.assert_allclose(plan.buy_b[0], [3.0, 0.0, 3.0, 0.0], atol=1e-6)
+
+
+def test_the_maximum_of_the_vpp_binds() -> None:
+    plan = one_battery(np.full(4, 0.6), soc=10.0, value=0.0, capacity=1.5)
+    np.testing.assert_allclose(plan.sell_b[0], 1.5, atol=1e-6)
+
+
+def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
+    devices = Devices(NONE, NONE, NONE, np.array([0.0]))
+    problem = DispatchProblem(devices, PHYSICS, 1, False)
+
+    def solve(later: float) -> Plan:
+        return problem.solve(
+            Inputs(
+                lmp=np.array([0.10, 0.30, 0.10, 0.30]),
+                rho=np.zeros(1),
+                soc=NONE,
+                surplus=np.zeros((0, 4)),
+                value_low=NONE,
+                value_width=NONE,
+                slopes=np.zeros((0, SEGMENTS)),
+                deficit=np.zeros(1),
+                p_twin=np.array([[7.0, 7.0, 0.0, 0.0]]),
+                charge_room=np.array([[0.0, 0.0, 7.0, 7.0]]),
+                v2g_room=np.zeros((0, 4)),
+                deficit_room=np.full((1, 1), 40.0),
+                back=np.array([later]),
+                capacity_kw=1e6,
+            )
+        )
+
+    cheap_later = solve(0.05)
+    np.testing.assert_allclose(cheap_later.defer[0], [7.0, 7.0, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(cheap_later.back[0], 0.0, atol=1e-6)
+    # dear later: only the dear interval is put off, and bought back within the hour
+    dear_later = solve(0.50)
+    np.testing.assert_allclose(dear_later.defer[0], [0.0, 7.0, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(dear_later.back[0], [0.0, 0.0, 7.0, 0.0], atol=1e-6)
+
+
+def test_the_value_of_energy_equals_exhaustive_search() -> None:
+    """Four intervals, one lossless battery of two quanta: the pass on the grid finds the best of all 3 ** 4 plans."""
+    lmp, power, dt = np.array([0.1, 0.5, 0.05, 0.4]), 4.0, 0.25
+    low, high, grid = np.array([0.0]), np.array([2.0]), 3  # one grid step = one full interval
+    v = values(low, high, np.array([power]), np.zeros((4, 1)), lmp, np.zeros(4), SHARES, (dt, 1.0, 0.063, 0.5), 1, grid)
+    for start in range(3):
+        best = -np.inf
+        for plan in itertools.product((-1, 0, 1), repeat=4):
+            level = start - np.cumsum(plan)
+            if ((level < 0) | (level > 2)).any():
+                continue
+            moves = np.array(plan, dtype=float)
+            best = max(best, float((dt * power * (lmp * moves - 0.063 * np.maximum(moves, 0))).sum()))
+        assert v[0, 0, start] == pytest.approx(best, abs=1e-12)
+
+
+def test_pieces_are_concave_and_integrate_to_the_value() -> None:
+    rng = np.random.default_rng(0)
+    low, high = np.array([1.0]), np.array([10.0])
+    slopes = np.sort(rng.uniform(0, 0.3, GRID - 1))[::-1]
+    value = np.concatenate([[0.0], np.cumsum(slopes) * 9.0 / (GRID - 1)])[None, :]
+    found = pieces(value, low, high, low, (high - low) / SEGMENTS, SEGMENTS)
+    assert (np.diff(found) <= 1e-12).all()
+    assert found.sum() * 9.0 / SEGMENTS == pytest.approx(value[0, -1])
+
+
+def test_buy_back_price_looks_no_further_than_the_car_can_wait() -> None:
+    lmp = np.concatenate([np.full(8, 0.20), np.full(92, 0.01)])
+    price = buy_back_price(lmp, np.array([8, 40, 5]), first=4)
+    assert price[0] == pytest.approx(0.20)
+    assert price[1] == pytest.approx(0.01)
+    assert price[2] == pytest.approx(0.01)  # due too soon: it returns the energy in its next session
+
+
+def test_thresholds_clear_the_planned_intervals_only() -> None:
+    lmp = np.array([0.10, 0.60, 0.30, 0.20])
+    ask = sell_threshold(lmp, np.array([1, 2, 4, 0]), margin=0.05)
+    assert [(a * 1.05 <= lmp).sum() for a in ask[:3]] == [1, 2, 4]
+    limit = buy_threshold(lmp, np.array([1, 3, 0]))
+    assert [(b >= lmp).sum() for b in limit] == [1, 3, 0]
+
+
+def test_one_quantity_carries_the_energy_of_the_plan() -> None:
+    plan = np.array([[4.0, 4.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [2.0, 2.0, 2.0, 2.0]])
+    kw, count = spread(plan)
+    np.testing.assert_array_equal(count, [2, 0, 4])
+    np.testing.assert_allclose(kw * count, plan.sum(axis=1))
+
+
+def test_the_problem_is_built_once_and_the_policy_is_honest_about_consent() -> None:
+    month = Month(load_scenario("week20").override({"time.duration_hours": 48}), 0)
+    policy = Centralized()
+    run = simulate(month, policy)
+    problem = policy.problem
+    summary = summarize(run)
+    assert problem is policy.problem
+    assert policy.failures == 0
+    assert summary["satisfaction_consented"] == 0.0
+    truthful = summarize(simulate(month, make_policy("truthful")))
+    assert summary["market_revenue"] >= truthful["market_revenue"]
+    assert summary["avg_satisfaction"] < truthful["avg_satisfaction"]
+
+
+def test_a_longer_horizon_is_the_same_problem_with_more_intervals() -> None:
+    month = Month(load_scenario("quick"), 1)
+    short, long = simulate(month, Centralized()), simulate(month, Centralized(horizon_hours=3))
+    assert long.complete
+    assert long.policy.failures == short.policy.failures == 0  # type: ignore[attr-defined]
+    with pytest.raises(PolicyError, match="horizon_hours"):
+        Centralized(horizon_hours=-1)
+
+
+FLEET = [
+    {"bess_kwh": 10.0, "bess_kw": 5.0, "bess_min_kwh": 1.0, "soc_kwh": 8.0},
+    {"ev_kwh": 60.0, "ev_kw": 11.0, "ev_soc_kwh": 30.0, "ev_target_kwh": 50.0},
+    {},
+]
+
+
+def test_optimize_dispatch_by_hand() -> None:
+    opportunity = {"duration_hours": 1, "required_capacity_mw": 1.0, "day_ahead_price": 250.0}
+    result = CentralizedOptimizer().optimize_dispatch(opportunity, FLEET, "2023-08-01T18:00")
+    # everything beats its cost: the battery is limited by its converter, the car by its charger
+    np.testing.assert_allclose(result.dispatch["sell_kw"], [5.0, 11.0, 0.0], atol=1e-6)
+    assert result.expected_revenue_usd == pytest.approx(16.0 * 0.250)
+    used = 5.0 / 0.95 + 11.0
+    assert result.expected_profit_usd == pytest.approx(16.0 * 0.250 - 5.0 * 0.063 - 0.10 * used)
+    cheap = CentralizedOptimizer().optimize_dispatch(opportunity | {"day_ahead_price": 20.0}, FLEET, "2023-08-01")
+    assert cheap.energy_kwh == pytest.approx(0.0, abs=1e-6)
+
+
+def test_optimize_dispatch_takes_messages_and_tables() -> None:
+    message = MarketOpportunity(
+        opportunity_id="opp-1",
+        product="energy",
+        start="2023-08-01T18:00:00-07:00",
+        duration_hours=1.0,
+        required_capacity_mw=0.004,
+        minimum_capacity_mw=0.0,
+        day_ahead_price=400.0,
+        deadline="2023-08-01T18:00:00-07:00",
+    )
+    result = CentralizedOptimizer().optimize_dispatch(message, pd.DataFrame(FLEET[:1]), "2023-08-01T17:00")
+    assert result.total_power_kw == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("opportunity", "fleet", "match"),
+    [
+        ({"duration_hours": 1}, FLEET, "day_ahead_price"),
+        ({"duration_hours": 0, "required_capacity_mw": 1, "day_ahead_price": 1}, FLEET, "at least"),
+        ({"duration_hours": 1, "required_capacity_mw": 1, "day_ahead_price": 1}, 3, "table of homes"),
+        ({"duration_hours": 1, "required_capacity_mw": 1, "day_ahead_price": 1}, [{"bess_kw": -2.0}], "negative"),
+    ],
+)
+def test_optimize_dispatch_says_what_is_wrong(opportunity: dict[str, float], fleet: object, match: str) -> None:
+    with pytest.raises(PolicyError, match=match):
+        CentralizedOptimizer().optimize_dispatch(opportunity, fleet, "2023-08-01")
