@@ -208,7 +208,8 @@ def test_the_loops_mean_in_python_what_they_mean_compiled() -> None:
     """Uncompiled, an index out of range is an error and not a read from somewhere else."""
     here = Path(__file__).parent
     code = "from test_attacks import short_run; print(short_run())"
-    env = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(here)}
+    paths = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": paths}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == short_run()
 

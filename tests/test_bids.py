@@ -86,7 +86,6 @@ def test_encoded_bids_lie_in_the_box() -> None:
     assert a.max() <= 1.0
 
 
-@pytest.mark.xfail(strict=True, reason="an ask above the span is clipped to it: less than the owner must be paid")
 def test_an_ask_above_the_span_is_not_offered_below_it() -> None:
     o = there_and_back(sell_kw=1.0, sell_ask=0.7, reserve_kw=1.0, reserve_ask=0.09, buy_kw=1.0, buy_limit=-0.4)
     assert not o[[SELL_Q, BUY_Q, RESERVE_Q]].any()

@@ -52,7 +52,6 @@ def test_code_is_not_a_spec(spec: str) -> None:
         parse_spec(spec)
 
 
-@pytest.mark.xfail(strict=True, reason="`f(x=1)(y=2)` parses as a call of a call: x is dropped without a word")
 def test_no_option_is_dropped_silently() -> None:
     with pytest.raises(PolicyError):
         parse_spec("idle(x=1)(y=2)")
@@ -96,7 +95,6 @@ def test_a_class_of_ones_own() -> None:
         make_policy("own_policy:NoPolicy()")
 
 
-@pytest.mark.xfail(strict=True, reason="the signature of a builtin cannot be read, and the error is not ours")
 @pytest.mark.usefixtures("own_module")
 def test_what_has_no_signature_is_no_policy() -> None:
     with pytest.raises(PolicyError):

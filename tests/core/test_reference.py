@@ -162,7 +162,7 @@ def test_processes_threads_and_hash_seeds_change_nothing() -> None:
     here = Path(__file__).parent
     code = "from test_reference import fingerprint; print(fingerprint())"
     for threads, hash_seed in (("1", "0"), ("2", "4242")):
-        paths = os.pathsep.join([str(here), str(here.parent)])
+        paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
         env = os.environ | {"NUMBA_NUM_THREADS": threads, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == fingerprint()
