@@ -69,6 +69,13 @@ def parser() -> argparse.ArgumentParser:
         help="change any field of the scenario; may be repeated",
     )
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/<scenario>-<time>")
+    p.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=os.cpu_count() or 1,
+        help="policies played at the same time, a process each; default: the cores (%(default)s)",
+    )
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -111,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         plan = plan_of(args)
         folder = args.out or store.default_folder(plan.scenario.name)
-        outcome = run(plan, folder, err, quiet=args.quiet, figures=not args.no_figures)
+        outcome = run(plan, folder, err, quiet=args.quiet, figures=not args.no_figures, workers=args.jobs)
     except VppError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -123,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return {INTERRUPTED: 130, FAILED: 1}.get(outcome.status, 0)
 
 
-def run(plan: Plan, folder: Path, err: Console, quiet: bool, figures: bool) -> Outcome:
+def run(plan: Plan, folder: Path, err: Console, quiet: bool, figures: bool, workers: int = 1) -> Outcome:
     """Run a plan with what should be seen of it."""
     moving = err.is_terminal and not quiet
     with ExitStack() as stack:
@@ -133,7 +140,7 @@ def run(plan: Plan, folder: Path, err: Console, quiet: bool, figures: bool) -> O
             listeners.append(stack.enter_context(live(err)))
         else:
             stack.enter_context(log_to_terminal(logging.ERROR if quiet else logging.INFO))
-        return run_plan(plan, folder, Several(listeners, stop), figures)
+        return run_plan(plan, folder, Several(listeners, stop), figures, workers)
 
 
 def show_outcome(console: Console, plan: Plan, outcome: Outcome) -> None:

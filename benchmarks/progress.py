@@ -50,18 +50,21 @@ class Tally:
 class LogProgress:
     """A line in the log at every quarter of a run."""
 
+    def __init__(self) -> None:
+        self._runs: dict[JobSpec, tuple[Tally, int]] = {}
+
     def begin(self, job: JobSpec, total: int) -> None:
         """Start counting."""
-        self._tally, self._total = Tally(), total
+        self._runs[job] = (Tally(), total)
         log.info("%s, seed %d: %d opportunities", job.contender.label, job.seed, total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; write at every quarter."""
-        tally = self._tally
+        tally, total = self._runs[job]
         tally.add(row)
-        if tally.played * LOG_PARTS // self._total > (tally.played - 1) * LOG_PARTS // self._total:
+        if tally.played * LOG_PARTS // total > (tally.played - 1) * LOG_PARTS // total:
             figures = ", ".join(f"{name} {value}" for name, value in tally.figures().items())
-            log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, tally.played, self._total, figures)
+            log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, tally.played, total, figures)
 
     def end(self, result: JobResult) -> None:
         """Write nothing: the runner logs every result."""
@@ -72,28 +75,33 @@ class LiveProgress:
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
+        self._runs: dict[JobSpec, tuple[Tally, TaskID]] = {}
+        self._shown: dict[JobSpec, float] = {}
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Add a line."""
-        self._tally, self._shown = Tally(), 0.0
+        tally = Tally()
         name = f"{job.contender.label} [dim]#{job.seed}[/]"
-        self._task: TaskID = self._bars.add_task(name, total=total, **self._tally.figures())
+        self._runs[job] = (tally, self._bars.add_task(name, total=total, **tally.figures()))
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; show ten times a second at most."""
-        self._tally.add(row)
+        self._runs[job][0].add(row)
         now = time.monotonic()
-        if now - self._shown >= REFRESH_SECONDS:
-            self._shown = now
-            self._show()
+        if now - self._shown.get(job, 0.0) >= REFRESH_SECONDS:
+            self._shown[job] = now
+            self._show(job)
 
     def end(self, result: JobResult) -> None:
         """Show the last figures."""
-        self._show()
-        self._bars.stop_task(self._task)
+        # a run that failed before its first opportunity has no line
+        if result.job in self._runs:
+            self._show(result.job)
+            self._bars.stop_task(self._runs[result.job][1])
 
-    def _show(self) -> None:
-        self._bars.update(self._task, completed=self._tally.played, **self._tally.figures())
+    def _show(self, job: JobSpec) -> None:
+        tally, task = self._runs[job]
+        self._bars.update(task, completed=tally.played, **tally.figures())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,19 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import manifest, store
-from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RUNNING, JobResult, Progress, play
+from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RUNNING, JobResult, JobSpec, Progress, play
 from benchmarks.log import log_to
 from benchmarks.plan import Plan
 from benchmarks.report import seed_report, seeds_report
 from benchmarks.results import results_table, to_csv
 from benchmarks.summary import summarize_seed, summarize_seeds
+from benchmarks.together import STOPPED_BEFORE, play_together
 from vpp_env.month import Month
 
 log = logging.getLogger(__name__)
+
+TOGETHER_FROM = 50_000
+"""Homes x opportunities from which processes are worth their start (about 3 s each, with the imports)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Outcome:
     folder: Path | None
 
 
-def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = True) -> Outcome:
+def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = True, workers: int = 1) -> Outcome:
     """Run a comparison.
 
     Parameters
@@ -61,6 +65,9 @@ def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = T
         Who is told; may raise KeyboardInterrupt in `row` to stop.
     figures : bool
         Whether to draw `overview.png`.
+    workers : int
+        Policies that play at the same time, each in a process of its own (large runs only, see `TOGETHER_FROM`); the
+        results do not depend on it.
 
     Raises
     ------
@@ -86,7 +93,7 @@ def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = T
                     folder.mkdir()
                     own.enter_context(log_to(folder / store.LOG))
                     _log_plan(plan)
-                last = _run_seed(plan, month, folder, progress, machine, files, figures)
+                last = _run_seed(plan, month, folder, progress, machine, files, figures, workers)
             summaries.append(last.summary)
             folders[seed] = "." if folder is None or folder == out else folder.name
             if last.status == INTERRUPTED:
@@ -121,17 +128,18 @@ def _run_seed(
     machine: Mapping[str, Any],
     files: Mapping[str, str],
     figures: bool,
+    workers: int,
 ) -> SeedRun:
     """Let every policy play the same month (common random numbers) and write the folder after each."""
     begin = time.perf_counter()
     results: list[JobResult] = []
     jobs = plan.jobs(month.seed)
-    for job in jobs:
-        stopped = any(r.status == INTERRUPTED for r in results)
-        result = (
-            JobResult(job, NOT_RUN, "the comparison was interrupted before") if stopped else play(job, month, progress)
-        )
-        results.append(result)
+    order = {job.contender.label: rank for rank, job in enumerate(jobs)}
+    large = plan.scenario.n_opportunities * plan.scenario.fleet.size >= TOGETHER_FROM
+    together = large and min(workers, len(jobs)) > 1
+    played = play_together(jobs, plan, progress, workers) if together else _one_by_one(jobs, month, progress)
+    for result in played:
+        results = sorted([*results, result], key=lambda r: order[r.label])
         _log_result(result)
         done = len(results) == len(jobs)
         status = overall([r.status for r in results]) if done else RUNNING
@@ -143,6 +151,14 @@ def _run_seed(
             info = manifest.seed_manifest(plan, month, results, status, seconds, machine, files)
             _write(run, folder, info, figures and done)
     return run
+
+
+def _one_by_one(jobs: Sequence[JobSpec], month: Month, progress: Progress) -> Iterator[JobResult]:
+    stopped = False
+    for job in jobs:
+        result = JobResult(job, NOT_RUN, STOPPED_BEFORE) if stopped else play(job, month, progress)
+        stopped = stopped or result.status == INTERRUPTED
+        yield result
 
 
 def _write(run: SeedRun, folder: Path, info: Mapping[str, Any], figures: bool) -> None:

@@ -59,7 +59,7 @@ def test_arguments() -> None:
         run(opportunity_frequency_hours=2)
     with pytest.raises(VppError, match="whole hours"):
         run(duration_hours=1.5)
-    with pytest.raises(ScenarioError, match="more than zero"):
+    with pytest.raises(ScenarioError, match="allowed: 1 to"):
         run(fleet_size=0)
     with pytest.raises(ScenarioError, match="without an offset"):
         run(start_timestamp="2023-08-05T10:00-07:00")
