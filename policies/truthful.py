@@ -29,8 +29,9 @@ def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarr
     # opportunity ends it simply delivers less, and no other device has to step in
     alone = (homes.bess_kwh == 0) & (homes.v2g_kw == 0)
     car = np.where(alone, homes.defer_first_kw, homes.defer_kw)
-    # any charging in the opportunity is put off before storage gives, also where it ends before the opportunity does
-    charges = homes.defer_mean_kw > 0
+    # any charging in the opportunity is put off before storage gives: also where it ends before the opportunity does,
+    # or begins in it, when the car comes home
+    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
     both_ask = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
     pays = both_ask * (1.0 + brief.margin) <= public.expected_lmp
     both = (storage > 0) & (pays | (car <= 0))

@@ -148,18 +148,7 @@ HONEST_CASES: dict[str, dict[str, Any]] = {
 }
 
 
-DRAINED = "an interval that does not clear lets the home drain what the next one sells"
-TOO_CHEAP = "the ask leaves out a deferral that lasts only part of the opportunity, though it is delivered first"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("own_use", marks=pytest.mark.xfail(strict=True, reason=DRAINED)),
-        pytest.param("dear", marks=pytest.mark.xfail(strict=True, reason=TOO_CHEAP)),
-        *(n for n in HONEST_CASES if n not in ("own_use", "dear")),
-    ],
-)
+@pytest.mark.parametrize("name", list(HONEST_CASES))
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_truthful_homes_keep_their_owners_wishes(name: str, seed: int) -> None:
     base = {"fleet.size": 40, "time.duration_hours": 120, "market.min_bid_mw": 0.0}

@@ -37,6 +37,7 @@ from vpp_env.core.layout import (
     C_ETA_B,
     C_ETA_EV,
     C_RESERVE_H,
+    C_SELF,
     D_FIRST,
     D_MEAN,
     D_MIN,
@@ -137,6 +138,10 @@ def bounds(
         floor, left = max(p[FLOOR, i], p[BESS_MIN, i]), max(0.0, p[DAY_LIMIT, i] - s[DIS_DAY, i])
         out[B_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, span_h)
         out[B_ENV, i] = min(discharge_limit(soc_b, floor, p_b, eta_b, span_h), left / span_h)
+        if c[C_SELF] > 0.0:
+            # in the intervals that do not clear, the home may use the battery for itself, at full power at worst
+            spare = (soc_b - floor) * eta_b - p_b * (span_h - dt)
+            out[B_ENV, i] = min(out[B_ENV, i], max(0.0, spare / dt))
         # the battery gives first: unless it lasts at full power it runs dry, and V2G must then carry all of it alone
         lasts = out[B_ENV, i] >= p_b
         both = out[B_ENV, i] + out[V_ENV, i]
