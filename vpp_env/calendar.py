@@ -118,6 +118,8 @@ class Calendar:
 
     def day_hours(self, day: int) -> np.ndarray:
         """(n,) float64 local wall-clock hour of every step of local day `day`."""
+        if self.steps_in_day(day) == 96:
+            return np.arange(96) / 4.0
         local = self.day_index_utc(day).tz_convert(self.timezone)
         return np.asarray(local.hour + local.minute / 60.0, dtype=np.float64)
 

@@ -44,6 +44,7 @@ class HomeTraces:
         self._cars = cars(fleet, seed, scenario.fleet.ev_eta)
         self._weather: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._unit: dict[int, np.ndarray] = {}
+        self._trips: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def day(self, day: int) -> DayTraces:
         """Make the series of local day `day` (0 = the run's first; -2 up to some days after the run).
@@ -72,18 +73,21 @@ class HomeTraces:
             spec.pv_residual_correlation,
             stream(self._seed, "solar", key),
         )
-        traces = DayTraces(load, pv, *self.vehicle_day(day))
-        for array in (traces.load_kw, traces.pv_kw):
+        dep, arr, trip = (array.copy() for array in self.vehicle_day(day))
+        for array in (load, pv, dep, arr, trip):
             array.setflags(write=False)
-        return traces
+        return DayTraces(load, pv, dep, arr, trip)
 
     def vehicle_day(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Make only the trips of local day `day`: dep_step, arr_step (N,) int64 and trip_kwh (N,) float64."""
-        rng = stream(self._seed, "vehicles", DAY_KEY + day)
-        trips = day_trips(self._cars, self._fleet.n, self._scenario.calendar, day, rng)
-        for array in trips:
-            array.setflags(write=False)
-        return trips
+        # asked for twice: as tomorrow's trips, and as today's
+        if day not in self._trips:
+            rng = stream(self._seed, "vehicles", DAY_KEY + day)
+            trips = day_trips(self._cars, self._fleet.n, self._scenario.calendar, day, rng)
+            for array in trips:
+                array.setflags(write=False)
+            self._trips = {d: t for d, t in self._trips.items() if abs(d - day) <= 1} | {day: trips}
+        return self._trips[day]
 
     def weather_day(self, day: int) -> tuple[np.ndarray, np.ndarray]:
         """Return temperature, deg C, and clearness, 0-1, of local day `day`, (n,) float64 each."""
