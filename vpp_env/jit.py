@@ -52,6 +52,7 @@ def kernel(function: F) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = cache_dir()  # read when the function is decorated
     try:
-        return cast(F, numba.njit(cache=True)(function))
+        # nothing calls kernels from C: without that wrapper they compile a tenth sooner
+        return cast(F, numba.njit(cache=True, no_cfunc_wrapper=True)(function))
     finally:
         config.CACHE_DIR = before
