@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., object])
 def cache_dir() -> str:
     """Folder of the compiled kernels of this state of the sources.
 
-    Beside the package, in `NUMBA_CACHE_DIR` where that is set, or in the user's temporary folder where the package
+    Beside the package, in `NUMBA_CACHE_DIR` where that is set, or in the user's cache folder where the package
     cannot be written.
     """
     root = Path(__file__).parent
@@ -42,8 +42,9 @@ def cache_dir() -> str:
         with tempfile.TemporaryFile(dir=beside):
             return str(beside / name)
     except OSError:
-        # a read-only installation
-        return str(Path(tempfile.gettempdir()) / f"vpp_env-{os.getuid() if hasattr(os, 'getuid') else 0}" / name)
+        # a read-only installation; a folder of the user's own, since machine code is loaded from it
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return str(Path(home) / "vpp_env" / name)
 
 
 def kernel(function: F) -> F:
@@ -53,6 +54,7 @@ def kernel(function: F) -> F:
     config.CACHE_DIR = cache_dir()  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
-        return cast(F, numba.njit(cache=True, no_cfunc_wrapper=True)(function))
+        compiler: Any = numba.njit
+        return cast(F, compiler(cache=True, no_cfunc_wrapper=True)(function))
     finally:
         config.CACHE_DIR = before
