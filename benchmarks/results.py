@@ -11,8 +11,6 @@ from benchmarks.job import JobResult
 from vpp_env.month import Month
 from vpp_env.units import KWH_PER_MWH
 
-SHARED = ("timestamp", "lmp_price", "spin_price", "nonspin_price")
-"""Columns that all policies share: local start with offset, USD/MWh, USD/MW per h."""
 PER_POLICY = (
     "success",
     "bid_capacity_mw",
@@ -60,7 +58,10 @@ def results_table(month: Month, results: Sequence[JobResult]) -> pd.DataFrame:
 
 
 def _shared(month: Month, rows: int) -> pd.DataFrame:
-    """Time and prices come from the month, so that they are there even if every policy fails."""
+    """Columns that all policies share: local start with offset, USD/MWh, USD/MW per h.
+
+    They come from the month, so that they are there even if every policy fails.
+    """
     steps = month.scenario.steps_per_opportunity
     series, local = month.series, month.calendar.local
 

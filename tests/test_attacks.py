@@ -17,7 +17,7 @@ from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
-from vpp_env.policy import Brief, Consent, PolicyInfo
+from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
 from vpp_env.satisfaction import VIOLATIONS, violations
 from vpp_env.simulate import simulate
 from vpp_env.views import Information, View
@@ -234,3 +234,17 @@ def play_and_look(world: World, seen: object) -> list[tuple[float, float]]:
         o = world.step(rng.uniform(-1, 1, (world.n_homes, 6)))
         made.append((float(np.abs(o.ledger).sum()), float(seen.matrix().astype(float).sum())))  # type: ignore[attr-defined]
     return made
+
+
+@pytest.mark.parametrize("policy", ["random", "truthful", "centralized"])
+def test_nothing_is_lost_or_counted_twice_between_the_vpp_and_its_members(policy: str) -> None:
+    """The joint surplus, from what passes the outside: market, retailer, wear, stores; no pay between them in it."""
+    run = simulate(month("week20", {"time.duration_hours": 96, "market.call_probability": 0.2}, 1), make_policy(policy))
+    kpi, totals = summarize(run), run.record.totals
+    from_market = run.record.opportunities()[["money_energy", "money_reserve"]].sum().sum()
+    rescinded = run.record.opportunities()[["money_nopay", "money_deviation", "money_compute"]].sum().sum()
+    retailer = (totals[led.L_BILL] - totals[led.L_BILL_TWIN]).sum()
+    worn = (totals[led.L_WEAR] + totals[led.L_AWAY]).sum()
+    outside = from_market - rescinded - retailer - worn + run.record.closing_value().sum()
+    assert kpi["joint_surplus"] == pytest.approx(outside, abs=1e-9 * len(run.record.rows))
+    assert kpi["member_payments"] != 0.0, "the test can fail"

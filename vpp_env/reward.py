@@ -10,14 +10,14 @@ from vpp_env.jit import kernel
 
 def net_benefit(ledger: np.ndarray) -> np.ndarray:
     """Return (E, N) USD: payments - (bill - twin's bill) - wear - charging elsewhere, from (N_LEDGER, E, N)."""
-    pay = ledger[led.L_PAY_SOLD] + ledger[led.L_PAY_BOUGHT] + ledger[led.L_PAY_FORCED] + ledger[led.L_PAY_RESERVE]
     bill = ledger[led.L_BILL] - ledger[led.L_BILL_TWIN]
-    return pay - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
+    return led.member_pay(ledger) - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
 
 
 @kernel
 def rewards(
-    ledger: np.ndarray,
+    benefit: np.ndarray,
+    depth_h: np.ndarray,
     profit: np.ndarray,
     floor_kwh: np.ndarray,
     ev_kwh: np.ndarray,
@@ -33,8 +33,8 @@ def rewards(
 
     Parameters
     ----------
-    ledger : ndarray
-        (N_LEDGER, E, N) of the opportunity.
+    benefit, depth_h : ndarray
+        (E, N) `net_benefit` of the opportunity, USD, and its row L_DEPTH_H, share of the floor x h.
     profit : ndarray
         (E,) USD, the VPP's.
     floor_kwh, ev_kwh : ndarray
@@ -49,12 +49,8 @@ def rewards(
     for e in range(e_all):
         team = profit[e]
         for i in range(n):
-            pay = ledger[led.L_PAY_SOLD, e, i] + ledger[led.L_PAY_BOUGHT, e, i]
-            pay += ledger[led.L_PAY_FORCED, e, i] + ledger[led.L_PAY_RESERVE, e, i]
-            bill = ledger[led.L_BILL, e, i] - ledger[led.L_BILL_TWIN, e, i]
-            benefit = pay - bill - ledger[led.L_WEAR, e, i] - ledger[led.L_AWAY, e, i]
-            kwh = floor_kwh[e, i] * ledger[led.L_DEPTH_H, e, i] + ev_kwh[e, i] * max(0.0, short[e, i])
-            out[e, i] = benefit - discomfort_factor * own[e, i] * kwh
+            kwh = floor_kwh[e, i] * depth_h[e, i] + ev_kwh[e, i] * max(0.0, short[e, i])
+            out[e, i] = benefit[e, i] - discomfort_factor * own[e, i] * kwh
             team += out[e, i]
         for i in range(n):
             out[e, i] = (1.0 - team_share) * out[e, i] + team_share * team / n

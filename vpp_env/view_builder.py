@@ -64,7 +64,7 @@ def _homes(world: World) -> Homes:
     plugged = bound[layout.PLUGGED] > 0
     # a forecast row h is step t + h - 96: all of it has happened
     order = (world.t + np.arange(len(world.load_past))) % len(world.load_past)
-    pay = ledger[[led.L_PAY_SOLD, led.L_PAY_BOUGHT, led.L_PAY_FORCED, led.L_PAY_RESERVE]].sum(axis=0)
+    pay = led.member_pay(ledger)
     load, pv = world.load_past[order], world.pv_past[order]
     rows = {
         "bess_kwh": fleet.bess_kwh,

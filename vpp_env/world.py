@@ -29,7 +29,7 @@ from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
 from vpp_env.outcome import Money, Outcome, Snapshot
 from vpp_env.owners import OwnerPrices, Owners, cheap_price
-from vpp_env.reward import rewards
+from vpp_env.reward import net_benefit, rewards
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
 from vpp_env.view_builder import build_view
 from vpp_env.views import Information, View
@@ -130,10 +130,11 @@ class World:
         self._see()
 
     def _fill_history(self) -> None:
-        # two days back: the day before may have only 92 steps
+        # the day before, and the one before that where the clock change left it short
+        days = (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
         load, pv = (
             np.concatenate(
-                [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in (-2, -1)]
+                [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in days]
             )
             for name in ("load_kw", "pv_kw")
         )
@@ -330,7 +331,8 @@ class World:
             offers=Offers(*offers),
             projected_kw=sheet.projected_kw.mean(axis=0),
             rewards=rewards(
-                ledger,
+                net_benefit(ledger),
+                ledger[led.L_DEPTH_H],
                 money.profit,
                 *self._sizes,
                 own,

@@ -99,10 +99,8 @@ def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
     )
     # standing by is measured in shares of the full line
     value *= np.stack([kw[CAR], kw[FULL], kw[FULL]]) * notice.hours
-    rank = np.argsort(np.argsort(lines.ask[FULL], kind="stable"), kind="stable") / max(
-        len(rank_base := lines.member), 1
-    )
-    del rank_base
+    order = np.argsort(lines.ask[FULL], kind="stable")
+    rank = np.argsort(order, kind="stable") / max(len(order), 1)
     tie = TIE * np.array([1.0, 2.0, 0.0])[:, None] - TIE * rank[None, :] / 2.0
     return value + tie * (kw > 0)
 

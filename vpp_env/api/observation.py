@@ -188,7 +188,7 @@ class Observer:
         own = world.owners
         owners = np.stack([own.own.ravel(), own.standby.ravel(), self._willingness])
         ledger = world.last_ledger
-        pay = ledger[led.L_PAY_SOLD : led.L_PAY_RESERVE + 1].sum(axis=0)
+        pay = led.member_pay(ledger)
         last = np.stack([ledger[led.L_AWARD], ledger[led.L_MARKET], pay])
         # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
         rows = (world.t - 1 + AHEAD) % HISTORY

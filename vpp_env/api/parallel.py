@@ -150,7 +150,7 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
         infos: dict[str, dict[str, Any]] = {name: {} for name in names}
         if self._full_infos:
             rows = outcome.ledger[:, 0]
-            pay = rows[led.L_PAY_SOLD : led.L_PAY_RESERVE + 1].sum(axis=0)
+            pay = led.member_pay(rows)
             for i, name in enumerate(names):
                 infos[name] = {
                     "sold_kwh": float(rows[led.L_SOLD, i] + rows[led.L_CALLED, i]),

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vpp_env.api.observation import N_OBS, Observer
-from vpp_env.bids import N_ACTION
+from vpp_env.api.observation import Observer
 from vpp_env.errors import VppError
 from vpp_env.month import Month
 from vpp_env.outcome import Outcome
@@ -101,7 +100,3 @@ class Session:
         at = self.world.calendar.local[min(self.world.t, self.world.calendar.n_steps - 1)]
         last = f", last lmp {1000 * self.history[-1][0]:.0f} USD/MWh, {self.history[-1][1]:+.0f} kW" if done else ""
         return f"{self.scenario.name} {at:%Y-%m-%d %H:%M} {done}/{total}: profit {profit:.2f} USD{last}"
-
-
-OBSERVATION_SHAPE = (N_OBS,)
-ACTION_SHAPE = (N_ACTION,)

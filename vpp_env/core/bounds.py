@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vpp_env.calendar import STEPS_PER_WEEK
 from vpp_env.core.devices import (
     charge_limit,
     discharge_limit,
@@ -66,7 +67,6 @@ from vpp_env.jit import kernel
 
 LOOK_AHEAD = 16
 """Steps (4 h) within which a coming blackout window is announced in the observation."""
-WEEK = 672
 
 
 @kernel
@@ -89,7 +89,7 @@ def bounds(
         black = False
         black_soon = False
         for ahead in range(LOOK_AHEAD):
-            step = (now + ahead) % WEEK
+            step = (now + ahead) % STEPS_PER_WEEK
             if in_window(step, p[BO1_FROM, i], p[BO1_TO, i], p[BO2_FROM, i], p[BO2_TO, i]):
                 black_soon = True
                 if ahead < steps:

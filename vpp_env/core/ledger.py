@@ -81,6 +81,14 @@ N_ORDER = 5
 N_PRICE = 6
 
 
+def member_pay(ledger: np.ndarray) -> np.ndarray:
+    """All that the members are paid, USD: energy sold, less energy bought and bought back, and reserve.
+
+    `ledger` is (N_LEDGER, ...); the result has the shape behind the rows.
+    """
+    return np.asarray(ledger[L_PAY_SOLD : L_PAY_RESERVE + 1].sum(axis=0))
+
+
 @kernel
 def retail_cost(net_kw: float, rate_import: float, rate_export: float, dt: float) -> float:
     """Retail bill of one step, USD: imports at the tariff less exports at the credit."""
