@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -22,16 +23,17 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 @cache
-def cache_dir() -> str:
+def cache_dir(caller: Path | None = None) -> str:
     """Folder of the compiled kernels of this state of the sources.
 
     Beside the package, in `NUMBA_CACHE_DIR` where that is set, or in the user's cache folder where the package
-    cannot be written.
+    cannot be written. `caller` is the folder of another package that defines kernels of its own: its sources count too.
     """
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+    for folder in (root,) if caller is None else (root, caller):
+        for source in sorted(folder.rglob("*.py")):
+            digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
     name = f"vpp_env-{digest.hexdigest()[:16]}"
     set_by_user = os.environ.get("NUMBA_CACHE_DIR")
     if set_by_user:
@@ -47,11 +49,19 @@ def cache_dir() -> str:
         return str(Path(home) / "vpp_env" / name)
 
 
+def _package_of(function: Callable[..., object]) -> Path | None:
+    """Folder of the top-level package that defines `function`; None for our own, and for code in no package."""
+    top = sys.modules.get(function.__module__.partition(".")[0])
+    if top is None or not getattr(top, "__path__", None) or top.__name__ == __name__.partition(".")[0]:
+        return None
+    return Path(next(iter(top.__path__)))
+
+
 def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic."""
     config: Any = numba.config
     before = config.CACHE_DIR
-    config.CACHE_DIR = cache_dir()  # read when the function is decorated
+    config.CACHE_DIR = cache_dir(_package_of(function))  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
         compiler: Any = numba.njit

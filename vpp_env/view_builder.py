@@ -10,6 +10,7 @@ import numpy as np
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError
+from vpp_env.foresight_builder import build_foresight
 from vpp_env.views import Future, Homes, Information, Public, View
 
 if TYPE_CHECKING:
@@ -55,7 +56,14 @@ def build_view(world: World, information: Information) -> View:
             )
         return world
 
-    return View(public, information, lambda: _homes(at_gate()), lambda h: _future(at_gate(), h), statement)
+    return View(
+        public,
+        information,
+        lambda: _homes(at_gate()),
+        lambda h: _future(at_gate(), h),
+        statement,
+        lambda: build_foresight(at_gate()),
+    )
 
 
 def _homes(world: World) -> Homes:
@@ -88,6 +96,7 @@ def _homes(world: World) -> Homes:
         "pv_forecast_kw": pv,
         "floor_kwh": fleet.floor_kwh,
         "willingness": fleet.willingness,
+        "day_limit_kwh": fleet.day_discharge_kwh,
         "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state[layout.DIS_DAY], 0.0),
         "buy_limit": fleet.buy_limit,
         "own_ask": owners.own[0],

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import InformationError
+from vpp_env.foresight import Foresight
 from vpp_env.units import DT_H
 
 
@@ -80,6 +81,7 @@ class Homes:
     # preferences
     floor_kwh: np.ndarray
     willingness: np.ndarray
+    day_limit_kwh: np.ndarray  # battery discharge per day inside the envelope
     day_left_kwh: np.ndarray  # battery discharge left today inside the envelope
     buy_limit: np.ndarray  # USD/kWh
     own_ask: np.ndarray  # USD/kWh discharged (min_compensation)
@@ -130,7 +132,7 @@ class View:
         Always there.
     information : Information
         The set that was granted.
-    homes, future, statement : callable
+    homes, future, statement, foresight : callable
         Makers of the parts; a part is made when it is first asked for, if the set holds it.
     """
 
@@ -141,12 +143,14 @@ class View:
         homes: Callable[[], Homes],
         future: Callable[[int], Future],
         statement: Callable[[int], str],
+        foresight: Callable[[], Foresight],
     ) -> None:
         self.public = public
         self.information = information
         self._make_homes = homes
         self._make_future = future
         self._make_statement = statement
+        self._make_foresight = foresight
         self._homes: Homes | None = None
 
     def _need(self, needed: Information, what: str) -> None:
@@ -173,3 +177,8 @@ class View:
         """The true next `hours` hours (ORACLE); shorter near the end of what is known."""
         self._need(Information.ORACLE, "view.future()")
         return self._make_future(round(hours / DT_H))
+
+    def foresight(self) -> Foresight:
+        """Everything to the end of the run (ORACLE): what the homes will do by themselves and what the owners will ask."""
+        self._need(Information.ORACLE, "view.foresight()")
+        return self._make_foresight()

@@ -25,6 +25,7 @@ from vpp_env.errors import VppError
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play, settle
 from vpp_env.market.payment import make_payment
+from vpp_env.market.publication import published_until
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
 from vpp_env.outcome import Money, Outcome, Snapshot
@@ -36,9 +37,6 @@ from vpp_env.views import Information, View
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
-
-PUBLICATION_HOUR = 13.0
-"""Local hour at which the next day's day-ahead prices are published. Source: CAISO."""
 
 
 class World:
@@ -179,9 +177,7 @@ class World:
 
     def _known(self) -> int:
         """First step whose day-ahead price is not published yet."""
-        day, k = self.clock(self.t)
-        end = self.t - k + self.calendar.steps_in_day(day)
-        return end + self.calendar.steps_in_day(day + 1) if self.wall_clock()[0] >= PUBLICATION_HOUR else end
+        return published_until(self.calendar, *self.clock(self.t), self.t)
 
     def past(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Past day-ahead (E, t), real-time (E, t) and reserve prices (t, E, K), inside units."""

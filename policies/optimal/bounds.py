@@ -1,0 +1,279 @@
+"""Ceilings of a month: what no policy can exceed, proven by duality, with a plan beneath that says how tight it is.
+
+Every device is a store (`devices`), solved exactly (`storage`). What couples things is priced:
+
+- a device's power both sells and stands by, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share lambda of the reserve's
+  price is charged to the energy and the rest to the power; any lambda in [0, 1] gives an upper bound, the best one is the optimum;
+- discharge per day inside the envelope: a price theta >= 0 per day;
+- the VPP's maximum: a congestion price mu >= 0 per step, the same for all homes.
+
+Weak duality makes every choice of these prices a valid ceiling; they are moved by subgradients towards the least one. Each round's
+dispatch, cut to what the limits allow, is a plan, so the best one is a floor beneath the ceiling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.optimal.devices import Device, Rules, devices
+from policies.optimal.storage import Policy, Store, backward, step
+from vpp_env.foresight import Foresight
+from vpp_env.jit import kernel
+from vpp_env.units import DT_H
+from vpp_env.views import Homes
+
+ROUNDS, PATIENCE = 80, 8
+"""Subgradient rounds per device at most, and rounds without progress after which the step is halved."""
+CONGESTION_ROUNDS, INNER_ROUNDS = 30, 6
+"""Rounds of the price of the VPP's maximum where it binds, and of each device's own prices within one."""
+POLYAK = 0.6
+"""Share of Polyak's step that is taken: the floor, which stands in for the optimum, lies below it."""
+GAP = 2e-3
+"""Relative gap at which a device's prices are good enough."""
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """A proven interval around the optimum, USD."""
+
+    lower: float  # worth of a plan
+    upper: float  # no plan is worth more
+
+    @property
+    def gap(self) -> float:
+        """Width relative to the upper end."""
+        return (self.upper - self.lower) / max(abs(self.upper), 1e-9)
+
+    def __add__(self, other: Bracket) -> Bracket:
+        return Bracket(self.lower + other.lower, self.upper + other.upper)
+
+
+class Prices(NamedTuple):
+    """Shadow prices of one device; T steps."""
+
+    share: np.ndarray  # (T,) lambda, share of the reserve's price that the energy behind it carries
+    theta: np.ndarray  # (days,) USD per kWh discharged on a day
+    mu: np.ndarray  # (T,) USD per kWh sold or held in reserve, the same for all homes
+
+
+@kernel
+def _rho(device: Device, prices: Prices, t: int) -> float:
+    return max(device.rho[t] - prices.mu[t], 0.0)
+
+
+@kernel
+def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store:
+    """Return the device's store with its shadow prices in its gains."""
+    store = device.store
+    out_m, hold = store.out_m.copy(), store.hold.copy()
+    for t in range(len(hold)):
+        rho, lam = _rho(device, prices, t), prices.share[t]
+        hold[t] += lam * rho * dt * device.eta / reserve_h
+        for j in range(2):
+            if device.shares[j] and device.busy[t]:
+                out_m[t, j] -= (1.0 - lam) * rho * device.eta
+            out_m[t, j] -= prices.mu[t] * device.grid_kwh[j]
+        out_m[t, 0] -= prices.theta[device.day[t] - device.day[0]] * device.grid_kwh[0]
+    return Store(
+        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, store.out_w, out_m, hold, store.end,
+        store.start,
+    )  # fmt: skip
+
+
+@kernel
+def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: float) -> float:
+    """Return the upper bound that `value`, the optimum of the priced store, stands for, USD."""
+    bound = value + device.constant
+    for t in range(len(device.rho)):
+        rho, lam = _rho(device, prices, t), prices.share[t]
+        bound += dt * rho * ((1.0 - lam) * device.power[t] - lam * device.eta * device.empty[t] / reserve_h)
+    return bound + prices.theta.sum() * device.day_kwh if device.day_kwh < np.inf else bound
+
+
+@kernel
+def plan(
+    device: Device,
+    store: Store,
+    policy: Policy,
+    mu: np.ndarray,
+    most: np.ndarray,
+    reserve_h: float,
+    dt: float,
+    sold: np.ndarray,
+    pull: np.ndarray,
+    over: np.ndarray,
+) -> float:
+    """Follow the base stock of the priced `store`, cut to what the device may do; return its worth at true prices, USD.
+
+    Parameters
+    ----------
+    mu, most : ndarray
+        (T,) price of congestion, and kW that the device may sell and hold in reserve.
+    sold, pull, over : ndarray
+        (T,) kW sold and held in reserve; (T,) excess of the energy behind reserve over the power for it, relative to the power;
+        (days,) kWh beyond the daily limit. Filled.
+    """
+    true = device.store
+    steps = len(true.hold)
+    took, gave = np.zeros(2), np.zeros(2)
+    s, worth, today, left = true.start, device.constant, -1, device.day_kwh
+    over[:] = -device.day_kwh
+    for t in range(steps + 1):
+        if s < true.lo[t]:
+            worth -= (true.lo[t] - s) * true.ext_price
+            s = true.lo[t]
+        if t == steps:
+            break
+        if device.day[t] != today:
+            today, left = device.day[t], device.day_kwh
+        s_next = step(store, policy, t, s, took, gave)
+        over[today - device.day[0]] += gave[0] * device.grid_kwh[0]
+        room = most[t] * dt
+        for j in range(2):
+            if device.grid_kwh[j] > 0.0:
+                allowed = min(room, left) if j == 0 else room
+                cut = max(0.0, gave[j] - allowed / device.grid_kwh[j])
+                cut = min(cut, true.hi[t + 1] - s_next)
+                gave[j] -= cut
+                s_next += cut
+                room -= gave[j] * device.grid_kwh[j]
+        left -= gave[0] * device.grid_kwh[0]
+        used = (gave[0] * device.shares[0] + gave[1] * device.shares[1]) * device.eta / dt
+        by_energy = max(0.0, (s_next - device.empty[t]) * device.eta / reserve_h)
+        by_power = device.power[t] - (used if device.busy[t] else 0.0)
+        pull[t] = (by_energy - by_power) / max(device.power[t], 1e-9) if device.rho[t] > 0.0 else 0.0
+        # where the plan is cut to its share anyway it may use all of it
+        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf else 0.0)
+        q = max(0.0, min(by_power, by_energy, room / dt)) if stands_by else 0.0
+        worth += device.rho[t] * dt * q
+        for j in range(2):
+            worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
+        sold[t] = (gave * device.grid_kwh).sum() / dt + q
+        s = s_next
+    return worth + true.end * s
+
+
+@kernel
+def improve(
+    device: Device,
+    prices: Prices,
+    most: np.ndarray,
+    reserve_h: float,
+    dt: float,
+    rounds: int,
+    patience: int,
+    gap: float,
+    sold: np.ndarray,
+) -> tuple[float, float]:
+    """Move the prices of one device, `mu` excepted; return (upper, lower) USD.
+
+    Parameters
+    ----------
+    device, prices : Device, Prices
+        The device and the prices to start from; the best are left in `prices`.
+    most : ndarray
+        (T,) kW that its plan may sell and hold in reserve.
+    reserve_h, dt : float
+        Hours of energy behind reserve; length of a step, h.
+    rounds, patience, gap : int, int, float
+        See `ROUNDS`, `PATIENCE`, `GAP`.
+    sold : ndarray
+        (T,) filled: kW that the best plan sells or holds in reserve.
+    """
+    steps = len(device.rho)
+    upper, best, worth = np.inf, -np.inf, -np.inf
+    trial = Prices(prices.share.copy(), prices.theta.copy(), prices.mu)
+    pull, over, now = np.empty(steps), np.empty(len(prices.theta)), np.empty(steps)
+    size, stale = 0.5, 0
+    for _ in range(rounds):
+        store = priced(device, trial, reserve_h, dt)
+        policy = backward(store, steps, 0)
+        bound = ceiling(device, trial, policy.value, reserve_h, dt)
+        if bound < upper - 1e-9 * (1.0 + abs(bound)):
+            upper, stale = bound, 0
+            prices.share[:], prices.theta[:] = trial.share, trial.theta
+        else:
+            stale += 1
+            if stale >= patience:
+                size, stale = size / 2.0, 0
+                trial.share[:], trial.theta[:] = prices.share, prices.theta
+        made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over)
+        # what the plan is worth where congestion has its price
+        paid = made - dt * (now * prices.mu).sum()
+        if paid > best:
+            best, worth = paid, made
+            sold[:] = now
+        if upper - best <= gap * max(abs(upper), 1e-3):
+            break
+        for t in range(steps):
+            trial.share[t] = min(1.0, max(0.0, trial.share[t] - size * min(1.0, max(-1.0, pull[t]))))
+        if device.day_kwh < np.inf:
+            for d in range(len(over)):
+                trial.theta[d] = max(0.0, trial.theta[d] + 0.1 * size * over[d] / max(device.day_kwh, 1e-3))
+    return upper, worth
+
+
+@dataclass
+class _Fleet:
+    """The devices of one rule set, with their prices."""
+
+    devices: list[Device]
+    shares: list[np.ndarray]
+    thetas: list[np.ndarray]
+
+    def sweep(self, mu: np.ndarray, most: np.ndarray | None, reserve_h: float, rounds: int) -> tuple[Bracket, np.ndarray]:
+        """Improve every device under congestion prices `mu`; return the sum of brackets and what each one's plan sells, (D, T)."""
+        free = np.full(len(mu), np.inf)
+        sold = np.empty((len(self.devices), len(mu)))
+        total = Bracket(0.0, 0.0)
+        for d, device in enumerate(self.devices):
+            prices = Prices(self.shares[d], self.thetas[d], mu)
+            limit = free if most is None else most[d]
+            upper, lower = improve(device, prices, limit, reserve_h, DT_H, rounds, PATIENCE, GAP, sold[d])
+            total += Bracket(lower, upper)
+        return total, sold
+
+
+def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
+    """Enclose the best month under `rules`.
+
+    Parameters
+    ----------
+    homes, foresight : Homes, Foresight
+        At the start of the span that is bounded.
+    rules : Rules
+        What is measured, and whether the owners' preferences bind.
+    capacity_kw : float
+        The VPP's maximum.
+
+    Returns
+    -------
+    Bracket
+        `upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
+    """
+    made = devices(homes, foresight, rules)
+    steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
+    fleet = _Fleet(made, [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made])
+    hours, mu = rules.brief.reserve_hours, np.zeros(steps)
+    found, sold = fleet.sweep(mu, None, hours, ROUNDS)
+    total = sold.sum(axis=0)
+    if total.max(initial=0.0) <= capacity_kw + 1e-6:
+        return found
+    # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average of the plans so far,
+    # which tends to the optimum of the relaxation while each single plan jumps.
+    best, now, mean = Bracket(-np.inf, found.upper), found.upper, sold
+    for k in range(CONGESTION_ROUNDS):
+        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
+        most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
+        best = Bracket(max(best.lower, fleet.sweep(mu, most, hours, 1)[0].lower), best.upper)
+        if best.gap <= GAP:
+            break
+        slope = DT_H * np.where((mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
+        mu = np.maximum(mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
+        found, sold = fleet.sweep(mu, None, hours, INNER_ROUNDS)
+        total, now = sold.sum(axis=0), found.upper + DT_H * float(mu.sum()) * capacity_kw
+        best = Bracket(best.lower, min(best.upper, now))
+    return best

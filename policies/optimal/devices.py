@@ -1,0 +1,227 @@
+"""Batteries and cars of a month as stores (`storage.Store`), from perfect foresight.
+
+A battery holds its state of charge. A car holds minus what it lacks of its undispatched twin: putting charging off and V2G give out,
+buying back takes in. Costs, prices and limits are those that the simulator charges; `docs/optimizers.md` derives every line and says
+where a store is a relaxation of what the simulator does.
+
+What is measured is a `Measure`: the joint surplus of the VPP and its members, or the VPP's own profit. Whether the owners'
+preferences bind is `wishes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.optimal.storage import Store
+from vpp_env.foresight import Foresight
+from vpp_env.policy import Brief
+from vpp_env.units import DT_H
+from vpp_env.views import Homes
+
+
+class Measure(Enum):
+    """What a dispatch is worth, and to whom."""
+
+    VALUE = "joint surplus: the market's money, less wear, retail cost and charging elsewhere"
+    PROFIT = "the VPP's profit: the market's money, less what the members are paid"
+
+
+class Device(NamedTuple):
+    """A store and what it may earn beside energy; T steps."""
+
+    home: int
+    store: Store
+    rho: np.ndarray  # (T,) USD per kW-h of reserve, 0 where it may not stand by
+    power: np.ndarray  # (T,) kW that may stand by or sell
+    empty: np.ndarray  # (T,) kWh of the store at the end of the step at which no energy is behind reserve
+    eta: float  # reserve kWh per kWh of the store
+    shares: np.ndarray  # (2,) bool: the segment given out uses the power that could stand by
+    busy: np.ndarray  # (T,) bool: power in use cannot stand by (not so while reserve is called: it delivers)
+    grid_kwh: np.ndarray  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
+    day: np.ndarray  # (T,) int64
+    day_kwh: float  # most kWh at the grid per day along segment 0
+    constant: float  # USD that it earns in any case
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the stores of a fleet are made from."""
+
+    measure: Measure
+    wishes: bool  # the owners' preferences and least payments bind
+    brief: Brief
+
+
+def _sale(price: np.ndarray, ask: np.ndarray, rules: Rules) -> np.ndarray:
+    """USD/kWh that a sale leaves, before wear: all of it in joint surplus, else what the member is not paid."""
+    if rules.measure is Measure.VALUE:
+        return price
+    least = ask if rules.wishes else np.zeros_like(ask)
+    return price - np.maximum(least, rules.brief.revenue_share * price)
+
+
+def _standby(rho: np.ndarray, ask: np.ndarray, black: np.ndarray, rules: Rules) -> np.ndarray:
+    """USD/kW-h that standing by leaves, 0 where it may not."""
+    if not rules.wishes:
+        return rho if rules.measure is Measure.VALUE else (1.0 - rules.brief.revenue_share) * rho
+    may = (ask * (1.0 + rules.brief.margin) <= rho + 1e-12) & ~black
+    paid = np.maximum(ask, rules.brief.revenue_share * rho)
+    return np.where(may, rho if rules.measure is Measure.VALUE else rho - paid, 0.0)
+
+
+def _by_step(f: Foresight, rows: np.ndarray) -> np.ndarray:
+    return np.repeat(rows, f.steps)[: f.n_steps]
+
+
+def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
+    """The battery of home i.
+
+    Take in: own sun (its export credit is lost), and the market. Give out: the market, and with the home control
+    `self_consumption` the home's own shortage.
+    """
+    brief, value = rules.brief, rules.measure is Measure.VALUE
+    n, eta, wear = f.n_steps, brief.bess_eta, brief.degradation_usd_per_kwh if rules.measure is Measure.VALUE else 0.0
+    p, soc, low, high = homes.bess_kw[i], homes.soc_kwh[i], homes.bess_min_kwh[i], homes.bess_max_kwh[i]
+    own, black = _by_step(f, f.own_ask[:, i]), f.blackout[:, i]
+    price = f.lmp
+    cost = np.minimum(price, f.import_usd_per_kwh)  # below its floor the home itself may refill from the grid
+    sells, buys = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
+    lo = np.full(n + 1, min(low, soc))
+    if rules.wishes:
+        sells = (own <= f.highest_ask + 1e-9) & ~black
+        buys = (price <= homes.buy_limit[i] + 1e-12) & ~black
+        floor = max(homes.floor_kwh[i], low)
+        lo[:] = min(floor, soc)
+        if soc < floor:
+            buys[:] = True
+            # its twin is refilled by the afternoon of the second day
+            lo[1:][f.day > f.day[0] + 1] = floor
+            cost = np.where(price <= homes.buy_limit[i], cost, f.import_usd_per_kwh)
+    short = np.minimum(f.shortage_kw[:, i], p) if f.self_consumption else np.zeros(n)
+    sun = np.minimum(f.surplus_kw[:, i], p)
+    sale = _sale(price, own, rules) - wear
+    home = f.import_usd_per_kwh - wear if value else np.zeros(n)
+    sun_cost = f.export_usd_per_kwh if value else 0.0
+    cost = cost if value else np.zeros(n)
+    # the converter's power goes to the better use first
+    to_market = np.where(home > sale, p - short, p) * sells
+    to_home = np.where(home > sale, short, np.minimum(short, p - to_market))
+    from_sun = np.where(sun_cost <= cost, sun, np.where(buys, 0.0, sun))
+    from_market = (p - from_sun) * buys
+    store = Store(
+        lo=lo,
+        hi=np.full(n + 1, max(high, soc)),
+        ext=np.zeros(n + 1),
+        ext_price=0.0,
+        in_w=np.stack([from_sun, from_market], axis=1) * (DT_H * eta),
+        in_m=np.stack([np.full(n, sun_cost), cost], axis=1) / eta,
+        out_w=np.stack([to_market, to_home], axis=1) * (DT_H / eta),
+        out_m=np.stack([sale, home], axis=1) * eta,
+        hold=np.zeros(n),
+        end=f.refill_end[i] / eta if value else 0.0,
+        start=soc,
+    )
+    kept = -f.twin_usd[i] - f.twin_bess_kwh[i] * f.refill_end[i] / eta if value else 0.0
+    return Device(
+        home=i,
+        store=store,
+        rho=_standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules),
+        power=np.full(n, p),
+        empty=np.full(n, max(homes.floor_kwh[i], low) if rules.wishes else low),
+        eta=eta,
+        shares=np.ones(2, dtype=bool),
+        busy=~f.called,
+        grid_kwh=np.array([eta, 0.0]),
+        day=f.day,
+        day_kwh=float(homes.day_limit_kwh[i]) if rules.wishes else np.inf,
+        constant=kept,
+    )
+
+
+def most_deficit(i: int, homes: Homes, f: Foresight, rules: Rules) -> np.ndarray:
+    """(T + 1,) kWh that car i may lack of its twin at the start of each step, before it comes home.
+
+    With its owner's wishes, what full power in the time left still returns. Without, a car that still has charging to put off
+    may lack anything; from there on the home's own forced charging brings it back, unless V2G keeps it from that.
+    """
+    n, eta, p = f.n_steps, rules.brief.ev_eta, homes.ev_kw[i]
+    twin, due, at_home = f.twin_ev_soc_kwh[:, i], f.due[:, i], f.plugged[:, i]
+    before = twin[:-1]
+    goal = np.maximum(before, np.minimum(homes.ev_target_kwh[i], before + eta * p * DT_H * due))
+    twin_next = before + eta * DT_H * f.twin_ev_kw[:, i]
+    ready = np.maximum(twin_next - goal + eta * p * DT_H * (due - 1), 0.0)
+    most = np.empty(n + 1)
+    most[0] = held = max(homes.ev_deficit_kwh[i], 0.0)
+    for t in range(n):
+        if at_home[t]:
+            if rules.wishes:
+                held = ready[t]
+            elif homes.v2g_kw[i] > 0.0 or f.twin_ev_kw[t, i] > 0.0:
+                held = twin_next[t]
+            else:
+                held = max(ready[t], min(held, twin[t]) - eta * p * DT_H)
+        most[t + 1] = held
+    return most
+
+
+def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
+    """The car of home i.
+
+    Take in: buying back. Give out: charging put off, and V2G.
+    """
+    brief, value = rules.brief, rules.measure is Measure.VALUE
+    n, eta = f.n_steps, brief.ev_eta
+    wear = brief.degradation_usd_per_kwh if value else 0.0
+    v2g, at_home, p_twin = homes.v2g_kw[i], f.plugged[:, i], f.twin_ev_kw[:, i]
+    own, defer, black = _by_step(f, f.own_ask[:, i]), _by_step(f, f.defer_ask[:, i]), f.blackout[:, i]
+    puts_off, gives = at_home.copy(), at_home.copy()
+    if rules.wishes:
+        puts_off &= (defer <= f.highest_ask + 1e-9) & ~black
+        gives &= (own <= f.highest_ask + 1e-9) & ~black
+    standby = _standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules) * at_home
+    # charging that stands by cannot be put off as well; it needs no energy behind it
+    waits = _sale(f.lmp, defer, rules) - standby * ~f.called
+    most = most_deficit(i, homes, f, rules)
+    now = np.where(f.arrives[:, i], np.minimum(most[:-1], f.twin_ev_soc_kwh[:-1, i]), most[:-1])
+    now = np.append(now, min(most[-1], f.twin_ev_soc_kwh[-1, i]) if f.plugged[-1, i] else most[-1])
+    with np.errstate(invalid="ignore"):
+        room = np.maximum(homes.ev_kw[i] - p_twin, 0.0) * at_home
+    store = Store(
+        lo=-now,
+        hi=np.zeros(n + 1),
+        ext=np.maximum(most - now, 0.0),
+        ext_price=f.away_usd_per_kwh if value else 0.0,
+        in_w=np.stack([room, np.zeros(n)], axis=1) * (DT_H * eta),
+        in_m=np.stack([f.lmp if value else np.zeros(n), np.zeros(n)], axis=1) / eta,
+        out_w=np.stack([p_twin * puts_off * (DT_H * eta), v2g * gives * (DT_H / eta)], axis=1),
+        out_m=np.stack([waits / eta, (_sale(f.lmp, own, rules) - wear) * eta], axis=1),
+        hold=np.zeros(n),
+        end=f.back_end[i] / eta if value else 0.0,
+        start=-float(max(homes.ev_deficit_kwh[i], 0.0)),
+    )
+    return Device(
+        home=i,
+        store=store,
+        # inside its envelope V2G does not stand by
+        rho=np.zeros(n) if rules.wishes else standby * (v2g > 0.0),
+        power=np.where(at_home, v2g, 0.0),
+        empty=homes.ev_min_kwh[i] - f.twin_ev_soc_kwh[1:, i],
+        eta=eta,
+        shares=np.array([False, True]),
+        busy=~f.called,
+        grid_kwh=np.array([1.0 / eta, eta]),
+        day=f.day,
+        day_kwh=np.inf,
+        constant=float((standby * p_twin).sum() * DT_H),
+    )
+
+
+def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
+    """All batteries, then all cars."""
+    return [battery(int(i), homes, f, rules) for i in np.flatnonzero(homes.bess_kwh > 0)] + [
+        car(int(i), homes, f, rules) for i in np.flatnonzero(homes.ev_kwh > 0)
+    ]

@@ -1,0 +1,244 @@
+"""One storage device against known prices, solved exactly: dynamic programming on a concave piecewise-linear value.
+
+A device holds s kWh. In step t it may take energy in along up to two segments (width kWh, cost USD per kWh taken in)
+and give energy out along up to two (width, gain per kWh given), all in kWh of the store itself:
+
+    V_t(s) = max over s'  Gamma_t(s - s') + hold_t s' + V_t+1(s'),     lo_t+1 <= s' <= hi_t+1
+
+Gamma_t is the concave hull of "take in" and "give out": a store does one of the two in a step. V_t is then concave and
+piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_t are merged into those of V_t+1 by slope,
+and the domain is cut to [lo_t, hi_t]. Nothing is discretised. The best action has the form of a base stock: each segment moves
+the store towards a level of its own, where V_t+1 + hold s' has the segment's price as slope.
+
+A segment `ext_t` at the start of a step takes energy in at a price of its own (a car that comes home with less than its trip needed was
+charged elsewhere); it carries states from below lo_t up to it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp_env.jit import kernel
+
+IN, OUT = 2, 2
+"""Segments on each side."""
+
+
+class Store(NamedTuple):
+    """One device over T steps; kWh of the store, USD per kWh of the store."""
+
+    lo: np.ndarray  # (T + 1,) least at the start of a step
+    hi: np.ndarray  # (T + 1,) most
+    ext: np.ndarray  # (T + 1,) kWh below lo from which `ext_price` brings it up at the start of the step
+    ext_price: float
+    in_w: np.ndarray  # (T, 2) widths
+    in_m: np.ndarray  # (T, 2) costs
+    out_w: np.ndarray  # (T, 2) widths
+    out_m: np.ndarray  # (T, 2) gains
+    hold: np.ndarray  # (T,) gain per kWh held at the end of the step
+    end: float  # gain per kWh held at the very end
+    start: float  # kWh now
+
+
+class Policy(NamedTuple):
+    """What `backward` leaves behind."""
+
+    value: float  # V_0(start)
+    level: np.ndarray  # (T, 4) base stock of each pooled segment of the hull
+    grid: np.ndarray  # (T // every + 1, G) V at equally spaced states between lo and hi, USD
+
+
+@kernel
+def _insert(width: np.ndarray, slope: np.ndarray, first: int, count: int, w: float, m: float) -> int:
+    """Merge a segment into the descending slopes at [first, first + count); return the new count."""
+    if w <= 0.0:
+        return count
+    j = first + count
+    while j > first and slope[j - 1] < m:
+        width[j], slope[j] = width[j - 1], slope[j - 1]
+        j -= 1
+    width[j], slope[j] = w, m
+    return count + 1
+
+
+@kernel
+def _dearer(price: np.ndarray, rank: int) -> int:
+    """Index of the dearer (rank 0) or the cheaper (rank 1) of two segments."""
+    return rank if price[0] >= price[1] else 1 - rank
+
+
+@kernel
+def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -> int:
+    """Write down the concave hull of step t: pooled segments from "take everything in" to "give everything out".
+
+    Fills widths `w` and descending slopes `m` of the pooled segments, and for the four segments (in 0, in 1, out 0, out 1) the pooled
+    one that each is `part` of (-1: it has no width); returns how many there are.
+    """
+    n = 0
+    order = np.empty(IN + OUT, dtype=np.int64)
+    for j in range(IN + OUT):
+        side_w, side_m = (store.in_w[t], store.in_m[t]) if j < IN else (store.out_w[t], store.out_m[t])
+        i = _dearer(side_m, j % 2)
+        order[j] = i if j < IN else IN + i
+        part[order[j]] = -1
+        if side_w[i] <= 0.0:
+            continue
+        w[n], m[n] = side_w[i], side_m[i]
+        part[order[j]] = n
+        n += 1
+        while n > 1 and m[n - 2] < m[n - 1]:
+            both = w[n - 2] + w[n - 1]
+            m[n - 2] = (w[n - 2] * m[n - 2] + w[n - 1] * m[n - 1]) / both
+            w[n - 2] = both
+            n -= 1
+            for i in range(IN + OUT):
+                part[i] = min(part[i], n - 1)
+    return n
+
+
+@kernel
+def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return room for more segments, the present ones in front."""
+    size = max(64, 2 * count)
+    w, m = np.empty(size), np.empty(size)
+    w[:count], m[:count] = width[first : first + count], slope[first : first + count]
+    return w, m
+
+
+@kernel
+def _sample(
+    low: float, base: float, width: np.ndarray, slope: np.ndarray, offset: float, at: np.ndarray, out: np.ndarray
+) -> None:
+    """Write V at ascending states `at`; outside its domain V continues along its end slopes."""
+    n = len(width)
+    j, left, value = 0, low, base
+    for g in range(len(at)):
+        while j < n and left + width[j] < at[g]:
+            value += width[j] * (slope[j] + offset)
+            left += width[j]
+            j += 1
+        step = slope[min(j, n - 1)] + offset if n > 0 else 0.0
+        out[g] = value + (at[g] - left) * step
+
+
+@kernel
+def backward(store: Store, every: int, points: int) -> Policy:
+    """Solve the device from the end to now.
+
+    Parameters
+    ----------
+    store : Store
+        The device.
+    every, points : int
+        V is written at the start of every `every`-th step, at `points` states (0: not at all).
+
+    Returns
+    -------
+    Policy
+        `value` is -inf when the start cannot be kept within the limits.
+    """
+    steps = len(store.hold)
+    levels = np.zeros((steps, IN + OUT))
+    w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.zeros(IN + OUT, dtype=np.int64)
+    grid = np.zeros((steps // every + 1 if points > 0 else 0, points))
+    at = np.empty(points)
+    width, slope = np.empty(64), np.empty(64)
+    first, count, offset = 0, 0, 0.0
+    low, base = store.lo[steps], store.end * store.lo[steps]
+    high = store.hi[steps]
+    count = _insert(width, slope, first, count, high - low, store.end)
+    for t in range(steps, -1, -1):
+        if t < steps:
+            hold = store.hold[t]
+            offset += hold
+            base += hold * low
+            n = hull(store, t, w, m, part)
+            for j in range(n):
+                # where the store is indifferent it neither takes in nor gives out
+                only_in = part[IN] != j and part[IN + 1] != j
+                level = low
+                for i in range(first, first + count):
+                    if slope[i] + offset < m[j] or (only_in and slope[i] + offset <= m[j]):
+                        break
+                    level += width[i]
+                levels[t, j] = level
+            if first + count + IN + OUT + 1 > len(width):
+                width, slope = _grow(width, slope, first, count)
+                first = 0
+            for j in range(n):
+                count = _insert(width, slope, first, count, w[j], m[j] - offset)
+            for j in range(IN):
+                if store.in_w[t, j] > 0.0:
+                    low -= store.in_w[t, j]
+                    base -= store.in_w[t, j] * store.in_m[t, j]
+            for j in range(OUT):
+                high += max(store.out_w[t, j], 0.0)
+            # cut the domain
+            gone = store.lo[t] - low
+            while gone > 0.0 and count > 0:
+                cut = min(gone, width[first])
+                base += cut * (slope[first] + offset)
+                low += cut
+                gone -= cut
+                width[first] -= cut
+                if width[first] > 0.0:
+                    break
+                first, count = first + 1, count - 1
+            gone = high - store.hi[t]
+            while gone > 0.0 and count > 0:
+                last = first + count - 1
+                cut = min(gone, width[last])
+                high -= cut
+                gone -= cut
+                width[last] -= cut
+                if width[last] > 0.0:
+                    break
+                count -= 1
+        if points > 0 and t % every == 0:
+            for g in range(points):
+                at[g] = store.lo[t] + (store.hi[t] - store.lo[t]) * g / max(points - 1, 1)
+            _sample(low, base, width[first : first + count], slope[first : first + count], offset, at, grid[t // every])
+        if store.ext[t] > 0.0:
+            if first + count + 1 > len(width):
+                width, slope = _grow(width, slope, first, count)
+                first = 0
+            count = _insert(width, slope, first, count, store.ext[t], store.ext_price - offset)
+            low -= store.ext[t]
+            base -= store.ext[t] * store.ext_price
+    slack = 1e-9 * (1.0 + abs(store.start))
+    value = np.zeros(1)
+    if low - slack <= store.start <= high + slack:
+        at0 = np.full(1, min(max(store.start, low), high))
+        _sample(low, base, width[first : first + count], slope[first : first + count], offset, at0, value)
+    else:
+        value[0] = -np.inf
+    return Policy(value[0], levels, grid)
+
+
+@kernel
+def step(store: Store, policy: Policy, t: int, s: float, took: np.ndarray, gave: np.ndarray) -> float:
+    """Take the best action of step t in state s; fill `took`, `gave` (2,) kWh, and return the next state.
+
+    Beginning with everything taken in, each pooled segment moves the store down to its base stock. Inside a segment that pools
+    taking in and giving out both happen in part: the one place where a plan of the hull is no plan of the store itself.
+    """
+    w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.empty(IN + OUT, dtype=np.int64)
+    done = np.zeros(IN + OUT)
+    n = hull(store, t, w, m, part)
+    least, most = store.lo[t + 1] - store.ext[t + 1], store.hi[t + 1]
+    s_next = s
+    for j in range(IN):
+        s_next += max(store.in_w[t, j], 0.0)
+    for j in range(n):
+        down = max(0.0, min(w[j], s_next - min(max(policy.level[t, j], least), most)))
+        done[j] = down / w[j]
+        s_next -= down
+    for i in range(IN + OUT):
+        share = done[part[i]] if part[i] >= 0 else 0.0
+        if i < IN:
+            took[i] = (1.0 - share) * store.in_w[t, i] if part[i] >= 0 else 0.0
+        else:
+            gave[i - IN] = share * store.out_w[t, i - IN]
+    return s_next
