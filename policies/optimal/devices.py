@@ -131,7 +131,8 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         store=store,
         rho=_standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules),
         power=np.full(n, p),
-        empty=np.full(n, max(homes.floor_kwh[i], low) if rules.wishes else low),
+        # never above what the store may fall to: less than no energy must not count against reserve
+        empty=np.minimum(max(homes.floor_kwh[i], low) if rules.wishes else low, lo[1:]),
         eta=eta,
         shares=np.ones(2, dtype=bool),
         busy=~f.called,
@@ -188,8 +189,7 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
     most = most_deficit(i, homes, f, rules)
     now = np.where(f.arrives[:, i], np.minimum(most[:-1], f.twin_ev_soc_kwh[:-1, i]), most[:-1])
     now = np.append(now, min(most[-1], f.twin_ev_soc_kwh[-1, i]) if f.plugged[-1, i] else most[-1])
-    with np.errstate(invalid="ignore"):
-        room = np.maximum(homes.ev_kw[i] - p_twin, 0.0) * at_home
+    room = np.maximum(homes.ev_kw[i] - p_twin, 0.0) * at_home
     store = Store(
         lo=-now,
         hi=np.zeros(n + 1),
@@ -209,7 +209,7 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         # inside its envelope V2G does not stand by
         rho=np.zeros(n) if rules.wishes else standby * (v2g > 0.0),
         power=np.where(at_home, v2g, 0.0),
-        empty=homes.ev_min_kwh[i] - f.twin_ev_soc_kwh[1:, i],
+        empty=np.minimum(homes.ev_min_kwh[i] - f.twin_ev_soc_kwh[1:, i], -most[1:]),
         eta=eta,
         shares=np.array([False, True]),
         busy=~f.called,
