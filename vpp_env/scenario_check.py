@@ -80,7 +80,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "market.deviation_kappa": (0, INF),
     "market.reserve_cap_usd_per_mw": (0, INF),
     "market.compute_usd_per_hour": (0, INF),
-    "market.residual_slope_usd_per_mwh_per_mw": (1e-6, 1e6),
+    "market.residual_slope_usd_per_mwh_per_mw": (0.01, 1e6),
     "market.logit_scale_usd_per_mwh": (1e-6, 1e6),
     "market.gate_lead_minutes": (0, 480),
     "market.day_ahead_gate_hour": (3, 12),

@@ -17,6 +17,9 @@ from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 HALVINGS = 64
 """Halvings of the price interval in search of the fixed point: far below the resolution of a tick."""
 
+WHOLE = 1e-3
+"""A net quantity this close to a whole quantum is whole: a tick is met within 1e-9 of itself (`clearing.floor_tick`)."""
+
 
 @kernel
 def quanta(kw: float) -> int:
@@ -77,14 +80,15 @@ def _meet(
             high = mid
         else:
             low = mid
-    highest, lowest = _thresholds(high, incentive, factor)
+    # just above the price the marginal sales are in, just below it the marginal purchases are
+    highest, lowest = _thresholds(high, incentive, factor)[0], _thresholds(low, incentive, factor)[1]
     sales, purchases = _trade(offers, e, able, highest, lowest, sell_q, buy_q)
     sales, purchases = min(sales, cap), min(purchases, cap)
     net = (lmp - high) / slope
     if sales - purchases > net:
-        sales = max(0, purchases + int(np.floor(net + 1e-6)))
+        sales = max(0, purchases + int(np.floor(net + WHOLE)))
     else:
-        purchases = max(0, sales - int(np.ceil(net - 1e-6)))
+        purchases = max(0, sales - int(np.ceil(net - WHOLE)))
     return highest, lowest, sales, purchases
 
 

@@ -24,7 +24,7 @@ from vpp_env.core.layout import (
     TwinDay,
 )
 from vpp_env.jit import kernel
-from vpp_env.market.board import RESERVE_Q, RESERVE_TICKS, SELL_TICK, Board, Sheet
+from vpp_env.market.board import BUY_TICK, RESERVE_Q, RESERVE_TICKS, SELL_TICK, Board, Sheet
 from vpp_env.market.energy import clear_energy, quanta
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import clear_reserve
@@ -133,6 +133,7 @@ def play(
                 order[led.O_CALL, f] = 0.0
                 order[led.O_AVAILABLE, f] = 0.0
                 price[led.P_LMP, f] = lmp
+                price[led.P_BOUGHT, f] = min(lmp, offers[BUY_TICK, e, i] * PRICE_TICK)
                 price[led.P_MEMBER, f] = max(ask, pay.share * worth, pay.marginal * marginal)
                 price[led.P_RHO, f] = 0.0
                 price[led.P_RESERVE, f] = 0.0
