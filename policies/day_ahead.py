@@ -1,6 +1,6 @@
 """A day-ahead schedule that any policy can hand in: what the VPP's own meter has shown at that hour of past days.
 
-Honest and simple: nothing but metered energy of the past goes in, and the limits are what the homes ask for now.
+Honest and simple: nothing but metered energy of the past goes in, and the limits are what the homes asked for last.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class MeteredProfile:
         self._on, self._margin, self._hours = brief.two_settlement, brief.margin, brief.opportunity_hours
         # kWh of each clock hour, one entry a day, the newest last
         self._metered: list[deque[float]] = [deque(maxlen=DAYS) for _ in range(24)]
+        # what the homes last asked for a kWh sold, and would last pay for one bought, USD/kWh
+        self._ask, self._limit = SELL_ASK_RANGE[1], BUY_LIMIT_RANGE[0]
         self._open: tuple[int, float] | None = None  # the clock hour that is being metered, and its kWh so far
 
     def _watch(self, view: View) -> None:
@@ -52,7 +54,8 @@ class MeteredProfile:
         view : View
             Of this gate; call it once at every gate.
         offers : dict
-            What the homes offer now, as `bids.encode` takes it: the mean ask and limit become those of the schedule.
+            What the homes offer now, as `bids.encode` takes it. The schedule's limits are the mean ask and limit of the
+            latest offers that there were.
 
         Returns
         -------
@@ -62,13 +65,13 @@ class MeteredProfile:
         if not self._on:
             return None
         self._watch(view)
+        self._ask = _mean(offers["sell_ask"], offers["sell_kw"], self._ask)
+        self._limit = _mean(offers["buy_limit"], offers["buy_kw"], self._limit)
         hours = view.public.day_ahead_hours
         if not hours or not any(self._metered):
             return None
         kw = np.array([float(np.mean(self._metered[h])) if self._metered[h] else 0.0 for h in hours])
-        ask = _mean(offers["sell_ask"], offers["sell_kw"], SELL_ASK_RANGE[1]) * (1.0 + self._margin)
-        limit = _mean(offers["buy_limit"], offers["buy_kw"], BUY_LIMIT_RANGE[0])
-        return DayAheadSchedule(kw, np.where(kw >= 0.0, ask, limit))
+        return DayAheadSchedule(kw, np.where(kw >= 0.0, self._ask * (1.0 + self._margin), self._limit))
 
 
 def _mean(price: np.ndarray, kw: np.ndarray, otherwise: float) -> float:

@@ -72,7 +72,9 @@ class DayAhead:
                 "time for the next day of the run: see Public.day_ahead_hours"
             )
         if len(schedules) != len(self._prices):
-            raise BidError(f"{len(schedules)} day-ahead schedules; allowed is one for each of {len(self._prices)} months")
+            raise BidError(
+                f"{len(schedules)} day-ahead schedules; allowed is one for each of {len(self._prices)} months"
+            )
         for schedule in schedules:
             if schedule is not None and len(schedule.kw) != hours:
                 raise BidError(f"the day-ahead schedule has {len(schedule.kw)} hours; the next day has {hours}")

@@ -52,7 +52,9 @@ class Exchange:
         per_mw = KWH_PER_MWH / POWER_QUANTUM_KW
         self._min_q = int(np.ceil(market.min_bid_mw * per_mw - 1e-9))
         self._max_q = np.full(len(months), int(market.max_capacity_mw * per_mw + 1e-9), dtype=np.int64)
-        limits = [np.array([getattr(m.fleet, name).sum() for m in months]) for name in ("sell_limit_kw", "buy_limit_kw")]
+        limits = [
+            np.array([getattr(m.fleet, name).sum() for m in months]) for name in ("sell_limit_kw", "buy_limit_kw")
+        ]
         self.day_ahead = DayAhead(self._scenario, self.da, *limits)
         self.reset()
 

@@ -161,7 +161,9 @@ class MarketSpec:
     residual_slope_usd_per_mwh_per_mw: float = _f(0.5, "USD/MWh per MW; clearing = residual_supply only", "assumed")
     logit_scale_usd_per_mwh: float = _f(5.0, "USD/MWh; clearing = logit only", "assumed")
     gate_lead_minutes: int = _f(0, "min from the gate to delivery, rounded up to opportunities", "CAISO real time: 75")
-    two_settlement: bool = _f(False, "a day-ahead schedule may be sold at the day-ahead price", "CAISO day-ahead market")
+    two_settlement: bool = _f(
+        False, "a day-ahead schedule may be sold at the day-ahead price", "CAISO day-ahead market"
+    )
     day_ahead_gate_hour: float = _f(10.0, "local hour, full; next day's schedule is due", "CAISO day-ahead market")
     programme: str = _f("none", "none | elrp: paid reductions on announced evenings", "shape of California's ELRP")
     programme_usd_per_kwh: float = _f(2.0, "USD/kWh of net metered delivery in an event", "ELRP: 2 USD/kWh")

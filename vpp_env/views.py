@@ -58,7 +58,9 @@ class Public:
     now: pd.Timestamp | None = None  # local time of the gate; None: that of `start`
     lead: int = 0  # opportunities between the gate and delivery
     incentive_usd_per_kwh: np.ndarray = field(default_factory=_none)  # (H,) what a programme adds to sales, delivery on
-    day_ahead_hours: tuple[int, ...] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
+    day_ahead_hours: tuple[
+        int, ...
+    ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
     day_ahead_kw: np.ndarray = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
 
     @property

@@ -76,7 +76,8 @@ def life_lost(path_kwh: np.ndarray, capacity_kwh: float) -> float:
     """Share of its life that a battery of `capacity_kwh` loses on a path of charges, kWh."""
     import rainflow  # only who asks for wear needs it
 
-    cycles = rainflow.extract_cycles(path_kwh)
+    # the last point twice: the package takes a path of two points for one that never turns
+    cycles = rainflow.extract_cycles(np.append(path_kwh, path_kwh[-1]))
     return sum(n * LIFE_SHARE * (depth / capacity_kwh) ** DEPTH_EXPONENT for depth, _, n, _, _ in cycles)
 
 

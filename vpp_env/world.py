@@ -148,9 +148,7 @@ class World:
             self._bounds,
         )
         hours_left = self._bounds[layout.HOURS_LEFT].reshape(self.n_months, -1)
-        self._owners = self._owner_rules.prices(
-            self.exchange.da, self.delivery, self._known(), self._cheap, hours_left
-        )
+        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
 
     def _own_asks(self) -> np.ndarray:
         return np.stack([self._owners.own, self._owners.defer])

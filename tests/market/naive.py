@@ -102,9 +102,10 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
         if left <= net <= right:
             most_up, most_down = min(sum(up), r.cap), min(sum(down), r.cap)
             if most_up - most_down > net:
-                most_up = most_down + floor(net)
+                # a home that turns from buyer to seller here is left out rather than split
+                most_up = max(0, most_down + floor(net))
             else:
-                most_down = most_up - ceil(net)
+                most_down = max(0, most_up - ceil(net))
             got = award(homes, up, down, most_up, most_down, r.least)
             return got, r.lmp - slope * sum(got)
     raise AssertionError("the curves always meet")

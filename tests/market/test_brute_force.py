@@ -140,7 +140,9 @@ def test_logit_accepts_with_its_stated_probability() -> None:
     for ask in (20, 50, 57, 70, 100):
         offer = ask * 1e-3 * (1 + market.margin)
         assert (ask <= terms.highest_ask).mean() == pytest.approx(1 / (1 + np.exp((offer - 0.06) / 0.01)), abs=0.01)
-        assert (ask >= terms.lowest_limit).mean() == pytest.approx(1 / (1 + np.exp((0.06 - ask * 1e-3) / 0.01)), abs=0.01)
+        assert (ask >= terms.lowest_limit).mean() == pytest.approx(
+            1 / (1 + np.exp((0.06 - ask * 1e-3) / 0.01)), abs=0.01
+        )
 
 
 @few

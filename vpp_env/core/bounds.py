@@ -179,11 +179,7 @@ def bounds(
         out[BUY_B, i] = charge_limit(soc_b, p[BESS_MAX, i], p_b, eta_b, span_h)
         reserve_b = min(discharge_limit(soc_env, floor, p_b, eta_b, res_h), left / res_h)
         out[R_ENV, i] = reserve_b + out[D_MIN, i]
-        out[R_HARD, i] = (
-            discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h)
-            + out[TW_FIRST, i]
-            + ev_reserve
-        )
+        out[R_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h) + out[TW_FIRST, i] + ev_reserve
         if black:
             for row in (D_FIRST, D_MEAN, D_MIN, B_ENV, V_ENV, S_ENV, BUY_EV, BUY_B, R_ENV):
                 out[row, i] = 0.0

@@ -30,6 +30,7 @@ from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import clear_reserve
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
+
 @kernel
 def begin(
     c: np.ndarray,
