@@ -36,6 +36,8 @@ class MeteredProfile:
         self._open: tuple[int, float] | None = None  # the clock hour that is being metered, and its kWh so far
 
     def _watch(self, view: View) -> None:
+        if not len(view.public.past_rt_usd_per_kwh):
+            return  # the month begins: nothing has been metered
         now = view.public.now if view.public.now is not None else view.public.start
         hour = (now - np.timedelta64(round(self._hours * 60), "m")).hour
         kwh = float(view.homes.last_market_kwh.sum())

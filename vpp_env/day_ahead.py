@@ -50,7 +50,7 @@ class DayAhead:
         self.award_kw = np.zeros_like(self._prices)
 
     def hours(self, t: int) -> tuple[int, ...]:
-        """Local clock hours (23, 24 or 25 of them) of the day that may be scheduled at step t; empty: the gate is shut."""
+        """Local clock hours (23 to 25 of them) of the day that may be scheduled at step t; empty: the gate is shut."""
         calendar = self._calendar
         if not self._on or t >= calendar.n_steps or calendar.hour[t] != self._gate_hour:
             return ()

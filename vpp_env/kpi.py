@@ -86,8 +86,8 @@ def success_rate(opportunities: pd.DataFrame) -> float:
 
 def money_totals(opportunities: pd.DataFrame) -> dict[str, float]:
     """Sums of the VPP's ledger over the run, USD."""
-    totals = Money(*(float(opportunities[f"money_{name}"].sum()) for name in Money._fields))
-    return totals._asdict() | {"revenue": float(totals.revenue)}
+    totals = Money(*(np.asarray(opportunities[f"money_{name}"].sum()) for name in Money._fields))
+    return {name: float(value) for name, value in [*totals._asdict().items(), ("revenue", totals.revenue)]}
 
 
 def summarize(run: Run) -> dict[str, Any]:

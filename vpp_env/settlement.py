@@ -40,9 +40,10 @@ def outcome_of(
     _, e, n = offers.shape
     steps, market, spec = len(board.lmp), scenario.market, scenario.reward
     ledger, events = sheet.ledger.reshape(-1, e, n), sheet.events.reshape(3, e, n)
-    settled = settle(board, sheet, DT_H, market.deviation_kappa)
+    paid = settle(board, sheet, DT_H, market.deviation_kappa)
+    energy, reserve, nopay, deviation, payments, programme, day_ahead = paid
     compute = np.full(e, market.compute_usd_per_hour * steps * DT_H)
-    money = Money(*settled[:5], compute, *settled[5:])
+    money = Money(energy, reserve, nopay, deviation, payments, compute, programme, day_ahead)
     return Outcome(
         opportunity=opportunity,
         ledger=ledger,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 TICK = Fraction(1, 1000)
@@ -85,7 +86,7 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
     breaks = sorted(set(offer) | set(limit))
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]
-    for low, high in zip(edges, edges[1:], strict=False):  # between two breaks the quantity does not change
+    for low, high in pairwise(edges):  # between two breaks the quantity does not change
         middle = (low + high) / 2
         up, down = sides(homes, [o <= middle for o in offer], [x >= middle for x in limit])
         net = min(sum(up), r.cap) - min(sum(down), r.cap)

@@ -154,10 +154,8 @@ def test_logit_accepts_with_its_stated_probability() -> None:
 def test_day_ahead_hours_clear_one_by_one(rows: list[tuple[int, int, int]], most: tuple[int, int], least: int) -> None:
     expected = []
     for kw, limit, price in rows:
-        if kw > 0:
-            q = min(kw, most[0]) if price >= limit else 0
-        else:
-            q = -min(-kw, most[1]) if price <= limit else 0
+        clears = price >= limit if kw > 0 else price <= limit
+        q = max(-most[1], min(kw, most[0])) if clears else 0
         expected.append(q if abs(q) >= least else 0)
     kw, limit, price = (np.array(x, dtype=float) for x in zip(*rows, strict=True))
     got = clear_day_ahead(kw, limit / 1000, price / 1000, *map(float, most), float(least))

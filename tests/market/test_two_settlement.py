@@ -163,7 +163,8 @@ def test_truthful_schedules_what_its_meter_has_shown(length: int) -> None:
             "time.duration_hours": 96,
         },
     )
-    m = with_prices(m, rt=np.where(np.arange(len(m.calls)) % 96 < 70, 40.0, 300.0), da=200.0)
+    evening = np.where(np.arange(len(m.calls)) % 96 < 70, 40.0, 300.0)
+    m = with_prices(m, rt=evening, da=evening)
     run = simulate(m, Truthful())
     intervals, hourly = run.record.interval_table(), []
     power = intervals["market_kw"].to_numpy().reshape(-1, 4).mean(axis=1)

@@ -91,7 +91,7 @@ class ResidualSupply(PriceTaker):
 
 @dataclass(frozen=True)
 class Logit(PriceTaker):
-    """A slice clears with probability 1 / (1 + exp((offer - lmp) / scale)): one hidden draw an interval, paid at lmp."""
+    """A slice clears with probability 1 / (1 + exp((offer - lmp) / scale)), one hidden draw an interval; paid lmp."""
 
     scale: float  # USD/kWh
 

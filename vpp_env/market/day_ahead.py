@@ -27,7 +27,7 @@ def clear_day_ahead(
     Returns
     -------
     ndarray
-        (H,) kW: the whole hour where its limit is met (a sale at the limit or above, a purchase at it or below), else 0.
+        (H,) kW: the whole hour where its limit is met (sales at the limit or above, purchases at it or below), else 0.
     """
     cut = np.clip(kw, -most_bought, most_sold)
     met = np.where(cut >= 0.0, price >= limit - 1e-12, price <= limit + 1e-12)

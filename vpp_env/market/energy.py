@@ -18,7 +18,7 @@ HALVINGS = 64
 """Halvings of the price interval in search of the fixed point: far below the resolution of a tick."""
 
 WHOLE = 1e-3
-"""A net quantity this close to a whole quantum is whole: a tick is met within 1e-9 of itself (`clearing.floor_tick`)."""
+"""A net quantity this close to a whole quantum is whole: `clearing.floor_tick` forgives 1e-9 of a tick."""
 
 
 @kernel
@@ -64,7 +64,9 @@ def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int
 def _meet(
     offers: np.ndarray, able: np.ndarray, board: Board, j: int, e: int, sell_q: np.ndarray, buy_q: np.ndarray
 ) -> tuple[int, int, int, int]:
-    """Where the VPP's own curve meets the price that falls with it: (highest ask, lowest limit, most sold, most bought).
+    """Where the VPP's own curve meets the price that falls with it.
+
+    Returns highest ask and lowest limit, ticks, and most that is sold and most that is bought, quanta.
 
     Net sales rise with the price p, and p + slope x net is what the price would be without the VPP: it rises
     strictly, so there is one p. At a step of the curve only a part of the marginal offers is taken.

@@ -1,8 +1,8 @@
 """Events of a demand-response programme: announced the day before, on evenings of days that are forecast to be hot.
 
-The shape is that of California's Emergency Load Reduction Program: 2 USD per kWh delivered, 16-21 h, at most 60 h a season.
-A day counts as hot by its own maximum temperature, which the seeded weather knows: the forecast of the day before is
-taken to be right [assumed]. No policy has a part in it.
+The shape is that of California's Emergency Load Reduction Program: 2 USD per kWh delivered, 16-21 h, at most 60 h a
+season. A day counts as hot by its own maximum temperature, which the seeded weather knows: the forecast of the day
+before is taken to be right [assumed]. No policy has a part in it.
 """
 
 from __future__ import annotations
