@@ -25,7 +25,8 @@ from vpp_env.api.parallel import MarketMonth
 from vpp_env.bids import N_ACTION
 from vpp_env.core.kernels import deliver
 from vpp_env.core.layout import N_OUT
-from vpp_env.market.opportunity import new_sheet, play
+from vpp_env.market.board import new_sheet
+from vpp_env.market.opportunity import play
 from vpp_env.month import Month
 from vpp_env.policy import make_policy, policy_names
 from vpp_env.scenario import Scenario, load_scenario

@@ -2,13 +2,15 @@
 
 Row i of the bids reads row i of the view and public prices, nothing else. A home chooses between two offers:
 the car alone at its (low) ask for putting charging off, or car, battery and V2G together at the higher of the asks.
-It takes the second when the published day-ahead price would pay for it.
+It takes the second when the published day-ahead price (and an announced programme) would pay for it. Where the market
+settles twice, the VPP hands in what its own meter has shown on past days as the next day's schedule.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from policies.day_ahead import MeteredProfile
 from vpp_env.bids import Bids, encode
 from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.views import Homes, Information, Public, View
@@ -33,7 +35,7 @@ def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarr
     # or begins in it, when the car comes home
     charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
     both_ask = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
-    pays = both_ask * (1.0 + brief.margin) <= public.expected_lmp
+    pays = both_ask * (1.0 + brief.margin) <= public.expected_sale_price
     both = (storage > 0) & (pays | (car <= 0))
     sell = will * np.where(both, car + storage, car)
     # a car that has put charging off buys it back for no more than it sold it for; a battery at the owner's limit
@@ -70,9 +72,11 @@ class Truthful:
     def reset(self, brief: Brief, rng: np.random.Generator) -> None:
         """Keep the market's rules."""
         self._brief = brief
+        self._profile = MeteredProfile(brief)
 
     def act(self, view: View) -> Bids:
         """Encode every home's own offer."""
         brief = self._brief
         offers = own_offers(view.homes, view.public, brief)
-        return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw, **offers))
+        schedule = self._profile.schedule(view, offers)
+        return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw, **offers), day_ahead=schedule)

@@ -192,7 +192,7 @@ def test_a_bid_follows_from_its_own_row(policy: str) -> None:
     others_changed = 0
     for j in range(0, world.n_homes, 2):
         view = world.view(Information.OWN)
-        poked = View(view.public, view.information, lambda v=view, j=j: change_home(v.homes, j), None, None)  # type: ignore[arg-type]
+        poked = View(view.public, view.information, lambda v=view, j=j: change_home(v.homes, j), None, None, None)  # type: ignore[arg-type]
         made = []
         for v in (view, poked):
             player = make_policy(policy)

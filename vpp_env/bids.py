@@ -32,6 +32,44 @@ RESERVE_TICK = 0.0001
 
 
 @dataclass(frozen=True)
+class DayAheadSchedule:
+    """What the VPP offers to the day-ahead market for the next local day; see `Public.day_ahead_hours`.
+
+    Parameters
+    ----------
+    kw : ndarray
+        (H,) mean power of each hour, plus = sale; H = 23, 24 or 25.
+    limit_usd_per_kwh : ndarray
+        (H,) or a number: a sale clears at this day-ahead price or above, a purchase at it or below.
+
+    Raises
+    ------
+    BidError
+        When the shapes differ or a value is not a finite number.
+    """
+
+    kw: np.ndarray
+    limit_usd_per_kwh: np.ndarray
+
+    def __post_init__(self) -> None:
+        kw = np.array(self.kw, dtype=np.float64)
+        try:
+            limit = np.array(np.broadcast_to(np.asarray(self.limit_usd_per_kwh, dtype=np.float64), kw.shape))
+        except ValueError as error:
+            raise BidError(
+                f"a day-ahead schedule has {kw.shape} quantities and {np.shape(self.limit_usd_per_kwh)} limits; "
+                "allowed is one limit for each hour, or one for all"
+            ) from error
+        if kw.ndim != 1 or not len(kw):
+            raise BidError(f"a day-ahead schedule has shape {kw.shape}; allowed is one quantity for each hour of a day")
+        if not (np.isfinite(kw).all() and np.isfinite(limit).all()):
+            raise BidError("a day-ahead schedule holds values that are not finite numbers; allowed is kW and USD/kWh")
+        for name, array in (("kw", kw), ("limit_usd_per_kwh", limit)):
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+
+@dataclass(frozen=True)
 class Bids:
     """What a policy returns for one opportunity.
 
@@ -48,6 +86,8 @@ class Bids:
         Plain numbers for the record: `negotiation_rounds`, `coalition_size`, `optimization_s`, ...
     transcript : list of dict, optional
         Messages of a negotiation, for the record.
+    day_ahead : DayAheadSchedule, optional
+        The next local day's schedule, where `Public.day_ahead_hours` says that its gate is open.
     """
 
     actions: np.ndarray
@@ -55,6 +95,7 @@ class Bids:
     expected_profit_usd: float | None = None
     notes: dict[str, float] = field(default_factory=dict)
     transcript: list[dict[str, Any]] | None = None
+    day_ahead: DayAheadSchedule | None = None
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,15 @@ class Calendar:
         ks = np.concatenate([np.arange(n) for n in self._day_lengths])
         return ks[self.offset : self.offset + self.n_steps]
 
+    def clock(self, t: int) -> tuple[int, int]:
+        """(local day, step of day) of step t >= 0, also beyond the end of the run."""
+        if t < self.n_steps:
+            return int(self.day[t]), int(self.step_of_day[t])
+        day, k = int(self.day[-1]), int(self.step_of_day[-1]) + 1 + t - self.n_steps
+        while k >= self.steps_in_day(day):
+            day, k = day + 1, k - self.steps_in_day(day)
+        return day, k
+
     @cached_property
     def utc(self) -> pd.DatetimeIndex:
         """(T,) UTC start of each step."""

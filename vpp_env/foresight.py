@@ -19,7 +19,9 @@ class Foresight:
     """
 
     steps: int  # 15-min steps in an opportunity
-    lmp: np.ndarray  # (T,) real-time price
+    lmp: np.ndarray  # (T,) real-time price without the VPP's own influence
+    sale: np.ndarray  # (T,) most that a kWh sold can bring: with a programme's incentive
+    spread: np.ndarray  # (T,) day-ahead less real-time price where schedules are settled, else 0
     reserve_up: np.ndarray  # (T,) best price of an upward reserve product, 0 where none is sold
     reserve_down: np.ndarray  # (T,) price of the downward product
     called: np.ndarray  # (T,) bool: reserve is called

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpp_env.core.devices import in_window, is_plugged, steps_until_due
-from vpp_env.core.ledger import retail_cost
 from vpp_env.core.layout import (
     C_DEGRADATION,
     C_DT,
@@ -18,11 +17,12 @@ from vpp_env.core.layout import (
     DayPlan,
     TwinDay,
 )
+from vpp_env.core.ledger import retail_cost
 from vpp_env.foresight import Foresight
 from vpp_env.jit import kernel
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.publication import published_until
-from vpp_env.market.reserve import DOWN
+from vpp_env.market.reserve import DOWN, products
 from vpp_env.month import Month
 from vpp_env.owners import OwnerPrices, Owners, cheap_price
 from vpp_env.units import DT_H, KWH_PER_MWH, PRICE_TICK
@@ -63,9 +63,7 @@ def _twin_bill(first: int, stop: int, plan: DayPlan, twin: TwinDay, c: np.ndarra
             out[i] -= c[C_DEGRADATION] * dt * twin.bess_dis[k, i]
 
 
-def _asks(
-    month: Month, clock: Callable[[int], tuple[int, int]], gates: range, due: np.ndarray
-) -> list[OwnerPrices]:
+def _asks(month: Month, clock: Callable[[int], tuple[int, int]], gates: range, due: np.ndarray) -> list[OwnerPrices]:
     """The owners' prices at every gate; `due` (T, N) begins at the first one."""
     calendar, rules = month.calendar, Owners(month.scenario, [month.fleet])
     da = month.series.da_usd_per_mwh[None] / KWH_PER_MWH
@@ -86,6 +84,28 @@ def _after(month: Month, clock: Callable[[int], tuple[int, int]], t: int) -> np.
     out = np.zeros((1, month.fleet.n), dtype=np.int64)
     _due(k, month.day(day)[0], month.fleet.has_ev, out)
     return out[0]
+
+
+def _prices(month: Month, span: slice) -> dict[str, np.ndarray]:
+    """Everything that the market pays and accepts over `span`, as in `Foresight`."""
+    market, series, fleet = month.scenario.market, month.series, month.fleet
+    lmp = series.rt_usd_per_mwh[span] / KWH_PER_MWH
+    incentive = np.where(month.events[span], market.programme_usd_per_kwh, 0.0)
+    terms = make_clearing(market).terms(lmp[:, None], incentive[:, None], month.acceptance[span, None])
+    # what the VPP itself can raise the price by, where it can, in an interval in which it buys on balance
+    raised = terms.slope * float(fleet.buy_limit_kw.sum())
+    none = np.zeros(len(lmp))
+    rho = {name: series.reserve_usd_per_mw[name][span] / KWH_PER_MWH for name in products(market)}
+    up = [price for name, price in rho.items() if name != DOWN]
+    spread = series.da_usd_per_mwh[span] / KWH_PER_MWH - lmp if market.two_settlement else none
+    return {
+        "lmp": lmp,
+        "sale": lmp + incentive + raised,
+        "spread": spread,
+        "highest_ask": terms.highest_ask[:, 0] * PRICE_TICK + raised,
+        "reserve_up": np.max(up, axis=0) if up else none,
+        "reserve_down": rho.get(DOWN, none),
+    }
 
 
 def build_foresight(world: World) -> Foresight:
@@ -121,17 +141,12 @@ def build_foresight(world: World) -> Foresight:
     ev_soc[total] = month.day(end_day)[1].ev_soc[end_k]
     asks = _asks(month, world.clock, range(t0, calendar.n_steps + 1, world.steps), due)
     end = asks.pop()
-    rt, rho, called = world.series_ahead(total)
-    up = [rho[:, j] for j, name in enumerate(world.products) if name != DOWN]
-    down = [rho[:, j] for j, name in enumerate(world.products) if name == DOWN]
-    none = np.zeros(total)
+    span = slice(t0, calendar.n_steps)
+    prices = _prices(month, span)
     parts = Foresight(
         steps=world.steps,
-        lmp=np.array(rt),
-        reserve_up=np.max(up, axis=0) if up else none,
-        reserve_down=np.max(down, axis=0) if down else none.copy(),
-        called=np.array(called),
-        highest_ask=make_clearing(scenario.market).terms(np.array(rt)[:, None]).highest_ask[:, 0] * PRICE_TICK,
+        called=np.array(month.calls[span]),
+        **prices,
         import_usd_per_kwh=rate,
         export_usd_per_kwh=home.export_credit_usd_per_kwh,
         away_usd_per_kwh=home.away_charging_usd_per_kwh,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from vpp_env.core import ledger as led
 from vpp_env.fleet import PROFILES
+from vpp_env.outcome import Money
 from vpp_env.policy import PolicyInfo
 from vpp_env.record import Recorder
 from vpp_env.reward import net_benefit
@@ -26,6 +27,7 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
     parts = tally.components()
     total_score = score(parts, spec)
     closing = record.closing_value()
+    worn, worn_twin = record.rainflow_usd()
     columns: dict[str, Any] = {
         "prosumer": [f"prosumer_{i}" for i in range(fleet.n)],
         "profile": [PROFILES[p] for p in fleet.profile],
@@ -41,6 +43,8 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "pay_reserve_usd": totals[led.L_PAY_RESERVE],
         "bill_change_usd": totals[led.L_BILL] - totals[led.L_BILL_TWIN],
         "wear_usd": totals[led.L_WEAR],
+        "wear_rainflow_usd": worn - worn_twin,
+        "wear_rainflow_twin_usd": worn_twin,
         "closing_value_usd": closing,
         "net_benefit_usd": net_benefit(totals) + closing,
         "satisfaction": total_score,
@@ -82,10 +86,8 @@ def success_rate(opportunities: pd.DataFrame) -> float:
 
 def money_totals(opportunities: pd.DataFrame) -> dict[str, float]:
     """Sums of the VPP's ledger over the run, USD."""
-    names = ("energy", "reserve", "nopay", "deviation", "payments", "compute")
-    totals = {name: float(opportunities[f"money_{name}"].sum()) for name in names}
-    totals["revenue"] = totals["energy"] + totals["reserve"] - totals["nopay"] - totals["deviation"]
-    return totals
+    totals = Money(*(np.asarray(opportunities[f"money_{name}"].sum()) for name in Money._fields))
+    return {name: float(value) for name, value in [*totals._asdict().items(), ("revenue", totals.revenue)]}
 
 
 def summarize(run: Run) -> dict[str, Any]:
@@ -122,6 +124,8 @@ def summarize(run: Run) -> dict[str, Any]:
         "satisfaction_weight_q95": high,
         "satisfaction_consented": float(homes["satisfaction_consented"].mean()),
         "opportunity_satisfaction": float(table["prosumer_satisfaction"].mean()),
+        "wear_linear_usd": float(homes["wear_usd"].sum()),
+        "wear_rainflow_usd": float(homes["wear_rainflow_usd"].sum()),
         "jain_net_benefit": jain_index(benefit),
         "success_rate": success_rate(table),
         "total_violations": {"total": int(record.tally.violations.sum()), **violation_counts(record.tally)},

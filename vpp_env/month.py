@@ -19,6 +19,7 @@ from vpp_env.scenario import Scenario
 from vpp_env.streams import stream
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.prices import build_prices
+from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
 
 TAIL_STEPS = 3 * 96
@@ -62,6 +63,9 @@ class Month:
         self.constants = layout.constants(scenario)
         self.parameters = layout.parameters(self.fleet)
         self.calls = self._calls()
+        self.events = event_steps(scenario, seed, len(self.calls))
+        # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
+        self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
         self._homes = HomeTraces(scenario, self.fleet, seed)
         self._days: OrderedDict[int, tuple[DayPlan, TwinDay]] = OrderedDict()
         self._twin_start = {0: layout.initial_state(self.fleet)}

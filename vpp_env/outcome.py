@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vpp_env.bids import Offers
-from vpp_env.market.opportunity import Board
+from vpp_env.market.board import Board
 from vpp_env.market.payment import PaymentRule
 
 
@@ -21,11 +21,13 @@ class Money(NamedTuple):
     deviation: np.ndarray
     payments: np.ndarray
     compute: np.ndarray
+    programme: np.ndarray
+    day_ahead: np.ndarray  # what the day-ahead award earned over the real-time price
 
     @property
     def revenue(self) -> np.ndarray:
         """What the market pays."""
-        return self.energy + self.reserve - self.nopay - self.deviation
+        return self.energy + self.reserve - self.nopay - self.deviation + self.programme + self.day_ahead
 
     @property
     def profit(self) -> np.ndarray:
@@ -40,7 +42,7 @@ class Outcome:
     opportunity: int  # index
     ledger: np.ndarray  # (N_LEDGER, E, N) see core.ledger
     money: Money  # (E,) each
-    lmp: np.ndarray  # (S, E) USD/kWh
+    lmp: np.ndarray  # (S, E) USD/kWh, as settled
     award_kw: np.ndarray  # (S, E) net energy award
     market_kw: np.ndarray  # (S, E) metered
     reserve_kw: np.ndarray  # (S, E) reserve awarded
@@ -54,6 +56,9 @@ class Outcome:
     offers: Offers  # decoded bids, (E, N)
     projected_kw: np.ndarray  # (E,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: np.ndarray  # (E, N) USD
+    incentive: np.ndarray  # (S, E) USD/kWh that a programme adds to the price of a sale
+    day_ahead_kw: np.ndarray  # (S, E) day-ahead award
+    soc_home_kwh: np.ndarray  # (S, 2, E, N) each battery and its twin, at the end of the interval
 
 
 class Snapshot(NamedTuple):

@@ -71,6 +71,9 @@ class Brief:
     ev_eta: float
     products: tuple[str, ...]
     reserve_hours: float
+    two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
+    programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
+    lead: int = 0  # opportunities between the gate and delivery
 
 
 @runtime_checkable

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vpp_env.bids import SELL_KW, Bids
+from vpp_env.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.market.reserve import products
@@ -16,6 +17,7 @@ from vpp_env.policy import Consent, PolicyInfo
 from vpp_env.reward import net_benefit
 from vpp_env.satisfaction import VIOLATIONS, Tally, opportunity_score, violations
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.wear import ChargePaths, rainflow_usd
 from vpp_env.world import World
 
 NOTES = ("negotiation_rounds", "coalition_size", "optimization_s")
@@ -43,15 +45,34 @@ class Recorder:
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
         self.transcripts: list[dict[str, Any]] = []
+        # a bid is booked with the opportunity it was for: the first ones, that nobody bid for, are empty
+        nothing = Bids(np.full((self.fleet.n, N_ACTION), -1.0, dtype=np.float32))
+        self._waiting: deque[tuple[Bids, float]] = deque((nothing, 0.0) for _ in range(world.lead))
+        self._batteries = np.flatnonzero(self.fleet.bess_kwh > 0)
+        start = self.fleet.bess_init_kwh[self._batteries]
+        self._paths = ChargePaths(start), ChargePaths(start)  # of the batteries, and of their twins
 
     def add(self, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
-        """Append one opportunity and return its row; `seconds` is what the policy took to decide."""
+        """Append the opportunity that was played and return its row.
+
+        Parameters
+        ----------
+        bids, seconds : Bids, float
+            What the policy has just decided, and how long it took; with a gate lead time it is kept until the
+            opportunity it is for has been played.
+        outcome : Outcome
+            What was played.
+        """
+        self._waiting.append((bids, seconds))
+        bids, seconds = self._waiting.popleft()
         world, fleet = self._world, self.fleet
         t = outcome.opportunity * world.steps
         last = t + world.steps - 1
         ends = world.done or world.calendar.day[last] != world.calendar.day[min(last + 1, len(world.calendar.day) - 1)]
         self.tally.add(outcome, consent(self._info, bids, fleet.n), bool(ends))
         self.totals += outcome.ledger[:, 0]
+        for j, paths in enumerate(self._paths):
+            paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
         row = self._row(t, bids, outcome, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
@@ -77,6 +98,7 @@ class Recorder:
             "timestamp": self._world.calendar.local[t],
             "lmp_price": float(outcome.lmp[:, 0].mean()) * KWH_PER_MWH,
             **self._reserve_prices(outcome),
+            "programme_event": bool((outcome.incentive[:, 0] > 0).any()),
             "success": bool((awarded > 0).any()),
             "bid_capacity_mw": min(capacity, cap_kw) / KWH_PER_MWH,
             "bid_price_mwh": ask * KWH_PER_MWH,
@@ -121,6 +143,8 @@ class Recorder:
                     "market_kw": float(outcome.market_kw[j, 0]),
                     "reserve_kw": float(outcome.reserve_kw[j, 0]),
                     "void": bool(outcome.void[j, 0]),
+                    "day_ahead_kw": float(outcome.day_ahead_kw[j, 0]),
+                    "incentive_usd_per_mwh": float(outcome.incentive[j, 0]) * KWH_PER_MWH,
                     "defer_kw": float(flow[layout.DEFER]),
                     "bess_kw": float(flow[layout.B_DIS]),
                     "v2g_kw": float(flow[layout.V2G]),
@@ -132,6 +156,14 @@ class Recorder:
                     "twin_soc_kwh": float(outcome.soc_kwh[j, 1, 0]),
                 }
             )
+
+    def rainflow_usd(self) -> np.ndarray:
+        """(2, N) USD: wear of each battery, and of its twin, by rainflow counting; see `vpp_env.wear`."""
+        cost = np.zeros((2, self.fleet.n))
+        linear = self._world.scenario.home.degradation_usd_per_kwh
+        for j, paths in enumerate(self._paths):
+            cost[j, self._batteries] = rainflow_usd(paths, self.fleet.bess_kwh[self._batteries], linear)
+        return cost
 
     def closing_value(self) -> np.ndarray:
         """(N,) USD: what each home holds more than its twin now; see `World.closing_value`."""

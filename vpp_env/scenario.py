@@ -83,6 +83,11 @@ class Scenario:
         """Physics steps in the run."""
         return self.n_opportunities * self.steps_per_opportunity
 
+    @property
+    def lead_opportunities(self) -> int:
+        """Opportunities between the gate at which bids are taken and their delivery."""
+        return -(-self.market.gate_lead_minutes // self.time.opportunity_minutes)
+
     @cached_property
     def calendar(self) -> Calendar:
         """The run's clock."""

@@ -20,6 +20,7 @@ CHOICES = {
     "prices.model": ("caiso", "step"),
     "prices.season": ("auto", "spring", "summer", "autumn", "winter"),
     "market.rules": ("caiso2023",),
+    "market.programme": ("none", "elrp"),
     "time.opportunity_minutes": (15, 30, 60),
 }
 
@@ -79,6 +80,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     "market.deviation_kappa": (0, INF),
     "market.reserve_cap_usd_per_mw": (0, INF),
     "market.compute_usd_per_hour": (0, INF),
+    "market.residual_slope_usd_per_mwh_per_mw": (0.01, 1e6),
+    "market.logit_scale_usd_per_mwh": (1e-6, 1e6),
+    "market.gate_lead_minutes": (0, 480),
+    "market.day_ahead_gate_hour": (3, 12),
+    "market.programme_usd_per_kwh": (0, INF),
+    "market.programme_hours": (0, 24),
+    "market.programme_temp_c": (-50, 60),
+    "market.programme_season_hours": (0, INF),
     "satisfaction.weights": (0, 1),
     "satisfaction.component_floor": (1e-9, 1),
     "satisfaction.reserve_scale_h": (1e-6, INF),
@@ -94,6 +103,7 @@ RANGES = (
     "fleet.bess_soc_max",
     "fleet.bess_soc_init",
     "home.peak_hours",
+    "market.programme_hours",
     "preferences.ev_target",
     "preferences.ready_by_hour",
     "preferences.cycles_per_day",
@@ -224,6 +234,12 @@ def _check_sums(scenario: Scenario) -> None:
         "five weights that sum to 1",
     )
     market = scenario.market
+    _require(
+        market.day_ahead_gate_hour == int(market.day_ahead_gate_hour),
+        "market.day_ahead_gate_hour",
+        market.day_ahead_gate_hour,
+        "a full hour before the day-ahead prices are published at 13:00",
+    )
     _require(
         market.price_floor_usd_per_mwh < market.price_cap_usd_per_mwh,
         "market.price_floor_usd_per_mwh",

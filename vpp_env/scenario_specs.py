@@ -158,6 +158,18 @@ class MarketSpec:
     price_floor_usd_per_mwh: float = _f(-150.0, "USD/MWh", "CAISO bid floor")
     reserve_cap_usd_per_mw: float = _f(250.0, "USD/MW per h", "CAISO reserve bid cap")
     compute_usd_per_hour: float = _f(0.0, "USD per hour of the policy's computing", "0: a laptop, assumed")
+    residual_slope_usd_per_mwh_per_mw: float = _f(0.5, "USD/MWh per MW; clearing = residual_supply only", "assumed")
+    logit_scale_usd_per_mwh: float = _f(5.0, "USD/MWh; clearing = logit only", "assumed")
+    gate_lead_minutes: int = _f(0, "min from the gate to delivery, rounded up to opportunities", "CAISO real time: 75")
+    two_settlement: bool = _f(
+        False, "a day-ahead schedule may be sold at the day-ahead price", "CAISO day-ahead market"
+    )
+    day_ahead_gate_hour: float = _f(10.0, "local hour, full; next day's schedule is due", "CAISO day-ahead market")
+    programme: str = _f("none", "none | elrp: paid reductions on announced evenings", "shape of California's ELRP")
+    programme_usd_per_kwh: float = _f(2.0, "USD/kWh of net metered delivery in an event", "ELRP: 2 USD/kWh")
+    programme_hours: tuple[float, float] = _f((16.0, 21.0), "local hours of an event, from-to", "ELRP: 4-9 pm")
+    programme_temp_c: float = _f(38.0, "deg C; days at least as hot have an event", "assumed; 100 F")
+    programme_season_hours: float = _f(60.0, "h of events at most in the run", "ELRP: 60 h a season")
 
 
 @dataclass(frozen=True)

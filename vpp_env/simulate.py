@@ -49,6 +49,9 @@ def brief_of(world: World) -> Brief:
         ev_eta=scenario.fleet.ev_eta,
         products=world.products,
         reserve_hours=market.reserve_minutes / 60,
+        two_settlement=market.two_settlement,
+        programme_usd_per_kwh=0.0 if market.programme == "none" else market.programme_usd_per_kwh,
+        lead=world.lead,
     )
 
 
@@ -83,7 +86,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
             begin = time.perf_counter()
             bids = policy.act(world.view(policy.info.information))
             seconds = time.perf_counter() - begin
-            row = record.add(bids, world.step(bids.actions), seconds)
+            row = record.add(bids, world.step(bids.actions, (bids.day_ahead,)), seconds)
             if on_opportunity is not None:
                 on_opportunity(row)
     except KeyboardInterrupt:

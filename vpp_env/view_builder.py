@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
@@ -23,14 +24,21 @@ def _locked(array: np.ndarray) -> np.ndarray:
     return copy
 
 
+def _length(world: World) -> pd.Timedelta:
+    return pd.Timedelta(minutes=world.scenario.time.opportunity_minutes)
+
+
 def build_view(world: World, information: Information) -> View:
     """Build the view of a world of one month at the gate of its next opportunity."""
     t, calendar, scenario = world.t, world.calendar, world.scenario
     past_da, past_rt, past_rho = world.past()
+    incentive, day_ahead_kw = world.announced()
+    now = calendar.local[t]
     public = Public(
-        opportunity=world.opportunity,
+        opportunity=world.opportunity + world.lead,
         n_opportunities=scenario.n_opportunities,
-        start=calendar.local[t],
+        # added in UTC: a delivery may lie beyond a clock change, or beyond the end
+        start=now if world.lead == 0 else (calendar.utc[t] + world.lead * _length(world)).tz_convert(calendar.timezone),
         hours=scenario.time.opportunity_minutes / 60,
         steps=world.steps,
         da_usd_per_kwh=_locked(world.day_ahead()[0]),
@@ -38,6 +46,11 @@ def build_view(world: World, information: Information) -> View:
         past_rt_usd_per_kwh=_locked(past_rt[0]),
         past_reserve_usd_per_kw_h={p: _locked(past_rho[:, 0, j]) for j, p in enumerate(world.products)},
         required_kw=world.required_kw(),
+        now=now,
+        lead=world.lead,
+        incentive_usd_per_kwh=_locked(incentive[0]),
+        day_ahead_hours=world.exchange.day_ahead.hours(t),
+        day_ahead_kw=_locked(day_ahead_kw[0]),
     )
     month = world.months[0]
 
@@ -125,7 +138,7 @@ def _homes(world: World) -> Homes:
 
 def _future(world: World, steps: int) -> Future:
     """Look ahead along the month's own traces; days beyond the run exist as far as prices do."""
-    month, t = world.months[0], world.t
+    month, t = world.months[0], world.delivery
     steps = min(steps, world.series_length() - t)
     day, k = world.clock(t)
     parts: list[dict[str, np.ndarray]] = []

@@ -13,7 +13,7 @@ A policy declares its set; asking a view for what the set does not hold raises `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -33,30 +33,52 @@ class Information(IntEnum):
     ORACLE = 4
 
 
+def _none() -> np.ndarray:
+    return np.zeros(0)
+
+
 @dataclass(frozen=True)
 class Public:
-    """What anybody may know at the gate of an opportunity."""
+    """What anybody may know at the gate of an opportunity.
+
+    With `market.gate_lead_minutes` the opportunity that is bid for begins `lead` opportunities after the gate (`now`):
+    `opportunity`, `start` and every array from "delivery on" are about that one, what is past is past at the gate. The
+    last `lead` gates of a month are for opportunities beyond its end (`opportunity >= n_opportunities`).
+    """
 
     opportunity: int  # index of the opportunity that is bid for
     n_opportunities: int
     start: pd.Timestamp  # its local start, time-zone aware
     hours: float  # its length, h
     steps: int  # its 15-min intervals
-    da_usd_per_kwh: np.ndarray  # (H,) published day-ahead prices by 15-min step from now on
+    da_usd_per_kwh: np.ndarray  # (H,) published day-ahead prices by 15-min step from delivery on
     past_da_usd_per_kwh: np.ndarray  # (t,) day-ahead prices of past steps
     past_rt_usd_per_kwh: np.ndarray  # (t,) real-time prices of past steps
     past_reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (t,)
     required_kw: float  # most that the VPP may sell in this opportunity
+    now: pd.Timestamp | None = None  # local time of the gate; None: that of `start`
+    lead: int = 0  # opportunities between the gate and delivery
+    incentive_usd_per_kwh: np.ndarray = field(default_factory=_none)  # (H,) what a programme adds to sales, delivery on
+    day_ahead_hours: tuple[
+        int, ...
+    ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
+    day_ahead_kw: np.ndarray = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
 
     @property
     def expected_lmp(self) -> float:
         """Mean published day-ahead price over the opportunity, USD/kWh: the public forecast of real time."""
         return float(self.da_usd_per_kwh[: self.steps].mean())
 
+    @property
+    def expected_sale_price(self) -> float:
+        """`expected_lmp` and the announced programme's incentive, USD/kWh: what a sale may expect."""
+        incentive = self.incentive_usd_per_kwh[: self.steps]
+        return self.expected_lmp + (float(incentive.mean()) if len(incentive) else 0.0)
+
 
 @dataclass(frozen=True)
 class Homes:
-    """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole coming opportunity."""
+    """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole opportunity bid for."""
 
     # devices and their state
     bess_kwh: np.ndarray
@@ -73,7 +95,7 @@ class Homes:
     ev_min_kwh: np.ndarray
     ev_target_kwh: np.ndarray
     plugged: np.ndarray  # bool
-    hours_to_ready: np.ndarray  # h until the car must be ready; 0 when away
+    hours_to_ready: np.ndarray  # h from delivery until the car must be ready; 0 when away
     load_kw: np.ndarray  # last metered
     pv_kw: np.ndarray  # last metered
     load_forecast_kw: np.ndarray  # (96, N) persistence: the same step of the day before
@@ -110,7 +132,7 @@ class Homes:
 
 @dataclass(frozen=True)
 class Future:
-    """The true future by 15-min step from now on (oracle only), H steps."""
+    """The true future by 15-min step from delivery on (oracle only), H steps."""
 
     rt_usd_per_kwh: np.ndarray  # (H,)
     reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (H,)
@@ -179,6 +201,6 @@ class View:
         return self._make_future(round(hours / DT_H))
 
     def foresight(self) -> Foresight:
-        """Everything to the end of the run (ORACLE): what the homes will do by themselves and what the owners will ask."""
+        """Everything to the end of the run (ORACLE): prices, what the homes do by themselves, what owners ask."""
         self._need(Information.ORACLE, "view.foresight()")
         return self._make_foresight()

@@ -16,24 +16,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vpp_env.bids import RESERVE_TICK, Offers, check_actions, decode
+from vpp_env.bids import DayAheadSchedule, check_actions, decode
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
-from vpp_env.core.bounds import bounds
+from vpp_env.core.bounds import Delivery, bounds
 from vpp_env.core.kernels import prepare
 from vpp_env.errors import VppError
-from vpp_env.market.clearing import make_clearing
-from vpp_env.market.opportunity import Board, Sheet, begin, new_sheet, play, settle
-from vpp_env.market.payment import make_payment
+from vpp_env.exchange import Exchange
+from vpp_env.market.board import Board, new_sheet
+from vpp_env.market.opportunity import begin, play
 from vpp_env.market.publication import published_until
-from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.month import Month, join_days
-from vpp_env.outcome import Money, Outcome, Snapshot
+from vpp_env.outcome import Outcome, Snapshot
 from vpp_env.owners import OwnerPrices, Owners, cheap_price
-from vpp_env.reward import net_benefit, rewards
-from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
+from vpp_env.settlement import outcome_of
+from vpp_env.units import DT_H, POWER_QUANTUM_KW
 from vpp_env.view_builder import build_view
 from vpp_env.views import Information, View
+from vpp_env.waiting import Waiting
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
@@ -58,28 +58,13 @@ class World:
         self.parameters = np.concatenate([m.parameters for m in months], axis=1)
         self.sell_limit_kw = np.concatenate([m.fleet.sell_limit_kw for m in months])
         self.buy_limit_kw = np.concatenate([m.fleet.buy_limit_kw for m in months])
-        self._da = np.stack([m.series.da_usd_per_mwh for m in months]) / KWH_PER_MWH
-        self._rt = np.stack([m.series.rt_usd_per_mwh for m in months]) / KWH_PER_MWH
-        self.products = products(self.scenario.market)
-        self._rho = np.zeros((self._rt.shape[1], self.n_months, len(self.products)))  # (S, E, K)
-        for e, month in enumerate(months):
-            for j, name in enumerate(self.products):
-                self._rho[:, e, j] = month.series.reserve_usd_per_mw[name] / KWH_PER_MWH
-        self._called = np.ascontiguousarray(np.stack([m.calls for m in months]).T)
+        self.exchange = Exchange(months)
+        self.products = self.exchange.products
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
-        self._clearing = make_clearing(self.scenario.market)
-        market = self.scenario.market
-        self._payment = make_payment(market)
-        # the offer of reserve is ask x (1 + margin), as for energy
-        self._reserve_ticks = np.floor(self._rho / (1.0 + market.margin) / RESERVE_TICK + 1e-9).astype(np.int64)
-        self._is_down = np.array([name == DOWN for name in self.products], dtype=np.bool_)
-        self._callable = np.array([name in CONTINGENCY for name in self.products], dtype=np.bool_)
-        per_mw = KWH_PER_MWH / POWER_QUANTUM_KW
-        self._min_q = int(np.ceil(market.min_bid_mw * per_mw - 1e-9))
-        self._max_q = np.full(self.n_months, int(market.max_capacity_mw * per_mw + 1e-9), dtype=np.int64)
         shape = (self.n_months, self.n_homes)
         self._sizes = (self.parameters[layout.FLOOR].reshape(shape), self.parameters[layout.EV_KWH].reshape(shape))
         self.steps = self.scenario.steps_per_opportunity
+        self.lead = self.scenario.lead_opportunities
         self.opportunity = -1
 
     # -- the clock -------------------------------------------------------------------------------------
@@ -94,20 +79,21 @@ class World:
         """Physics step at which the next opportunity starts."""
         return self.opportunity * self.steps
 
+    @property
+    def delivery(self) -> int:
+        """Physics step at which the opportunity that is bid for now begins: `lead` opportunities after step t."""
+        return self.t + self.lead * self.steps
+
     def clock(self, t: int) -> tuple[int, int]:
-        """(local day, step of day) of step t, also one step beyond the end."""
-        calendar = self.calendar
-        if t < calendar.n_steps:
-            return int(calendar.day[t]), int(calendar.step_of_day[t])
-        day, k = int(calendar.day[-1]), int(calendar.step_of_day[-1]) + 1
-        return (day + 1, 0) if k == calendar.steps_in_day(day) else (day, k)
+        """(local day, step of day) of step t, also beyond the end."""
+        return self.calendar.clock(t)
 
     def _open_day(self, day: int) -> None:
         self.day = day
         self.plan, self.twin = join_days([m.day(day) for m in self.months])
         first = int(np.searchsorted(self.calendar.day, day))
         gone = self.calendar.offset if day == 0 else 0
-        self._cheap = cheap_price(self._da[:, first : first + self.calendar.steps_in_day(day) - gone])
+        self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     # -- reset -----------------------------------------------------------------------------------------
 
@@ -121,11 +107,14 @@ class World:
         self._bounds = np.zeros((layout.N_BOUND, n))
         self.last_ledger = np.zeros((led.N_LEDGER, n))
         self.opportunity = 0
+        self.exchange.reset()
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
         prepare(self._constants, self.parameters, self.state, self.plan, self.twin, k, self._quote, self._event)
+        self._waiting = Waiting(0, np.zeros((2, self.n_months, self.n_homes)), 0.0)
         self._see()
+        self._waiting = Waiting(self.lead, self._own_asks(), self.steps * DT_H)
 
     def _fill_history(self) -> None:
         # the day before, and the one before that where the clock change left it short
@@ -144,11 +133,26 @@ class World:
         self.load_past, self.pv_past = load[-HISTORY:].copy(), pv[-HISTORY:].copy()
 
     def _see(self) -> None:
-        """Work out what each home can see of itself at the gate of the next opportunity."""
-        k = self.clock(self.t)[1]
-        bounds(self._constants, self.parameters, self.state, self.plan, self.twin, k, self.steps, self._bounds)
+        """Work out what each home can see of itself at the gate, for the opportunity that is bid for."""
+        k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
+        week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
+        bounds(
+            self._constants,
+            self.parameters,
+            self.state,
+            self.plan,
+            self.twin,
+            k,
+            self.steps,
+            Delivery(self.lead * self.steps, week_step),
+            self._waiting.pending_kwh(),
+            self._bounds,
+        )
         hours_left = self._bounds[layout.HOURS_LEFT].reshape(self.n_months, -1)
-        self._owners = self._owner_rules.prices(self._da, self.t, self._known(), self._cheap, hours_left)
+        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
+
+    def _own_asks(self) -> np.ndarray:
+        return np.stack([self._owners.own, self._owners.defer])
 
     # -- what a view may be built from -----------------------------------------------------------------
 
@@ -169,19 +173,25 @@ class World:
         return (week_step % 96) / 4, week_step / 96
 
     def day_ahead(self) -> np.ndarray:
-        """(E, H) published day-ahead prices from the current step on, USD/kWh.
+        """(E, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
 
         The prices of a delivery day are published at 13:00 local time of the day before.
         """
-        return self._da[:, self.t : self._known()]
+        return self.exchange.da[:, self.delivery : self._known()]
 
     def _known(self) -> int:
         """First step whose day-ahead price is not published yet."""
         return published_until(self.calendar, *self.clock(self.t), self.t)
 
+    def announced(self) -> tuple[np.ndarray, np.ndarray]:
+        """(E, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
+        span = slice(self.delivery, self._known())
+        return self.exchange.incentive[:, span], self.exchange.day_ahead.award_kw[:, span]
+
     def past(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Past day-ahead (E, t), real-time (E, t) and reserve prices (t, E, K), inside units."""
-        return self._da[:, : self.t], self._rt[:, : self.t], self._rho[: self.t]
+        exchange, t = self.exchange, self.t
+        return exchange.da[:, :t], exchange.rt[:, :t], exchange.rho[:t]
 
     def ev_deficit(self) -> np.ndarray:
         """(E*N,) kWh that each car holds less than its twin."""
@@ -209,12 +219,15 @@ class World:
 
     def series_length(self) -> int:
         """Steps for which prices exist, the tail beyond the end included."""
-        return self._rt.shape[1]
+        return self.exchange.rt.shape[1]
 
     def series_ahead(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first month's true real-time (H,), reserve (H, K) prices and calls (H,) from now on: for an oracle."""
-        span = slice(self.t, self.t + steps)
-        return self._rt[0, span], self._rho[span, 0], self._called[span, 0]
+        """The first month's true real-time (H,), reserve (H, K) prices and calls (H,), for an oracle.
+
+        From the delivery that is bid for on; without the VPP's own influence on the price.
+        """
+        span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
+        return exchange.rt[0, span], exchange.rho[span, 0], exchange.called[span, 0]
 
     def view(self, information: Information) -> View:
         """What a policy with this information set sees now (worlds of one month)."""
@@ -225,17 +238,19 @@ class World:
 
         For the observation kernel only, which reads no further than what is public; tests hold it to that.
         """
-        return self._da, self._rt, self._rho, self._known()
+        return self.exchange.da, self.exchange.rt, self.exchange.rho, self._known()
 
     # -- one opportunity -------------------------------------------------------------------------------
 
-    def step(self, actions: np.ndarray) -> Outcome:
-        """Play one opportunity.
+    def step(self, actions: np.ndarray, day_ahead: Sequence[DayAheadSchedule | None] = ()) -> Outcome:
+        """Take bids, and play one opportunity: with `market.gate_lead_minutes` with bids that were taken before.
 
         Parameters
         ----------
         actions : ndarray
-            (E*N, 6) in [-1, 1], see `bids`.
+            (E*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
+        day_ahead : sequence of DayAheadSchedule or None, optional
+            One for each month, at the gate of the day-ahead market.
 
         Raises
         ------
@@ -248,11 +263,13 @@ class World:
             raise VppError("the month has not begun or is over; call reset() first")
         e, n, steps, t = self.n_months, self.n_homes, self.steps, self.t
         offers = decode(check_actions(actions, e * n), self.sell_limit_kw, self.buy_limit_kw).reshape(6, e, n)
-        board, sheet = self._board(t), new_sheet(steps, e, n)
-        own = np.stack([self._owners.own, self._owners.defer])
+        self.exchange.day_ahead.check(t, day_ahead)
+        self.exchange.day_ahead.submit(t, day_ahead)
+        offers, own = self._waiting.swap(offers, self._own_asks())
+        board, sheet = self._board(), new_sheet(steps, e, n)
         k, c, p, state = self.clock(t)[1], self._constants, self.parameters, self.state
         plan, twin, quote, event = self.plan, self.twin, self._quote, self._event
-        play(c, p, state, plan, twin, k, offers, board, self._payment, own, quote, event, self._out, sheet)
+        play(c, p, state, plan, twin, k, offers, board, self.exchange.payment, own, quote, event, self._out, sheet)
         for j in range(steps):
             row = (t + j) % HISTORY
             self.load_past[row], self.pv_past[row] = plan.load[k + j], plan.pv[k + j]
@@ -260,80 +277,26 @@ class World:
         if day != self.day:
             self._open_day(day)
         begin(c, p, state, self.plan, self.twin, k, quote, event, sheet)
+        if board.slope > 0.0:
+            self.exchange.publish(t, sheet.lmp)
         self.opportunity += 1
         self.last_ledger = sheet.ledger
         self._see()
-        return self._outcome(board, sheet, offers, own[0])
+        return outcome_of(self.scenario, self.opportunity - 1, board, sheet, offers, own[0], self._sizes)
 
     def snapshot(self) -> Snapshot:
         """Return copies of what the next opportunity would be played with; the world stays as it is."""
         return Snapshot(
             (self._constants, self.parameters, self.state.copy(), self.plan, self.twin),
-            self._board(self.t),
-            self._payment,
-            np.stack([self._owners.own, self._owners.defer]),
+            self._board(),
+            self.exchange.payment,
+            self._own_asks(),
             (self._quote.copy(), self._event.copy(), self._out.copy()),
         )
 
-    def _board(self, t: int) -> Board:
-        span = slice(t, t + self.steps)
-        lmp = np.ascontiguousarray(self._rt[:, span].T)
-        terms = self._clearing.terms(lmp)
-        return Board(
-            highest_ask=terms.highest_ask,
-            lowest_limit=terms.lowest_limit,
-            lmp=lmp,
-            rho=self._rho[span],
-            reserve_highest=self._reserve_ticks[span],
-            called=self._called[span],
-            is_down=self._is_down,
-            callable=self._callable,
-            cap_q=self._cap_q(),
-            min_q=self._min_q,
-        )
+    def _board(self) -> Board:
+        return self.exchange.board(self.t, self.steps, self._cap_q())
 
     def _cap_q(self) -> np.ndarray:
-        """(E,) most quanta the VPP may sell: its maximum, or its share of what is flexible at the gate."""
-        share = self.scenario.market.max_share_of_flexible
-        if share >= 1.0:
-            return self._max_q
-        flexible = self._quote[layout.SELL_HARD].reshape(self.n_months, -1).sum(axis=1) / POWER_QUANTUM_KW
-        return np.minimum(self._max_q, np.floor(share * flexible + 1e-9).astype(np.int64))
-
-    def _outcome(self, board: Board, sheet: Sheet, offers: np.ndarray, own: np.ndarray) -> Outcome:
-        e, n = self.n_months, self.n_homes
-        ledger = sheet.ledger.reshape(-1, e, n)
-        market = self.scenario.market
-        compute = np.full(e, market.compute_usd_per_hour * self.steps * DT_H)
-        energy, reserve, nopay, deviation, payments = settle(board, sheet, DT_H, market.deviation_kappa)
-        money = Money(energy, reserve, nopay, deviation, payments, compute)
-        spec = self.scenario.reward
-        events = sheet.events.reshape(3, e, n)
-        return Outcome(
-            opportunity=self.opportunity - 1,
-            ledger=ledger,
-            money=money,
-            lmp=board.lmp,
-            award_kw=sheet.award_kw,
-            market_kw=sheet.flow[:, layout.MARKET],
-            reserve_kw=sheet.reserve_kw,
-            rho=board.rho,
-            void=sheet.void,
-            flow_kw=sheet.flow,
-            soc_kwh=sheet.soc_kwh,
-            departed=events[layout.DEPARTED],
-            short=events[layout.SHORT],
-            missed=events[layout.MISSED],
-            offers=Offers(*offers),
-            projected_kw=sheet.projected_kw.mean(axis=0),
-            rewards=rewards(
-                net_benefit(ledger),
-                ledger[led.L_DEPTH_H],
-                money.profit,
-                *self._sizes,
-                own,
-                events[layout.SHORT],
-                spec.discomfort_factor,
-                spec.team_share,
-            ),
-        )
+        """(E,) most quanta the VPP may sell; see `Exchange.cap_q`."""
+        return self.exchange.cap_q(self._quote[layout.SELL_HARD].reshape(self.n_months, -1).sum(axis=1))

@@ -93,9 +93,10 @@ def _sample(level: float, day_ahead: np.ndarray, values: np.ndarray) -> np.ndarr
 
 
 def real_time_prices(public: Public, past: History) -> np.ndarray:
-    """(K,) real-time prices of the coming opportunity, USD/kWh, ascending."""
+    """(K,) real-time prices of the opportunity, USD/kWh, ascending; an announced programme adds to each."""
     level = public.expected_lmp
-    return bins(first_guess(np.asarray(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
+    added = public.expected_sale_price - level
+    return added + bins(first_guess(np.asarray(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
 
 
 def later_prices(past: History, dear: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def own_lines(homes: Homes, public: Public, brief: Brief) -> tuple[np.ndarray, n
 
 
 def _at(public: Public, price: float) -> Public:
-    return replace(public, da_usd_per_kwh=np.full(public.steps, price))
+    return replace(public, da_usd_per_kwh=np.full(public.steps, price), incentive_usd_per_kwh=np.zeros(public.steps))
 
 
 class RulesProsumer:

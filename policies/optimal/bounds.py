@@ -2,13 +2,14 @@
 
 Every device is a store (`devices`), solved exactly (`storage`). What couples things is priced:
 
-- a device's power both sells and stands by, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share lambda of the reserve's
-  price is charged to the energy and the rest to the power; any lambda in [0, 1] gives an upper bound, the best one is the optimum;
+- a device's power both sells and stands by, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share
+  lambda of the reserve's price is charged to the energy and the rest to the power; any lambda in [0, 1] gives an
+  upper bound, the best one is the optimum;
 - discharge per day inside the envelope: a price theta >= 0 per day;
 - the VPP's maximum: a congestion price mu >= 0 per step, the same for all homes.
 
-Weak duality makes every choice of these prices a valid ceiling; they are moved by subgradients towards the least one. Each round's
-dispatch, cut to what the limits allow, is a plan, so the best one is a floor beneath the ceiling.
+Weak duality makes every choice of these prices a valid ceiling; they are moved by subgradients towards the least one.
+Each round's dispatch, cut to what the limits allow, is a plan, so the best one is a floor beneath the ceiling.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def plan(
     mu, most : ndarray
         (T,) price of congestion, and kW that the device may sell and hold in reserve.
     sold, pull, over : ndarray
-        (T,) kW sold and held in reserve; (T,) excess of the energy behind reserve over the power for it, relative to the power;
-        (days,) kWh beyond the daily limit. Filled.
+        (T,) kW sold and held in reserve; (T,) excess of the energy behind reserve over the power for it, relative to
+        the power; (days,) kWh beyond the daily limit. Filled.
     """
     true = device.store
     steps = len(true.hold)
@@ -224,8 +225,10 @@ class _Fleet:
     shares: list[np.ndarray]
     thetas: list[np.ndarray]
 
-    def sweep(self, mu: np.ndarray, most: np.ndarray | None, reserve_h: float, rounds: int) -> tuple[Bracket, np.ndarray]:
-        """Improve every device under congestion prices `mu`; return the sum of brackets and what each one's plan sells, (D, T)."""
+    def sweep(
+        self, mu: np.ndarray, most: np.ndarray | None, reserve_h: float, rounds: int
+    ) -> tuple[Bracket, np.ndarray]:
+        """Improve every device under congestion prices `mu`; return all brackets' sum and what each plan sells (D, T)."""
         free = np.full(len(mu), np.inf)
         sold = np.empty((len(self.devices), len(mu)))
         total = Bracket(0.0, 0.0)
@@ -235,6 +238,14 @@ class _Fleet:
             upper, lower = improve(device, prices, limit, reserve_h, DT_H, rounds, PATIENCE, GAP, sold[d])
             total += Bracket(lower, upper)
         return total, sold
+
+
+def _schedule(homes: Homes, foresight: Foresight, capacity_kw: float) -> Bracket:
+    """What a day-ahead schedule alone can gain or save at best: the spread on all that the fleet may schedule."""
+    sell = min(float((homes.bess_kw + homes.ev_kw + homes.v2g_kw).sum()), capacity_kw)
+    buy = min(float((homes.bess_kw + homes.ev_kw).sum()), capacity_kw)
+    worth = DT_H * float(np.maximum(sell * foresight.spread, -buy * foresight.spread).sum())
+    return Bracket(worth, worth)
 
 
 def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
@@ -259,21 +270,24 @@ def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float
     fleet = _Fleet(made, [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made])
     hours, mu = rules.brief.reserve_hours, np.zeros(steps)
     found, sold = fleet.sweep(mu, None, hours, ROUNDS)
+    schedule = _schedule(homes, foresight, capacity_kw)
+    found += schedule
     total = sold.sum(axis=0)
     if total.max(initial=0.0) <= capacity_kw + 1e-6:
         return found
-    # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average of the plans so far,
-    # which tends to the optimum of the relaxation while each single plan jumps.
+    # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
+    # of the plans so far, which tends to the optimum of the relaxation while each single plan jumps.
     best, now, mean = Bracket(-np.inf, found.upper), found.upper, sold
     for k in range(CONGESTION_ROUNDS):
         mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
-        best = Bracket(max(best.lower, fleet.sweep(mu, most, hours, 1)[0].lower), best.upper)
+        cut = fleet.sweep(mu, most, hours, 1)[0].lower + schedule.lower
+        best = Bracket(max(best.lower, cut), best.upper)
         if best.gap <= GAP:
             break
         slope = DT_H * np.where((mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
         mu = np.maximum(mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
         found, sold = fleet.sweep(mu, None, hours, INNER_ROUNDS)
-        total, now = sold.sum(axis=0), found.upper + DT_H * float(mu.sum()) * capacity_kw
+        total, now = sold.sum(axis=0), found.upper + schedule.upper + DT_H * float(mu.sum()) * capacity_kw
         best = Bracket(best.lower, min(best.upper, now))
     return best

@@ -1,11 +1,11 @@
 """Batteries and cars of a month as stores (`storage.Store`), from perfect foresight.
 
-A battery holds its state of charge. A car holds minus what it lacks of its undispatched twin: putting charging off and V2G give out,
-buying back takes in. Costs, prices and limits are those that the simulator charges; `docs/optimizers.md` derives every line and says
-where a store is a relaxation of what the simulator does.
+A battery holds its state of charge. A car holds minus what it lacks of its undispatched twin: putting charging off
+and V2G give out, buying back takes in. Costs, prices and limits are those that the simulator charges;
+`docs/optimizers.md` derives every line and says where a store is a relaxation of what the simulator does.
 
-What is measured is a `Measure`: the joint surplus of the VPP and its members, or the VPP's own profit. Whether the owners'
-preferences bind is `wishes`.
+What is measured is a `Measure`: the joint surplus of the VPP and its members, or the VPP's own profit. Whether the
+owners' preferences bind is `wishes`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
             cost = np.where(price <= homes.buy_limit[i], cost, f.import_usd_per_kwh)
     short = np.minimum(f.shortage_kw[:, i], p) if f.self_consumption else np.zeros(n)
     sun = np.minimum(f.surplus_kw[:, i], p)
-    sale = _sale(price, own, rules) - wear
+    sale = _sale(f.sale, own, rules) - wear
     home = f.import_usd_per_kwh - wear if value else np.zeros(n)
     sun_cost = f.export_usd_per_kwh if value else 0.0
     cost = cost if value else np.zeros(n)
@@ -146,8 +146,9 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
 def most_deficit(i: int, homes: Homes, f: Foresight, rules: Rules) -> np.ndarray:
     """(T + 1,) kWh that car i may lack of its twin at the start of each step, before it comes home.
 
-    With its owner's wishes, what full power in the time left still returns. Without, a car that still has charging to put off
-    may lack anything; from there on the home's own forced charging brings it back, unless V2G keeps it from that.
+    With its owner's wishes, what full power in the time left still returns. Without, a car that still has charging to
+    put off may lack anything; from there on the home's own forced charging brings it back, unless V2G keeps it from
+    that.
     """
     n, eta, p = f.n_steps, rules.brief.ev_eta, homes.ev_kw[i]
     twin, due, at_home = f.twin_ev_soc_kwh[:, i], f.due[:, i], f.plugged[:, i]
@@ -185,7 +186,7 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         gives &= (own <= f.highest_ask + 1e-9) & ~black
     standby = _standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules) * at_home
     # charging that stands by cannot be put off as well; it needs no energy behind it
-    waits = _sale(f.lmp, defer, rules) - standby * ~f.called
+    waits = _sale(f.sale, defer, rules) - standby * ~f.called
     most = most_deficit(i, homes, f, rules)
     now = np.where(f.arrives[:, i], np.minimum(most[:-1], f.twin_ev_soc_kwh[:-1, i]), most[:-1])
     now = np.append(now, min(most[-1], f.twin_ev_soc_kwh[-1, i]) if f.plugged[-1, i] else most[-1])
@@ -198,7 +199,7 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         in_w=np.stack([room, np.zeros(n)], axis=1) * (DT_H * eta),
         in_m=np.stack([f.lmp if value else np.zeros(n), np.zeros(n)], axis=1) / eta,
         out_w=np.stack([p_twin * puts_off * (DT_H * eta), v2g * gives * (DT_H / eta)], axis=1),
-        out_m=np.stack([waits / eta, (_sale(f.lmp, own, rules) - wear) * eta], axis=1),
+        out_m=np.stack([waits / eta, (_sale(f.sale, own, rules) - wear) * eta], axis=1),
         hold=np.zeros(n),
         end=f.back_end[i] / eta if value else 0.0,
         start=-float(max(homes.ev_deficit_kwh[i], 0.0)),

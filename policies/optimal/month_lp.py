@@ -1,7 +1,7 @@
 """The month as one linear program in CVXPY: the statement that `bounds` encloses, and its exact optimum.
 
-Sets: devices d, steps t; a device is a `devices.Device`. Variables in kWh of the store: a_j (taken in along segment j), g_j (given out), x (charged
-elsewhere), s (held), z (share of the step spent taking in); q (reserve, kW).
+Sets: devices d, steps t; a device is a `devices.Device`. Variables in kWh of the store: a_j (taken in along segment
+j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent taking in); q (reserve, kW).
 
     max  sum  out_m g - in_m a - ext_price x + rho dt q + end s_T + constant
     s.t. s_t+1 = s_t + x_t + sum a - sum g          lo <= s_t + x_t <= hi,   x <= ext
@@ -10,8 +10,8 @@ elsewhere), s (held), z (share of the step spent taking in); q (reserve, kW).
          sum over a day of g_0 grid_0 <= day_kwh
          sum_d (sum_j g_j grid_j / dt + q) <= capacity
 
-Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests; nothing in a month of the
-policies calls it.
+Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests;
+nothing in a month of the policies calls it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -
     problem.solve(solver=cp.HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:
         raise PolicyError(f"the month's linear program ended as {problem.status!r}; only 'optimal' is an answer")
-    return float(problem.value), np.asarray(sold.value)
+    return float(problem.value), np.sum([np.asarray(part[2].value) for part in parts], axis=0)
 
 
 def exact(

@@ -6,12 +6,12 @@ and give energy out along up to two (width, gain per kWh given), all in kWh of t
     V_t(s) = max over s'  Gamma_t(s - s') + hold_t s' + V_t+1(s'),     lo_t+1 <= s' <= hi_t+1
 
 Gamma_t is the concave hull of "take in" and "give out": a store does one of the two in a step. V_t is then concave and
-piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_t are merged into those of V_t+1 by slope,
-and the domain is cut to [lo_t, hi_t]. Nothing is discretised. The best action has the form of a base stock: each segment moves
-the store towards a level of its own, where V_t+1 + hold s' has the segment's price as slope.
+piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_t are merged into those of
+V_t+1 by slope, and the domain is cut to [lo_t, hi_t]. Nothing is discretised. The best action has the form of a base
+stock: each segment moves the store towards a level of its own, where V_t+1 + hold s' has the segment's price as slope.
 
-A segment `ext_t` at the start of a step takes energy in at a price of its own (a car that comes home with less than its trip needed was
-charged elsewhere); it carries states from below lo_t up to it.
+A segment `ext_t` at the start of a step takes energy in at a price of its own (a car that comes home with less than
+its trip needed was charged elsewhere); it carries states from below lo_t up to it.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def _dearer(price: np.ndarray, rank: int) -> int:
 def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -> int:
     """Write down the concave hull of step t: pooled segments from "take everything in" to "give everything out".
 
-    Fills widths `w` and descending slopes `m` of the pooled segments, and for the four segments (in 0, in 1, out 0, out 1) the pooled
-    one that each is `part` of (-1: it has no width); returns how many there are.
+    Fills widths `w` and descending slopes `m` of the pooled segments, and for the four segments (in 0, in 1, out 0,
+    out 1) the pooled one that each is `part` of (-1: it has no width); returns how many there are.
     """
     n = 0
     order = np.empty(IN + OUT, dtype=np.int64)
@@ -221,8 +221,9 @@ def backward(store: Store, every: int, points: int) -> Policy:
 def step(store: Store, policy: Policy, t: int, s: float, took: np.ndarray, gave: np.ndarray) -> float:
     """Take the best action of step t in state s; fill `took`, `gave` (2,) kWh, and return the next state.
 
-    Beginning with everything taken in, each pooled segment moves the store down to its base stock. Inside a segment that pools
-    taking in and giving out both happen in part: the one place where a plan of the hull is no plan of the store itself.
+    Beginning with everything taken in, each pooled segment moves the store down to its base stock. Inside a segment
+    that pools taking in and giving out both happen in part: the one place where a plan of the hull is no plan of the
+    store itself.
     """
     w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.empty(IN + OUT, dtype=np.int64)
     done = np.zeros(IN + OUT)

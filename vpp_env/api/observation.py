@@ -9,7 +9,7 @@
 | 17-20 | load now, forecast 1, 4, 16 steps ahead (persistence of the day before) | 10 kW |
 | 21-24 | solar output now, forecast 1, 4, 16 steps ahead | 10 kW |
 | 25-28 | net (solar - load) now, forecast 1, 4, 16 steps ahead | 10 kW |
-| 29-33 | day-ahead price now and 1-4 h ahead | asinh(USD/MWh / 100) / asinh(20) |
+| 29-33 | day-ahead price at the delivery that is bid for and 1-4 h later | asinh(USD/MWh / 100) / asinh(20) |
 | 34 | last real-time price | the same |
 | 35-37 | 10, 50, 90 % quantiles of the last day's real-time prices | the same |
 | 38-41 | last prices of spin, non-spin, regulation up, down (0 where not on sale) | 50 USD/MW per h |
@@ -49,9 +49,9 @@ from vpp_env.core.layout import (
     V_HARD,
 )
 from vpp_env.jit import kernel
+from vpp_env.market.publication import PUBLICATION_HOUR
 from vpp_env.market.reserve import DOWN
 from vpp_env.units import KWH_PER_MWH
-from vpp_env.market.publication import PUBLICATION_HOUR
 from vpp_env.world import HISTORY, World
 
 N_OBS = 54
@@ -78,6 +78,7 @@ def _public(
     rho: np.ndarray,
     slot: np.ndarray,
     now: int,
+    delivery: int,
     known: int,
 ) -> np.ndarray:
     """(E, N_PUBLIC) what every home of a month sees alike; reads `da` before `known`, `rt` and `rho` before `now`."""
@@ -87,7 +88,7 @@ def _public(
         out[e, 2], out[e, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
         out[e, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
         for h in range(5):
-            out[e, 5 + h] = _price(da[e, min(now + 4 * h, known - 1)])
+            out[e, 5 + h] = _price(da[e, min(delivery + 4 * h, known - 1)])
         # before the first real-time price there is only the day-ahead one
         recent = np.sort(rt[e, max(0, now - HISTORY) : now]) if now > 0 else da[e, :1].copy()
         out[e, 10] = _price(rt[e, now - 1] if now > 0 else da[e, 0])
@@ -195,7 +196,7 @@ class Observer:
         rows = (world.t - 1 + AHEAD) % HISTORY
         hour, weekday = world.wall_clock()
         da, rt, rho, known = world.exogenous()
-        public = _public(hour, weekday, da, rt, rho, self._slot, world.t, known)
+        public = _public(hour, weekday, da, rt, rho, self._slot, world.t, world.delivery, known)
         _fill(
             world.parameters,
             world.state,

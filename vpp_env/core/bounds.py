@@ -6,6 +6,8 @@ the twin's car will charge within the opportunity follows from its state of char
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from vpp_env.calendar import STEPS_PER_WEEK
@@ -65,6 +67,14 @@ from vpp_env.core.layout import (
 )
 from vpp_env.jit import kernel
 
+
+class Delivery(NamedTuple):
+    """Which opportunity is meant, seen from step k."""
+
+    wait: int  # steps until it begins
+    week_step: int  # quarter hour of the week at which it begins
+
+
 LOOK_AHEAD = 16
 """Steps (4 h) within which a coming blackout window is announced in the observation."""
 
@@ -78,12 +88,19 @@ def bounds(
     twin: TwinDay,
     k: int,
     steps: int,
+    delivery: Delivery,
+    pending_kwh: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Fill `out` (N_BOUND, N), kW, for an opportunity of `steps` steps from step k of the day."""
+    """Fill `out` (N_BOUND, N), kW, for an opportunity of `steps` steps, seen from step k of the day.
+
+    Where it begins later than step k, a car at home is taken to charge as planned until then, a car that will be due
+    by then (or is away now) offers nothing, and of the battery's envelope the energy `pending_kwh` (N,) that earlier
+    bids may still take is left out.
+    """
     dt, eta_b, eta_e, res_h = c[C_DT], c[C_ETA_B], c[C_ETA_EV], c[C_RESERVE_H]
     span_h = steps * dt
-    now = plan.week_step[k]
+    now, wait = delivery.week_step, delivery.wait
     n = len(plan.load)
     for i in range(p.shape[1]):
         black = False
@@ -99,13 +116,25 @@ def bounds(
         for row in range(BLACK_NOW):
             out[row, i] = 0.0
         # the car
+        ev_reserve = 0.0
         if p[EV_KWH, i] > 0.0 and is_plugged(k, plan.dep[i], plan.arr[i]):
             due = steps_until_due(k, n, plan.dep[i], plan.ready[i], plan.next_due[i])
             p_max, target = p[EV_KW, i], p[EV_TARGET, i]
             soc, soc_twin = s[SOC_E, i], twin.ev_soc[k, i]
             out[PLUGGED, i] = 1.0
+            for step in range(min(wait, due)):
+                need = ev_need(soc, soc_twin, target, p_max, eta_e, dt, due - step)
+                p_tw = twin_charge(soc_twin, target, p_max, eta_e, dt)
+                soc += eta_e * max(p_tw, ev_forced(need, p_max, eta_e, dt, due - step)) * dt
+                soc_twin += eta_e * p_tw * dt
+            due -= wait
+        else:
+            due = 0
+        if due > 0:
+            soc_then, twin_then = soc, soc_twin
             out[HOURS_LEFT, i] = due * dt
             out[TW_FIRST, i] = twin_charge(soc_twin, target, p_max, eta_e, dt)
+            ev_reserve = discharge_limit(soc, p[EV_MIN, i], p[V2G_KW, i], eta_e, res_h)
             out[V_HARD, i] = discharge_limit(soc, p[EV_MIN, i], p[V2G_KW, i], eta_e, span_h)
             gap = max(0.0, soc_twin - soc)
             least = p_max
@@ -131,29 +160,26 @@ def bounds(
             # buying back ends when the deferred energy is back
             out[BUY_EV, i] = max(0.0, min(buy, gap / (eta_e * span_h)))
             if due * dt > span_h:
-                need = ev_need(s[SOC_E, i], twin.ev_soc[k, i], target, p_max, eta_e, dt, due)
+                need = ev_need(soc_then, twin_then, target, p_max, eta_e, dt, due)
                 out[V_ENV, i] = min(out[V_HARD, i], v2g_slack(need, p_max, eta_e, dt, due, span_h))
         # the battery
-        soc_b, p_b = s[SOC_B, i], p[BESS_KW, i]
-        floor, left = max(p[FLOOR, i], p[BESS_MIN, i]), max(0.0, p[DAY_LIMIT, i] - s[DIS_DAY, i])
+        soc_b, p_b, pending = s[SOC_B, i], p[BESS_KW, i], pending_kwh[i]
+        floor, left = max(p[FLOOR, i], p[BESS_MIN, i]), max(0.0, p[DAY_LIMIT, i] - s[DIS_DAY, i] - pending)
+        soc_env = soc_b - pending / eta_b
         out[B_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, span_h)
-        out[B_ENV, i] = min(discharge_limit(soc_b, floor, p_b, eta_b, span_h), left / span_h)
+        out[B_ENV, i] = min(discharge_limit(soc_env, floor, p_b, eta_b, span_h), left / span_h)
         if c[C_SELF] > 0.0:
             # in the intervals that do not clear, the home may use the battery for itself, at full power at worst
-            spare = (soc_b - floor) * eta_b - p_b * (span_h - dt)
+            spare = (soc_env - floor) * eta_b - p_b * (span_h - dt)
             out[B_ENV, i] = min(out[B_ENV, i], max(0.0, spare / dt))
         # the battery gives first: unless it lasts at full power it runs dry, and V2G must then carry all of it alone
         lasts = out[B_ENV, i] >= p_b
         both = out[B_ENV, i] + out[V_ENV, i]
         out[S_ENV, i] = both if lasts else max(out[B_ENV, i], out[V_ENV, i])
         out[BUY_B, i] = charge_limit(soc_b, p[BESS_MAX, i], p_b, eta_b, span_h)
-        reserve_b = min(discharge_limit(soc_b, floor, p_b, eta_b, res_h), left / res_h)
+        reserve_b = min(discharge_limit(soc_env, floor, p_b, eta_b, res_h), left / res_h)
         out[R_ENV, i] = reserve_b + out[D_MIN, i]
-        out[R_HARD, i] = (
-            discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h)
-            + out[TW_FIRST, i]
-            + discharge_limit(s[SOC_E, i], p[EV_MIN, i], p[V2G_KW, i], eta_e, res_h) * out[PLUGGED, i]
-        )
+        out[R_HARD, i] = discharge_limit(soc_b, p[BESS_MIN, i], p_b, eta_b, res_h) + out[TW_FIRST, i] + ev_reserve
         if black:
             for row in (D_FIRST, D_MEAN, D_MIN, B_ENV, V_ENV, S_ENV, BUY_EV, BUY_B, R_ENV):
                 out[row, i] = 0.0

@@ -77,8 +77,9 @@ N_ORDER = 5
     P_RESERVE,  # pay per kW-h of reserve
     P_OWN,  # the owner's compensation per kWh discharged
     P_DEFER,  # the owner's ask per kWh of charging put off
-) = range(6)
-N_PRICE = 6
+    P_BOUGHT,  # what a kWh bought costs its home: the real-time price, and never more than its limit
+) = range(7)
+N_PRICE = 7
 
 
 def member_pay(ledger: np.ndarray) -> np.ndarray:
@@ -127,7 +128,7 @@ def account(
         beyond = out[BEYOND, i]
         if out[BLACKOUT, i] > 0.0:
             led[L_BLACK, i] += given + bought
-        elif lmp > p[BUY_LIMIT, i]:
+        elif price[P_BOUGHT, i] > p[BUY_LIMIT, i]:
             # the owner would not have charged the battery at this price
             beyond += out[B_BUY, i]
         led[L_BEYOND, i] += beyond * dt
@@ -135,7 +136,7 @@ def account(
         led[L_AWARD, i] += (order[O_SELL, i] - order[O_BUY, i]) * dt
         led[L_MARKET, i] += out[MARKET, i] * dt
         led[L_PAY_SOLD, i] += price[P_MEMBER, i] * given
-        led[L_PAY_BOUGHT, i] -= lmp * bought
+        led[L_PAY_BOUGHT, i] -= price[P_BOUGHT, i] * bought
         led[L_PAY_FORCED, i] -= lmp * forced
         led[L_PAY_RESERVE, i] += price[P_RESERVE, i] * (reserve - missing)
         led[L_NOPAY, i] += price[P_RHO, i] * missing

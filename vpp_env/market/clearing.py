@@ -1,10 +1,11 @@
 """Energy clearing: a protocol with registered implementations.
 
-The rules of model `caiso2023`: the VPP is a price taker; the offer of a slice is its ask x (1 + margin); sells and buys
-net out inside the VPP; an award whose net total is below the minimum bid is void; the VPP's maximum caps each side.
+The rules of model `caiso2023`: the offer of a slice is its ask x (1 + margin); sells and buys net out inside the VPP;
+an award whose net total is below the minimum bid is void; the VPP's maximum caps each side.
 
 A clearing states its `Terms` for the intervals of an opportunity - up to which ask a sale clears and down to which
-limit a purchase clears - and the compiled loop (`market.opportunity`) applies them to what each home can deliver.
+limit a purchase clears - and the compiled loop (`market.opportunity`) applies them to what each home can deliver. Where
+the price depends on the VPP's own quantity the terms say by how much, and `market.energy` finds both together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import numpy as np
 
 from vpp_env.errors import UnknownNameError, did_you_mean
 from vpp_env.scenario import MarketSpec
-from vpp_env.units import PRICE_TICK
+from vpp_env.units import KWH_PER_MWH, PRICE_TICK
+
+Prices = np.ndarray | float
 
 
 class Terms(NamedTuple):
@@ -25,13 +28,24 @@ class Terms(NamedTuple):
 
     highest_ask: np.ndarray  # a sale clears at this ask or below
     lowest_limit: np.ndarray  # a purchase clears at this limit or above
+    slope: float = 0.0  # USD/kWh by which the price falls per kW of the VPP's net sales
 
 
 class Clearing(Protocol):
     """An energy market."""
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray) -> Terms:
-        """State the terms at real-time prices (S, E), USD/kWh."""
+    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+        """State the terms of S intervals of E markets.
+
+        Parameters
+        ----------
+        lmp_usd_per_kwh : ndarray
+            (S, E) real-time prices, USD/kWh.
+        incentive : ndarray or float
+            (S, E) what a programme adds to the price of a sale, USD/kWh.
+        shift : ndarray or float
+            (S, E) standard logistic draws of the month; the same for every policy.
+        """
         ...
 
 
@@ -46,9 +60,10 @@ class PriceTaker:
 
     margin: float
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray) -> Terms:
+    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
-        return Terms(floor_tick(lmp_usd_per_kwh / (1.0 + self.margin)), -floor_tick(-lmp_usd_per_kwh))
+        worth = lmp_usd_per_kwh + incentive
+        return Terms(floor_tick(worth / (1.0 + self.margin)), -floor_tick(-lmp_usd_per_kwh))
 
 
 @dataclass(frozen=True)
@@ -57,14 +72,41 @@ class Pm10:
 
     factor: float = 1.1
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray) -> Terms:
+    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
-        return Terms(floor_tick(self.factor * lmp_usd_per_kwh), -floor_tick(-lmp_usd_per_kwh / self.factor))
+        worth = lmp_usd_per_kwh + incentive
+        return Terms(floor_tick(self.factor * worth), -floor_tick(-lmp_usd_per_kwh / self.factor))
+
+
+@dataclass(frozen=True)
+class ResidualSupply(PriceTaker):
+    """A price taker's rule at lmp' = lmp - slope x the VPP's own net MW: selling lowers the price, buying raises it."""
+
+    slope: float  # USD/kWh per kW
+
+    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+        """See `Clearing.terms`; the ticks are those without the VPP's own influence."""
+        return super().terms(lmp_usd_per_kwh, incentive)._replace(slope=self.slope)
+
+
+@dataclass(frozen=True)
+class Logit(PriceTaker):
+    """A slice clears with probability 1 / (1 + exp((offer - lmp) / scale)), one hidden draw an interval; paid lmp."""
+
+    scale: float  # USD/kWh
+
+    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+        """See `Clearing.terms`: a logistic shift of the threshold is that probability, with no exp in a step."""
+        return super().terms(lmp_usd_per_kwh + self.scale * shift, incentive)
 
 
 CLEARINGS: dict[str, Callable[[MarketSpec], Clearing]] = {
     "price_taker": lambda market: PriceTaker(market.margin),
     "pm10": lambda market: Pm10(),
+    "residual_supply": lambda market: ResidualSupply(
+        market.margin, market.residual_slope_usd_per_mwh_per_mw / KWH_PER_MWH**2
+    ),
+    "logit": lambda market: Logit(market.margin, market.logit_scale_usd_per_mwh / KWH_PER_MWH),
 }
 
 

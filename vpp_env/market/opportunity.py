@@ -7,8 +7,6 @@ step begins (cars leave and arrive).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from vpp_env.bids import RESERVE_TICK
@@ -26,59 +24,11 @@ from vpp_env.core.layout import (
     TwinDay,
 )
 from vpp_env.jit import kernel
-from vpp_env.market.merit import clear_side
+from vpp_env.market.board import BUY_TICK, RESERVE_Q, RESERVE_TICKS, SELL_TICK, Board, Sheet
+from vpp_env.market.energy import clear_energy, quanta
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import clear_reserve
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
-
-# rows of the offers, (6, E, N) int64, in the order of `bids.Offers`
-SELL_Q, SELL_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(6)
-
-
-class Board(NamedTuple):
-    """What the market knows of one opportunity: S intervals, E markets, K reserve products."""
-
-    highest_ask: np.ndarray  # (S, E) int64 ticks
-    lowest_limit: np.ndarray  # (S, E) int64 ticks
-    lmp: np.ndarray  # (S, E) USD/kWh
-    rho: np.ndarray  # (S, E, K) USD/kW-h
-    reserve_highest: np.ndarray  # (S, E, K) int64 reserve ticks
-    called: np.ndarray  # (S, E) bool
-    is_down: np.ndarray  # (K,) bool
-    callable: np.ndarray  # (K,) bool
-    cap_q: np.ndarray  # (E,) int64
-    min_q: int
-
-
-class Sheet(NamedTuple):
-    """What an opportunity leaves behind, filled by `play`."""
-
-    ledger: np.ndarray  # (N_LEDGER, E*N)
-    events: np.ndarray  # (3, E*N) departures, shortfalls, missed trips
-    flow: np.ndarray  # (S, N_OUT, E) kW
-    award_kw: np.ndarray  # (S, E) net energy award
-    called_kw: np.ndarray  # (S, E)
-    reserve_kw: np.ndarray  # (S, E)
-    reserve_usd_per_h: np.ndarray  # (S, E)
-    projected_kw: np.ndarray  # (S, E)
-    void: np.ndarray  # (S, E) bool
-    soc_kwh: np.ndarray  # (S, 2, E)
-
-
-def new_sheet(steps: int, e: int, n: int) -> Sheet:
-    """Return an empty sheet."""
-    return Sheet(
-        ledger=np.zeros((led.N_LEDGER, e * n)),
-        events=np.zeros((3, e * n)),
-        flow=np.zeros((steps, N_OUT, e)),
-        award_kw=np.zeros((steps, e)),
-        called_kw=np.zeros((steps, e)),
-        reserve_kw=np.zeros((steps, e)),
-        reserve_usd_per_h=np.zeros((steps, e)),
-        projected_kw=np.zeros((steps, e)),
-        void=np.zeros((steps, e), dtype=np.bool_),
-        soc_kwh=np.zeros((steps, 2, e)),
-    )
 
 
 @kernel
@@ -99,50 +49,6 @@ def begin(
         for row in range(3):
             sheet.events[row, i] += event[row, i]
     led.account_events(c, event, sheet.ledger)
-
-
-@kernel
-def _quanta(kw: float) -> int:
-    return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
-
-
-@kernel
-def clear_energy(
-    offers: np.ndarray, quote: np.ndarray, board: Board, j: int, sell: np.ndarray, buy: np.ndarray, sheet: Sheet
-) -> np.ndarray:
-    """Clear energy in interval j into `sell` and `buy` (E, N) quanta; return the highest ask accepted (E,)."""
-    e_all, n = sell.shape
-    sell_q, buy_q = np.empty((e_all, n), dtype=np.int64), np.empty((e_all, n), dtype=np.int64)
-    minus = np.empty((e_all, n), dtype=np.int64)
-    for e in range(e_all):
-        beyond = 0
-        for i in range(n):
-            a = min(offers[SELL_Q, e, i], _quanta(quote[SELL_HARD, e * n + i]))
-            b = min(offers[BUY_Q, e, i], _quanta(quote[BUY_HARD, e * n + i]))
-            beyond += offers[SELL_Q, e, i] - a + offers[BUY_Q, e, i] - b
-            sells = offers[SELL_TICK, e, i] <= board.highest_ask[j, e]
-            buys = offers[BUY_TICK, e, i] >= board.lowest_limit[j, e]
-            # a home whose sale and purchase would both clear trades the difference only
-            inside = min(a, b) if sells and buys else 0
-            sell_q[e, i], buy_q[e, i] = a - inside, b - inside
-            minus[e, i] = -offers[BUY_TICK, e, i]
-        sheet.projected_kw[j, e] = beyond * POWER_QUANTUM_KW
-    last, _ = np.empty(e_all, dtype=np.int64), np.empty(e_all, dtype=np.int64)
-    clear_side(sell_q, offers[SELL_TICK], board.highest_ask[j], board.cap_q, sell, last)
-    clear_side(buy_q, minus, -board.lowest_limit[j], board.cap_q, buy, _)
-    for e in range(e_all):
-        net = 0
-        gross = 0
-        for i in range(n):
-            net += sell[e, i] - buy[e, i]
-            gross += sell[e, i] + buy[e, i]
-        if abs(net) < board.min_q:
-            sheet.void[j, e] = gross > 0
-            sell[e, :] = 0
-            buy[e, :] = 0
-        if last[e] > board.highest_ask[j, e] or sheet.void[j, e]:
-            last[e] = 0
-    return last
 
 
 @kernel
@@ -188,7 +94,7 @@ def play(
     top = np.zeros((e_all, board.rho.shape[2]), dtype=np.int64)
     for j in range(steps):
         k = first + j
-        last = clear_energy(offers, quote, board, j, sell, buy, sheet)
+        last = clear_energy(offers, quote[SELL_HARD], quote[BUY_HARD], board, j, sell, buy, sheet)
         for e in range(e_all):
             room[e] = board.cap_q[e]
             for i in range(n):
@@ -196,8 +102,8 @@ def play(
                 room[e] -= sell[e, i]
                 # reserve qualifies on what the home could give at the gate, less what it gives now
                 able = min(gate_up[f], quote[SELL_HARD, f])
-                up[e, i] = _quanta(able) - sell[e, i] if buy[e, i] == 0 else 0
-                down[e, i] = _quanta(quote[RESERVE_DOWN, f]) - buy[e, i] if sell[e, i] == 0 else 0
+                up[e, i] = quanta(able) - sell[e, i] if buy[e, i] == 0 else 0
+                down[e, i] = quanta(quote[RESERVE_DOWN, f]) - buy[e, i] if sell[e, i] == 0 else 0
             room[e] = max(room[e], 0)
         clear_reserve(
             offers[RESERVE_Q],
@@ -214,7 +120,8 @@ def play(
             top,
         )
         for e in range(e_all):
-            lmp = board.lmp[j, e]
+            lmp = sheet.lmp[j, e]
+            worth = lmp + board.incentive[j, e]
             marginal = last[e] * PRICE_TICK
             for i in range(n):
                 f = e * n + i
@@ -227,7 +134,8 @@ def play(
                 order[led.O_CALL, f] = 0.0
                 order[led.O_AVAILABLE, f] = 0.0
                 price[led.P_LMP, f] = lmp
-                price[led.P_MEMBER, f] = max(ask, pay.share * lmp, pay.marginal * marginal)
+                price[led.P_BOUGHT, f] = min(lmp, offers[BUY_TICK, e, i] * PRICE_TICK)
+                price[led.P_MEMBER, f] = max(ask, pay.share * worth, pay.marginal * marginal)
                 price[led.P_RHO, f] = 0.0
                 price[led.P_RESERVE, f] = 0.0
                 price[led.P_OWN, f] = own[0, e, i]
@@ -255,23 +163,31 @@ def play(
                     sheet.flow[j, row, e] += out[row, i]
                 sheet.soc_kwh[j, 0, e] += s[SOC_B, i]
                 sheet.soc_kwh[j, 1, e] += twin.bess_soc[k, i]
+                sheet.soc_home_kwh[j, 0, i] = s[SOC_B, i]
+                sheet.soc_home_kwh[j, 1, i] = twin.bess_soc[k, i]
         if j < steps - 1:
             begin(c, p, s, plan, twin, k + 1, quote, event, sheet)
 
 
 @kernel
 def settle(board: Board, sheet: Sheet, dt: float, kappa: float) -> np.ndarray:
-    """Return (5, E) USD of an opportunity: energy, reserve, no-pay, deviation, member payments."""
+    """Return (7, E) USD of an opportunity: energy, reserve, no-pay, deviation, payments, programme, day-ahead.
+
+    The last two are what a programme pays for the net metered delivery, and what the day-ahead award D earns over the
+    real-time price: dt D (lmp_da - lmp), so that energy and day-ahead together are dt [D lmp_da + (M - D) lmp].
+    """
     steps, e_all = board.lmp.shape
     n = sheet.ledger.shape[1] // e_all
-    out = np.zeros((5, e_all))
+    out = np.zeros((7, e_all))
     for e in range(e_all):
         for j in range(steps):
-            metered, lmp = sheet.flow[j, MARKET, e], board.lmp[j, e]
+            metered, lmp = sheet.flow[j, MARKET, e], sheet.lmp[j, e]
             gap = abs(metered - sheet.award_kw[j, e] - sheet.called_kw[j, e])
             out[0, e] += dt * metered * lmp
             out[1, e] += dt * sheet.reserve_usd_per_h[j, e]
             out[3, e] += kappa * dt * gap * max(lmp, 0.0)
+            out[5, e] += board.incentive[j, e] * dt * max(metered, 0.0)
+            out[6, e] += dt * board.day_ahead_kw[j, e] * (board.da[j, e] - lmp)
         for i in range(e * n, (e + 1) * n):
             out[2, e] += sheet.ledger[led.L_NOPAY, i]
             out[4, e] += sheet.ledger[led.L_PAY_SOLD, i] + sheet.ledger[led.L_PAY_BOUGHT, i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vpp_env.calendar import Calendar
 
 PUBLICATION_HOUR = 13.0
-"""Local hour at which the next day's day-ahead prices are published. Source: CAISO."""
+"""Local hour at which the next day-ahead prices (and programme events) are published. Source: CAISO."""
 
 
 def published_until(calendar: Calendar, day: int, k: int, t: int) -> int:

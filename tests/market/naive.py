@@ -1,0 +1,112 @@
+"""The market by hand: one interval in exact fractions and plain lists, written from docs/model.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, floor
+
+TICK = Fraction(1, 1000)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Quanta and ticks offered, and the quanta that can be delivered."""
+
+    sell: int
+    ask: int
+    buy: int
+    limit: int
+    can_sell: int
+    can_buy: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    lmp: Fraction
+    margin: Fraction
+    cap: int
+    least: int
+    incentive: Fraction = Fraction(0)
+    threshold: Fraction | None = None  # where not lmp: what offers are held against
+
+
+def merit(quantity: list[int], tick: list[int], cap: int) -> list[int]:
+    """Cheapest first; at the tick that does not fit everybody gets the same share, rounded down."""
+    award, left = [0] * len(quantity), cap
+    for level in sorted(set(tick)):
+        here = [i for i in range(len(tick)) if tick[i] == level and quantity[i] > 0]
+        total = sum(quantity[i] for i in here)
+        for i in here:
+            award[i] = quantity[i] if total <= left else quantity[i] * left // total
+        if total > left:
+            break
+        left -= total
+    return award
+
+
+def sides(homes: list[Home], sells: list[bool], buys: list[bool]) -> tuple[list[int], list[int]]:
+    """What each home brings to either side, its own sale and purchase netted."""
+    up, down = [], []
+    for h, s, b in zip(homes, sells, buys, strict=True):
+        give = min(h.sell, h.can_sell) if s else 0
+        take = min(h.buy, h.can_buy) if b else 0
+        both = min(give, take)
+        up.append(give - both)
+        down.append(take - both)
+    return up, down
+
+
+def award(homes: list[Home], up: list[int], down: list[int], most_up: int, most_down: int, least: int) -> list[int]:
+    """Net award of each home, quanta; all zero where the total is below the minimum bid."""
+    sold = merit(up, [h.ask for h in homes], most_up)
+    bought = merit(down, [-h.limit for h in homes], most_down)
+    net = [a - b for a, b in zip(sold, bought, strict=True)]
+    return net if abs(sum(net)) >= least else [0] * len(homes)
+
+
+def price_taker(homes: list[Home], r: Rules) -> list[int]:
+    at = r.lmp if r.threshold is None else r.threshold
+    sells = [h.ask * TICK * (1 + r.margin) <= at + r.incentive for h in homes]
+    buys = [h.limit * TICK >= at for h in homes]
+    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, r.least)
+
+
+def pm10(homes: list[Home], r: Rules) -> list[int]:
+    sells = [h.ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive) for h in homes]
+    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp for h in homes]
+    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, r.least)
+
+
+def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], Fraction]:
+    """Net awards and price, where the price falls by `slope` for every quantum: try every stretch of the curve."""
+    offer = [h.ask * TICK * (1 + r.margin) - r.incentive for h in homes]
+    limit = [h.limit * TICK for h in homes]
+    breaks = sorted(set(offer) | set(limit))
+    far = abs(r.lmp) + slope * (r.cap + 1) + 1000
+    edges = [-far, *breaks, far]
+    for low, high in pairwise(edges):  # between two breaks the quantity does not change
+        middle = (low + high) / 2
+        up, down = sides(homes, [o <= middle for o in offer], [x >= middle for x in limit])
+        net = min(sum(up), r.cap) - min(sum(down), r.cap)
+        price = r.lmp - slope * net
+        if low < price < high:
+            got = award(homes, up, down, r.cap, r.cap, r.least)
+            return got, r.lmp - slope * sum(got)
+    for price in breaks:  # else it stands at a break, and the marginal offers are taken in part
+        up, down = sides(homes, [o <= price for o in offer], [x >= price for x in limit])
+        below = sides(homes, [o < price for o in offer], [x >= price for x in limit])
+        above = sides(homes, [o <= price for o in offer], [x > price for x in limit])
+        left, right = (min(sum(u), r.cap) - min(sum(d), r.cap) for u, d in (below, above))
+        net = (r.lmp - price) / slope
+        if left <= net <= right:
+            most_up, most_down = min(sum(up), r.cap), min(sum(down), r.cap)
+            if most_up - most_down > net:
+                # a home that turns from buyer to seller here is left out rather than split
+                most_up = max(0, most_down + floor(net))
+            else:
+                most_down = max(0, most_up - ceil(net))
+            got = award(homes, up, down, most_up, most_down, r.least)
+            return got, r.lmp - slope * sum(got)
+    raise AssertionError("the curves always meet")

@@ -1,0 +1,83 @@
+"""Programme events: when they are, what they pay, who knows of them when."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import begin, month, play, with_prices
+
+from policies.truthful import Truthful
+from vpp_env.core import layout as lay
+from vpp_env.core import ledger as led
+from vpp_env.simulate import simulate
+from vpp_env.traces.weather import build_day_weather, heatwave_range
+from vpp_env.units import PRICE_TICK
+from vpp_env.views import Information
+
+HOT = {"market.programme": "elrp", "prices.heatwave_days": 3, "fleet.size": 12, "market.min_bid_mw": 0.0}
+EVENING = HOT | {"market.programme_temp_c": -50.0, "time.start": "2023-08-02T15:00", "time.duration_hours": 8}
+
+
+@pytest.mark.parametrize("start", ["2023-08-01T00:00", "2023-11-03T18:00", "2023-08-01T19:00"])
+def test_events_are_the_evenings_of_hot_days(start: str) -> None:
+    m = month(
+        "week20", HOT | {"time.start": start, "market.programme_temp_c": 36.0, "market.programme_season_hours": 12.0}, 1
+    )
+    expected, hours = [], 0.0
+    for t, stamp in enumerate(m.calendar.local):
+        hot = build_day_weather(m.scenario, 1, int(m.calendar.day[t]))[0].max() >= 36.0
+        event = hot and 16 <= stamp.hour < 21 and hours < 12.0
+        hours += 0.25 * event
+        expected.append(bool(event))
+    assert m.events[: len(expected)].tolist() == expected
+    if start == "2023-08-01T00:00":
+        days = set(m.calendar.day[np.flatnonzero(m.events[: len(expected)])].tolist())
+        assert 0 < m.events.sum() * 0.25 <= 12.0
+        assert days & set(heatwave_range(m.scenario, 1))
+    assert not month("week20", {"fleet.size": 12}).events.any(), "none by default"
+
+
+@pytest.mark.parametrize("style", ["any", "sell", "edge"])
+def test_the_programme_pays_for_net_delivery_and_money_is_conserved(style: str) -> None:
+    world = begin(month("week20", EVENING | {"time.opportunity_minutes": 15}, 2))
+    paid = 0.0
+    for o in play(world, 1, style):
+        rows, money, lmp, incentive = o.ledger[:, 0], o.money, o.lmp[0, 0], o.incentive[0, 0]
+        stamp = world.calendar.local[o.opportunity]
+        assert incentive == (2.0 if 16 <= stamp.hour < 21 else 0.0)
+        metered = float(o.flow_kw[0, lay.MARKET, 0])
+        assert money.programme[0] == pytest.approx(incentive * 0.25 * max(0.0, metered), abs=1e-12)
+        given = rows[led.L_SOLD] + rows[led.L_CALLED]
+        pay = np.maximum(o.offers.sell_tick[0] * PRICE_TICK, 0.7 * (lmp + incentive)) * given
+        np.testing.assert_allclose(rows[led.L_PAY_SOLD], pay, rtol=0, atol=1e-12)
+        left = money.energy + money.programme + money.reserve - money.nopay
+        assert money.profit[0] == pytest.approx(float(left[0] - money.payments[0]), abs=1e-12)
+        paid += float(money.programme[0])
+    assert paid > 0.0
+
+
+def test_an_event_is_announced_with_the_prices_of_its_day() -> None:
+    m = month("week20", HOT | {"market.programme_temp_c": -50.0, "time.duration_hours": 60})
+    world, seen = begin(m), []
+    while not world.done:
+        public, t = world.view(Information.OWN).public, world.t
+        incentive = public.incentive_usd_per_kwh
+        np.testing.assert_array_equal(incentive, np.where(m.events[t : t + len(incentive)], 2.0, 0.0))
+        assert len(incentive) == len(public.da_usd_per_kwh)
+        days = m.calendar.day[t : t + len(incentive)][incentive[: len(m.calendar.day) - t] > 0] - m.calendar.day[t]
+        seen.append((public.start.hour, int(days.max(initial=0))))
+        world.step(np.full((12, 6), -1.0))
+    assert all(day == 0 for hour, day in seen if hour < 13)
+    assert any(day == 1 for hour, day in seen if hour >= 13)
+
+
+def test_truthful_homes_answer_an_event() -> None:
+    """At a price at which nobody sells anything by itself."""
+    sold = []
+    for kind in ("elrp", "none"):
+        m = with_prices(month("week20", EVENING | {"market.programme": kind}), rt=15.0, da=15.0)
+        sold.append(simulate(m, Truthful()).record.opportunities())
+    assert sold[0]["sold_kwh"].sum() > 10.0
+    assert sold[0]["programme_event"].sum() == 5
+    assert sold[1]["bess_kwh"].sum() == 0.0
+    assert not sold[1]["programme_event"].any()

@@ -1,0 +1,196 @@
+"""Bids for an opportunity that begins later: the queue, what a view shows, what the record books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import begin, month, play, random_actions, scenario
+
+from policies.truthful import Truthful
+from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
+from vpp_env.api.observation import Observer
+from vpp_env.api.parallel import parallel_env
+from vpp_env.bids import Bids
+from vpp_env.core import layout as lay
+from vpp_env.month import Month
+from vpp_env.policy import Consent, PolicyInfo
+from vpp_env.simulate import simulate
+from vpp_env.views import Information
+
+DAY = {"fleet.size": 8, "time.duration_hours": 30, "market.min_bid_mw": 0.0, "fleet.share_bess": 0.8}
+LATE = {"market.gate_lead_minutes": 75}
+EVERYTHING = {
+    "market.clearing": "logit",
+    "market.programme": "elrp",
+    "market.programme_temp_c": 10.0,
+    "market.two_settlement": True,
+    "market.regulation": True,
+    **LATE,
+}
+
+
+@pytest.mark.parametrize(("minutes", "length", "lead"), [(0, 60, 0), (1, 60, 1), (75, 60, 2), (75, 15, 5), (75, 30, 3)])
+def test_a_lead_is_rounded_up_to_whole_opportunities(minutes: int, length: int, lead: int) -> None:
+    made = scenario(changes={"market.gate_lead_minutes": minutes, "time.opportunity_minutes": length})
+    assert made.lead_opportunities == lead
+
+
+def test_without_a_lead_nothing_is_new() -> None:
+    """Figures of the world before there were lead times, programmes and two settlements."""
+    cases = [
+        (month("quick", {}, 3), 5, "any", [0.2349748936148157, -6.406383554309007, 92.84256528923407]),
+        (
+            month(
+                "week20",
+                {
+                    "time.duration_hours": 30,
+                    "market.regulation": True,
+                    "market.call_probability": 0.2,
+                    "market.deviation_kappa": 0.25,
+                },
+                1,
+            ),
+            6,
+            "sell",
+            [8.059780797485525, -625.6116004290845, 2636.975382691354],
+        ),
+    ]
+    for m, seed, style, expected in cases:
+        out = play(begin(m), seed, style)
+        got = [
+            sum(f(o) for o in out)
+            for f in (lambda o: o.money.profit[0], lambda o: o.rewards.sum(), lambda o: o.ledger.sum())
+        ]
+        assert [float(x) for x in got] == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("length", [60, 15])
+def test_bids_are_played_when_their_time_has_come(length: int) -> None:
+    changes = DAY | {"time.opportunity_minutes": length, "time.duration_hours": 12}
+    late, prompt = begin(month("week20", changes | LATE)), begin(month("week20", changes))
+    lead, rng = late.lead, np.random.default_rng(0)
+    queue = [np.full((8, 6), -1.0)] * lead
+    while not late.done:
+        a = random_actions(rng, 8)
+        queue.append(a)
+        o, expected = late.step(a), prompt.step(queue.pop(0))
+        np.testing.assert_array_equal(o.flow_kw, expected.flow_kw)
+        np.testing.assert_array_equal(o.offers.sell_q, expected.offers.sell_q)
+        assert o.money.revenue == expected.money.revenue
+    assert prompt.done
+    assert lead == (2 if length == 60 else 5)
+
+
+def test_a_view_says_which_opportunity_is_bid_for() -> None:
+    m = month("week20", DAY | LATE | {"time.start": "2023-11-04T10:00"})
+    world, stamps = begin(m), []
+    while not world.done:
+        public, t = world.view(Information.OWN).public, world.t
+        assert public.lead == 2
+        assert public.opportunity == world.opportunity + 2
+        assert (public.start - public.now) == pd.Timedelta(hours=2), "elapsed time, also over the clock change"
+        assert public.now == m.calendar.local[t]
+        da = m.series.da_usd_per_mwh[t + 8 : t + 12] / 1000
+        assert public.expected_lmp == pytest.approx(da.mean(), abs=1e-12)
+        assert len(public.da_usd_per_kwh) >= public.steps, "the delivery's price is always public"
+        assert len(public.past_rt_usd_per_kwh) == t
+        assert len(public.incentive_usd_per_kwh) == len(public.da_usd_per_kwh) == len(public.day_ahead_kw)
+        future = world.view(Information.ORACLE).future(1)
+        np.testing.assert_allclose(future.rt_usd_per_kwh * 1000, m.series.rt_usd_per_mwh[t + 8 : t + 12])
+        stamps.append(public.start)
+        world.step(np.zeros((8, 6)))
+    assert stamps[-1] > m.calendar.local[-1], "the last bids are for nothing that is played"
+
+
+def test_bounds_are_those_of_the_delivery() -> None:
+    """Blackout windows, cars that will have left, and energy that earlier bids may still take are left out."""
+    changes = DAY | {"fleet.size": 30, "fleet.share_ev": 1.0, "time.duration_hours": 48}
+    late, prompt = begin(month("week20", changes | LATE)), begin(month("week20", changes))
+    idle, black, gone = np.full((30, 6), -1.0), [], 0
+    while not prompt.done:
+        now = late.bounds.copy(), late.parameters
+        black.append(now[0][lay.BLACK_NOW])
+        if len(black) > 2:
+            np.testing.assert_array_equal(black[-3], prompt.bounds[lay.BLACK_NOW])
+        due = late.bounds[lay.HOURS_LEFT]
+        gone += int(((prompt.bounds[lay.PLUGGED] > 0) & (due == 0)).sum())
+        assert (late.bounds[lay.D_MIN][due == 0] == 0).all()
+        stays = due > 0
+        np.testing.assert_allclose(due[stays], prompt.bounds[lay.HOURS_LEFT][stays] - 2.0)
+        late.step(idle)
+        prompt.step(idle)
+    assert gone > 0
+    world = begin(month("week20", changes | LATE))
+    before = world.bounds[lay.B_ENV].copy()
+    offer = np.full((30, 6), -1.0)
+    offer[:, :2] = 1.0, 1.0
+    world.step(offer)
+    after, waits = world.bounds[lay.B_ENV], before > 0.1
+    assert waits.any()
+    assert (after[waits] < before[waits]).all()
+
+
+class Marker:
+    """Accepts for, and speaks of, the opportunity that it bids for."""
+
+    info = PolicyInfo("marker", Information.OWN, Consent.ACCEPTED, "a test's own")
+
+    def reset(self, brief: Any, rng: Any) -> None:
+        self._n = brief.n_homes
+
+    def act(self, view: Any) -> Bids:
+        k = view.public.opportunity
+        return Bids(
+            np.full((self._n, 6), 0.2, dtype=np.float32),
+            accepted=np.arange(self._n) == k % self._n,
+            expected_profit_usd=float(k),
+            notes={"mark": float(k)},
+            transcript=[{"about": k}],
+        )
+
+
+def test_the_record_books_bids_with_their_opportunity() -> None:
+    record = simulate(month("week20", DAY | LATE), Marker()).record
+    table = record.opportunities()
+    assert table["expected_profit"].isna().sum() == 2, "nobody bid for the first two"
+    assert (table["bid_capacity_mw"][:2] == 0).all()
+    assert (table["bid_capacity_mw"][2:] > 0).any()
+    np.testing.assert_array_equal(table["notes_mark"][2:], table["opportunity"][2:])
+    assert [t["about"] for t in record.transcripts] == [t["opportunity"] for t in record.transcripts]
+    assert len(record.transcripts) == len(table) - 2
+    prompt = simulate(month("week20", DAY), Marker()).record
+    assert len(prompt.transcripts) == len(prompt.rows)
+
+
+def test_truthful_homes_keep_their_word_at_a_lead() -> None:
+    record = simulate(month("week20", {"time.duration_hours": 96} | LATE), Truthful()).record
+    assert record.opportunities()["sold_kwh"].sum() > 0
+    assert record.opportunities()["violations_reserve"].sum() == 0
+
+
+def test_every_face_agrees_on_the_whole_market() -> None:
+    made = scenario("quick", EVERYTHING | {"time.duration_hours": 8, "time.start": "2023-08-01T11:00"})
+    seed, n = 4, made.fleet.size
+    world, rng = begin(Month(made, seed)), np.random.default_rng(1)
+    observer = Observer(world)
+    central, vector, parallel = CentralMarketMonth(made), VectorMarketMonth(2, made), parallel_env(scenario=made)
+    first = central.reset(seed=seed)[0], vector.reset(seed=seed - 1)[0][1], parallel.reset(seed=seed)[0]
+    for obs in (first[0], first[1], np.stack(list(first[2].values()))):
+        np.testing.assert_array_equal(obs, observer.matrix())
+    earned = 0.0
+    while not world.done:
+        a = rng.uniform(-1, 1, (n, 6)).astype(np.float32)
+        o, matrix = world.step(a), observer.matrix()
+        obs, _, _, _, info = central.step(a)
+        obs_v, _, _, _, info_v = vector.step(np.stack([rng.uniform(-1, 1, (n, 6)).astype(np.float32), a]))
+        obs_p, rewards, *_ = parallel.step(dict(zip(parallel.agents, a, strict=True)))
+        for got in (obs, obs_v[1], np.stack(list(obs_p.values()))):
+            np.testing.assert_array_equal(got, matrix)
+        for got in (info["home_rewards"], info_v["home_rewards"][1], np.array(list(rewards.values()))):
+            np.testing.assert_array_equal(got, o.rewards[0])
+        assert info["vpp_profit_usd"] == o.money.profit[0]
+        earned += float(o.money.programme[0])
+    assert earned > 0.0
