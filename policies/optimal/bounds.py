@@ -228,7 +228,7 @@ class _Fleet:
     def sweep(
         self, mu: np.ndarray, most: np.ndarray | None, reserve_h: float, rounds: int
     ) -> tuple[Bracket, np.ndarray]:
-        """Improve every device under congestion prices `mu`; return all brackets' sum and what each plan sells (D, T)."""
+        """Improve every device at congestion prices `mu`; return the brackets' sum and what each plan sells (D, T)."""
         free = np.full(len(mu), np.inf)
         sold = np.empty((len(self.devices), len(mu)))
         total = Bracket(0.0, 0.0)
