@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,9 @@ from vpp_env.market.clearing import CLEARINGS, make_clearing
 from vpp_env.market.payment import payments
 from vpp_env.policy import make_policy, policy_names
 from vpp_env.scenario import load_scenario, scenario_names
+
+SWITCHES = ("two_settlement", "gate_lead_minutes", "programme", "regulation", "deviation_kappa")
+"""Fields of the market that turn a part of it on; shown with their meaning and default."""
 
 
 def scenario_rows() -> list[tuple[str, str, str, str]]:
@@ -37,7 +40,7 @@ def rule_rows() -> list[tuple[str, str, str]]:
     """Kind, name and one line of every market rule."""
     market = load_scenario("august").market
     rows = [
-        ("clearing", name, _first_line(type(make_clearing(replace(market, clearing=name)))))
+        ("clearing", name, _first_line(type(make_clearing(dataclasses.replace(market, clearing=name)))))
         for name in sorted(CLEARINGS)
     ]
     for name, rule in payments(market).items():
@@ -45,7 +48,8 @@ def rule_rows() -> list[tuple[str, str, str]]:
         text += f" {rule.share:g} x market price" if rule.share else ""
         text += " the highest ask accepted" if rule.marginal else ""
         rows.append(("payment", name, text))
-    return rows
+    fields = {f.name: f.metadata for f in dataclasses.fields(market)}
+    return rows + [("switch", name, f"{fields[name]['unit']} ({getattr(market, name)})") for name in SWITCHES]
 
 
 def show(console: Console) -> None:

@@ -39,6 +39,15 @@ CASES = {
     },
     "reference": {"time.start": "2023-08-03T11:00", "time.opportunity_minutes": 30},
     "clock": {"time.start": "2023-11-04T10:00"},
+    "whole_market": {
+        "time.start": "2023-08-02T03:00",
+        "market.clearing": "logit",
+        "market.programme": "elrp",
+        "market.programme_temp_c": 30.0,
+        "market.two_settlement": True,
+        "market.gate_lead_minutes": 75,
+    },
+    "own_price": {"time.start": "2023-08-02T12:00", "market.clearing": "residual_supply"},
 }
 GATES = [0, 5, 9, 14, 22, 31]
 """Opportunities at which the future is torn up, and everything up to it is compared."""
@@ -104,6 +113,8 @@ def torn(m: Month, t: int) -> Month:
         values[t:] = rng.permutation(values[t:]) + 11.0
     made.series = dataclasses.replace(old, da_usd_per_mwh=da, rt_usd_per_mwh=rt, reserve_usd_per_mw=rho)
     made.calls = np.concatenate([m.calls[:t], ~m.calls[t:]])
+    made.events = np.concatenate([m.events[:known], ~m.events[known:]])
+    made.acceptance = np.concatenate([m.acceptance[:t], -m.acceptance[t:]])
     made._homes = OtherFuture(m, t)
     made._days = type(m._days)()
     made._twin_start = {0: m._twin_start[0]}
