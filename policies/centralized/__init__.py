@@ -1,6 +1,6 @@
-"""The central optimizer: CVXPY with perfect information and control, ignoring preferences."""
+"""The central optimizers: CVXPY with perfect information, without and with the owners' preferences."""
 
 from policies.centralized.optimizer import CentralizedOptimizer, CentralizedResult
-from policies.centralized.policy import Centralized
+from policies.centralized.policy import Centralized, PreferenceAware
 
-__all__ = ["Centralized", "CentralizedOptimizer", "CentralizedResult"]
+__all__ = ["Centralized", "CentralizedOptimizer", "CentralizedResult", "PreferenceAware"]

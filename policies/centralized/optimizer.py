@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from policies.centralized.problem import SEGMENTS, Devices, DispatchProblem, Inputs, Physics
+from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
+from policies.centralized.problem import DispatchProblem
 from vpp_env.errors import PolicyError
 from vpp_env.units import DT_H, KWH_PER_MWH
 
@@ -200,6 +201,7 @@ class CentralizedOptimizer:
         soc = np.clip(column["soc_kwh"][b], low, high)
         return Inputs(
             lmp=np.full(steps, price / KWH_PER_MWH),
+            sale=np.full(steps, price / KWH_PER_MWH),
             rho=np.zeros(1),
             soc=soc,
             surplus=np.zeros((len(b), steps)),
@@ -211,6 +213,8 @@ class CentralizedOptimizer:
             charge_room=np.zeros_like(p_twin),
             v2g_room=np.repeat((column["v2g_kw"][e] * plugged[e])[can, None], steps, axis=1),
             deficit_room=(held + lack)[:, None],
-            back=np.full(len(e), self._value),
+            back_width=np.ones(len(e)),
+            # worth per kWh of charging, priced by kWh that the car lacks
+            back=np.full((len(e), SEGMENTS), self._value / self._eta_e),
             capacity_kw=cap_kw,
         )

@@ -1,24 +1,34 @@
-"""`centralized`: one optimizer that knows everything and asks nobody.
+"""`centralized` and `preference_aware`: one optimizer that knows everything and asks nobody.
 
-Perfect information (every true state, load, sun, trip and price of the future) and full control down to the hard
-limits; the owners' preferences are ignored on purpose, and every violation that this causes is counted by the same
-evaluator as everybody else's. It maximises the market value of the fleet's flexibility (revenue less wear).
+Perfect information (every true state, load, sun, trip and price of the future). `centralized` takes full control down
+to the hard limits; the owners' preferences are ignored on purpose, and every violation that this causes is counted by
+the same evaluator as everybody else's. `preference_aware` solves the same problem inside every owner's envelope and
+at no less than every owner's ask. Both maximise the joint surplus of the VPP and its members.
 """
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
-from policies.centralized.problem import SEGMENTS, Devices, DispatchProblem, Inputs, Physics, Plan
-from policies.centralized.value import GRID, SHARES, buy_back_price, pieces, values
+from policies.centralized.gate import Gates
+from policies.centralized.inputs import Inputs, Physics, Plan
+from policies.centralized.merit import dispatch
+from policies.centralized.problem import DispatchProblem
+from policies.optimal.month_value import MonthValue
 from vpp_env.bids import Bids, encode
 from vpp_env.errors import PolicyError
 from vpp_env.policy import Brief, Consent, PolicyInfo
-from vpp_env.units import BUY_LIMIT_RANGE, DT_H, PRICE_TICK, SELL_ASK_RANGE
-from vpp_env.views import Future, Information, View
+from vpp_env.units import BUY_LIMIT_RANGE, DT_H, POWER_QUANTUM_KW, PRICE_TICK, SELL_ASK_RANGE
+from vpp_env.views import Homes, Information, View
+
+log = logging.getLogger(__name__)
 
 MOST_KW = 1e-6
 """Power below this is the solver's rounding."""
+LATE_KWH = 1e-3
+"""A car that lacks less than this of being ready is ready."""
 
 
 class Centralized:
@@ -28,8 +38,10 @@ class Centralized:
     ----------
     horizon_hours : float
         Length of the dispatch problem; at least one opportunity. Beyond it, stored energy is worth what each
-        battery alone could still earn with it (`value`), so that one opportunity (0, the default) is enough unless
-        the VPP's maximum binds.
+        device alone could still earn with it (`optimal.month_value`), so that one opportunity (0, the default) is
+        enough unless the VPP's maximum binds.
+    minimum : bool
+        Whether the market's minimum bid is decided on (on/off) where the linear program stays below it.
     """
 
     info = PolicyInfo(
@@ -38,151 +50,190 @@ class Centralized:
         consent=Consent.NEVER,
         description="CVXPY with perfect information and control; ignores preferences and asks nobody",
     )
+    wishes = False
 
-    def __init__(self, horizon_hours: float = 0.0) -> None:
+    def __init__(self, horizon_hours: float = 0.0, minimum: bool = True) -> None:
         if not 0.0 <= horizon_hours <= 168.0:
             raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 0 (one opportunity) to 168")
-        self._horizon_hours = horizon_hours
+        self._horizon_hours, self._minimum = horizon_hours, minimum
 
     def reset(self, brief: Brief, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
         self._brief = brief
         self.problem: DispatchProblem | None = None
+        self.gates: Gates | None = None
         self.failures = 0
 
-    def _begin(self, view: View) -> None:
-        """Build the problem, and work out what stored energy is worth in every opportunity to come."""
-        homes, brief = view.homes, self._brief
-        self._b = np.flatnonzero(homes.bess_kwh > 0)
-        self._e = np.flatnonzero(homes.ev_kwh > 0)
-        self._steps = round(brief.opportunity_hours / DT_H)
-        self._physics = Physics(
-            DT_H, brief.bess_eta, brief.ev_eta, brief.degradation_usd_per_kwh, brief.reserve_hours, self._steps
+    def _begin(self, view: View) -> Gates:
+        """Build the problem, and work out what stored energy is worth at every gate to come."""
+        homes, brief, foresight = view.homes, self._brief, view.foresight()
+        ahead = max(1, round(self._horizon_hours / brief.opportunity_hours))
+        value = MonthValue(homes, foresight, brief, self.wishes)
+        gates = Gates(homes, brief, value, ahead, self.wishes)
+        physics = Physics(
+            DT_H,
+            brief.bess_eta,
+            brief.ev_eta,
+            brief.degradation_usd_per_kwh,
+            brief.reserve_hours,
+            foresight.steps,
+            foresight.export_usd_per_kwh,
         )
-        self._ahead = max(1, round(self._horizon_hours / brief.opportunity_hours))
-        self._devices = Devices(
-            power=homes.bess_kw[self._b],
-            low=homes.bess_min_kwh[self._b],
-            high=homes.bess_max_kwh[self._b],
-            v2g=homes.v2g_kw[self._e],
-        )
-        self.problem = DispatchProblem(self._devices, self._physics, self._ahead, reserve=bool(brief.products))
-        future = view.future(1e6)
-        phys, dev = self._physics, self._devices
-        self._value = values(
-            dev.low,
-            dev.high,
-            dev.power,
-            np.ascontiguousarray(_surplus(future)[:, self._b]),
-            np.ascontiguousarray(future.rt_usd_per_kwh),
-            _best_reserve(future),
-            SHARES,
-            (phys.dt, phys.eta_b, phys.wear, phys.reserve_h),
-            self._steps,
-            GRID,
-        )
-        self._first = view.public.opportunity
+        self.problem = DispatchProblem(gates.devices, physics, ahead, reserve=bool(brief.products))
+        self._first, self._end = view.public.opportunity - view.public.lead, view.public.n_opportunities
+        return gates
 
     def act(self, view: View) -> Bids:
         """Solve one gate and bid the plan of its first opportunity."""
-        if self.problem is None:
-            self._begin(view)
+        brief = self._brief
+        if self.gates is None:
+            self.gates = self._begin(view)
         assert self.problem is not None
+        if view.public.opportunity >= self._end:
+            return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw))  # delivery would be beyond the end
         inputs = self.inputs(view)
         plan = self.problem.solve(inputs)
-        notes = {"optimization_s": plan.seconds}
+        notes = {"optimization_s": plan.seconds, "commitments": float(plan.committed)}
         if plan.status != "optimal":
             self.failures += 1
             notes["solver_failures"] = 1.0
-        actions, expected = self._bid(plan, inputs.lmp[: self._steps], inputs.rho[:1])
+            log.warning("gate %d: the solver ended as %s; merit order instead", view.public.opportunity, plan.status)
+            plan = dispatch(inputs, self.gates.devices, self.problem.physics, plan)
+        late = np.flatnonzero(plan.late_kwh > LATE_KWH)
+        if len(late):
+            notes["cars_late"] = float(len(late))
+            names = ", ".join(f"prosumer_{self.gates.e[j]}" for j in late)
+            log.info("gate %d: cannot be ready in time whatever is done: %s", view.public.opportunity, names)
+        asks = view.homes if self.wishes else None
+        actions, expected = bids_of(plan, inputs, self.gates, brief, view.public.steps, asks)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
 
     def inputs(self, view: View) -> Inputs:
         """Write the gate down for the problem."""
-        homes, steps, b, e = view.homes, self._steps, self._b, self._e
-        k = self._ahead * steps
-        future = view.future((k + 96) * DT_H)
-        lmp = _pad(future.rt_usd_per_kwh, k)
-        plugged = _pad(future.plugged, k)[:k, e].T
-        p_twin = _pad(future.twin_ev_kw, k)[:k, e].T
-        can = homes.v2g_kw[e] > 0
-        held = homes.ev_soc_kwh[e] + homes.ev_deficit_kwh[e]
-        gained = np.cumsum(p_twin, axis=1)[:, steps - 1 :: steps] * DT_H * self._physics.eta_e
-        due = np.rint(homes.hours_to_ready[e] / DT_H).astype(np.int64)
-        end = min(view.public.opportunity - self._first + self._ahead, len(self._value) - 1)
-        dev, soc = self._devices, homes.soc_kwh[b]
-        # what a battery can reach within the horizon
-        reach = dev.power * k * DT_H / self._physics.eta_b
-        low, high = np.maximum(dev.low, soc - reach), np.minimum(dev.high, soc + reach)
-        width = (high - low) / SEGMENTS
-        return Inputs(
-            lmp=lmp[:k],
-            rho=_pad(_best_reserve(future), k)[:k].reshape(-1, steps).mean(axis=1),
-            soc=soc,
-            surplus=_pad(_surplus(future), k)[:k, b].T,
-            value_low=low,
-            value_width=width,
-            slopes=pieces(self._value[end], dev.low, dev.high, low, width, SEGMENTS),
-            deficit=np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0),
-            p_twin=p_twin,
-            charge_room=np.where(plugged, np.maximum(homes.ev_kw[e, None] - p_twin, 0.0), 0.0),
-            v2g_room=np.where(plugged[can], homes.v2g_kw[e][can, None], 0.0),
-            # the car's hard minimum; its trips are not a limit here, they are a preference
-            deficit_room=np.maximum(held - homes.ev_min_kwh[e], 0.0)[:, None] + gained,
-            back=buy_back_price(lmp, due, k),
-            capacity_kw=view.public.required_kw,
-        )
+        assert self.gates is not None
+        least = self._brief.min_bid_kw if self._minimum else 0.0
+        return self.gates.inputs(view.homes, view.public.opportunity - self._first, view.public.required_kw, least)
 
-    def _bid(self, plan: Plan, lmp: np.ndarray, rho: np.ndarray) -> tuple[np.ndarray, float]:
-        """Turn the first opportunity of the plan into one bid per home."""
-        brief, s = self._brief, self._steps
-        n = brief.n_homes
-        sell, buy, reserve = np.zeros((n, s)), np.zeros((n, s)), np.zeros(n)
-        sell[self._b] += plan.sell_b[:, :s]
-        sell[self._e] += plan.defer[:, :s] + plan.v2g[:, :s]
-        buy[self._b] += plan.buy_b[:, :s]
-        buy[self._e] += plan.back[:, :s]
-        reserve[self._b] += plan.reserve_b[:, 0]
-        reserve[self._e] += plan.reserve_e[:, 0]
-        sell_kw, sell_k = spread(sell)
-        buy_kw, buy_k = spread(buy)
-        ask = sell_threshold(lmp, sell_k, brief.margin)
-        limit = buy_threshold(lmp, buy_k)
-        actions = encode(
-            brief.sell_limit_kw,
-            brief.buy_limit_kw,
-            sell_kw=sell_kw,
-            sell_ask=ask,
-            buy_kw=buy_kw,
-            buy_limit=limit,
-            reserve_kw=reserve,
-            reserve_ask=0.0,
-        )
-        pay = np.maximum(ask[:, None], brief.revenue_share * lmp)
-        kept = (1.0 - brief.revenue_share) * reserve.sum() * max(float(rho[0]), 0.0) * s
-        expected = float(DT_H * ((sell * (lmp - pay)).sum() + kept))
-        return actions, expected
+
+class PreferenceAware(Centralized):
+    """CVXPY dispatch with perfect information inside every owner's envelope and at no less than every ask.
+
+    Parameters
+    ----------
+    horizon_hours, minimum :
+        See `Centralized`.
+    """
+
+    info = PolicyInfo(
+        name="preference_aware",
+        information=Information.ORACLE,
+        consent=Consent.NEVER,
+        description="CVXPY with perfect information, inside every owner's preferences; asks nobody",
+    )
+    wishes = True
 
 
 _QUANTITIES = np.array([True, False, True, False, True, False])
 
 
-def _surplus(future: Future) -> np.ndarray:
-    """(H, N) kW of own sun left over, which a home stores by itself."""
-    return np.maximum(future.pv_kw - future.load_kw - future.twin_ev_kw, 0.0).astype(np.float64)
+def bids_of(
+    plan: Plan,
+    inputs: Inputs,
+    gates: Gates,
+    brief: Brief,
+    steps: int,
+    asks: Homes | None,
+) -> tuple[np.ndarray, float]:
+    """Turn the first opportunity of a plan into one bid per home, and say what it will bring the VPP, USD.
+
+    Parameters
+    ----------
+    asks : Homes or None
+        Whose asks and envelopes bind; None: nobody is asked, and an ask is only a threshold.
+    """
+    n, b, e = brief.n_homes, gates.b, gates.e
+    lmp, sale = inputs.lmp[:steps], inputs.sale[:steps]
+    sell, buy, reserve = np.zeros((n, steps)), np.zeros((n, steps)), np.zeros(n)
+    sell[b] += plan.sell_b[:, :steps]
+    sell[e] += plan.defer[:, :steps] + plan.v2g[:, :steps]
+    buy[b] += plan.buy_b[:, :steps]
+    buy[e] += plan.back[:, :steps]
+    reserve[b] += plan.reserve_b[:, 0]
+    reserve[e] += plan.reserve_e[:, 0]
+    if float(reserve.sum()) < brief.min_bid_kw:
+        reserve[:] = 0.0  # the market would void it
+    if asks is not None:
+        energy = DT_H * plan.sell_b[:, :steps].sum(axis=1)
+        # own sun that the plan stores meanwhile does not come where the battery gives
+        there = np.maximum(asks.soc_kwh - np.maximum(asks.floor_kwh, asks.bess_min_kwh), 0.0)[b] * brief.bess_eta
+        cut = np.minimum(1.0, there / np.maximum(energy, 1e-9))
+        sell[b] -= plan.sell_b[:, :steps] * (1.0 - cut)[:, None]
+    sell_kw, sell_k = spread(sell)
+    ask = sell_threshold(sale, sell_k, brief.margin)
+    if asks is not None:
+        sell_kw, ask = _at_their_asks(sell_kw, ask, plan, gates, steps, asks)
+    buy_kw, buy_k = spread(buy)
+    limit = buy_threshold(lmp, buy_k)
+    actions = encode(
+        brief.sell_limit_kw,
+        brief.buy_limit_kw,
+        sell_kw=sell_kw,
+        sell_ask=ask,
+        buy_kw=buy_kw,
+        buy_limit=limit,
+        reserve_kw=reserve,
+        reserve_ask=0.0,
+    )
+    return actions, expected_profit(sell_kw, ask, sell_k, reserve, inputs, brief, steps)
 
 
-def _best_reserve(future: Future) -> np.ndarray:
-    """(H,) best price of an upward reserve product, USD/kW-h; zeros where none is sold."""
-    prices = [p for name, p in future.reserve_usd_per_kw_h.items() if name != "regdown"]
-    return np.max(prices, axis=0) if prices else np.zeros(len(future.rt_usd_per_kwh))
+def _at_their_asks(
+    sell_kw: np.ndarray, ask: np.ndarray, plan: Plan, gates: Gates, steps: int, homes: Homes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return quantities and asks (N,) at which every owner gets at least what the serving device must earn.
+
+    A home delivers charging put off first, then from storage. One whose storage is not meant to serve therefore offers
+    what its car can put off in every interval and no more.
+    """
+    stores = np.zeros(len(sell_kw), dtype=bool)
+    stores[gates.b] = plan.sell_b[:, :steps].max(axis=1, initial=0.0) > MOST_KW
+    stores[gates.e] |= plan.v2g[:, :steps].max(axis=1, initial=0.0) > MOST_KW
+    has = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
+    car_only = has & ~stores
+    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
+    both = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+    return (
+        np.where(car_only, np.minimum(sell_kw, homes.defer_kw), sell_kw),
+        np.maximum(ask, np.where(stores, both, homes.defer_ask)),
+    )
 
 
-def _pad(array: np.ndarray, length: int) -> np.ndarray:
-    """Repeat the last row where the known future is shorter than the horizon."""
-    missing = length - len(array)
-    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+def expected_profit(
+    sell_kw: np.ndarray,
+    ask: np.ndarray,
+    count: np.ndarray,
+    reserve: np.ndarray,
+    inputs: Inputs,
+    brief: Brief,
+    steps: int,
+) -> float:
+    """What the bids bring the VPP if they are delivered in full, USD: the market's own rounding and pay.
+
+    A sale counts in its `count` dearest intervals; purchases are passed through and bring nothing.
+    """
+    sale = inputs.sale[:steps]
+    kw = np.floor(np.maximum(sell_kw, 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
+    tick = np.ceil(ask / PRICE_TICK - 1e-6) * PRICE_TICK
+    rank = np.argsort(np.argsort(-sale, kind="stable"), kind="stable")
+    clears = (rank[None, :] < count[:, None]) & (
+        np.floor(sale / (1.0 + brief.margin) / PRICE_TICK + 1e-9) * PRICE_TICK >= tick[:, None] - 1e-9
+    )
+    kept = sale[None, :] - np.maximum(tick[:, None], brief.revenue_share * sale[None, :])
+    energy = DT_H * float((kw[:, None] * clears * kept).sum())
+    standby = np.floor(reserve / POWER_QUANTUM_KW + 1e-6).sum() * POWER_QUANTUM_KW
+    rho = max(float(inputs.rho[0]), 0.0)
+    return energy + (1.0 - brief.revenue_share) * float(standby) * rho * steps * DT_H
 
 
 def spread(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

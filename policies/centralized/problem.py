@@ -3,92 +3,43 @@
 Sets: batteries b, cars e (of them V2G cars u), 15-min intervals k, opportunities o of S intervals each. All power kW,
 energy kWh, prices USD/kWh. Energy is balanced per opportunity; inside one, only power limits hold per interval.
 
-    max  sum_k dt [ lmp_k (d_bk + x_ek + v_uk - c_bk - r_ek) - wear (d_bk + v_uk) ] + sum_o H rho_o (q_bo + q_uo)
-         + sum_b V_b(s_bO) - sum_e back_e g_eO / eta_e - tie (d + c + r + v)
-    s.t. s_o+1 = s_o + eta_b (dt sum_k c + h) - dt / eta_b sum_k d          low <= s <= high
+    max  sum_k dt [ sale_k (d_bk + x_ek + v_uk) - lmp_k (c_bk + r_ek) - wear (d_bk + v_uk) ] - export sum h
+         + sum_o H rho_o (q_bo + y_eo + q_uo) + sum_b V_b(s_bO) - sum_e B_e(g_eO) - tie (d + c + r + v) - late w
+    s.t. s_o+1 = s_o + eta_b (dt sum_k c + h) - dt / eta_b sum_k d          floor <= s <= high
          h + dt sum_k surplus_k d_k / P <= dt sum_k surplus_k              own sun is not stored while discharging
-         c_k <= P - surplus_k,   d_k + q_o <= P                            converter
-         res_h q_o <= eta_b (s_o - low),  eta_b (s_o+1 - low)              energy behind reserve, at both ends
-         g_o+1 = g_o + eta_e dt sum_k (x - r) + dt / eta_e sum_k v         0 <= g_o <= room_o
-         x_k <= p_twin,  r_k <= charger room,  v_k <= V2G,  q_uo + v_uk <= V2G
+         c_k <= buy room,   d_k <= sell room,   d_k + q_o <= P             converter
+         dt sum d over a day <= what the owner allows
+         res_h q_o <= eta_b (s_o - floor),  eta_b (s_o+1 - floor)          energy behind reserve, at both ends
+         g_o+1 = g_o + eta_e dt sum_k (x - r) + dt / eta_e sum_k v         0 <= g_o <= room_o + w_o
+         x_k + y_o <= what may be put off,  r_k <= charger room,  v_k <= V2G,  q_uo + v_uk <= V2G
          res_h q_uo <= eta_e (room_o - g_o)
-         sum (d_k + x_k + v_k) + sum (q_bo + q_uo) <= capacity             the VPP's maximum
+         sum (d_k + x_k + v_k) + sum (q_bo + y_eo + q_uo) <= capacity      the VPP's maximum
 
-d, c, h, s, q: battery sold, bought, own sun (kWh), energy, reserve. x, r, v, g: car charging put off, bought back, V2G,
-deficit against the undispatched car. V_b is concave and piecewise linear (`value`).
+d, c, h, s, q: battery sold, bought, own sun (kWh), energy, reserve. x, r, v, g, y: car charging put off, bought back,
+V2G, deficit against the undispatched car, charging that stands by. V_b is concave, B_e convex, both piecewise linear.
+w keeps a car feasible that cannot be ready whatever is done; it costs more than any price.
+
+The market voids an award below its minimum. Where the linear program's net award of an interval lies strictly between
+nothing and the minimum, the same problem is solved again with two on/off decisions for such an interval (sell at
+least the minimum, or buy at least it, or neither); the other intervals keep the sign that the linear program gave them.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
+from policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
+
 TIE = 1e-6
 """USD per kWh moved: among plans of equal profit take the one that moves least, so that the solution is unique."""
-SEGMENTS = 6
-"""Pieces of the terminal value within what a battery can reach over the horizon."""
-
-
-@dataclass(frozen=True)
-class Devices:
-    """Batteries (B,) and cars (C,) of the fleet: fixed for a month."""
-
-    power: np.ndarray  # battery, kW
-    low: np.ndarray  # kWh
-    high: np.ndarray  # kWh
-    v2g: np.ndarray  # car, kW; 0 = cannot
-
-
-@dataclass(frozen=True)
-class Physics:
-    """Constants of the month."""
-
-    dt: float  # h
-    eta_b: float
-    eta_e: float
-    wear: float  # USD/kWh discharged
-    reserve_h: float
-    steps: int  # intervals in an opportunity
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What changes from gate to gate; K intervals, O opportunities, U V2G cars."""
-
-    lmp: np.ndarray  # (K,) USD/kWh
-    rho: np.ndarray  # (O,) USD/kW-h
-    soc: np.ndarray  # (B,) kWh
-    surplus: np.ndarray  # (B, K) kW
-    value_low: np.ndarray  # (B,) kWh: where the terminal value's pieces begin
-    value_width: np.ndarray  # (B,) kWh: width of a piece
-    slopes: np.ndarray  # (B, SEGMENTS) USD/kWh, non-increasing
-    deficit: np.ndarray  # (C,) kWh
-    p_twin: np.ndarray  # (C, K) kW
-    charge_room: np.ndarray  # (C, K) kW that the charger can take above p_twin
-    v2g_room: np.ndarray  # (U, K) kW, 0 while away
-    deficit_room: np.ndarray  # (C, O) kWh: most deficit before the car's hard minimum, by the end of o
-    back: np.ndarray  # (C,) USD/kWh
-    capacity_kw: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The solution, kW: (B, K), (C, K); reserve (B, O) and (C, O)."""
-
-    sell_b: np.ndarray
-    buy_b: np.ndarray
-    reserve_b: np.ndarray
-    defer: np.ndarray
-    back: np.ndarray
-    v2g: np.ndarray
-    reserve_e: np.ndarray
-    objective_usd: float
-    status: str
-    seconds: float
+LATE = 10.0
+"""USD per kWh: above any price of the market (its hard cap is 2)."""
+SOME_KW = 1e-4
+"""Net power below this is the solver's rounding."""
 
 
 class _Builder:
@@ -99,7 +50,9 @@ class _Builder:
         self.vars: dict[str, cp.Variable] = {}
         self.gain: list[cp.Expression] = []
         self.limits: list[cp.Constraint] = []
-        self.sold: list[cp.Expression] = []
+        self.sold: list[cp.Expression] = []  # (K,) energy
+        self.bought: list[cp.Expression] = []  # (K,)
+        self.held: list[cp.Expression] = []  # (K,) reserve
 
     def parameter(self, name: str, shape: tuple[int, ...], nonneg: bool = False) -> cp.Parameter:
         self.params[name] = cp.Parameter(shape, nonneg=nonneg, name=name)
@@ -119,108 +72,168 @@ class DispatchProblem:
     """The parametrised problem of one fleet over `opportunities` opportunities."""
 
     def __init__(self, devices: Devices, physics: Physics, opportunities: int, reserve: bool) -> None:
-        self._devices, self._physics, self._reserve = devices, physics, reserve
+        self._devices, self.physics, self._reserve = devices, physics, reserve
         self._o, self._k = opportunities, opportunities * physics.steps
         # (K, O): which interval lies in which opportunity
         self._of = np.repeat(np.eye(opportunities), physics.steps, axis=0)
         self._u = np.flatnonzero(devices.v2g > 0)
         build = _Builder()
-        lmp = build.parameter("lmp", (self._k,))
-        rho = build.parameter("rho", (self._o,), nonneg=True)
+        prices = (
+            build.parameter("lmp", (self._k,)),
+            build.parameter("sale", (self._k,)),
+            build.parameter("rho", (self._o,), nonneg=True),
+        )
         if len(devices.power):
-            self._batteries(build, lmp, rho)
+            self._batteries(build, *prices)
         if len(devices.v2g):
-            self._cars(build, lmp, rho)
+            self._cars(build, *prices)
         capacity = build.parameter("capacity", (), nonneg=True)
         if build.sold:
-            build.limits.append(sum(build.sold) <= capacity)
+            build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
         self._params, self._vars = build.params, build.vars
-        self.compiled = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
+        self._goal = cp.Maximize(sum(build.gain) if build.gain else 0)
+        self._rows, self._sold, self._bought = build.limits, sum(build.sold), sum(build.bought)
+        self.compiled = cp.Problem(self._goal, build.limits)
         if not self.compiled.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
+        self._with_minimum: cp.Problem | None = None
 
-    def _batteries(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self._devices, self._physics, self._k, self._o, self._of
+    def _batteries(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
+        dev, phys, k, o, of = self._devices, self.physics, self._k, self._o, self._of
         n, dt, eta = len(dev.power), phys.dt, phys.eta_b
-        d = build.variable("sell_b", (n, k), bounds=[0.0, _wide(dev.power, k)])
-        c = build.variable("buy_b", (n, k))
-        h = build.variable("own", (n, o))
-        s = build.variable("soc", (n, o), bounds=[_wide(dev.low, o), _wide(dev.high, o)])
+        d, c, h = build.variable("sell_b", (n, k)), build.variable("buy_b", (n, k)), build.variable("own", (n, o))
+        s = build.variable("soc", (n, o), bounds=[0.0, _wide(dev.high, o)])
         w = build.variable("pieces", (n, SEGMENTS))
         surplus = build.parameter("surplus", (n, k), nonneg=True)
+        floor = build.parameter("floor", (n, 1), nonneg=True)
+        today = build.parameter("today", (o,), nonneg=True)
         start = cp.reshape(build.parameter("soc0", (n,)), (n, 1), order="F")
         before = cp.hstack([start, s[:, :-1]]) if o > 1 else start
+        by_opportunity = dt * (d @ of)
         build.limits += [
-            s == before + eta * (dt * (c @ of) + h) - (dt / eta) * (d @ of),
+            s == before + eta * (dt * (c @ of) + h) - (1.0 / eta) * by_opportunity,
+            s >= floor @ np.ones((1, o)),
             h + dt * (cp.multiply(surplus, d / dev.power[:, None]) @ of) <= dt * (surplus @ of),
+            d <= build.parameter("sell_room", (n, k), nonneg=True),
             c <= build.parameter("buy_room", (n, k), nonneg=True),
+            by_opportunity @ today <= build.parameter("day_left", (n,), nonneg=True),
             w <= build.parameter("piece_width", (n, SEGMENTS), nonneg=True),
             cp.sum(w, axis=1) == s[:, o - 1] - build.parameter("value_low", (n,)),
         ]
+        if o > 1:
+            later = build.parameter("day_later", (n,), nonneg=True)
+            build.limits.append(cp.sum(by_opportunity, axis=1) - by_opportunity @ today <= later)
         build.gain += [
-            dt * lmp @ cp.sum(d - c, axis=0),
+            dt * sale @ cp.sum(d, axis=0) - dt * lmp @ cp.sum(c, axis=0),
             -dt * (phys.wear + TIE) * cp.sum(d),
-            -dt * TIE * cp.sum(c),
+            -dt * TIE * cp.sum(c) - phys.export * cp.sum(h),
             cp.sum(cp.multiply(build.parameter("slopes", (n, SEGMENTS)), w)),
         ]
-        used = d
         if self._reserve:
             q = build.variable("reserve_b", (n, o))
-            used = d + q @ of.T
-            low = _wide(dev.low, o)
-            build.limits += [phys.reserve_h * q <= eta * (before - low), phys.reserve_h * q <= eta * (s - low)]
+            build.limits += [
+                phys.reserve_h * q <= eta * (before - floor @ np.ones((1, o))),
+                phys.reserve_h * q <= eta * (s - floor @ np.ones((1, o))),
+                q <= build.parameter("reserve_b_room", (n, o), nonneg=True),
+                d + q @ of.T <= _wide(dev.power, k),
+            ]
             build.gain.append(dt * phys.steps * rho @ cp.sum(q, axis=0))
-            build.limits.append(used <= _wide(dev.power, k))
-        build.sold.append(cp.sum(used, axis=0))
+            build.held.append(cp.sum(q @ of.T, axis=0))
+        build.sold.append(cp.sum(d, axis=0))
+        build.bought.append(cp.sum(c, axis=0))
 
-    def _cars(self, build: _Builder, lmp: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self._devices, self._physics, self._k, self._o, self._of
+    def _cars(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
+        dev, phys, k, o, of = self._devices, self.physics, self._k, self._o, self._of
         n, dt, eta = len(dev.v2g), phys.dt, phys.eta_e
         x, r = build.variable("defer", (n, k)), build.variable("back", (n, k))
-        g = build.variable("deficit", (n, o))
+        g, late, w = (
+            build.variable("deficit", (n, o)),
+            build.variable("late", (n, o)),
+            build.variable("owed", (n, SEGMENTS)),
+        )
         room = build.parameter("deficit_room", (n, o))
+        p_twin = build.parameter("p_twin", (n, k), nonneg=True)
         start = cp.reshape(build.parameter("deficit0", (n,)), (n, 1), order="F")
         before = cp.hstack([start, g[:, :-1]]) if o > 1 else start
         added = eta * dt * ((x - r) @ of)
         build.limits += [
-            x <= build.parameter("p_twin", (n, k), nonneg=True),
             r <= build.parameter("charge_room", (n, k), nonneg=True),
-            g <= room,
+            g <= room + late,
+            w[:, :-1] <= build.parameter("back_width", (n, 1), nonneg=True) @ np.ones((1, SEGMENTS - 1)),
+            cp.sum(w, axis=1) == g[:, o - 1],
         ]
+        waits = x
+        if self._reserve:
+            y = build.variable("reserve_x", (n, o))
+            waits = x + y @ of.T
+            build.limits.append(y <= build.parameter("reserve_x_room", (n, o), nonneg=True))
+            build.gain.append(dt * phys.steps * rho @ cp.sum(y, axis=0))
+            build.held.append(cp.sum(y @ of.T, axis=0))
+        build.limits.append(waits <= p_twin)
         build.gain += [
-            dt * lmp @ cp.sum(x - r, axis=0),
-            -(build.parameter("back_price", (n,)) @ g[:, o - 1]) / eta,
-            -dt * TIE * cp.sum(r),
+            dt * sale @ cp.sum(x, axis=0) - dt * lmp @ cp.sum(r, axis=0),
+            -cp.sum(cp.multiply(build.parameter("owed_price", (n, SEGMENTS)), w)),
+            -dt * TIE * cp.sum(r) - LATE * cp.sum(late),
         ]
         build.sold.append(cp.sum(x, axis=0))
+        build.bought.append(cp.sum(r, axis=0))
         u = self._u
         if len(u):
             v = build.variable("v2g", (len(u), k))
             v2g_room = build.parameter("v2g_room", (len(u), k), nonneg=True)
             rows = np.eye(n)[:, u]  # V2G cars among all cars
             added = added + (dt / eta) * (rows @ v @ of)
-            build.gain += [dt * lmp @ cp.sum(v, axis=0), -dt * (phys.wear + TIE) * cp.sum(v)]
+            build.gain += [dt * sale @ cp.sum(v, axis=0), -dt * (phys.wear + TIE) * cp.sum(v)]
             used = v
             if self._reserve:
                 q = build.variable("reserve_u", (len(u), o))
                 used = v + q @ of.T
-                build.limits.append((phys.reserve_h / eta) * q <= (room - g)[u])
+                build.limits += [
+                    (phys.reserve_h / eta) * q <= (room + late - g)[u],
+                    q <= build.parameter("reserve_u_room", (len(u), o), nonneg=True),
+                ]
                 build.gain.append(dt * phys.steps * rho @ cp.sum(q, axis=0))
+                build.held.append(cp.sum(q @ of.T, axis=0))
             build.limits.append(used <= v2g_room)
-            build.sold.append(cp.sum(used, axis=0))
+            build.sold.append(cp.sum(v, axis=0))
         build.limits.append(g == before + added)
 
-    def solve(self, inputs: Inputs) -> Plan:
-        """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
-        begin = time.perf_counter()
-        power = self._devices.power[:, None]
+    def _minimum(self) -> cp.Problem:
+        """The same problem with on/off decisions per interval; made when it is first needed."""
+        k, dev = self._k, self._devices
+        most = float(dev.power.sum() + 50.0 * len(dev.v2g)) + 1.0
+        sells, buys = cp.Variable(k, boolean=True), cp.Variable(k, boolean=True)
+        self._must = [cp.Parameter(k, nonneg=True) for _ in range(4)]
+        self._least = cp.Parameter(nonneg=True)
+        net = self._sold - self._bought
+        rows = [
+            net >= self._least * sells - most * buys,
+            net <= most * sells - self._least * buys,
+            self._sold + self._bought <= 2.0 * most * (sells + buys),
+            sells + buys <= 1.0,
+            sells >= self._must[0],
+            sells <= self._must[1],
+            buys >= self._must[2],
+            buys <= self._must[3],
+        ]
+        return cp.Problem(self._goal, [*self._rows, *rows])
+
+    def _set(self, inputs: Inputs) -> None:
+        power, limits = self._devices.power, inputs.limits or everything(self._devices, inputs)
+        deficit = inputs.deficit[:, None]
         values = {
             "lmp": inputs.lmp,
+            "sale": inputs.sale,
             "rho": np.maximum(inputs.rho, 0.0),
             "soc0": inputs.soc,
+            "floor": np.minimum(limits.floor, inputs.soc)[:, None],
             "surplus": inputs.surplus,
-            "buy_room": np.maximum(power - inputs.surplus, 0.0),
-            "value_low": inputs.value_low,
+            "sell_room": limits.sell,
+            "buy_room": np.maximum(np.minimum(limits.buy, power[:, None] - inputs.surplus), 0.0),
+            "today": limits.today,
+            "day_left": limits.day_kwh[0],
+            "day_later": limits.day_kwh[1],
+            "value_low": np.minimum(inputs.value_low, inputs.soc),
             "piece_width": _wide(inputs.value_width, SEGMENTS),
             "slopes": inputs.slopes,
             "deficit0": inputs.deficit,
@@ -228,29 +241,54 @@ class DispatchProblem:
             "charge_room": inputs.charge_room,
             "v2g_room": inputs.v2g_room,
             # a car that starts beyond its room (it cannot help it) must stay feasible
-            "deficit_room": np.maximum(inputs.deficit_room, inputs.deficit[:, None]),
-            "back_price": inputs.back,
+            "deficit_room": np.maximum(inputs.deficit_room, deficit) if inputs.limits is None else inputs.deficit_room,
+            "back_width": inputs.back_width[:, None],
+            "owed_price": inputs.back,
+            "reserve_b_room": limits.reserve_b,
+            "reserve_x_room": limits.reserve_e,
+            # V2G stands by only where nobody asks its owner
+            "reserve_u_room": np.full((len(self._u), self._o), MUCH if inputs.limits is None else 0.0),
             "capacity": inputs.capacity_kw,
         }
         for name, parameter in self._params.items():
             parameter.value = values[name]
-        # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
-        self.compiled.solve(solver=cp.HIGHS, warm_start=False)
-        status = str(self.compiled.status)
-        return self._plan(status, time.perf_counter() - begin)
 
-    def _plan(self, status: str, seconds: float) -> Plan:
+    def solve(self, inputs: Inputs) -> Plan:
+        """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
+        begin = time.perf_counter()
+        self._set(inputs)
+        status = _run(self.compiled)
+        committed = False
+        if status == cp.OPTIMAL and inputs.least_kw > 0.0 and (len(self._devices.power) or len(self._devices.v2g)):
+            sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
+            net = sold - bought
+            small = (np.abs(net) < inputs.least_kw - SOME_KW) & (sold + bought > SOME_KW)
+            if small.any():
+                committed = True
+                status = self._commit(net, small, inputs.least_kw)
+        return self._plan(self.compiled if not committed else self._with_minimum, status, begin, committed)
+
+    def _commit(self, net: np.ndarray, small: np.ndarray, least_kw: float) -> str:
+        if self._with_minimum is None:
+            self._with_minimum = self._minimum()
+        sells, buys = ~small & (net > 0.0), ~small & (net < 0.0)
+        self._least.value = least_kw
+        for parameter, value in zip(self._must, (sells, sells | small, buys, buys | small), strict=True):
+            parameter.value = value.astype(float)
+        return _run(self._with_minimum)
+
+    def _plan(self, problem: cp.Problem | None, status: str, begin: float, committed: bool) -> Plan:
         nb, ne, k, o = len(self._devices.power), len(self._devices.v2g), self._k, self._o
-        ok = status == cp.OPTIMAL
+        ok = status == cp.OPTIMAL and problem is not None
 
         def value(name: str, rows: int, width: int) -> np.ndarray:
             if not ok or name not in self._vars:
                 return np.zeros((rows, width))
             return np.maximum(np.asarray(self._vars[name].value), 0.0)
 
-        v2g, reserve_e = np.zeros((ne, k)), np.zeros((ne, o))
+        v2g, reserve_e = np.zeros((ne, k)), value("reserve_x", ne, o)
         v2g[self._u] = value("v2g", len(self._u), k)
-        reserve_e[self._u] = value("reserve_u", len(self._u), o)
+        reserve_e[self._u] += value("reserve_u", len(self._u), o)
         return Plan(
             sell_b=value("sell_b", nb, k),
             buy_b=value("buy_b", nb, k),
@@ -259,7 +297,33 @@ class DispatchProblem:
             back=value("back", ne, k),
             v2g=v2g,
             reserve_e=reserve_e,
-            objective_usd=float(self.compiled.value) if ok else float("nan"),
+            late_kwh=value("late", ne, o)[:, -1] if ne else np.zeros(0),
+            objective_usd=float(problem.value) if ok and problem is not None else float("nan"),
             status=status,
-            seconds=seconds,
+            seconds=time.perf_counter() - begin,
+            committed=committed,
         )
+
+
+def _run(problem: cp.Problem) -> str:
+    """Solve with HiGHS; an error of the solver is a status like any other that is not `optimal`."""
+    try:
+        # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
+        problem.solve(solver=cp.HIGHS, warm_start=False)
+    except cp.SolverError:
+        return "solver_error"
+    return str(problem.status)
+
+
+def everything(devices: Devices, inputs: Inputs) -> Limits:
+    """The limits of somebody who asks no owner: physics."""
+    b, c, k, o = len(devices.power), len(devices.v2g), len(inputs.lmp), len(inputs.rho)
+    return Limits(
+        sell=_wide(devices.power, k),
+        buy=_wide(devices.power, k),
+        floor=devices.low,
+        reserve_b=np.full((b, o), MUCH),
+        reserve_e=np.full((c, o), MUCH),
+        day_kwh=np.full((2, b), MUCH),
+        today=np.zeros(o),
+    )

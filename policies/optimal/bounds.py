@@ -218,25 +218,33 @@ def improve(
 
 
 @dataclass
-class _Fleet:
-    """The devices of one rule set, with their prices."""
+class Solution:
+    """Devices, their best shadow prices, and the bracket that they prove."""
 
     devices: list[Device]
     shares: list[np.ndarray]
     thetas: list[np.ndarray]
+    mu: np.ndarray
+    reserve_h: float
+    bracket: Bracket
 
-    def sweep(
-        self, mu: np.ndarray, most: np.ndarray | None, reserve_h: float, rounds: int
-    ) -> tuple[Bracket, np.ndarray]:
-        """Improve every device at congestion prices `mu`; return the brackets' sum and what each plan sells (D, T)."""
-        free = np.full(len(mu), np.inf)
-        sold = np.empty((len(self.devices), len(mu)))
+    def prices(self, d: int) -> Prices:
+        """Return the shadow prices of device d."""
+        return Prices(self.shares[d], self.thetas[d], self.mu)
+
+    def store(self, d: int) -> Store:
+        """Device d with its shadow prices in its gains."""
+        return priced(self.devices[d], self.prices(d), self.reserve_h, DT_H)
+
+    def sweep(self, most: np.ndarray | None, rounds: int, gap: float) -> tuple[Bracket, np.ndarray]:
+        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, T)."""
+        free = np.full(len(self.mu), np.inf)
+        sold = np.empty((len(self.devices), len(self.mu)))
         total = Bracket(0.0, 0.0)
         for d, device in enumerate(self.devices):
-            prices = Prices(self.shares[d], self.thetas[d], mu)
             limit = free if most is None else most[d]
-            upper, lower = improve(device, prices, limit, reserve_h, DT_H, rounds, PATIENCE, GAP, sold[d])
-            total += Bracket(lower, upper)
+            found = improve(device, self.prices(d), limit, self.reserve_h, DT_H, rounds, PATIENCE, gap, sold[d])
+            total += Bracket(found[1], found[0])
         return total, sold
 
 
@@ -248,7 +256,9 @@ def _schedule(homes: Homes, foresight: Foresight, capacity_kw: float) -> Bracket
     return Bracket(worth, worth)
 
 
-def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
+def solve(
+    homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float, rounds: int = ROUNDS, gap: float = GAP
+) -> Solution:
     """Enclose the best month under `rules`.
 
     Parameters
@@ -259,35 +269,43 @@ def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float
         What is measured, and whether the owners' preferences bind.
     capacity_kw : float
         The VPP's maximum.
+    rounds : int
+        Subgradient rounds per device at most.
+    gap : float
+        Relative gap of a device at which it is left alone.
 
     Returns
     -------
-    Bracket
-        `upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
+    Solution
+        `bracket.upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
     """
     made = devices(homes, foresight, rules)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
-    fleet = _Fleet(made, [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made])
-    hours, mu = rules.brief.reserve_hours, np.zeros(steps)
-    found, sold = fleet.sweep(mu, None, hours, ROUNDS)
+    shares, thetas = [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made]
+    out = Solution(made, shares, thetas, np.zeros(steps), rules.brief.reserve_hours, Bracket(0.0, 0.0))
     schedule = _schedule(homes, foresight, capacity_kw)
-    found += schedule
-    total = sold.sum(axis=0)
+    found, sold = out.sweep(None, rounds, gap)
+    out.bracket, total = found + schedule, sold.sum(axis=0)
     if total.max(initial=0.0) <= capacity_kw + 1e-6:
-        return found
+        return out
     # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
     # of the plans so far, which tends to the optimum of the relaxation while each single plan jumps.
-    best, now, mean = Bracket(-np.inf, found.upper), found.upper, sold
+    best, now, mean = Bracket(-np.inf, out.bracket.upper), out.bracket.upper, sold
     for k in range(CONGESTION_ROUNDS):
         mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
-        cut = fleet.sweep(mu, most, hours, 1)[0].lower + schedule.lower
-        best = Bracket(max(best.lower, cut), best.upper)
-        if best.gap <= GAP:
+        best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + schedule.lower), best.upper)
+        if best.gap <= gap:
             break
-        slope = DT_H * np.where((mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
-        mu = np.maximum(mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
-        found, sold = fleet.sweep(mu, None, hours, INNER_ROUNDS)
-        total, now = sold.sum(axis=0), found.upper + schedule.upper + DT_H * float(mu.sum()) * capacity_kw
+        slope = DT_H * np.where((out.mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
+        out.mu = np.maximum(out.mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
+        found, sold = out.sweep(None, INNER_ROUNDS, gap)
+        total, now = sold.sum(axis=0), found.upper + schedule.upper + DT_H * float(out.mu.sum()) * capacity_kw
         best = Bracket(best.lower, min(best.upper, now))
-    return best
+    out.bracket = best
+    return out
+
+
+def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
+    """Return the bracket alone; see `solve`."""
+    return solve(homes, foresight, rules, capacity_kw).bracket
