@@ -163,18 +163,17 @@ def bids_of(
     reserve[e] += plan.reserve_e[:, 0]
     if float(reserve.sum()) < brief.min_bid_kw:
         reserve[:] = 0.0  # the market would void it
-    if asks is not None:
-        energy = DT_H * plan.sell_b[:, :steps].sum(axis=1)
-        # own sun that the plan stores meanwhile does not come where the battery gives
-        there = np.maximum(asks.soc_kwh - np.maximum(asks.floor_kwh, asks.bess_min_kwh), 0.0)[b] * brief.bess_eta
-        cut = np.minimum(1.0, there / np.maximum(energy, 1e-9))
-        sell[b] -= plan.sell_b[:, :steps] * (1.0 - cut)[:, None]
     sell_kw, sell_k = spread(sell)
     ask = sell_threshold(sale, sell_k, brief.margin)
     if asks is not None:
-        sell_kw, ask = _at_their_asks(sell_kw, ask, plan, gates, steps, asks)
+        sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, gates, asks, brief)
     buy_kw, buy_k = spread(buy)
     limit = buy_threshold(lmp, buy_k)
+    if asks is not None:
+        # what the car does not take goes into the battery; and one bid cannot spare a part of the hour
+        limit = np.where(asks.bess_kwh > 0, np.minimum(limit, asks.buy_limit), limit)
+        idle = asks.blackout_now
+        sell_kw, buy_kw, reserve = (np.where(idle, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
     actions = encode(
         brief.sell_limit_kw,
         brief.buy_limit_kw,
@@ -185,52 +184,60 @@ def bids_of(
         reserve_kw=reserve,
         reserve_ask=0.0,
     )
-    return actions, expected_profit(sell_kw, ask, sell_k, reserve, inputs, brief, steps)
+    return actions, expected_profit(sell_kw, ask, reserve, inputs, brief, steps)
 
 
 def _at_their_asks(
-    sell_kw: np.ndarray, ask: np.ndarray, plan: Plan, gates: Gates, steps: int, homes: Homes
+    sell_kw: np.ndarray,
+    ask: np.ndarray,
+    sale: np.ndarray,
+    plan: Plan,
+    gates: Gates,
+    homes: Homes,
+    brief: Brief,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return quantities and asks (N,) at which every owner gets at least what the serving device must earn.
+    """Return quantities and asks (N,) that every owner's envelope can serve and at which no device is underpaid.
 
-    A home delivers charging put off first, then from storage. One whose storage is not meant to serve therefore offers
-    what its car can put off in every interval and no more.
+    A home delivers charging put off first, then from storage, in every interval that its ask clears. One whose
+    storage is not meant to serve therefore offers what its car can put off in every interval; another one no more
+    than that and its storage can give without the sun that may shine meanwhile.
     """
+    steps = len(sale)
     stores = np.zeros(len(sell_kw), dtype=bool)
     stores[gates.b] = plan.sell_b[:, :steps].max(axis=1, initial=0.0) > MOST_KW
     stores[gates.e] |= plan.v2g[:, :steps].max(axis=1, initial=0.0) > MOST_KW
     has = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
-    car_only = has & ~stores
     charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
     both = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
-    return (
-        np.where(car_only, np.minimum(sell_kw, homes.defer_kw), sell_kw),
-        np.maximum(ask, np.where(stores, both, homes.defer_ask)),
-    )
+    ask = np.maximum(ask, np.where(stores, both, homes.defer_ask))
+    above = np.maximum(homes.soc_kwh - np.maximum(homes.floor_kwh, homes.bess_min_kwh), 0.0) * brief.bess_eta
+    energy = np.minimum(above, homes.day_left_kwh)
+    battery = np.minimum(homes.bess_kw, energy / (np.maximum(clears(ask, sale, brief.margin).sum(axis=1), 1) * DT_H))
+    # what a car puts off, V2G can no longer give in time; a battery that runs dry leaves all to V2G
+    v2g = np.where(homes.defer_mean_kw > 0, 0.0, homes.v2g_sell_kw)
+    storage = np.where(battery >= homes.bess_kw, battery + v2g, np.maximum(battery, v2g))
+    most = homes.defer_kw + storage * stores
+    return np.where(has, np.minimum(sell_kw, most), sell_kw), ask
+
+
+def clears(ask: np.ndarray, sale: np.ndarray, margin: float) -> np.ndarray:
+    """(N, S) bool: whether a bid at `ask` (N,) clears at each price of a sale (S,), on the market's ticks."""
+    tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6)
+    return tick[:, None] <= np.floor(sale / (1.0 + margin) / PRICE_TICK + 1e-9)
 
 
 def expected_profit(
-    sell_kw: np.ndarray,
-    ask: np.ndarray,
-    count: np.ndarray,
-    reserve: np.ndarray,
-    inputs: Inputs,
-    brief: Brief,
-    steps: int,
+    sell_kw: np.ndarray, ask: np.ndarray, reserve: np.ndarray, inputs: Inputs, brief: Brief, steps: int
 ) -> float:
     """What the bids bring the VPP if they are delivered in full, USD: the market's own rounding and pay.
 
-    A sale counts in its `count` dearest intervals; purchases are passed through and bring nothing.
+    Purchases are passed through and bring nothing.
     """
     sale = inputs.sale[:steps]
     kw = np.floor(np.maximum(sell_kw, 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
-    tick = np.ceil(ask / PRICE_TICK - 1e-6) * PRICE_TICK
-    rank = np.argsort(np.argsort(-sale, kind="stable"), kind="stable")
-    clears = (rank[None, :] < count[:, None]) & (
-        np.floor(sale / (1.0 + brief.margin) / PRICE_TICK + 1e-9) * PRICE_TICK >= tick[:, None] - 1e-9
-    )
+    tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6) * PRICE_TICK
     kept = sale[None, :] - np.maximum(tick[:, None], brief.revenue_share * sale[None, :])
-    energy = DT_H * float((kw[:, None] * clears * kept).sum())
+    energy = DT_H * float((kw[:, None] * clears(ask, sale, brief.margin) * kept).sum())
     standby = np.floor(reserve / POWER_QUANTUM_KW + 1e-6).sum() * POWER_QUANTUM_KW
     rho = max(float(inputs.rho[0]), 0.0)
     return energy + (1.0 - brief.revenue_share) * float(standby) * rho * steps * DT_H
