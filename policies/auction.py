@@ -141,7 +141,7 @@ class Auction:
     ----------
     offer_rest : bool
         Homes that do not trade at the auction's price still bid, at their own ask and limit: a bid is a limit, and
-        clears only where real time pays for it. False: they are sent away, and of a home at the margin its share is bid.
+        clears only where real time pays for it. False: they are sent away, and a home at the margin bids its share.
     """
 
     info = PolicyInfo(
