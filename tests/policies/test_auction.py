@@ -1,0 +1,334 @@
+"""The auction: hand solutions, one price for all, nobody below its ask, blindness of the auctioneer."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import begin, month, with_prices
+
+import policies.auction as room
+from policies.auction import Auction, auctioned, clear
+from policies.truthful import Truthful, own_offers
+from vpp_env.bids import Offers, decode
+from vpp_env.core import ledger as led
+from vpp_env.kpi import summarize
+from vpp_env.policy import Brief
+from vpp_env.simulate import brief_of, policy_rng, simulate
+from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.views import Homes, Information, Public, View
+
+FLEET = {"fleet.size": 30, "fleet.share_bess": 0.8, "fleet.share_ev": 0.7, "market.min_bid_mw": 0.0}
+
+
+def array(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
+
+
+def test_three_sellers_and_two_buyers() -> None:
+    # merit order: 3 kW at 40, 2 at 60, 4 at 90; buyers: 4 kW at 100, 3 at 70. Five kW trade; the buyer at 70 gets 1 kW
+    # of its 3: it is the last one in and the first one out, so that no other price than its own clears
+    got = clear(array(60, 40, 90), array(2, 3, 4), array(70, 100), array(3, 4))
+    assert got.volume == 5.0
+    assert got.price == 70.0
+    np.testing.assert_array_equal(got.sold, [2, 3, 0])
+    np.testing.assert_array_equal(got.bought, [1, 4])
+
+
+def test_the_price_is_the_middle_of_those_that_clear() -> None:
+    # both sides end at 5 kW: any price from 60 (last seller) to 70 (last buyer) clears; 90 and 50 are left out
+    got = clear(array(60, 40, 90), array(2, 3, 4), array(70, 100, 50), array(1, 4, 1))
+    assert (got.volume, got.price) == (5.0, 65.0)
+    # the left-out buyer at 66 would buy below it, the left-out seller at 68 would sell above
+    assert clear(array(60, 40, 68), array(2, 3, 4), array(70, 100, 66), array(1, 4, 1)).price == 67.0
+
+
+def test_who_asks_too_much_does_not_trade() -> None:
+    got = clear(array(80, 90), array(2, 3), array(70, 60), array(1, 4))
+    assert (got.volume, got.price) == (0.0, 75.0)
+    assert not got.sold.any()
+    assert not got.bought.any()
+    for supply, demand in ((array(0, 0), array(1, 4)), (array(2, 3), array(0, 0))):
+        nobody = clear(array(80, 90), supply, array(70, 60), demand)
+        assert np.isnan(nobody.price)
+        assert nobody.volume == 0.0
+
+
+def test_equals_at_the_margin_share_alike() -> None:
+    got = clear(array(50, 50, 10), array(2, 6, 1), array(80), array(5))
+    np.testing.assert_allclose(got.sold, [1, 3, 1])
+    assert got.price == 50.0
+    # the unlimited seller at 50 stands for a wholesale market: it fills what is left
+    assert clear(array(10, 50), array(1, 1e6), array(80), array(5)).price == 50.0
+
+
+offers_of = st.lists(st.tuples(st.integers(-20, 60), st.integers(0, 9)), min_size=1, max_size=8)
+
+
+@given(offers_of, offers_of)
+@settings(max_examples=300, deadline=None)
+def test_against_every_price(sellers: list[tuple[int, int]], buyers: list[tuple[int, int]]) -> None:
+    """The volume is the best of all prices tried one by one, it balances, and nobody regrets the price."""
+    (ask, supply), (limit, demand) = (np.array(x, dtype=np.float64).T for x in (sellers, buyers))
+    got = clear(ask, supply, limit, demand)
+    best = max(min(supply[ask <= p].sum(), demand[limit >= p].sum()) for p in range(-21, 62))
+    assert got.volume == best
+    assert got.sold.sum() == pytest.approx(got.volume, abs=1e-9)
+    assert got.bought.sum() == pytest.approx(got.volume, abs=1e-9)
+    assert (got.sold <= supply + 1e-12).all()
+    assert (got.bought <= demand + 1e-12).all()
+    if np.isnan(got.price):
+        return
+    assert (ask[got.sold > 0] <= got.price).all()
+    assert (limit[got.bought > 0] >= got.price).all()
+    # an offer that is better than the price is taken whole
+    np.testing.assert_allclose(got.sold[ask < got.price], supply[ask < got.price], atol=1e-9)
+    np.testing.assert_allclose(got.bought[limit > got.price], demand[limit > got.price], atol=1e-9)
+    # rows in another order: the same result
+    back = clear(ask[::-1], supply[::-1], limit[::-1], demand[::-1])
+    assert back.price == got.price
+    np.testing.assert_allclose(back.sold[::-1], got.sold, atol=1e-12)
+
+
+@given(offers_of, offers_of, st.integers(0, 7), st.integers(1, 40))
+@settings(max_examples=300, deadline=None)
+def test_only_the_margin_moves_the_price(
+    sellers: list[tuple[int, int]], buyers: list[tuple[int, int]], who: int, lie: int
+) -> None:
+    (ask, supply), (limit, demand) = (np.array(x, dtype=np.float64).T for x in (sellers, buyers))
+    true, i = clear(ask, supply, limit, demand), who % len(ask)
+    if true.volume == 0.0:
+        return
+    last = ask[true.sold > 0].max()
+    told = ask.copy()
+    told[i] += lie
+    lied = clear(told, supply, limit, demand)
+    if told[i] < last:
+        # still inside the margin: nothing changes for anybody
+        assert lied.price == true.price
+        np.testing.assert_allclose(lied.sold, true.sold, atol=1e-9)
+    elif true.sold[i] == 0.0 and ask[i] > true.price and lied.sold[i] > 0.0:
+        raise AssertionError("who did not trade cannot trade by asking for more")
+
+
+def test_the_home_at_the_margin_can_move_the_price() -> None:
+    """What this auction is not: truth is no dominant strategy at the margin."""
+    args = array(2, 3), array(100), array(5)
+    assert clear(array(40, 60), *args).price == 80.0
+    assert clear(array(40, 80), *args).price == 90.0
+
+
+# -- the policy ----------------------------------------------------------------------------------------------------
+
+
+@lru_cache
+def gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> tuple[Homes, Public, Brief]:
+    world = begin(month("week20", FLEET | dict(changes), 3))
+    for _ in range(hours):
+        world.step(np.full((world.n_homes, 6), -1.0))
+    view = world.view(Information.DECLARED)
+    return view.homes, view.public, brief_of(world)
+
+
+def at_price(public: Public, level: float, incentive: float = 0.0) -> Public:
+    steps = len(public.da_usd_per_kwh)
+    return replace(public, da_usd_per_kwh=np.full(steps, level), incentive_usd_per_kwh=np.full(steps, incentive))
+
+
+def view_of(homes: Homes, public: Public) -> View:
+    return View(public, Information.DECLARED, lambda: homes, None, None, None)  # type: ignore[arg-type]
+
+
+def decoded(policy: Auction | Truthful, homes: Homes, public: Public, brief: Brief) -> Offers:
+    policy.reset(brief, policy_rng(0))
+    actions = policy.act(view_of(homes, public)).actions
+    return Offers(*decode(actions, brief.sell_limit_kw, brief.buy_limit_kw))
+
+
+@pytest.mark.parametrize("hours", [2, 12, 20, 42])
+@pytest.mark.parametrize("level", [-0.2, -0.03, 0.02, 0.08, 0.15, 0.3, 0.9])
+@pytest.mark.parametrize("incentive", [0.0, 2.0])
+def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive: float) -> None:
+    homes, public, brief = gate(hours)
+    public = at_price(public, level, incentive)
+    declared = own_offers(homes, public, brief)
+    bids, cleared = auctioned(declared, public, brief)
+    sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
+    price = np.floor(cleared.price + 1e-9) * PRICE_TICK
+    assert (bids["sell_ask"] >= declared["sell_ask"]).all()
+    assert (bids["buy_limit"] <= declared["buy_limit"]).all()
+    for name in ("sell_kw", "buy_kw", "reserve_kw", "reserve_ask"):
+        assert np.array_equal(bids[name], declared[name])
+    # asks live on whole ticks: within one tick of the price all are at it, or at what a bid can express
+    at = np.clip(price, 0.0, 0.5)
+    assert (np.abs(bids["sell_ask"][sells] - at) < PRICE_TICK).all()
+    np.testing.assert_allclose(bids["buy_limit"][buys], max(price, -0.15))
+    assert np.array_equal(bids["sell_ask"][~sells], declared["sell_ask"][~sells])
+    assert np.array_equal(bids["buy_limit"][~buys], declared["buy_limit"][~buys])
+    # the wholesale market is elastic: the price lies between what it pays and what it asks
+    outlet = (level + incentive) / (1 + brief.margin)
+    assert outlet - 1.001 * PRICE_TICK <= price <= max(level, outlet) + 1.001 * PRICE_TICK
+    # as the market decodes it: quantities as truthful homes offer them, prices never worse for the home
+    own, sent = decoded(Truthful(), homes, public, brief), decoded(Auction(), homes, public, brief)
+    assert np.array_equal(sent.sell_q, own.sell_q)
+    assert np.array_equal(sent.reserve_q, own.reserve_q)
+    assert np.array_equal(sent.reserve_tick, own.reserve_tick)
+    assert (sent.sell_tick >= own.sell_tick).all()
+    assert (sent.buy_tick <= own.buy_tick).all()
+
+
+def test_the_cases_above_hold_every_kind_of_trade() -> None:
+    sellers = buyers = rest = 0
+    for hours in (2, 12, 20, 42):
+        for level in (0.02, 0.08, 0.3):
+            homes, public, brief = gate(hours)
+            public = at_price(public, level)
+            declared = own_offers(homes, public, brief)
+            _, cleared = auctioned(declared, public, brief)
+            sellers += int((cleared.sold[:-1] > 0).sum())
+            buyers += int((cleared.bought[:-1] > 0).sum())
+            rest += int(((declared["sell_kw"] > 0) & (cleared.sold[:-1] == 0)).sum())
+    assert min(sellers, buyers, rest) > 10
+
+
+def test_the_wholesale_price_decides_where_homes_do_not() -> None:
+    _, public, brief = gate()
+    n = brief.n_homes
+    zero = np.zeros(n)
+    offers = {
+        "sell_kw": np.full(n, 1.0),
+        "sell_ask": np.linspace(0.01, 0.30, n),
+        "buy_kw": zero,
+        "buy_limit": zero,
+        "reserve_kw": zero,
+        "reserve_ask": zero,
+    }
+    bids, cleared = auctioned(offers, at_price(public, 0.105), brief)
+    assert cleared.price == 100.0, "the expected price less the margin: .105 / 1.05"
+    np.testing.assert_allclose(bids["sell_ask"], np.maximum(offers["sell_ask"], 0.10))
+    # the VPP may sell only 5 kW: the fifth home in merit order and the first left out make the price
+    bids, cleared = auctioned(offers, replace(at_price(public, 0.105), required_kw=5.0), brief)
+    assert cleared.sold[:-1].sum() == 500.0
+    ticks = np.ceil(offers["sell_ask"] / PRICE_TICK - 1e-6)
+    assert cleared.price == (ticks[4] + ticks[5]) / 2
+    # homes buy more at .2 than homes sell below it: the price is what a kWh costs outside
+    hungry = offers | {"buy_kw": np.full(n, 9.0), "buy_limit": np.full(n, 0.2)}
+    _, cleared = auctioned(hungry, at_price(public, 0.105), brief)
+    assert cleared.price == 105.0
+    assert cleared.bought[:-1].sum() == 900.0 * n
+
+
+def test_those_who_do_not_trade_are_sent_away_on_request() -> None:
+    homes, public, brief = gate()
+    public = at_price(public, 0.08)
+    declared = own_offers(homes, public, brief)
+    _, cleared = auctioned(declared, public, brief)
+    sent = decoded(Auction(offer_rest=False), homes, public, brief)
+    np.testing.assert_array_equal(sent.sell_q, np.floor(cleared.sold[:-1] + 1e-6))
+    np.testing.assert_array_equal(sent.buy_q, np.floor(cleared.bought[:-1] + 1e-6))
+    assert sent.sell_q.sum() * POWER_QUANTUM_KW < declared["sell_kw"].sum() - 1.0
+
+
+def poked(homes: Homes, rng: np.random.Generator) -> Homes:
+    """Everything that is private is another."""
+    changed = {}
+    for f in fields(homes):
+        x = getattr(homes, f.name)
+        changed[f.name] = ~x if x.dtype == bool else (x * rng.uniform(0.2, 3.0, x.shape) + 0.01).astype(x.dtype)
+    return Homes(**changed)
+
+
+def test_the_auctioneer_reads_what_is_declared_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    homes, public, brief = gate(changes=(("market.two_settlement", True),))
+    assert brief.two_settlement
+    declared = own_offers(homes, public, brief)
+    monkeypatch.setattr(room, "own_offers", lambda *_: declared)
+    sent = []
+    for rows in (homes, poked(homes, np.random.default_rng(0))):
+        policy = Auction()
+        policy.reset(brief, policy_rng(0))
+        sent.append(policy.act(view_of(rows, public)))
+    assert sent[0].actions.tobytes() == sent[1].actions.tobytes()
+    assert sent[0].notes == sent[1].notes
+    # the test can fail: what a home declares does matter
+    other = {**declared, "sell_kw": declared["sell_kw"] * 0.5}
+    monkeypatch.setattr(room, "own_offers", lambda *_: other)
+    policy = Auction()
+    policy.reset(brief, policy_rng(0))
+    assert policy.act(view_of(homes, public)).actions.tobytes() != sent[0].actions.tobytes()
+
+
+def test_a_home_inside_the_margin_cannot_change_what_it_gets() -> None:
+    homes, public, brief = gate()
+    public = at_price(public, 0.5)
+    declared = own_offers(homes, public, brief)
+    bids, cleared = auctioned(declared, public, brief)
+    inside = np.flatnonzero((cleared.sold[:-1] > 0) & (declared["sell_ask"] < 0.3))
+    assert len(inside) > 5
+    for i in inside[:6]:
+        lie = declared["sell_ask"].copy()
+        lie[i] += 0.1
+        got, again = auctioned({**declared, "sell_ask": lie}, public, brief)
+        assert again.price == cleared.price
+        assert np.array_equal(got["sell_ask"], bids["sell_ask"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"market.two_settlement": True},
+        {"market.gate_lead_minutes": 75},
+        {"market.payment": "pay_as_bid", "time.opportunity_minutes": 15},
+    ],
+)
+def test_a_short_month_breaks_no_promise(changes: dict[str, object]) -> None:
+    base = FLEET | {"time.duration_hours": 72}
+    run = simulate(month("week20", base | changes, 1), Auction())
+    kpi, totals = summarize(run), run.record.totals
+    assert run.complete
+    assert kpi["total_violations"]["total"] == 0
+    assert kpi["satisfaction_consented"] == kpi["avg_satisfaction"] > 0.999
+    assert totals[led.L_SOLD].sum() > 0
+    assert totals[led.L_BOUGHT].sum() > 0
+    assert (totals[led.L_PAY_SOLD] >= totals[led.L_OWED] - 1e-9).all(), "nobody is paid less than it asks"
+    table = run.record.opportunities()
+    conserved = table["money_energy"] + table["money_reserve"] - table["money_nopay"] - table["money_deviation"]
+    conserved += table["money_programme"] + table["money_day_ahead"]
+    np.testing.assert_allclose(conserved, table["actual_profit"] + table["money_payments"] + table["money_compute"])
+
+
+def test_sellers_are_paid_the_price_of_the_auction_or_more() -> None:
+    """Day ahead .20, real time .25: all who trade clear, and are paid the auction's price at least."""
+    m = with_prices(month("week20", FLEET | {"market.payment": "pay_as_bid"}, 2), rt=250.0, da=200.0)
+    world, policy = begin(m), Auction()
+    policy.reset(brief_of(world), policy_rng(0))
+    sold = 0.0
+    for _ in range(21):
+        bids = policy.act(world.view(Information.DECLARED))
+        rows = world.step(bids.actions).ledger[:, 0]
+        ask = decode(bids.actions, world.sell_limit_kw, world.buy_limit_kw)[1] * PRICE_TICK
+        np.testing.assert_allclose(rows[led.L_PAY_SOLD], rows[led.L_SOLD] * ask, atol=1e-9)
+        price = np.floor(bids.notes["auction_price"] / PRICE_TICK + 1e-6) * PRICE_TICK
+        assert 0.190 - 1e-9 <= price <= 0.200 + 1e-9, "what wholesale pays, up to what it asks where homes buy more"
+        assert (ask[rows[led.L_SOLD] > 0] >= price - 1e-9).all()
+        sold += rows[led.L_SOLD].sum()
+    assert sold > 5.0
+
+
+def test_the_rest_is_there_for_a_spike() -> None:
+    """Day ahead .02 pays nobody; at a spike of .60 the homes sell all the same - if they are let."""
+    m = with_prices(month("week20", FLEET, 2), rt=600.0, da=20.0)
+    sold = {}
+    for rest in (True, False):
+        world, policy = begin(m), Auction(offer_rest=rest)
+        policy.reset(brief_of(world), policy_rng(0))
+        bids = policy.act(world.view(Information.DECLARED))
+        assert (np.abs(bids.actions) <= 1.0).all()
+        sold[rest] = world.step(bids.actions).ledger[led.L_SOLD].sum()
+    assert sold[True] > 1.0
+    assert sold[False] < 0.5 * sold[True]
