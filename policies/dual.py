@@ -71,7 +71,7 @@ class Dual:
         inputs = self._gates.inputs(homes, gate, view.public.required_kw, 0.0)
         plan = self._answers(homes, gate)
         asks = homes if self._wishes else None
-        actions, expected = bids_of(plan, inputs, self._gates, brief, view.public.steps, asks)
+        actions, expected = bids_of(plan, inputs, self._gates.who, brief, view.public.steps, asks)
         return Bids(actions, expected_profit_usd=expected)
 
     def _answers(self, homes: Homes, gate: int) -> Plan:

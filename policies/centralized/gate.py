@@ -28,7 +28,7 @@ class Gates:
     """
 
     def __init__(self, homes: Homes, brief: Brief, value: MonthValue, opportunities: int, wishes: bool) -> None:
-        self.b, self.e = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
+        self.b, self.e = self.who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         self._brief, self._value, self._o, self._wishes = brief, value, opportunities, wishes
         self.devices = Devices(
             power=homes.bess_kw[self.b],
@@ -75,7 +75,9 @@ class Gates:
             slopes=self._value.slopes(slice(0, len(b)), end, low, high, SEGMENTS),
             deficit=deficit,
             p_twin=p_twin if ask is None else p_twin * ((ask <= f.highest_ask[rows] + 1e-9) & ~black[e]),
-            charge_room=np.where(at_home, np.maximum(homes.ev_kw[e, None] - p_twin, 0.0), 0.0),
+            charge_room=np.where(
+                at_home & ~(black[e] & self._wishes), np.maximum(homes.ev_kw[e, None] - p_twin, 0.0), 0.0
+            ),
             v2g_room=dev.v2g[can, None] * at_home[can] * self._gives(rows, e[can]),
             deficit_room=room,
             back_width=span / SEGMENTS,

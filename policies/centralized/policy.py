@@ -105,7 +105,7 @@ class Centralized:
             names = ", ".join(f"prosumer_{self.gates.e[j]}" for j in late)
             log.info("gate %d: cannot be ready in time whatever is done: %s", view.public.opportunity, names)
         asks = view.homes if self.wishes else None
-        actions, expected = bids_of(plan, inputs, self.gates, brief, view.public.steps, asks)
+        actions, expected = bids_of(plan, inputs, self.gates.who, brief, view.public.steps, asks)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
 
@@ -137,22 +137,21 @@ class PreferenceAware(Centralized):
 _QUANTITIES = np.array([True, False, True, False, True, False])
 
 
-def bids_of(
-    plan: Plan,
-    inputs: Inputs,
-    gates: Gates,
-    brief: Brief,
-    steps: int,
-    asks: Homes | None,
-) -> tuple[np.ndarray, float]:
-    """Turn the first opportunity of a plan into one bid per home, and say what it will bring the VPP, USD.
+def offers_of(
+    plan: Plan, inputs: Inputs, who: tuple[np.ndarray, np.ndarray], brief: Brief, steps: int, asks: Homes | None
+) -> dict[str, np.ndarray]:
+    """Turn the first opportunity of a plan into one offer per home, as `bids.encode` takes them.
 
     Parameters
     ----------
+    who : tuple of ndarray
+        (B,), (C,) homes of the plan's batteries and cars.
+    steps : int
+        Intervals of the opportunity; the plan's first ones.
     asks : Homes or None
         Whose asks and envelopes bind; None: nobody is asked, and an ask is only a threshold.
     """
-    n, b, e = brief.n_homes, gates.b, gates.e
+    n, (b, e) = brief.n_homes, who
     lmp, sale = inputs.lmp[:steps], inputs.sale[:steps]
     sell, buy, reserve = np.zeros((n, steps)), np.zeros((n, steps)), np.zeros(n)
     sell[b] += plan.sell_b[:, :steps]
@@ -164,27 +163,33 @@ def bids_of(
     if float(reserve.sum()) < brief.min_bid_kw:
         reserve[:] = 0.0  # the market would void it
     sell_kw, sell_k = spread(sell)
-    ask = sell_threshold(sale, sell_k, brief.margin)
-    if asks is not None:
-        sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, gates, asks, brief)
     buy_kw, buy_k = spread(buy)
-    limit = buy_threshold(lmp, buy_k)
+    ask, limit = sell_threshold(sale, sell_k, brief.margin), buy_threshold(lmp, buy_k)
+    reserve_ask = np.zeros(n)
     if asks is not None:
+        sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, who, asks, brief)
         # what the car does not take goes into the battery; and one bid cannot spare a part of the hour
         limit = np.where(asks.bess_kwh > 0, np.minimum(limit, asks.buy_limit), limit)
-        idle = asks.blackout_now
-        sell_kw, buy_kw, reserve = (np.where(idle, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
-    actions = encode(
-        brief.sell_limit_kw,
-        brief.buy_limit_kw,
-        sell_kw=sell_kw,
-        sell_ask=ask,
-        buy_kw=buy_kw,
-        buy_limit=limit,
-        reserve_kw=reserve,
-        reserve_ask=0.0,
-    )
-    return actions, expected_profit(sell_kw, ask, reserve, inputs, brief, steps)
+        sell_kw, buy_kw, reserve = (np.where(asks.blackout_now, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
+        reserve = np.minimum(reserve, asks.reserve_kw)
+        reserve_ask = asks.standby_ask
+    return {
+        "sell_kw": sell_kw,
+        "sell_ask": ask,
+        "buy_kw": buy_kw,
+        "buy_limit": limit,
+        "reserve_kw": reserve,
+        "reserve_ask": reserve_ask,
+    }
+
+
+def bids_of(
+    plan: Plan, inputs: Inputs, who: tuple[np.ndarray, np.ndarray], brief: Brief, steps: int, asks: Homes | None
+) -> tuple[np.ndarray, float]:
+    """Encode `offers_of` a plan, and say what they will bring the VPP, USD."""
+    offers = offers_of(plan, inputs, who, brief, steps, asks)
+    actions = encode(brief.sell_limit_kw, brief.buy_limit_kw, **offers)
+    return actions, expected_profit(offers, inputs, brief, steps)
 
 
 def _at_their_asks(
@@ -192,7 +197,7 @@ def _at_their_asks(
     ask: np.ndarray,
     sale: np.ndarray,
     plan: Plan,
-    gates: Gates,
+    who: tuple[np.ndarray, np.ndarray],
     homes: Homes,
     brief: Brief,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -204,8 +209,8 @@ def _at_their_asks(
     """
     steps = len(sale)
     stores = np.zeros(len(sell_kw), dtype=bool)
-    stores[gates.b] = plan.sell_b[:, :steps].max(axis=1, initial=0.0) > MOST_KW
-    stores[gates.e] |= plan.v2g[:, :steps].max(axis=1, initial=0.0) > MOST_KW
+    stores[who[0]] = plan.sell_b[:, :steps].max(axis=1, initial=0.0) > MOST_KW
+    stores[who[1]] |= plan.v2g[:, :steps].max(axis=1, initial=0.0) > MOST_KW
     has = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
     charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
     both = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
@@ -226,21 +231,20 @@ def clears(ask: np.ndarray, sale: np.ndarray, margin: float) -> np.ndarray:
     return tick[:, None] <= np.floor(sale / (1.0 + margin) / PRICE_TICK + 1e-9)
 
 
-def expected_profit(
-    sell_kw: np.ndarray, ask: np.ndarray, reserve: np.ndarray, inputs: Inputs, brief: Brief, steps: int
-) -> float:
-    """What the bids bring the VPP if they are delivered in full, USD: the market's own rounding and pay.
+def expected_profit(offers: dict[str, np.ndarray], inputs: Inputs, brief: Brief, steps: int) -> float:
+    """What offers bring the VPP if they are delivered in full, USD: the market's own rounding and pay.
 
     Purchases are passed through and bring nothing.
     """
-    sale = inputs.sale[:steps]
-    kw = np.floor(np.maximum(sell_kw, 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
+    sale, ask = inputs.sale[:steps], offers["sell_ask"]
+    kw = np.floor(np.maximum(offers["sell_kw"], 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
     tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6) * PRICE_TICK
     kept = sale[None, :] - np.maximum(tick[:, None], brief.revenue_share * sale[None, :])
     energy = DT_H * float((kw[:, None] * clears(ask, sale, brief.margin) * kept).sum())
-    standby = np.floor(reserve / POWER_QUANTUM_KW + 1e-6).sum() * POWER_QUANTUM_KW
+    standby = np.floor(offers["reserve_kw"] / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
     rho = max(float(inputs.rho[0]), 0.0)
-    return energy + (1.0 - brief.revenue_share) * float(standby) * rho * steps * DT_H
+    share = rho - np.maximum(offers["reserve_ask"], brief.revenue_share * rho)
+    return energy + float((standby * np.maximum(share, 0.0)).sum()) * steps * DT_H
 
 
 def spread(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
