@@ -10,6 +10,7 @@ import pandas as pd
 from vpp_env.bids import SELL_KW, Bids
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
+from vpp_env.home_record import HomeRecord
 from vpp_env.market.reserve import products
 from vpp_env.outcome import Outcome
 from vpp_env.policy import Consent, PolicyInfo
@@ -43,6 +44,7 @@ class Recorder:
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
         self.transcripts: list[dict[str, Any]] = []
+        self.homes = HomeRecord()
 
     def add(self, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
         """Append one opportunity and return its row; `seconds` is what the policy took to decide."""
@@ -50,11 +52,13 @@ class Recorder:
         t = outcome.opportunity * world.steps
         last = t + world.steps - 1
         ends = world.done or world.calendar.day[last] != world.calendar.day[min(last + 1, len(world.calendar.day) - 1)]
-        self.tally.add(outcome, consent(self._info, bids, fleet.n), bool(ends))
+        accepted = consent(self._info, bids, fleet.n)
+        self.tally.add(outcome, accepted, bool(ends))
         self.totals += outcome.ledger[:, 0]
         row = self._row(t, bids, outcome, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
+        self.homes.add(row["timestamp"], outcome, accepted)
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)
