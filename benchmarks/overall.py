@@ -10,6 +10,7 @@ from benchmarks import manifest, store
 from benchmarks.experiment import Experiment
 from benchmarks.report import experiment_report, seeds_report
 from benchmarks.report.export import write_exports
+from benchmarks.report.html import write_report
 from benchmarks.statistics import statistics
 from benchmarks.summary import plain
 
@@ -63,4 +64,5 @@ def write_overall(
         store.write_text(out / store.REPORT, experiment_report(found or {}, status, cases))
         store.write_json(out / store.MANIFEST, manifest.experiment_manifest(cases, status, machine))
     write_exports(out, [s.summary | {"case": s.case} for s in seeds], found)
+    write_report(out)
     return found
