@@ -24,7 +24,7 @@ from benchmarks import store
 from benchmarks.executors import EXECUTORS
 from benchmarks.experiment import Experiment, Request, make_experiment, read_request, with_overrides
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED
-from benchmarks.log import log_to_terminal
+from benchmarks.log import console, log_to_terminal
 from benchmarks.loggers import LOGGERS, make_loggers
 from benchmarks.plan import PlanError, parse_seeds
 from benchmarks.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
@@ -39,8 +39,6 @@ SHORTCUTS = {
     "start": "time.start",
 }
 """Options that are short for one field of the scenario."""
-PLAIN_WIDTH = 120
-"""Characters per line where standard output is no terminal."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,11 +92,6 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
-
-
 PLANNED = ("policies", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
 DATA = ("market_data", "node")
 """Options that say what is run; a folder that is resumed has them already."""
@@ -132,7 +125,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     args = parser().parse_args(argv)
-    out, err = _console(), Console(stderr=True)
+    out, err = console(), Console(stderr=True)
     try:
         if args.list:
             from benchmarks.catalog import show

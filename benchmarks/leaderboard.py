@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from benchmarks import store
 from benchmarks.job import COMPLETE
+from benchmarks.log import console
 from benchmarks.manifest import RUN_SCHEMA
 from benchmarks.plan import PlanError
 from benchmarks.report.tables import markdown, number, score
@@ -157,9 +157,9 @@ def leaderboard(runs: Sequence[Run], by: str = "total_profit") -> dict[str, Any]
 def _ranked(
     entries: Mapping[tuple[str, str], Mapping[int, Run]], seeds: Sequence[int], by: str
 ) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (policy, code), runs in entries.items():
-        figures = {}
+        figures: dict[str, Any] = {}
         for key in dict.fromkeys((by, *SHOWN)):
             values = [runs[seed].kpis.get(key) for seed in seeds]
             known = [v for v in values if v is not None]
@@ -237,12 +237,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (VppError, json.JSONDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    console = Console()
+    out = console()
     for table in board["tables"]:
         shown = RichTable(*HEADER, title=title(table, args.by), title_justify="left", box=box.SIMPLE_HEAD)
         for row in text_rows(table):
             shown.add_row(*row)
-        console.print(shown)
+        out.print(shown)
     return 0
 
 

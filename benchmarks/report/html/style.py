@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-STYLE = """
+import re
+
+COLORS = """
 :root{--paper:#fff;--ink:#1c1e21;--soft:#5c636b;--rule:#dfe3e8;--panel:#f6f7f9;--none:#eceff2;
 --c0:#0072b2;--c1:#e69f00;--c2:#009e73;--c3:#b4609a;--c4:#d55e00;--c5:#56b4e9;--c6:#8a8000;--c7:#777}
 @media (prefers-color-scheme:dark){:root{--paper:#14171a;--ink:#e8eaed;--soft:#a3abb4;--rule:#333a41;--panel:#1d2226;
 --none:#262c31;--c0:#4aa3df;--c1:#f0b030;--c2:#2bbf95;--c3:#d58cbe;--c4:#f0803c;--c5:#7cc8f2;--c6:#d9cf3f;--c7:#a0a0a0}}
+"""
+"""Variables of both themes."""
+
+PAGE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -20,6 +26,20 @@ nav{display:flex;flex-wrap:wrap;gap:4px 16px;padding:8px 0 16px;font-size:14px}
 a{color:var(--c0)}
 .chips{display:flex;flex-wrap:wrap;gap:6px;list-style:none;margin:0;padding:0}
 .chips li{background:var(--panel);border:1px solid var(--rule);border-radius:12px;padding:1px 10px;font-size:13px}
+details{margin:10px 0}
+summary{cursor:pointer}
+pre{background:var(--panel);padding:10px;overflow-x:auto;font-size:12px}
+ul{padding-left:20px}
+@media (max-width:600px){body{font-size:14px}header,main{padding-left:12px;padding-right:12px}h1{font-size:21px}}
+@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--panel:#fff;--none:#eee;--c0:#0072b2;--c1:#e69f00;
+--c2:#009e73;--c3:#b4609a;--c4:#d55e00;--c5:#56b4e9;--c6:#8a8000;--c7:#777}
+.noprint{display:none}body{font-size:10.5pt}section{break-inside:auto}figure,tr,h2,h3{break-inside:avoid}
+h2,h3{break-after:avoid}.wide{overflow:visible}table{font-size:8.5pt}.grid2{grid-template-columns:1fr 1fr}
+.n{white-space:normal}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+"""
+"""What is around the parts: the page, and print."""
+
+PARTS = """
 .note{color:var(--soft);font-size:13px;margin:6px 0}
 .wide{overflow-x:auto;margin:8px 0}
 table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;min-width:100%}
@@ -68,17 +88,20 @@ color:var(--soft)}
 button,select{font:inherit;font-size:13.5px;color:var(--ink);background:var(--panel);border:1px solid var(--rule);
 border-radius:6px;padding:3px 10px}
 button[aria-pressed=false]{opacity:.5}
-details{margin:10px 0}
-summary{cursor:pointer}
-pre{background:var(--panel);padding:10px;overflow-x:auto;font-size:12px}
-ul{padding-left:20px}
-@media (max-width:600px){body{font-size:14px}header,main{padding-left:12px;padding-right:12px}h1{font-size:21px}}
-@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--panel:#fff;--none:#eee;--c0:#0072b2;--c1:#e69f00;
---c2:#009e73;--c3:#b4609a;--c4:#d55e00;--c5:#56b4e9;--c6:#8a8000;--c7:#777}
-.noprint{display:none}body{font-size:10.5pt}section{break-inside:auto}figure,tr,h2,h3{break-inside:avoid}
-h2,h3{break-after:avoid}.wide{overflow:visible}table{font-size:8.5pt}.grid2{grid-template-columns:1fr 1fr}
-.n{white-space:normal}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
+"""Tables and charts; the dashboard shows them inside a page of its own, see `scoped`."""
+
+STYLE = COLORS + PARTS + PAGE
+
+
+def scoped(scope: str) -> str:
+    """Return colours and parts, the rules of the parts for what lies inside `scope` (a selector) only."""
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", PARTS)
+    inside = "".join(
+        f"{','.join(f'{scope} {one.strip()}' for one in selectors.split(','))}{{{body}}}" for selectors, body in rules
+    )
+    return COLORS + inside
+
 
 SCRIPT = """
 document.querySelectorAll('[data-panel]').forEach(function(b){b.addEventListener('click',function(){
