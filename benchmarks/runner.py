@@ -14,13 +14,13 @@ import pandas as pd
 
 from benchmarks import manifest, store
 from benchmarks.executors import Done, Executor, choose
-from benchmarks.experiment import Experiment, checked, file_hashes, from_data, job_hash, to_data
+from benchmarks.experiment import Experiment, checked, file_hashes, from_data, to_data
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, JobResult, JobSpec, Progress, month_of
+from benchmarks.keep import Folders, Memory
 from benchmarks.log import log_to
 from benchmarks.plan import Plan, PlanError
 from benchmarks.report import seed_report
 from benchmarks.results import results_table, to_csv
-from benchmarks.runfolder import RunFiles, Stored
 from benchmarks.summary import summarize_seed, summarize_seeds
 
 log = logging.getLogger(__name__)
@@ -96,11 +96,11 @@ def run_experiment(
         month_of(plan.jobs(plan.seeds[0])[0])  # prices that do not fit end here, before anything is written
     player = choose(executor, experiment.jobs(), workers, address)
     with ExitStack() as stack:
-        runs: _Runs = _Memory()
+        runs = Memory()
         if out is not None:
             stack.enter_context(store.locked(out))
             store.write_json(out / store.EXPERIMENT, to_data(experiment))
-            runs = _Folders(out)
+            runs = Folders(out)
             stack.enter_context(log_to(out / store.LOG))
         for plan in experiment.plans:
             _log_plan(plan)
@@ -124,48 +124,10 @@ def resumed(folder: Path) -> Experiment:
     return from_data(store.read_json(folder / store.EXPERIMENT))
 
 
-class _Memory:
-    """Keeps runs in memory, where nothing is to be written."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, RunFiles] = {}
-
-    def has(self, job: JobSpec) -> bool:
-        return False
-
-    def save(self, done: Done) -> None:
-        self._files[done.end.job.name] = done.files
-
-    def load(self, job: JobSpec) -> JobResult | None:
-        files = self._files.pop(job.name, None)
-        return Stored(files).result(job) if files else None
-
-
-class _Folders(_Memory):
-    """Keeps runs in folders."""
-
-    def __init__(self, out: Path) -> None:
-        self._store = store.RunStore(out / store.RUNS)
-
-    def has(self, job: JobSpec) -> bool:
-        return self._store.finished(job.name, job_hash(job))
-
-    def save(self, done: Done) -> None:
-        if done.files:
-            self._store.save(done.end.job.name, done.files)
-
-    def load(self, job: JobSpec) -> JobResult | None:
-        folder = self._store.root / job.name
-        return Stored(folder).result(job) if folder.is_dir() else None
-
-
-_Runs = _Memory
-
-
 class _Loop:
     """Takes runs as they come and puts the files of every seed together."""
 
-    def __init__(self, experiment: Experiment, out: Path | None, runs: _Runs, figures: bool) -> None:
+    def __init__(self, experiment: Experiment, out: Path | None, runs: Memory, figures: bool) -> None:
         self._experiment, self._out, self._runs, self._figures = experiment, out, runs, figures
         self._machine = manifest.environment()
         self._units = {(plan.case, seed): (plan, plan.jobs(seed)) for plan in experiment.plans for seed in plan.seeds}

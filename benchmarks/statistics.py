@@ -4,8 +4,7 @@ Hours of one month share weather, fleet and prices, so they are no sample; month
 units (common random numbers), so differences are paired.
 
 Sources: IQM, probability of improvement and stratified bootstrap as in Agarwal et al. 2021, "Deep reinforcement
-learning at the edge of the statistical precipice" (`rliable`); Holm 1979 for several tests; Zitzler & Thiele 1999 for
-the hypervolume.
+learning at the edge of the statistical precipice" (`rliable`); Holm 1979 for several tests.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from benchmarks.pareto import hypervolume, pareto_front
 
 CONFIDENCE = 0.95
 RESAMPLES = 5_000
@@ -137,25 +138,6 @@ def least_units(tests: int, alpha: float = 1.0 - CONFIDENCE) -> int:
     The smallest two-sided p of n units is 2 / 2^n.
     """
     return math.ceil(1.0 + math.log2(max(tests, 1) / alpha))
-
-
-def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names that nobody beats in one coordinate without losing in the other; more is better in both."""
-    return [
-        name
-        for name, (x, y) in points.items()
-        if not any(a >= x and b >= y and (a > x or b > y) for other, (a, b) in points.items() if other != name)
-    ]
-
-
-def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float] = (0.0, 0.0)) -> float:
-    """Area that the points dominate above the reference: USD times score, reference 0 USD at satisfaction 0."""
-    area, reached = 0.0, reference[1]
-    for x, y in sorted(points, key=lambda p: (-p[0], -p[1])):
-        if x > reference[0] and y > reached:
-            area += (x - reference[0]) * (y - reached)
-            reached = y
-    return area
 
 
 METRICS = {

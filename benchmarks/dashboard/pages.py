@@ -18,7 +18,7 @@ from benchmarks.dashboard.source import figures, runs_of, state_of
 from benchmarks.dashboard.story import month_of_home
 from benchmarks.figures_day import busiest_day
 from benchmarks.report.export import FOLDER
-from benchmarks.report.html import charts, sections
+from benchmarks.report.html import charts, negotiated, parts
 from benchmarks.report.html.style import COLORS, PARTS, scoped
 from benchmarks.report.html.svg import Plot, extent, legend
 from benchmarks.report.html.talk import talk_of
@@ -177,7 +177,7 @@ def negotiation(roots: Sequence[Path]) -> None:
     best = max(range(len(names)), key=lambda j: float(sold.get(list(names.values())[j], 0.0)))
     name = st.selectbox("Hour", list(names), best, key="hour")
     talk = talk_of(texts[texts["opportunity"] == names[name]]["message"].tolist())
-    show(sections.hour(talk))
+    show(negotiated.hour(talk))
 
 
 def prosumer(roots: Sequence[Path]) -> None:
@@ -207,7 +207,7 @@ def prosumer(roots: Sequence[Path]) -> None:
     rows = [
         [f"{r['timestamp']:%d %b %H:%M}", r["why"], *(number(r[c]) for c in STORY)] for r in story.to_dict("records")
     ]
-    show(sections.table(["when", "why", *STORY.values()], rows, text_columns=2))
+    show(parts.table(["when", "why", *STORY.values()], rows, text_columns=2))
 
 
 def _daily(by_day: pd.Series) -> str:

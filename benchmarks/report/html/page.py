@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from benchmarks import store
-from benchmarks.report.html import sections
+from benchmarks.report.html import background, negotiated, sections
 from benchmarks.report.html.gather import Material, gather
 from benchmarks.report.html.style import SCRIPT, STYLE
 
@@ -19,10 +19,10 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("day", "A day in the life of the fleet", sections.one_day),
     ("violations", "Violations of the owners' preferences", sections.violations),
     ("fairness", "Who bears it, who gains", sections.fairness),
-    ("negotiation", "The negotiation", sections.negotiation),
-    ("bounds", "Ceilings and regret", sections.bounds),
-    ("cost", "Time and cost", sections.time_and_cost),
-    ("origin", "Policies, scenario, versions", sections.origin),
+    ("negotiation", "The negotiation", negotiated.negotiation),
+    ("bounds", "Ceilings and regret", background.bounds),
+    ("cost", "Time and cost", background.time_and_cost),
+    ("origin", "Policies, scenario, versions", background.origin),
 )
 """Anchor, title and maker of every section."""
 

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.figures_day import busiest_day
-from benchmarks.report.conclusions import caveats, conclusions
+from benchmarks.report.conclusions import conclusions
 from benchmarks.report.export import Table, tables
 from benchmarks.report.html import charts
-from benchmarks.report.html.gather import BOUGHT, SOLD, Detail, Material
+from benchmarks.report.html.gather import BOUGHT, SOLD, Material
+from benchmarks.report.html.parts import bullets, table
 from benchmarks.report.html.svg import extent
-from benchmarks.report.html.talk import Talk, talks
 from benchmarks.report.tables import number, percent, score
-
-MOST_MEMBERS = 12
-"""Members of a coalition that are listed; the others are counted."""
 
 MOST_LINES = 10
 """Conclusions that are shown at once; more are folded."""
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
-    """Return an HTML table that scrolls inside itself where it is too wide."""
-
-    def cells(row: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{'' if j < text_columns else ' class=n'}>{escape(str(cell))}</{tag}>" for j, cell in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
 def _of(one: Table) -> str:
     return table(one.header, one.rows, one.text_columns)
-
-
-def bullets(lines: Iterable[str]) -> str:
-    """Return a list."""
-    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(line)) for line in lines)
-    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
 def headline(m: Material) -> str:
@@ -175,159 +151,3 @@ def fairness(m: Material) -> str:
     header = ["policy", "worst home", "median pay, USD", "homes that lose", *profiles]
     note = "<p class=note>By profile of the owner: mean satisfaction / mean payments in USD.</p>"
     return f"<div class=grid2>{drawn}</div>{table(header, rows)}{note}"
-
-
-def negotiation(m: Material) -> str:
-    """Return the negotiations of one day, an hour at a time."""
-    talking = [d for d in m.details if len(d.run.table("transcripts"))]
-    if not talking:
-        return ""
-    date = busiest_day([d.intervals for d in m.details if len(d.intervals)])
-    parts = []
-    for k, d in enumerate(talking):
-        texts = d.run.table("transcripts")
-        same = texts[texts["timestamp"].dt.normalize() == date]
-        found = talks(texts, sorted(set(same["opportunity"])))
-        if found:
-            parts.append(_hours(d, found, k))
-    return "".join(parts)
-
-
-def _hours(detail: Detail, found: Mapping[int, Talk], k: int) -> str:
-    """Return one policy's hours: a choice, and the hour in which most was sold shown first."""
-    sold = detail.run.table("opportunities").set_index("opportunity")["sold_kwh"]
-    best = max(found, key=lambda o: (float(sold.get(o, 0.0)), -o))
-    options = "".join(
-        f'<option value="talk-{k}-{o}"{" selected" if o == best else ""}>{escape(t.start[:16])}</option>'
-        for o, t in found.items()
-    )
-    boxes = "".join(
-        f'<div id="talk-{k}-{o}" class="talk-{k}"{"" if o == best else " hidden"}>{hour(t)}</div>'
-        for o, t in found.items()
-    )
-    choice = f'<label class=noprint>Hour: <select data-group="talk-{k}">{options}</select></label>'
-    return f"<h3>{escape(detail.label)}</h3>{choice}{boxes}"
-
-
-def hour(talk: Talk) -> str:
-    """Return one negotiation: what was announced, offers by round, and the coalition."""
-    a, s = talk.announced, talk.summary
-    told = [f"<strong>{escape(talk.start[:16])}</strong>"]
-    if a:
-        told.append(f"day-ahead price {number(a['day_ahead_price'])} USD/MWh, for sale: {escape(str(a['product']))}")
-    if s:
-        told.append(f"{s['contacted']} homes contacted, {s['bids']} bid, coalition of {s['coalition_size']}")
-        told.append(f"{number(1000 * s['committed_mw'], 1)} kW committed, {escape(str(s['status']))}")
-    rows = [
-        [
-            str(r.number),
-            str(r.asked),
-            number(r.kw, 1),
-            f"{number(r.low, 3)} / {number(r.mean, 3)} / {number(r.high, 3)}",
-            str(r.accepted),
-            str(r.countered),
-            number(r.counter, 3),
-        ]
-        for r in talk.rounds
-    ]
-    header = [
-        "round",
-        "homes asked",
-        "kW",
-        "offer, USD/kWh: low / mean / high",
-        "accepted",
-        "countered",
-        "counter-offer",
-    ]
-    members = [
-        [f"home {x['home']}", number(x["kw"], 2), number(x["price"], 3), str(x["device"])]
-        for x in talk.members[:MOST_MEMBERS]
-    ]
-    more = len(talk.members) - len(members)
-    rest = f"<p class=note>and {more} more</p>" if more > 0 else ""
-    drawn = charts.rounds(talk) if talk.rounds else ""
-    others = "".join(f"<pre>{escape(json.dumps(x, ensure_ascii=False))}</pre>" for x in talk.others[:MOST_MEMBERS])
-    coalition = table(["coalition", "kW", "agreed, USD/kWh", "device"], members) + rest if members else ""
-    return (
-        f"<p>{'; '.join(told)}.</p><div class=grid2><div>{table(header, rows, 0)}{drawn}</div>"
-        f"<div>{coalition}</div></div>{others}"
-    )
-
-
-def bounds(m: Material) -> str:
-    """Return ceilings and what every policy is short of them, where they were computed."""
-    some = [u for u in m.units if u.get("ceilings")]
-    if not some:
-        return ""
-    rows = []
-    for u in some:
-        for name, c in u["ceilings"].items():
-            if isinstance(c, Mapping):
-                brackets = [
-                    f"{number(b[0])} to {number(b[1])}" if b else "-" for b in (c.get("value"), c.get("profit"))
-                ]
-                rows.append([u["case"], str(u["seed"]), name, *brackets])
-    header = ["case", "seed", "ceiling", "joint surplus, USD", "VPP profit, USD"]
-    keys = {"regret, USD": "regret", "score": "score", "profit score": "profit_score"}
-    labels = list(some[0]["policies"])
-    shares = []
-    for label in labels:
-        cells = []
-        for key in keys.values():
-            values = [u["policies"][label].get(key) for u in some]
-            known = [v for v in values if v is not None]
-            cells.append(number(float(np.mean(known)), 3) if known else "-")
-        shares.append([label, *cells])
-    gaps = [u["ceilings"]["gap"] for u in some if u["ceilings"].get("gap") is not None]
-    note = f"<p class=note>Brackets are proven; the widest is {percent(max(gaps), 2)}.</p>" if gaps else ""
-    return table(header, rows, 3) + note + table(["policy", *keys], shares)
-
-
-def time_and_cost(m: Material) -> str:
-    """Return seconds, and what language models took where there were any."""
-    names = {"avg_time_seconds": "s per decision", "wall_seconds": "wall seconds, all units"}
-    names |= {k: k for t in m.times.values() for k in t if k not in names}
-    rows = [[label, *(number(t.get(k), 4) for k in names)] for label, t in m.times.items()]
-    parts = [table(["policy", *names.values()], rows)]
-    keys = list(dict.fromkeys(k for u in m.units for p in u["policies"].values() for k in p if k.startswith("llm_")))
-    if keys:
-        rows = []
-        for label in m.units[0]["policies"]:
-            cells = []
-            for key in keys:
-                values = [u["policies"][label].get(key) for u in m.units]
-                sums = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-                cells.append(number(sum(sums), 4) if sums else ", ".join(sorted({str(v) for v in values if v})) or "-")
-            rows.append([label, *cells])
-        parts += ["<h3>Language model</h3>", table(["policy", *(k.removeprefix("llm_") for k in keys)], rows)]
-        parts.append("<p class=note>Sums over all units.</p>")
-    return "".join(parts)
-
-
-def origin(m: Material) -> str:
-    """Return where the results are from: policies, runs that did not complete, scenario, versions."""
-    policies = m.units[0]["policies"] if m.units else {}
-    rows = [[label, p["spec"], p["information_set"], p["consent"], p["description"]] for label, p in policies.items()]
-    parts = [table(["policy", "as called", "sees", "consent", "what it is"], rows, 5)]
-    broken = [
-        [label, str(u["case"]), str(u["seed"]), p["status"], p["reason"] or ""]
-        for u in m.units
-        for label, p in u["policies"].items()
-        if p["status"] != "complete"
-    ]
-    if broken:
-        parts += ["<h3>Runs that are not complete</h3>", table(["policy", "case", "seed", "status", "why"], broken, 5)]
-    if len(m.units) == 1:
-        parts += ["<h3>Caveats</h3>", bullets(caveats(m.units[0]))]
-    if m.manifest:
-        git = m.manifest.get("git") or {}
-        commit = f"{git.get('commit', 'unknown')}{' with changes' if git.get('dirty') else ''}"
-        pairs = [("commit", commit), ("python", m.manifest["python"]), ("platform", m.manifest["platform"])]
-        pairs += [(k, v or "not installed") for k, v in m.manifest["packages"].items()]
-        pairs += [(f"prices: {k}", v) for k, v in m.manifest["data"]["series"].items()]
-        pairs += [(f"SHA-256 {k}", v) for k, v in m.manifest["data"]["files_sha256"].items()]
-        parts.append(f"<details><summary>Versions and data</summary>{table(['what', 'which'], pairs, 2)}</details>")
-        toml = escape(m.manifest["scenario"]["toml"])
-        name = f"{m.manifest['scenario']['name']}, hash {m.manifest['scenario']['hash']}"
-        parts.append(f"<details><summary>Scenario {escape(name)}</summary><pre>{toml}</pre></details>")
-    return "".join(parts)
