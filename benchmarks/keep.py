@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import store
 from benchmarks.executors import Done
 from benchmarks.experiment import job_hash
 from benchmarks.job import JobResult
+from benchmarks.manifest import software
 from benchmarks.plan import JobSpec
 from benchmarks.runfolder import RunFiles, Stored
 
@@ -31,6 +33,10 @@ class Memory:
         files = self._files.pop(job.name, None)
         return Stored(files).result(job) if files else None
 
+    def of_other_software(self, jobs: Sequence[JobSpec]) -> int:
+        """How many of these runs were played by another commit or other packages than there are now."""
+        return 0
+
 
 class Folders(Memory):
     """Keeps runs in folders."""
@@ -51,3 +57,9 @@ class Folders(Memory):
         """Read a run; None where there is none."""
         folder = self._store.root / job.name
         return Stored(folder).result(job) if folder.is_dir() else None
+
+    def of_other_software(self, jobs: Sequence[JobSpec]) -> int:
+        """How many of these runs were played by another commit or other packages than there are now."""
+        now = software()
+        manifests = (Stored(self._store.root / job.name).manifest for job in jobs)
+        return sum(any(manifest[key] != now[key] for key in now) for manifest in manifests)

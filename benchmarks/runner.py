@@ -142,6 +142,11 @@ class _Loop:
         self._ended |= {job.name: COMPLETE for job in kept}
         if kept:
             log.info("%d of %d runs are there already", len(kept), len(jobs))
+            other = self._runs.of_other_software(kept)
+            if other:
+                log.warning(
+                    "%d of them were played by other versions of code or packages; their manifests say which", other
+                )
         for unit in self._units:
             self._close(unit)
         missing = [job for job in jobs if job.name not in self._ended]

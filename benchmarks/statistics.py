@@ -145,7 +145,7 @@ METRICS = {
     "member_net_benefit": "members' net benefit, USD",
     "joint_surplus": "joint surplus, USD",
     "avg_satisfaction": "satisfaction",
-    "worst_decile_satisfaction": "satisfaction of the worst-off tenth",
+    "worst_decile_satisfaction": "satisfaction, worst 10 %",
 }
 """KPIs that statistics are made of, and their names for people."""
 OPTIONAL = {"score": "score (0 idle, 1 ceiling)", "regret": "regret, USD"}
@@ -267,11 +267,12 @@ def verdict(result: Mapping[str, Any], first: str) -> list[str]:
             continue
         sure = row["holm_p"] < 1 - CONFIDENCE
         more = "more" if row["difference"]["value"] > 0 else "less"
-        what = result["metrics"][row["metric"]]
+        what = result["metrics"][row["metric"]].removesuffix(", USD")
         text = f"{row['policy']} has {more} {what} than {first} (Holm p {row['holm_p']:.3g})"
         if row["difference"]["value"] == 0 and not sure:
             text = f"{row['policy']} and {first} do not differ in {what}"
         elif not sure:
-            text = f"whether {text.replace(' has ', ' has really ', 1)} cannot be told"
+            text = f"Whether {row['policy']} has more or less {what} than {first} cannot be told"
+            text += f" (Holm p {row['holm_p']:.3g})"
         lines.append(text + ".")
     return lines

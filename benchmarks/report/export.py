@@ -76,7 +76,9 @@ def tables(summaries: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any]
     """Return the tables of an experiment: of several units with intervals, of one as it is."""
     out = [headline(summaries[0])] if len(summaries) == 1 else []
     if statistics and statistics.get("policies"):
-        out += [_intervals(statistics)] + ([_differences(statistics)] if statistics["differences"] else [])
+        out += [_intervals(statistics, summaries[0]["policies"])] + (
+            [_differences(statistics)] if statistics["differences"] else []
+        )
     return [*out, _kpis(summaries)]
 
 
@@ -112,7 +114,7 @@ def _figure(value: Any, key: str) -> str:
     return score(value) if "satisf" in key else number(value, digits_of(key))
 
 
-def _intervals(statistics: Mapping[str, Any]) -> Table:
+def _intervals(statistics: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Table:
     records = [
         {"policy": label, "metric": metric}
         | {f"{kind}_{name}": spread[name] for kind, spread in p[metric].items() for name in ("value", "low", "high")}
@@ -122,10 +124,15 @@ def _intervals(statistics: Mapping[str, Any]) -> Table:
     ]
     metrics = statistics["metrics"]
     rows = [
-        [label, *(bracketed(p[m]["mean"], digits_of(m)) for m in metrics)]
+        [
+            label,
+            known[label]["information_set"],
+            "yes" if known[label]["asks_consent"] else "no",
+            *(bracketed(p[m]["mean"], digits_of(m)) for m in metrics),
+        ]
         for label, p in statistics["policies"].items()
     ]
-    return Table("headline", records, ["policy", *metrics.values()], rows)
+    return Table("headline", records, ["policy", "sees", "asks", *metrics.values()], rows, 3)
 
 
 def _differences(statistics: Mapping[str, Any]) -> Table:

@@ -153,11 +153,9 @@ def paired_table(summary: Mapping[str, Any]) -> str:
 
 
 def bracketed(spread: Mapping[str, Any], digits: int) -> str:
-    """Write a figure with its interval."""
-    text = number(spread["value"], digits)
-    return (
-        text if spread["low"] is None else f"{text} [{number(spread['low'], digits)}, {number(spread['high'], digits)}]"
-    )
+    """Write a figure with its interval; alone where there is none, or none that could be seen at these digits."""
+    value, low, high = (number(spread[key], digits) for key in ("value", "low", "high"))
+    return value if spread["low"] is None or low == value == high else f"{value} [{low}, {high}]"
 
 
 def digits_of(metric: str) -> int:

@@ -81,6 +81,18 @@ def test_resume_runs_only_what_is_missing_or_not_complete(undisturbed: Path, tmp
     assert_same(undisturbed, out)
 
 
+def test_runs_of_other_versions_are_told(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    for name in ("quick-s0-random", "quick-s3-truthful"):
+        path = out / "runs" / name / "manifest.json"
+        manifest = json.loads(path.read_text("utf-8"))
+        manifest["packages"]["numpy"] = "0.1"
+        path.write_text(json.dumps(manifest), "utf-8")
+    assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
+    assert "2 of them were played by other versions" in (out / "simulation.log").read_text("utf-8")
+
+
 def test_processes_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main([*ARGS, "--out", str(out), "--quiet", "--executor", "processes", "--jobs", "3"]) == 0
