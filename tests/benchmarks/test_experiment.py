@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -149,3 +151,13 @@ def test_common_random_numbers(tmp_path: Path) -> None:
     assert main([*args, "--out", str(out)]) == 0
     prices = {f.parent.name: f.read_bytes() for f in (out / "runs").glob("*/prices.parquet")}
     assert prices["quick-s0-idle"] == prices["quick-s0-truthful"] != prices["quick-s1-idle"]
+
+
+def test_the_example_of_the_docs_is_a_plan(tmp_path: Path) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs" / "benchmark.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", docs.read_text(encoding="utf-8"), flags=re.DOTALL)
+    path = tmp_path / "plan.toml"
+    path.write_text(example, encoding="utf-8")
+    experiment = make_experiment(replace(read_request(path), market_data=None))
+    assert len(experiment.jobs()) == 2 * 2 * 2 * 3 * 10
+    assert experiment.plans[0].scenario.market.min_bid_mw == 0.05
