@@ -159,5 +159,5 @@ def test_the_example_of_the_docs_is_a_plan(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(example, encoding="utf-8")
     experiment = make_experiment(replace(read_request(path), market_data=None))
-    assert len(experiment.jobs()) == 2 * 2 * 2 * 3 * 10
+    assert len(experiment.jobs()) == 2 * 2 * 3 * 10
     assert experiment.plans[0].scenario.market.min_bid_mw == 0.05
