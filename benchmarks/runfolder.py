@@ -42,7 +42,7 @@ VOLATILE = (TIMING, TIMES)
 
 def is_time(name: str) -> bool:
     """Whether a column or KPI is a measured time."""
-    return name.endswith(("_time", "_seconds"))
+    return name == "seconds" or name.endswith(("_time", "_seconds"))
 
 
 def files_of(result: JobResult) -> dict[str, bytes]:

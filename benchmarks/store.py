@@ -45,7 +45,8 @@ def default_folder(scenario: str, now: datetime | None = None) -> Path:
 
 def check_free(folder: Path) -> None:
     """Raise `PlanError` unless results may be written to `folder`: nothing is ever overwritten."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    # a lock alone was left by a command that could not begin
+    if folder.is_file() or (folder.is_dir() and any(f.name != LOCK for f in folder.iterdir())):
         begun = (folder / EXPERIMENT).is_file()
         remedy = f"give another --out, continue it with --resume {folder}" if begun else "give another --out"
         raise PlanError(

@@ -155,7 +155,7 @@ def prices(roots: Sequence[Path]) -> None:
     date = st.selectbox("Day", days, busiest, key="price-day")
     mine = series[series["timestamp"].dt.date == date]
     played = intervals[intervals["timestamp"].dt.date == date] if len(intervals) else intervals
-    if len(played) == len(mine):
+    if len(played):
         tops = played[["defer_kw", "bess_kw", "v2g_kw"]].sum(axis=1)
         lows = -played[["bought_kw", "forced_kw"]].sum(axis=1)
         power = [*tops, *lows, *played["award_kw"], *played["reserve_kw"]]

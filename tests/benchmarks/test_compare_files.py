@@ -45,7 +45,7 @@ FILES = {
     "transcripts.jsonl",
     "timing.parquet",
 }
-EXPERIMENT = {".lock", "experiment.json", "runs", "tables"}
+EXPERIMENT = {".lock", "experiment.json", "report.html", "runs", "tables"}
 KPIS = {
     "total_profit",
     "avg_satisfaction",

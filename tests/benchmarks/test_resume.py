@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import store
+from benchmarks import runner, store
 from benchmarks.compare import main
+from benchmarks.executors import not_run
 from tests.benchmarks.folders import result_files, run_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,6 +205,31 @@ def test_a_read_only_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     tmp_path.chmod(0o500)
     assert main([*ARGS, "--out", str(tmp_path / "out"), "--quiet"]) == 2
     assert "Permission denied" in capsys.readouterr().err
+
+
+class Stopped:
+    """An executor that is interrupted before anything begins."""
+
+    def map(self, jobs: Any, progress: Any) -> Any:
+        yield from (not_run(job) for job in jobs)
+
+
+def test_interrupted_before_anything_began(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "choose", lambda *args: Stopped())
+        assert main([*ARGS, "--out", str(out)]) == 130
+    assert f"--resume {out}" in capsys.readouterr().out
+    assert (out / "report.html").is_file()
+    assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
+    assert_same(undisturbed, out)
+
+
+def test_a_folder_that_holds_a_lock_only_is_free(tmp_path: Path) -> None:
+    (tmp_path / store.LOCK).write_text("", "utf-8")
+    assert main(["--scenario", "quick", "--policies", "idle", "--out", str(tmp_path), "--quiet", "--no-figures"]) == 0
 
 
 def test_resume_says_what_it_cannot_do(undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,8 @@ def day(
     most_kw : (float, float)
         Range of the power axis, the same for all policies.
     """
+    # a run that was stopped has fewer intervals than the day has prices
+    prices = prices[prices["timestamp"].isin(table["timestamp"])]
     hours = hours_of(table)
     edge = [*hours, hours[-1] + 0.25]
 
