@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import store
-from benchmarks.job import FAILED, INTERRUPTED
-from benchmarks.log import log_to_terminal
-from benchmarks.plan import Plan, PlanError, make_plan, parse_override, parse_seeds
-from benchmarks.progress import LogProgress, Several, live, stop_on_interrupt
-from benchmarks.report.tables import number, score
-from benchmarks.runner import Outcome, run_plan
+from benchmarks.executors import EXECUTORS
+from benchmarks.experiment import Experiment, Request, make_experiment, read_request, with_overrides
+from benchmarks.job import COMPLETE, FAILED, INTERRUPTED
+from benchmarks.log import console, log_to_terminal
+from benchmarks.loggers import LOGGERS, make_loggers
+from benchmarks.plan import PlanError, parse_seeds
+from benchmarks.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
+from benchmarks.report.tables import bracketed, number, score
+from benchmarks.runner import Outcome, resumed, run_experiment
 from vpp_env.errors import VppError
-from vpp_env.scenario import Scenario, load_scenario
 
-DEFAULT_POLICIES = ("agentic", "centralized")
 SHORTCUTS = {
     "fleet_size": "fleet.size",
     "duration_hours": "time.duration_hours",
@@ -37,8 +39,6 @@ SHORTCUTS = {
     "start": "time.start",
 }
 """Options that are short for one field of the scenario."""
-PLAIN_WIDTH = 120
-"""Characters per line where standard output is no terminal."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +49,15 @@ def parser() -> argparse.ArgumentParser:
         epilog='Options of a policy: --policies "centralized(horizon_hours=24)" my_module:MyPolicy',
         allow_abbrev=False,
     )
-    p.add_argument("--policies", nargs="+", metavar="SPEC", default=list(DEFAULT_POLICIES), help="default: %(default)s")
-    p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
+    default = Request()
+    p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
+    scenarios = p.add_mutually_exclusive_group()
+    scenarios.add_argument("--scenario", metavar="NAME|FILE.toml", help=f"default: {default.scenarios[0]}")
+    scenarios.add_argument("--scenarios", nargs="+", metavar="NAME|FILE.toml", help="several; a folder each")
+    p.add_argument("--fleets", nargs="+", type=int, metavar="N", help="several sizes of the fleet; a folder each")
+    p.add_argument("--starts", nargs="+", metavar="TIME", help="several starts (months); a folder each")
+    p.add_argument("--experiment", type=Path, metavar="FILE.toml", help="all this from a file; options win")
+    p.add_argument("--resume", type=Path, metavar="DIR", help="continue: only what is missing is run")
     p.add_argument("--fleet-size", type=int, metavar="N", help="homes")
     p.add_argument("--duration-hours", type=int, metavar="H", help="length of the run")
     p.add_argument("--opportunity-minutes", type=int, metavar="MIN", help="60, 30 or 15")
@@ -74,99 +81,172 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         default=os.cpu_count() or 1,
-        help="policies played at the same time, a process each; default: the cores (%(default)s)",
+        help="runs played at the same time; default: the cores (%(default)s)",
     )
+    p.add_argument("--executor", choices=EXECUTORS, default="auto", help="where runs are played: %(default)s")
+    p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
+    p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+PLANNED = ("policies", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
+DATA = ("market_data", "node")
+"""Options that say what is run; a folder that is resumed has them already."""
 
 
-def scenario_of(args: argparse.Namespace) -> Scenario:
-    """Return the scenario with everything that the command line changes."""
-    base = load_scenario(args.scenario)
-    changes: dict[str, Any] = dict(parse_override(text, base) for text in args.overrides)
-    for option, field in SHORTCUTS.items():
-        value = getattr(args, option)
-        if value is not None:
-            if field in changes:
-                raise PlanError(f"{field} is given twice: by --{option.replace('_', '-')} and by --set")
-            changes[field] = value
-    return base.override(changes) if changes else base
-
-
-def plan_of(args: argparse.Namespace) -> Plan:
-    """Return the plan that the command line asks for."""
-    seeds = parse_seeds(args.seeds or [args.seed or "0"])
-    return make_plan(scenario_of(args), args.policies, seeds, args.market_data, args.node)
+def experiment_of(args: argparse.Namespace) -> Experiment:
+    """Return the experiment that the command line asks for."""
+    if args.resume is not None:
+        given = [name for name in (*PLANNED, *DATA, *SHORTCUTS) if getattr(args, name) is not None]
+        given += ["set"] if args.overrides else []
+        given += ["out"] if args.out is not None else []
+        if given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise PlanError(f"--resume takes what is run, and where, from the folder; leave out {names}")
+        return resumed(args.resume)
+    request = Request() if args.experiment is None else read_request(args.experiment)
+    asked = {
+        "policies": args.policies and tuple(args.policies),
+        "scenarios": (args.scenarios and tuple(args.scenarios)) or (args.scenario and (args.scenario,)),
+        "fleets": args.fleets and tuple(args.fleets),
+        "starts": args.starts and tuple(args.starts),
+        "seeds": parse_seeds(args.seeds or [args.seed]) if args.seeds or args.seed else None,
+        "market_data": args.market_data,
+        "node": args.node,
+    }
+    request = replace(request, **{key: value for key, value in asked.items() if value is not None})
+    shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
+    return make_experiment(with_overrides(request, args.overrides, shortcuts))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     args = parser().parse_args(argv)
-    out, err = _console(), Console(stderr=True)
+    out, err = console(), Console(stderr=True)
     try:
         if args.list:
             from benchmarks.catalog import show
 
             show(out)
             return 0
-        plan = plan_of(args)
-        folder = args.out or store.default_folder(plan.scenario.name)
-        outcome = run(plan, folder, err, quiet=args.quiet, figures=not args.no_figures, workers=args.jobs)
+        experiment = experiment_of(args)
+        folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
+        outcome = run(experiment, folder, err, args)
     except VppError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped at once; policies that had finished are in the output folder", file=sys.stderr)
+        print("stopped at once; runs that had finished are in the output folder", file=sys.stderr)
         return 130
     if not args.quiet:
-        show_outcome(out, plan, outcome)
+        show_outcome(out, experiment, outcome)
     return {INTERRUPTED: 130, FAILED: 1}.get(outcome.status, 0)
 
 
-def run(plan: Plan, folder: Path, err: Console, quiet: bool, figures: bool, workers: int = 1) -> Outcome:
-    """Run a plan with what should be seen of it."""
-    moving = err.is_terminal and not quiet
+def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Namespace) -> Outcome:
+    """Run an experiment with what should be seen of it."""
+    moving = err.is_terminal and not args.quiet
+    runs = len(experiment.jobs())
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_interrupt(err.print if moving else None))
-        listeners: list[Any] = [LogProgress()]
+        watched = FileProgress(folder / store.LIVE)
+        stack.callback(watched.close)
+        listeners: list[Any] = [LogProgress(runs), watched]
+        listeners += stack.enter_context(make_loggers(args.log, folder, experiment))
         if moving:
-            listeners.append(stack.enter_context(live(err)))
+            listeners.append(stack.enter_context(live(err, runs)))
         else:
-            stack.enter_context(log_to_terminal(logging.ERROR if quiet else logging.INFO))
-        return run_plan(plan, folder, Several(listeners, stop), figures, workers)
+            stack.enter_context(log_to_terminal(logging.ERROR if args.quiet else logging.INFO))
+        return run_experiment(
+            experiment,
+            folder,
+            Several(listeners, stop),
+            figures=not args.no_figures,
+            workers=args.jobs,
+            executor=args.executor,
+            address=args.address,
+            resume=args.resume is not None,
+        )
 
 
-def show_outcome(console: Console, plan: Plan, outcome: Outcome) -> None:
+def show_outcome(console: Console, experiment: Experiment, outcome: Outcome) -> None:
     """Print the headline figures and where everything is."""
-    several = len(plan.seeds) > 1
-    title = f"{plan.scenario.name}, {f'means of {len(outcome.seeds)} seeds' if several else f'seed {plan.seeds[0]}'}"
-    table = Table(title=f"{title}: {outcome.status}", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
-    for name in ("policy", "sees", "asks"):
+    plan = experiment.plans[0]
+    if len(experiment.plans) > 1:
+        _show_cases(console, experiment, outcome)
+    elif outcome.seeds:
+        seeds = f"means of {len(outcome.seeds)} seeds" if len(plan.seeds) > 1 else f"seed {plan.seeds[0]}"
+        _show_policies(console, f"{plan.scenario.name}, {seeds}: {outcome.status}", outcome.summary["policies"])
+    if outcome.statistics and outcome.statistics.get("policies"):
+        _show_differences(console, outcome.statistics)
+    for line in (outcome.statistics or {}).get("verdict", ()):
+        console.print(f"- {line}", highlight=False, markup=False)
+    if outcome.status == INTERRUPTED:
+        console.print(
+            f"Interrupted: what was played is written. Continue with --resume {outcome.folder}", soft_wrap=True
+        )
+    for seed in outcome.seeds:
+        for label, p in seed["policies"].items():
+            if p["reason"]:
+                text = f"{label}, {seed['scenario']['name']}, seed {seed['seed']}: {p['status']}: {p['reason']}"
+                console.print(text, markup=False, highlight=False, style="red")
+    console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
+
+
+def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for name in text:
         table.add_column(name, overflow="fold")
-    for name in ("profit\nUSD", "members\nUSD", "satis-\nfaction", "con-\nsented", "viola-\ntions"):
+    for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
-    policies = outcome.summary["policies"]
+    return table
+
+
+def _show_policies(console: Console, title: str, policies: Mapping[str, Any]) -> None:
+    figures = ["profit\nUSD", "members\nUSD", "satis-\nfaction", "con-\nsented", "viola-\ntions"]
+    table = _table(title, ["policy", "sees", "asks"], figures)
     for label, p in policies.items():
         table.add_row(label, p["information_set"], "yes" if p["asks_consent"] else "no", *_figures(p))
     console.print(table)
     silent = [label for label, p in policies.items() if not p["asks_consent"]]
     if silent:
         console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
-    if outcome.status == INTERRUPTED:
-        console.print("Interrupted: what was played is written, the rest is not.")
-    for seed in outcome.seeds:
-        for label, p in seed["policies"].items():
-            if p["reason"]:
-                text = f"{label}, seed {seed['seed']}: {p['status']}: {p['reason']}"
-                console.print(text, markup=False, highlight=False, style="red")
-    console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
+
+
+def _show_cases(console: Console, experiment: Experiment, outcome: Outcome) -> None:
+    """Print one line per case and policy: means over its seeds."""
+    table = _table(
+        f"{len(experiment.plans)} cases: {outcome.status}",
+        ["case", "policy", "seeds"],
+        ["profit\nUSD", "satis-\nfaction"],
+    )
+    for plan in experiment.plans:
+        mine = [s["policies"] for s in outcome.seeds if s["scenario"]["hash"] == plan.scenario.hash]
+        for contender in plan.contenders:
+            done = [p[contender.label] for p in mine if p[contender.label]["status"] == COMPLETE]
+            means = [
+                sum(p[k] for p in done) / len(done) if done else None for k in ("total_profit", "avg_satisfaction")
+            ]
+            table.add_row(plan.case, contender.label, str(len(done)), number(means[0]), score(means[1]))
+    console.print(table)
+
+
+def _average(runs: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    return sum(run[key] for run in runs) / len(runs) if runs else None
+
+
+def _show_differences(console: Console, statistics: Mapping[str, Any]) -> None:
+    table = _table("Differences on the same months and seeds", ["difference", "of"], ["mean", "better", "p (Holm)"])
+    for row in statistics["differences"]:
+        spread = row["difference"]
+        mean = bracketed(spread, 4 if "satisf" in row["metric"] else 2)
+        p = "-" if row["holm_p"] is None else f"{row['holm_p']:.3g}"
+        name = f"{row['policy']} - {row['minus']}"
+        table.add_row(name, row["metric"], mean, f"{row['better']} of {spread['units']}", p)
+    console.print(table)
 
 
 def _figures(p: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.figures_day import busiest_day
 from benchmarks.job import JobResult
 
 MOST_DAYS = 2
@@ -22,7 +23,6 @@ BOUGHT = {"bought": ("bought_kw", "#9fc5a8"), "bought back by force": ("forced_k
 INK, FAINT, PRICE = "#2b2b2b", "#b8b8b8", "#444444"
 COLORS = ("#3b8ea5", "#c9564c", "#e0a030", "#8a6bb1", "#5a9367", "#7a7a7a")
 STYLE: dict[str, Any] = {"fontsize": 8, "color": INK}
-INTERVALS_PER_DAY = 96
 
 
 def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
@@ -56,7 +56,7 @@ def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
         wspace=0.25,
     )
     axes = np.empty((3, len(shown)), dtype=object)
-    day = busiest_day(shown)
+    day = busiest_day([r.intervals for r in shown])
     for j, result in enumerate(shown):
         for i in range(3):
             axes[i, j] = figure.add_subplot(
@@ -76,25 +76,6 @@ def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
-
-
-def busiest_day(results: Sequence[JobResult]) -> pd.Timestamp:
-    """Local day, of those that all have played (whole days where there is one), on which every panel shows most.
-
-    That is where the policy that sells least sells most.
-    """
-    sold, whole = [], []
-    for result in results:
-        table = result.intervals
-        days = table["timestamp"].dt.normalize()
-        sold.append(table[[column for column, _ in SOLD.values()]].sum(axis=1).groupby(days).sum())
-        whole.append(days.value_counts() >= INTERVALS_PER_DAY - 4)  # the clock may be set forward
-    together = pd.concat(sold, axis=1, join="inner")
-    full = pd.concat(whole, axis=1, join="inner").all(axis=1).reindex(together.index)
-    together = together[full] if full.any() else together
-    # where one policy sells nothing on any day, the other decides
-    busiest: Any = (together.min(axis=1) + 1e-6 * together.sum(axis=1)).idxmax()
-    return pd.Timestamp(busiest)
 
 
 def _day(axes: np.ndarray, result: JobResult, day: pd.Timestamp) -> None:

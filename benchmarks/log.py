@@ -7,8 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
+
 LOGGERS = ("benchmarks", "policies", "vpp_env", "py.warnings")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+PLAIN_WIDTH = 120
+"""Characters per line where standard output is no terminal."""
+
+
+def console() -> Console:
+    """Return the console of standard output, wide enough for tables where it is a pipe."""
+    found = Console()
+    return found if found.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from benchmarks.job import JobResult
 from benchmarks.plan import Plan
 from benchmarks.summary import CONSENT_NOTE
 from vpp_env.month import Month
-from vpp_env.traces.caiso import resolve_paths
 
 PACKAGES = (
     "vpp-env",
@@ -35,6 +34,8 @@ PACKAGES = (
     "gymnasium",
     "pettingzoo",
 )
+RUN_SCHEMA = "vpp_env.run/1"
+"""Version of the files of a run folder; see docs/benchmark.md."""
 ROOT = Path(__file__).resolve().parent.parent
 _GIT_SECONDS = 10.0
 
@@ -72,17 +73,6 @@ def _git(*args: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def file_hashes(market_data: str | None) -> dict[str, str]:
-    """SHA-256 of every data file of the run."""
-    if market_data is None:
-        return {}
-    out: dict[str, str] = {}
-    for path in resolve_paths(market_data):
-        with path.open("rb") as file:
-            out[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-    return out
-
-
 def policy_entry(result: JobResult) -> dict[str, Any]:
     """What a policy is, what it was allowed to see, and how its run ended."""
     info = result.job.contender.info
@@ -104,11 +94,55 @@ def environment() -> dict[str, Any]:
     return {
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
+        "cpus": os.cpu_count(),
+        **software(),
+    }
+
+
+@cache
+def software() -> dict[str, Any]:
+    """What the code runs on: the same for every run of a process."""
+    return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "cpus": os.cpu_count(),
         "packages": versions(),
         "git": git_state(),
+    }
+
+
+def run_manifest(result: JobResult, data: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    """Manifest of one run folder: nothing in it differs between two plays of the same run.
+
+    Parameters
+    ----------
+    result : JobResult
+        The run.
+    data : mapping
+        `series` and `files_sha256` of its prices.
+    digest : str
+        Hash of the job, see `experiment.job_hash`.
+    """
+    job = result.job
+    policy = {k: v for k, v in policy_entry(result).items() if k not in ("status", "reason", "wall_seconds")}
+    return {
+        "schema": RUN_SCHEMA,
+        "run": job.name,
+        "hash": digest,
+        "status": result.status,
+        "reason": result.reason or None,
+        "traceback": result.traceback or None,
+        "case": job.case,
+        "scenario": {
+            "name": job.scenario.name,
+            "hash": job.scenario.hash,
+            "homes": job.scenario.fleet.size,
+            "planned_timesteps": job.scenario.n_opportunities,
+            "toml": job.scenario.to_toml(),
+        },
+        "seed": job.seed,
+        "policy": {"label": job.contender.label, **policy},
+        "data": {**data, "node": job.node},
+        **software(),
     }
 
 
@@ -141,6 +175,18 @@ def plan_manifest(plan: Plan, folders: Mapping[int, str], status: str, machine: 
         "seeds": list(plan.seeds),
         "folders": {str(seed): folder for seed, folder in folders.items()},
         "policies": {c.label: c.spec for c in plan.contenders},
+        **machine,
+    }
+
+
+def experiment_manifest(cases: Mapping[str, Plan], status: str, machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Manifest of several cases: each has a folder of its name."""
+    first = next(iter(cases.values()))
+    return {
+        "status": status,
+        "cases": {case: _scenario(plan)["scenario"] for case, plan in cases.items()},
+        "seeds": list(first.seeds),
+        "policies": {c.label: c.spec for c in first.contenders},
         **machine,
     }
 

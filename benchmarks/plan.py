@@ -33,10 +33,19 @@ class Contender:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One run: one policy plays one seed."""
+    """One run: one policy plays one seed of one case. All that its result depends on is here."""
 
     contender: Contender
     seed: int
+    scenario: Scenario
+    case: str
+    market_data: str | None = None
+    node: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder, unique within an experiment."""
+        return f"{self.case}-s{self.seed}-{self.contender.label}"
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,12 @@ class Plan:
     seeds: tuple[int, ...]
     market_data: str | None = None
     node: str | None = None
+    case: str = ""  # name among the cases of an experiment
 
     def jobs(self, seed: int) -> tuple[JobSpec, ...]:
         """Runs of one seed, in the order in which the policies were named."""
-        return tuple(JobSpec(contender, seed) for contender in self.contenders)
+        case = self.case or file_name(self.scenario.name)
+        return tuple(JobSpec(c, seed, self.scenario, case, self.market_data, self.node) for c in self.contenders)
 
 
 def make_plan(
@@ -60,6 +71,7 @@ def make_plan(
     seeds: Sequence[int] = (0,),
     market_data: str | Path | None = None,
     node: str | None = None,
+    case: str = "",
 ) -> Plan:
     """Check everything that can be checked without computing, and return the plan.
 
@@ -83,7 +95,12 @@ def make_plan(
         Contender(label, spec.strip(), make_policy(spec).info) for label, spec in zip(labels, specs, strict=True)
     ]
     data = None if market_data is None else str(market_data)
-    return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node)
+    return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node, case or file_name(scenario.name))
+
+
+def file_name(text: str) -> str:
+    """Return `text` as a name of a file: letters, digits, dash, dot and underscore."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).strip(".") or "_"
 
 
 def label_of(spec: str) -> str:

@@ -1,11 +1,11 @@
-"""The loops of a comparison: seeds x policies, one folder per seed, written again after every policy."""
+"""The loop of an experiment: jobs to an executor, run folders to disk, files of a seed behind its last run."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,30 +13,28 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import manifest, store
-from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RUNNING, JobResult, JobSpec, Progress, play
+from benchmarks.executors import Done, Executor, choose
+from benchmarks.experiment import Experiment, checked, file_hashes, from_data, to_data
+from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, JobResult, JobSpec, Progress, month_of
+from benchmarks.keep import Folders, Memory
 from benchmarks.log import log_to
-from benchmarks.plan import Plan
-from benchmarks.report import seed_report, seeds_report
+from benchmarks.plan import Plan, PlanError
+from benchmarks.report import seed_report
 from benchmarks.results import results_table, to_csv
 from benchmarks.summary import summarize_seed, summarize_seeds
-from benchmarks.together import STOPPED_BEFORE, play_together
-from vpp_env.month import Month
 
 log = logging.getLogger(__name__)
-
-TOGETHER_FROM = 50_000
-"""Homes x opportunities from which processes are worth their start (about 3 s each, with the imports)."""
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """Every policy's run of one seed."""
+    """Every policy's run of one seed of one case."""
 
+    case: str
     seed: int
     status: str
     summary: dict[str, Any]
-    table: pd.DataFrame  # simulation_results
-    results: tuple[JobResult, ...] = field(repr=False)
+    table: pd.DataFrame = field(repr=False)  # simulation_results
     folder: Path | None = None
 
 
@@ -45,72 +43,205 @@ class Outcome:
     """What a whole comparison came to."""
 
     status: str
-    seeds: tuple[dict[str, Any], ...]  # summaries
+    seeds: tuple[dict[str, Any], ...]  # summaries, case by case
     summary: dict[str, Any]  # the seed's own, or the means of several
     last: SeedRun | None
     folder: Path | None
+    statistics: dict[str, Any] | None = None  # of several seeds or cases
 
 
 def run_plan(plan: Plan, out: Path | None, progress: Progress, figures: bool = True, workers: int = 1) -> Outcome:
+    """Run one scenario; see `run_experiment`."""
+    return run_experiment(Experiment((plan,)), out, progress, figures, workers)
+
+
+def run_experiment(
+    experiment: Experiment,
+    out: Path | None,
+    progress: Progress,
+    figures: bool = True,
+    workers: int = 1,
+    executor: str = "auto",
+    address: str | None = None,
+    resume: bool = False,
+) -> Outcome:
     """Run a comparison.
 
     Parameters
     ----------
-    plan : Plan
+    experiment : Experiment
         What to run.
     out : Path or None
-        Folder for the results: the seed's files, or with several seeds one folder per seed and the means. It is made
-        once the first month could be built. None writes nothing.
+        Folder for the results; made once the first month of every case could be built. None writes nothing.
     progress : Progress
         Who is told; may raise KeyboardInterrupt in `row` to stop.
     figures : bool
         Whether to draw `overview.png`.
     workers : int
-        Policies that play at the same time, each in a process of its own (large runs only, see `TOGETHER_FROM`); the
-        results do not depend on it.
+        Runs that are played at the same time; the results do not depend on it.
+    executor, address : str
+        See `executors.choose`.
+    resume : bool
+        Whether `out` holds this experiment already: its complete runs are kept.
 
     Raises
     ------
     VppError
-        When a month cannot be built (market data that does not fit), or the folder is taken.
+        When a month cannot be built (market data that does not fit), the folder is taken or cannot be written to.
     """
-    if out is not None:
+    checked(experiment)
+    if out is not None and not resume:
         store.check_free(out)
-    machine, files = manifest.environment(), manifest.file_hashes(plan.market_data)
-    summaries: list[dict[str, Any]] = []
-    folders: dict[int, str] = {}
-    last: SeedRun | None = None
+    for plan in experiment.plans:
+        month_of(plan.jobs(plan.seeds[0])[0])  # prices that do not fit end here, before anything is written
+    player = choose(executor, experiment.jobs(), workers, address)
     with ExitStack() as stack:
-        for seed in plan.seeds:
-            month = Month(plan.scenario, seed, plan.market_data, plan.node)
-            if out is not None and last is None:
-                out.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(log_to(out / store.LOG))
-                _log_plan(plan)
-            folder = out if out is None or len(plan.seeds) == 1 else out / f"seed_{seed}"
-            with ExitStack() as own:
-                if folder is not None and folder != out:
-                    folder.mkdir()
-                    own.enter_context(log_to(folder / store.LOG))
-                    _log_plan(plan)
-                last = _run_seed(plan, month, folder, progress, machine, files, figures, workers)
-            summaries.append(last.summary)
-            folders[seed] = "." if folder is None or folder == out else folder.name
-            if last.status == INTERRUPTED:
-                break
-        status = overall([s["status"] for s in summaries])
-        summary = summaries[0] if len(plan.seeds) == 1 else summarize_seeds(plan, summaries, status)
-        if out is not None and len(plan.seeds) > 1:
-            store.write_json(out / store.SUMMARY, summary)
-            store.write_text(out / store.REPORT, seeds_report(summary))
-            store.write_json(out / store.MANIFEST, manifest.plan_manifest(plan, folders, status, machine))
-        log.info("%s: results in %s", status, out)
-    return Outcome(status, tuple(summaries), summary, last, out)
+        runs = Memory()
+        if out is not None:
+            stack.enter_context(store.locked(out))
+            store.write_json(out / store.EXPERIMENT, to_data(experiment))
+            runs = Folders(out)
+            stack.enter_context(log_to(out / store.LOG))
+        for plan in experiment.plans:
+            _log_plan(plan)
+        loop = _Loop(experiment, out, runs, figures)
+        try:
+            return loop.run(player, progress)
+        except store.StoreError as error:
+            raise store.StoreError(loop.saved(error)) from error
+
+
+def resumed(folder: Path) -> Experiment:
+    """Return the experiment that `folder` holds.
+
+    Raises
+    ------
+    PlanError
+        When there is none, or its data have changed.
+    """
+    if not (folder / store.EXPERIMENT).is_file():
+        raise PlanError(f"--resume {str(folder)!r}: there is no {store.EXPERIMENT} in it; give the folder of a run")
+    return from_data(store.read_json(folder / store.EXPERIMENT))
+
+
+class _Loop:
+    """Takes runs as they come and puts the files of every seed together."""
+
+    def __init__(self, experiment: Experiment, out: Path | None, runs: Memory, figures: bool) -> None:
+        self._experiment, self._out, self._runs, self._figures = experiment, out, runs, figures
+        self._machine = manifest.environment()
+        self._units = {(plan.case, seed): (plan, plan.jobs(seed)) for plan in experiment.plans for seed in plan.seeds}
+        self._ended: dict[str, str] = {}  # name of the run -> its status
+        self._reasons: dict[str, str] = {}
+        self._seeds: dict[tuple[str, int], SeedRun] = {}
+        self._begin = time.perf_counter()
+
+    def run(self, player: Executor, progress: Progress) -> Outcome:
+        jobs = self._experiment.jobs()
+        kept = [job for job in jobs if self._runs.has(job)]
+        self._ended |= {job.name: COMPLETE for job in kept}
+        if kept:
+            log.info("%d of %d runs are there already", len(kept), len(jobs))
+            other = self._runs.of_other_software(kept)
+            if other:
+                log.warning(
+                    "%d of them were played by other versions of code or packages; their manifests say which", other
+                )
+        for unit in self._units:
+            self._close(unit)
+        missing = [job for job in jobs if job.name not in self._ended]
+        with closing(_iterate(player, missing, progress)) as results:
+            for done in results:
+                self._runs.save(done)
+                self._ended[done.end.job.name] = done.end.status
+                self._reasons[done.end.job.name] = done.end.reason
+                _log_end(done)
+                self._close((done.end.job.case, done.end.job.seed))
+        return self._finish()
+
+    def saved(self, error: Exception) -> str:
+        """Say what is safe after an error of writing."""
+        whole = sum(status == COMPLETE for status in self._ended.values())
+        total = len(self._experiment.jobs())
+        return (
+            f"{error}. {whole} of {total} runs are complete and safe; make room (or give write permission), then "
+            f"continue with: python benchmarks/compare.py --resume {self._out}"
+        )
+
+    def _close(self, unit: tuple[str, int]) -> None:
+        """Write the files of a seed once all its runs have ended."""
+        plan, jobs = self._units[unit]
+        if not all(job.name in self._ended for job in jobs) or unit in self._seeds:
+            return
+        states = [self._ended[job.name] for job in jobs]
+        if set(states) == {NOT_RUN}:
+            return  # a seed that was never begun has no folder
+        results = [self._result(job) for job in jobs]
+        month, status = month_of(jobs[0]), overall(states)
+        seconds = sum(r.seconds for r in results)
+        summary = summarize_seed(plan, month, results, status, seconds)
+        run = SeedRun(plan.case, month.seed, status, summary, results_table(month, results), self.folder(unit))
+        self._seeds[unit] = run
+        if run.folder is not None:
+            info = manifest.seed_manifest(
+                plan, month, results, status, seconds, self._machine, file_hashes(plan.market_data)
+            )
+            store.make_folder(run.folder)
+            if run.folder != self._out:
+                store.write_text(run.folder / store.LOG, _seed_log(plan, results))
+            _write(run, results, info, self._figures)
+
+    def _result(self, job: JobSpec) -> JobResult:
+        stored = self._runs.load(job) if self._ended[job.name] != NOT_RUN else None
+        return stored or JobResult(job, self._ended[job.name], self._reasons.get(job.name, ""))
+
+    def folder(self, unit: tuple[str, int]) -> Path | None:
+        """Return the folder of a seed: the experiment's own where there is only one of them."""
+        if self._out is None:
+            return None
+        several_cases = len(self._experiment.plans) > 1
+        base = self._out / unit[0] if several_cases else self._out
+        return base / f"seed_{unit[1]}" if len(self._experiment.plans[0].seeds) > 1 else base
+
+    def _finish(self) -> Outcome:
+        """Write what is above the seeds: means, statistics, the report and its tables."""
+        from benchmarks.overall import write_overall  # reads what the seeds have written
+
+        status = overall([self._ended.get(job.name, NOT_RUN) for job in self._experiment.jobs()])
+        seeds = [self._seeds[unit] for unit in self._units if unit in self._seeds]
+        means = {
+            plan.case: summarize_seeds(plan, [s.summary for s in seeds if s.case == plan.case], status)
+            for plan in self._experiment.plans
+            if len(plan.seeds) > 1
+        }
+        first = self._experiment.plans[0]
+        summary = means.get(first.case) or (seeds[0].summary if seeds else {})
+        statistics = write_overall(self._experiment, seeds, means, status, self._out, self._machine)
+        log.info("%s: results in %s", status, self._out)
+        last = seeds[-1] if seeds else None
+        return Outcome(status, tuple(s.summary for s in seeds), summary, last, self._out, statistics)
+
+
+def _iterate(player: Executor, jobs: Sequence[JobSpec], progress: Progress) -> Generator[Done, None, None]:
+    """Turn the executor's results into a generator, which can be closed."""
+    if jobs:
+        yield from player.map(jobs, progress)
 
 
 def overall(states: Sequence[str]) -> str:
     """One status of several: interrupted before failed before complete."""
-    return next((s for s in (INTERRUPTED, NOT_RUN, FAILED) if s in states), COMPLETE)
+    if INTERRUPTED in states or NOT_RUN in states:
+        return INTERRUPTED
+    return FAILED if FAILED in states else COMPLETE
+
+
+def _seed_log(plan: Plan, results: Sequence[JobResult]) -> str:
+    """Tell again, beside the files of one seed of several, what happened to its runs."""
+    lines = [f"{plan.case} ({plan.scenario.hash})"]
+    for r in results:
+        lines.append(f"{r.label}: {r.status} after {len(r.opportunities)} opportunities. {r.reason}".rstrip())
+        lines += [r.traceback] if r.traceback else []
+    return "\n".join(lines) + "\n"
 
 
 def _log_plan(plan: Plan) -> None:
@@ -120,68 +251,27 @@ def _log_plan(plan: Plan) -> None:
         log.info("%s = %s [%s; %s]", c.label, c.spec, c.info.information.name, c.info.consent.value)
 
 
-def _run_seed(
-    plan: Plan,
-    month: Month,
-    folder: Path | None,
-    progress: Progress,
-    machine: Mapping[str, Any],
-    files: Mapping[str, str],
-    figures: bool,
-    workers: int,
-) -> SeedRun:
-    """Let every policy play the same month (common random numbers) and write the folder after each."""
-    begin = time.perf_counter()
-    results: list[JobResult] = []
-    jobs = plan.jobs(month.seed)
-    order = {job.contender.label: rank for rank, job in enumerate(jobs)}
-    large = plan.scenario.n_opportunities * plan.scenario.fleet.size >= TOGETHER_FROM
-    together = large and min(workers, len(jobs)) > 1
-    played = play_together(jobs, plan, progress, workers) if together else _one_by_one(jobs, month, progress)
-    for result in played:
-        results = sorted([*results, result], key=lambda r: order[r.label])
-        _log_result(result)
-        done = len(results) == len(jobs)
-        status = overall([r.status for r in results]) if done else RUNNING
-        seconds = time.perf_counter() - begin
-        summary = summarize_seed(plan, month, results, status, seconds)
-        table = results_table(month, results)
-        run = SeedRun(month.seed, status, summary, table, tuple(results), folder)
-        if folder is not None:
-            info = manifest.seed_manifest(plan, month, results, status, seconds, machine, files)
-            _write(run, folder, info, figures and done)
-    return run
-
-
-def _one_by_one(jobs: Sequence[JobSpec], month: Month, progress: Progress) -> Iterator[JobResult]:
-    stopped = False
-    for job in jobs:
-        result = JobResult(job, NOT_RUN, STOPPED_BEFORE) if stopped else play(job, month, progress)
-        stopped = stopped or result.status == INTERRUPTED
-        yield result
-
-
-def _write(run: SeedRun, folder: Path, info: Mapping[str, Any], figures: bool) -> None:
-    store.write_tables(folder, run.results)
+def _write(run: SeedRun, results: Sequence[JobResult], info: Mapping[str, Any], figures: bool) -> None:
+    folder = run.folder
+    assert folder is not None
+    store.write_tables(folder, results)
     store.write_text(folder / store.RESULTS, to_csv(run.table))
     store.write_json(folder / store.SUMMARY, run.summary)
     store.write_text(folder / store.REPORT, seed_report(run.summary))
     store.write_json(folder / store.MANIFEST, info)
     # after all figures are safe
-    if figures and any(len(r.intervals) for r in run.results):
+    if figures and any(len(r.intervals) for r in results):
         from benchmarks.figures import overview  # matplotlib takes longer to import than a small run takes
 
-        store.write_bytes(folder / store.OVERVIEW, overview(run.summary, run.results))
+        store.write_bytes(folder / store.OVERVIEW, overview(run.summary, results))
         store.write_text(folder / store.REPORT, seed_report(run.summary, picture=store.OVERVIEW))
 
 
-def _log_result(result: JobResult) -> None:
-    played = len(result.opportunities)
-    if result.kpis:
-        k = result.kpis
+def _log_end(done: Done) -> None:
+    end = done.end
+    name = f"{end.job.contender.label}, {end.job.case}, seed {end.job.seed}"
+    if end.profit is not None:
         text = "%s: %s, %d opportunities in %.1f s, profit %.2f USD, satisfaction %.4f, %d violations"
-        violations = k["total_violations"]["total"]
-        profit, satisfaction = k["total_profit"], k["avg_satisfaction"]
-        log.info(text, result.label, result.status, played, result.seconds, profit, satisfaction, violations)
+        log.info(text, name, end.status, end.played, end.seconds, end.profit, end.satisfaction, end.violations)
     else:
-        log.warning("%s: %s after %d opportunities: %s", result.label, result.status, played, result.reason)
+        log.warning("%s: %s after %d opportunities: %s", name, end.status, end.played, end.reason)

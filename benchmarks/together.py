@@ -1,7 +1,7 @@
-"""Several policies at once, one process each; the same results as one after the other.
+"""Runs in processes: the same results as one after the other, and nothing lost when one dies or Ctrl-C comes.
 
-A run is a pure function of the plan and the seed: every process builds its own copy of the month. Only the parent
-talks to the terminal and writes files; it also decides when to stop.
+Every process takes one run after the other over a pipe of its own, so that one that is killed takes nothing with it but
+the run it was at. Only the parent talks to the terminal and writes files; it also decides when to stop.
 """
 
 from __future__ import annotations
@@ -9,119 +9,177 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import multiprocessing
-import queue
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from benchmarks.job import FAILED, INTERRUPTED, NOT_RUN, JobResult, JobSpec, Progress, play
-from benchmarks.plan import Plan
-from vpp_env.month import Month
+from benchmarks.executors import Done, not_run, play_job
+from benchmarks.job import FAILED, INTERRUPTED, JobEnd, JobSpec, Progress
+from benchmarks.runfolder import failed_files
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-STOPPED_BEFORE = "the comparison was interrupted before"
+STOP = "stop"
+"""Sent to a child: end with the current opportunity."""
 
 
 @dataclass
 class _Sender:
     """Tells the parent how a run gets on; stops where the parent asks for it."""
 
-    inbox: Any  # queue of (label, kind, content)
-    stop: Any  # event
+    pipe: Connection
 
     def begin(self, job: JobSpec, total: int) -> None:
-        self.inbox.put((job.contender.label, "begin", total))
+        self.pipe.send(("begin", total))
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
-        self.inbox.put((job.contender.label, "row", row))
-        if self.stop.is_set():
+        self.pipe.send(("row", row))
+        if self.pipe.poll():
+            self.pipe.recv()  # the parent says nothing else to a child at work
             raise KeyboardInterrupt
 
-    def end(self, result: JobResult) -> None:
-        self.inbox.put((result.label, "result", result))
+    def end(self, end: JobEnd) -> None:
+        """Say nothing: the run itself follows."""
 
 
-class _LogSender(logging.handlers.QueueHandler):
+class _LogSender(logging.Handler):
     """Hands the child's log records to the parent, which has the log file."""
 
-    def __init__(self, label: str, inbox: Any) -> None:
-        super().__init__(inbox)
-        self._label, self._inbox = label, inbox
+    def __init__(self, pipe: Connection) -> None:
+        super().__init__()
+        self._pipe = pipe
+        self._prepare = logging.handlers.QueueHandler(None).prepare  # type: ignore[arg-type]
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        self._inbox.put((self._label, "log", record))
+    def emit(self, record: logging.LogRecord) -> None:
+        self._pipe.send(("log", self._prepare(record)))
 
 
-def _run(job: JobSpec, plan: Plan, inbox: Any, stop: Any) -> None:
-    """Play one job; the whole of a child process."""
+def _work(pipe: Connection) -> None:
+    """Play one job after the other; the whole of a child process."""
     root = logging.getLogger()
-    root.addHandler(_LogSender(job.contender.label, inbox))
+    root.addHandler(_LogSender(pipe))
     root.setLevel(logging.INFO)
     # Ctrl-C reaches the whole process group: the parent answers it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    month = Month(plan.scenario, job.seed, plan.market_data, plan.node)
-    play(job, month, _Sender(inbox, stop))
+    try:
+        while isinstance(job := pipe.recv(), JobSpec):
+            pipe.send(("done", play_job(job, _Sender(pipe))))
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
+        return
 
 
-def play_together(jobs: Sequence[JobSpec], plan: Plan, progress: Progress, workers: int) -> Iterator[JobResult]:
-    """Play `jobs` of one seed in up to `workers` processes; yield every result as it comes.
+@dataclass
+class _Child:
+    process: SpawnProcess
+    pipe: Connection
+    job: JobSpec | None = None
 
-    A process that dies leaves a failed result with its exit status. After an interrupt (`progress` raises
-    KeyboardInterrupt) the runs end with their current opportunity, and runs not begun are `not_run`; a second one ends
-    the processes at once.
-    """
+    def give(self, job: JobSpec) -> None:
+        self.job = job
+        self.pipe.send(job)
+
+
+def _hire() -> _Child:
     # spawn: a fork would copy a process whose other threads draw the terminal
     context = multiprocessing.get_context("spawn")
-    inbox, stop = context.Queue(), context.Event()
-    waiting, running = list(jobs), dict[str, tuple[JobSpec, SpawnProcess]]()
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers and not stop.is_set():
-                job = waiting.pop(0)
-                process = context.Process(target=_run, args=(job, plan, inbox, stop), daemon=True)
-                process.start()
-                running[job.contender.label] = (job, process)
-            if stop.is_set():
-                yield from (JobResult(job, NOT_RUN, STOPPED_BEFORE) for job in waiting)
-                waiting = []
-            try:
-                label, kind, content = inbox.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                yield from _bury(running)
-                continue
-            try:
-                if kind == "begin":
-                    progress.begin(running[label][0], content)
-                elif kind == "row":
-                    progress.row(running[label][0], content)
-                elif kind == "log":
-                    logging.getLogger(content.name).handle(content)
-                else:
-                    progress.end(content)
-            except KeyboardInterrupt:
-                stop.set()
-            if kind == "result":
-                running.pop(label)[1].join()
-                if content.status == INTERRUPTED:
-                    stop.set()
-                yield content
-    except KeyboardInterrupt:
-        yield from (JobResult(job, INTERRUPTED, "stopped at once by a second Ctrl-C") for job, _ in running.values())
-        yield from (JobResult(job, NOT_RUN, STOPPED_BEFORE) for job in waiting)
-    finally:
-        for _, process in running.values():
-            process.terminate()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()  # so that the end of the child is the end of the pipe
+    return _Child(process, ours)
 
 
-def _bury(running: dict[str, tuple[JobSpec, SpawnProcess]]) -> Iterator[JobResult]:
-    """Yield a failed result for every process that ended without one; called when nothing is left to read."""
-    for label, (job, process) in list(running.items()):
-        if not process.is_alive():
-            del running[label]
-            log.error("%s: its process ended with exit status %s", label, process.exitcode)
-            reason = f"its process ended with exit status {process.exitcode} (killed, or out of memory)"
-            yield JobResult(job, FAILED, reason)
+class Processes:
+    """Up to `workers` runs at the same time, a process each.
+
+    A process that dies leaves a failed run with its exit status. After an interrupt (`progress` raises
+    KeyboardInterrupt) the runs end with their current opportunity; a second one ends the processes at once.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[Done]:
+        """See `Executor`."""
+        waiting, crew, stopping = deque(jobs), list[_Child](), False
+        try:
+            while waiting or any(child.job for child in crew):
+                if stopping:
+                    yield from (not_run(job) for job in waiting)
+                    waiting.clear()
+                self._assign(crew, waiting)
+                for pipe in wait([child.pipe for child in crew if child.job], POLL_SECONDS):
+                    child = next(c for c in crew if c.pipe is pipe)
+                    try:
+                        kind, content = child.pipe.recv()
+                    except (EOFError, OSError):
+                        crew.remove(child)
+                        kind, content = "done", _bury(child)
+                    try:
+                        done = _take(child, kind, content, progress)
+                    except KeyboardInterrupt:
+                        stopping = _stop(crew)
+                        continue
+                    if done is not None:
+                        if done.end.status == INTERRUPTED:
+                            stopping = _stop(crew)
+                        yield done
+        except KeyboardInterrupt:
+            reason = "stopped at once by a second Ctrl-C"
+            yield from (Done(JobEnd(child.job, INTERRUPTED, reason)) for child in crew if child.job)
+            yield from (not_run(job) for job in waiting)
+        finally:
+            for child in crew:
+                child.process.terminate()
+                child.process.join()
+                child.pipe.close()
+
+    def _assign(self, crew: list[_Child], waiting: deque[JobSpec]) -> None:
+        """Give every free process a job, and hire while there are jobs left and places free."""
+        for child in crew:
+            if child.job is None and waiting:
+                child.give(waiting.popleft())
+        while waiting and len(crew) < self._workers:
+            crew.append(_hire())
+            crew[-1].give(waiting.popleft())
+
+
+def _take(child: _Child, kind: str, content: Any, progress: Progress) -> Done | None:
+    """Act on one message of a child; return its run when it is over."""
+    assert child.job is not None
+    if kind == "begin":
+        progress.begin(child.job, content)
+    elif kind == "row":
+        progress.row(child.job, content)
+    elif kind == "log":
+        logging.getLogger(content.name).handle(content)
+    else:
+        child.job = None
+        progress.end(content.end)
+        return content
+    return None
+
+
+def _stop(crew: list[_Child]) -> bool:
+    for child in crew:
+        if child.job is not None:
+            try:
+                child.pipe.send(STOP)
+            except OSError:  # it has just died, which its pipe will tell
+                log.info("%s: its process has ended before it was asked to", child.job.name)
+    return True
+
+
+def _bury(child: _Child) -> Done:
+    child.process.join()
+    child.pipe.close()
+    assert child.job is not None
+    code = child.process.exitcode
+    log.error("%s: its process ended with exit status %s", child.job.name, code)
+    end = JobEnd(child.job, FAILED, f"its process ended with exit status {code} (killed, or out of memory)")
+    return Done(end, failed_files(end))

@@ -11,6 +11,7 @@ import pandas as pd
 from vpp_env.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
+from vpp_env.home_record import HomeRecord
 from vpp_env.market.reserve import products
 from vpp_env.outcome import Outcome
 from vpp_env.policy import Consent, PolicyInfo
@@ -51,6 +52,7 @@ class Recorder:
         self._batteries = np.flatnonzero(self.fleet.bess_kwh > 0)
         start = self.fleet.bess_init_kwh[self._batteries]
         self._paths = ChargePaths(start), ChargePaths(start)  # of the batteries, and of their twins
+        self.homes = HomeRecord()
 
     def add(self, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
         """Append the opportunity that was played and return its row.
@@ -69,13 +71,15 @@ class Recorder:
         t = outcome.opportunity * world.steps
         last = t + world.steps - 1
         ends = world.done or world.calendar.day[last] != world.calendar.day[min(last + 1, len(world.calendar.day) - 1)]
-        self.tally.add(outcome, consent(self._info, bids, fleet.n), bool(ends))
+        accepted = consent(self._info, bids, fleet.n)
+        self.tally.add(outcome, accepted, bool(ends))
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
         row = self._row(t, bids, outcome, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
+        self.homes.add(row["timestamp"], outcome, accepted)
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)

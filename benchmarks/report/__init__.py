@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.report.conclusions import caveats, conclusions
 from benchmarks.report.tables import (
+    difference_table,
     energy_table,
     fairness_table,
     headline_table,
     information_table,
+    interval_table,
+    markdown,
     money_table,
     paired_table,
     seeds_table,
     violations_table,
 )
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Plan
 
 
 def seed_report(summary: Mapping[str, Any], picture: str | None = None) -> str:
@@ -65,8 +71,8 @@ def seed_report(summary: Mapping[str, Any], picture: str | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def seeds_report(summary: Mapping[str, Any]) -> str:
-    """Return the Markdown report of several seeds: means, and differences on the same seeds."""
+def seeds_report(summary: Mapping[str, Any], statistics: Mapping[str, Any] | None = None) -> str:
+    """Return the Markdown report of several seeds: means, differences on the same seeds, and what they allow to say."""
     s = summary["scenario"]
     seeds = ", ".join(map(str, summary["finished_seeds"]))
     parts = [
@@ -84,7 +90,46 @@ def seeds_report(summary: Mapping[str, Any]) -> str:
             paired,
             "Policies share every seed's prices, weather and fleet: the difference is known better than either mean.",
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
+
+
+def experiment_report(statistics: Mapping[str, Any], status: str, cases: Mapping[str, Plan]) -> str:
+    """Return the Markdown report of several cases."""
+    rows = [(case, str(p.scenario.fleet.size), str(p.scenario.hours), p.scenario.time.start, f"`{p.scenario.hash}`")
+            for case, p in cases.items()]  # fmt: skip
+    parts = [
+        f"# {', '.join(cases)}",
+        f"Status: {status}. One folder per case holds its own report and tables.",
+        markdown(["case", "homes", "hours", "start", "scenario hash"], rows, text_columns=5),
+    ]
+    return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
+
+
+def _statistics(statistics: Mapping[str, Any] | None) -> list[str]:
+    """Sections on intervals and tests; empty where nothing was compared."""
+    if not statistics or not statistics.get("policies"):
+        return []
+    volume = statistics["hypervolume"]
+    parts = [
+        "## Intervals",
+        interval_table(statistics),
+        f"{statistics['units']} units of one month and seed. Brackets: {100 * statistics['confidence']:.0f} % "
+        "bootstrap interval, seeds drawn anew inside each case; IQM: mean of the middle half.",
+        "## What may be said",
+        _bullets(statistics["verdict"]),
+    ]
+    if statistics["differences"]:
+        parts[3:3] = [
+            difference_table(statistics),
+            "P(better): chance that a unit of the one is above a unit of the other (any pair, ties half). p: Wilcoxon "
+            "signed-rank on the same units, corrected by Holm over the comparisons of a figure.",
+        ]
+    front = ", ".join(statistics["pareto_front"])
+    parts.append(
+        f"Not beaten in profit and satisfaction at once: {front}. Together they dominate {volume['all']:,.2f} USD x "
+        "score above 0 USD and satisfaction 0."
+    )
+    return parts
 
 
 def _bullets(lines: list[str]) -> str:

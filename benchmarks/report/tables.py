@@ -152,6 +152,49 @@ def paired_table(summary: Mapping[str, Any]) -> str:
     return markdown(["difference", "profit", "satisfaction"], rows) if rows else ""
 
 
+def bracketed(spread: Mapping[str, Any], digits: int) -> str:
+    """Write a figure with its interval; alone where there is none, or none that could be seen at these digits."""
+    value, low, high = (number(spread[key], digits) for key in ("value", "low", "high"))
+    return value if spread["low"] is None or low == value == high else f"{value} [{low}, {high}]"
+
+
+def digits_of(metric: str) -> int:
+    """Digits at which a figure is shown: money to the cent, scores to four places."""
+    return 4 if "satisf" in metric or metric == "score" else 2
+
+
+def interval_table(statistics: Mapping[str, Any]) -> str:
+    """Means of several units with their intervals, and interquartile means."""
+    metrics = statistics["metrics"]
+    rows = [
+        [label, *(bracketed(p[m]["mean"], digits_of(m)) for m in metrics), bracketed(p["total_profit"]["iqm"], 2)]
+        for label, p in statistics["policies"].items()
+    ]
+    return markdown(["policy", *metrics.values(), "profit, IQM"], rows)
+
+
+def difference_table(statistics: Mapping[str, Any]) -> str:
+    """Paired differences, probability of improvement and tests."""
+    rows = [
+        [
+            f"{r['policy']} - {r['minus']}",
+            statistics["metrics"][r["metric"]],
+            bracketed(r["difference"], digits_of(r["metric"])),
+            f"{r['better']} of {r['difference']['units']}",
+            bracketed(r["probability_of_improvement"], 2),
+            p_value(r["wilcoxon_p"]),
+            p_value(r["holm_p"]),
+        ]
+        for r in statistics["differences"]
+    ]
+    return markdown(["difference", "of", "mean", "better", "P(better)", "p", "p (Holm)"], rows, text_columns=2)
+
+
+def p_value(value: float | None) -> str:
+    """Write a p value to three digits."""
+    return MISSING if value is None else f"{value:.3g}"
+
+
 def _mean(spread: Mapping[str, Any], digits: int) -> str:
     error = spread["standard_error"]
     return number(spread["mean"], digits) + ("" if error is None else f" ± {error:,.{digits}f}")

@@ -43,7 +43,9 @@ FILES = {
     "intervals.parquet",
     "prosumers.parquet",
     "transcripts.jsonl",
+    "timing.parquet",
 }
+EXPERIMENT = {".lock", "experiment.json", "report.html", "runs", "tables"}
 KPIS = {
     "total_profit",
     "avg_satisfaction",
@@ -76,7 +78,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_and_columns(pair: Path) -> None:
-    assert {f.name for f in pair.iterdir()} == FILES
+    assert {f.name for f in pair.iterdir()} == FILES | EXPERIMENT
     table = pd.read_csv(pair / "simulation_results.csv")
     expected = ["timestamp", "lmp_price", "spin_price", "nonspin_price"]
     expected += [f"{label}_{column}" for label in PAIR for column in COLUMNS]
@@ -155,8 +157,8 @@ def test_same_seed_same_bytes(pair: Path, tmp_path: Path) -> None:
     args = ["--scenario", "week20", "--duration-hours", "48"]
     again = compare(tmp_path / "again", *args)
     assert untimed(again) == untimed(pair)
-    digest = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in again.iterdir()}
-    for name in ("intervals.parquet", "prosumers.parquet", "transcripts.jsonl"):
+    digest = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in again.iterdir() if f.is_file()}
+    for name in ("opportunities.parquet", "intervals.parquet", "prosumers.parquet", "transcripts.jsonl"):
         assert digest[name] == hashlib.sha256((pair / name).read_bytes()).hexdigest(), name
     other = compare(tmp_path / "other", *args, "--seed", "1")
     assert untimed(other) != untimed(pair)
@@ -186,7 +188,7 @@ def test_a_folder_per_seed_and_the_means(tmp_path: Path) -> None:
     args = ["--scenario", "quick", "--policies", "idle", "random", "--seeds", "0:2", "5"]
     out = compare(tmp_path / "out", *args)
     seeds = ("seed_0", "seed_1", "seed_5")
-    assert {f.name for f in out.iterdir() if f.is_dir()} == set(seeds)
+    assert {f.name for f in out.iterdir() if f.is_dir()} == {*seeds, "runs", "tables"}
     assert {f.name for f in (out / "seed_5").iterdir()} == FILES - {"transcripts.jsonl"}
     summary = strict(out / "simulation_summary.json")
     profits = [strict(out / s / "simulation_summary.json")["policies"]["random"]["total_profit"] for s in seeds]

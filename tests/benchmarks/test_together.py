@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks import runner
+from benchmarks import executors
 from benchmarks.plan import make_plan
 from benchmarks.progress import LogProgress
 from benchmarks.runner import Outcome, run_plan
@@ -48,7 +48,7 @@ class StopAfter(LogProgress):
 
 @pytest.fixture(autouse=True)
 def _always_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "TOGETHER_FROM", 0)
+    monkeypatch.setattr(executors, "TOGETHER_FROM", 0)
 
 
 def compare(out: Path | None, *policies: str, workers: int = 2, progress: Any = None) -> Outcome:

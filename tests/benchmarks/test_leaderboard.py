@@ -1,0 +1,104 @@
+"""The leaderboard: only what is comparable is ranked together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.compare import main as compare
+from benchmarks.leaderboard import SCHEMA, collect, leaderboard, main
+from benchmarks.plan import PlanError
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("results")
+    runs = {
+        "first": ["--policies", "idle", "truthful", "centralized", "--seeds", "0:3"],
+        "second": ["--policies", "random", "--seeds", "1:4"],
+    }
+    for name, args in runs.items():
+        assert compare(["--scenario", "quick", *args, "--no-figures", "--quiet", "--out", str(root / name)]) == 0
+    return root
+
+
+def test_ranked_by_information_set_on_the_seeds_in_common(results: Path) -> None:
+    runs = collect([results])
+    board = leaderboard(runs)
+    assert board["schema"] == SCHEMA
+    assert [t["information_set"] for t in board["tables"]] == ["ORACLE", "OWN"]
+    oracle, own = board["tables"]
+    assert oracle["seeds"] == [0, 1, 2]
+    assert own["seeds"] == [1, 2]
+    assert {e["policy"] for e in own["entries"]} == {"idle", "truthful", "random"}
+    profits = [e["total_profit"] for e in own["entries"]]
+    assert profits == sorted(profits, reverse=True)
+    mine = [r.kpis["total_profit"] for r in runs if r.policy == "truthful" and r.seed in (1, 2)]
+    truthful = next(e for e in own["entries"] if e["policy"] == "truthful")
+    assert truthful["total_profit"] == pytest.approx(sum(mine) / 2)
+    by_score = leaderboard(runs, "avg_satisfaction")["tables"][1]["entries"]
+    # idle and truthful are both perfectly satisfying: the same rank
+    assert [(e["policy"], e["rank"]) for e in by_score] == [("idle", 1), ("truthful", 1), ("random", 3)]
+
+
+def test_worlds_are_never_mixed(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    args = ["--scenario", "quick", "--set", "market.margin=0.1", "--policies", "idle", "--no-figures", "--quiet"]
+    assert compare([*args, "--out", str(other)]) == 0
+    assert main([str(results), str(other)]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be ranked together" in error
+    hashes = {run.hash for run in collect([results, other])}
+    assert all(h in error for h in hashes)
+    assert main([str(results), str(other), "--hash", collect([other])[0].hash]) == 0
+    assert main([str(results), "--hash", "ffff"]) == 2
+
+
+def test_the_same_rules_on_other_prices_are_another_world(results: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results / "first" / "runs" / "quick-s0-idle", copy)
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    manifest["data"]["files_sha256"] = {"prices.csv": "ab" * 32}
+    (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(PlanError, match="different rules or prices"):
+        leaderboard(collect([results, copy]))
+
+
+def test_a_schema_that_is_not_known_is_refused(results: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results / "first" / "runs" / "quick-s0-idle", copy)
+    path = copy / "manifest.json"
+    path.write_text(path.read_text("utf-8").replace("vpp_env.run/1", "vpp_env.run/9"), "utf-8")
+    with pytest.raises(PlanError, match=r"this version reads 'vpp_env\.run/1'"):
+        collect([copy])
+
+
+def test_runs_that_are_not_complete_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    broken = "tests.benchmarks.broken:Broken"
+    assert compare(["--scenario", "quick", "--policies", broken, "--no-figures", "--quiet", "--out", str(out)]) == 1
+    assert main([str(out)]) == 2
+    assert "no complete run" in capsys.readouterr().err
+    assert main([str(tmp_path / "nowhere")]) == 2
+
+
+def test_files(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--json", str(tmp_path / "board.json"), "--markdown", str(tmp_path / "board.md")]
+    assert main([str(results), *files]) == 0
+    assert "centralized" in capsys.readouterr().out
+    assert json.loads((tmp_path / "board.json").read_text("utf-8"))["schema"] == SCHEMA
+    assert "| 1 | centralized | no |" in (tmp_path / "board.md").read_text("utf-8")
+    assert main([str(results), "--by", "profit"]) == 2
+    assert "Known: avg_satisfaction" in capsys.readouterr().err
+    assert main([str(results), "--by", "score"]) == 2
+    assert "rank by another figure" in capsys.readouterr().err
+
+
+def test_no_common_seed_is_said(results: Path) -> None:
+    runs = [r for r in collect([results]) if (r.policy, r.seed) in (("idle", 0), ("random", 3))]
+    (table,) = leaderboard(runs)["tables"]
+    assert table["entries"] == []
+    assert len(table["left_out"]) == 2

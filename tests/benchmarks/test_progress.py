@@ -1,0 +1,156 @@
+"""What is seen of an experiment while it runs, and the loggers."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmarks import progress
+from benchmarks.compare import main
+from benchmarks.experiment import Request, make_experiment
+from benchmarks.job import JobEnd
+from benchmarks.plan import JobSpec
+from benchmarks.progress import FileProgress, LogProgress, Several, Stop, clock, live
+
+JOBS = make_experiment(Request(policies=("idle",), scenarios=("quick",), seeds=tuple(range(20)))).jobs()
+ROW = {"actual_profit": 2.0, "prosumer_satisfaction": 0.5, "preference_violations": 3}
+
+
+def play(listener: Any, jobs: tuple[JobSpec, ...]) -> None:
+    for job in jobs:
+        listener.begin(job, 2)
+        listener.row(job, ROW)
+        listener.row(job, ROW)
+        listener.end(JobEnd(job, "complete", seconds=1.0, played=2, profit=4.0, satisfaction=0.5, violations=6))
+
+
+def test_many_runs_are_lines_on_the_whole(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(float(k) for k in range(0, 10_000, 6))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    with caplog.at_level(logging.INFO, "benchmarks"):
+        play(LogProgress(20), JOBS)
+    # 6 s a run, and a line every 10 s: every other run
+    assert caplog.messages[0] == "2/20 runs, 0 failed, about 0:01:48 left"
+    assert caplog.messages[-1] == "20/20 runs, 0 failed, about 0:00:00 left"
+    assert len(caplog.messages) == 10
+
+
+def test_few_runs_are_followed_by_quarters(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "benchmarks"):
+        play(LogProgress(1), JOBS[:1])
+    assert caplog.messages[1:] == [
+        f"idle, seed 0: {k}/2, profit {2 * k:.2f}, satisfaction 0.500, violations {3 * k}" for k in (1, 2)
+    ]
+
+
+def test_the_moving_table_shows_the_whole_and_the_time_left() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    with live(console, len(JOBS)) as shown:
+        play(shown, JOBS[:5])
+        shown.begin(JOBS[5], 2)
+        shown.row(JOBS[5], ROW)
+        descriptions = [task.description for task in shown._bars.tasks]
+        assert descriptions == ["[bold]all runs[/]", "idle [dim]quick #5[/]"]
+        assert shown._bars.tasks[0].completed == 5
+        assert shown._bars.tasks[0].total == 20
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "left" in text
+
+
+def test_the_file_for_others_is_there_while_it_runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "progress.json"
+    monkeypatch.setattr(progress, "FILE_SECONDS", 0.0)
+    shown = FileProgress(path)
+    shown.begin(JOBS[0], 2)
+    shown.row(JOBS[0], ROW)
+    running = json.loads(path.read_text("utf-8"))["running"]
+    assert running == {"quick-s0-idle": {"played": 1, "total": 2, "profit": 2.0, "violations": 3}}
+    # another process that cannot get the folder does not take it away
+    FileProgress(path).close()
+    assert path.exists()
+    shown.close()
+    assert not path.exists()
+
+
+def test_a_listener_that_fails_is_dropped_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Away(LogProgress):
+        def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+            raise ConnectionError("the server is away")
+
+    good = FileProgress(Path("/nonexistent/progress.json"))
+    several = Several([Away(), good], Stop())
+    several.begin(JOBS[0], 2)
+    several.row(JOBS[0], ROW)
+    several.row(JOBS[0], ROW)
+    assert [m for m in caplog.messages if "Away failed" in m] == ["Away failed and is told nothing more"]
+    assert good._runs["quick-s0-idle"][0].played == 2
+    with pytest.raises(KeyboardInterrupt):
+        Several([good], Stop(asked=True)).row(JOBS[0], ROW)
+
+
+def test_clock() -> None:
+    assert [clock(s) for s in (0.4, 61, 3600 * 26 + 125)] == ["0:00:00", "0:01:01", "26:02:05"]
+
+
+def test_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "out"
+    args = ["--scenario", "quick", "--duration-hours", "48", "--policies", "truthful", "--no-figures", "--quiet"]
+    assert main([*args, "--out", str(out), "--log", "tensorboard"]) == 0
+    events = accumulator.EventAccumulator(str(out / "tensorboard" / "quick-s0-truthful"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("running/profit_usd")] == [24, 48]
+    kpis = json.loads((out / "runs" / "quick-s0-truthful" / "summary.json").read_text("utf-8"))
+    (last,) = events.Scalars("final/profit_usd")
+    assert last.value == pytest.approx(kpis["total_profit"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
+    out = tmp_path / "out"
+    args = ["--scenario", "quick", "--duration-hours", "24", "--no-figures", "--quiet", "--out", str(out)]
+    assert main([*args, "--policies", "truthful", "tests.benchmarks.broken:Broken", "--log", "mlflow"]) == 1
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{out / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("out")
+    runs = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
+    assert {name: r.info.status for name, r in runs.items()} == {
+        "quick-s0-truthful": "FINISHED",
+        "quick-s0-broken": "FAILED",
+    }
+    kpis = json.loads((out / "runs" / "quick-s0-truthful" / "summary.json").read_text("utf-8"))
+    assert runs["quick-s0-truthful"].data.metrics["profit_usd"] == pytest.approx(kpis["total_profit"])
+    assert runs["quick-s0-broken"].data.tags["reason"] == "RuntimeError: the model is away"
+
+
+@pytest.mark.parametrize(("module", "logger"), [("tensorboardX", "tensorboard"), ("mlflow", "mlflow")])
+def test_a_logger_that_is_not_installed_says_how(
+    module: str, logger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    out = tmp_path / "out"
+    assert main(["--scenario", "quick", "--policies", "idle", "--out", str(out), "--log", logger]) == 2
+    assert f'pip install "vpp-env[{logger}]"' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_ray_that_is_not_installed_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    args = ["--scenario", "quick", "--policies", "idle", "--out", str(tmp_path / "out")]
+    assert main([*args, "--executor", "ray"]) == 2
+    assert 'pip install "vpp-env[ray]"' in capsys.readouterr().err
+    assert main([*args, "--address", "auto"]) == 2
+    assert "--executor ray" in capsys.readouterr().err
+    assert main([*args, "--jobs", "0"]) == 2

@@ -1,0 +1,277 @@
+"""The HTML report: whole, closed in itself, and showing the figures that the tables hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.compare import main
+from benchmarks.report.__main__ import main as report_main
+from benchmarks.report.export import Table, headline
+from benchmarks.report.html import report_page
+from benchmarks.report.html.charts import forest, pareto
+from benchmarks.report.html.gather import Material, gather
+from benchmarks.report.html.svg import Plot, extent, ticks
+from benchmarks.report.html.talk import talk_of
+from benchmarks.runfolder import Stored
+from tests.benchmarks.browser import browser_page
+
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("week") / "out"
+    args = ["--scenario", "week20", "--duration-hours", "120", "--policies", "agentic", "centralized", "idle"]
+    assert main([*args, "--no-figures", "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("seeds") / "out"
+    args = ["--scenario", "quick", "--policies", "truthful", "random", "idle", "--seeds", "0:6", "--no-figures"]
+    assert main([*args, "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+class Reader(HTMLParser):
+    """Checks that every tag is closed, and collects text and addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.links += [str(v) for k, v in attrs if k in ("src", "href", "action", "data", "srcset")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    return reader
+
+
+def test_one_file_that_asks_for_nothing(week: Path, seeds: Path) -> None:
+    for out in (week, seeds):
+        page = (out / "report.html").read_text(encoding="utf-8")
+        reader = read(page)
+        assert all(link.startswith("#") for link in reader.links)
+        assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org)", page)
+        assert "default-src 'none'" in page
+        assert len(page) < 1_000_000
+        for svg in re.findall(r"<svg .*?</svg>", page, flags=re.DOTALL):
+            ElementTree.fromstring(svg)
+            assert "nan" not in svg.lower().replace("nano", "")
+
+
+def test_every_section_is_there(week: Path) -> None:
+    page = (week / "report.html").read_text(encoding="utf-8")
+    for anchor in ("result", "pareto", "day", "violations", "fairness", "negotiation", "cost", "origin"):
+        assert f'<section id="{anchor}">' in page
+    # no ceilings were computed: nothing is shown of them
+    assert 'id="bounds"' not in page
+
+
+def test_the_figures_are_those_of_the_summary(week: Path) -> None:
+    text = " ".join(read((week / "report.html").read_text(encoding="utf-8")).text)
+    policies = json.loads((week / "simulation_summary.json").read_text("utf-8"))["policies"]
+    for p in policies.values():
+        assert f"{p['total_profit']:,.2f}" in text
+    total = policies["centralized"]["total_violations"]["total"]
+    assert f"centralized: {total:,}" in text
+    assert "Without any violation: agentic, idle." in text
+
+
+def test_intervals_of_several_seeds(seeds: Path) -> None:
+    text = " ".join(read((seeds / "report.html").read_text(encoding="utf-8")).text)
+    profit = json.loads((seeds / "statistics.json").read_text("utf-8"))["policies"]["random"]["total_profit"]["mean"]
+    assert f"{profit['value']:,.2f} [{profit['low']:,.2f}, {profit['high']:,.2f}]" in text
+    assert "Means over 6 units" in text
+    assert "random - truthful" in text
+
+
+def test_violations_by_hour_add_up(week: Path) -> None:
+    material = gather(week)
+    summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))["policies"]
+    for label, counts in material.violations.items():
+        kinds = {k: v for k, v in summary[label]["total_violations"].items() if k != "total"}
+        assert counts.sum(axis=1).tolist() == list(kinds.values())
+
+
+def test_written_again_from_the_folder(week: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (week / "report.html").read_bytes()
+    assert report_main([str(week)]) == 0
+    assert (week / "report.html").read_bytes() == before
+    assert report_main([str(week / "nowhere")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def material_with(week: Path, change: Any) -> Material:
+    material = gather(week)
+    change(material.units[0])
+    return material
+
+
+def test_ceilings_are_shown_where_they_are(week: Path) -> None:
+    def add(unit: dict[str, Any]) -> None:
+        unit["ceilings"] = {
+            "free": {"value": [900.0, 905.0], "profit": [700.0, 712.0]},
+            "preferences": {"value": [500.0, 502.0], "profit": [300.0, 301.0]},
+            "gap": 0.0056,
+            "seconds": 8.0,
+        }
+        unit["policies"]["agentic"] |= {"regret": 123.456, "score": 0.789, "profit_score": 0.654}
+
+    page = report_page(material_with(week, add))
+    read(page)
+    assert 'id="bounds"' in page
+    for text in ("700.00 to 712.00", "500.00 to 502.00", "123.456", "0.789", "0.654", "0.56 %", "ceiling: free"):
+        assert text in page
+
+
+def test_language_model_figures_are_shown_where_they_are(week: Path) -> None:
+    def add(unit: dict[str, Any]) -> None:
+        unit["policies"]["agentic"] |= {"llm_calls": 321, "llm_usd": 0.0123, "llm_source": "replay"}
+
+    page = report_page(material_with(week, add))
+    assert "Language model" in page
+    for text in ("<td class=n>321.0000</td>", "<td class=n>0.0123</td>", "<td class=n>replay</td>"):
+        assert text in page
+
+
+def test_hostile_text_stays_text(week: Path) -> None:
+    attack = "</style><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
+
+    def add(unit: dict[str, Any]) -> None:
+        unit["policies"]["agentic"] |= {"description": attack, "spec": attack, "reason": attack, "status": "failed"}
+
+    page = report_page(material_with(week, add))
+    reader = read(page)
+    assert attack in reader.text
+    assert page.count("<script>") == 1
+    assert all(link.startswith("#") for link in reader.links)
+
+
+def test_a_report_of_a_failed_run(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert (
+        main(["--scenario", "quick", "--policies", "tests.benchmarks.broken:Broken", "--out", str(out), "--quiet"]) == 1
+    )
+    text = " ".join(read((out / "report.html").read_text(encoding="utf-8")).text)
+    assert "the model is away" in text
+
+
+def test_a_negotiation_reads_the_same_from_both_transcripts(tmp_path: Path) -> None:
+    talks = []
+    for kind in ("summary", "full"):
+        out = tmp_path / kind
+        args = ["--scenario", "quick", "--policies", f"agentic(transcript='{kind}')", "--no-figures", "--out", str(out)]
+        assert main([*args, "--quiet"]) == 0
+        texts = Stored(out / "runs" / "quick-s0-agentic").table("transcripts")
+        talks.append([talk_of(part["message"].tolist()) for _, part in texts.groupby("opportunity")])
+    assert len(talks[0]) == 6
+    for short, full in zip(*talks, strict=True):
+        assert len(short.rounds) == len(full.rounds)
+        for a, b in zip(short.rounds, full.rounds, strict=True):
+            assert (a.number, a.asked, a.accepted, a.countered) == (b.number, b.asked, b.accepted, b.countered)
+            assert a.counter == pytest.approx(b.counter, abs=1e-3) if a.counter is not None else b.counter is None
+        assert [m["home"] for m in short.members if m["kw"] > 0] == [m["home"] for m in full.members if m["kw"] > 0]
+        assert not short.others
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert ticks(0, 10) == [0, 2, 4, 6, 8, 10]
+    assert ticks(-0.03, 0.071) == pytest.approx([-0.025, 0, 0.025, 0.05])
+    assert ticks(3, 3) == [3]
+    assert extent([]) == pytest.approx((-0.06, 1.06))
+    assert extent([float("nan"), 2.0])[0] < 2.0
+
+
+def test_a_gap_in_a_line_is_a_gap() -> None:
+    plot = Plot((0, 3), (0, 3), "t")
+    plot.line([0, 1, 2, 3], [1, float("nan"), 2, 2], "c0", step=True)
+    assert plot.svg().count("M") == 2
+
+
+def test_charts_of_one_policy() -> None:
+    spread = {"value": 0.0, "low": None, "high": None}
+    one = {"idle": {"profit": spread, "satisfaction": {**spread, "value": 1.0}, "worst": 1.0, "asks": True}}
+    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", pareto(one))[0])
+    row = {"policy": "a", "minus": "b", "difference": {"value": 0.0, "low": None, "high": None}}
+    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD"))[0])
+
+
+# -- tables for papers --------------------------------------------------------------------------------------------
+
+
+def test_tables_say_the_same_in_every_form(week: Path) -> None:
+    summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))
+    csv = pd.read_csv(week / "tables" / "headline.csv")
+    profits = [p["total_profit"] for p in summary["policies"].values()]
+    assert csv["total_profit"].to_numpy() == pytest.approx(np.array(profits), rel=1e-14)
+    rows = json.loads((week / "tables" / "headline.json").read_text("utf-8"))["rows"]
+    assert [row["total_profit"] for row in rows] == profits
+    markdown, latex = ((week / "tables" / f"headline.{kind}").read_text("utf-8") for kind in ("md", "tex"))
+    for label, profit in zip(summary["policies"], profits, strict=True):
+        assert re.search(rf"^\| {label} .*\| {profit:,.2f} \|", markdown, flags=re.MULTILINE)
+        assert re.search(rf"^{label} .*& {profit:,.2f} &.*\\\\$", latex, flags=re.MULTILINE)
+
+
+def test_latex_takes_every_character() -> None:
+    row = [r"a_b & 5 % of $3 #1 {x} ~ ^ \input"]
+    text = Table("t", [], ["name"], [row]).latex()
+    assert r"a\_b \& 5 \% of \$3 \#1 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{}input \\" in text
+
+
+def test_columns_that_nobody_has_are_left_out(week: Path) -> None:
+    summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))
+    assert "score" not in headline(summary).header
+    summary["policies"]["agentic"]["score"] = 0.5
+    assert "score" in headline(summary).header
+
+
+@pytest.mark.slow
+def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
+    address = (week / "report.html").as_uri()
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        with browser_page(width, 900, scheme) as watched:
+            page = watched.page
+            page.goto(address)
+            assert page.locator("section").count() == 8
+            # nothing is wider than the screen
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.get_by_role("button", name="centralized").click()
+            assert page.locator("#day-1").is_hidden()
+            hours = page.locator("select")
+            other = hours.locator("option").nth(0).get_attribute("value")
+            hours.select_option(other)
+            assert page.locator(f"#{other}").is_visible()
+            assert page.locator(".talk-0:visible").count() == 1
+            page.emulate_media(media="print")
+            assert page.locator("nav").is_hidden()
+            page.pdf(path=str(tmp_path / "print.pdf"))
+            assert watched.complaints == []
+            assert watched.outside(address) == []
