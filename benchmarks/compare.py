@@ -19,8 +19,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import store
+from benchmarks import llm, store
 from benchmarks.job import FAILED, INTERRUPTED
+from benchmarks.llm_kpis import bill_lines
 from benchmarks.log import log_to_terminal
 from benchmarks.plan import Plan, PlanError, make_plan, parse_override, parse_seeds
 from benchmarks.progress import LogProgress, Several, live, stop_on_interrupt
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         help="policies played at the same time, a process each; default: the cores (%(default)s)",
     )
+    llm.add_flags(p)
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -103,7 +105,7 @@ def scenario_of(args: argparse.Namespace) -> Scenario:
 def plan_of(args: argparse.Namespace) -> Plan:
     """Return the plan that the command line asks for."""
     seeds = parse_seeds(args.seeds or [args.seed or "0"])
-    return make_plan(scenario_of(args), args.policies, seeds, args.market_data, args.node)
+    return make_plan(scenario_of(args), llm.with_flags(args.policies, args), seeds, args.market_data, args.node)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,6 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(out)
             return 0
         plan = plan_of(args)
+        if not args.quiet:
+            for line in llm.estimate_lines(plan):
+                out.print(line, highlight=False, soft_wrap=True)
         folder = args.out or store.default_folder(plan.scenario.name)
         outcome = run(plan, folder, err, quiet=args.quiet, figures=not args.no_figures, workers=args.jobs)
     except VppError as error:
@@ -166,6 +171,9 @@ def show_outcome(console: Console, plan: Plan, outcome: Outcome) -> None:
             if p["reason"]:
                 text = f"{label}, seed {seed['seed']}: {p['status']}: {p['reason']}"
                 console.print(text, markup=False, highlight=False, style="red")
+    for seed in outcome.seeds:
+        for line in bill_lines(seed["policies"]):
+            console.print(line, highlight=False, soft_wrap=True)
     console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
 
 

@@ -49,10 +49,12 @@ class GeminiLegacy:
                 import google.generativeai as genai
             import requests
             from google.api_core import exceptions
+            from google.protobuf import json_format
         except ImportError as error:
             raise PolicyError(INSTALL) from error
         self.model = model
         self._genai, self._exceptions, self._requests = genai, exceptions, requests
+        self._no_json = (json_format.ParseError, UnicodeDecodeError, requests.exceptions.JSONDecodeError)
         options = {"api_endpoint": base_url} if base_url else None
         genai.configure(api_key=key, transport="rest", client_options=options)
 
@@ -76,7 +78,7 @@ class GeminiLegacy:
             raise failure(self.provider, int(error.code or 0), headers.get("retry-after")) from error
         except self._exceptions.RetryError as error:
             raise Transient(f"{self.provider}: no answer in {timeout_s:g} s", maybe_billed=True) from error
-        except self._requests.exceptions.JSONDecodeError as error:
+        except self._no_json as error:
             raise Transient(f"{self.provider}: the body of the answer is no JSON", maybe_billed=True) from error
         except self._requests.RequestException as error:
             raise Transient(f"{self.provider}: {type(error).__name__}", maybe_billed=True) from error
