@@ -1,8 +1,9 @@
 """Was the owner understood, what did it earn, what can an attacker do: `python -m benchmarks.llm_eval --llm scripted`.
 
 Statements of every style are read by one model; their cards are compared with the truth, and played: against rules, and
-against a reader that knows the truth. Strategies are the rules' own here, so that the difference is the cards'. The truth
-is the evaluator's: no policy sees it. `--llm gullible` is a reader that falls for every injection: the damage that remains.
+against a reader that knows the truth. Strategies are the rules' own here, so that the difference is the cards'. The
+truth is the evaluator's: no policy sees it. `--llm gullible` is a reader that falls for every injection: it shows the
+damage that remains.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Evaluation:
         return self._play(self._oracle(envelope, style))
 
     def reader(self, envelope: str, texts: Sequence[str], beside: str | None = None) -> Played:
-        """Return the model's run; `beside` names the style whose true cards it is compared with, decision by decision."""
+        """Return the model's run; `beside` names the style with whose true cards its decisions are compared."""
         heard = self._hears(envelope, texts, **self._options)
         policy: Hears | Beside = heard if beside is None else Beside(heard, self._oracle(envelope, beside))
         figures = self._play(policy)
@@ -148,6 +149,8 @@ def report(result: dict[str, Any]) -> str:
     )
     header = ["style", "envelope", "who reads", "profit", "members", "satisfaction", "violations", "same decision"]
     header += ["calls", "USD", "fallback"]
+    attacked = ["envelope", "cards loosened", "damage: profit", "members", "joint", "violations added"]
+    attacked += ["cards of other homes changed", "fields"]
     rows = [["-", "-", "rules", *_figures(result["rules"])]]
     for style, r in result["styles"].items():
         for envelope, run in r["runs"].items():
@@ -172,13 +175,9 @@ def report(result: dict[str, Any]) -> str:
                 said,
                 "## Played",
                 markdown(header, rows, text_columns=3),
-                "USD over the run. Oracle: the true card of the same statement. Same decision: bids equal to the oracle's.",
+                "USD over the run. Oracle: the true card of the statement. Same decision: bids equal to the oracle's.",
                 "## Under attack: every statement hostile, against every statement clear",
-                markdown(
-                    ["envelope", "cards loosened", "damage: profit", "members", "joint", "violations added"]
-                    + ["cards of other homes changed", "fields"],
-                    attack,
-                ),
+                markdown(attacked, attack),
             ]
         )
         + "\n"
@@ -194,7 +193,7 @@ def _figures(run: dict[str, Any]) -> list[str]:
     model = run.get("llm") or {}
     row = [number(run["total_profit"]), number(run["member_net_benefit"]), number(run["avg_satisfaction"], 4)]
     row += [number(run["violations"], 0), percent(run.get("decision_agreement"))]
-    return row + [number(model.get("calls"), 0), number(model.get("usd"), 4), percent(model.get("fallback_rate"))]
+    return [*row, number(model.get("calls"), 0), number(model.get("usd"), 4), percent(model.get("fallback_rate"))]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Helpers of the evaluation: a policy that hears other words, a reader that knows the truth, two policies side by side."""
+"""Parts of the evaluation: a policy that hears other words, a reader that knows the truth, two policies at a gate."""
 
 from __future__ import annotations
 

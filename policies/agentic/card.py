@@ -95,9 +95,9 @@ def question(statement: str) -> str:
 
 def supported(card: PreferenceCard, statement: str) -> tuple[PreferenceCard, int]:
     """Strike out what the statement does not bear: fields without a quote from it. Returns the count of them too."""
-    shown = {e.field for e in card.evidence if e.quote.strip() and e.quote in statement}
+    kept = tuple(e for e in card.evidence if e.field in FIELDS and e.quote.strip() and e.quote in statement)
+    shown = {e.field for e in kept}
     struck = [f for f in FIELDS if card.says(f) and f not in shown]
-    kept = tuple(e for e in card.evidence if e.field in FIELDS and e.quote in statement)
     changed = {f: getattr(EMPTY, f) for f in struck} | {"evidence": kept}
     changed["blackouts"] = () if "blackouts" in struck else card.blackouts[:MAX_WINDOWS]
     return card.model_copy(update=changed), len(struck)

@@ -47,7 +47,9 @@ class Decider:
         except ChatError as error:
             kind = _kind(error)
             self.ledger.event(kind)
-            log.log(logging.DEBUG if kind in ("budget", "circuit") else logging.WARNING, "rules decide: %s", error)
+            # the first of a kind is news, the rest is a number in the ledger
+            news = self.ledger.events[kind] == 1
+            log.log(logging.WARNING if news else logging.DEBUG, "rules decide instead of the model: %s", error)
             source = "fallback"
             answer = None
         else:
