@@ -77,4 +77,6 @@ class OpenAICompatible:
             raise Permanent(f"{self.provider}: the answer has no text")
         used = data.get("usage") or {}
         usage = Usage(int(used.get("prompt_tokens", asked)), int(used.get("completion_tokens", tokens(text))))
-        return read(schema, text, usage, str(data.get("model") or self.model))
+        named = str(data.get("model") or self.model)
+        # a local server may name a file of this machine: its path is nobody's business
+        return read(schema, text, usage, named.rpartition("/")[2] if named.startswith("/") else named)
