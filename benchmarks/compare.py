@@ -119,6 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(out)
             return 0
         plan = plan_of(args)
+        llm.check(plan)
         if not args.quiet:
             for line in llm.estimate_lines(plan):
                 out.print(line, highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from policies.agentic.strategy import RULES, Strategy
 from policies.llm.chat import schema_text, tokens
 from policies.llm.ledger import Price
 from policies.llm.prompts import prompt
-from policies.llm.stack import price_of
+from policies.llm.stack import ADAPTERS, price_of, settings_of
 from vpp_env.fleet import build_fleet
 from vpp_env.policy import make_policy, parse_spec
 from vpp_env.scenario import Scenario
@@ -123,6 +123,21 @@ def sessions(plan: Plan) -> dict[str, LlmSession]:
     """Language-model sides of a plan's policies, by label."""
     made = {c.label: getattr(make_policy(c.spec), "session", None) for c in plan.contenders}
     return {label: session for label, session in made.items() if isinstance(session, LlmSession)}
+
+
+def check(plan: Plan) -> None:
+    """Build every model of a plan once, without asking it anything.
+
+    Raises
+    ------
+    VppError
+        When a package, a key, an address or a cassette is missing; the message says what to do.
+    """
+    for session in sessions(plan).values():
+        reach = session.reach
+        if isinstance(reach.llm, str) and not reach.is_replay:
+            ADAPTERS[reach.llm](settings_of(reach))
+        price_of(reach)
 
 
 def estimate_lines(plan: Plan) -> list[str]:

@@ -22,11 +22,11 @@ _RULES: tuple[tuple[str, str, float, Any], ...] = (
     # field, pattern around the number, factor, rounding
     ("reserve_wh", rf"{NUMBER} kWh", 1000.0, round),
     ("day_percent", rf"{NUMBER} %(?=.*(?:batter|capacity|batería|al día))", 1.0, round),
-    ("day_percent", rf"(?:once|Cada día,[^%]*|Per day, |[Aa] day's[^%]*) ?{NUMBER} %", 1.0, round),
+    ("day_percent", rf"(?:once|Cada día,[^%\d]*|Per day, |[Aa] day's[^%\d]*) ?{NUMBER} %", 1.0, round),
     ("cycles_percent", rf"{NUMBER} (?:full )?(?:cycles?|ciclos)", 100.0, round),
     ("cycles_percent", rf"cycled more than {NUMBER} times", 100.0, round),
     ("share_percent", rf"{NUMBER} %(?=.*(?:power|devices|potencia|no más))", 1.0, round),
-    ("share_percent", rf"(?:take up to|use about|Pueden usar[^%]*) ?{NUMBER} %", 1.0, round),
+    ("share_percent", rf"(?:take up to|use about|Pueden usar[^%\d]*) ?{NUMBER} %", 1.0, round),
     ("target_percent", rf"(?:car|EV|coche)\b.*?{NUMBER} %", 1.0, round),
     ("target_percent", rf"charged to {NUMBER} %", 1.0, round),
 )

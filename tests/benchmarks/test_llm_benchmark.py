@@ -115,6 +115,21 @@ def test_flags_reach_the_models_policies_only() -> None:
     assert with_flags(["agentic"], parser().parse_args([])) == ["agentic"]
 
 
+def test_what_is_missing_is_said_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for spec, text in (
+        ("agentic(brain='llm', llm='gemini')", "GOOGLE_API_KEY"),
+        ("agentic(brain='llm', cassette='none.sqlite')", "does not exist"),
+    ):
+        assert main(["--policies", spec, "--scenario", "quick", "--quiet"]) == 2
+        assert text in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_budget_on_the_command_line_ends_in_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     args = ["--policies", REPLAY, "--scenario", "week20", "--duration-hours", "24", "--out", str(out), "--no-figures"]
