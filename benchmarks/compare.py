@@ -20,10 +20,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import store
+from benchmarks import llm, store
 from benchmarks.executors import EXECUTORS
 from benchmarks.experiment import Experiment, Request, make_experiment, read_request, with_overrides
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED
+from benchmarks.llm_kpis import bill_lines
 from benchmarks.log import console, log_to_terminal
 from benchmarks.loggers import LOGGERS, make_loggers
 from benchmarks.plan import PlanError, parse_seeds
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--executor", choices=EXECUTORS, default="auto", help="where runs are played: %(default)s")
     p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
     p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
+    llm.add_flags(p)
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -118,6 +120,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         "node": args.node,
     }
     request = replace(request, **{key: value for key, value in asked.items() if value is not None})
+    request = replace(request, policies=tuple(llm.with_flags(request.policies, args)))
     shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
     return make_experiment(with_overrides(request, args.overrides, shortcuts))
 
@@ -133,6 +136,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(out)
             return 0
         experiment = experiment_of(args)
+        for plan in experiment.plans:
+            llm.check(plan)
+            if not args.quiet:
+                for line in llm.estimate_lines(plan):
+                    out.print(line, highlight=False, soft_wrap=True)
         folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
         outcome = run(experiment, folder, err, args)
     except VppError as error:
@@ -193,6 +201,8 @@ def show_outcome(console: Console, experiment: Experiment, outcome: Outcome) -> 
             if p["reason"]:
                 text = f"{label}, {seed['scenario']['name']}, seed {seed['seed']}: {p['status']}: {p['reason']}"
                 console.print(text, markup=False, highlight=False, style="red")
+        for line in bill_lines(seed["policies"]):
+            console.print(line, highlight=False, soft_wrap=True)
     console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
 
 

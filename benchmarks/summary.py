@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.job import COMPLETE, JobResult
+from benchmarks.llm_kpis import llm_kpis
 from benchmarks.plan import Plan
 from vpp_env.month import Month
 
@@ -73,6 +74,9 @@ def policy_summary(result: JobResult, homes: int) -> dict[str, Any]:
         out["void_intervals"], out["cleared_intervals"] = void, int(cleared)
         out["void_interval_share"] = void / cleared if cleared else 0.0
         out["energy_revenue_per_home"] = out["money"]["energy"] / homes
+    model = llm_kpis(result.opportunities, result.kpis["total_profit"]) if result.kpis else None
+    if model is not None:
+        out["llm"] = model
     out["wall_seconds"] = result.seconds
     return out
 

@@ -113,6 +113,7 @@ def _homes(world: World) -> Homes:
         "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state[layout.DIS_DAY], 0.0),
         "buy_limit": fleet.buy_limit,
         "own_ask": owners.own[0],
+        "own_cost": world.scenario.home.degradation_usd_per_kwh + owners.refill[0] / world.scenario.fleet.bess_eta**2,
         "defer_ask": owners.defer[0],
         "standby_ask": owners.standby[0],
         "ev_priority": fleet.ev_priority,

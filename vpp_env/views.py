@@ -107,6 +107,7 @@ class Homes:
     day_left_kwh: np.ndarray  # battery discharge left today inside the envelope
     buy_limit: np.ndarray  # USD/kWh
     own_ask: np.ndarray  # USD/kWh discharged (min_compensation)
+    own_cost: np.ndarray  # USD/kWh discharged: wear and refill, without the owner's premium
     defer_ask: np.ndarray  # USD/kWh of charging put off
     standby_ask: np.ndarray  # USD per kW and h
     ev_priority: np.ndarray  # 0 low, 1 medium, 2 high

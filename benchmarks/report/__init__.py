@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report.conclusions import caveats, conclusions
+from benchmarks.report.language_models import language_models
 from benchmarks.report.tables import (
     difference_table,
     energy_table,
@@ -65,6 +66,7 @@ def seed_report(summary: Mapping[str, Any], picture: str | None = None) -> str:
         "## Who bears it",
         fairness_table(summary),
         "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its five components.",
+        *language_models(summary),
         "## Caveats",
         _bullets(caveats(summary)),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,15 @@ class ProsumerBrain(Protocol):
         self, homes: Homes, public: Public, brief: Brief, offer: Offer, of_rounds: int, declared: Declared
     ) -> Response:
         """Answer the offers: accept, or counter."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A prosumer side that reads what owners say in words."""
+
+    def hear(self, words: Callable[[int], str], n: int) -> None:
+        """Hear every owner once a month; `words(i)` is the statement of home i."""
         ...
 
 

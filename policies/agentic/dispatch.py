@@ -10,21 +10,31 @@ for which home i is called - x_i (charging put off alone), y_i (energy of all de
           sum_i full_i z_i >= floor                                the market's minimum for reserve, or 0
 
 `car` and `full` are the agreed kW of the lines. `coefficients` says what a line is worth.
+
+A strategy's guidance (`guided=True`) adds bounded parameters: the prices are weighted with `risk`, the asks carry
+`margin`, the gain of favoured lines is raised by at most `FAVOUR`, and two constraints are added:
+
+          sum_i full_i z_i <= reserve cap                            a share of the maximum
+          car_i x_i + full_i (y_i + z_i) <= envelope_i               what the home has declared, kW
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
 
-from policies.agentic.state import CAR, FULL, STANDBY, Notice
+from policies.agentic.state import CAR, FULL, STANDBY, Guidance, Notice
+from vpp_env.units import SELL_ASK_RANGE
 
 TIE = 1e-6
 """USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
 than the car alone, and the home that comes first in the merit order rather than a later one: the optimum is unique."""
+FAVOUR, MARGIN = 0.05, 0.25
+"""Most by which guidance can raise the worth of a favoured line, and the asks, as shares [assumed]."""
+FAVOURED = {"cars": CAR, "batteries": FULL}
 SOLVER = cp.HIGHS
 
 
@@ -83,6 +93,22 @@ def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -
     return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
 
 
+def cautious(weight: np.ndarray, risk: float) -> np.ndarray:
+    """(K,) probabilities of ascending prices under `risk`: (1 - risk) x mean + risk x mean of the lower half.
+
+    A spectral risk measure (Acerbi 2002): coherent, and linear in the program.
+    """
+    risk = float(np.clip(risk, 0.0, 1.0))
+    lower = np.minimum(np.cumsum(weight), 0.5)
+    return (1.0 - risk) * weight + risk * np.diff(lower, prepend=0.0) / 0.5
+
+
+def with_margin(ask: np.ndarray, margin: float) -> np.ndarray:
+    """(3, N) asks raised by the guidance's margin, as far as a bid can hold it; never lowered."""
+    top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], np.inf])[:, None]
+    return np.maximum(ask, np.minimum(ask * (1.0 + float(np.clip(margin, 0.0, MARGIN))), top))
+
+
 def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
     """(3, N) USD per full share of each line over the opportunity, tie-break included."""
     keep = notice.margin
@@ -112,9 +138,11 @@ class CoalitionProblem:
     ----------
     can : ndarray
         (N,) bool: homes that have anything to sell with (public: the device limits). The others are not in it.
+    guided : bool
+        Whether a strategy guides it. Without, the program is the plain one.
     """
 
-    def __init__(self, can: np.ndarray) -> None:
+    def __init__(self, can: np.ndarray, guided: bool = False) -> None:
         self._who = np.flatnonzero(can)
         n = max(len(self._who), 1)
         self._share = cp.Variable((3, n), nonneg=True)
@@ -125,16 +153,20 @@ class CoalitionProblem:
         self._kw = cp.Parameter((2, n), nonneg=True)
         self._required = cp.Parameter(nonneg=True)
         self._floor = cp.Parameter(nonneg=True)
+        self._guided = guided
+        self._reserve_cap = cp.Parameter(nonneg=True)
+        self._envelope = cp.Parameter(n, nonneg=True)
         reserve = self._kw[1] @ z
-        self._problem = cp.Problem(
-            cp.Maximize(cp.sum(cp.multiply(self._gain, self._share))),
-            [
-                x + y + z <= self._member,
-                z <= self._standby,
-                self._kw[0] @ x + self._kw[1] @ y + reserve <= self._required,
-                reserve >= self._floor,
-            ],
-        )
+        limits = [
+            x + y + z <= self._member,
+            z <= self._standby,
+            self._kw[0] @ x + self._kw[1] @ y + reserve <= self._required,
+            reserve >= self._floor,
+        ]
+        if guided:
+            called = cp.multiply(self._kw[0], x) + cp.multiply(self._kw[1], y + z)
+            limits += [reserve <= self._reserve_cap, called <= self._envelope]
+        self._problem = cp.Problem(cp.Maximize(cp.sum(cp.multiply(self._gain, self._share))), limits)
         if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
@@ -147,13 +179,31 @@ class CoalitionProblem:
             return None
         return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
 
-    def solve(self, lines: Lines, notice: Notice) -> Shares:
-        """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken."""
+    def solve(
+        self, lines: Lines, notice: Notice, guidance: Guidance | None = None, envelope_kw: np.ndarray | None = None
+    ) -> Shares:
+        """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken.
+
+        Parameters
+        ----------
+        lines, notice :
+            What is agreed, and the outlook.
+        guidance : Guidance, optional
+            A strategy's wishes; read by a guided program only.
+        envelope_kw : ndarray, optional
+            (N,) most that a home has declared, kW; read by a guided program only.
+        """
         begin = time.perf_counter()
         share = None
         if len(self._who):
             part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
-            share = self._solve(part, notice)
+            if self._guided:
+                wishes = guidance or Guidance()
+                notice = replace(notice, weight=cautious(notice.weight, wishes.risk))
+                limit = part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who]
+                self._envelope.value = np.maximum(limit, 0.0)
+                self._reserve_cap.value = float(np.clip(wishes.reserve, 0.0, 1.0)) * notice.required_kw
+            share = self._solve(part, notice, guidance.favour if self._guided and guidance else "none")
         full = np.zeros_like(lines.kw)
         if share is None:
             full = proportional(lines, notice)
@@ -161,15 +211,20 @@ class CoalitionProblem:
             full[:, self._who] = share
         return Shares(full, time.perf_counter() - begin, fallback=share is None)
 
-    def _solve(self, lines: Lines, notice: Notice) -> np.ndarray | None:
+    def _solve(self, lines: Lines, notice: Notice, favour: str) -> np.ndarray | None:
         kw = lines.kw * lines.member
         gain = coefficients(lines, notice)
+        if favour in FAVOURED:
+            line = FAVOURED[favour]
+            gain[line] += FAVOUR * np.maximum(gain[line], 0.0)
         self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
         self._kw.value, self._required.value = kw[:STANDBY], notice.required_kw
         standby = np.divide(kw[STANDBY], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
         standby = np.clip(np.where(gain[STANDBY] > 0, standby, 0.0), 0.0, 1.0)
         none = np.zeros_like(standby)
         can = float(standby @ kw[FULL]) >= notice.min_bid_kw
+        if self._guided and float(np.asarray(self._reserve_cap.value)) < notice.min_bid_kw:
+            can = False
         share = self._once(standby if can else none, 0.0)
         if share is None or not 0.0 < float(share[STANDBY] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
             return share

@@ -7,9 +7,13 @@ market's own announcement is in MW and USD/MWh.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from policies.agentic.card import Compiled
+    from policies.agentic.strategy import Strategy
 
 
 class Message(BaseModel):
@@ -135,6 +139,50 @@ class NegotiationSummary(Message):
     seconds: float | None = None
 
 
+class CardRead(Message):
+    """One owner's words, and what was read from them (brain="llm", in the first opportunity)."""
+
+    kind: Literal["card_read"] = "card_read"
+    prosumer_id: int = Field(ge=0)
+    statement: str
+    source: str  # model, replay or fallback
+    model: str
+    card: dict[str, Any]  # fields that were said, with their evidence
+
+    @classmethod
+    def of(cls, i: int, statement: str, read: Compiled) -> CardRead:
+        """Write down what was read of home i."""
+        from policies.agentic.card import FIELDS
+
+        said = read.card.model_dump(mode="json", include={f for f in FIELDS if read.card.says(f)} | {"evidence"})
+        return cls(prosumer_id=i, statement=statement, source=read.source, model=read.model, card=said)
+
+
+class StrategyChosen(Message):
+    """The aggregator's strategy of an hour or day (brain="llm")."""
+
+    kind: Literal["strategy"] = "strategy"
+    opportunity_id: str
+    source: str
+    model: str
+    strategy: dict[str, Any]
+
+    @classmethod
+    def of(cls, opportunity_id: str, strategy: Strategy, source: str, model: str) -> StrategyChosen:
+        """Write down a strategy."""
+        return cls(opportunity_id=opportunity_id, source=source, model=model, strategy=strategy.model_dump(mode="json"))
+
+
+class MovesMade(Message):
+    """How the homes' agents opened in a sampled hour (brain="llm", mode batched or full)."""
+
+    kind: Literal["moves"] = "moves"
+    homes: int = Field(ge=0)
+    withheld: int = Field(ge=0)  # homes that the model kept out
+    mean_markup: float | None
+    sources: dict[str, int]  # decisions by who took them
+
+
 MESSAGES: dict[str, type[Message]] = {
     "market_opportunity": MarketOpportunity,
     "prosumer_bid": ProsumerBid,
@@ -144,6 +192,9 @@ MESSAGES: dict[str, type[Message]] = {
     "coalition_member": CoalitionMember,
     "coalition": CoalitionTable,
     "negotiation_summary": NegotiationSummary,
+    "card_read": CardRead,
+    "strategy": StrategyChosen,
+    "moves": MovesMade,
 }
 """Message types by their `kind`."""
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.agentic.brains import AggregatorBrain, ProsumerBrain
-from policies.agentic.dispatch import CoalitionProblem, Lines
+from policies.agentic.brains import AggregatorBrain, Listener, ProsumerBrain
+from policies.agentic.dispatch import CoalitionProblem, Lines, Shares, proportional, with_margin
 from policies.agentic.outlook import notice
 from policies.agentic.state import (
     CAR,
@@ -25,6 +25,7 @@ from policies.agentic.state import (
     PrivateInput,
     PublicInput,
     Talk,
+    WordsInput,
 )
 from vpp_env.bids import Bids, encode
 from vpp_env.policy import Brief
@@ -45,17 +46,23 @@ class Nodes:
         The market's rules and device limits (public).
     aggregator, prosumers : AggregatorBrain, ProsumerBrain
         The two sides.
-    problem : CoalitionProblem
-        Compiled once.
+    problem : CoalitionProblem or None
+        Compiled once; None scales everybody's line alike (an ablation: no solver).
     max_rounds : int
-        Rounds at most.
+        Rounds at most; 0 takes the opening asks as limits (an ablation: no negotiation).
     """
 
     brief: Brief
     aggregator: AggregatorBrain
     prosumers: ProsumerBrain
-    problem: CoalitionProblem
+    problem: CoalitionProblem | None
     max_rounds: int
+
+    def hear(self, state: WordsInput) -> dict[str, Any]:
+        """Let the homes' agents hear their owners, each its own; only where they listen to words (`Listener`)."""
+        if isinstance(self.prosumers, Listener):
+            self.prosumers.hear(state["words"], self.brief.n_homes)
+        return {}
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
         """Say what is for sale."""
@@ -184,14 +191,20 @@ def buy_limits(talk: Talk) -> np.ndarray:
     return np.minimum(declared.buy_limit, np.where(need > len(ahead), np.inf, price))
 
 
-def dispatch(talk: Talk, problem: CoalitionProblem) -> Plan:
+def dispatch(talk: Talk, problem: CoalitionProblem | None) -> Plan:
     """Solve the coalition's program and read each member's bid from its shares."""
     notice_, declared, agreed = talk.notice, talk.declared, talk.agreed
+    guidance = None if talk.terms is None else talk.terms.guidance
     asks = np.nan_to_num(agreed, nan=1.0)
+    if guidance is not None:
+        asks = with_margin(asks, guidance.margin)
     keep = later_price(talk) / (1.0 + notice_.margin)
     asks[FULL] = np.maximum(asks[FULL], np.minimum(keep, TOP_ASK))
     lines = Lines(np.where(np.isnan(agreed), 0.0, declared.kw), asks, talk.coalition)
-    result = problem.solve(lines, notice_)
+    if problem is None:
+        result = Shares(proportional(lines, notice_), 0.0, fallback=False)
+    else:
+        result = problem.solve(lines, notice_, guidance, declared.kw[:STANDBY].max(axis=0))
     share = result.share
     # where a home's optimum is a mix (at most where the VPP's maximum binds), it is called for the larger part
     car_only = share[CAR] > share[FULL] + share[STANDBY]

@@ -71,13 +71,13 @@ class RulesProsumer:
 
     Parameters
     ----------
-    markup : float
-        Opening markup over the own ask.
+    markup : float or ndarray
+        Opening markup over the own ask; (N,) where homes differ.
     beta : float
         Shape of the concession.
     """
 
-    def __init__(self, markup: float, beta: float) -> None:
+    def __init__(self, markup: float | np.ndarray, beta: float) -> None:
         self._markup, self._beta = markup, beta
 
     def declare(self, homes: Homes, public: Public, brief: Brief) -> Declared:
@@ -153,15 +153,21 @@ class RulesAggregator:
         is_open: np.ndarray,
     ) -> Offer:
         """Offer the limit of this round, or what one more concession of the same size would bring if that is less."""
-        given = _given(round_number / notice.max_rounds, self._beta)
+        given = _given(round_number / notice.max_rounds, self._beta if terms.beta is None else terms.beta)
         limit = terms.target + (terms.cap - terms.target) * given
-        step = np.where(earlier > asks, earlier - asks, FIRST_STEP * asks if round_number == 1 else 0.0)
+        first = FIRST_STEP if terms.first_step is None else terms.first_step
+        step = np.where(earlier > asks, earlier - asks, first * asks if round_number == 1 else 0.0)
         price = np.minimum(np.maximum(limit, 0.0)[:, None], up(np.maximum(asks - step, 0.0)))
-        return Offer(round=round_number, price=price, kw=declared.kw, to=is_open)
+        return Offer(round=round_number, price=price, kw=declared.kw, to=_asked(is_open, terms))
 
     def accepts(self, notice: Notice, terms: Terms, asks: np.ndarray) -> np.ndarray:
         """Take every final ask that the market's bid can hold: as a limit it costs nothing where it does not clear."""
-        return asks <= terms.cap[:, None] + 1e-9
+        return _asked(asks <= terms.cap[:, None] + 1e-9, terms)
+
+
+def _asked(lines: np.ndarray, terms: Terms) -> np.ndarray:
+    """Keep the lines (3, N) of those who are asked at all."""
+    return lines if terms.asked is None else lines & terms.asked
 
 
 __all__ = ["CAR", "FULL", "STANDBY", "RulesAggregator", "RulesProsumer", "own_lines", "up"]

@@ -6,6 +6,7 @@ alone, all devices together, and capacity that stands by. A home is given at mos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -54,12 +55,26 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class Guidance:
+    """What a strategy asks of the dispatch; the defaults ask nothing. Bounded in `dispatch`, whatever is given."""
+
+    risk: float = 0.0  # 0: mean of the outlook; 1: mean of its lower half
+    margin: float = 0.0  # added to asks, share
+    reserve: float = 1.0  # most of the VPP's maximum that may stand by, share
+    favour: str = "none"  # none, cars, batteries
+
+
+@dataclass(frozen=True)
 class Terms:
     """The aggregator's own limits for this opportunity, (3,): where it starts and where it stops."""
 
     target: np.ndarray
     cap: np.ndarray
     order: np.ndarray  # (N,) homes by opening ask, cheapest first
+    beta: float | None = None  # shape of this opportunity's concession; None: the brain's own
+    first_step: float | None = None  # asked for in the first round, share of the ask; None: the brain's own
+    asked: np.ndarray | None = None  # (N,) bool: who is asked; None: everybody
+    guidance: Guidance | None = None  # for the dispatch; None: no wishes
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,12 @@ class Talk:
         return self.responses[count - 1].counter if count > 0 else self.declared.ask
 
 
+class WordsInput(TypedDict):
+    """What `hear` is given: a reader of the owners' statements by home. No other node has it."""
+
+    words: Callable[[int], str]
+
+
 class PublicInput(TypedDict):
     """What `announce` is given."""
 
@@ -157,6 +178,7 @@ class OpeningInput(TypedDict):
 class State(TypedDict):
     """All channels of the graph."""
 
+    words: Callable[[int], str]
     homes: Homes
     public: Public
     notice: Notice

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("cvxpy", "langgraph", "matplotlib", "pvlib", "google.generativeai", "torch", "ray")
+HEAVY = ("cvxpy", "langgraph", "matplotlib", "pvlib", "google.genai", "google.generativeai", "torch", "ray")
 
 
 def imported(code: str) -> set[str]:

@@ -1,0 +1,305 @@
+"""Retry, limits, budget, breaker, cassette, repair: each by itself, without a clock and without a network."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from policies.llm.budget import Metered
+from policies.llm.cassette import Recorded, Replay, Tape, key_of
+from policies.llm.chat import Reply, Usage, clip, json_schema, read, whole
+from policies.llm.decide import Decider
+from policies.llm.errors import BudgetSpent, CassetteMiss, CircuitOpen, Malformed, Permanent, Transient
+from policies.llm.ledger import Ledger, Price
+from policies.llm.repair import Repair
+from policies.llm.retry import Breaker, RateLimit, Retry
+from policies.llm.settings import load_settings, secret
+from policies.llm.stack import NAMES, LlmOptions, open_stack, settings_of
+from policies.llm.status import failure, retry_after_s
+from vpp_env.errors import DataError, PolicyError, UnknownNameError
+
+SYSTEM = "# form v1\n\nFill in."
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    wh: int = whole(0, 100, "energy")
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cents: int = whole(-1, 50, "price")
+    parts: tuple[Part, ...] = ()
+
+
+GOOD = '{"cents": 5, "parts": []}'
+
+
+class Says:
+    """Say the texts, or raise the errors, one after the other; the last again and again."""
+
+    provider, model = "said", "s-1"
+
+    def __init__(self, *script: str | Exception, usage: Usage | None = None) -> None:
+        self.script, self.usage, self.asked = list(script), usage or Usage(100, 20), list[str]()
+
+    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+        step = self.script[min(len(self.asked), len(self.script) - 1)]
+        self.asked.append(user)
+        if isinstance(step, Exception):
+            raise step
+        return read(schema, step, self.usage, self.model)
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+def ask(model: object, user: str = "x") -> Reply:
+    return model.complete(SYSTEM, user, Form, 50, 1.0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"cents": "5", "parts": []}', '{"cents": 5.5, "parts": []}', '{"cents": null, "parts": []}', '{"parts": []}',
+     '{"cents": 5, "parts": [], "sell": 1}', "[]", "", "I cannot", '{"cents": 5, "parts": [', '{"cents": 1e400}',
+     '{"cents": true, "parts": []}'],
+)  # fmt: skip
+def test_only_what_fits_is_read(text: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(Form, text, Usage(1, 2), "m")
+    assert caught.value.usage == Usage(1, 2)
+
+
+def test_a_fence_is_taken_off_and_bounds_are_clipped() -> None:
+    value = read(Form, '```json\n{"cents": 900, "parts": [{"wh": -7}, {"wh": 3}]}\n```', Usage(), "m").value
+    assert isinstance(value, Form)
+    clipped, count = clip(value)
+    assert (clipped.cents, [p.wh for p in clipped.parts], count) == (50, [0, 3], 2)
+    assert clip(clipped) == (clipped, 0)
+
+
+def test_the_schema_is_flat_and_says_all() -> None:
+    schema = json_schema(Form)
+    assert "$" not in json.dumps(schema)
+    assert schema["required"] == ["cents", "parts"]
+    assert schema["properties"]["cents"]["minimum"] == -1
+    assert schema["properties"]["parts"]["items"]["required"] == ["wh"]
+    assert "default" not in json.dumps(schema)
+
+
+def test_retry_waits_as_told_and_ends() -> None:
+    ledger, slept = Ledger(), list[float]()
+    model = Says(Transient("a", retry_after=3.0), Transient("b"), GOOD)
+    assert ask(Retry(model, ledger, 4, slept.append)).text == GOOD
+    assert slept == [3.0, 2.0]
+    assert ledger.events["retried"] == 2
+    for error in (Permanent("no"), BudgetSpent("no")):
+        model = Says(error)
+        with pytest.raises(Permanent):
+            ask(Retry(model, ledger, 4, slept.append))
+        assert len(model.asked) == 1
+
+
+def test_retry_after_reads_seconds_and_dates() -> None:
+    now = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+    assert retry_after_s("2.5") == 2.5
+    assert retry_after_s("Thu, 01 Jan 2026 12:00:30 GMT", now) == 30.0
+    assert retry_after_s("Thu, 01 Jan 2026 11:00:00 GMT", now) == 0.0
+    assert retry_after_s("soon") is None
+    assert isinstance(failure("p", 404), Permanent)
+    assert failure("p", 503, "1").retry_after == 1.0  # type: ignore[attr-defined]
+
+
+def test_rate_limit_by_requests_and_by_tokens() -> None:
+    clock = Clock()
+    limited = RateLimit(Says(GOOD), 3, 1e9, clock, clock.sleep)
+    times = []
+    for _ in range(7):
+        ask(limited)
+        times.append(clock.now)
+    assert times == [0, 0, 0, 60, 60, 60, 120]
+    clock = Clock()
+    by_tokens = RateLimit(Says(GOOD), 1e9, 250, clock, clock.sleep)
+    for _ in range(3):
+        ask(by_tokens, "y" * 400)
+    assert clock.now == 120.0  # each question and answer is above half of what a minute holds
+
+
+def test_a_budget_is_never_exceeded() -> None:
+    price = Price(1000.0, 1000.0)
+    ledger = Ledger(price)
+    model = Says(GOOD, usage=Usage(60, 50))
+    metered = Metered(model, ledger, usd=1.0)
+    while ledger.usd <= 1.0 - 0.2:
+        ask(metered)
+    with pytest.raises(BudgetSpent, match="of 1 USD spent"):
+        ask(metered)
+    assert 0 < ledger.usd <= 1.0
+    assert ledger.calls == len(model.asked) > 2
+    few = Metered(Says(GOOD), few_ledger := Ledger(), calls=2)
+    ask(few)
+    ask(few)
+    with pytest.raises(BudgetSpent, match="2 calls"):
+        ask(few)
+    assert few_ledger.calls == 2
+    with pytest.raises(BudgetSpent):
+        ask(Metered(Says(GOOD), Ledger(price), usd=0.0))
+
+
+def test_what_may_have_been_billed_counts() -> None:
+    ledger = Ledger(Price(1000.0, 1000.0))
+    metered = Metered(Says(Transient("cut", maybe_billed=True), Transient("503"), GOOD), ledger)
+    for _ in range(2):
+        with pytest.raises(Transient):
+            ask(metered)
+    assert ledger.usage.tokens_out == 50  # the whole answer that was asked for, once
+    ask(metered)
+    assert ledger.usage.tokens_out == 70
+
+
+def test_breaker_opens_and_tries_again() -> None:
+    model = Says(*[Transient("down")] * 4, GOOD)
+    breaker = Breaker(model, threshold=3, skips=5)
+    kinds = []
+    for _ in range(16):
+        try:
+            ask(breaker)
+            kinds.append("ok")
+        except CircuitOpen:
+            kinds.append("open")
+        except Transient:
+            kinds.append("down")
+    assert kinds == ["down"] * 3 + ["open"] * 5 + ["down"] + ["open"] * 5 + ["ok"] * 2
+    # answers that do not fit, and a spent budget, are not the provider's failure
+    patient = Breaker(Says("no json"), threshold=1)
+    for _ in range(3):
+        with pytest.raises(Malformed):
+            ask(patient)
+
+
+def test_one_repair_and_no_more() -> None:
+    ledger = Ledger()
+    model = Says("no json", GOOD, usage=Usage(10, 1))
+    reply = ask(Repair(model, ledger), "the data")
+    assert reply.usage == Usage(20, 2)
+    assert model.asked[1].startswith("the data")
+    assert "no json" in model.asked[1]
+    assert ledger.events == {"malformed": 1, "repaired": 1}
+    bad = Says("no json")
+    assert Decider(ledger).ask(Repair(bad, ledger), SYSTEM, "x", Form, 50) is None
+    assert len(bad.asked) == 2
+    assert ledger.decisions == {"fallback": 1}
+
+
+def test_cassette_replays_what_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "some" / "tape.sqlite"
+    model = Says(GOOD, "no json", '{"cents": 7, "parts": []}')
+    tape = Tape(path, record=True)
+    tape.describe(provider=model.provider, model=model.model)
+    recorded = Recorded(model, tape)
+    first = ask(recorded, "a")
+    with pytest.raises(Malformed):
+        ask(recorded, "b")
+    assert ask(recorded, "a").replayed  # asked once only
+    assert len(model.asked) == 2
+    tape.close()
+    before = path.read_bytes()
+    again = Replay(Tape(path, record=False))
+    reply = ask(again, "a")
+    assert (reply.value, reply.usage, reply.model, reply.replayed) == (first.value, first.usage, first.model, True)
+    with pytest.raises(Malformed):
+        ask(again, "b")
+    with pytest.raises(CassetteMiss, match="record it again"):
+        ask(again, "c")
+    with pytest.raises(Permanent):
+        ask(Replay(Tape(path, record=False), strict=False), "c")
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_key_is_made_of_everything() -> None:
+    base = ("p", "m", SYSTEM, "u", Form, 50)
+    keys = {key_of(*base)}  # type: ignore[arg-type]
+    others = [
+        ("q", "m", SYSTEM, "u", Form, 50),
+        ("p", "n", SYSTEM, "u", Form, 50),
+        ("p", "m", SYSTEM.replace("v1", "v2"), "u", Form, 50),
+        ("p", "m", SYSTEM + "!", "u", Form, 50),
+        ("p", "m", SYSTEM, "v", Form, 50),
+        ("p", "m", SYSTEM, "u", Part, 50),
+        ("p", "m", SYSTEM, "u", Form, 51),
+    ]
+    keys |= {key_of(*o) for o in others}  # type: ignore[arg-type]
+    assert len(keys) == len(others) + 1
+
+
+def test_a_broken_cassette_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        Tape(tmp_path / "none.sqlite", record=False)
+    text = tmp_path / "text.sqlite"
+    text.write_text("hello, this is no database at all, whatever its name says")
+    with pytest.raises(DataError, match="cannot be read"):
+        Tape(text, record=False)
+    old = tmp_path / "old.sqlite"
+    with sqlite3.connect(old) as db:
+        db.execute("create table meta (name text, value text)")
+    with pytest.raises(DataError, match="format None"):
+        Tape(old, record=False)
+
+
+def test_keys_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(PolicyError, match="GOOGLE_API_KEY or GEMINI_API_KEY"):
+        secret(names)
+    assert secret(names, required=False) is None
+    (tmp_path / ".env").write_text("# mine\nexport GEMINI_API_KEY='from-file'\nOTHER=1\n")
+    assert secret(names) == "from-file"
+    monkeypatch.setenv("GOOGLE_API_KEY", "from-env")
+    assert secret(names) == "from-env"
+
+
+def test_options_are_checked_and_models_configured(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="gemini"):
+        LlmOptions("gemin")
+    for bad in (
+        {"budget_usd": -1.0},
+        {"max_calls": -1},
+        {"timeout_s": 0.0},
+        {"attempts": 0},
+        {"budget_usd": float("nan")},
+    ):
+        with pytest.raises(PolicyError):
+            LlmOptions(**bad)  # type: ignore[arg-type]
+    own = tmp_path / "models.toml"
+    own.write_text(
+        '[scripted]\nmodel = "mine"\nusd_per_mtok_in = 2\nusd_per_mtok_out = 4\nrequests_per_minute = 10\n'
+        "tokens_per_minute = 100\nkeys = []\n"
+    )
+    assert settings_of(LlmOptions("scripted", models=str(own))).price == Price(2.0, 4.0)
+    assert settings_of(LlmOptions("scripted", model="other")).model == "other"
+    own.write_text("[scripted]\nmodel = 1\n")
+    with pytest.raises(DataError, match="usd_per_mtok_in"):
+        load_settings("scripted", str(own))
+    with pytest.raises(UnknownNameError):
+        load_settings("nobody")
+    assert "replay" in NAMES
+    assert open_stack(LlmOptions("scripted")).model.provider == "scripted"

@@ -1,0 +1,442 @@
+"""The `llm` brain: cards tighten, strategies steer within bounds, words stay with their home, sources are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from support import begin, month
+
+from policies.agentic import Agentic
+from policies.agentic.card import DAYS, EMPTY, FIELDS, Compiled, Evidence, PreferenceCard, Window, question, supported
+from policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
+from policies.agentic.messages import CardRead, MovesMade, StrategyChosen, parse
+from policies.agentic.moves import sampled_hours
+from policies.agentic.outlook import WEIGHT
+from policies.agentic.state import CAR, FULL, STANDBY, Guidance
+from policies.agentic.strategy import RULES, Strategy
+from policies.agentic.tighten import card_table, tighten, untold
+from policies.llm.chat import Reply, Usage, read
+from policies.llm.errors import Blocked, CassetteMiss, Permanent, Transient
+from policies.llm.prompts import version_of
+from policies.llm.scripted import Scripted
+from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.policy import Brief, make_policy
+from vpp_env.simulate import Run, brief_of, simulate
+from vpp_env.views import Homes, Information, Public
+
+SHORT = {"time.duration_hours": 24}
+
+
+@lru_cache
+def gate(hour: int = 18) -> tuple[Homes, Public, Brief]:
+    """A real gate of week20."""
+    world = begin(month("week20", {}, 3))
+    idle = np.full((world.n_homes, 6), -1.0)
+    for _ in range(24 + hour):
+        world.step(idle)
+    view = world.view(Information.DECLARED)
+    return view.homes, view.public, brief_of(world)
+
+
+class Fake:
+    """A model that answers by the prompt's name; a value that is an error is raised. Keeps what it was asked."""
+
+    provider, model = "fake", "f-1"
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers, self.asked = answers, list[tuple[str, str]]()
+        self._else = Scripted()
+
+    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+        name = version_of(system).partition(" ")[0]
+        self.asked.append((name, user))
+        answer = self._answers.get(name)
+        if answer is None:
+            return self._else.complete(system, user, schema, max_tokens, timeout_s)
+        if isinstance(answer, Exception):
+            raise answer
+        made = answer(json.loads(user)) if callable(answer) else answer
+        return read(schema, made if isinstance(made, str) else json.dumps(made), Usage(10, 5), self.model)
+
+
+def played(model: Any, name: str = "week20", changes: dict[str, Any] | None = None, **options: Any) -> Run:
+    return simulate(month(name, SHORT if changes is None else changes), Agentic(brain="llm", llm=model, **options))
+
+
+def total(run: Run, name: str) -> float:
+    return float(run.record.opportunities()[f"notes_llm_{name}"].sum())
+
+
+CARDS = st.builds(
+    lambda numbers, windows: EMPTY.model_copy(update=numbers | {"blackouts": windows}),
+    st.fixed_dictionaries(
+        {
+            "reserve_wh": st.sampled_from([-1, 0, 500, 4000, 100_000]),
+            "share_percent": st.integers(-1, 100),
+            "premium_cents": st.integers(-1, 100),
+            "price_floor_cents": st.integers(-1, 200),
+            "day_percent": st.integers(-1, 100),
+            "cycles_percent": st.integers(-1, 500),
+            "ready_hhmm": st.sampled_from([-1, 0, 615, 745, 1830, 2359]),
+            "target_percent": st.integers(-1, 100),
+            "buy_limit_cents": st.integers(-1, 100),
+            "concession_percent": st.integers(-1, 100),
+        }
+    ),
+    st.lists(
+        st.builds(
+            Window,
+            from_day=st.sampled_from(DAYS),
+            from_hhmm=st.sampled_from([0, 1745, 2359]),
+            to_day=st.sampled_from(DAYS),
+            to_hhmm=st.sampled_from([0, 1830, 2400]),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+TIGHTER = {"floor_kwh": 1, "own_ask": 1, "standby_ask": 1, "blackout_now": 1}
+"""Rows in which tighter is more; in all others it is less."""
+
+
+@given(st.sampled_from([2, 8, 13, 18, 20]), st.lists(CARDS, min_size=20, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_a_card_never_loosens_a_row(hour: int, cards: list[PreferenceCard]) -> None:
+    homes, public, brief = gate(hour)
+    table = card_table([Compiled(c, "model") for c in cards])
+    under = tighten(homes, table, public, brief)
+    for f in fields(Homes):
+        before, after = getattr(homes, f.name), getattr(under, f.name)
+        sign = TIGHTER.get(f.name, -1)
+        assert (sign * (after * 1.0 - before * 1.0) >= -1e-12).all(), f.name
+        assert np.isfinite(after * 1.0).all(), f.name
+    # and with physics as the start it stays within physics
+    bare = tighten(untold(homes, public, table), table, public, brief)
+    assert (bare.bess_sell_kw <= homes.bess_sell_hard_kw + 1e-12).all()
+    assert (bare.v2g_sell_kw <= homes.v2g_sell_hard_kw + 1e-12).all()
+    assert (bare.willingness <= 1.0).all()
+
+
+def test_an_empty_card_changes_nothing() -> None:
+    homes, public, brief = gate()
+    under = tighten(homes, card_table([Compiled(EMPTY, "model")] * 20), public, brief)
+    for f in fields(Homes):
+        if f.name not in ("bess_sell_kw", "storage_sell_kw"):
+            np.testing.assert_array_equal(getattr(under, f.name), getattr(homes, f.name), err_msg=f.name)
+    np.testing.assert_allclose(under.storage_sell_kw, homes.storage_sell_kw, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "window", "meets"),
+    [
+        ("2023-08-16T18:00", ("wednesday", 1830, "wednesday", 1900), True),
+        ("2023-08-16T18:00", ("wednesday", 1900, "wednesday", 2000), False),
+        ("2023-08-16T18:00", ("wednesday", 1700, "wednesday", 1800), False),
+        ("2023-08-16T18:00", ("tuesday", 2300, "wednesday", 1801), True),
+        ("2023-08-20T23:30", ("monday", 0, "monday", 100), True),  # the hour reaches into the next week
+        ("2023-08-21T00:00", ("sunday", 2200, "monday", 30), True),  # the window does
+        ("2023-08-20T21:30", ("sunday", 2200, "monday", 30), True),
+        ("2023-08-22T12:00", ("sunday", 2200, "monday", 30), False),
+    ],
+)
+def test_blackout_windows_meet_the_hour(start: str, window: tuple[Any, ...], meets: bool) -> None:
+    homes, public, brief = gate()
+    first, begin_, last, end = window
+    card = EMPTY.model_copy(update={"blackouts": (Window(from_day=first, from_hhmm=begin_, to_day=last, to_hhmm=end),)})
+    at = replace(public, start=pd.Timestamp(start, tz=public.start.tz))
+    off = replace(homes, blackout_now=np.zeros(20, dtype=bool))
+    under = tighten(off, card_table([Compiled(card, "model")] + [Compiled(EMPTY, "model")] * 19), at, brief)
+    assert under.blackout_now.tolist() == [meets] + [False] * 19
+
+
+def test_a_car_that_must_be_ready_early_is_not_put_off() -> None:
+    homes, public, brief = gate(20)
+    car = int(np.flatnonzero(homes.plugged)[0])
+    homes = replace(homes, defer_kw=0.5 * homes.ev_kw * homes.plugged)
+    hour = (public.start + pd.Timedelta(hours=2)).hour
+    early = EMPTY.model_copy(update={"ready_hhmm": hour * 100, "target_percent": 100})
+    cards = [Compiled(early if i == car else EMPTY, "model") for i in range(20)]
+    low = replace(homes, ev_soc_kwh=np.where(np.arange(20) == car, 0.2 * homes.ev_kwh, homes.ev_soc_kwh))
+    under = tighten(low, card_table(cards), public, brief)
+    assert under.defer_kw[car] == 0.0
+    assert under.hours_to_ready[car] == 2.0
+    others = np.arange(20) != car
+    np.testing.assert_array_equal(under.defer_kw[others], homes.defer_kw[others])
+
+
+def test_evidence_must_be_in_the_statement() -> None:
+    said = "Keep 5.3 kWh. I ask for 4 cents."
+    card = EMPTY.model_copy(
+        update={
+            "reserve_wh": 5300,
+            "premium_cents": 4,
+            "share_percent": 100,
+            "evidence": (
+                Evidence(field="reserve_wh", quote="5.3 kWh"),
+                Evidence(field="premium_cents", quote="I ask for 40 cents"),
+                Evidence(field="share_percent", quote=" "),
+            ),
+        }
+    )
+    kept, struck = supported(card, said)
+    assert (kept.reserve_wh, kept.premium_cents, kept.share_percent, struck) == (5300, -1, -1, 2)
+    assert [e.field for e in kept.evidence] == ["reserve_wh"]
+
+
+@given(st.text(max_size=200))
+def test_a_statement_cannot_leave_its_quotation(text: str) -> None:
+    asked = question(text)
+    assert json.loads(asked) == {"statement": text}
+    assert "<" not in asked
+    assert "\n" not in asked
+
+
+@lru_cache
+def calm_run() -> tuple[Run, Fake]:
+    model = Fake()
+    return played(model), model
+
+
+def test_one_owner_per_question_and_numbers_for_the_aggregator() -> None:
+    run, model = calm_run()
+    world = begin(month("week20", SHORT))
+    view = world.view(Information.DECLARED)
+    said = [view.statement(i) for i in range(20)]
+    cards = [user for name, user in model.asked if name == "card"]
+    assert [json.loads(user)["statement"] for user in cards] == said
+    strategies = [user for name, user in model.asked if name == "strategy"]
+    assert len(strategies) == 24
+    for user in strategies:
+        # numbers, and the time of day
+        told = json.loads(user)
+        words = [v for v in told.values() if isinstance(v, str)]
+        assert words == [told["start"]]
+        assert not any(len(piece) > 20 and piece in user for text in said for piece in text.split(". "))
+    # at most one call per home and one per hour
+    assert total(run, "calls") == 20 + 24
+
+
+def test_the_aggregators_nodes_are_not_given_words() -> None:
+    policy = Agentic(brain="llm", llm="scripted")
+    policy.reset(gate()[2], np.random.default_rng(0))
+    channels = {n: set(node.input_schema.__annotations__) for n, node in policy.graph.builder.nodes.items()}
+    assert {n for n, names in channels.items() if "words" in names} == {"hear"}
+    assert {n for n, names in channels.items() if "homes" in names} == {"collect_bids", "respond"}
+    assert channels["hear"] == {"words"}
+    rules = Agentic()
+    rules.reset(gate()[2], np.random.default_rng(0))
+    assert "hear" not in rules.graph.builder.nodes
+
+
+def test_every_source_is_told() -> None:
+    run, _ = calm_run()
+    assert (total(run, "by_model"), total(run, "by_fallback"), total(run, "by_rules")) == (44, 0, 0)
+    said = [parse(r) for r in run.record.transcripts]
+    cards = [m for m in said if isinstance(m, CardRead)]
+    plans = [m for m in said if isinstance(m, StrategyChosen)]
+    assert len(cards) == 20
+    assert len(plans) == 24
+    assert {m.source for m in (*cards, *plans)} == {"model"}
+    part = played(Fake(card=Blocked("no")), strategy_every="day")
+    assert (total(part, "by_model"), total(part, "by_fallback"), total(part, "calls")) == (1, 20, 21)
+    assert {parse(r).source for r in part.record.transcripts if r["kind"] == "card_read"} == {"fallback"}  # type: ignore[attr-defined]
+    none = played(Fake(), without="cards, strategy")
+    assert (total(none, "by_rules"), total(none, "calls")) == (44, 0)
+
+
+def test_without_a_model_the_month_is_that_of_the_rules() -> None:
+    plain = simulate(month("week20", SHORT), Agentic())
+    for run in (
+        played(Fake(card=Permanent("no"), strategy=Transient("no")), attempts=1),
+        played(Fake(), without="cards,strategy"),
+        played(Fake(card="{}", strategy='{"target_percent": "all"}')),
+    ):
+        np.testing.assert_allclose(run.record.totals, plain.record.totals, atol=1e-6)
+
+
+def test_wild_numbers_are_clipped_and_counted() -> None:
+    wild = RULES.model_dump() | {"target_percent": -900, "cap_cents": 10**9, "margin_percent": 10**6, "ask_percent": 0}
+    run = played(Fake(strategy=wild))
+    assert run.complete
+    assert total(run, "clipped") == 4 * 24
+    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, StrategyChosen)]
+    assert said[0].strategy["cap_cents"] == 50
+    assert said[0].strategy["ask_percent"] == 10
+
+
+def bids_of(run: Run) -> float:
+    return float(run.record.opportunities()["bid_capacity_mw"].sum())
+
+
+def test_a_strategy_steers() -> None:
+    base = bids_of(played(Fake(strategy=RULES.model_dump()), without="cards"))
+    few = bids_of(played(Fake(strategy=RULES.model_dump() | {"ask_percent": 20}), without="cards"))
+    low = bids_of(played(Fake(strategy=RULES.model_dump() | {"cap_cents": 5}), without="cards"))
+    assert 0 < few < 0.6 * base
+    assert low < 0.6 * base
+    dear = played(Fake(strategy=RULES.model_dump() | {"margin_percent": 25}), without="cards").record.opportunities()
+    plain = played(Fake(strategy=RULES.model_dump()), without="cards").record.opportunities()
+    raised = dear["bid_price_mwh"].mean() / plain["bid_price_mwh"].mean()
+    assert 1.1 < raised <= 1.0 + MARGIN + 0.02
+
+
+@pytest.mark.parametrize("mode", ["batched", "full"])
+def test_the_homes_agents_ask_in_sampled_hours(mode: str) -> None:
+    def moves(told: dict[str, Any]) -> dict[str, Any]:
+        rows = [
+            {"home": r["home"], "sells": int(r["home"] % 2 == 0), "markup_percent": 10, "concession_percent": 50}
+            for r in told["rows"]
+        ]
+        return {"moves": [*rows, {"home": 999, "sells": 1, "markup_percent": 0, "concession_percent": 0}]}
+
+    model = Fake(moves=moves)
+    run = played(model, mode=mode, sample_hours=3, without="cards,strategy")
+    asked = [json.loads(user) for name, user in model.asked if name == "moves"]
+    assert {m["hour"] for m in asked} == {"Tue 19:00", "Tue 20:00", "Tue 21:00"}
+    sizes = {len(m["rows"]) for m in asked}
+    assert sizes == {1} if mode == "full" else max(sizes) > 1
+    assert len(asked) == 3 if mode == "batched" else len(asked) > 10
+    assert total(run, "unsupported") == len(asked)
+    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, MovesMade)]
+    assert len(said) == 3
+    assert all(m.withheld > 0 and m.sources.keys() == {"model"} for m in said)
+    # a home that was kept out, or an answer that fails, never sells more than by rules
+    failed = played(Fake(moves=Permanent("no")), mode=mode, sample_hours=3, without="cards,strategy")
+    assert bids_of(run) < bids_of(failed) == pytest.approx(bids_of(played(Fake(), without="cards,strategy")))
+
+
+def test_sampled_hours_are_whole_days_or_an_evening() -> None:
+    assert np.flatnonzero(sampled_hours(48, 1.0, 3)).tolist() == [19, 20, 21]
+    days = np.flatnonzero(sampled_hours(744, 1.0, 72)) // 24
+    assert sorted(set(days.tolist())) == [0, 15, 30]
+    assert sampled_hours(744, 1.0, 10**6).all()
+    assert not sampled_hours(744, 1.0, 0).any()
+    assert sampled_hours(6, 1.0, 24).all()
+
+
+def test_physical_envelope_knows_what_was_read_only() -> None:
+    """With nothing read, a home that gave no card is not called; with the words read, it is."""
+    mute = played(Fake(card=Permanent("no")), envelope="physical", without="strategy")
+    assert bids_of(mute) == 0.0
+    assert bids_of(played(Fake(), envelope="physical", without="strategy")) > 0.0
+
+
+@pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver"])
+def test_ablations_of_the_rules(without: str) -> None:
+    run = simulate(month("week20", SHORT), Agentic(without=without))
+    table = run.record.opportunities()
+    assert run.complete
+    assert (table["negotiation_rounds"] == 0).all() == ("negotiation" in without)
+    assert (table["optimization_time"] == 0).all() == ("solver" in without)
+    assert table["notes_fallbacks"].sum() == 0
+    assert table["bid_capacity_mw"].sum() > 0
+
+
+def test_memory_is_shown_or_not() -> None:
+    shown, hidden = Fake(), Fake()
+    played(shown, without="cards")
+    played(hidden, without="cards,memory")
+    last = [json.loads(user) for name, user in shown.asked if name == "strategy"][-1]
+    assert len(last["before"]) == 3
+    assert not any("before" in user for _, user in hidden.asked)
+
+
+def test_a_budget_ends_in_rules_and_the_month_goes_on() -> None:
+    run = played("scripted", max_calls=30)
+    table = run.record.opportunities()
+    assert run.complete
+    assert len(table) == 24
+    assert total(run, "calls") == 30
+    assert total(run, "by_model") == 30
+    assert total(run, "by_fallback") == total(run, "budget") == 14
+    full = total(played("scripted"), "usd")
+    half = played("scripted", budget_usd=full / 2)
+    assert half.complete
+    assert 0.3 * full < total(half, "usd") <= full / 2
+    assert total(half, "by_fallback") > 0
+
+
+def test_a_replay_that_misses_says_so(tmp_path: Any) -> None:
+    tape = str(tmp_path / "t.sqlite")
+    first = played("scripted", cassette=tape, max_calls=20)
+    # homes without devices may say the same words: the second is answered from the tape
+    recorded = total(first, "by_model") + total(first, "by_replay")
+    assert recorded >= total(first, "by_model") == 20
+    with pytest.raises(CassetteMiss, match="strict=False"):
+        played("replay", cassette=tape)
+    loose = played("replay", cassette=tape, strict=False)
+    assert (total(loose, "by_replay"), total(loose, "by_fallback")) == (recorded, 44 - recorded)
+
+
+def test_options_are_checked() -> None:
+    for bad in (
+        "agentic(brain='llm', mode='all')",
+        "agentic(brain='llm', llm='gpt')",
+        "agentic(brain='llm', envelope='none')",
+        "agentic(brain='llm', strategy_every='week')",
+        "agentic(without='cards')",
+        "agentic(brain='llm', without='everything')",
+    ):
+        with pytest.raises(UnknownNameError):
+            make_policy(bad)
+    for bad in (
+        "agentic(llm='gemini')",
+        "agentic(budget_usd=1)",
+        "agentic(brain='llm', batch=5)",
+        "agentic(brain='llm', sample_hours=-1)",
+        "agentic(brain='llm', budget_usd=-1)",
+    ):
+        with pytest.raises(PolicyError):
+            make_policy(bad)
+
+
+def test_guidance_is_bounded_in_the_program() -> None:
+    rng = np.random.default_rng(0)
+    n = 12
+    kw = np.stack([rng.uniform(0, 7, n), rng.uniform(7, 12, n), rng.uniform(0, 7, n)])
+    lines = Lines(kw, np.stack([rng.uniform(0.05, 0.1, n), rng.uniform(0.1, 0.3, n), rng.uniform(0, 0.002, n)]),
+                  np.ones(n, dtype=bool))  # fmt: skip
+    _, public, brief = gate()
+    from policies.agentic.outlook import notice
+
+    told = replace(notice(public, brief, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
+    problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
+    envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)
+    solve: Callable[..., Any] = problem.solve
+    share = solve(lines, told, Guidance(reserve=0.25), envelope).share
+    called = share[CAR] * kw[CAR] + (share[FULL] + share[STANDBY]) * kw[FULL]
+    assert (called <= envelope + 1e-6).all()
+    assert float(share[STANDBY] @ kw[FULL]) <= 0.25 * 80.0 + 1e-6
+    assert solve(lines, told, Guidance(reserve=-3.0), envelope).share[STANDBY].max() == pytest.approx(0.0, abs=1e-9)
+    free = solve(lines, told, Guidance(reserve=99.0), kw.max(axis=0)).share
+    assert float(free[STANDBY] @ kw[FULL]) > 0.25 * 80.0
+    # risk: a spectral measure - still probabilities, never above the mean
+    for risk in (-1.0, 0.0, 0.4, 1.0, 7.0):
+        w = cautious(WEIGHT, risk)
+        assert w.min() >= 0.0
+        assert w.sum() == pytest.approx(1.0)
+        assert w @ told.price <= WEIGHT @ told.price + 1e-12
+    asks = with_margin(lines.ask, 10**6)
+    assert (asks >= lines.ask).all()
+    assert (asks <= np.maximum(lines.ask * (1 + MARGIN), lines.ask) + 1e-12).all()
+
+
+def test_fields_are_integers_and_bounded() -> None:
+    for schema in (PreferenceCard, Strategy):
+        for name, field in schema.model_fields.items():
+            if field.annotation is int:
+                extra = field.json_schema_extra
+                assert isinstance(extra, dict), name
+                assert {"minimum", "maximum"} <= extra.keys()
+            assert field.annotation is not float, name
+    assert set(FIELDS) | {"evidence"} == set(PreferenceCard.model_fields)
