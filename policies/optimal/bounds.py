@@ -66,6 +66,15 @@ def _rho(device: Device, prices: Prices, t: int) -> float:
 
 
 @kernel
+def _copy(source: Prices, target: Prices) -> None:
+    """Copy share and theta element by element: whole arrays would compile for seconds (Numba's shape error)."""
+    for t in range(len(source.share)):
+        target.share[t] = source.share[t]
+    for d in range(len(source.theta)):
+        target.theta[d] = source.theta[d]
+
+
+@kernel
 def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store:
     """Return the device's store with its shadow prices in its gains."""
     store = device.store
@@ -91,7 +100,10 @@ def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: 
     for t in range(len(device.rho)):
         rho, lam = _rho(device, prices, t), prices.share[t]
         bound += dt * rho * ((1.0 - lam) * device.power[t] - lam * device.eta * device.empty[t] / reserve_h)
-    return bound + prices.theta.sum() * device.day_kwh if device.day_kwh < np.inf else bound
+    total = 0.0
+    for price in prices.theta:
+        total += price
+    return bound + total * device.day_kwh if device.day_kwh < np.inf else bound
 
 
 @kernel
@@ -152,7 +164,7 @@ def plan(
         worth += device.rho[t] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
-        sold[t] = (gave * device.grid_kwh).sum() / dt + q
+        sold[t] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt + q
         s = s_next
     return worth + true.end * s
 
@@ -195,18 +207,22 @@ def improve(
         bound = ceiling(device, trial, policy.value, reserve_h, dt)
         if bound < upper - 1e-9 * (1.0 + abs(bound)):
             upper, stale = bound, 0
-            prices.share[:], prices.theta[:] = trial.share, trial.theta
+            _copy(trial, prices)
         else:
             stale += 1
             if stale >= patience:
                 size, stale = size / 2.0, 0
-                trial.share[:], trial.theta[:] = prices.share, prices.theta
+                _copy(prices, trial)
         made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over)
         # what the plan is worth where congestion has its price
-        paid = made - dt * (now * prices.mu).sum()
+        toll = 0.0
+        for t in range(steps):
+            toll += now[t] * prices.mu[t]
+        paid = made - dt * toll
         if paid > best:
             best, worth = paid, made
-            sold[:] = now
+            for t in range(steps):
+                sold[t] = now[t]
         if upper - best <= gap * max(abs(upper), 1e-3):
             break
         for t in range(steps):

@@ -223,6 +223,11 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
 
 def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
     """All batteries, then all cars."""
-    return [battery(int(i), homes, f, rules) for i in np.flatnonzero(homes.bess_kwh > 0)] + [
-        car(int(i), homes, f, rules) for i in np.flatnonzero(homes.ev_kwh > 0)
-    ]
+    made = [battery(int(i), homes, f, rules) for i in np.flatnonzero(homes.bess_kwh > 0)]
+    made += [car(int(i), homes, f, rules) for i in np.flatnonzero(homes.ev_kwh > 0)]
+    # foresight's arrays are read-only, which is a type of its own to Numba: kernels would compile once for each mix
+    return [_writable(device) for device in made]
+
+
+def _writable(device: Device) -> Device:
+    return Device(*(np.array(value) if isinstance(value, np.ndarray) else value for value in device))
