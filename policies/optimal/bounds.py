@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.optimal.devices import Device, Rules, devices
+from policies.optimal.devices import Device, Measure, Rules, devices
 from policies.optimal.storage import Policy, Store, backward, step
 from vpp_env.foresight import Foresight
 from vpp_env.jit import kernel
@@ -32,6 +32,7 @@ CONGESTION_ROUNDS, INNER_ROUNDS = 30, 6
 """Rounds of the price of the VPP's maximum where it binds, and of each device's own prices within one."""
 POLYAK = 0.6
 """Share of Polyak's step that is taken: the floor, which stands in for the optimum, lies below it."""
+STEPS_PER_HOUR = 4
 GAP = 2e-3
 """Relative gap at which a device's prices are good enough."""
 
@@ -62,7 +63,8 @@ class Prices(NamedTuple):
 
 @kernel
 def _rho(device: Device, prices: Prices, t: int) -> float:
-    return max(device.rho[t] - prices.mu[t], 0.0)
+    # a call fills the room that its own capacity was awarded
+    return max(device.rho[t] - prices.mu[t], 0.0) if device.busy[t] else device.rho[t]
 
 
 @kernel
@@ -78,7 +80,7 @@ def _copy(source: Prices, target: Prices) -> None:
 def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store:
     """Return the device's store with its shadow prices in its gains."""
     store = device.store
-    out_m, hold = store.out_m.copy(), store.hold.copy()
+    out_w, out_m, hold = store.out_w.copy(), store.out_m.copy(), store.hold.copy()
     for t in range(len(hold)):
         rho, lam = _rho(device, prices, t), prices.share[t]
         hold[t] += lam * rho * dt * device.eta / reserve_h
@@ -87,8 +89,11 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
                 out_m[t, j] -= (1.0 - lam) * rho * device.eta
             out_m[t, j] -= prices.mu[t] * device.grid_kwh[j]
         out_m[t, 0] -= prices.theta[device.day[t] - device.day[0]] * device.grid_kwh[0]
+        # the converter's power goes to the better use first
+        worse = 1 if out_m[t, 0] >= out_m[t, 1] else 0
+        out_w[t, worse] = min(out_w[t, worse], device.most_out[t] - out_w[t, 1 - worse])
     return Store(
-        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, store.out_w, out_m, hold, store.end,
+        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.end,
         store.start,
     )  # fmt: skip
 
@@ -159,12 +164,14 @@ def plan(
         by_power = device.power[t] - (used if device.busy[t] else 0.0)
         pull[t] = (by_energy - by_power) / max(device.power[t], 1e-9) if device.rho[t] > 0.0 else 0.0
         # where the plan is cut to its share anyway it may use all of it
-        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf else 0.0)
-        q = max(0.0, min(by_power, by_energy, room / dt)) if stands_by else 0.0
+        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf and device.busy[t] else 0.0)
+        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[t] else np.inf)) if stands_by else 0.0
         worth += device.rho[t] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
-        sold[t] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt + q
+        sold[t] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
+        if device.busy[t]:
+            sold[t] += q
         s = s_next
     return worth + true.end * s
 
@@ -256,12 +263,24 @@ class _Fleet:
         return total, sold
 
 
-def _schedule(homes: Homes, foresight: Foresight, capacity_kw: float) -> Bracket:
-    """What a day-ahead schedule alone can gain or save at best: the spread on all that the fleet may schedule."""
+def _whole_fleet(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
+    """Bound what belongs to no device: the day-ahead schedule, and the VPP's influence on its own price.
+
+    A schedule earns its spread on at most all that the fleet may schedule, by the hour. And the price is settled on
+    the award N alone, while the meter reads N + C - F with calls C and charging bought back by force F:
+    (lmp - slope N) (N + C - F) exceeds lmp (N + C - F) by at most slope (C - F)^2 / 4.
+    """
+    f = foresight
     sell = min(float((homes.bess_kw + homes.ev_kw + homes.v2g_kw).sum()), capacity_kw)
     buy = min(float((homes.bess_kw + homes.ev_kw).sum()), capacity_kw)
-    worth = DT_H * float(np.maximum(sell * foresight.spread, -buy * foresight.spread).sum())
-    return Bracket(worth, worth)
+    # steps are put into hours from the end, where an hour is whole
+    hour = (f.n_steps - 1 - np.arange(f.n_steps)) // STEPS_PER_HOUR
+    spread = np.bincount(hour, f.spread)
+    worth = DT_H * float(np.maximum(sell * spread, -buy * spread).sum())
+    forced = ((homes.ev_kw - f.twin_ev_kw) * f.plugged).sum(axis=1)
+    unpriced = np.maximum(forced, np.where(f.called, sell, 0.0))
+    moved = DT_H * f.slope / 4.0 * float((unpriced**2).sum()) if rules.measure is Measure.VALUE else 0.0
+    return Bracket(worth, worth + moved)
 
 
 def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
@@ -286,8 +305,8 @@ def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float
     fleet = _Fleet(made, [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made])
     hours, mu = rules.brief.reserve_hours, np.zeros(steps)
     found, sold = fleet.sweep(mu, None, hours, ROUNDS)
-    schedule = _schedule(homes, foresight, capacity_kw)
-    found += schedule
+    whole = _whole_fleet(homes, foresight, rules, capacity_kw)
+    found += whole
     total = sold.sum(axis=0)
     if total.max(initial=0.0) <= capacity_kw + 1e-6:
         return found
@@ -297,13 +316,13 @@ def bracket(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float
     for k in range(CONGESTION_ROUNDS):
         mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
-        cut = fleet.sweep(mu, most, hours, 1)[0].lower + schedule.lower
+        cut = fleet.sweep(mu, most, hours, 1)[0].lower + whole.lower
         best = Bracket(max(best.lower, cut), best.upper)
         if best.gap <= GAP:
             break
         slope = DT_H * np.where((mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
         mu = np.maximum(mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
         found, sold = fleet.sweep(mu, None, hours, INNER_ROUNDS)
-        total, now = sold.sum(axis=0), found.upper + schedule.upper + DT_H * float(mu.sum()) * capacity_kw
+        total, now = sold.sum(axis=0), found.upper + whole.upper + DT_H * float(mu.sum()) * capacity_kw
         best = Bracket(best.lower, min(best.upper, now))
     return best
