@@ -20,12 +20,16 @@ class Foresight:
 
     steps: int  # 15-min steps in an opportunity
     lmp: np.ndarray  # (T,) real-time price without the VPP's own influence
-    sale: np.ndarray  # (T,) most that a kWh sold can bring: with a programme's incentive
+    sale: np.ndarray  # (T,) the same with a programme's incentive: what a kWh sold brings
+    slope: float  # USD/kWh by which the price falls per kW of the VPP's net sales
     spread: np.ndarray  # (T,) day-ahead less real-time price where schedules are settled, else 0
     reserve_up: np.ndarray  # (T,) best price of an upward reserve product, 0 where none is sold
     reserve_down: np.ndarray  # (T,) price of the downward product
     called: np.ndarray  # (T,) bool: reserve is called
-    highest_ask: np.ndarray  # (T,) a sale clears at this ask or below
+    highest_ask: np.ndarray  # (T,) a sale clears at this ask or below, whatever the VPP does to the price
+    lowest_limit: np.ndarray  # (T,) a purchase clears at this limit or above, whatever the VPP does to the price
+    raised: float  # USD/kWh that the VPP's own purchases can raise the price by
+    paid_share: float  # share of the market's price that the payment rule gives the members at least
     import_usd_per_kwh: np.ndarray  # (T,) retail tariff
     export_usd_per_kwh: float  # export credit
     away_usd_per_kwh: float  # charging elsewhere
@@ -38,7 +42,7 @@ class Foresight:
     twin_ev_kw: np.ndarray  # (T, N) the undispatched car's charging
     twin_ev_soc_kwh: np.ndarray  # (T + 1, N) its energy at the start of the step, after arrivals
     plugged: np.ndarray  # (T, N) bool
-    arrives: np.ndarray  # (T, N) bool: the car comes home at the start of this step
+    arrives: np.ndarray  # (T + 1, N) bool: the car comes home at the start of this step
     due: np.ndarray  # (T, N) int64 steps until the car must be ready, 0 while it is away
     # the owners
     blackout: np.ndarray  # (T, N) bool: no dispatch wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from vpp_env.core.ledger import retail_cost
 from vpp_env.foresight import Foresight
 from vpp_env.jit import kernel
 from vpp_env.market.clearing import make_clearing
+from vpp_env.market.payment import make_payment
 from vpp_env.market.publication import published_until
 from vpp_env.market.reserve import DOWN, products
 from vpp_env.month import Month
@@ -63,18 +64,21 @@ def _twin_bill(first: int, stop: int, plan: DayPlan, twin: TwinDay, c: np.ndarra
             out[i] -= c[C_DEGRADATION] * dt * twin.bess_dis[k, i]
 
 
-def _asks(month: Month, clock: Callable[[int], tuple[int, int]], gates: range, due: np.ndarray) -> list[OwnerPrices]:
-    """The owners' prices at every gate; `due` (T, N) begins at the first one."""
+def _asks(
+    month: Month, clock: Callable[[int], tuple[int, int]], gates: range, wait: int, due: np.ndarray
+) -> list[OwnerPrices]:
+    """The owners' prices at every gate, for what is delivered `wait` steps later; `due` (T, N) begins at the first."""
     calendar, rules = month.calendar, Owners(month.scenario, [month.fleet])
     da = month.series.da_usd_per_mwh[None] / KWH_PER_MWH
-    left = np.concatenate([due, _after(month, clock, calendar.n_steps)[None]]) * DT_H
+    left = np.concatenate([due, _after(month, clock, calendar.n_steps)[None]])
+    left = np.maximum(left - wait, 0) * DT_H
     made = []
     for t in gates:
         day, k = clock(t)
         first = max(t - k, 0)
         cheap = cheap_price(da[:, first : t - k + calendar.steps_in_day(day)])
         known = published_until(calendar, day, k, t)
-        made.append(rules.prices(da, t, known, cheap, left[None, t - gates[0]]))
+        made.append(rules.prices(da, t + wait, known, cheap, left[None, t - gates[0]]))
     return made
 
 
@@ -86,23 +90,27 @@ def _after(month: Month, clock: Callable[[int], tuple[int, int]], t: int) -> np.
     return out[0]
 
 
-def _prices(month: Month, span: slice) -> dict[str, np.ndarray]:
+def _prices(month: Month, span: slice) -> dict[str, Any]:
     """Everything that the market pays and accepts over `span`, as in `Foresight`."""
     market, series, fleet = month.scenario.market, month.series, month.fleet
     lmp = series.rt_usd_per_mwh[span] / KWH_PER_MWH
     incentive = np.where(month.events[span], market.programme_usd_per_kwh, 0.0)
     terms = make_clearing(market).terms(lmp[:, None], incentive[:, None], month.acceptance[span, None])
-    # what the VPP itself can raise the price by, where it can, in an interval in which it buys on balance
-    raised = terms.slope * float(fleet.buy_limit_kw.sum())
+    # what the VPP itself can do to the price, where it can, in an interval in which it buys or sells on balance
+    raised, lowered = (terms.slope * float(limit.sum()) for limit in (fleet.buy_limit_kw, fleet.sell_limit_kw))
     none = np.zeros(len(lmp))
     rho = {name: series.reserve_usd_per_mw[name][span] / KWH_PER_MWH for name in products(market)}
     up = [price for name, price in rho.items() if name != DOWN]
     spread = series.da_usd_per_mwh[span] / KWH_PER_MWH - lmp if market.two_settlement else none
     return {
         "lmp": lmp,
-        "sale": lmp + incentive + raised,
+        "sale": lmp + incentive,
+        "slope": float(terms.slope),
         "spread": spread,
         "highest_ask": terms.highest_ask[:, 0] * PRICE_TICK + raised,
+        "lowest_limit": terms.lowest_limit[:, 0] * PRICE_TICK - lowered,
+        "raised": raised,
+        "paid_share": make_payment(market).share,
         "reserve_up": np.max(up, axis=0) if up else none,
         "reserve_down": rho.get(DOWN, none),
     }
@@ -119,7 +127,7 @@ def build_foresight(world: World) -> Foresight:
     shape = (total, n)
     surplus, shortage, ev_kw = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     ev_soc, due = np.zeros((total + 1, n)), np.zeros(shape, dtype=np.int64)
-    blackout, arrives = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    blackout, arrives = np.zeros(shape, dtype=np.bool_), np.zeros((total + 1, n), dtype=np.bool_)
     rate, twin_usd = np.zeros(total), np.zeros(n)
     day, k = world.clock(t0)
     row = 0
@@ -138,9 +146,12 @@ def build_foresight(world: World) -> Foresight:
         twin_end = twin.bess_soc[span.stop - 1]
         row, day, k = rows.stop, day + 1, 0
     end_day, end_k = world.clock(calendar.n_steps)
-    ev_soc[total] = month.day(end_day)[1].ev_soc[end_k]
-    asks = _asks(month, world.clock, range(t0, calendar.n_steps + 1, world.steps), due)
+    end_plan, end_twin = month.day(end_day)
+    ev_soc[total], arrives[total] = end_twin.ev_soc[end_k], (end_plan.arr == end_k) & (end_plan.dep >= 0)
+    # what is delivered before the first gate's own delivery was bid for earlier, or never: it counts at that gate
+    asks = _asks(month, world.clock, range(t0, calendar.n_steps + 1, world.steps), world.lead * world.steps, due)
     end = asks.pop()
+    asks = [asks[max(j - world.lead, 0)] for j in range(len(asks))]
     span = slice(t0, calendar.n_steps)
     prices = _prices(month, span)
     parts = Foresight(

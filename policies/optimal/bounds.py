@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.optimal.devices import Device, Rules, devices
+from policies.optimal.devices import Device, Measure, Rules, devices
 from policies.optimal.storage import Policy, Store, backward, step
 from vpp_env.foresight import Foresight
 from vpp_env.jit import kernel
@@ -32,6 +32,7 @@ CONGESTION_ROUNDS, INNER_ROUNDS = 30, 6
 """Rounds of the price of the VPP's maximum where it binds, and of each device's own prices within one."""
 POLYAK = 0.6
 """Share of Polyak's step that is taken: the floor, which stands in for the optimum, lies below it."""
+STEPS_PER_HOUR = 4
 GAP = 2e-3
 """Relative gap at which a device's prices are good enough."""
 
@@ -62,14 +63,24 @@ class Prices(NamedTuple):
 
 @kernel
 def _rho(device: Device, prices: Prices, t: int) -> float:
-    return max(device.rho[t] - prices.mu[t], 0.0)
+    # a call fills the room that its own capacity was awarded
+    return max(device.rho[t] - prices.mu[t], 0.0) if device.busy[t] else device.rho[t]
+
+
+@kernel
+def _copy(source: Prices, target: Prices) -> None:
+    """Copy share and theta element by element: whole arrays would compile for seconds (Numba's shape error)."""
+    for t in range(len(source.share)):
+        target.share[t] = source.share[t]
+    for d in range(len(source.theta)):
+        target.theta[d] = source.theta[d]
 
 
 @kernel
 def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store:
     """Return the device's store with its shadow prices in its gains."""
     store = device.store
-    out_m, hold = store.out_m.copy(), store.hold.copy()
+    out_w, out_m, hold = store.out_w.copy(), store.out_m.copy(), store.hold.copy()
     for t in range(len(hold)):
         rho, lam = _rho(device, prices, t), prices.share[t]
         hold[t] += lam * rho * dt * device.eta / reserve_h
@@ -78,8 +89,11 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
                 out_m[t, j] -= (1.0 - lam) * rho * device.eta
             out_m[t, j] -= prices.mu[t] * device.grid_kwh[j]
         out_m[t, 0] -= prices.theta[device.day[t] - device.day[0]] * device.grid_kwh[0]
+        # the converter's power goes to the better use first
+        worse = 1 if out_m[t, 0] >= out_m[t, 1] else 0
+        out_w[t, worse] = min(out_w[t, worse], device.most_out[t] - out_w[t, 1 - worse])
     return Store(
-        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, store.out_w, out_m, hold, store.end,
+        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.end,
         store.start,
     )  # fmt: skip
 
@@ -91,7 +105,10 @@ def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: 
     for t in range(len(device.rho)):
         rho, lam = _rho(device, prices, t), prices.share[t]
         bound += dt * rho * ((1.0 - lam) * device.power[t] - lam * device.eta * device.empty[t] / reserve_h)
-    return bound + prices.theta.sum() * device.day_kwh if device.day_kwh < np.inf else bound
+    total = 0.0
+    for price in prices.theta:
+        total += price
+    return bound + total * device.day_kwh if device.day_kwh < np.inf else bound
 
 
 @kernel
@@ -147,12 +164,14 @@ def plan(
         by_power = device.power[t] - (used if device.busy[t] else 0.0)
         pull[t] = (by_energy - by_power) / max(device.power[t], 1e-9) if device.rho[t] > 0.0 else 0.0
         # where the plan is cut to its share anyway it may use all of it
-        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf else 0.0)
-        q = max(0.0, min(by_power, by_energy, room / dt)) if stands_by else 0.0
+        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf and device.busy[t] else 0.0)
+        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[t] else np.inf)) if stands_by else 0.0
         worth += device.rho[t] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
-        sold[t] = (gave * device.grid_kwh).sum() / dt + q
+        sold[t] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
+        if device.busy[t]:
+            sold[t] += q
         s = s_next
     return worth + true.end * s
 
@@ -195,18 +214,22 @@ def improve(
         bound = ceiling(device, trial, policy.value, reserve_h, dt)
         if bound < upper - 1e-9 * (1.0 + abs(bound)):
             upper, stale = bound, 0
-            prices.share[:], prices.theta[:] = trial.share, trial.theta
+            _copy(trial, prices)
         else:
             stale += 1
             if stale >= patience:
                 size, stale = size / 2.0, 0
-                trial.share[:], trial.theta[:] = prices.share, prices.theta
+                _copy(prices, trial)
         made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over)
         # what the plan is worth where congestion has its price
-        paid = made - dt * (now * prices.mu).sum()
+        toll = 0.0
+        for t in range(steps):
+            toll += now[t] * prices.mu[t]
+        paid = made - dt * toll
         if paid > best:
             best, worth = paid, made
-            sold[:] = now
+            for t in range(steps):
+                sold[t] = now[t]
         if upper - best <= gap * max(abs(upper), 1e-3):
             break
         for t in range(steps):
@@ -248,12 +271,24 @@ class Solution:
         return total, sold
 
 
-def _schedule(homes: Homes, foresight: Foresight, capacity_kw: float) -> Bracket:
-    """What a day-ahead schedule alone can gain or save at best: the spread on all that the fleet may schedule."""
+def _whole_fleet(homes: Homes, foresight: Foresight, rules: Rules, capacity_kw: float) -> Bracket:
+    """Bound what belongs to no device: the day-ahead schedule, and the VPP's influence on its own price.
+
+    A schedule earns its spread on at most all that the fleet may schedule, by the hour. And the price is settled on
+    the award N alone, while the meter reads N + C - F with calls C and charging bought back by force F:
+    (lmp - slope N) (N + C - F) exceeds lmp (N + C - F) by at most slope (C - F)^2 / 4.
+    """
+    f = foresight
     sell = min(float((homes.bess_kw + homes.ev_kw + homes.v2g_kw).sum()), capacity_kw)
     buy = min(float((homes.bess_kw + homes.ev_kw).sum()), capacity_kw)
-    worth = DT_H * float(np.maximum(sell * foresight.spread, -buy * foresight.spread).sum())
-    return Bracket(worth, worth)
+    # steps are put into hours from the end, where an hour is whole
+    hour = (f.n_steps - 1 - np.arange(f.n_steps)) // STEPS_PER_HOUR
+    spread = np.bincount(hour, f.spread)
+    worth = DT_H * float(np.maximum(sell * spread, -buy * spread).sum())
+    forced = ((homes.ev_kw - f.twin_ev_kw) * f.plugged).sum(axis=1)
+    unpriced = np.maximum(forced, np.where(f.called, sell, 0.0))
+    moved = DT_H * f.slope / 4.0 * float((unpriced**2).sum()) if rules.measure is Measure.VALUE else 0.0
+    return Bracket(worth, worth + moved)
 
 
 def solve(
@@ -283,9 +318,9 @@ def solve(
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
     shares, thetas = [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made]
     out = Solution(made, shares, thetas, np.zeros(steps), rules.brief.reserve_hours, Bracket(0.0, 0.0))
-    schedule = _schedule(homes, foresight, capacity_kw)
+    whole = _whole_fleet(homes, foresight, rules, capacity_kw)
     found, sold = out.sweep(None, rounds, gap)
-    out.bracket, total = found + schedule, sold.sum(axis=0)
+    out.bracket, total = found + whole, sold.sum(axis=0)
     if total.max(initial=0.0) <= capacity_kw + 1e-6:
         return out
     # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
@@ -294,13 +329,13 @@ def solve(
     for k in range(CONGESTION_ROUNDS):
         mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
-        best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + schedule.lower), best.upper)
+        best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + whole.lower), best.upper)
         if best.gap <= gap:
             break
         slope = DT_H * np.where((out.mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
         out.mu = np.maximum(out.mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
         found, sold = out.sweep(None, INNER_ROUNDS, gap)
-        total, now = sold.sum(axis=0), found.upper + schedule.upper + DT_H * float(out.mu.sum()) * capacity_kw
+        total, now = sold.sum(axis=0), found.upper + whole.upper + DT_H * float(out.mu.sum()) * capacity_kw
         best = Bracket(best.lower, min(best.upper, now))
     out.bracket = best
     return out

@@ -35,12 +35,13 @@ class Device(NamedTuple):
 
     home: int
     store: Store
+    most_out: np.ndarray  # (T,) kWh of the store given out in a step along both segments together
     rho: np.ndarray  # (T,) USD per kW-h of reserve, 0 where it may not stand by
     power: np.ndarray  # (T,) kW that may stand by or sell
     empty: np.ndarray  # (T,) kWh of the store at the end of the step at which no energy is behind reserve
     eta: float  # reserve kWh per kWh of the store
     shares: np.ndarray  # (2,) bool: the segment given out uses the power that could stand by
-    busy: np.ndarray  # (T,) bool: power in use cannot stand by (not so while reserve is called: it delivers)
+    busy: np.ndarray  # (T,) bool: what is sold and what stands by are two things (not so while reserve is called)
     grid_kwh: np.ndarray  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
     day: np.ndarray  # (T,) int64
     day_kwh: float  # most kWh at the grid per day along segment 0
@@ -56,21 +57,50 @@ class Rules:
     brief: Brief
 
 
-def _sale(price: np.ndarray, ask: np.ndarray, rules: Rules) -> np.ndarray:
-    """USD/kWh that a sale leaves, before wear: all of it in joint surplus, else what the member is not paid."""
+def _sale(f: Foresight, ask: np.ndarray, rules: Rules) -> np.ndarray:
+    """USD/kWh that a sale leaves, before wear: all of it in joint surplus, else what the member is not paid.
+
+    What the VPP raises the price by when it buys is lost in joint surplus (net x (lmp - slope net) <= net x lmp);
+    between the VPP and its members it moves money.
+    """
     if rules.measure is Measure.VALUE:
-        return price
+        return f.sale
+    price = f.sale + f.raised
     least = ask if rules.wishes else np.zeros_like(ask)
-    return price - np.maximum(least, rules.brief.revenue_share * price)
+    return price - np.maximum(least, f.paid_share * price)
 
 
-def _standby(rho: np.ndarray, ask: np.ndarray, black: np.ndarray, rules: Rules) -> np.ndarray:
-    """USD/kW-h that standing by leaves, 0 where it may not."""
+def _stands_by(rho: np.ndarray, ask: np.ndarray, black: np.ndarray, rules: Rules) -> np.ndarray:
+    """Whether the owner wants to stand by at price `rho`."""
     if not rules.wishes:
-        return rho if rules.measure is Measure.VALUE else (1.0 - rules.brief.revenue_share) * rho
-    may = (ask * (1.0 + rules.brief.margin) <= rho + 1e-12) & ~black
-    paid = np.maximum(ask, rules.brief.revenue_share * rho)
-    return np.where(may, rho if rules.measure is Measure.VALUE else rho - paid, 0.0)
+        return np.ones(len(rho), dtype=bool)
+    return (ask * (1.0 + rules.brief.margin) <= rho + 1e-12) & ~black
+
+
+def _standby(f: Foresight, rho: np.ndarray, ask: np.ndarray, black: np.ndarray, rules: Rules) -> np.ndarray:
+    """USD/kW-h that standing by leaves, 0 where it may not."""
+    least = ask if rules.wishes else np.zeros_like(ask)
+    left = rho if rules.measure is Measure.VALUE else rho - np.maximum(least, f.paid_share * rho)
+    return np.where(_stands_by(rho, ask, black, rules), np.maximum(left, 0.0), 0.0)
+
+
+class _Reserve(NamedTuple):
+    """What reserve is worth to a device, USD/kW-h."""
+
+    up: np.ndarray  # (T,) what a kW of headroom to give earns above `down`
+    down: np.ndarray  # (T,) what every kW of the device earns in any case
+    asked: np.ndarray  # (T,) bool: it may be called to deliver
+
+
+def _reserve(f: Foresight, ask: np.ndarray, black: np.ndarray, rules: Rules) -> _Reserve:
+    """Price both directions of reserve.
+
+    A home serves one product, so it earns max(up U, down D) with U and D kW of headroom, both at most the device's
+    power P: that is at most down P + max(up - down, 0) U.
+    """
+    up, down = (_standby(f, rho, ask, black, rules) for rho in (f.reserve_up, f.reserve_down))
+    may = _stands_by(f.reserve_up, ask, black, rules) & (f.reserve_up > 0.0)
+    return _Reserve(np.maximum(up - down, 0.0), down, f.called & may)
 
 
 def _by_step(f: Foresight, rows: np.ndarray) -> np.ndarray:
@@ -91,25 +121,25 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
     cost = np.minimum(price, f.import_usd_per_kwh)  # below its floor the home itself may refill from the grid
     sells, buys = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     lo = np.full(n + 1, min(low, soc))
+    reserve = _reserve(f, _by_step(f, f.standby_ask[:, i]), black, rules)
     if rules.wishes:
-        sells = (own <= f.highest_ask + 1e-9) & ~black
-        buys = (price <= homes.buy_limit[i] + 1e-12) & ~black
+        # a call is delivered at any price
+        sells = ((own <= f.highest_ask + 1e-9) | reserve.asked) & ~black
+        buys = (f.lowest_limit <= homes.buy_limit[i] + 1e-9) & ~black
         floor = max(homes.floor_kwh[i], low)
         lo[:] = min(floor, soc)
         if soc < floor:
+            cost = np.where(buys, cost, f.import_usd_per_kwh)
             buys[:] = True
-            # its twin is refilled by the afternoon of the second day
-            lo[1:][f.day > f.day[0] + 1] = floor
-            cost = np.where(price <= homes.buy_limit[i], cost, f.import_usd_per_kwh)
+            # from the second day after the breach on it is refilled at full power, whatever the hour
+            late = np.cumsum(f.day > f.day[0] + 1)
+            lo[1:] = np.minimum(soc + late * (DT_H * eta * p), floor)
     short = np.minimum(f.shortage_kw[:, i], p) if f.self_consumption else np.zeros(n)
     sun = np.minimum(f.surplus_kw[:, i], p)
-    sale = _sale(f.sale, own, rules) - wear
+    sale = _sale(f, own, rules) - wear
     home = f.import_usd_per_kwh - wear if value else np.zeros(n)
     sun_cost = f.export_usd_per_kwh if value else 0.0
     cost = cost if value else np.zeros(n)
-    # the converter's power goes to the better use first
-    to_market = np.where(home > sale, p - short, p) * sells
-    to_home = np.where(home > sale, short, np.minimum(short, p - to_market))
     from_sun = np.where(sun_cost <= cost, sun, np.where(buys, 0.0, sun))
     from_market = (p - from_sun) * buys
     store = Store(
@@ -119,27 +149,30 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         ext_price=0.0,
         in_w=np.stack([from_sun, from_market], axis=1) * (DT_H * eta),
         in_m=np.stack([np.full(n, sun_cost), cost], axis=1) / eta,
-        out_w=np.stack([to_market, to_home], axis=1) * (DT_H / eta),
+        out_w=np.stack([p * sells, short], axis=1) * (DT_H / eta),
         out_m=np.stack([sale, home], axis=1) * eta,
         hold=np.zeros(n),
         end=f.refill_end[i] / eta if value else 0.0,
         start=soc,
     )
+    before = np.maximum(np.where(f.called, p, 0.0), short)
     kept = -f.twin_usd[i] - f.twin_bess_kwh[i] * f.refill_end[i] / eta if value else 0.0
     return Device(
         home=i,
         store=store,
-        rho=_standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules),
+        most_out=np.full(n, p * DT_H / eta),
+        rho=reserve.up,
         power=np.full(n, p),
-        # never above what the store may fall to: less than no energy must not count against reserve
-        empty=np.minimum(max(homes.floor_kwh[i], low) if rules.wishes else low, lo[1:]),
+        # Reserve counts on the energy at the start of the step: what the home takes for itself, or a call for the
+        # market, was there. Never above what the store may fall to: no energy must not count against reserve.
+        empty=np.minimum((max(homes.floor_kwh[i], low) if rules.wishes else low) - before * (DT_H / eta), lo[1:]),
         eta=eta,
-        shares=np.ones(2, dtype=bool),
+        shares=np.array([True, False]),  # serving the home does not keep the battery from standing by
         busy=~f.called,
         grid_kwh=np.array([eta, 0.0]),
         day=f.day,
         day_kwh=float(homes.day_limit_kwh[i]) if rules.wishes else np.inf,
-        constant=kept,
+        constant=kept + DT_H * p * float(reserve.down.sum()),
     )
 
 
@@ -193,15 +226,15 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
     v2g, at_home, p_twin = homes.v2g_kw[i], f.plugged[:, i], f.twin_ev_kw[:, i]
     own, defer, black = _by_step(f, f.own_ask[:, i]), _by_step(f, f.defer_ask[:, i]), f.blackout[:, i]
     puts_off, gives = at_home.copy(), at_home.copy()
+    reserve = _reserve(f, _by_step(f, f.standby_ask[:, i]), black, rules)
     if rules.wishes:
-        puts_off &= (defer <= f.highest_ask + 1e-9) & ~black
-        gives &= (own <= f.highest_ask + 1e-9) & ~black
-    standby = _standby(f.reserve_up, _by_step(f, f.standby_ask[:, i]), black, rules) * at_home
+        puts_off &= ((defer <= f.highest_ask + 1e-9) | reserve.asked) & ~black
+        gives &= ((own <= f.highest_ask + 1e-9) | reserve.asked) & ~black
+    standby = reserve.up * at_home
     # charging that stands by cannot be put off as well; it needs no energy behind it
-    waits = _sale(f.sale, defer, rules) - standby * ~f.called
+    waits = _sale(f, defer, rules) - standby * ~f.called
     most = most_deficit(i, homes, f, rules)
-    now = np.where(f.arrives[:, i], np.minimum(most[:-1], f.twin_ev_soc_kwh[:-1, i]), most[:-1])
-    now = np.append(now, min(most[-1], f.twin_ev_soc_kwh[-1, i]) if f.plugged[-1, i] else most[-1])
+    now = np.where(f.arrives[:, i], np.minimum(most, f.twin_ev_soc_kwh[:, i]), most)
     room = np.maximum(homes.ev_kw[i] - p_twin, 0.0) * at_home
     store = Store(
         lo=-now,
@@ -211,7 +244,7 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
         in_w=np.stack([room, np.zeros(n)], axis=1) * (DT_H * eta),
         in_m=np.stack([f.lmp if value else np.zeros(n), np.zeros(n)], axis=1) / eta,
         out_w=np.stack([p_twin * puts_off * (DT_H * eta), v2g * gives * (DT_H / eta)], axis=1),
-        out_m=np.stack([waits / eta, (_sale(f.sale, own, rules) - wear) * eta], axis=1),
+        out_m=np.stack([waits / eta, (_sale(f, own, rules) - wear) * eta], axis=1),
         hold=np.zeros(n),
         end=f.back_end[i] / eta if value else 0.0,
         start=-float(max(homes.ev_deficit_kwh[i], 0.0)),
@@ -219,22 +252,29 @@ def car(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
     return Device(
         home=i,
         store=store,
+        most_out=np.full(n, np.inf),
         # inside its envelope V2G does not stand by
         rho=np.zeros(n) if rules.wishes else standby * (v2g > 0.0),
         power=np.where(at_home, v2g, 0.0),
-        empty=np.minimum(homes.ev_min_kwh[i] - f.twin_ev_soc_kwh[1:, i], -most[1:]),
+        empty=np.minimum(homes.ev_min_kwh[i] - f.twin_ev_soc_kwh[1:, i] - f.called * (v2g * DT_H / eta), -most[1:]),
         eta=eta,
         shares=np.array([False, True]),
         busy=~f.called,
         grid_kwh=np.array([1.0 / eta, eta]),
         day=f.day,
         day_kwh=np.inf,
-        constant=float((standby * p_twin).sum() * DT_H),
+        # downward headroom is at most the charger's power, and never less than what may stand by upward
+        constant=DT_H * float((standby * p_twin + reserve.down * at_home * (homes.ev_kw[i] + v2g)).sum()),
     )
 
 
 def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
     """All batteries, then all cars."""
-    return [battery(int(i), homes, f, rules) for i in np.flatnonzero(homes.bess_kwh > 0)] + [
-        car(int(i), homes, f, rules) for i in np.flatnonzero(homes.ev_kwh > 0)
-    ]
+    made = [battery(int(i), homes, f, rules) for i in np.flatnonzero(homes.bess_kwh > 0)]
+    made += [car(int(i), homes, f, rules) for i in np.flatnonzero(homes.ev_kwh > 0)]
+    # foresight's arrays are read-only, which is a type of its own to Numba: kernels would compile once for each mix
+    return [_writable(device) for device in made]
+
+
+def _writable(device: Device) -> Device:
+    return Device(*(np.array(value) if isinstance(value, np.ndarray) else value for value in device))

@@ -5,10 +5,11 @@ j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent
 
     max  sum  out_m g - in_m a - ext_price x + rho dt q + end s_T + constant
     s.t. s_t+1 = s_t + x_t + sum a - sum g          lo <= s_t + x_t <= hi,   x <= ext
-         a_j <= in_w_j z,   g_j <= out_w_j (1 - z)  the hull of "take in" and "give out"
+         a_j <= in_w_j z,   g_j <= out_w_j (1 - z),   sum_j g_j <= most_out (1 - z)
+                                                    the hull of "take in" and "give out"
          q <= power - busy sum_j shares_j g_j eta / dt,   reserve_h q <= eta (s_t+1 - empty)
          sum over a day of g_0 grid_0 <= day_kwh
-         sum_d (sum_j g_j grid_j / dt + q) <= capacity
+         sum_d (sum_j g_j grid_j / dt + busy q) <= capacity
 
 Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests;
 nothing in a month of the policies calls it.
@@ -47,6 +48,8 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
         a <= cp.multiply(st.in_w, z[:, None]),
         g <= cp.multiply(st.out_w, 1.0 - z[:, None]),
     ]
+    if (both := device.most_out < np.inf).any():
+        limits.append(cp.sum(g, axis=1)[both] <= cp.multiply(device.most_out[both], 1.0 - z[both]))
     worth += st.end * held[steps]
     sold = (g @ device.grid_kwh) / DT_H
     if (device.rho > 0.0).any():
@@ -58,7 +61,7 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
             reserve_h * q[may] <= device.eta * (s[1:] - device.empty)[may],
         ]
         worth += DT_H * (device.rho @ q)
-        sold = sold + q
+        sold = sold + cp.multiply(device.busy.astype(float), q)
     if device.day_kwh < np.inf:
         of = np.equal.outer(np.unique(device.day), device.day).astype(float)
         limits.append(of @ g[:, 0] * device.grid_kwh[0] <= device.day_kwh)

@@ -103,7 +103,8 @@ def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple
     """Return room for more segments, the present ones in front."""
     size = max(64, 2 * count)
     w, m = np.empty(size), np.empty(size)
-    w[:count], m[:count] = width[first : first + count], slope[first : first + count]
+    for j in range(count):  # assigning slices would compile Numba's text of a shape error, two seconds of it
+        w[j], m[j] = width[first + j], slope[first + j]
     return w, m
 
 
