@@ -277,4 +277,5 @@ def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    return Device(*(np.array(value) if isinstance(value, np.ndarray) else value for value in device))
+    copies = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
+    return device._replace(**copies)
