@@ -29,7 +29,7 @@ from benchmarks.log import console, log_to_terminal
 from benchmarks.loggers import LOGGERS, make_loggers
 from benchmarks.plan import PlanError, parse_seeds
 from benchmarks.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
-from benchmarks.report.tables import bracketed, number, score
+from benchmarks.report.tables import bracketed, number, percent, score
 from benchmarks.runner import Outcome, resumed, run_experiment
 from vpp_env.errors import VppError
 
@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
     llm.add_flags(p)
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
+    p.add_argument("--no-ceilings", action="store_true", help="do not work out what no policy can exceed")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
@@ -173,6 +174,7 @@ def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Names
             folder,
             Several(listeners, stop),
             figures=not args.no_figures,
+            bounded=not args.no_ceilings,
             workers=args.jobs,
             executor=args.executor,
             address=args.address,
@@ -188,6 +190,8 @@ def show_outcome(console: Console, experiment: Experiment, outcome: Outcome) -> 
     elif outcome.seeds:
         seeds = f"means of {len(outcome.seeds)} seeds" if len(plan.seeds) > 1 else f"seed {plan.seeds[0]}"
         _show_policies(console, f"{plan.scenario.name}, {seeds}: {outcome.status}", outcome.summary["policies"])
+        for seed in outcome.seeds:
+            console.print(*ceiling_lines(seed), sep="\n", end="", highlight=False, soft_wrap=True)
     if outcome.statistics and outcome.statistics.get("policies"):
         _show_differences(console, outcome.statistics)
     for line in (outcome.statistics or {}).get("verdict", ()):
@@ -216,7 +220,8 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 
 
 def _show_policies(console: Console, title: str, policies: Mapping[str, Any]) -> None:
-    figures = ["profit\nUSD", "members\nUSD", "satis-\nfaction", "con-\nsented", "viola-\ntions"]
+    figures = ["profit\nUSD", "members\nUSD", "together\nUSD", "score\n%", "regret\nUSD"]
+    figures += ["satis-\nfaction", "con-\nsented", "viola-\ntions"]
     table = _table(title, ["policy", "sees", "asks"], figures)
     for label, p in policies.items():
         table.add_row(label, p["information_set"], "yes" if p["asks_consent"] else "no", *_figures(p))
@@ -224,6 +229,17 @@ def _show_policies(console: Console, title: str, policies: Mapping[str, Any]) ->
     silent = [label for label, p in policies.items() if not p["asks_consent"]]
     if silent:
         console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
+
+
+def ceiling_lines(seed: Mapping[str, Any]) -> list[str]:
+    """One line on a seed's ceilings, and an empty one after it; nothing where there are none."""
+    bounds = seed.get("ceilings")
+    if not bounds:
+        return []
+    kept, free = (bounds[name]["value"][1] for name in ("preferences", "free"))
+    line = f"seed {seed['seed']}: together no policy can bring more than {number(kept)} USD inside the owners' "
+    line += f"preferences, {number(free)} without (proven to {percent(bounds['gap'], 2)}); score = share of the first"
+    return [line, ""]
 
 
 def _show_cases(console: Console, experiment: Experiment, outcome: Outcome) -> None:
@@ -260,11 +276,14 @@ def _show_differences(console: Console, statistics: Mapping[str, Any]) -> None:
 
 
 def _figures(p: Mapping[str, Any]) -> list[str]:
-    keys = ("total_profit", "member_net_benefit", "avg_satisfaction", "satisfaction_consented")
-    profit, members, satisfaction, consented = (_mean(p.get(key)) for key in keys)
+    keys = ("total_profit", "member_net_benefit", "joint_surplus", "score", "regret")
+    profit, members, together, share, regret = (_mean(p.get(key)) for key in keys)
+    satisfaction, consented = (_mean(p.get(key)) for key in ("avg_satisfaction", "satisfaction_consented"))
     violations = p.get("total_violations") or {}
     count = violations.get("mean", violations.get("total"))
-    return [number(profit), number(members), score(satisfaction), score(consented), number(count, 0)]
+    money = [number(profit), number(members), number(together)]
+    money += [number(None if share is None else 100.0 * share, 1), number(regret)]
+    return [*money, score(satisfaction), score(consented), number(count, 0)]
 
 
 def _mean(value: Any) -> Any:

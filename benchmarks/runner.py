@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import manifest, store
+from benchmarks.bounds import ceilings
 from benchmarks.executors import Done, Executor, choose
 from benchmarks.experiment import Experiment, checked, file_hashes, from_data, to_data
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, JobResult, JobSpec, Progress, month_of
@@ -64,6 +65,7 @@ def run_experiment(
     executor: str = "auto",
     address: str | None = None,
     resume: bool = False,
+    bounded: bool = False,
 ) -> Outcome:
     """Run a comparison.
 
@@ -83,6 +85,8 @@ def run_experiment(
         See `executors.choose`.
     resume : bool
         Whether `out` holds this experiment already: its complete runs are kept.
+    bounded : bool
+        Whether every seed's ceilings are worked out, and what each policy is short of them (`bounds`).
 
     Raises
     ------
@@ -104,7 +108,7 @@ def run_experiment(
             stack.enter_context(log_to(out / store.LOG))
         for plan in experiment.plans:
             _log_plan(plan)
-        loop = _Loop(experiment, out, runs, figures)
+        loop = _Loop(experiment, out, runs, figures, bounded)
         try:
             return loop.run(player, progress)
         except store.StoreError as error:
@@ -127,8 +131,9 @@ def resumed(folder: Path) -> Experiment:
 class _Loop:
     """Takes runs as they come and puts the files of every seed together."""
 
-    def __init__(self, experiment: Experiment, out: Path | None, runs: Memory, figures: bool) -> None:
+    def __init__(self, experiment: Experiment, out: Path | None, runs: Memory, figures: bool, bounded: bool) -> None:
         self._experiment, self._out, self._runs, self._figures = experiment, out, runs, figures
+        self._bounded = bounded
         self._machine = manifest.environment()
         self._units = {(plan.case, seed): (plan, plan.jobs(seed)) for plan in experiment.plans for seed in plan.seeds}
         self._ended: dict[str, str] = {}  # name of the run -> its status
@@ -179,7 +184,8 @@ class _Loop:
         results = [self._result(job) for job in jobs]
         month, status = month_of(jobs[0]), overall(states)
         seconds = sum(r.seconds for r in results)
-        summary = summarize_seed(plan, month, results, status, seconds)
+        bounds = ceilings(month) if self._bounded and COMPLETE in states else None
+        summary = summarize_seed(plan, month, results, status, seconds, bounds)
         run = SeedRun(plan.case, month.seed, status, summary, results_table(month, results), self.folder(unit))
         self._seeds[unit] = run
         if run.folder is not None:

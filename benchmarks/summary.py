@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bounds import scores
 from benchmarks.job import COMPLETE, JobResult
 from benchmarks.llm_kpis import llm_kpis
 from benchmarks.plan import Plan
@@ -36,6 +37,10 @@ HEADLINE = (
     "energy_revenue_per_home",
 )
 """KPIs of which a comparison of several seeds reports the mean."""
+
+
+SCORES = ("regret", "regret_free", "score", "profit_score")
+"""Figures against the ceilings; there where these were worked out."""
 
 
 def plain(value: Any) -> Any:
@@ -102,11 +107,20 @@ def advantages(policies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def summarize_seed(
-    plan: Plan, month: Month, results: Sequence[JobResult], status: str, seconds: float
+    plan: Plan,
+    month: Month,
+    results: Sequence[JobResult],
+    status: str,
+    seconds: float,
+    bounds: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the summary of one seed as strict JSON data."""
+    """Return the summary of one seed as strict JSON data; `bounds` are its `bounds.ceilings`, where there are any."""
     scenario = plan.scenario
     policies = {r.label: policy_summary(r, scenario.fleet.size) for r in results}
+    if bounds is not None:
+        for policy in policies.values():
+            if policy["status"] == COMPLETE:
+                policy |= scores(policy, bounds)
     out: dict[str, Any] = {
         "status": status,
         "scenario": {
@@ -127,6 +141,8 @@ def summarize_seed(
         "planned_timesteps": scenario.n_opportunities,
         "policies": policies,
     }
+    if bounds is not None:
+        out["ceilings"] = bounds
     if len(policies) == 2:
         out |= advantages(policies)
     out["total_simulation_time_minutes"] = seconds / 60.0
@@ -152,7 +168,8 @@ def summarize_seeds(plan: Plan, summaries: Sequence[Mapping[str, Any]], status: 
             "complete_seeds": len(done),
             "total_violations": _spread([p["total_violations"]["total"] for p in done]),
         }
-        entry |= {kpi: _spread([p[kpi] for p in done]) for kpi in HEADLINE}
+        known = [kpi for kpi in SCORES if done and all(p.get(kpi) is not None for p in done)]
+        entry |= {kpi: _spread([p[kpi] for p in done]) for kpi in (*HEADLINE, *known)}
         if label != first:
             entry[f"minus_{first}"] = {
                 kpi: _spread([p[label][kpi] - p[first][kpi] for p in pairs])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.report.conclusions import caveats, conclusions
 from benchmarks.report.language_models import language_models
 from benchmarks.report.tables import (
+    ceilings_table,
     difference_table,
     energy_table,
     fairness_table,
@@ -16,13 +17,30 @@ from benchmarks.report.tables import (
     interval_table,
     markdown,
     money_table,
+    number,
     paired_table,
+    percent,
     seeds_table,
     violations_table,
 )
 
 if TYPE_CHECKING:
     from benchmarks.plan import Plan
+
+
+def _ceilings(summary: Mapping[str, Any]) -> list[str]:
+    """What could have been earned, and by how much each policy falls short of it."""
+    bounds = summary.get("ceilings")
+    if not bounds:
+        return []
+    free, kept = (bounds[name]["value"] for name in ("free", "preferences"))
+    text = (
+        f"Joint surplus that no policy can exceed: {number(kept[1])} USD inside the owners' preferences (a plan of the "
+        f"relaxation is worth {number(kept[0])}), {number(free[1])} USD without them ({number(free[0])}). Brackets are "
+        f"proven, the widest to {percent(bounds['gap'], 2)}. Score = joint surplus / the first; regret = what is short "
+        "of it. The ceilings know no minimum bid and all the future."
+    )
+    return ["## What could have been earned", ceilings_table(summary), text]
 
 
 def seed_report(summary: Mapping[str, Any], picture: str | None = None) -> str:
@@ -52,6 +70,7 @@ def seed_report(summary: Mapping[str, Any], picture: str | None = None) -> str:
     parts += [
         "## What the figures say",
         _bullets(conclusions(summary)),
+        *_ceilings(summary),
         "## What each policy may see",
         information_table(summary),
         "## Violations of the owners' preferences",

@@ -107,6 +107,25 @@ def energy_table(summary: Mapping[str, Any]) -> str:
     return _columns(summary, {name: _get(key) for name, key in names.items()}, 3)
 
 
+def ceilings_table(summary: Mapping[str, Any]) -> str:
+    """What each policy is short of the ceilings; empty where these were not worked out."""
+    if not summary.get("ceilings"):
+        return ""
+    rows = [
+        [
+            label,
+            number(p.get("joint_surplus")),
+            percent(p.get("score")),
+            number(p.get("regret")),
+            number(p.get("regret_free")),
+            percent(p.get("profit_score")),
+        ]
+        for label, p in summary["policies"].items()
+    ]
+    header = ["policy", "joint surplus", "score", "regret", "regret without preferences", "profit score"]
+    return markdown(header, rows)
+
+
 def fairness_table(summary: Mapping[str, Any]) -> str:
     """Satisfaction and benefit beyond the mean."""
     header = ["policy", "mean satisfaction", "worst 10 %", "weights 5 %", "weights 95 %", "per opportunity"]
