@@ -135,7 +135,7 @@ def build_foresight(world: World) -> Foresight:
         plan, twin = month.day(day)
         span = slice(k, min(len(plan.load), k + total - row))
         rows = slice(row, row + span.stop - span.start)
-        net = (plan.pv[span].astype(np.float64) - plan.load[span]) - twin.ev_kw[span]
+        net = (plan.pv[span] - plan.load[span]) - twin.ev_kw[span]  # in the kernels' own precision
         surplus[rows], shortage[rows] = np.maximum(net, 0.0), np.maximum(-net, 0.0)
         ev_kw[rows], ev_soc[rows] = twin.ev_kw[span], twin.ev_soc[span]
         arrives[rows] = (np.arange(span.start, span.stop)[:, None] == plan.arr) & (plan.dep >= 0)
