@@ -10,6 +10,7 @@ order above the dearest price that is expected: a spike nobody foresaw is worth 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,8 +82,12 @@ class Mpc:
             notes["solver_failures"] = 1.0
             log.warning("gate %d: the solver ended as %s; merit order instead", public.opportunity, plan.status)
             plan = dispatch(inputs, self._devices, self.problem.physics, plan)
+        # the first block's quarter hours are all forecast alike
+        now = replace(
+            inputs, lmp=np.repeat(inputs.lmp[:1], public.steps), sale=np.repeat(inputs.sale[:1], public.steps)
+        )
         first = _first(plan, public.steps)
-        offers = offers_of(first, inputs, self._who, brief, public.steps, homes)
+        offers = offers_of(first, now, self._who, brief, public.steps, homes, certain=False)
         unsold = offers["sell_kw"] <= 0.0
         own = own_offers(homes, public, brief)
         best = float(inputs.sale.max()) / (1.0 + brief.margin)

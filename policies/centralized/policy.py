@@ -138,7 +138,13 @@ _QUANTITIES = np.array([True, False, True, False, True, False])
 
 
 def offers_of(
-    plan: Plan, inputs: Inputs, who: tuple[np.ndarray, np.ndarray], brief: Brief, steps: int, asks: Homes | None
+    plan: Plan,
+    inputs: Inputs,
+    who: tuple[np.ndarray, np.ndarray],
+    brief: Brief,
+    steps: int,
+    asks: Homes | None,
+    certain: bool = True,
 ) -> dict[str, np.ndarray]:
     """Turn the first opportunity of a plan into one offer per home, as `bids.encode` takes them.
 
@@ -150,6 +156,8 @@ def offers_of(
         Intervals of the opportunity; the plan's first ones.
     asks : Homes or None
         Whose asks and envelopes bind; None: nobody is asked, and an ask is only a threshold.
+    certain : bool
+        Whether the prices are known; if not, any interval of the opportunity may clear.
     """
     n, (b, e) = brief.n_homes, who
     lmp, sale = inputs.lmp[:steps], inputs.sale[:steps]
@@ -167,7 +175,7 @@ def offers_of(
     ask, limit = sell_threshold(sale, sell_k, brief.margin), buy_threshold(lmp, buy_k)
     reserve_ask = np.zeros(n)
     if asks is not None:
-        sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, who, asks, brief)
+        sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, who, asks, brief, certain)
         # what the car does not take goes into the battery; and one bid cannot spare a part of the hour
         limit = np.where(asks.bess_kwh > 0, np.minimum(limit, asks.buy_limit), limit)
         sell_kw, buy_kw, reserve = (np.where(asks.blackout_now, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
@@ -200,6 +208,7 @@ def _at_their_asks(
     who: tuple[np.ndarray, np.ndarray],
     homes: Homes,
     brief: Brief,
+    certain: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return quantities and asks (N,) that every owner's envelope can serve and at which no device is underpaid.
 
@@ -217,7 +226,8 @@ def _at_their_asks(
     ask = np.maximum(ask, np.where(stores, both, homes.defer_ask))
     above = np.maximum(homes.soc_kwh - np.maximum(homes.floor_kwh, homes.bess_min_kwh), 0.0) * brief.bess_eta
     energy = np.minimum(above, homes.day_left_kwh)
-    battery = np.minimum(homes.bess_kw, energy / (np.maximum(clears(ask, sale, brief.margin).sum(axis=1), 1) * DT_H))
+    count = np.maximum(clears(ask, sale, brief.margin).sum(axis=1), 1) if certain else steps
+    battery = np.minimum(homes.bess_kw, energy / (count * DT_H))
     # what a car puts off, V2G can no longer give in time; a battery that runs dry leaves all to V2G
     v2g = np.where(homes.defer_mean_kw > 0, 0.0, homes.v2g_sell_kw)
     storage = np.where(battery >= homes.bess_kw, battery + v2g, np.maximum(battery, v2g))

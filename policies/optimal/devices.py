@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -277,5 +277,5 @@ def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    copies = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
+    copies: dict[str, Any] = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
     return device._replace(**copies)
