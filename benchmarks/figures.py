@@ -67,7 +67,7 @@ def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
         axis.set_ylabel(text, **STYLE)
     axes[2, 0].set_ylim(bottom=0)  # after all panels: they share it
     _legend(figure, axes[:, 0])
-    _scatter(figure.add_subplot(grid[:, len(shown)]), summary["policies"])
+    _scatter(figure.add_subplot(grid[:, len(shown)]), summary["policies"], summary.get("ceilings"))
     s = summary["scenario"]
     figure.text(
         0.055, 0.955, f"One day of {s['homes']} homes: {day:%A %d %B %Y}", fontsize=12, weight="bold", color=INK
@@ -136,12 +136,19 @@ def _legend(figure: Figure, axes: np.ndarray) -> None:
     )
 
 
-def _scatter(axis: Axes, policies: Mapping[str, Mapping[str, Any]]) -> None:
-    """Profit against satisfaction; hollow where the owners were not asked."""
+def _scatter(axis: Axes, policies: Mapping[str, Mapping[str, Any]], ceilings: Mapping[str, Any] | None = None) -> None:
+    """Profit against satisfaction; hollow where the owners were not asked, a line where preferences end all profit."""
     done = {label: p for label, p in policies.items() if p.get("total_profit") is not None}
     points = [(p["total_profit"], p["avg_satisfaction"]) for p in done.values()]
     direct = not _crowded(points)
     axis.axhline(1.0, color=FAINT, lw=0.8, zorder=0)
+    if ceilings:
+        most = ceilings["preferences"]["profit"][1]
+        axis.axvline(most, color=FAINT, lw=1.0, ls="--", zorder=0)
+        axis.annotate(
+            "most profit inside preferences", (most, 0.02), (-4, 0), xycoords=("data", "axes fraction"),
+            textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=7, color="#888888",
+        )  # fmt: skip
     axis.scatter([0.0], [1.0], marker="x", s=40, color="#888888", lw=1.4, zorder=4)
     axis.annotate("doing nothing", (0.0, 1.0), (4, -13), textcoords="offset points", fontsize=8, color="#888888")
     for j, ((label, p), (x, y)) in enumerate(zip(done.items(), points, strict=True)):

@@ -42,13 +42,13 @@ def results_table(month: Month, results: Sequence[JobResult]) -> pd.DataFrame:
     A policy that stopped early (failed, interrupted) has empty cells from there on.
     """
     rows = max((len(r.opportunities) for r in results), default=0)
-    table = _shared(month, rows)
+    parts = [_shared(month, rows)]
     for result in results:
         played = result.opportunities.reindex(columns=list(PER_POLICY))
         if len(played) < rows:
             played = played.reindex(range(rows))
-        for column in PER_POLICY:
-            table[f"{result.label}_{column}"] = played[column].to_numpy()
+        parts.append(played.add_prefix(f"{result.label}_").reset_index(drop=True))
+    table = pd.concat(parts, axis=1)
     if len(results) == 2:
         first, second = results[0].label, results[1].label
         for name, column in DIFFERENCES.items():
