@@ -1,0 +1,62 @@
+"""The command that prints ceilings, and the scores that are made from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import month
+
+from benchmarks.bounds import ceilings, main, price_of_preferences, scores
+from vpp_env.kpi import summarize
+from vpp_env.policy import make_policy
+from vpp_env.simulate import simulate
+
+
+def test_it_prints_four_brackets_and_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bounds.json"
+    assert main(["--scenario", "quick", "--set", "fleet.size=3", "--exact", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    for title in ("value, free", "profit, free", "value, preferences", "profit, preferences", "price of preferences"):
+        assert title in printed
+    data = json.loads(file.read_text(encoding="utf-8"))
+    for name in ("free", "preferences"):
+        for label in ("value", "profit"):
+            low, high = data[name][label]
+            assert low - 1e-6 <= data["exact"][name][label] <= high + 1e-6
+    assert data["scenario"]["name"] == "quick"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--scenario", "agust"], "august"),
+        (["--seed", "0:3"], "one integer"),
+        (["--set", "fleet.sise=3"], "size"),
+        (["--market-data", "/no/such/file.csv"], "/no/such/file.csv"),
+        (["--json", "/no/such/folder/x.json"], "folder"),
+    ],
+)
+def test_what_cannot_be_is_said(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_doing_nothing_scores_nothing_and_the_rest_lies_below_one() -> None:
+    m = month("week20", {"time.duration_hours": 24})
+    found = ceilings(m)
+    idle = scores(summarize(simulate(m, make_policy("idle"))), found)
+    assert idle["score"] == pytest.approx(0.0, abs=1e-9)
+    assert idle["profit_score"] == pytest.approx(0.0, abs=1e-9)
+    assert idle["regret"] == pytest.approx(found["preferences"]["value"][1])
+    truthful = scores(summarize(simulate(m, make_policy("truthful"))), found)
+    assert 0.0 < truthful["score"] <= 1.0
+    assert truthful["regret_free"] > truthful["regret"] > 0.0
+    assert 0.0 < price_of_preferences(found, "value") < 1.0
+
+
+def test_where_nothing_can_be_earned_there_is_no_score() -> None:
+    nothing = {"value": [0.0, 0.0], "profit": [0.0, 0.0]}
+    made = scores({"joint_surplus": -1.0, "total_profit": 0.0}, {"free": nothing, "preferences": nothing})
+    assert made == {"regret": 1.0, "regret_free": 1.0, "score": None, "profit_score": None}

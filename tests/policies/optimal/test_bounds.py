@@ -1,0 +1,214 @@
+"""Ceilings enclose the exact optimum of their relaxation, and nothing that is played exceeds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support import STYLES, begin, month, random_actions, with_prices
+
+from policies.optimal.bounds import Prices, bracket, ceiling, priced
+from policies.optimal.devices import Measure, Rules, devices
+from policies.optimal.month_lp import exact
+from policies.optimal.storage import backward
+from vpp_env.bids import Bids, DayAheadSchedule
+from vpp_env.kpi import summarize
+from vpp_env.month import Month
+from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
+from vpp_env.simulate import brief_of, simulate
+from vpp_env.units import DT_H
+from vpp_env.views import Information, View
+
+RULES = [(measure, wishes) for measure in Measure for wishes in (False, True)]
+DAY = {"time.duration_hours": 30, "time.start": "2023-08-01T14:00", "market.min_bid_mw": 0.0}
+RICH = {**DAY, "fleet.size": 6, "fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6}
+CALLS = {"market.call_probability": 1.0}
+
+
+def start(m: Month) -> tuple[Any, Any, Brief]:
+    world = begin(m)
+    view = world.view(Information.ORACLE)
+    return view.homes, view.foresight(), brief_of(world)
+
+
+def ceilings(m: Month, wishes: bool) -> tuple[float, float]:
+    """Joint surplus and profit that nobody exceeds, USD."""
+    homes, foresight, brief = start(m)
+    value, profit = (bracket(homes, foresight, Rules(x, wishes, brief), brief.max_capacity_kw).upper for x in Measure)
+    return value, profit
+
+
+@pytest.mark.parametrize("capacity_kw", [1e6, 12.0])
+@pytest.mark.parametrize(
+    "changes", [{}, {"home.control": "self_consumption"}, {**CALLS, "market.regulation": True}], ids=str
+)
+def test_the_exact_optimum_lies_in_the_bracket(changes: dict[str, Any], capacity_kw: float) -> None:
+    m = month("week20", {**RICH, **changes})
+    homes, foresight, brief = start(m)
+    for measure, wishes in RULES:
+        rules = Rules(measure, wishes, brief)
+        found = bracket(homes, foresight, rules, capacity_kw)
+        best = exact(devices(homes, foresight, rules), brief.reserve_hours, capacity_kw)
+        assert found.lower - 1e-5 <= best <= found.upper + 1e-5
+        if capacity_kw > 1e5:
+            assert found.gap <= 0.01
+
+
+def test_any_shadow_prices_are_a_ceiling() -> None:
+    homes, foresight, brief = start(month("week20", {**RICH, "home.control": "self_consumption"}))
+    rng = np.random.default_rng(0)
+    rules = Rules(Measure.VALUE, True, brief)
+    made = devices(homes, foresight, rules)
+    capacity = 12.0
+    best = exact(made, brief.reserve_hours, capacity)
+    for _ in range(5):
+        mu = rng.exponential(0.05, foresight.n_steps) * (rng.random(foresight.n_steps) < 0.3)
+        total = DT_H * mu.sum() * capacity
+        for device in made:
+            prices = Prices(rng.random(foresight.n_steps), rng.exponential(0.02, 3), mu)
+            store = priced(device, prices, brief.reserve_hours, DT_H)
+            value = backward(store, foresight.n_steps, 0).value
+            total += ceiling(device, prices, value, brief.reserve_hours, DT_H)
+        assert total >= best - 1e-6
+
+
+class Stubborn:
+    """Bids that nobody sane makes, in both markets."""
+
+    info = PolicyInfo("stubborn", Information.OWN, Consent.NEVER, "anything at all")
+
+    def __init__(self, style: str) -> None:
+        self._style = style
+
+    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+        """See `Policy.reset`."""
+        self._n, self._rng = brief.n_homes, rng
+
+    def act(self, view: View) -> Bids:
+        """See `Policy.act`."""
+        if self._style == "evening":
+            # everything at any price in the evening, refilled at any price before and after
+            actions = np.full((self._n, 6), -1.0, dtype=np.float32)
+            evening = 16 <= view.public.now.hour < 22
+            actions[:, 0 if evening else 2] = 1.0
+            actions[:, 3], actions[:, 4] = 1.0, 1.0
+        else:
+            actions = random_actions(self._rng, self._n, self._style)
+        hours = len(view.public.day_ahead_hours)
+        schedule = DayAheadSchedule(self._rng.uniform(-400.0, 400.0, hours), -1.0) if hours else None
+        return Bids(actions=actions, day_ahead=schedule)
+
+
+HARD: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "spring": {"time.start": "2023-04-08T00:00"},
+    "quarters": {"time.opportunity_minutes": 15, "market.call_probability": 0.3},
+    "self-consumption": {"home.control": "self_consumption", "home.degradation_usd_per_kwh": 0.0},
+    "calls": {**CALLS, "prices.level": 5.0},
+    "calls and own use": {**CALLS, "home.control": "self_consumption", "fleet.bess_soc_init": (0.15, 0.15)},
+    "regulation": {"market.regulation": True},
+    "residual supply": {
+        "market.clearing": "residual_supply",
+        "market.residual_slope_usd_per_mwh_per_mw": 500.0,
+        "market.call_probability": 0.3,
+    },
+    "logit": {"market.clearing": "logit", "market.logit_scale_usd_per_mwh": 50.0},
+    "reference": {"market.clearing": "pm10", "preferences.model": "reference"},
+    "two settlements": {"market.two_settlement": True},
+    "pay as bid": {"market.payment": "pay_as_bid"},
+    "uniform": {"market.payment": "uniform"},
+    "gate lead": {"market.gate_lead_minutes": 75},
+    "full": {"fleet.bess_soc_init": (0.9, 0.9), "fleet.bess_soc_max": (0.9, 0.9)},
+    "below the floor": {"fleet.bess_soc_init": (0.15, 0.15), "preferences.backup_hours": ((12.0, 24.0),) * 3},
+    "late restore": {"fleet.bess_soc_init": (0.15, 0.15), "home.restore_hour": 23.75},
+    "long trips": {"fleet.ev_kwh_kw_weight": ((10.0, 7.2, 1.0),), "fleet.ev_soc_min": 0.5},
+    "free charging elsewhere": {"home.away_charging_usd_per_kwh": 0.0, "fleet.ev_kwh_kw_weight": ((10.0, 7.2, 1.0),)},
+    "small maximum": {"market.max_capacity_mw": 0.012, "market.call_probability": 0.3},
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
+    for seed in (0, 1):
+        m = month("week20", {**RICH, **HARD[case]}, seed)
+        value, profit = ceilings(m, False)
+        for policy in [*map(Stubborn, (*STYLES, "evening")), *map(make_policy, ("idle", "truthful", "random"))]:
+            kpis = summarize(simulate(m, policy))
+            assert kpis["joint_surplus"] <= value + 1e-6
+            assert kpis["total_profit"] <= profit + 1e-6
+
+
+def test_the_heatwaves_programme_is_in_the_ceiling() -> None:
+    m = month("heatwave", {"fleet.size": 6, "time.duration_hours": 120, "market.min_bid_mw": 0.0}, 1)
+    assert m.events.any()
+    value, profit = ceilings(m, False)
+    for policy in (*map(Stubborn, ("sell", "evening")), make_policy("truthful")):
+        kpis = summarize(simulate(m, policy))
+        assert kpis["joint_surplus"] <= value + 1e-6
+        assert kpis["total_profit"] <= profit + 1e-6
+
+
+@pytest.mark.parametrize("name", ["agentic", "centralized"])
+def test_optimizers_stay_below_it_too(name: str) -> None:
+    m = month("week20", {"time.duration_hours": 24})
+    value, profit = ceilings(m, False)
+    kpis = summarize(simulate(m, make_policy(name)))
+    assert 0.0 < kpis["joint_surplus"] <= value + 1e-6
+    assert kpis["total_profit"] <= profit + 1e-6
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "as it is",
+        "spring",
+        "quarters",
+        "self-consumption",
+        "calls",
+        "regulation",
+        "logit",
+        "gate lead",
+        "reference",
+        "below the floor",
+        "residual supply",
+    ],
+)
+@pytest.mark.parametrize("name", ["idle", "truthful"])
+def test_who_keeps_to_the_preferences_stays_below_their_ceiling(case: str, name: str) -> None:
+    m = month("week20", {**RICH, **HARD[case]})
+    value, profit = ceilings(m, True)
+    kpis = summarize(simulate(m, make_policy(name)))
+    assert kpis["total_violations"]["total"] == 0
+    assert kpis["joint_surplus"] <= value + 1e-6
+    assert kpis["total_profit"] <= profit + 1e-6
+
+
+def test_preferences_only_cost() -> None:
+    for case in ("as it is", "calls", "regulation"):
+        m = month("week20", {**RICH, **HARD[case]})
+        for free, kept in zip(ceilings(m, False), ceilings(m, True), strict=True):
+            assert kept <= free * 1.005 + 1e-6
+
+
+def test_one_battery_by_hand() -> None:
+    """A price that is high once: everything above the minimum is sold then, at the power that the battery has."""
+    one = {
+        "fleet.size": 1,
+        "fleet.share_bess": 1.0,
+        "fleet.share_ev": 0.0,
+        "fleet.share_pv": 0.0,
+        "market.reserve": False,
+    }
+    base = month("week20", {**DAY, **one, "time.duration_hours": 2})
+    price = np.zeros(len(base.series.rt_usd_per_mwh))
+    price[2] = 1000.0
+    m = with_prices(base, rt=price)
+    fleet, refill = m.fleet, start(m)[1].refill_end[0]
+    sold = min(fleet.bess_kw[0] * DT_H, (fleet.bess_init_kwh - fleet.bess_min_kwh)[0] * 0.95)
+    # what is sold may be bought again for nothing in the five steps after it, and two before
+    room = min(7 * fleet.bess_kw[0] * DT_H * 0.95, (fleet.bess_max_kwh - fleet.bess_init_kwh)[0] + sold / 0.95)
+    kept = (room - sold / 0.95) / 0.95 * refill
+    value, profit = ceilings(m, False)
+    assert value == pytest.approx(sold * (1.0 - 0.063) + kept, rel=2e-3)
+    assert profit == pytest.approx(0.3 * sold, rel=2e-3)
