@@ -37,9 +37,10 @@ class MonthValue:
         self.stores: list[Store] = [self.solution.store(d) for d in range(len(self.solution.devices))]
         self.policies: list[Policy] = [backward(store, foresight.steps, GRID) for store in self.stores]
         self._gates = np.arange(0, foresight.n_steps + 1, foresight.steps)
-        self._value = np.array([policy.grid for policy in self.policies])  # (D, gates, GRID)
-        self._low = np.array([store.lo[self._gates] for store in self.stores])
-        self._high = np.array([store.hi[self._gates] for store in self.stores])
+        shape = (len(self.stores), len(self._gates))  # there may be none
+        self._value = np.array([policy.grid for policy in self.policies]).reshape(*shape, GRID)
+        self._low = np.array([store.lo[self._gates] for store in self.stores]).reshape(shape)
+        self._high = np.array([store.hi[self._gates] for store in self.stores]).reshape(shape)
 
     def slopes(self, which: slice, gate: int, low: np.ndarray, high: np.ndarray, count: int) -> np.ndarray:
         """Mean marginal values of `count` equal pieces between `low` and `high` at the start of gate `gate`.
