@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,8 @@ def exact_optima(
         optima[name] = {}
         for label, measure in MEASURES.items():
             made = devices(homes, foresight, Rules(measure, wishes, brief))
-            title = f"{label}, {name}"
             optima[name][label] = exact(
-                made, brief.reserve_hours, brief.max_capacity_kw, lambda done, of, title=title: tell(title, done, of)
+                made, brief.reserve_hours, brief.max_capacity_kw, partial(tell, f"{label}, {name}")
             )
     return optima
 

@@ -265,4 +265,4 @@ def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    return Device(*(np.array(value) if isinstance(value, np.ndarray) else value for value in device))
+    return Device._make(np.array(value) if isinstance(value, np.ndarray) else value for value in device)
