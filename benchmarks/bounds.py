@@ -96,8 +96,9 @@ def exact_optima(
         optima[name] = {}
         for label, measure in MEASURES.items():
             made = devices(homes, foresight, Rules(measure, wishes, brief))
-            title = f"{label}, {name}"
-            optima[name][label] = exact(made, brief.reserve_hours, brief.max_capacity_kw, partial(tell, title))
+            optima[name][label] = exact(
+                made, brief.reserve_hours, brief.max_capacity_kw, partial(tell, f"{label}, {name}")
+            )
     return optima
 
 

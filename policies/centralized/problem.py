@@ -38,6 +38,10 @@ TIE = 1e-6
 """USD per kWh moved: among plans of equal profit take the one that moves least, so that the solution is unique."""
 LATE = 10.0
 """USD per kWh: above any price of the market (its hard cap is 2)."""
+ENOUGH_USD = 1.0
+"""What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
+MIP_GAP = 1e-2
+"""Relative gap at which on/off decisions are good enough: most of the objective is the value of what stays stored."""
 SOME_KW = 1e-4
 """Net power below this is the solver's rounding."""
 
@@ -90,6 +94,8 @@ class DispatchProblem:
         capacity = build.parameter("capacity", (), nonneg=True)
         if build.sold:
             build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
+            # shut where nothing is to be traded
+            build.limits.append(sum(build.sold) + sum(build.bought) <= build.parameter("open", (self._k,), nonneg=True))
         self._params, self._vars = build.params, build.vars
         self._goal = cp.Maximize(sum(build.gain) if build.gain else 0)
         self._rows, self._sold, self._bought = build.limits, sum(build.sold), sum(build.bought)
@@ -200,16 +206,18 @@ class DispatchProblem:
 
     def _minimum(self) -> cp.Problem:
         """The same problem with on/off decisions per interval; made when it is first needed."""
-        k, dev = self._k, self._devices
-        most = float(dev.power.sum() + 50.0 * len(dev.v2g)) + 1.0
+        k = self._k
         sells, buys = cp.Variable(k, boolean=True), cp.Variable(k, boolean=True)
         self._must = [cp.Parameter(k, nonneg=True) for _ in range(4)]
         self._least = cp.Parameter(nonneg=True)
-        net = self._sold - self._bought
+        # the tighter these are, the fewer branches the solver needs
+        self._up, self._down = cp.Parameter(k, nonneg=True), cp.Parameter(k, nonneg=True)
+        net, up, down = self._sold - self._bought, self._up, self._down
         rows = [
-            net >= self._least * sells - most * buys,
-            net <= most * sells - self._least * buys,
-            self._sold + self._bought <= 2.0 * most * (sells + buys),
+            net >= self._least * sells - cp.multiply(down, buys),
+            net <= cp.multiply(up, sells) - self._least * buys,
+            self._sold <= cp.multiply(up, sells + buys),
+            self._bought <= cp.multiply(down, sells + buys),
             sells + buys <= 1.0,
             sells >= self._must[0],
             sells <= self._must[1],
@@ -249,6 +257,7 @@ class DispatchProblem:
             # V2G stands by only where nobody asks its owner
             "reserve_u_room": np.full((len(self._u), self._o), MUCH if inputs.limits is None else 0.0),
             "capacity": inputs.capacity_kw,
+            "open": np.full(self._k, MUCH),
         }
         for name, parameter in self._params.items():
             parameter.value = values[name]
@@ -258,28 +267,45 @@ class DispatchProblem:
         begin = time.perf_counter()
         self._set(inputs)
         status = _run(self.compiled)
-        committed = False
-        if status == cp.OPTIMAL and inputs.least_kw > 0.0 and (len(self._devices.power) or len(self._devices.v2g)):
-            sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
-            net = sold - bought
-            small = (np.abs(net) < inputs.least_kw - SOME_KW) & (sold + bought > SOME_KW)
+        problem, committed = self.compiled, False
+        if status == cp.OPTIMAL and inputs.least_kw > 0.0 and "open" in self._params:
+            net, small = self._net(inputs.least_kw)
             if small.any():
                 committed = True
-                status = self._commit(net, small, inputs.least_kw)
-        return self._plan(self.compiled if not committed else self._with_minimum, status, begin, committed)
+                problem, status = self._commit(net, small, inputs)
+        return self._plan(problem, status, begin, committed)
 
-    def _commit(self, net: np.ndarray, small: np.ndarray, least_kw: float) -> str:
+    def _net(self, least_kw: float) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) net kW of the present solution, and where something is traded that the market would void."""
+        sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
+        net = sold - bought
+        return net, (np.abs(net) < least_kw - SOME_KW) & (sold + bought > SOME_KW)
+
+    def _commit(self, net: np.ndarray, small: np.ndarray, inputs: Inputs) -> tuple[cp.Problem, str]:
+        """Decide on the intervals that are too small: on/off where leaving them out costs more than `ENOUGH_USD`."""
+        # no decision is worth more than the program without the minimum
+        most = float(self.compiled.value)
+        self._params["open"].value = np.where(small, 0.0, MUCH)
+        status = _run(self.compiled)
+        enough = status == cp.OPTIMAL and float(self.compiled.value) >= most - ENOUGH_USD
+        if enough and not self._net(inputs.least_kw)[1].any():
+            return self.compiled, status
+        self._params["open"].value = np.full(self._k, MUCH)
         if self._with_minimum is None:
             self._with_minimum = self._minimum()
         sells, buys = ~small & (net > 0.0), ~small & (net < 0.0)
-        self._least.value = least_kw
+        self._least.value = inputs.least_kw
+        limits = inputs.limits or everything(self._devices, inputs)
+        v2g = inputs.v2g_room.sum(axis=0) if len(self._u) else 0.0
+        self._up.value = limits.sell.sum(axis=0) + inputs.p_twin.sum(axis=0) + v2g
+        self._down.value = limits.buy.sum(axis=0) + inputs.charge_room.sum(axis=0)
         for parameter, value in zip(self._must, (sells, sells | small, buys, buys | small), strict=True):
             parameter.value = value.astype(float)
-        return _run(self._with_minimum)
+        return self._with_minimum, _run(self._with_minimum)
 
-    def _plan(self, problem: cp.Problem | None, status: str, begin: float, committed: bool) -> Plan:
+    def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> Plan:
         nb, ne, k, o = len(self._devices.power), len(self._devices.v2g), self._k, self._o
-        ok = status == cp.OPTIMAL and problem is not None
+        ok = status == cp.OPTIMAL
 
         def value(name: str, rows: int, width: int) -> np.ndarray:
             if not ok or name not in self._vars:
@@ -298,7 +324,7 @@ class DispatchProblem:
             v2g=v2g,
             reserve_e=reserve_e,
             late_kwh=value("late", ne, o)[:, -1] if ne else np.zeros(0),
-            objective_usd=float(problem.value) if ok and problem is not None else float("nan"),
+            objective_usd=float(problem.value) if ok else float("nan"),
             status=status,
             seconds=time.perf_counter() - begin,
             committed=committed,
@@ -309,7 +335,9 @@ def _run(problem: cp.Problem) -> str:
     """Solve with HiGHS; an error of the solver is a status like any other that is not `optimal`."""
     try:
         # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
-        problem.solve(solver=cp.HIGHS, warm_start=False)
+        problem.solve(
+            solver=cp.HIGHS, warm_start=False, **({"mip_rel_gap": MIP_GAP} if problem.is_mixed_integer() else {})
+        )
     except cp.SolverError:
         return "solver_error"
     return str(problem.status)

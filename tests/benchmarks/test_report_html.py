@@ -38,7 +38,18 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("seeds") / "out"
-    args = ["--scenario", "quick", "--policies", "truthful", "random", "idle", "--seeds", "0:6", "--no-figures", "--no-ceilings"]
+    args = [
+        "--scenario",
+        "quick",
+        "--policies",
+        "truthful",
+        "random",
+        "idle",
+        "--seeds",
+        "0:6",
+        "--no-figures",
+        "--no-ceilings",
+    ]
     assert main([*args, "--out", str(out), "--quiet"]) == 0
     return out
 
