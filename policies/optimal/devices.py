@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -176,30 +176,42 @@ def battery(i: int, homes: Homes, f: Foresight, rules: Rules) -> Device:
     )
 
 
+def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> np.ndarray:
+    """(T + 1,) kWh that car i may lack of its twin at the start of each step, so that it can still be ready in time.
+
+    What full power in the time left returns; away, what it left with. The first entry is what it lacks now.
+    """
+    p, due, at_home = homes.ev_kw[i], f.due[:, i], f.plugged[:, i]
+    before = f.twin_ev_soc_kwh[:-1, i]
+    goal = np.maximum(before, np.minimum(homes.ev_target_kwh[i], before + eta * p * DT_H * due))
+    after = before + eta * DT_H * f.twin_ev_kw[:, i]
+    ready = np.maximum(after - goal + eta * p * DT_H * (due - 1), 0.0)
+    # the last value at home is carried through the trip
+    last = np.maximum.accumulate(np.where(at_home, np.arange(f.n_steps), -1))
+    now = max(float(homes.ev_deficit_kwh[i]), 0.0)
+    return np.concatenate([[now], np.where(last >= 0, ready[last], now)])
+
+
 def most_deficit(i: int, homes: Homes, f: Foresight, rules: Rules) -> np.ndarray:
     """(T + 1,) kWh that car i may lack of its twin at the start of each step, before it comes home.
 
-    With its owner's wishes, what full power in the time left still returns. Without, a car that still has charging to
-    put off may lack anything; from there on the home's own forced charging brings it back, unless V2G keeps it from
-    that.
+    With its owner's wishes, `most_ready`. Without, a car that still has charging to put off may lack anything; from
+    there on the home's own forced charging brings it back, unless V2G keeps it from that.
     """
-    n, eta, p = f.n_steps, rules.brief.ev_eta, homes.ev_kw[i]
-    twin, due, at_home = f.twin_ev_soc_kwh[:, i], f.due[:, i], f.plugged[:, i]
-    before = twin[:-1]
-    goal = np.maximum(before, np.minimum(homes.ev_target_kwh[i], before + eta * p * DT_H * due))
-    twin_next = before + eta * DT_H * f.twin_ev_kw[:, i]
-    ready = np.maximum(twin_next - goal + eta * p * DT_H * (due - 1), 0.0)
-    most = np.empty(n + 1)
-    most[0] = held = max(homes.ev_deficit_kwh[i], 0.0)
-    for t in range(n):
-        if at_home[t]:
-            if rules.wishes:
-                held = ready[t]
-            elif homes.v2g_kw[i] > 0.0 or f.twin_ev_kw[t, i] > 0.0:
-                held = twin_next[t]
-            else:
-                held = max(ready[t], min(held, twin[t]) - eta * p * DT_H)
+    eta = rules.brief.ev_eta
+    ready = most_ready(i, homes, f, eta)
+    if rules.wishes:
+        return ready
+    twin, p_twin = f.twin_ev_soc_kwh[:, i], f.twin_ev_kw[:, i]
+    after = twin[:-1] + eta * DT_H * p_twin
+    anything = (p_twin > 0.0) | (homes.v2g_kw[i] > 0.0)
+    most, held = ready.copy(), ready[0]
+    for t in np.flatnonzero(f.plugged[:, i]):
+        held = after[t] if anything[t] else max(ready[t + 1], min(held, twin[t]) - eta * homes.ev_kw[i] * DT_H)
         most[t + 1] = held
+    away = np.flatnonzero(~f.plugged[:, i])
+    for t in away:
+        most[t + 1] = most[t]
     return most
 
 
@@ -265,4 +277,5 @@ def devices(homes: Homes, f: Foresight, rules: Rules) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    return Device._make(np.array(value) if isinstance(value, np.ndarray) else value for value in device)
+    copies: dict[str, Any] = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
+    return device._replace(**copies)

@@ -50,7 +50,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--no-figures",
         "--no-ceilings",
     ]
-    assert main([*args, "--out", str(out), "--quiet"]) == 0
+    assert main([*args, "--no-figures", "--out", str(out), "--quiet"]) == 0
     return out
 
 
