@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from policies.agentic.messages import MarketOpportunity
 from policies.centralized import Centralized, CentralizedOptimizer
+from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics, Plan
 from policies.centralized.policy import buy_threshold, sell_threshold, spread
-from policies.centralized.problem import SEGMENTS, Devices, DispatchProblem, Inputs, Physics, Plan
-from policies.centralized.value import GRID, SHARES, buy_back_price, pieces, values
+from policies.centralized.problem import DispatchProblem
 from vpp_env.errors import PolicyError
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
@@ -30,6 +28,7 @@ def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0,
     return problem.solve(
         Inputs(
             lmp=lmp,
+            sale=lmp,
             rho=np.zeros(1),
             soc=np.array([soc]),
             surplus=np.full((1, 4), surplus),
@@ -41,7 +40,8 @@ def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0,
             charge_room=np.zeros((0, 4)),
             v2g_room=np.zeros((0, 4)),
             deficit_room=np.zeros((0, 1)),
-            back=NONE,
+            back_width=NONE,
+            back=np.zeros((0, SEGMENTS)),
             capacity_kw=capacity,
         )
     )
@@ -81,6 +81,7 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
         return problem.solve(
             Inputs(
                 lmp=np.array([0.10, 0.30, 0.10, 0.30]),
+                sale=np.array([0.10, 0.30, 0.10, 0.30]),
                 rho=np.zeros(1),
                 soc=NONE,
                 surplus=np.zeros((0, 4)),
@@ -92,7 +93,8 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
                 charge_room=np.array([[0.0, 0.0, 7.0, 7.0]]),
                 v2g_room=np.zeros((0, 4)),
                 deficit_room=np.full((1, 1), 40.0),
-                back=np.array([later]),
+                back_width=np.ones(1),
+                back=np.full((1, SEGMENTS), later / PHYSICS.eta_e),
                 capacity_kw=1e6,
             )
         )
@@ -104,40 +106,6 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
     dear_later = solve(0.50)
     np.testing.assert_allclose(dear_later.defer[0], [0.0, 7.0, 0.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(dear_later.back[0], [0.0, 0.0, 7.0, 0.0], atol=1e-6)
-
-
-def test_the_value_of_energy_equals_exhaustive_search() -> None:
-    """Four intervals, one lossless battery of two quanta: the pass on the grid finds the best of all 3 ** 4 plans."""
-    lmp, power, dt = np.array([0.1, 0.5, 0.05, 0.4]), 4.0, 0.25
-    low, high, grid = np.array([0.0]), np.array([2.0]), 3  # one grid step = one full interval
-    v = values(low, high, np.array([power]), np.zeros((4, 1)), lmp, np.zeros(4), SHARES, (dt, 1.0, 0.063, 0.5), 1, grid)
-    for start in range(3):
-        best = -np.inf
-        for plan in itertools.product((-1, 0, 1), repeat=4):
-            level = start - np.cumsum(plan)
-            if ((level < 0) | (level > 2)).any():
-                continue
-            moves = np.array(plan, dtype=float)
-            best = max(best, float((dt * power * (lmp * moves - 0.063 * np.maximum(moves, 0))).sum()))
-        assert v[0, 0, start] == pytest.approx(best, abs=1e-12)
-
-
-def test_pieces_are_concave_and_integrate_to_the_value() -> None:
-    rng = np.random.default_rng(0)
-    low, high = np.array([1.0]), np.array([10.0])
-    slopes = np.sort(rng.uniform(0, 0.3, GRID - 1))[::-1]
-    value = np.concatenate([[0.0], np.cumsum(slopes) * 9.0 / (GRID - 1)])[None, :]
-    found = pieces(value, low, high, low, (high - low) / SEGMENTS, SEGMENTS)
-    assert (np.diff(found) <= 1e-12).all()
-    assert found.sum() * 9.0 / SEGMENTS == pytest.approx(value[0, -1])
-
-
-def test_buy_back_price_looks_no_further_than_the_car_can_wait() -> None:
-    lmp = np.concatenate([np.full(8, 0.20), np.full(92, 0.01)])
-    price = buy_back_price(lmp, np.array([8, 40, 5]), first=4)
-    assert price[0] == pytest.approx(0.20)
-    assert price[1] == pytest.approx(0.01)
-    assert price[2] == pytest.approx(0.01)  # due too soon: it returns the energy in its next session
 
 
 def test_thresholds_clear_the_planned_intervals_only() -> None:
