@@ -21,7 +21,7 @@ MOST_DAYS = 2
 SOLD = {"charging put off": ("defer_kw", "#3b8ea5"), "battery": ("bess_kw", "#e0a030"), "V2G": ("v2g_kw", "#8a6bb1")}
 BOUGHT = {"bought": ("bought_kw", "#9fc5a8"), "bought back by force": ("forced_kw", "#c9564c")}
 INK, FAINT, PRICE = "#2b2b2b", "#b8b8b8", "#444444"
-COLORS = ("#3b8ea5", "#c9564c", "#e0a030", "#8a6bb1", "#5a9367", "#7a7a7a")
+COLORS = ("#3b8ea5", "#c9564c", "#e0a030", "#8a6bb1", "#5a9367", "#7a7a7a", "#20518a", "#8f4a1e", "#c77ba6", "#1b1b1b")
 STYLE: dict[str, Any] = {"fontsize": 8, "color": INK}
 
 
@@ -146,8 +146,8 @@ def _scatter(axis: Axes, policies: Mapping[str, Mapping[str, Any]], ceilings: Ma
         most = ceilings["preferences"]["profit"][1]
         axis.axvline(most, color=FAINT, lw=1.0, ls="--", zorder=0)
         axis.annotate(
-            "most profit inside preferences", (most, 0.02), (-4, 0), xycoords=("data", "axes fraction"),
-            textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=7, color="#888888",
+            "most profit inside preferences", (most, 0.98), (-4, 0), xycoords=("data", "axes fraction"),
+            textcoords="offset points", rotation=90, ha="right", va="top", fontsize=7, color="#888888",
         )  # fmt: skip
     axis.scatter([0.0], [1.0], marker="x", s=40, color="#888888", lw=1.4, zorder=4)
     axis.annotate("doing nothing", (0.0, 1.0), (4, -13), textcoords="offset points", fontsize=8, color="#888888")
