@@ -1,49 +1,40 @@
-"""An owner's words read into a card, where the language-model part of the policies is there to do it.
-
-The part is asked through one function: `policies.llm.read_statement(statement: str, llm: str)`, which returns a
-pydantic model (the card). Its absence is told, never guessed around.
-"""
+"""An owner's words read into a card, by the same reader that a negotiation uses."""
 
 from __future__ import annotations
 
-import importlib
 import json
+from contextlib import closing
 from typing import Any
 
 from benchmarks.plan import PlanError
+from policies.agentic.card import compile_card
+from policies.llm.decide import Decider
+from policies.llm.stack import LlmOptions, open_stack
 from vpp_env.errors import VppError
 
 MOST_CHARACTERS = 4_000
 """Of a statement: some twenty sentences (assumed)."""
+READER = "scripted"
+"""Who reads where nobody else is named: a program that knows phrases, not a language model."""
 
 
-def available() -> str:
-    """Return why no statement can be read; empty where one can."""
-    try:
-        module = importlib.import_module("policies.llm")
-    except ImportError as error:
-        return f"the language-model part (policies.llm) is not installed: {error}"
-    if not hasattr(module, "read_statement"):
-        return "policies.llm is there, but has no function read_statement(statement, llm)"
-    return ""
-
-
-def card_of(statement: str, llm: str) -> dict[str, Any]:
-    """Return the card of a statement as plain data.
+def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
+    """Return the card of a statement as plain data, with `source` and `model`: who has read it.
 
     Raises
     ------
     PlanError
-        When the text is empty or too long, or nothing can read it.
+        When the text is empty or too long, or nobody can read it (no such reader, no key, not in the cassette).
     """
-    reason = available()
-    if reason:
-        raise PlanError(reason)
     text = statement.strip()
     if not 0 < len(text) <= MOST_CHARACTERS:
         raise PlanError(f"statement: got {len(text)} characters; allowed: 1 to {MOST_CHARACTERS}")
     try:
-        card = importlib.import_module("policies.llm").read_statement(text, llm)
+        options = LlmOptions(llm=llm, max_calls=2)
+        with closing(open_stack(options)) as stack:
+            read = compile_card(stack.model, Decider(stack.ledger, options.timeout_s), text)
     except VppError as error:
         raise PlanError(str(error)) from error
-    return json.loads(card.model_dump_json())
+    if not read.known:
+        raise PlanError(f"{llm} gave no answer that is a card; nothing is known of what the owner wants")
+    return json.loads(read.card.model_dump_json()) | {"source": read.source, "model": read.model}

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from benchmarks import store
-from benchmarks.dashboard.card import MOST_CHARACTERS, available, card_of
+from benchmarks.dashboard.card import MOST_CHARACTERS, READER, card_of
 from benchmarks.dashboard.source import figures, runs_of, state_of
 from benchmarks.dashboard.story import month_of_home
 from benchmarks.figures_day import busiest_day
@@ -224,14 +224,12 @@ def _daily(by_day: pd.Series) -> str:
 def statement(roots: Sequence[Path]) -> None:
     """An owner's words, and the card that is read from them."""
     st.title("A statement and its card")
-    reason = available()
-    if reason:
-        st.info(f"No statement can be read here: {reason}.")
+    st.caption("`scripted` is a program that knows phrases, not a language model; `gemini` and `openai` need a key.")
     given = st.file_uploader("A text file with an owner's statement", type=["txt"], key="upload")
     typed = st.text_area("or the text itself", max_chars=MOST_CHARACTERS, key="text")
-    llm = st.text_input("Who reads it (as in llm='...')", "replay", key="llm")
+    llm = st.text_input("Who reads it (as in llm='...')", READER, key="llm")
     text = given.getvalue().decode("utf-8", errors="replace") if given is not None else typed
-    if st.button("Read", disabled=bool(reason) or not text.strip()):
+    if st.button("Read", disabled=not text.strip()):
         try:
             st.json(card_of(text, llm))
         except VppError as error:

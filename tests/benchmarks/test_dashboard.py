@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import types
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pydantic import BaseModel
 
 from benchmarks import store
 from benchmarks.compare import main
 from benchmarks.dashboard.__main__ import main as dashboard
-from benchmarks.dashboard.card import available, card_of
+from benchmarks.dashboard.card import card_of
 from benchmarks.dashboard.source import runs_of, state_of
 from benchmarks.dashboard.story import month_of_home
 from benchmarks.plan import PlanError
@@ -85,24 +83,18 @@ def test_a_folder_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert "there are no runs in it" in capsys.readouterr().err
 
 
-class Card(BaseModel):
-    reserve_wh: int
-
-
-def test_a_statement_is_read_by_the_policies_own_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("policies.llm")
-    monkeypatch.setitem(sys.modules, "policies.llm", module)
-    assert "read_statement" in available()
-    with pytest.raises(PlanError, match="read_statement"):
-        card_of("text", "replay")
-    module.read_statement = lambda text, llm: Card(reserve_wh=len(text))  # type: ignore[attr-defined]
-    assert available() == ""
-    assert card_of("  Keep 5 kWh. ", "replay") == {"reserve_wh": 11}
-    for text in ("", "  ", "x" * 5000):
+def test_a_statement_is_read_by_the_negotiations_own_reader() -> None:
+    text = "Please always keep at least 6 kWh in the battery for outages."
+    card = card_of(f"  {text} ")
+    assert (card["source"], card["reserve_wh"]) == ("model", 6000)
+    assert all(e["quote"] in text for e in card["evidence"])
+    for wrong in ("", "  ", "x" * 5000):
         with pytest.raises(PlanError, match="allowed: 1 to"):
-            card_of(text, "replay")
-    monkeypatch.setitem(sys.modules, "policies.llm", None)
-    assert "not installed" in available()
+            card_of(wrong)
+    with pytest.raises(PlanError, match="scripted"):
+        card_of(text, "scriptd")
+    with pytest.raises(PlanError, match="cassette"):
+        card_of(text, "replay")
 
 
 @contextmanager
