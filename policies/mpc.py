@@ -93,6 +93,8 @@ class Mpc:
         best = float(inputs.sale.max()) / (1.0 + brief.margin)
         # charging put off is bought back soon; what storage sells it cannot sell at the dearest hour to come
         waits = np.where(own["sell_ask"] > homes.defer_ask, np.maximum(own["sell_ask"], best), own["sell_ask"])
+        # who stands by keeps the ask that pays for a call
+        waits = np.where(offers["reserve_kw"] > 0.0, np.maximum(waits, offers["sell_ask"]), waits)
         offers["sell_ask"] = np.where(unsold, waits, offers["sell_ask"])
         spare = np.maximum(own["sell_kw"] - offers["reserve_kw"], 0.0)
         offers["sell_kw"] = np.where(unsold, spare, offers["sell_kw"])

@@ -176,6 +176,7 @@ def offers_of(
     reserve_ask = np.zeros(n)
     if asks is not None:
         sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, who, asks, brief, certain)
+        ask, reserve = _stand_by(sell_kw, ask, reserve, asks)
         # what the car does not take goes into the battery; and one bid cannot spare a part of the hour
         limit = np.where(asks.bess_kwh > 0, np.minimum(limit, asks.buy_limit), limit)
         sell_kw, buy_kw, reserve = (np.where(asks.blackout_now, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
@@ -221,9 +222,7 @@ def _at_their_asks(
     stores[who[0]] = plan.sell_b[:, :steps].max(axis=1, initial=0.0) > MOST_KW
     stores[who[1]] |= plan.v2g[:, :steps].max(axis=1, initial=0.0) > MOST_KW
     has = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
-    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
-    both = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
-    ask = np.maximum(ask, np.where(stores, both, homes.defer_ask))
+    ask = np.maximum(ask, np.where(stores, _storage_ask(homes), homes.defer_ask))
     above = np.maximum(homes.soc_kwh - np.maximum(homes.floor_kwh, homes.bess_min_kwh), 0.0) * brief.bess_eta
     energy = np.minimum(above, homes.day_left_kwh)
     count = np.maximum(clears(ask, sale, brief.margin).sum(axis=1), 1) if certain else steps
@@ -233,6 +232,20 @@ def _at_their_asks(
     storage = np.where(battery >= homes.bess_kw, battery + v2g, np.maximum(battery, v2g))
     most = homes.defer_kw + storage * stores
     return np.where(has, np.minimum(sell_kw, most), sell_kw), ask
+
+
+def _storage_ask(homes: Homes) -> np.ndarray:
+    """(N,) least pay per kWh that covers whatever serves a home whose storage may be called on."""
+    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
+    return np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+
+
+def _stand_by(sell_kw: np.ndarray, ask: np.ndarray, reserve: np.ndarray, homes: Homes) -> tuple[np.ndarray, np.ndarray]:
+    """Return asks and reserve (N,): a call is paid like a sale, so who stands by with storage asks for its cost."""
+    storage = (reserve > 0.0) & (homes.storage_sell_kw > 0.0)
+    least = _storage_ask(homes)
+    ask = np.where(storage & (sell_kw <= 0.0), np.maximum(ask, least), ask)
+    return ask, np.where(storage & (ask < least - 1e-9), 0.0, reserve)
 
 
 def clears(ask: np.ndarray, sale: np.ndarray, margin: float) -> np.ndarray:

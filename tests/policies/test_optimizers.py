@@ -207,3 +207,11 @@ def test_wishes_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
         assert not violations(outcome).any()
         sold += float(outcome.ledger[led.L_SOLD].sum())
     assert sold > 1.0
+
+
+@pytest.mark.parametrize("name", ["preference_aware", "dual", "mpc"])
+def test_a_call_of_reserve_pays_what_storage_costs(name: str) -> None:
+    base = month("week20", {"time.duration_hours": 24, "market.min_bid_mw": 0.0})
+    run = simulate(with_prices(base, reserve={"spin": 40.0, "nonspin": 20.0}, calls=True), make_policy(name))
+    assert summarize(run)["total_violations"]["underpaid"] == 0
+    assert run.record.totals[led.L_CALLED].sum() > 0.0
