@@ -274,7 +274,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 8
+            assert page.locator("section").count() == 9  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_role("button", name="centralized").click()
