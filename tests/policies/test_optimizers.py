@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import numpy as np
 import pytest
-from scipy.optimize import linprog
 
-from policies.centralized import problem as dispatch_problem
-from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
-from policies.centralized.merit import merit_order
-from policies.centralized.problem import DispatchProblem
 from policies.optimal.bounds import bracket
 from policies.optimal.devices import Measure, Rules
 from tests.support import begin, month, with_prices
@@ -22,117 +14,6 @@ from vpp_env.policy import make_policy
 from vpp_env.satisfaction import violations
 from vpp_env.simulate import brief_of, policy_rng, simulate
 from vpp_env.views import Information
-
-TWO_DAYS: dict[str, Any] = {"time.duration_hours": 48}
-NONE = np.zeros(0)
-
-
-def test_the_merit_order_is_the_linear_programs_optimum() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        n = int(rng.integers(1, 30))
-        gain, kw = rng.normal(0.0, 0.1, n).round(2), rng.uniform(0, 8, n)
-        capacity = float(rng.choice([0.0, rng.uniform(0, kw.sum() * 1.2)]))
-        taken = merit_order(gain, kw, capacity)
-        best = linprog(-gain, A_ub=np.ones((1, n)), b_ub=[capacity], bounds=np.c_[np.zeros(n), kw])
-        assert gain @ taken == pytest.approx(-best.fun, abs=1e-9)
-        assert taken.sum() <= capacity + 1e-9
-        assert (taken[gain <= 0.0] == 0.0).all()
-
-
-def fleet_inputs(lmp: np.ndarray, powers: np.ndarray, worth: np.ndarray, least_kw: float) -> tuple[Devices, Inputs]:
-    """Batteries without cars, half full; what they keep is worth `worth` per kWh."""
-    n = len(powers)
-    low, high = np.zeros(n), np.full(n, 10.0)
-    return Devices(powers, low, high, NONE), Inputs(
-        lmp=lmp,
-        sale=lmp,
-        rho=np.zeros(1),
-        soc=np.full(n, 5.0),
-        surplus=np.zeros((n, len(lmp))),
-        value_low=low,
-        value_width=(high - low) / SEGMENTS,
-        slopes=np.repeat(worth[:, None], SEGMENTS, axis=1),
-        deficit=NONE,
-        p_twin=np.zeros((0, len(lmp))),
-        charge_room=np.zeros((0, len(lmp))),
-        v2g_room=np.zeros((0, len(lmp))),
-        deficit_room=np.zeros((0, 1)),
-        back_width=NONE,
-        back=np.zeros((0, SEGMENTS)),
-        capacity_kw=1e6,
-        least_kw=least_kw,
-    )
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_markets_minimum_equals_every_choice_tried(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever on/off pattern is forced, none is worth more than the one that is chosen."""
-    monkeypatch.setattr(dispatch_problem, "ENOUGH_USD", 0.0)
-    monkeypatch.setattr(dispatch_problem, "MIP_GAP", 1e-9)
-    rng = np.random.default_rng(seed)
-    physics = Physics(0.25, 0.95, 0.92, 0.063, 0.5, 3)
-    lmp, powers = rng.uniform(0.05, 0.4, 3), rng.uniform(2, 5, 3)
-    worth = rng.uniform(0.05, 0.3, 3)
-    least = 0.75 * powers.sum()
-    devices, inputs = fleet_inputs(lmp, powers, worth, least)
-    problem = DispatchProblem(devices, physics, 1, reserve=False)
-    chosen = problem.solve(inputs)
-    net = (chosen.sell_b - chosen.buy_b).sum(axis=0)
-    assert ((np.abs(net) < 1e-3) | (np.abs(net) >= least - 1e-3)).all()
-
-    def worth_of(pattern: tuple[int, ...]) -> float:
-        """Optimum with net >= least (1), <= -least (-1) or no trade (0), by SciPy."""
-        d, c, k, n = 0, 3 * 3, 3, 3  # sells (n, k), then buys (n, k)
-        cost = np.zeros(2 * n * k)
-        rows, limit = [], []
-        for i in range(n):
-            for j in range(k):
-                keep = worth[i]
-                cost[d + i * k + j] = -0.25 * (lmp[j] - 0.063 - keep / 0.95 - 1e-6)
-                cost[c + i * k + j] = -0.25 * (keep * 0.95 - lmp[j] - 1e-6)
-            soc = np.zeros(2 * n * k)
-            soc[d + i * k : d + (i + 1) * k], soc[c + i * k : c + (i + 1) * k] = -0.25 / 0.95, 0.25 * 0.95
-            rows += [soc, -soc]
-            limit += [5.0, 5.0]
-        for j, sign in enumerate(pattern):
-            sums = np.zeros(2 * n * k)
-            sums[d + j : c : k], sums[c + j :: k] = 1.0, -1.0
-            if sign:
-                rows.append(-sign * sums)
-                limit.append(-least)
-            else:
-                rows.append(np.abs(sums))
-                limit.append(0.0)
-        bounds = [(0.0, powers[i]) for _ in range(2) for i in range(n) for _ in range(k)]
-        found = linprog(cost, A_ub=np.array(rows), b_ub=limit, bounds=bounds)
-        return -found.fun + float(worth.sum() * 5.0) if found.status == 0 else -np.inf
-
-    patterns = [(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)]
-    # an interval that is large by itself keeps its sign: the free program says which
-    free = problem.solve(dataclasses.replace(inputs, least_kw=0.0))
-    own = (free.sell_b - free.buy_b).sum(axis=0)
-    fixed = [int(np.sign(x)) if abs(x) >= least - 1e-4 else None for x in own]
-    allowed = [p for p in patterns if all(f is None or f == s for f, s in zip(fixed, p, strict=True))]
-    assert chosen.objective_usd == pytest.approx(max(map(worth_of, allowed)), abs=1e-4)
-
-
-def test_a_failed_solver_is_counted_and_the_merit_order_dispatches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch_problem, "_run", lambda problem: "infeasible")
-    run = simulate(month("quick"), make_policy("centralized"))
-    table = run.record.opportunities()
-    assert run.complete
-    assert (table["notes_solver_failures"] == 1.0).all()
-    assert table["sold_kwh"].sum() > 0.0
-
-
-def test_the_promised_profit_is_paid_where_information_is_perfect() -> None:
-    """Batteries alone, bids every 15 min: one bid can say what the plan means, so the promise is kept to 1e-6 USD."""
-    changes = TWO_DAYS | {"time.opportunity_minutes": 15, "fleet.share_ev": 0.0, "market.reserve": False}
-    run = simulate(month("week20", changes), make_policy("preference_aware"))
-    table = run.record.opportunities()
-    np.testing.assert_allclose(table["expected_profit"], table["actual_profit"], atol=1e-6)
-    assert table["actual_profit"].sum() > 1.0
 
 
 @pytest.mark.parametrize("name", ["preference_aware", "dual", "mpc", "greedy"])

@@ -1,0 +1,56 @@
+"""The profit that a plan promises is the profit that the world pays.
+
+With perfect information a promise is exact, to 1e-6 USD in every opportunity, where a bid can say what the plan means:
+
+- opportunities of 15 min: a bid holds one quantity and one price for the whole opportunity;
+- no cars: a home delivers charging put off before storage, whatever the plan meant to use;
+- no reserve: a call is paid like a sale, and nobody promises it.
+
+Own sun does not matter: purchases are passed through to the members and earn the VPP nothing, and what is sold does
+not depend on it. The one exception left is an award that the market voids because it stays below its minimum. The
+plan takes the minimum into account unless told not to (`minimum=False`); then the void opportunities, and only those,
+are paid less than was promised: nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support import month
+from vpp_env.policy import make_policy
+from vpp_env.simulate import simulate
+
+EXACT: dict[str, Any] = {
+    "time.duration_hours": 48,
+    "time.opportunity_minutes": 15,
+    "fleet.share_ev": 0.0,
+    "market.reserve": False,
+}
+
+
+def played(name: str, seed: int = 0) -> pd.DataFrame:
+    return simulate(month("week20", EXACT, seed), make_policy(name)).record.opportunities()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", ["centralized", "preference_aware"])
+def test_every_promise_is_kept(name: str, seed: int) -> None:
+    table = played(name, seed)
+    np.testing.assert_allclose(table["actual_profit"], table["expected_profit"], rtol=0.0, atol=1e-6)
+    assert table["actual_profit"].sum() > 1.0, "there is something to promise"
+    assert (table["bought_kwh"] > 0.0).any(), "purchases are among it"
+
+
+def test_without_a_thought_of_the_minimum_only_void_awards_are_unpaid() -> None:
+    table = played("centralized(minimum=False)")
+    broken = (table["actual_profit"] - table["expected_profit"]).abs() > 1e-6
+    void = (table["expected_profit"] > 1e-6) & ~table["success"]
+    assert void.any(), "the exception must occur"
+    pd.testing.assert_series_equal(broken, void, check_names=False)
+    assert (table.loc[void, ["actual_profit", "sold_kwh"]] == 0.0).all(axis=None)
+    # what would be void stays below the minimum of 10 kW for a quarter of an hour
+    assert (table.loc[void, "bid_capacity_mw"] < 0.010).all()
