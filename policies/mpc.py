@@ -16,7 +16,7 @@ import numpy as np
 
 from policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
 from policies.centralized.merit import dispatch
-from policies.centralized.policy import offers_of
+from policies.centralized.policy import cars_late, offers_of
 from policies.centralized.problem import DispatchProblem
 from policies.forecast import make_forecaster, reserve_prices
 from policies.truthful import own_offers
@@ -82,6 +82,7 @@ class Mpc:
             notes["solver_failures"] = 1.0
             log.warning("gate %d: the solver ended as %s; merit order instead", public.opportunity, plan.status)
             plan = dispatch(inputs, self._devices, self.problem.physics, plan)
+        notes |= cars_late(plan, self._who[1], public.opportunity)
         # the first block's quarter hours are all forecast alike
         now = replace(
             inputs, lmp=np.repeat(inputs.lmp[:1], public.steps), sale=np.repeat(inputs.sale[:1], public.steps)

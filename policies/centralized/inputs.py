@@ -83,7 +83,7 @@ class Plan:
     back: np.ndarray
     v2g: np.ndarray
     reserve_e: np.ndarray
-    late_kwh: np.ndarray  # (C,) by which a car's limit cannot be met whatever is done
+    late_kwh: np.ndarray  # (C,) most by which a car's limit cannot be met whatever is done
     objective_usd: float
     status: str
     seconds: float

@@ -40,7 +40,8 @@ def merit_order(gain: np.ndarray, kw: np.ndarray, capacity_kw: float) -> np.ndar
 def dispatch(inputs: Inputs, devices: Devices, physics: Physics, failed: Plan) -> Plan:
     """Dispatch the first opportunity interval by interval in merit order: what is done when no optimum was found.
 
-    Sales only, at the marginal worth of what is stored now; nothing is bought, nothing stands by.
+    Sales only, where they bring more than the most that a kWh of the device may be worth; nothing is bought, nothing
+    stands by.
 
     Parameters
     ----------

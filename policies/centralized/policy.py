@@ -99,11 +99,7 @@ class Centralized:
             notes["solver_failures"] = 1.0
             log.warning("gate %d: the solver ended as %s; merit order instead", view.public.opportunity, plan.status)
             plan = dispatch(inputs, self.gates.devices, self.problem.physics, plan)
-        late = np.flatnonzero(plan.late_kwh > LATE_KWH)
-        if len(late):
-            notes["cars_late"] = float(len(late))
-            names = ", ".join(f"prosumer_{self.gates.e[j]}" for j in late)
-            log.info("gate %d: cannot be ready in time whatever is done: %s", view.public.opportunity, names)
+        notes |= cars_late(plan, self.gates.e, view.public.opportunity)
         asks = view.homes if self.wishes else None
         actions, expected = bids_of(plan, inputs, self.gates.who, brief, view.public.steps, asks)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
@@ -132,6 +128,24 @@ class PreferenceAware(Centralized):
         description="CVXPY with perfect information, inside every owner's preferences; asks nobody",
     )
     wishes = True
+
+
+def cars_late(plan: Plan, e: np.ndarray, opportunity: int) -> dict[str, float]:
+    """Name the cars that cannot be ready in time whatever is done, and return their number as a note, if any.
+
+    Parameters
+    ----------
+    e : ndarray
+        (C,) homes of the plan's cars.
+    opportunity : int
+        The gate, for the log.
+    """
+    late = np.flatnonzero(plan.late_kwh > LATE_KWH)
+    if not len(late):
+        return {}
+    names = ", ".join(f"prosumer_{e[j]}" for j in late)
+    log.info("gate %d: cannot be ready in time whatever is done: %s", opportunity, names)
+    return {"cars_late": float(len(late))}
 
 
 _QUANTITIES = np.array([True, False, True, False, True, False])

@@ -323,7 +323,7 @@ class DispatchProblem:
             back=value("back", ne, k),
             v2g=v2g,
             reserve_e=reserve_e,
-            late_kwh=value("late", ne, o)[:, -1] if ne else np.zeros(0),
+            late_kwh=value("late", ne, o).max(axis=1),
             objective_usd=float(problem.value) if ok else float("nan"),
             status=status,
             seconds=time.perf_counter() - begin,

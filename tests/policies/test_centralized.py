@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from policies.agentic.messages import MarketOpportunity
 from policies.centralized import Centralized, CentralizedOptimizer
-from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics, Plan
+from policies.centralized.inputs import SEGMENTS, Devices, Plan
 from policies.centralized.policy import buy_threshold, sell_threshold, spread
-from policies.centralized.problem import DispatchProblem
+from policies.centralized.problem import DispatchProblem, everything
+from tests.policies.instances import NONE, PHYSICS, gate
 from vpp_env.errors import PolicyError
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
@@ -18,30 +21,18 @@ from vpp_env.policy import make_policy
 from vpp_env.scenario import load_scenario
 from vpp_env.simulate import simulate
 
-PHYSICS = Physics(dt=0.25, eta_b=0.95, eta_e=0.92, wear=0.063, reserve_h=0.5, steps=4)
-NONE = np.zeros(0)
-
 
 def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> Plan:
     """A battery of 4 kW, 1-10 kWh, over one hour; what it keeps is worth `value` per kWh."""
     problem = DispatchProblem(Devices(np.array([4.0]), np.array([1.0]), np.array([10.0]), NONE), PHYSICS, 1, False)
     return problem.solve(
-        Inputs(
-            lmp=lmp,
-            sale=lmp,
-            rho=np.zeros(1),
+        gate(
+            lmp,
             soc=np.array([soc]),
             surplus=np.full((1, 4), surplus),
             value_low=np.array([1.0]),
             value_width=np.array([9.0 / SEGMENTS]),
             slopes=np.full((1, SEGMENTS), value),
-            deficit=NONE,
-            p_twin=np.zeros((0, 4)),
-            charge_room=np.zeros((0, 4)),
-            v2g_room=np.zeros((0, 4)),
-            deficit_room=np.zeros((0, 1)),
-            back_width=NONE,
-            back=np.zeros((0, SEGMENTS)),
             capacity_kw=capacity,
         )
     )
@@ -79,23 +70,14 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
 
     def solve(later: float) -> Plan:
         return problem.solve(
-            Inputs(
-                lmp=np.array([0.10, 0.30, 0.10, 0.30]),
-                sale=np.array([0.10, 0.30, 0.10, 0.30]),
-                rho=np.zeros(1),
-                soc=NONE,
-                surplus=np.zeros((0, 4)),
-                value_low=NONE,
-                value_width=NONE,
-                slopes=np.zeros((0, SEGMENTS)),
+            gate(
+                np.array([0.10, 0.30, 0.10, 0.30]),
                 deficit=np.zeros(1),
                 p_twin=np.array([[7.0, 7.0, 0.0, 0.0]]),
                 charge_room=np.array([[0.0, 0.0, 7.0, 7.0]]),
-                v2g_room=np.zeros((0, 4)),
                 deficit_room=np.full((1, 1), 40.0),
                 back_width=np.ones(1),
                 back=np.full((1, SEGMENTS), later / PHYSICS.eta_e),
-                capacity_kw=1e6,
             )
         )
 
@@ -106,6 +88,30 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
     dear_later = solve(0.50)
     np.testing.assert_allclose(dear_later.defer[0], [0.0, 7.0, 0.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(dear_later.back[0], [0.0, 0.0, 7.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("due", [0, 1])
+def test_a_car_that_cannot_be_ready_is_softened_wherever_that_is(due: int) -> None:
+    """It lacks 5 kWh, may lack 2 at the end of one hour, and nothing can be returned."""
+    devices = Devices(NONE, NONE, NONE, np.array([0.0]))
+    room = np.full((1, 2), 40.0)
+    room[0, due] = 2.0
+    inputs = gate(
+        np.full(8, 0.10),
+        2,
+        deficit=np.array([5.0]),
+        p_twin=np.zeros((1, 8)),
+        charge_room=np.zeros((1, 8)),
+        deficit_room=room,
+        back_width=np.ones(1),
+        back=np.full((1, SEGMENTS), 0.10),
+    )
+    limits = dataclasses.replace(everything(devices, inputs), today=np.ones(2))
+    plan = DispatchProblem(devices, PHYSICS, 2, False).solve(dataclasses.replace(inputs, limits=limits))
+    assert plan.status == "optimal"
+    np.testing.assert_allclose(plan.late_kwh, [3.0], atol=1e-6)
+    # whom nobody asks is owed no readiness: such a car is feasible as it is
+    np.testing.assert_allclose(DispatchProblem(devices, PHYSICS, 2, False).solve(inputs).late_kwh, [0.0], atol=1e-6)
 
 
 def test_thresholds_clear_the_planned_intervals_only() -> None:
