@@ -1,0 +1,52 @@
+"""What stored energy is worth at a gate: slopes of the exact value functions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from policies.centralized.inputs import SEGMENTS
+from policies.optimal.month_value import MonthValue
+from tests.support import begin, month, with_prices
+from vpp_env.simulate import brief_of
+from vpp_env.views import Information
+
+
+def value_of(rt: float | None = None) -> MonthValue:
+    changes = {"time.duration_hours": 24, "market.reserve": False}
+    base = month("week20", changes)
+    world = begin(base if rt is None else with_prices(base, rt=rt, da=rt))
+    view = world.view(Information.ORACLE)
+    return MonthValue(view.homes, view.foresight(), brief_of(world), wishes=False)
+
+
+def test_pieces_fall_and_add_up_to_the_value_between_their_ends() -> None:
+    value = value_of()
+    every = slice(None)
+    devices = len(value.stores)
+    assert devices > 3
+    for gate in (0, 7, 24):
+        low, high = value._low[:, gate], value._high[:, gate]
+        slopes = value.slopes(every, gate, low, high, SEGMENTS)
+        assert slopes.shape == (devices, SEGMENTS)
+        assert (np.diff(slopes, axis=1) <= 1e-12).all()
+        worth = (slopes * ((high - low) / SEGMENTS)[:, None]).sum(axis=1)
+        held = np.maximum(high - low, 0.0) > 1e-6
+        grid = value._value[:, gate]
+        np.testing.assert_allclose(worth[held], (grid[:, -1] - grid[:, 0])[held], atol=1e-9)
+    # beyond the end nothing changes any more
+    end = value.slopes(every, 24, low, high, SEGMENTS)
+    np.testing.assert_array_equal(value.slopes(every, 99, low, high, SEGMENTS), end)
+
+
+def test_a_span_of_no_width_is_worth_nothing() -> None:
+    value = value_of()
+    low = value._low[:, 3]
+    np.testing.assert_array_equal(value.slopes(slice(None), 3, low, low, SEGMENTS), 0.0)
+
+
+def test_dearer_prices_make_stored_energy_dearer() -> None:
+    cheap, dear = value_of(50.0), value_of(500.0)
+    low, high = cheap._low[:, 6], cheap._high[:, 6]
+    first = [v.slopes(slice(None), 6, low, high, SEGMENTS)[:, 0] for v in (cheap, dear)]
+    assert (first[1] >= first[0] - 1e-9).all()
+    assert (first[1] > first[0] + 0.1).any()
