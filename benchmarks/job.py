@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from benchmarks.plan import JobSpec
+from vpp_env.errors import PolicyError
 from vpp_env.kpi import prosumer_table, summarize
 from vpp_env.month import Month
 from vpp_env.policy import make_policy
@@ -125,7 +126,11 @@ def play(job: JobSpec, progress: Progress) -> JobResult:
     try:
         progress.begin(job, total)
         month = month_of(job)
-        run = simulate(month, make_policy(job.contender.spec), on_opportunity)
+        policy = make_policy(job.contender.spec)
+        if policy.info != job.contender.info:
+            # the report prints what was declared when the comparison was planned
+            raise PolicyError(f"it declares {policy.info}, and declared {job.contender.info} when the run was planned")
+        run = simulate(month, policy, on_opportunity)
         result = _result_of(job, month, run, total, time.perf_counter() - begin)
     except Exception as error:
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
@@ -153,7 +158,7 @@ def _result_of(job: JobSpec, month: Month, run: Run, total: int, seconds: float)
         kpis=kpis,
         opportunities=record.opportunities(),
         intervals=record.interval_table(),
-        prosumers=prosumer_table(record, run.world.scenario.satisfaction, run.policy.info),
+        prosumers=prosumer_table(record, run.world.scenario.satisfaction, run.info),
         dispatch=record.homes.dispatch(),
         events=record.homes.events(),
         prices=price_table(month),

@@ -12,13 +12,18 @@ import numpy as np
 import pytest
 from support import begin, month, play, with_prices
 
+from benchmarks.job import play as play_job
+from benchmarks.plan import make_plan
+from benchmarks.progress import LogProgress
 from vpp_env.bids import Bids, encode
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.errors import InformationError
 from vpp_env.kpi import summarize
 from vpp_env.month import Month
 from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
 from vpp_env.satisfaction import VIOLATIONS, violations
+from vpp_env.scenario import load_scenario
 from vpp_env.simulate import simulate
 from vpp_env.views import Information, View
 from vpp_env.world import World
@@ -136,6 +141,59 @@ def test_what_a_policy_claims_or_breaks_changes_no_figure() -> None:
     assert repr(told) == repr(real)
 
 
+class Turncoat:
+    """Declares that it sees and asks little, and takes back both while it plays."""
+
+    info = PolicyInfo("turncoat", Information.OWN, Consent.NEVER, "changes its mind")
+
+    def __init__(self, when: str) -> None:
+        self._when = when
+
+    def _turn(self, when: str) -> None:
+        if when == self._when:
+            self.info = PolicyInfo("turncoat", Information.ORACLE, Consent.OWN_BIDS, "sees everything")
+
+    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+        self._brief = brief
+        self._turn("reset")
+
+    def act(self, view: View) -> Bids:
+        self._turn("act")
+        with pytest.raises(InformationError):
+            view.foresight()
+        brief = self._brief
+        return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
+
+
+@pytest.mark.parametrize("when", ["reset", "act"])
+def test_what_was_declared_before_the_month_holds_to_its_end(when: str) -> None:
+    run = simulate(month("week20", RICH | {"time.duration_hours": 6}), Turncoat(when))
+    summary = summarize(run)
+    assert summary["information_set"] == "OWN"
+    assert summary["satisfaction_consented"] == 0.0
+    assert summary["sold_mwh"] > 0.0
+
+
+class Fickle(Turncoat):
+    """Declares something else every time that it is made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__("never")
+        Fickle.made += 1
+        if Fickle.made > 1:
+            self.info = PolicyInfo("turncoat", Information.ORACLE, Consent.OWN_BIDS, "sees everything")
+
+
+def test_a_run_is_played_with_what_its_plan_prints(caplog: pytest.LogCaptureFixture) -> None:
+    plan = make_plan(load_scenario("quick"), [f"{__name__}:Fickle"], (0,))
+    (job,) = plan.jobs(0)
+    result = play_job(job, LogProgress())
+    assert result.status == "failed"
+    assert "declared" in result.reason
+
+
 def bytes_of(m: Month) -> list[bytes]:
     plan, twin = m.day(0)
     arrays = [x for part in (plan, twin) for x in part if isinstance(x, np.ndarray)]
@@ -248,3 +306,21 @@ def test_nothing_is_lost_or_counted_twice_between_the_vpp_and_its_members(policy
     outside = from_market - rescinded - retailer - worn + run.record.closing_value().sum()
     assert kpi["joint_surplus"] == pytest.approx(outside, abs=1e-9 * len(run.record.rows))
     assert kpi["member_payments"] != 0.0, "the test can fail"
+
+
+def test_an_oracle_that_tears_at_foresight_changes_no_month() -> None:
+    m = month("quick", RICH | {"time.duration_hours": 6}, 9)
+    before = bytes_of(m)
+    world = begin(m)
+    for _ in range(2):
+        foresight = world.view(Information.ORACLE).foresight()
+        for f in fields(foresight):
+            array = getattr(foresight, f.name)
+            if isinstance(array, np.ndarray):
+                array.setflags(write=True)
+                array[...] = 1
+        world.step(sell_all(world))
+    again = begin(m).view(Information.ORACLE).foresight()
+    assert bytes_of(m) == before
+    assert again.lmp.max() < 10.0
+    assert (again.lmp != 1.0).all()

@@ -96,7 +96,7 @@ def summarize(run: Run) -> dict[str, Any]:
     `joint_surplus` = the VPP's profit + the members' net benefit (closing inventory included): what the policy is
     worth to everybody together. `market_revenue` is what the market paid, before members are paid.
     """
-    record, info = run.record, run.policy.info
+    record, info = run.record, run.info
     scenario = run.world.scenario
     table, homes = record.opportunities(), prosumer_table(record, scenario.satisfaction, info)
     if table.empty:

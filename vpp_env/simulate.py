@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vpp_env.month import Month
-from vpp_env.policy import Brief, Policy
+from vpp_env.policy import Brief, Policy, PolicyInfo
 from vpp_env.record import Recorder
 from vpp_env.streams import stream
 from vpp_env.units import KWH_PER_MWH
@@ -22,6 +22,7 @@ class Run:
     """A played month."""
 
     policy: Policy
+    info: PolicyInfo  # what the policy declared before it saw anything
     world: World
     record: Recorder
     complete: bool  # False: it was interrupted, and the record holds what was played
@@ -76,19 +77,25 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
     -------
     Run
         With `complete = False` after Ctrl-C: nothing already played is lost.
+
+    Notes
+    -----
+    What a policy declares is taken once, before its `reset`: it decides what every view holds and how consent is
+    counted, and cannot be changed by the policy while it plays.
     """
+    info = policy.info
     world = World([month])
     world.reset()
     policy.reset(brief_of(world), policy_rng(month.seed))
-    record = Recorder(world, policy.info)
+    record = Recorder(world, info)
     try:
         while not world.done:
             begin = time.perf_counter()
-            bids = policy.act(world.view(policy.info.information))
+            bids = policy.act(world.view(info.information))
             seconds = time.perf_counter() - begin
             row = record.add(bids, world.step(bids.actions, (bids.day_ahead,)), seconds)
             if on_opportunity is not None:
                 on_opportunity(row)
     except KeyboardInterrupt:
-        return Run(policy, world, record, complete=False)
-    return Run(policy, world, record, complete=True)
+        return Run(policy, info, world, record, complete=False)
+    return Run(policy, info, world, record, complete=True)
