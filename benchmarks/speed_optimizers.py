@@ -46,8 +46,7 @@ def dpp_over_rebuild(scenario: Scenario, seconds: Timer) -> Measured:
     policy.act(view)
     problem, inputs = policy.problem, policy.inputs(view)
     assert problem is not None
-    assert policy.gates is not None
-    devices = policy.gates.devices
+    devices = problem.devices
 
     def rebuild() -> None:
         DispatchProblem(devices, problem.physics, 1, reserve=True).solve(inputs)

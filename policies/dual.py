@@ -2,17 +2,16 @@
 
 The coordinator announces the prices of the month and, where the fleet's answers together exceed the VPP's maximum, a
 price of congestion (`optimal.bounds` finds it by subgradients, from nothing but the fleet's total). Each device then
-follows its own base-stock levels: it needs no model of any other home. With `foresight=True`, the default, the
-announced prices are the true ones: what is lost against `centralized` is lost by decomposition alone.
+follows its own base-stock levels: it needs no model of any other home. The announced
+prices are the true ones: what is lost against `centralized` is lost by decomposition alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from policies.centralized.gate import Gates
 from policies.centralized.inputs import Plan
-from policies.centralized.policy import bids_of
+from policies.centralized.offers import GatePrices, bids_of
 from policies.optimal.month_value import MonthValue
 from policies.optimal.storage import step
 from vpp_env.bids import Bids, encode
@@ -54,10 +53,9 @@ class Dual:
 
     def _begin(self, view: View) -> MonthValue:
         homes, brief = view.homes, self._brief
-        value = MonthValue(homes, view.foresight(), brief, self._wishes)
-        self._gates = Gates(homes, brief, value, 1, self._wishes)
+        self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         self._first = view.public.opportunity - view.public.lead
-        return value
+        return MonthValue(homes, view.foresight(), brief, self._wishes)
 
     def act(self, view: View) -> Bids:
         """Let every device take its steps of the next opportunity."""
@@ -66,19 +64,19 @@ class Dual:
             self._value = self._begin(view)
         if view.public.opportunity >= view.public.n_opportunities:
             return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw))  # delivery would be beyond the end
-        homes = view.homes
+        homes, f = view.homes, self._value.foresight
         gate = view.public.opportunity - self._first
-        inputs = self._gates.inputs(homes, gate, view.public.required_kw, 0.0)
+        span = slice(gate * f.steps, (gate + 1) * f.steps)
+        prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
         plan = self._answers(homes, gate)
-        asks = homes if self._wishes else None
-        actions, expected = bids_of(plan, inputs, self._gates.who, brief, view.public.steps, asks)
+        actions, expected = bids_of(plan, prices, self._who, brief, homes if self._wishes else None)
         return Bids(actions, expected_profit_usd=expected)
 
     def _answers(self, homes: Homes, gate: int) -> Plan:
         """Every device's own steps, from where it is now."""
         value, brief = self._value, self._brief
         assert value is not None
-        b, e, steps = self._gates.b, self._gates.e, value.foresight.steps
+        (b, e), steps = self._who, value.foresight.steps
         sell, buy = np.zeros((len(b), steps)), np.zeros((len(b), steps))
         defer, back, v2g = (np.zeros((len(e), steps)) for _ in range(3))
         standby = np.zeros((len(b) + len(e), steps))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from policies.centralized.merit import merit_order
-from policies.truthful import own_offers
+from policies.truthful import own_offers, storage_ask
 from vpp_env.bids import Bids, encode
 from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.views import Information, View
@@ -37,9 +37,7 @@ class Greedy:
         homes, brief, public = view.homes, self._brief, view.public
         n = brief.n_homes
         price = public.expected_sale_price / (1.0 + brief.margin)
-        # storage behind a car serves after the car's charging has been put off, so both must be paid for
-        charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
-        stored_ask = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+        stored_ask = storage_ask(homes)
         gain = np.concatenate([price - homes.defer_ask, price - stored_ask])
         kw = np.concatenate([homes.defer_kw, homes.storage_sell_kw])
         taken = merit_order(gain, kw, public.required_kw)

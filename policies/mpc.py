@@ -9,14 +9,13 @@ order above the dearest price that is expected: a spike nobody foresaw is worth 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import numpy as np
 
 from policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
-from policies.centralized.merit import dispatch
-from policies.centralized.policy import cars_late, offers_of
+from policies.centralized.offers import GatePrices, offers_of
+from policies.centralized.policy import planned
 from policies.centralized.problem import DispatchProblem
 from policies.forecast import make_forecaster, reserve_prices
 from policies.truthful import own_offers
@@ -24,8 +23,6 @@ from vpp_env.bids import Bids, encode
 from vpp_env.errors import PolicyError
 from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.views import Homes, Information, View
-
-log = logging.getLogger(__name__)
 
 
 class Mpc:
@@ -66,7 +63,6 @@ class Mpc:
         physics = Physics(
             brief.opportunity_hours, brief.bess_eta, brief.ev_eta, brief.degradation_usd_per_kwh, brief.reserve_hours, 1
         )
-        self._devices = devices
         return DispatchProblem(devices, physics, self._blocks, reserve=bool(brief.products))
 
     def act(self, view: View) -> Bids:
@@ -75,20 +71,12 @@ class Mpc:
         if self.problem is None:
             self.problem = self._begin(homes)
         inputs = self.inputs(view)
-        plan = self.problem.solve(inputs)
-        notes = {"optimization_s": plan.seconds}
-        if plan.status != "optimal":
-            self.failures += 1
-            notes["solver_failures"] = 1.0
-            log.warning("gate %d: the solver ended as %s; merit order instead", public.opportunity, plan.status)
-            plan = dispatch(inputs, self._devices, self.problem.physics, plan)
-        notes |= cars_late(plan, self._who[1], public.opportunity)
+        plan, notes = planned(self.problem, inputs, self._who[1], public.opportunity)
+        self.failures += "solver_failures" in notes
         # the first block's quarter hours are all forecast alike
-        now = replace(
-            inputs, lmp=np.repeat(inputs.lmp[:1], public.steps), sale=np.repeat(inputs.sale[:1], public.steps)
-        )
-        first = _first(plan, public.steps)
-        offers = offers_of(first, now, self._who, brief, public.steps, homes, certain=False)
+        lmp, sale = (np.repeat(price[:1], public.steps) for price in (inputs.lmp, inputs.sale))
+        prices = GatePrices(lmp, sale, float(inputs.rho[0]))
+        offers = offers_of(_first(plan, public.steps), prices, self._who, brief, homes, certain=False)
         unsold = offers["sell_kw"] <= 0.0
         own = own_offers(homes, public, brief)
         best = float(inputs.sale.max()) / (1.0 + brief.margin)
@@ -160,18 +148,13 @@ def _first(plan: Plan, steps: int) -> Plan:
     def wide(kw: np.ndarray) -> np.ndarray:
         return np.repeat(kw[:, :1], steps, axis=1)
 
-    return Plan(
-        wide(plan.sell_b),
-        wide(plan.buy_b),
-        plan.reserve_b,
-        wide(plan.defer),
-        wide(plan.back),
-        wide(plan.v2g),
-        plan.reserve_e,
-        plan.late_kwh,
-        plan.objective_usd,
-        plan.status,
-        plan.seconds,
+    return replace(
+        plan,
+        sell_b=wide(plan.sell_b),
+        buy_b=wide(plan.buy_b),
+        defer=wide(plan.defer),
+        back=wide(plan.back),
+        v2g=wide(plan.v2g),
     )
 
 

@@ -16,6 +16,16 @@ from vpp_env.policy import Brief, Consent, PolicyInfo
 from vpp_env.views import Homes, Information, Public, View
 
 
+def storage_ask(homes: Homes) -> np.ndarray:
+    """(N,) least pay per kWh, USD, that covers whatever serves a home whose storage is on offer.
+
+    Any charging in the opportunity is put off before storage gives: also where it ends before the opportunity does, or
+    begins in it, when the car comes home.
+    """
+    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
+    return np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+
+
 def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarray]:
     """What each home would offer on its own account, (N,) each.
 
@@ -31,10 +41,7 @@ def own_offers(homes: Homes, public: Public, brief: Brief) -> dict[str, np.ndarr
     # opportunity ends it simply delivers less, and no other device has to step in
     alone = (homes.bess_kwh == 0) & (homes.v2g_kw == 0)
     car = np.where(alone, homes.defer_first_kw, homes.defer_kw)
-    # any charging in the opportunity is put off before storage gives: also where it ends before the opportunity does,
-    # or begins in it, when the car comes home
-    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
-    both_ask = np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+    both_ask = storage_ask(homes)
     pays = both_ask * (1.0 + brief.margin) <= public.expected_sale_price
     both = (storage > 0) & (pays | (car <= 0))
     sell = will * np.where(both, car + storage, car)

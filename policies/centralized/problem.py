@@ -76,7 +76,7 @@ class DispatchProblem:
     """The parametrised problem of one fleet over `opportunities` opportunities."""
 
     def __init__(self, devices: Devices, physics: Physics, opportunities: int, reserve: bool) -> None:
-        self._devices, self.physics, self._reserve = devices, physics, reserve
+        self.devices, self.physics, self._reserve = devices, physics, reserve
         self._o, self._k = opportunities, opportunities * physics.steps
         # (K, O): which interval lies in which opportunity
         self._of = np.repeat(np.eye(opportunities), physics.steps, axis=0)
@@ -105,7 +105,7 @@ class DispatchProblem:
         self._with_minimum: cp.Problem | None = None
 
     def _batteries(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self._devices, self.physics, self._k, self._o, self._of
+        dev, phys, k, o, of = self.devices, self.physics, self._k, self._o, self._of
         n, dt, eta = len(dev.power), phys.dt, phys.eta_b
         d, c, h = build.variable("sell_b", (n, k)), build.variable("buy_b", (n, k)), build.variable("own", (n, o))
         s = build.variable("soc", (n, o), bounds=[0.0, _wide(dev.high, o)])
@@ -149,7 +149,7 @@ class DispatchProblem:
         build.bought.append(cp.sum(c, axis=0))
 
     def _cars(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self._devices, self.physics, self._k, self._o, self._of
+        dev, phys, k, o, of = self.devices, self.physics, self._k, self._o, self._of
         n, dt, eta = len(dev.v2g), phys.dt, phys.eta_e
         x, r = build.variable("defer", (n, k)), build.variable("back", (n, k))
         g, late, w = (
@@ -227,7 +227,7 @@ class DispatchProblem:
         return cp.Problem(self._goal, [*self._rows, *rows])
 
     def _set(self, inputs: Inputs) -> None:
-        power, limits = self._devices.power, inputs.limits or everything(self._devices, inputs)
+        power, limits = self.devices.power, inputs.limits or everything(self.devices, inputs)
         deficit = inputs.deficit[:, None]
         values = {
             "lmp": inputs.lmp,
@@ -295,7 +295,7 @@ class DispatchProblem:
             self._with_minimum = self._minimum()
         sells, buys = ~small & (net > 0.0), ~small & (net < 0.0)
         self._least.value = inputs.least_kw
-        limits = inputs.limits or everything(self._devices, inputs)
+        limits = inputs.limits or everything(self.devices, inputs)
         v2g = inputs.v2g_room.sum(axis=0) if len(self._u) else 0.0
         self._up.value = limits.sell.sum(axis=0) + inputs.p_twin.sum(axis=0) + v2g
         self._down.value = limits.buy.sum(axis=0) + inputs.charge_room.sum(axis=0)
@@ -304,7 +304,7 @@ class DispatchProblem:
         return self._with_minimum, _run(self._with_minimum)
 
     def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> Plan:
-        nb, ne, k, o = len(self._devices.power), len(self._devices.v2g), self._k, self._o
+        nb, ne, k, o = len(self.devices.power), len(self.devices.v2g), self._k, self._o
         ok = status == cp.OPTIMAL
 
         def value(name: str, rows: int, width: int) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""The common room of the optimizers: exact storage dynamics, bounds of the month, the merit order, the month's LP."""
+"""The common room of the optimizers: exact storage dynamics, ceilings, the value of energy, the month's LP."""

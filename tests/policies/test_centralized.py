@@ -11,7 +11,7 @@ import pytest
 from policies.agentic.messages import MarketOpportunity
 from policies.centralized import Centralized, CentralizedOptimizer
 from policies.centralized.inputs import SEGMENTS, Devices, Plan
-from policies.centralized.policy import buy_threshold, sell_threshold, spread
+from policies.centralized.offers import buy_threshold, sell_threshold, spread
 from policies.centralized.problem import DispatchProblem, everything
 from tests.policies.instances import NONE, PHYSICS, gate
 from vpp_env.errors import PolicyError
