@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import PlanError, make_plan, parse_override, parse_seeds
+from benchmarks.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
+from benchmarks.scores import price_of_preferences
 from policies.optimal.bounds import bracket
 from policies.optimal.devices import Measure, Rules, devices
-from policies.optimal.month_lp import exact
 from vpp_env.errors import VppError
 from vpp_env.month import Month
 from vpp_env.scenario import load_scenario
@@ -55,33 +55,6 @@ def ceilings(month: Month) -> dict[str, Any]:
     return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
 
 
-def scores(kpis: Mapping[str, Any], ceilings: Mapping[str, Any]) -> dict[str, float | None]:
-    """Put one policy's KPIs between the floor and the ceilings of its month.
-
-    The floor is doing nothing, which is worth 0 by construction: every figure is a difference from the undispatched
-    twin. So (x - idle) / (U_pref - idle) is x / U_pref. A policy that disregards preferences can score above 1.
-
-    Returns
-    -------
-    dict
-        `regret` and `regret_free`: U_pref and U_free less the joint surplus, USD. `score` and `profit_score`: joint
-        surplus and profit over their U_pref; None where U_pref is not above 0.
-    """
-    with_wishes, surplus = ceilings["preferences"], float(kpis["joint_surplus"])
-    return {
-        "regret": with_wishes["value"][1] - surplus,
-        "regret_free": ceilings["free"]["value"][1] - surplus,
-        "score": _share(surplus, with_wishes["value"][1]),
-        "profit_score": _share(float(kpis["total_profit"]), with_wishes["profit"][1]),
-    }
-
-
-def price_of_preferences(ceilings: Mapping[str, Any], measure: str) -> float | None:
-    """1 - U_pref / U_free; None where U_free is not above 0."""
-    kept = _share(ceilings["preferences"][measure][1], ceilings["free"][measure][1])
-    return None if kept is None else 1.0 - kept
-
-
 def exact_optima(
     month: Month, tell: Callable[[str, int, int], None] = lambda name, done, of: None
 ) -> dict[str, dict[str, float]]:
@@ -90,6 +63,8 @@ def exact_optima(
     Slow: about 50 ms per device-month, and minutes where the VPP's maximum binds. What belongs to no device (a
     day-ahead schedule) is not in it, but it is in the brackets.
     """
+    from policies.optimal.month_lp import exact  # CVXPY takes a second to import
+
     homes, foresight, brief = _start(month)
     optima: dict[str, dict[str, float]] = {}
     for name, wishes in WISHES.items():
@@ -109,10 +84,6 @@ def _start(month: Month) -> tuple[Any, Any, Any]:
     return view.homes, view.foresight(), brief_of(world)
 
 
-def _share(x: float, ceiling: float) -> float | None:
-    return x / ceiling if ceiling > 0.0 else None
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = argparse.ArgumentParser(
@@ -120,16 +91,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seed", default="0", metavar="INT", help="default: %(default)s")
-    p.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
-    p.add_argument("--node", help="price node, where the data holds several")
-    p.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="overrides",
-        metavar="SECTION.FIELD=VALUE",
-        help="change any field of the scenario; may be repeated",
-    )
+    add_month_flags(p)
     p.add_argument("--exact", action="store_true", help="also solve the month's linear program (minutes)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
     return p

@@ -20,14 +20,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import llm, store
+from benchmarks import llm_flags, store
 from benchmarks.executors import EXECUTORS
 from benchmarks.experiment import Experiment, Request, make_experiment, read_request, with_overrides
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED
 from benchmarks.llm_kpis import bill_lines
 from benchmarks.log import console, log_to_terminal
 from benchmarks.loggers import LOGGERS, make_loggers
-from benchmarks.plan import PlanError, parse_seeds
+from benchmarks.plan import PlanError, add_month_flags, parse_seeds
 from benchmarks.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
 from benchmarks.report.tables import bracketed, number, percent, score
 from benchmarks.runner import Outcome, resumed, run_experiment
@@ -66,16 +66,7 @@ def parser() -> argparse.ArgumentParser:
     seeds = p.add_mutually_exclusive_group()
     seeds.add_argument("--seed", metavar="INT", help="default: 0")
     seeds.add_argument("--seeds", nargs="+", metavar="INT|A:B", help="several; 0:10 is ten. A folder each, and means")
-    p.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
-    p.add_argument("--node", help="price node, where the data holds several")
-    p.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="overrides",
-        metavar="SECTION.FIELD=VALUE",
-        help="change any field of the scenario; may be repeated",
-    )
+    add_month_flags(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/<scenario>-<time>")
     p.add_argument(
         "--jobs",
@@ -87,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--executor", choices=EXECUTORS, default="auto", help="where runs are played: %(default)s")
     p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
     p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
-    llm.add_flags(p)
+    llm_flags.add_flags(p)
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--no-ceilings", action="store_true", help="do not work out what no policy can exceed")
     p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
@@ -121,7 +112,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         "node": args.node,
     }
     request = replace(request, **{key: value for key, value in asked.items() if value is not None})
-    request = replace(request, policies=tuple(llm.with_flags(request.policies, args)))
+    request = replace(request, policies=tuple(llm_flags.with_flags(request.policies, args)))
     shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
     return make_experiment(with_overrides(request, args.overrides, shortcuts))
 
@@ -137,11 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(out)
             return 0
         experiment = experiment_of(args)
-        for plan in experiment.plans:
-            llm.check(plan)
-            if not args.quiet:
-                for line in llm.estimate_lines(plan):
-                    out.print(line, highlight=False, soft_wrap=True)
+        if llm_flags.asks_models([c.spec for c in experiment.plans[0].contenders]):
+            check_models(experiment, out, args.quiet)
         folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
         outcome = run(experiment, folder, err, args)
     except VppError as error:
@@ -153,6 +141,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.quiet:
         show_outcome(out, experiment, outcome)
     return {INTERRUPTED: 130, FAILED: 1}.get(outcome.status, 0)
+
+
+def check_models(experiment: Experiment, out: Console, quiet: bool) -> None:
+    """See that every language model can be reached, and say what it will cost."""
+    from benchmarks import llm  # loads the negotiation, which takes a second
+
+    for plan in experiment.plans:
+        llm.check(plan)
+        for line in () if quiet else llm.estimate_lines(plan):
+            out.print(line, highlight=False, soft_wrap=True)
 
 
 def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Namespace) -> Outcome:
@@ -258,10 +256,6 @@ def _show_cases(console: Console, experiment: Experiment, outcome: Outcome) -> N
             ]
             table.add_row(plan.case, contender.label, str(len(done)), number(means[0]), score(means[1]))
     console.print(table)
-
-
-def _average(runs: Sequence[Mapping[str, Any]], key: str) -> float | None:
-    return sum(run[key] for run in runs) / len(runs) if runs else None
 
 
 def _show_differences(console: Console, statistics: Mapping[str, Any]) -> None:

@@ -1,12 +1,10 @@
-"""Language models in the benchmark: options of the command line, and the estimate before a run."""
+"""Language models in the benchmark: the estimate before a run, and whether they can be reached at all."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.plan import Plan, PlanError
+from benchmarks.plan import Plan
 from policies.agentic.card import PreferenceCard, question
 from policies.agentic.llm_session import LlmSession
 from policies.agentic.moves import Move, Moves
@@ -16,55 +14,16 @@ from policies.llm.ledger import Price
 from policies.llm.prompts import prompt
 from policies.llm.stack import ADAPTERS, price_of, settings_of
 from vpp_env.fleet import build_fleet
-from vpp_env.policy import make_policy, parse_spec
+from vpp_env.policy import make_policy
 from vpp_env.scenario import Scenario
 from vpp_env.statements import statement
 
-FLAGS = {"llm_budget_usd": "budget_usd", "llm_max_calls": "max_calls", "llm_sample_hours": "sample_hours"}
-"""Options of the command line, and the option of the policy that each one sets."""
 STRATEGY_CHARS, MEMORY_CHARS = 430, 260
 """Characters of the numbers of one strategy, and of what is remembered (measured on week20 and august)."""
 CARD_CHARS, FIELD_CHARS = 270, 95
 """Characters of a card that says nothing, and of one field with its evidence (measured with the scripted reader)."""
 ROW_CHARS = 135
 """Characters of one home's row in a question for moves (measured)."""
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line."""
-    group = parser.add_argument_group("language models (policies with brain='llm')")
-    group.add_argument("--llm-budget-usd", type=float, metavar="USD", help="most that one month may spend; then rules")
-    group.add_argument("--llm-max-calls", type=int, metavar="N", help="most calls of one month; then rules")
-    group.add_argument("--llm-sample-hours", type=float, metavar="H", help="hours in which batched and full ask")
-
-
-def with_flags(specs: Sequence[str], args: argparse.Namespace) -> list[str]:
-    """Return the policies with the command line's options put into those with `brain='llm'`.
-
-    Raises
-    ------
-    PlanError
-        When there is no such policy, or one sets the option itself.
-    """
-    given = {option: getattr(args, flag) for flag, option in FLAGS.items() if getattr(args, flag) is not None}
-    if not given:
-        return list(specs)
-    out, found = [], False
-    for spec in specs:
-        name, options = parse_spec(spec)
-        if options.get("brain") != "llm":
-            out.append(spec)
-            continue
-        found = True
-        if twice := given.keys() & options.keys():
-            raise PlanError(
-                f"{spec!r}: {', '.join(sorted(twice))} is given twice, by an --llm- option and in the policy"
-            )
-        text = ", ".join(f"{key}={value!r}" for key, value in (options | given).items())
-        out.append(f"{name}({text})")
-    if not found:
-        raise PlanError("an --llm- option is given, and no policy has brain='llm'")
-    return out
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import tomllib
 from collections.abc import Sequence
@@ -136,6 +137,20 @@ def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
             raise PlanError(f"seed {text!r}: allowed is an integer such as 7, or a range such as 0:10 (0 to 9)")
         seeds += range(int(match[1]), int(match[2])) if match[2] is not None else [int(match[1])]
     return tuple(seeds)
+
+
+def add_month_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which prices a month has and what of its scenario is changed."""
+    parser.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
+    parser.add_argument("--node", help="price node, where the data holds several")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="SECTION.FIELD=VALUE",
+        help="change any field of the scenario; may be repeated",
+    )
 
 
 def parse_override(text: str, scenario: Scenario) -> tuple[str, Any]:

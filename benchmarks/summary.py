@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bounds import scores
 from benchmarks.job import COMPLETE, JobResult
 from benchmarks.llm_kpis import llm_kpis
 from benchmarks.plan import Plan
+from benchmarks.scores import scores
 from vpp_env.month import Month
 
 NOTHING = 1e-9

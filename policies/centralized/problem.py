@@ -27,17 +27,13 @@ least the minimum, or buy at least it, or neither); the other intervals keep the
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
 from policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
+from policies.centralized.statement import Builder, batteries, cars, wide
 
-TIE = 1e-6
-"""USD per kWh moved: among plans of equal profit take the one that moves least, so that the solution is unique."""
-LATE = 10.0
-"""USD per kWh: above any price of the market (its hard cap is 2)."""
 ENOUGH_USD = 1.0
 """What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
 MIP_GAP = 1e-2
@@ -46,51 +42,20 @@ SOME_KW = 1e-4
 """Net power below this is the solver's rounding."""
 
 
-class _Builder:
-    """Collects variables, parameters, gains and limits while the problem is written down."""
-
-    def __init__(self) -> None:
-        self.params: dict[str, cp.Parameter] = {}
-        self.vars: dict[str, cp.Variable] = {}
-        self.gain: list[cp.Expression] = []
-        self.limits: list[cp.Constraint] = []
-        self.sold: list[cp.Expression] = []  # (K,) energy
-        self.bought: list[cp.Expression] = []  # (K,)
-        self.held: list[cp.Expression] = []  # (K,) reserve
-
-    def parameter(self, name: str, shape: tuple[int, ...], nonneg: bool = False) -> cp.Parameter:
-        self.params[name] = cp.Parameter(shape, nonneg=nonneg, name=name)
-        return self.params[name]
-
-    def variable(self, name: str, shape: tuple[int, ...], bounds: list[Any] | None = None) -> cp.Variable:
-        kind = {"nonneg": True} if bounds is None else {"bounds": bounds}
-        self.vars[name] = cp.Variable(shape, name=name, **kind)
-        return self.vars[name]
-
-
-def _wide(column: np.ndarray, width: int) -> np.ndarray:
-    return np.repeat(column[:, None], width, axis=1)
-
-
 class DispatchProblem:
     """The parametrised problem of one fleet over `opportunities` opportunities."""
 
     def __init__(self, devices: Devices, physics: Physics, opportunities: int, reserve: bool) -> None:
-        self.devices, self.physics, self._reserve = devices, physics, reserve
-        self._o, self._k = opportunities, opportunities * physics.steps
-        # (K, O): which interval lies in which opportunity
-        self._of = np.repeat(np.eye(opportunities), physics.steps, axis=0)
-        self._u = np.flatnonzero(devices.v2g > 0)
-        build = _Builder()
-        prices = (
-            build.parameter("lmp", (self._k,)),
-            build.parameter("sale", (self._k,)),
-            build.parameter("rho", (self._o,), nonneg=True),
-        )
+        self.devices, self.physics = devices, physics
+        build = Builder(devices, physics, opportunities, reserve)
+        self._o, self._k, self._u = build.o, build.k, build.v2g
+        build.parameter("lmp", (self._k,))
+        build.parameter("sale", (self._k,))
+        build.parameter("rho", (self._o,), nonneg=True)
         if len(devices.power):
-            self._batteries(build, *prices)
+            batteries(build)
         if len(devices.v2g):
-            self._cars(build, *prices)
+            cars(build)
         capacity = build.parameter("capacity", (), nonneg=True)
         if build.sold:
             build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
@@ -103,106 +68,6 @@ class DispatchProblem:
         if not self.compiled.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
         self._with_minimum: cp.Problem | None = None
-
-    def _batteries(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self.devices, self.physics, self._k, self._o, self._of
-        n, dt, eta = len(dev.power), phys.dt, phys.eta_b
-        d, c, h = build.variable("sell_b", (n, k)), build.variable("buy_b", (n, k)), build.variable("own", (n, o))
-        s = build.variable("soc", (n, o), bounds=[0.0, _wide(dev.high, o)])
-        w = build.variable("pieces", (n, SEGMENTS))
-        surplus = build.parameter("surplus", (n, k), nonneg=True)
-        floor = build.parameter("floor", (n, 1), nonneg=True)
-        today = build.parameter("today", (o,), nonneg=True)
-        start = cp.reshape(build.parameter("soc0", (n,)), (n, 1), order="F")
-        before = cp.hstack([start, s[:, :-1]]) if o > 1 else start
-        by_opportunity = dt * (d @ of)
-        build.limits += [
-            s == before + eta * (dt * (c @ of) + h) - (1.0 / eta) * by_opportunity,
-            s >= floor @ np.ones((1, o)),
-            h + dt * (cp.multiply(surplus, d / dev.power[:, None]) @ of) <= dt * (surplus @ of),
-            d <= build.parameter("sell_room", (n, k), nonneg=True),
-            c <= build.parameter("buy_room", (n, k), nonneg=True),
-            by_opportunity @ today <= build.parameter("day_left", (n,), nonneg=True),
-            w <= build.parameter("piece_width", (n, SEGMENTS), nonneg=True),
-            cp.sum(w, axis=1) == s[:, o - 1] - build.parameter("value_low", (n,)),
-        ]
-        if o > 1:
-            later = build.parameter("day_later", (n,), nonneg=True)
-            build.limits.append(cp.sum(by_opportunity, axis=1) - by_opportunity @ today <= later)
-        build.gain += [
-            dt * sale @ cp.sum(d, axis=0) - dt * lmp @ cp.sum(c, axis=0),
-            -dt * (phys.wear + TIE) * cp.sum(d),
-            -dt * TIE * cp.sum(c) - phys.export * cp.sum(h),
-            cp.sum(cp.multiply(build.parameter("slopes", (n, SEGMENTS)), w)),
-        ]
-        if self._reserve:
-            q = build.variable("reserve_b", (n, o))
-            build.limits += [
-                phys.reserve_h * q <= eta * (before - floor @ np.ones((1, o))),
-                phys.reserve_h * q <= eta * (s - floor @ np.ones((1, o))),
-                q <= build.parameter("reserve_b_room", (n, o), nonneg=True),
-                d + q @ of.T <= _wide(dev.power, k),
-            ]
-            build.gain.append(dt * phys.steps * rho @ cp.sum(q, axis=0))
-            build.held.append(cp.sum(q @ of.T, axis=0))
-        build.sold.append(cp.sum(d, axis=0))
-        build.bought.append(cp.sum(c, axis=0))
-
-    def _cars(self, build: _Builder, lmp: cp.Parameter, sale: cp.Parameter, rho: cp.Parameter) -> None:
-        dev, phys, k, o, of = self.devices, self.physics, self._k, self._o, self._of
-        n, dt, eta = len(dev.v2g), phys.dt, phys.eta_e
-        x, r = build.variable("defer", (n, k)), build.variable("back", (n, k))
-        g, late, w = (
-            build.variable("deficit", (n, o)),
-            build.variable("late", (n, o)),
-            build.variable("owed", (n, SEGMENTS)),
-        )
-        room = build.parameter("deficit_room", (n, o))
-        p_twin = build.parameter("p_twin", (n, k), nonneg=True)
-        start = cp.reshape(build.parameter("deficit0", (n,)), (n, 1), order="F")
-        before = cp.hstack([start, g[:, :-1]]) if o > 1 else start
-        added = eta * dt * ((x - r) @ of)
-        build.limits += [
-            r <= build.parameter("charge_room", (n, k), nonneg=True),
-            g <= room + late,
-            w[:, :-1] <= build.parameter("back_width", (n, 1), nonneg=True) @ np.ones((1, SEGMENTS - 1)),
-            cp.sum(w, axis=1) == g[:, o - 1],
-        ]
-        waits = x
-        if self._reserve:
-            y = build.variable("reserve_x", (n, o))
-            waits = x + y @ of.T
-            build.limits.append(y <= build.parameter("reserve_x_room", (n, o), nonneg=True))
-            build.gain.append(dt * phys.steps * rho @ cp.sum(y, axis=0))
-            build.held.append(cp.sum(y @ of.T, axis=0))
-        build.limits.append(waits <= p_twin)
-        build.gain += [
-            dt * sale @ cp.sum(x, axis=0) - dt * lmp @ cp.sum(r, axis=0),
-            -cp.sum(cp.multiply(build.parameter("owed_price", (n, SEGMENTS)), w)),
-            -dt * TIE * cp.sum(r) - LATE * cp.sum(late),
-        ]
-        build.sold.append(cp.sum(x, axis=0))
-        build.bought.append(cp.sum(r, axis=0))
-        u = self._u
-        if len(u):
-            v = build.variable("v2g", (len(u), k))
-            v2g_room = build.parameter("v2g_room", (len(u), k), nonneg=True)
-            rows = np.eye(n)[:, u]  # V2G cars among all cars
-            added = added + (dt / eta) * (rows @ v @ of)
-            build.gain += [dt * sale @ cp.sum(v, axis=0), -dt * (phys.wear + TIE) * cp.sum(v)]
-            used = v
-            if self._reserve:
-                q = build.variable("reserve_u", (len(u), o))
-                used = v + q @ of.T
-                build.limits += [
-                    (phys.reserve_h / eta) * q <= (room + late - g)[u],
-                    q <= build.parameter("reserve_u_room", (len(u), o), nonneg=True),
-                ]
-                build.gain.append(dt * phys.steps * rho @ cp.sum(q, axis=0))
-                build.held.append(cp.sum(q @ of.T, axis=0))
-            build.limits.append(used <= v2g_room)
-            build.sold.append(cp.sum(v, axis=0))
-        build.limits.append(g == before + added)
 
     def _minimum(self) -> cp.Problem:
         """The same problem with on/off decisions per interval; made when it is first needed."""
@@ -242,7 +107,7 @@ class DispatchProblem:
             "day_left": limits.day_kwh[0],
             "day_later": limits.day_kwh[1],
             "value_low": np.minimum(inputs.value_low, inputs.soc),
-            "piece_width": _wide(inputs.value_width, SEGMENTS),
+            "piece_width": wide(inputs.value_width, SEGMENTS),
             "slopes": inputs.slopes,
             "deficit0": inputs.deficit,
             "p_twin": inputs.p_twin,
@@ -347,8 +212,8 @@ def everything(devices: Devices, inputs: Inputs) -> Limits:
     """The limits of somebody who asks no owner: physics."""
     b, c, k, o = len(devices.power), len(devices.v2g), len(inputs.lmp), len(inputs.rho)
     return Limits(
-        sell=_wide(devices.power, k),
-        buy=_wide(devices.power, k),
+        sell=wide(devices.power, k),
+        buy=wide(devices.power, k),
         floor=devices.low,
         reserve_b=np.full((b, o), MUCH),
         reserve_e=np.full((c, o), MUCH),

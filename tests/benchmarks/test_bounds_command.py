@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support import month
 
-from benchmarks.bounds import ceilings, main, price_of_preferences, scores
+from benchmarks.bounds import ceilings, main
+from benchmarks.scores import price_of_preferences, scores
 from vpp_env.kpi import summarize
 from vpp_env.policy import make_policy
 from vpp_env.simulate import simulate

@@ -16,7 +16,8 @@ from support import month, with_prices
 
 from benchmarks import cassette, llm_eval
 from benchmarks.compare import main, parser
-from benchmarks.llm import Estimate, estimate, estimate_lines, with_flags
+from benchmarks.llm import Estimate, estimate, estimate_lines
+from benchmarks.llm_flags import with_flags
 from benchmarks.llm_kpis import llm_kpis
 from benchmarks.llm_truth import accuracy, loosened, true_card
 from benchmarks.plan import PlanError, make_plan

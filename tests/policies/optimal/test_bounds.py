@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from support import STYLES, begin, month, random_actions, with_prices
 
-from policies.optimal.bounds import Prices, bracket, ceiling, priced
+from policies.optimal.bounds import bracket
 from policies.optimal.devices import Measure, Rules, devices
 from policies.optimal.month_lp import exact
+from policies.optimal.shadow import Prices, ceiling, priced
 from policies.optimal.storage import backward
 from vpp_env.bids import Bids, DayAheadSchedule
 from vpp_env.kpi import summarize
