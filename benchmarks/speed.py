@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cvxpy as cp
-import highspy
 import numpy as np
 
-from benchmarks.speed_optimizers import measured
-from policies.centralized.policy import Centralized
+from benchmarks.speed_optimizers import growth, measured
 from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.api.parallel import MarketMonth
 from vpp_env.bids import N_ACTION
@@ -31,8 +28,7 @@ from vpp_env.market.opportunity import play
 from vpp_env.month import Month
 from vpp_env.policy import make_policy, policy_names
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulate import brief_of, simulate
-from vpp_env.views import Information
+from vpp_env.simulate import simulate
 from vpp_env.world import World
 
 BLOCK_S = 0.01
@@ -216,44 +212,6 @@ def reference_ratios(scenario: Scenario) -> list[Ratio]:
     return ratios
 
 
-def cvxpy_ratio(scenario: Scenario) -> list[str]:
-    """CVXPY per opportunity over the same program given to HiGHS directly."""
-    world = _evening(scenario, 200)
-    policy = Centralized(minimum=False)
-    policy.reset(brief_of(world), np.random.default_rng(0))
-    view = world.view(Information.ORACLE)
-    policy.act(view)
-    problem = policy.problem
-    assert problem is not None
-    inputs = policy.inputs(view)
-    data, _, _ = problem.compiled.get_problem_data(cp.HIGHS)
-    matrix = data["A"].tocsc()
-    equal = data["dims"].zero
-
-    def direct() -> None:
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = matrix.shape[1], matrix.shape[0]
-        lp.col_cost_ = data["c"]
-        lp.col_lower_ = data["lower_bounds"]
-        lp.col_upper_ = np.full(matrix.shape[1], highspy.kHighsInf)
-        lower = np.full(matrix.shape[0], -highspy.kHighsInf)
-        lower[:equal] = data["b"][:equal]
-        lp.row_lower_, lp.row_upper_ = lower, data["b"]
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_, lp.a_matrix_.index_ = matrix.indptr, matrix.indices
-        lp.a_matrix_.value_ = matrix.data
-        solver = highspy.Highs()
-        solver.setOptionValue("output_flag", False)
-        solver.passModel(lp)
-        solver.run()
-
-    whole, alone = seconds(lambda: problem.solve(inputs), direct, blocks=15)
-    return [
-        f"CVXPY dispatch per opportunity {1e3 * whole:.1f} ms, the same program to HiGHS directly "
-        f"{1e3 * alone:.1f} ms: ratio {whole / alone:.2f}"
-    ]
-
-
 def month_table(scenario: Scenario) -> list[str]:
     """Seconds of the whole month for every registered policy, the world shared."""
     month = Month(scenario, 0)
@@ -281,10 +239,10 @@ def main() -> None:
     for ratio in vector_ratios(scenario):
         print(ratio.line(), flush=True)
     print(copy_ratio(scenario).line(), flush=True)
-    print("\n".join(cvxpy_ratio(scenario)), flush=True)
     for name, value, target in measured(scenario, seconds):
         print(Ratio(name, value, target).line(), flush=True)
     if not args.quick:
+        print("\n".join(growth(scenario)), flush=True)
         print("\n".join(month_table(scenario)), flush=True)
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
+from benchmarks.bounds import ceilings
+from benchmarks.direct_highs import again, model, optimum, solved
 from policies.centralized.merit import merit_order
 from policies.centralized.policy import Centralized
 from policies.centralized.problem import DispatchProblem
 from policies.optimal.devices import Device, Measure, Rules, battery
-from policies.optimal.month_lp import exact
+from policies.optimal.month_lp import program
 from policies.optimal.storage import backward
+from vpp_env.bids import N_ACTION
 from vpp_env.month import Month
-from vpp_env.policy import Brief
+from vpp_env.policy import Brief, make_policy
 from vpp_env.scenario import Scenario
-from vpp_env.simulate import brief_of
+from vpp_env.simulate import brief_of, simulate
 from vpp_env.views import Information, View
 from vpp_env.world import World
 
@@ -38,36 +44,91 @@ def _once(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def dpp_over_rebuild(scenario: Scenario, seconds: Timer) -> Measured:
-    """Solving a gate with new parameters against building the problem for it."""
-    view, brief = _opening(scenario.override({"time.duration_hours": 48}))
-    policy = Centralized(minimum=False)
-    policy.reset(brief, np.random.default_rng(0))
-    policy.act(view)
-    problem, inputs = policy.problem, policy.inputs(view)
-    assert problem is not None
-    devices = problem.devices
+class _Gates:
+    """Four gates of a day in a row, for one `centralized` without on/off decisions."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        world = World([Month(scenario.override({"time.duration_hours": 48}), 0)])
+        world.reset()
+        policy = Centralized(minimum=False)
+        policy.reset(brief_of(world), np.random.default_rng(0))
+        self.inputs, self.models = [], []
+        for _ in range(4):
+            view = world.view(Information.ORACLE)
+            policy.act(view)
+            assert policy.problem is not None
+            self.problem = policy.problem
+            self.inputs.append(policy.inputs(view))
+            self.problem.solve(self.inputs[-1])
+            self.models.append(model(self.problem.compiled))
+            world.step(np.full((world.n_homes, N_ACTION), -1.0))
+
+
+def gate_ratios(scenario: Scenario, seconds: Timer) -> list[Measured]:
+    """A gate through CVXPY against building it anew, and against HiGHS alone: one that is kept, and a new one."""
+    gates = _Gates(scenario)
+    problem = gates.problem
 
     def rebuild() -> None:
-        DispatchProblem(devices, problem.physics, 1, reserve=True).solve(inputs)
+        DispatchProblem(problem.devices, problem.physics, 1, reserve=True).solve(gates.inputs[0])
 
-    updated, built = seconds(lambda: problem.solve(inputs), rebuild, blocks=7)
-    return "CVXPY gate, parameters updated / problem rebuilt", updated / built, 0.5
+    updated, built = seconds(lambda: problem.solve(gates.inputs[0]), rebuild, blocks=7)
+    kept, whole = _Kept(gates.models), cycle(gates.inputs)
+    new = cycle(gates.models)
+    through, persistent, fresh = seconds(
+        lambda: problem.solve(next(whole)), kept.next, lambda: solved(next(new)), blocks=16
+    )
+    return [
+        ("CVXPY gate, parameters updated / problem rebuilt", updated / built, 0.5),
+        ("CVXPY gate / HiGHS that is kept and changed", through / persistent, 12.0),
+        ("CVXPY gate / a new HiGHS", through / fresh, 12.0),
+    ]
+
+
+class _Kept:
+    """One HiGHS that goes from program to program: costs, rows and coefficients changed, its basis cleared."""
+
+    def __init__(self, models: list[Any]) -> None:
+        self._models, self._at = models, 0
+        self._solver = solved(models[0])
+        self._columns = np.arange(models[0].num_col_, dtype=np.int32)
+        self._rows = np.arange(models[0].num_row_, dtype=np.int32)
+        first = models[0].a_matrix_
+        self._column_of = np.repeat(self._columns, np.diff(first.start_))
+        if any(not np.array_equal(m.a_matrix_.index_, first.index_) for m in models):
+            raise RuntimeError("the gates' programs do not share one structure")
+
+    def next(self) -> None:
+        """Go to the next program and solve it."""
+        before = self._models[self._at]
+        self._at = (self._at + 1) % len(self._models)
+        lp, solver = self._models[self._at], self._solver
+        solver.clearSolver()  # the last basis is slower, see docs/performance.md
+        solver.changeColsCost(len(self._columns), self._columns, np.asarray(lp.col_cost_))
+        solver.changeRowsBounds(len(self._rows), self._rows, np.asarray(lp.row_lower_), np.asarray(lp.row_upper_))
+        value, old = np.asarray(lp.a_matrix_.value_), np.asarray(before.a_matrix_.value_)
+        for k in np.flatnonzero(value != old):
+            solver.changeCoeff(int(lp.a_matrix_.index_[k]), int(self._column_of[k]), float(value[k]))
+        again(solver)
 
 
 def merit_over_highs(seconds: Timer) -> Measured:
-    """The merit order of 400 segments against the same knapsack in HiGHS, compiled once by CVXPY."""
+    """The merit order of 400 segments against the same knapsack in a HiGHS that is kept; the same optimum."""
     rng = np.random.default_rng(0)
-    gain, kw = rng.normal(0.0, 0.1, 400), rng.uniform(0, 8, 400)
-    x, price = cp.Variable(400, nonneg=True), cp.Parameter(400)
-    program = cp.Problem(cp.Maximize(price @ x), [x <= kw, cp.sum(x) <= 500.0])
-    price.value = gain
+    gains, kw = [rng.normal(0.0, 0.1, 400) for _ in range(8)], rng.uniform(0, 8, 400)
+    x = cp.Variable(400, bounds=[0.0, kw])
+    solver = solved(model(cp.Problem(cp.Maximize(gains[0] @ x), [cp.sum(x) <= 500.0])))
+    columns = np.arange(400, dtype=np.int32)
 
-    def solve() -> None:
-        program.solve(solver=cp.HIGHS, warm_start=False)
+    def solve(gain: np.ndarray) -> float:
+        solver.changeColsCost(400, columns, -gain)
+        return -optimum(again(solver))
 
-    sorting, solving = seconds(lambda: merit_order(gain, kw, 500.0), solve, blocks=9)
-    return "merit order / CVXPY with HiGHS, 400 segments", sorting / solving, 0.3
+    if any(abs(solve(gain) - gain @ merit_order(gain, kw, 500.0)) > 1e-9 for gain in gains):
+        raise RuntimeError("the merit order is not the optimum")
+    mine, its = cycle(gains), cycle(gains)
+    sorting, solving = seconds(lambda: merit_order(next(mine), kw, 500.0), lambda: solve(next(its)), blocks=9)
+    return "merit order / HiGHS that is kept, 400 segments", sorting / solving, 0.3
 
 
 def _batteries(scenario: Scenario, hours: int) -> tuple[list[Device], Brief]:
@@ -91,36 +152,45 @@ def _merged(devices: list[Device]) -> Device:
     )
 
 
-def merged_over_unmerged(scenario: Scenario) -> Measured:
-    """The LP of three days with twelve identical batteries merged into one, against one by one; the same optimum."""
+def merged_over_unmerged(scenario: Scenario, seconds: Timer) -> Measured:
+    """One program of three days with twelve identical batteries, against the same with one; the same optimum."""
     devices, brief = _batteries(scenario, 72)
-    found: dict[str, float] = {}
-
-    def solve(name: str, made: list[Device]) -> None:
-        found[name] = exact(made, brief.reserve_hours, 1e6)
-
-    whole = _once(lambda: solve("one by one", devices))
-    merged = _once(lambda: solve("merged", [_merged(devices)]))
-    if abs(found["merged"] - found["one by one"]) > 1e-5 * abs(found["one by one"]):
-        raise AssertionError(f"merging changed the optimum: {found}")
-    return "month LP, identical batteries merged / one by one", merged / whole, 0.6
+    apart, together = (model(program(d, brief.reserve_hours, None)[0]) for d in (devices, [_merged(devices)]))
+    # programs without their constants; every battery's is the same
+    if abs(optimum(solved(apart)) - optimum(solved(together))) > 1e-5 * abs(optimum(solved(apart))):
+        raise RuntimeError("merging changed the optimum")
+    merged, whole = seconds(lambda: solved(together), lambda: solved(apart), blocks=3)
+    return "LP of 12 identical batteries, merged / apart, HiGHS", merged / whole, 0.6
 
 
 def dp_over_lp(scenario: Scenario, seconds: Timer) -> Measured:
-    """Exact dynamic programming of a battery's month against its linear program, built and solved through CVXPY."""
+    """Exact dynamic programming of a battery's month against HiGHS' simplex on its program."""
     devices, brief = _batteries(scenario, 744)
     device = devices[0]._replace(rho=np.zeros_like(devices[0].rho))
     store = device.store
-    (dp,) = seconds(lambda: backward(store, len(store.hold), 0), blocks=9)
-    lp = min(_once(lambda: exact([device], brief.reserve_hours, 1e6)) for _ in range(2))
-    return "battery-month, exact DP / linear program", dp / lp, 0.02
+    lp = model(program([device], brief.reserve_hours, None)[0])
+    dp, simplex = seconds(lambda: backward(store, len(store.hold), 0), lambda: solved(lp, "simplex"), blocks=5)
+    return "battery-month, exact DP / HiGHS simplex", dp / simplex, 0.02
+
+
+def growth(scenario: Scenario) -> list[str]:
+    """Seconds of twelve hours for fleets of 200 to 20,000 homes, the VPP's maximum growing with them."""
+    lines = [f"{'homes':>8} {'greedy s':>10} {'dual s':>10} {'ceilings s':>12}"]
+    for n in (200, 2_000, 20_000):
+        changes = {"fleet.size": n, "time.duration_hours": 12, "market.max_capacity_mw": n * 0.025}
+        month = Month(scenario.override(changes), 0)
+        simulate(month, make_policy("idle"))  # makes the month's days
+        spent = [_once(partial(simulate, month, make_policy(name))) for name in ("greedy", "dual")]
+        spent.append(_once(partial(ceilings, month)))
+        lines.append(f"{n:>8} {spent[0]:>10.2f} {spent[1]:>10.2f} {spent[2]:>12.2f}")
+    return lines
 
 
 def measured(scenario: Scenario, seconds: Timer) -> list[Measured]:
     """Every ratio."""
     return [
-        dpp_over_rebuild(scenario, seconds),
+        *gate_ratios(scenario, seconds),
         merit_over_highs(seconds),
-        merged_over_unmerged(scenario),
+        merged_over_unmerged(scenario, seconds),
         dp_over_lp(scenario, seconds),
     ]

@@ -68,17 +68,30 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
     return worth, limits, sold
 
 
-def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, np.ndarray]:
+def program(
+    devices: list[Device], reserve_h: float, capacity_kw: float | None
+) -> tuple[cp.Problem, list[cp.Expression]]:
+    """Write the devices down as one program; without a capacity nothing joins them.
+
+    Returns
+    -------
+    tuple
+        The program, and what each device sells and holds in reserve, (T,) kW.
+    """
     parts = [_device(d, reserve_h) for d in devices]
-    sold = sum(part[2] for part in parts)
+    sold = [part[2] for part in parts]
     limits = [row for part in parts for row in part[1]]
     if capacity_kw is not None:
-        limits.append(sold <= capacity_kw)
-    problem = cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits)
+        limits.append(sum(sold) <= capacity_kw)
+    return cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits), sold
+
+
+def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, np.ndarray]:
+    problem, sold = program(devices, reserve_h, capacity_kw)
     problem.solve(solver=cp.HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:
         raise PolicyError(f"the month's linear program ended as {problem.status!r}; only 'optimal' is an answer")
-    return float(problem.value), np.sum([np.asarray(part[2].value) for part in parts], axis=0)
+    return float(problem.value), np.sum([np.asarray(kw.value) for kw in sold], axis=0)
 
 
 def exact(

@@ -12,7 +12,8 @@ from scipy.optimize import linprog
 from policies.centralized import Centralized
 from policies.centralized import problem as dispatch_problem
 from policies.centralized.inputs import Plan
-from policies.centralized.problem import SOME_KW, TIE, DispatchProblem
+from policies.centralized.problem import SOME_KW, DispatchProblem
+from policies.centralized.statement import TIE
 from tests.policies.instances import PHYSICS, batteries
 from tests.support import begin, month
 from vpp_env.policy import make_policy
