@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import manifest, store
 from benchmarks.experiment import Experiment
+from benchmarks.inference import statistics
 from benchmarks.report import experiment_report, seeds_report
 from benchmarks.report.export import write_exports
 from benchmarks.report.html import write_report
-from benchmarks.statistics import statistics
 from benchmarks.summary import plain
 
 if TYPE_CHECKING:

@@ -71,3 +71,23 @@ def test_every_public_name_can_be_had() -> None:
         assert getattr(vpp_env, name) is not None
     with pytest.raises(AttributeError, match="World"):
         vpp_env.Wrold  # noqa: B018
+
+
+def test_scripts_find_the_standard_library_beside_them() -> None:
+    """A script finds modules in its own folder first: none there may have the name of a standard one."""
+    folder = Path(__file__).parents[2] / "benchmarks"
+    names = {f.stem for f in folder.glob("*.py")} | {f.name for f in folder.iterdir() if f.is_dir()}
+    assert not names & sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("script", ["compare", "speed"])
+def test_a_script_runs_from_the_checkout(script: str) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, f"benchmarks/{script}.py", "--help"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+def test_the_command_line_loads_only_what_every_run_needs() -> None:
+    assert not set(HEAVY) & imported("import benchmarks.compare")

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.pareto import hypervolume, pareto_front
-from benchmarks.statistics import (
+from benchmarks.inference import (
     LEAST_UNITS,
     holm,
     improvement,
@@ -21,6 +20,7 @@ from benchmarks.statistics import (
     statistics,
     wilcoxon,
 )
+from benchmarks.pareto import hypervolume, pareto_front
 
 RNG = np.random.default_rng(7)
 
