@@ -71,7 +71,9 @@ class OnRay:
             if self._address is None:
                 # policies of the working directory are importable there too
                 path = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-                options |= {"num_cpus": self._workers, "include_dashboard": False, "runtime_env": {"env_vars": path}}
+                # "local": what a cluster that died has left on this machine is no cluster to connect to
+                options |= {"address": "local", "num_cpus": self._workers, "include_dashboard": False}
+                options |= {"runtime_env": {"env_vars": path}}
             else:
                 options |= {"address": self._address}
             try:
