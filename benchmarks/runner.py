@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import manifest, store
-from benchmarks.bounds import ceilings
-from benchmarks.executors import Done, Executor, choose
+from benchmarks.ahead import Ceilings
+from benchmarks.executors import Done, Executor, Serial, choose
 from benchmarks.experiment import Experiment, checked, file_hashes, from_data, to_data
 from benchmarks.job import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, JobResult, JobSpec, Progress, month_of
 from benchmarks.keep import Folders, Memory
@@ -133,13 +133,13 @@ class _Loop:
 
     def __init__(self, experiment: Experiment, out: Path | None, runs: Memory, figures: bool, bounded: bool) -> None:
         self._experiment, self._out, self._runs, self._figures = experiment, out, runs, figures
-        self._bounded = bounded
         self._machine = manifest.environment()
         self._units = {(plan.case, seed): (plan, plan.jobs(seed)) for plan in experiment.plans for seed in plan.seeds}
         self._ended: dict[str, str] = {}  # name of the run -> its status
         self._reasons: dict[str, str] = {}
         self._seeds: dict[tuple[str, int], SeedRun] = {}
         self._begin = time.perf_counter()
+        self._ceilings = Ceilings({unit: self.folder(unit) for unit in self._units}) if bounded else None
 
     def run(self, player: Executor, progress: Progress) -> Outcome:
         jobs = self._experiment.jobs()
@@ -155,6 +155,9 @@ class _Loop:
         for unit in self._units:
             self._close(unit)
         missing = [job for job in jobs if job.name not in self._ended]
+        if self._ceilings is not None and not isinstance(player, Serial):
+            # beside runs in this process they would disturb the time of every decision
+            self._ceilings.begin([(u, jobs[0]) for u, (_, jobs) in self._units.items() if u not in self._seeds])
         with closing(_iterate(player, missing, progress)) as results:
             for done in results:
                 self._runs.save(done)
@@ -184,7 +187,7 @@ class _Loop:
         results = [self._result(job) for job in jobs]
         month, status = month_of(jobs[0]), overall(states)
         seconds = sum(r.seconds for r in results)
-        bounds = ceilings(month) if self._bounded and COMPLETE in states else None
+        bounds = self._ceilings.get(unit, jobs[0]) if self._ceilings is not None and COMPLETE in states else None
         summary = summarize_seed(plan, month, results, status, seconds, bounds)
         run = SeedRun(plan.case, month.seed, status, summary, results_table(month, results), self.folder(unit))
         self._seeds[unit] = run

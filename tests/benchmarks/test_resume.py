@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import runner, store
+from benchmarks import ahead, runner, store
+from benchmarks.bounds import ceilings
 from benchmarks.compare import main
 from benchmarks.executors import not_run
+from benchmarks.plan import PlanError
 from tests.benchmarks.folders import result_files, run_files
+from vpp_env.month import Month
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ["truthful", "random", "agentic"]
@@ -92,6 +95,35 @@ def test_runs_of_other_versions_are_told(undisturbed: Path, tmp_path: Path) -> N
         path.write_text(json.dumps(manifest), "utf-8")
     assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
     assert "2 of them were played by other versions" in (out / "simulation.log").read_text("utf-8")
+
+
+def test_ceilings_are_worked_out_once(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    (out / "seed_2" / "simulation_summary.json").unlink()
+    asked: list[int] = []
+
+    def counted(month: Month) -> dict[str, Any]:
+        asked.append(month.seed)
+        return ceilings(month)
+
+    monkeypatch.setattr(ahead, "ceilings", counted)
+    assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
+    assert asked == [2]
+    assert_same(undisturbed, out)
+
+
+def test_a_ceiling_that_fails_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(month: Month) -> dict[str, Any]:
+        raise PlanError("no ceiling today")
+
+    monkeypatch.setattr(ahead, "ceilings", fails)
+    for executor in ("serial", "processes"):
+        out = tmp_path / executor
+        args = ["--scenario", "quick", "--policies", "idle", "--no-figures", "--quiet", "--executor", executor]
+        assert main([*args, "--out", str(out)]) == 2
+        # what was played is safe, and can be continued with
+        assert len(list((out / "runs").iterdir())) == 1
 
 
 def test_processes_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
