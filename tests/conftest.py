@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from support import begin, month
 
-from vpp_env.month import Month
-from vpp_env.world import World
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from vpp_env.month import Month
-from vpp_env.outcome import Outcome
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.world import World
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.world import World
 
 
 def scenario(name: str = "week20", changes: Mapping[str, Any] | None = None) -> Scenario:

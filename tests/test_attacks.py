@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import begin, month, play, with_prices
+from vpp_benchmarks.run.job import play as play_job
+from vpp_benchmarks.run.plan import make_plan
+from vpp_benchmarks.run.progress import LogProgress
 
-from benchmarks.job import play as play_job
-from benchmarks.plan import make_plan
-from benchmarks.progress import LogProgress
-from vpp_env.bids import Bids, encode
+from vpp_env.contract.bids import Bids, encode
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
+from vpp_env.contract.views import Information, View
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError
-from vpp_env.kpi import summarize
-from vpp_env.month import Month
-from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
-from vpp_env.satisfaction import VIOLATIONS, violations
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.satisfaction import VIOLATIONS, violations
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
-from vpp_env.simulate import simulate
-from vpp_env.views import Information, View
-from vpp_env.world import World
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 
 RICH = {
     "fleet.size": 30,
@@ -101,11 +101,11 @@ class Liar:
 
     info = PolicyInfo("liar", Information.FULL, Consent.NEVER, "claims things")
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
-        self._brief = brief
-        brief.sell_limit_kw.setflags(write=True)
-        self._sell = brief.sell_limit_kw.copy()
-        brief.sell_limit_kw[:] *= 1000.0
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        self._rules = rules
+        rules.sell_limit_kw.setflags(write=True)
+        self._sell = rules.sell_limit_kw.copy()
+        rules.sell_limit_kw[:] *= 1000.0
 
     def act(self, view: View) -> Bids:
         for part in (view.public, view.homes):
@@ -115,20 +115,20 @@ class Liar:
                     array.setflags(write=True)
                     array[:] = 1e6
         view.public.past_reserve_usd_per_kw_h.clear()
-        n = self._brief.n_homes
+        n = self._rules.n_homes
         notes = {"actual_profit": 1e9, "prosumer_satisfaction": 1.0, "money_energy": 1e9, "sold_kwh": 1e9}
-        actions = encode(self._sell, self._brief.buy_limit_kw, sell_kw=5.0, sell_ask=0.0)
+        actions = encode(self._sell, self._rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0)
         return Bids(actions, np.ones(n, dtype=bool), expected_profit_usd=1e9, notes=notes)
 
 
 class Plain(Liar):
     """The same bids without the lies."""
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
-        self._brief, self._sell = brief, brief.sell_limit_kw
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        self._rules, self._sell = rules, rules.sell_limit_kw
 
     def act(self, view: View) -> Bids:
-        return Bids(encode(self._sell, self._brief.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
+        return Bids(encode(self._sell, self._rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
 
 
 def test_what_a_policy_claims_or_breaks_changes_no_figure() -> None:
@@ -153,16 +153,16 @@ class Turncoat:
         if when == self._when:
             self.info = PolicyInfo("turncoat", Information.ORACLE, Consent.OWN_BIDS, "sees everything")
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
-        self._brief = brief
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        self._rules = rules
         self._turn("reset")
 
     def act(self, view: View) -> Bids:
         self._turn("act")
         with pytest.raises(InformationError):
             view.foresight()
-        brief = self._brief
-        return Bids(encode(brief.sell_limit_kw, brief.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
+        rules = self._rules
+        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
 
 
 @pytest.mark.parametrize("when", ["reset", "act"])
@@ -195,8 +195,8 @@ def test_a_run_is_played_with_what_its_plan_prints(caplog: pytest.LogCaptureFixt
 
 
 def bytes_of(m: Month) -> list[bytes]:
-    plan, twin = m.day(0)
-    arrays = [x for part in (plan, twin) for x in part if isinstance(x, np.ndarray)]
+    plan, baseline = m.day(0)
+    arrays = [x for part in (plan, baseline) for x in part if isinstance(x, np.ndarray)]
     arrays += [getattr(m.fleet, f.name) for f in fields(m.fleet)]
     arrays += [m.series.da_usd_per_mwh, m.series.rt_usd_per_mwh, *m.series.reserve_usd_per_mw.values()]
     return [x.tobytes() for x in (*arrays, m.parameters, m.constants, m.calls)]
@@ -301,7 +301,7 @@ def test_nothing_is_lost_or_counted_twice_between_the_vpp_and_its_members(policy
     kpi, totals = summarize(run), run.record.totals
     from_market = run.record.opportunities()[["money_energy", "money_reserve"]].sum().sum()
     rescinded = run.record.opportunities()[["money_nopay", "money_deviation", "money_compute"]].sum().sum()
-    retailer = (totals[led.L_BILL] - totals[led.L_BILL_TWIN]).sum()
+    retailer = (totals[led.L_BILL] - totals[led.L_BILL_BASELINE]).sum()
     worn = (totals[led.L_WEAR] + totals[led.L_AWAY]).sum()
     outside = from_market - rescinded - retailer - worn + run.record.closing_value().sum()
     assert kpi["joint_surplus"] == pytest.approx(outside, abs=1e-9 * len(run.record.rows))

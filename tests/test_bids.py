@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import month
 
-from vpp_env.bids import RESERVE_TICK, check_actions, decode, encode
+from vpp_env.contract.bids import RESERVE_TICK, check_actions, decode, encode
 from vpp_env.errors import BidError
 from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import month
 
-from vpp_env.calendar import Calendar, month_hours
+from vpp_env.scenario.calendar import Calendar, month_hours
 
 
 @pytest.mark.parametrize(

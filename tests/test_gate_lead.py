@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import begin, month, play, random_actions, scenario
+from vpp_policies.truthful import Truthful
 
-from policies.truthful import Truthful
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import Observer
 from vpp_env.api.parallel import parallel_env
-from vpp_env.bids import Bids
+from vpp_env.contract.bids import Bids
+from vpp_env.contract.policy import Consent, PolicyInfo
+from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
-from vpp_env.month import Month
-from vpp_env.policy import Consent, PolicyInfo
-from vpp_env.simulate import simulate
-from vpp_env.views import Information
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.simulation.month import Month
 
 DAY = {"fleet.size": 8, "time.duration_hours": 30, "market.min_bid_mw": 0.0, "fleet.share_bess": 0.8}
 LATE = {"market.gate_lead_minutes": 75}
@@ -138,8 +138,8 @@ class Marker:
 
     info = PolicyInfo("marker", Information.OWN, Consent.ACCEPTED, "a test's own")
 
-    def reset(self, brief: Any, rng: Any) -> None:
-        self._n = brief.n_homes
+    def reset(self, rules: Any, rng: Any) -> None:
+        self._n = rules.n_homes
 
     def act(self, view: Any) -> Bids:
         k = view.public.opportunity

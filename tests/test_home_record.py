@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from support import month
 
-from vpp_env.home_record import DISPATCH, EVENT_UNITS, FLEET
-from vpp_env.kpi import prosumer_table
-from vpp_env.policy import make_policy
-from vpp_env.satisfaction import VIOLATIONS
-from vpp_env.simulate import Run, simulate
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.home_record import DISPATCH, EVENT_UNITS, FLEET
+from vpp_env.evaluation.kpi import prosumer_table
+from vpp_env.evaluation.satisfaction import VIOLATIONS
+from vpp_env.evaluation.simulate import Run, simulate
 
 
 @pytest.fixture(scope="module")

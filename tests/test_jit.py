@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from vpp_env.core import kernels
+from vpp_env.core import loops as kernels
 from vpp_env.jit import cache_dir
 from vpp_env.market.opportunity import play
 

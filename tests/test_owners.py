@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support import begin, month, with_prices
 
+from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
-from vpp_env.owners import buy_back_prices, cheap_price
-from vpp_env.views import Information
+from vpp_env.owners.asks import buy_back_prices, cheap_price
 
 
 def steps(hours: list[float]) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_asks_follow_the_formula() -> None:
     homes, f = world.view(Information.OWN).homes, m.fleet
     refill = np.where(f.has_pv, 0.06, 0.04)
     np.testing.assert_allclose(homes.own_ask, 0.063 + refill / 0.95**2 + f.premium, atol=1e-12)
-    np.testing.assert_allclose(homes.standby_ask, 0.02 * homes.own_ask, atol=1e-12)
+    np.testing.assert_allclose(homes.reserve_ask, 0.02 * homes.own_ask, atol=1e-12)
     np.testing.assert_allclose(homes.defer_ask, 0.04 + np.array([0.01, 0.03, 0.06])[f.ev_priority], atol=1e-12)
     assert 0.10 < homes.own_ask.min() < homes.own_ask.max() < 0.32
 

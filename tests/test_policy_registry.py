@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
+from vpp_policies.idle import Idle
 
-from policies.idle import Idle
+from vpp_env.contract.policy import Policy, make_policy, parse_spec, policy_names
+from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_env.policy import Policy, make_policy, parse_spec, policy_names
-from vpp_env.views import Information
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_unknown_names_and_options_offer_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="cannot be imported"):
         make_policy("no_such_module:Policy")
     with pytest.raises(UnknownNameError, match="cannot be imported"):
-        make_policy("policies.idle:Idel")
+        make_policy("vpp_policies.idle:Idel")
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from vpp_env.month import Month
-from vpp_env.policy import make_policy
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
-from vpp_env.simulate import simulate
+from vpp_env.simulation.month import Month
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -9,18 +9,26 @@ import numpy as np
 import pytest
 from support import begin, month, with_prices
 
-from vpp_env.bids import Bids, encode
+from vpp_env.contract.bids import Bids, encode
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
+from vpp_env.contract.views import Information, View
 from vpp_env.core import ledger as led
-from vpp_env.fleet import Fleet
-from vpp_env.kpi import consent_share, jain_index, prosumer_table, summarize, worst_mean
-from vpp_env.month import Month
-from vpp_env.outcome import Outcome
-from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
-from vpp_env.record import Recorder
-from vpp_env.satisfaction import COMPONENTS, VIOLATIONS, Tally, opportunity_score, score, violations
-from vpp_env.scenario import SatisfactionSpec, scenario_names
-from vpp_env.simulate import Run, brief_of, policy_rng, simulate
-from vpp_env.views import Information, View
+from vpp_env.evaluation.kpi import consent_share, jain_index, prosumer_table, summarize, worst_mean
+from vpp_env.evaluation.record import Recorder
+from vpp_env.evaluation.satisfaction import (
+    COMPONENTS,
+    VIOLATIONS,
+    SatisfactionTotals,
+    opportunity_score,
+    score,
+    violations,
+)
+from vpp_env.evaluation.simulate import Run, market_rules, policy_rng, simulate
+from vpp_env.scenario import scenario_names
+from vpp_env.scenario.specs import SatisfactionSpec
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.traces.fleet import Fleet
 
 SPEC = SatisfactionSpec()
 FULL_HOMES = {"fleet.size": 4, "fleet.share_bess": 1.0, "fleet.share_ev": 1.0}
@@ -45,15 +53,15 @@ def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short
     return dataclasses.replace(plain, ledger=rows, departed=events[0], short=events[1], missed=events[2])
 
 
-def tallied(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> Tally:
-    tally = Tally(fleet, SPEC)
+def tallied(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> SatisfactionTotals:
+    tally = SatisfactionTotals(fleet, SPEC)
     for day in days:
         for j, o in enumerate(day):
             tally.add(o, accepted, j == len(day) - 1)
     return tally
 
 
-def component(tally: Tally, which: int) -> float:
+def component(tally: SatisfactionTotals, which: int) -> float:
     return float(tally.components()[which, 0])
 
 
@@ -178,7 +186,7 @@ def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
     }
     world = begin(month("week20", changes, seed))
     policy = make_policy("truthful")
-    policy.reset(brief_of(world), policy_rng(seed))
+    policy.reset(market_rules(world), policy_rng(seed))
     sold = 0.0
     while not world.done:
         o = world.step(policy.act(world.view(Information.OWN)).actions)
@@ -197,11 +205,11 @@ class Careless:
         self.info = PolicyInfo("careless", Information.OWN, consent, "a fire sale")
         self._accepted = accepted
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
-        self._brief = brief
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        self._rules = rules
 
     def act(self, view: View) -> Bids:
-        b = self._brief
+        b = self._rules
         n = b.n_homes
         accepted = None if self._accepted is None else np.full(n, self._accepted)
         return Bids(encode(b.sell_limit_kw, b.buy_limit_kw, sell_kw=99.0, sell_ask=0.0), accepted)
@@ -228,7 +236,7 @@ def test_consented_counts_only_what_was_accepted() -> None:
     own = fire_sale(Consent.OWN_BIDS, None)
     assert summarize(yes)["satisfaction_consented"] == summarize(yes)["avg_satisfaction"]
     assert summarize(own)["satisfaction_consented"] == summarize(own)["avg_satisfaction"]
-    share = consent_share(no.record.tally, no.policy.info)
+    share = consent_share(no.record.satisfaction, no.policy.info)
     dispatched = no.record.totals[led.L_SOLD] > 1e-6
     assert (share[dispatched] == 0.0).all()
     assert (share[~dispatched] == 1.0).all()
@@ -259,8 +267,8 @@ def test_the_days_of_a_run_are_its_calendars() -> None:
     while not world.done:
         bids = Bids(encode(world.sell_limit_kw, world.buy_limit_kw))
         record.add(bids, world.step(bids.actions), 0.0)
-    assert record.tally._days == 3
-    assert (record.tally.components()[RESERVE] == 1.0).all()
+    assert record.satisfaction._days == 3
+    assert (record.satisfaction.components()[RESERVE] == 1.0).all()
 
 
 def test_kpis_by_hand() -> None:

@@ -14,7 +14,7 @@ from support import begin, month, play
 
 from vpp_env.errors import ScenarioError, VppError
 from vpp_env.scenario import Scenario, describe, load_scenario, scenario_from_dict, scenario_names
-from vpp_env.world import World
+from vpp_env.simulation.world import World
 
 SHIPPED = ["april", "august", "august_allbess", "heatwave", "quick", "reference", "week20"]
 
@@ -159,7 +159,7 @@ SLIPS = [
     {"preferences.backup_hours": [[-6, 12], [3, 8], [1, 4]]},
     {"preferences.blackout_hours": [2.0, 500.0]},
     {"preferences.ready_by_hour": [6.0, 30.0]},
-    {"preferences.standby_share": -1.0},
+    {"preferences.reserve_ask_share": -1.0},
     {"fleet.ev_soc_min": 0.95},
     {"market.margin": float("inf")},
     {"market.reserve_cap_usd_per_mw": -5.0},

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from vpp_env.errors import UnknownNameError
-from vpp_env.fleet import EV_PRIORITIES, Fleet, build_fleet
+from vpp_env.owners.statements import STYLES, statement
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.statements import STYLES, statement
+from vpp_env.traces.fleet import EV_PRIORITIES, Fleet, build_fleet
 
 
 @pytest.fixture(scope="module")

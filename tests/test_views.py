@@ -12,13 +12,13 @@ import pytest
 from support import begin, month, random_actions
 
 from vpp_env.api.observation import Observer
+from vpp_env.contract.policy import make_policy, policy_names
+from vpp_env.contract.views import Homes, Information, View
 from vpp_env.errors import InformationError
-from vpp_env.month import Month
-from vpp_env.policy import make_policy, policy_names
-from vpp_env.simulate import brief_of, policy_rng
+from vpp_env.evaluation.simulate import market_rules, policy_rng
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 from vpp_env.traces.series import DayTraces
-from vpp_env.views import Homes, Information, View
-from vpp_env.world import World
 
 BASE = {
     "fleet.size": 12,
@@ -117,7 +117,7 @@ def torn(m: Month, t: int) -> Month:
     made.acceptance = np.concatenate([m.acceptance[:t], -m.acceptance[t:]])
     made._homes = OtherFuture(m, t)
     made._days = type(m._days)()
-    made._twin_start = {0: m._twin_start[0]}
+    made._baseline_start = {0: m._baseline_start[0]}
     return made
 
 
@@ -162,7 +162,7 @@ HONEST = [n for n in policy_names() if make_policy(n).info.information is not In
 
 def bids(name: str, m: Month, gates: int) -> list[bytes]:
     policy, world = make_policy(name), begin(m)
-    policy.reset(brief_of(world), policy_rng(m.seed))
+    policy.reset(market_rules(world), policy_rng(m.seed))
     made = []
     for _ in range(gates):
         b = policy.act(world.view(policy.info.information))
@@ -207,7 +207,7 @@ def test_a_bid_follows_from_its_own_row(policy: str) -> None:
         made = []
         for v in (view, poked):
             player = make_policy(policy)
-            player.reset(brief_of(world), policy_rng(0))
+            player.reset(market_rules(world), policy_rng(0))
             made.append(player.act(v).actions)
         rest = np.arange(world.n_homes) != j
         assert np.array_equal(made[0][rest], made[1][rest])
@@ -247,7 +247,7 @@ def test_views_are_read_only_copies() -> None:
     view = world.view(Information.ORACLE)
     live = [world.state, world.bounds, world.parameters, world.load_past, world.last_ledger, *world.exogenous()[:3]]
     live += arrays(world.months[0].fleet) + arrays(world.months[0].series)
-    parts = arrays(view.public) + arrays(view.homes) + arrays(view.future(4)) + arrays(brief_of(world))
+    parts = arrays(view.public) + arrays(view.homes) + arrays(view.future(4)) + arrays(market_rules(world))
     assert len(parts) > 50
     for array in parts:
         assert not array.flags.writeable

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import begin, month, random_actions
+from vpp_policies.idle import Idle
+from vpp_policies.random import Random
 
-from policies.idle import Idle
-from policies.random import Random
-from vpp_env.kpi import prosumer_table, summarize
-from vpp_env.simulate import simulate
-from vpp_env.wear import ChargePaths, life_lost, rainflow_usd
+from vpp_env.evaluation.kpi import prosumer_table, summarize
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.evaluation.wear import ChargePaths, life_lost, rainflow_usd
 
 
 def full(depth: float) -> float:
@@ -51,15 +51,15 @@ def test_turning_points_are_all_that_counts(seed: int, steps: int, chunk: int) -
         assert life_lost(kept[i], 10.0) == pytest.approx(life_lost(whole, 10.0), abs=1e-15)
 
 
-def test_a_run_says_what_its_batteries_lost_beyond_their_twins() -> None:
+def test_a_run_says_what_its_batteries_lost_beyond_their_baselines() -> None:
     m = month(
         "week20", {"fleet.size": 10, "fleet.share_bess": 0.7, "time.duration_hours": 48, "market.min_bid_mw": 0.0}
     )
     idle = simulate(m, Idle())
     spec = m.scenario.satisfaction
     homes = prosumer_table(idle.record, spec, Idle.info)
-    assert not homes["wear_rainflow_usd"].any(), "an idle home is its twin"
-    assert (homes["wear_rainflow_twin_usd"][m.fleet.bess_kwh > 0] >= 0).all()
+    assert not homes["wear_rainflow_usd"].any(), "an idle home is its baseline"
+    assert (homes["wear_rainflow_baseline_usd"][m.fleet.bess_kwh > 0] >= 0).all()
     busy = simulate(m, Random())
     homes, kpis = prosumer_table(busy.record, spec, Random.info), summarize(busy)
     assert (homes["wear_rainflow_usd"][m.fleet.bess_kwh == 0] == 0).all()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from support import begin, month, play, same
 
-from vpp_env.bids import encode
+from vpp_env.contract.bids import encode
+from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
-from vpp_env.month import Month
-from vpp_env.views import Information
-from vpp_env.world import World
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 
 
 def test_two_worlds_of_one_month_do_not_touch_each_other(quick_month: Month) -> None:
@@ -180,7 +180,7 @@ def test_actions_outside_the_box_are_the_edge_of_the_box(quick_month: Month) -> 
     assert same(a, b)
 
 
-def test_idle_homes_are_their_twins_to_the_last_bit() -> None:
+def test_idle_homes_are_their_baselines_to_the_last_bit() -> None:
     for changes in ({}, {"home.control": "self_consumption"}, {"time.start": "2023-11-04T06:00"}):
         base = {"fleet.share_ev": 0.8, "time.duration_hours": 96}
         world = begin(month("week20", base | changes))
@@ -188,7 +188,7 @@ def test_idle_homes_are_their_twins_to_the_last_bit() -> None:
         while not world.done:
             o = world.step(idle)
             assert np.array_equal(o.soc_kwh[:, 0], o.soc_kwh[:, 1])
-            assert np.array_equal(o.flow_kw[:, lay.RETAIL], o.flow_kw[:, lay.RETAIL_TWIN])
+            assert np.array_equal(o.flow_kw[:, lay.RETAIL], o.flow_kw[:, lay.RETAIL_BASELINE])
             assert not o.flow_kw[:, [lay.SOLD, lay.BOUGHT, lay.DEPTH, lay.MARKET]].any()
             assert not o.rewards.any()
             assert o.money.profit[0] == 0.0

@@ -26,14 +26,14 @@ _LAZY = {
     "Scenario": "vpp_env.scenario",
     "load_scenario": "vpp_env.scenario",
     "scenario_names": "vpp_env.scenario",
-    "Month": "vpp_env.month",
-    "World": "vpp_env.world",
-    "simulate": "vpp_env.simulate",
-    "summarize": "vpp_env.kpi",
-    "make_policy": "vpp_env.policy",
-    "policy_names": "vpp_env.policy",
-    "Information": "vpp_env.views",
-    "Bids": "vpp_env.bids",
+    "Month": "vpp_env.simulation.month",
+    "World": "vpp_env.simulation.world",
+    "simulate": "vpp_env.evaluation.simulate",
+    "summarize": "vpp_env.evaluation.kpi",
+    "make_policy": "vpp_env.contract.policy",
+    "policy_names": "vpp_env.contract.policy",
+    "Information": "vpp_env.contract.views",
+    "Bids": "vpp_env.contract.bids",
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
-from vpp_env.bids import N_ACTION, Bids
-from vpp_env.policy import Brief, Consent, PolicyInfo
-from vpp_env.views import Information, View
+from vpp_env.contract.bids import N_ACTION, Bids
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
+from vpp_env.contract.views import Information, View
 
 
 class _Nothing:
@@ -17,8 +17,8 @@ class _Nothing:
     def __init__(self, at: int = 3) -> None:
         self._at = at
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
-        self._n = brief.n_homes
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        self._n = rules.n_homes
 
     def act(self, view: View) -> Bids:
         if view.public.opportunity == self._at:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from benchmarks.runfolder import VOLATILE, is_time
-from benchmarks.store import LOCK, LOG, MANIFEST
+from vpp_benchmarks.results.run_folder import VOLATILE, is_time
+from vpp_benchmarks.results.store import LOCK, LOG, MANIFEST
 
 TIMED = ("total_simulation_time_minutes",)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from support import month
+from vpp_benchmarks.cli.bounds import ceilings, main
+from vpp_benchmarks.results.scores import price_of_preferences, scores
 
-from benchmarks.bounds import ceilings, main
-from benchmarks.scores import price_of_preferences, scores
-from vpp_env.kpi import summarize
-from vpp_env.policy import make_policy
-from vpp_env.simulate import simulate
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import simulate
 
 
 def test_it_prints_four_brackets_and_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

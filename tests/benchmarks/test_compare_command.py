@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from benchmarks.compare import main
+from vpp_benchmarks.cli.compare import main
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--scenario", "quick", "--no-figures"]
@@ -46,14 +45,14 @@ def test_as_a_script_from_anywhere(tmp_path: Path) -> None:
 def test_as_a_module_with_a_policy_of_the_working_directory(tmp_path: Path) -> None:
     source = (ROOT / "policies" / "idle.py").read_text(encoding="utf-8")
     (tmp_path / "my_policy.py").write_text(source, encoding="utf-8")
-    for how in (["-m", "benchmarks.compare"], [str(ROOT / "benchmarks" / "compare.py")]):
+    for how in (["-m", "vpp_benchmarks.cli.compare"], [str(ROOT / "benchmarks" / "compare.py")]):
         out = str(tmp_path / str(len(how)))
         done = run(*how, *QUICK, "--policies", "my_policy:Idle", "--out", out, "--quiet", cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_typo_answers_in_one_line() -> None:
-    done = run("-m", "benchmarks.compare", "--policies", "agentik", "centralized")
+    done = run("-m", "vpp_benchmarks.cli.compare", "--policies", "agentik", "centralized")
     assert done.returncode == 2
     assert "Did you mean 'agentic'?" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -190,7 +189,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    args = ["-m", "benchmarks.compare", *QUICK, "--duration-hours", "24", "--out", str(out)]
+    args = ["-m", "vpp_benchmarks.cli.compare", *QUICK, "--duration-hours", "24", "--out", str(out)]
     with subprocess.Popen(
         [sys.executable, *args, "--policies", f"{BROKEN}:Slow"],
         cwd=ROOT,

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.report import seed_report
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.summary import plain
+from vpp_benchmarks.results.wide_table import TIMING
+from vpp_benchmarks.run.plan import PlanError, label_of, parse_override, parse_seeds, unique_labels
 
-from benchmarks import store
-from benchmarks.compare import main
-from benchmarks.plan import PlanError, label_of, parse_override, parse_seeds, unique_labels
-from benchmarks.report import seed_report
-from benchmarks.results import TIMING
-from benchmarks.summary import plain
 from vpp_env.scenario import load_scenario, scenario_from_dict
 
 PAIR = ["agentic", "centralized"]

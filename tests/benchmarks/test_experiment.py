@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from benchmarks.compare import experiment_of, main, parser
-from benchmarks.experiment import Experiment, from_data, job_hash, make_experiment, read_request, to_data
-from benchmarks.plan import PlanError
+from vpp_benchmarks.cli.compare import experiment_of, main, parser
+from vpp_benchmarks.run.experiment import Experiment, from_data, job_hash, make_experiment, read_request, to_data
+from vpp_benchmarks.run.plan import PlanError
 
 FILE = """
 policies = ["idle", "truthful"]

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from benchmarks.compare import main as compare
-from benchmarks.leaderboard import SCHEMA, collect, leaderboard, main
-from benchmarks.plan import PlanError
+from vpp_benchmarks.cli.compare import main as compare
+from vpp_benchmarks.results.leaderboard import SCHEMA, collect, leaderboard, main
+from vpp_benchmarks.run.plan import PlanError
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,24 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import month, with_prices
+from vpp_benchmarks.cli.compare import main, parser
+from vpp_benchmarks.cli.llm_flags import with_flags
+from vpp_benchmarks.cli.transcript import main as read_transcript
+from vpp_benchmarks.llm import cassette
+from vpp_benchmarks.llm import evaluate as llm_eval
+from vpp_benchmarks.llm.estimate import Estimate, estimate, estimate_lines
+from vpp_benchmarks.llm.truth import accuracy, loosened, true_card
+from vpp_benchmarks.results.llm_kpis import llm_kpis
+from vpp_benchmarks.run.plan import PlanError, make_plan
+from vpp_policies.agentic import Agentic
+from vpp_policies.agentic.card import EMPTY
+from vpp_policies.llm.stack import shipped
 
-from benchmarks import cassette, llm_eval
-from benchmarks.compare import main, parser
-from benchmarks.llm import Estimate, estimate, estimate_lines
-from benchmarks.llm_flags import with_flags
-from benchmarks.llm_kpis import llm_kpis
-from benchmarks.llm_truth import accuracy, loosened, true_card
-from benchmarks.plan import PlanError, make_plan
-from benchmarks.transcript import main as read_transcript
-from policies.agentic import Agentic
-from policies.agentic.card import EMPTY
-from policies.llm.stack import shipped
-from vpp_env.fleet import build_fleet
-from vpp_env.policy import make_policy
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.owners.statements import STYLES, statement, topics_said
 from vpp_env.scenario import load_scenario
-from vpp_env.simulate import simulate
-from vpp_env.statements import STYLES, statement, topics_said
+from vpp_env.traces.fleet import build_fleet
 
 REPLAY = "agentic(brain='llm', llm='replay')"
 
@@ -91,7 +92,7 @@ def test_the_cassette_is_small_and_honest_and_holds_no_secret() -> None:
 
 
 def test_the_cassette_is_made_again_by_its_command(tmp_path: Path) -> None:
-    """If this fails, prompts, statements or the policy have changed: `python -m benchmarks.cassette`."""
+    """If this fails, prompts, statements or the policy have changed: `python -m vpp_benchmarks.llm.cassette`."""
     out = tmp_path / "week20.sqlite"
     assert cassette.main(["--out", str(out)]) == 0
 

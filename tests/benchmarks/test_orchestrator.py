@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from vpp_benchmarks.cli import demo
+from vpp_benchmarks.run.orchestrator import SimulationSummary, VPPSimulationOrchestrator
 
-from benchmarks import demo
-from benchmarks.simulation import SimulationSummary, VPPSimulationOrchestrator
 from vpp_env.errors import PolicyError, ScenarioError, UnknownNameError, VppError
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-
-from benchmarks import progress
-from benchmarks.compare import main
-from benchmarks.experiment import Request, make_experiment
-from benchmarks.job import JobEnd
-from benchmarks.plan import JobSpec
-from benchmarks.progress import FileProgress, LogProgress, Several, Stop, clock, live
+from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.run import progress
+from vpp_benchmarks.run.experiment import Request, make_experiment
+from vpp_benchmarks.run.job import JobEnd
+from vpp_benchmarks.run.plan import JobSpec
+from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, Stop, clock, live
 
 JOBS = make_experiment(Request(policies=("idle",), scenarios=("quick",), seeds=tuple(range(20)))).jobs()
 ROW = {"actual_profit": 2.0, "prosumer_satisfaction": 0.5, "preference_violations": 3}

@@ -12,16 +12,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.report.__main__ import main as report_main
+from vpp_benchmarks.report.export import Table, headline
+from vpp_benchmarks.report.html import report_page
+from vpp_benchmarks.report.html.charts import forest, pareto
+from vpp_benchmarks.report.html.gather import Material, gather
+from vpp_benchmarks.report.html.svg import Plot, extent, ticks
+from vpp_benchmarks.report.html.talk import talk_of
+from vpp_benchmarks.results.run_folder import Stored
 
-from benchmarks.compare import main
-from benchmarks.report.__main__ import main as report_main
-from benchmarks.report.export import Table, headline
-from benchmarks.report.html import report_page
-from benchmarks.report.html.charts import forest, pareto
-from benchmarks.report.html.gather import Material, gather
-from benchmarks.report.html.svg import Plot, extent, ticks
-from benchmarks.report.html.talk import talk_of
-from benchmarks.runfolder import Stored
 from tests.benchmarks.browser import browser_page
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}

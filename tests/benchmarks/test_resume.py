@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vpp_benchmarks.cli.bounds import ceilings
+from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.results import store
+from vpp_benchmarks.run import ceilings as ahead
+from vpp_benchmarks.run import runner
+from vpp_benchmarks.run.executors import not_run
+from vpp_benchmarks.run.plan import PlanError
 
-from benchmarks import ahead, runner, store
-from benchmarks.bounds import ceilings
-from benchmarks.compare import main
-from benchmarks.executors import not_run
-from benchmarks.plan import PlanError
 from tests.benchmarks.folders import result_files, run_files
-from vpp_env.month import Month
+from vpp_env.simulation.month import Month
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ["truthful", "random", "agentic"]
@@ -43,7 +45,7 @@ def assert_same(one: Path, two: Path) -> None:
 
 def killed(out: Path, after: int, *extra: str) -> int:
     """Start the experiment as somebody types it, kill it once `after` runs are there, and return how many are."""
-    command = [sys.executable, "-m", "benchmarks.compare", *ARGS, "--out", str(out), "--quiet", *extra]
+    command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(out), "--quiet", *extra]
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
@@ -157,7 +159,7 @@ def test_a_ray_worker_that_dies_is_a_failed_row(tmp_path: Path, monkeypatch: pyt
 def test_two_never_write_the_same_folder(undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     shutil.copytree(undisturbed, out)
-    hold = "import sys, time; from pathlib import Path; from benchmarks import store\n"
+    hold = "import sys, time; from pathlib import Path; from vpp_benchmarks.results import store\n"
     hold += "with store.locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold, str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -210,7 +212,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        command = [sys.executable, "-m", "benchmarks.compare", *ARGS, "--out", str(disk / "out")]
+        command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(disk / "out")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "No space left on device" in done.stderr
@@ -289,7 +291,7 @@ def test_resume_refuses_other_prices(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_thousand_runs_in_bounded_memory(tmp_path: Path) -> None:
     out = tmp_path / "out"
     watch = (
-        "import resource, sys\nfrom benchmarks.compare import main\n"
+        "import resource, sys\nfrom vpp_benchmarks.cli.compare import main\n"
         "code = main(sys.argv[1:])\n"
         "who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)\n"
         "print(code, *(resource.getrusage(w).ru_maxrss // 1024 for w in who))"

@@ -8,23 +8,23 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from vpp_benchmarks.run import executors
+from vpp_benchmarks.run.plan import make_plan
+from vpp_benchmarks.run.progress import LogProgress
+from vpp_benchmarks.run.runner import Outcome, run_plan
+from vpp_policies.idle import Idle
 
-from benchmarks import executors
-from benchmarks.plan import make_plan
-from benchmarks.progress import LogProgress
-from benchmarks.runner import Outcome, run_plan
-from policies.idle import Idle
-from vpp_env.bids import Bids
-from vpp_env.policy import Brief
+from vpp_env.contract.bids import Bids
+from vpp_env.contract.policy import MarketRules
+from vpp_env.contract.views import View
 from vpp_env.scenario import load_scenario
-from vpp_env.views import View
 
 
 class Dies(Idle):
     """Ends its own process in the second opportunity."""
 
-    def reset(self, brief: Brief, rng: Any) -> None:
-        super().reset(brief, rng)
+    def reset(self, rules: MarketRules, rng: Any) -> None:
+        super().reset(rules, rng)
         self._played = 0
 
     def act(self, view: View) -> Bids:

@@ -21,7 +21,7 @@ from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import N_OBS, Observer
 from vpp_env.api.parallel import MarketMonth, env, parallel_env
 from vpp_env.errors import BidError, VppError
-from vpp_env.month import Month
+from vpp_env.simulation.month import Month
 
 SMALL = scenario("quick", {"fleet.share_ev": 0.8, "fleet.share_bess": 0.8})
 N, STEPS = SMALL.fleet.size, SMALL.n_opportunities

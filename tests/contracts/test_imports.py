@@ -26,7 +26,7 @@ def imported(code: str) -> set[str]:
     [
         "import vpp_env",
         "import vpp_env; vpp_env.World; vpp_env.simulate; vpp_env.make_policy; vpp_env.parallel_env",
-        "from vpp_env.policy import make_policy; [make_policy(n) for n in ('idle', 'random', 'truthful')]",
+        "from vpp_env.contract.policy import make_policy; [make_policy(n) for n in ('idle', 'random', 'truthful')]",
     ],
 )
 def test_what_is_not_needed_is_not_imported(code: str) -> None:
@@ -36,12 +36,12 @@ def test_what_is_not_needed_is_not_imported(code: str) -> None:
 def test_policies_see_neither_world_nor_core() -> None:
     root = Path(__file__).parents[2]
     hidden = (
-        "vpp_env.world",
+        "vpp_env.simulation.world",
         "vpp_env.core",
         "vpp_env.traces",
-        "vpp_env.fleet",
-        "vpp_env.month",
-        "vpp_env.view_builder",
+        "vpp_env.traces.fleet",
+        "vpp_env.simulation.month",
+        "vpp_env.simulation.view_builder",
     )
     files = [f for f in (root / "policies").rglob("*.py")]
     assert len(files) > 5
@@ -56,11 +56,7 @@ def test_the_environment_needs_neither_policies_nor_benchmarks() -> None:
     root = Path(__file__).parents[2]
     for file in (root / "vpp_env").rglob("*.py"):
         lines = [x.strip() for x in file.read_text(encoding="utf-8").splitlines()]
-        bad = [
-            x
-            for x in lines
-            if x.startswith(("from policies", "import policies", "from benchmarks", "import benchmarks"))
-        ]
+        bad = [x for x in lines if x.startswith(("from vpp_p", "import vpp_p", "from vpp_b", "import vpp_b"))]
         assert not bad, f"{file}: {bad}"
 
 
@@ -90,4 +86,4 @@ def test_a_script_runs_from_the_checkout(script: str) -> None:
 
 
 def test_the_command_line_loads_only_what_every_run_needs() -> None:
-    assert not set(HEAVY) & imported("import benchmarks.compare")
+    assert not set(HEAVY) & imported("import vpp_benchmarks.cli.compare")

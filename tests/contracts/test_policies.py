@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from support import begin, month
 
-from vpp_env.bids import Bids, check_actions
+from vpp_env.contract.bids import Bids, check_actions
+from vpp_env.contract.policy import Consent, make_policy, policy_names
 from vpp_env.core import ledger as led
-from vpp_env.kpi import summarize
-from vpp_env.policy import Consent, make_policy, policy_names
-from vpp_env.simulate import Run, brief_of, policy_rng, simulate
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import Run, market_rules, policy_rng, simulate
 
 CHANGES = {"fleet.size": 12, "fleet.share_bess": 0.7, "fleet.share_ev": 0.7, "time.duration_hours": 8}
 
@@ -68,7 +68,7 @@ def test_one_policy_object_plays_two_months_alike(name: str) -> None:
 )
 def test_odd_fleets(name: str, changes: dict[str, float]) -> None:
     world, policy = begin(month("quick", {"time.duration_hours": 3} | changes)), make_policy(name)
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     for _ in range(3):
         bids = policy.act(world.view(policy.info.information))
         assert isinstance(bids, Bids)

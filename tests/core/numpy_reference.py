@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import layout as lay
-from vpp_env.core.layout import DayPlan, TwinDay
+from vpp_env.core.layout import BaselineDay, DayPlan
 
 
 def give_limit(soc: np.ndarray, floor: np.ndarray, kw: np.ndarray, eta: float, hours: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def relative_depth(soc: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 
 def deliver_numpy(
-    c: np.ndarray, p: np.ndarray, s: np.ndarray, plan: DayPlan, twin: TwinDay, k: int, order: np.ndarray
+    c: np.ndarray, p: np.ndarray, s: np.ndarray, plan: DayPlan, baseline: BaselineDay, k: int, order: np.ndarray
 ) -> np.ndarray:
     """Return what `kernels.deliver` writes into `out`; `s` is advanced in place."""
     dt, eta_b, eta_e = c[lay.C_DT], c[lay.C_ETA_B], c[lay.C_ETA_EV]
@@ -40,8 +40,8 @@ def deliver_numpy(
     w, n = plan.week_step[k], len(plan.load)
     black = ((p[lay.BO1_FROM] <= w) & (w < p[lay.BO1_TO])) | ((p[lay.BO2_FROM] <= w) & (w < p[lay.BO2_TO]))
 
-    # the car: what it must charge, what it can put off and give
-    p_tw, p_max, soc_e, soc_tw = twin.ev_kw[k], p[lay.EV_KW], s[lay.SOC_E], twin.ev_soc[k]
+    # the car: what it must charge, what it can deferred and give
+    p_tw, p_max, soc_e, soc_tw = baseline.ev_kw[k], p[lay.EV_KW], s[lay.SOC_E], baseline.ev_soc[k]
     away = (plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr)
     plugged = (p[lay.EV_KWH] > 0.0) & ~away
     due = n - k + plan.next_due
@@ -105,14 +105,14 @@ def deliver_numpy(
 
     bought, sold = ev_bought + b_bought, np.minimum(given, order[0])
     net_home = plan.pv[k] - plan.load[k] - p_tw
-    depth = relative_depth(soc_b, floor) - relative_depth(twin.bess_soc[k], floor)
+    depth = relative_depth(soc_b, floor) - relative_depth(baseline.bess_soc[k], floor)
     limit = p[lay.CYCLE_LIMIT]
     out[lay.SOLD], out[lay.CALLED], out[lay.BOUGHT], out[lay.FORCED] = sold, given - sold, bought, forced
     out[lay.DEFER], out[lay.B_DIS], out[lay.V2G] = x, b, v
     out[lay.BEYOND] = np.maximum(0.0, given - inside) + np.where(black, bought, 0.0)
     out[lay.B_BUY], out[lay.B_HOME_CH], out[lay.B_HOME_DIS], out[lay.EV_CH] = b_bought, own_ch, own_dis, p_ev
     out[lay.RETAIL] = net_home - own_ch + own_dis
-    out[lay.RETAIL_TWIN] = net_home - twin.bess_ch[k] + twin.bess_dis[k]
+    out[lay.RETAIL_BASELINE] = net_home - baseline.bess_ch[k] + baseline.bess_dis[k]
     out[lay.DEPTH] = np.where(depth > 1e-9, np.maximum(0.0, depth), 0.0)
     out[lay.OVER] = np.maximum(0.0, s[lay.DIS_DAY] - limit) - np.maximum(0.0, before - limit)
     out[lay.BLACKOUT] = black

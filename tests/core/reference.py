@@ -1,6 +1,6 @@
 """The physics of one 15-min step once more, home by home, in plain Python floats: slow, and meant to be read.
 
-It follows docs/model.md: the undispatched twin, what a home could deliver at the start of a step, and the delivery.
+It follows docs/model.md: the undispatched baseline, what a home could deliver at the start of a step, and the delivery.
 The compiled loops must give the same bits.
 """
 
@@ -66,8 +66,8 @@ class Step:
 
 
 @dataclass
-class Twin:
-    """The undispatched twin's step."""
+class Baseline:
+    """The undispatched baseline's step."""
 
     ev_kw: float
     ev_soc: float  # at the start
@@ -126,9 +126,9 @@ def depth(soc: float, floor: float) -> float:
     return clip0(floor - soc) / floor if floor > 0 else 0.0
 
 
-def home_battery(home: Home, step: Step, soc: float, since: float, twin_ev: float) -> tuple[float, float]:
+def home_battery(home: Home, step: Step, soc: float, since: float, baseline_ev: float) -> tuple[float, float]:
     """Charging and discharging that the home itself wants."""
-    surplus = step.sun_less_load - twin_ev
+    surplus = step.sun_less_load - baseline_ev
     charge = min(clip0(surplus), can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT))
     days_below = step.day - since if since >= 0 else 0
     if days_below > 1 or (days_below > 0 and step.k >= step.restore_step):
@@ -145,8 +145,10 @@ def since_when(home: Home, soc: float, since: float, day: int) -> float:
     return since if since >= 0 else float(day)
 
 
-def twin_step(home: Home, step: Step, soc_b: float, soc_e: float, since: float) -> tuple[Twin, float, float, float]:
-    """One step of the twin; returns what it does and its state after it."""
+def baseline_step(
+    home: Home, step: Step, soc_b: float, soc_e: float, since: float
+) -> tuple[Baseline, float, float, float]:
+    """One step of the baseline; returns what it does and its state after it."""
     if step.k == step.returns:
         soc_e = clip0(soc_e - step.trip)
     at_start, ev = soc_e, 0.0
@@ -155,19 +157,21 @@ def twin_step(home: Home, step: Step, soc_b: float, soc_e: float, since: float) 
         soc_e += home.eta_e * ev * DT
     charge, give = home_battery(home, step, soc_b, since, ev)
     soc_b = store(soc_b, charge, give, home.eta_b, home.bess_min, home.bess_max)
-    return Twin(ev, at_start, soc_b, charge, give), soc_b, soc_e, since_when(home, soc_b, since, step.day)
+    return Baseline(ev, at_start, soc_b, charge, give), soc_b, soc_e, since_when(home, soc_b, since, step.day)
 
 
-def car_plan(home: Home, step: Step, twin: Twin, soc: float) -> tuple[float, float]:
-    """Energy that the car lacks of what the twin will hold when it is due, and the charging that cannot wait."""
+def car_plan(home: Home, step: Step, baseline: Baseline, soc: float) -> tuple[float, float]:
+    """Energy that the car lacks of what the baseline will hold when it is due, and the charging that cannot wait."""
     full = home.eta_e * home.ev_kw
-    goal = max(twin.ev_soc, min(home.ev_target, twin.ev_soc + full * (step.due * DT)))
+    goal = max(baseline.ev_soc, min(home.ev_target, baseline.ev_soc + full * (step.due * DT)))
     need = goal - soc
     later = full * ((step.due - 1) * DT)
     return need, min(home.ev_kw, clip0((need - later) / (home.eta_e * DT)))
 
 
-def begin(home: Home, step: Step, twin: Twin, twin_before: float, s: list[float]) -> tuple[list[float], list[float]]:
+def begin(
+    home: Home, step: Step, baseline: Baseline, baseline_before: float, s: list[float]
+) -> tuple[list[float], list[float]]:
     """Departures and arrivals; changes the state `s` and returns (quote, events)."""
     if step.k == 0:
         s[lay.DIS_DAY] = s[lay.EV_DEPTH] = 0.0
@@ -176,31 +180,33 @@ def begin(home: Home, step: Step, twin: Twin, twin_before: float, s: list[float]
     if home.ev_kwh > 0:
         soc = s[lay.SOC_E]
         if step.k in (step.leaves, step.ready):
-            short = (min(home.ev_target, twin.ev_soc) - soc) / home.ev_kwh
+            short = (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh
             s[lay.EV_DEPTH] = max(s[lay.EV_DEPTH], short)
         if step.k == step.leaves:
-            lacks, twin_lacks = clip0(step.trip - soc), clip0(step.trip - twin.ev_soc)
+            lacks, baseline_lacks = clip0(step.trip - soc), clip0(step.trip - baseline.ev_soc)
             events[lay.DEPARTED], events[lay.SHORT] = 1.0, s[lay.EV_DEPTH]
-            events[lay.MISSED] = 1.0 if lacks > twin_lacks + 1e-9 else 0.0
+            events[lay.MISSED] = 1.0 if lacks > baseline_lacks + 1e-9 else 0.0
             s[lay.EV_DEPTH] = 0.0
         if step.k == step.returns:
-            events[lay.AWAY_KWH] = clip0(step.trip - soc) - clip0(step.trip - twin_before)
+            events[lay.AWAY_KWH] = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
             soc = s[lay.SOC_E] = clip0(soc - step.trip)
         if step.plugged:
-            _, forced = car_plan(home, step, twin, soc)
-            give = twin.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, DT)
-            give_reserve = twin.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h)
-            most = min(home.ev_kw, twin.ev_kw + (twin.ev_soc - soc) / (home.eta_e * DT))
-            take = clip0(most - max(twin.ev_kw, forced))
+            _, forced = car_plan(home, step, baseline, soc)
+            give = baseline.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, DT)
+            give_reserve = baseline.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h)
+            most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc) / (home.eta_e * DT))
+            take = clip0(most - max(baseline.ev_kw, forced))
     soc = s[lay.SOC_B]
-    charge, _ = home_battery(home, step, soc, s[lay.BREACH_DAY], twin.ev_kw)
+    charge, _ = home_battery(home, step, soc, s[lay.BREACH_DAY], baseline.ev_kw)
     give += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT)
     give_reserve += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h)
     take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
     return [give, take, give_reserve, take], events
 
 
-def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[float, float, float]) -> list[float]:
+def deliver(
+    home: Home, step: Step, baseline: Baseline, s: list[float], order: tuple[float, float, float]
+) -> list[float]:
     """Deliver (sell award, reserve call, buy award) kW; changes the state `s` and returns the flows."""
     sell, call, buy = order
     black = any(first <= step.week_step < end for first, end in home.windows)
@@ -208,14 +214,14 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
     plugged = home.ev_kwh > 0 and step.plugged
     forced = defer_env = defer_hard = v2g_env = v2g_hard = 0.0
     if plugged:
-        need, forced = car_plan(home, step, twin, soc_e)
-        defer_hard = twin.ev_kw
+        need, forced = car_plan(home, step, baseline, soc_e)
+        defer_hard = baseline.ev_kw
         v2g_hard = can_give(soc_e, home.ev_min, home.v2g_kw, home.eta_e, DT)
         if not black:
-            defer_env = clip0(twin.ev_kw - forced)
+            defer_env = clip0(baseline.ev_kw - forced)
             full_later = home.eta_e * home.ev_kw * (step.due * DT - DT)
             v2g_env = min(v2g_hard, clip0((full_later - need) * home.eta_e / DT))
-    own_charge, own_use = home_battery(home, step, soc_b, s[lay.BREACH_DAY], twin.ev_kw)
+    own_charge, own_use = home_battery(home, step, soc_b, s[lay.BREACH_DAY], baseline.ev_kw)
     bess_hard = can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT)
     bess_env = 0.0
     if not black:
@@ -235,10 +241,10 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
 
     car = car_bought = car_forced = 0.0
     if v2g == 0:
-        car_forced = clip0(forced - twin.ev_kw)
+        car_forced = clip0(forced - baseline.ev_kw)
         if plugged:
-            base = max(twin.ev_kw, forced)
-            most = min(home.ev_kw, twin.ev_kw + (twin.ev_soc - soc_e) / (home.eta_e * DT))
+            base = max(baseline.ev_kw, forced)
+            most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc_e) / (home.eta_e * DT))
             car_bought = min(buy, clip0(most - base))
             car = base - defer + car_bought
     s[lay.SOC_E] = store(soc_e, car, v2g, home.eta_e, 0.0, home.ev_kwh)
@@ -258,8 +264,8 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
     s[lay.DIS_DAY] = before + bess * DT
 
     bought = car_bought + bess_bought
-    extra = depth(soc_b, home.floor) - depth(twin.bess_soc, home.floor)
-    metered = step.sun_less_load - twin.ev_kw
+    extra = depth(soc_b, home.floor) - depth(baseline.bess_soc, home.floor)
+    metered = step.sun_less_load - baseline.ev_kw
     flows = [0.0] * lay.N_OUT
     flows[lay.SOLD] = min(given, sell)
     flows[lay.CALLED] = given - flows[lay.SOLD]
@@ -269,7 +275,7 @@ def deliver(home: Home, step: Step, twin: Twin, s: list[float], order: tuple[flo
     flows[lay.B_BUY], flows[lay.B_HOME_CH], flows[lay.B_HOME_DIS] = bess_bought, own_charge, own_use
     flows[lay.EV_CH] = car
     flows[lay.RETAIL] = metered - own_charge + own_use
-    flows[lay.RETAIL_TWIN] = metered - twin.bess_ch + twin.bess_dis
+    flows[lay.RETAIL_BASELINE] = metered - baseline.bess_ch + baseline.bess_dis
     flows[lay.DEPTH] = extra if extra > 1e-9 else 0.0
     flows[lay.OVER] = clip0(s[lay.DIS_DAY] - home.cycle_limit) - clip0(before - home.cycle_limit)
     flows[lay.BLACKOUT] = float(black)

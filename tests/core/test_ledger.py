@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import STYLES, begin, month, random_actions, with_prices
 
-from vpp_env.bids import RESERVE_TICK, encode
+from vpp_env.contract.bids import RESERVE_TICK, encode
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
-from vpp_env.outcome import Outcome
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.world import World
 from vpp_env.units import PRICE_TICK
-from vpp_env.world import World
 
 DT = 0.25
 BASE = {
@@ -41,15 +41,15 @@ KINDS = {
 
 
 def available_kw(world: World) -> np.ndarray:
-    """What each home can keep up for the reserve period, from its state and the twin's charging alone."""
+    """What each home can keep up for the reserve period, from its state and the baseline's charging alone."""
     m, s, k = world.months[0], world.state, world.clock(world.t)[1]
     f, spec = m.fleet, m.scenario.fleet
     hours = m.scenario.market.reserve_minutes / 60
-    plan, twin = world.plan, world.twin
+    plan, baseline = world.plan, world.baseline
     plugged = f.has_ev & ~((plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr))
     battery = np.clip((s[lay.SOC_B] - f.bess_min_kwh) * spec.bess_eta / hours, 0.0, f.bess_kw)
     car = np.clip((s[lay.SOC_E] - f.ev_min_kwh) * spec.ev_eta / hours, 0.0, f.v2g_kw)
-    return battery + np.where(plugged, twin.ev_kw[k] + car, 0.0)
+    return battery + np.where(plugged, baseline.ev_kw[k] + car, 0.0)
 
 
 def expected_payments(o: Outcome, world: World, available: np.ndarray) -> tuple[np.ndarray, float]:
@@ -120,15 +120,15 @@ def test_rewards_are_the_members_net_benefit(kind: str) -> None:
     total = 0.0
     while not world.done:
         own, t, floor = world.owners.own[:, 0], world.t, world.parameters[lay.FLOOR]
-        k, twin = world.clock(t)[1], world.twin
+        k, baseline = world.clock(t)[1], world.baseline
         o = world.step(random_actions(rng, world.n_months))
         rows, bill, wear = o.ledger[:, :, 0], np.zeros(10), np.zeros(10)
         for j, flow in enumerate(o.flow_kw):
             hour = world.calendar.hour[t + j]
             rate = home.import_peak_usd_per_kwh if 16 <= hour < 21 else home.import_offpeak_usd_per_kwh
-            for meter, sign in ((flow[lay.RETAIL], 1.0), (flow[lay.RETAIL_TWIN], -1.0)):
+            for meter, sign in ((flow[lay.RETAIL], 1.0), (flow[lay.RETAIL_BASELINE], -1.0)):
                 bill += sign * DT * np.where(meter < 0, -meter * rate, -meter * home.export_credit_usd_per_kwh)
-            cycled = flow[lay.B_DIS] + flow[lay.V2G] + flow[lay.B_HOME_DIS] - twin.bess_dis[k + j]
+            cycled = flow[lay.B_DIS] + flow[lay.V2G] + flow[lay.B_HOME_DIS] - baseline.bess_dis[k + j]
             wear += 0.063 * DT * cycled
         pay = rows[led.L_PAY_SOLD] + rows[led.L_PAY_BOUGHT] + rows[led.L_PAY_FORCED] + rows[led.L_PAY_RESERVE]
         short = world.parameters[lay.EV_KWH] * np.maximum(o.short[:, 0], 0.0)
@@ -232,8 +232,8 @@ def test_the_last_of_the_battery_is_not_free() -> None:
     while not world.done:
         world.step(fire_sale(world))
     closing = world.closing_value()[0]
-    twin = world.months[0].day(0)[1].bess_soc[world.clock(world.t)[1] - 1]
-    gone = twin - world.state[lay.SOC_B]
+    baseline = world.months[0].day(0)[1].bess_soc[world.clock(world.t)[1] - 1]
+    gone = baseline - world.state[lay.SOC_B]
     assert gone.max() > 1.0
     assert (closing[gone > 0.1] < 0).all()
     refill = world.owners.refill[0]

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import STYLES, begin, month, play, random_actions, with_prices
 
-from vpp_env.bids import encode
+from vpp_env.contract.bids import encode
+from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
-from vpp_env.views import Information
-from vpp_env.world import World
+from vpp_env.simulation.world import World
 
 DT = 0.25
 HOMES = 12
@@ -85,15 +85,15 @@ def test_meters_add_up_and_nothing_is_paid_twice(mix: str, seed: int, bids: int,
     world = homes(mix, seed)
     rng = np.random.default_rng(bids)
     while not world.done:
-        plan, twin, k = world.plan, world.twin, world.clock(world.t)[1]
+        plan, baseline, k = world.plan, world.baseline, world.clock(world.t)[1]
         for flow in world.step(random_actions(rng, HOMES, style)).flow_kw:
             own = (plan.pv[k] - plan.load[k]).astype(float)  # the traces are single precision
             net = own - flow[lay.EV_CH] - flow[lay.B_HOME_CH] - flow[lay.B_BUY]
             net += flow[lay.B_DIS] + flow[lay.B_HOME_DIS] + flow[lay.V2G]
             # what leaves the home is on exactly one of two meters
             np.testing.assert_allclose(flow[lay.RETAIL] + flow[lay.MARKET], net, rtol=0, atol=1e-9)
-            # the retail meter sees the twin's car, never the market's energy
-            retail = own - twin.ev_kw[k] - flow[lay.B_HOME_CH] + flow[lay.B_HOME_DIS]
+            # the retail meter sees the baseline's car, never the market's energy
+            retail = own - baseline.ev_kw[k] - flow[lay.B_HOME_CH] + flow[lay.B_HOME_DIS]
             np.testing.assert_allclose(flow[lay.RETAIL], retail, rtol=0, atol=1e-9)
             k += 1
 
@@ -105,21 +105,21 @@ def test_a_deferral_is_sold_once_and_bought_back_once(mix: str, seed: int, bids:
     eta, rng = world.scenario.fleet.ev_eta, np.random.default_rng(bids)
     sold, could = np.zeros(HOMES), np.zeros(HOMES)
     while not world.done:
-        plan, twin, k = world.plan, world.twin, world.clock(world.t)[1]
-        owed = twin.ev_soc[k] - world.state[lay.SOC_E]
+        plan, baseline, k = world.plan, world.baseline, world.clock(world.t)[1]
+        owed = baseline.ev_soc[k] - world.state[lay.SOC_E]
         arrives = False
         for flow in world.step(random_actions(rng, HOMES, style)).flow_kw:
-            assert (flow[lay.DEFER] <= twin.ev_kw[k] + 1e-12).all()
-            sold, could = sold + flow[lay.DEFER], could + twin.ev_kw[k]
+            assert (flow[lay.DEFER] <= baseline.ev_kw[k] + 1e-12).all()
+            sold, could = sold + flow[lay.DEFER], could + baseline.ev_kw[k]
             back = flow[lay.FORCED] + flow[lay.BOUGHT] - flow[lay.B_BUY]
             owed = owed + eta * (flow[lay.DEFER] - back) * DT + flow[lay.V2G] * DT / eta
             k += 1
             arrives = arrives | (plan.arr == k)
         k = world.clock(world.t)[1]
-        now = world.twin.ev_soc[k] - world.state[lay.SOC_E]
+        now = world.baseline.ev_soc[k] - world.state[lay.SOC_E]
         # a trip may empty the car, which ends the debt: only homes without an arrival are compared
         np.testing.assert_allclose(np.where(arrives, 0, now), np.where(arrives, 0, owed), rtol=0, atol=1e-9)
-        assert (now >= -1e-9).all(), "a car holds more than its twin"
+        assert (now >= -1e-9).all(), "a car holds more than its baseline"
     assert (sold <= could + 1e-9).all()
 
 

@@ -14,9 +14,9 @@ import pytest
 import reference as ref
 from support import STYLES, begin, month, play
 
-from vpp_env.core import kernels
 from vpp_env.core import layout as lay
-from vpp_env.month import Month
+from vpp_env.core import loops as kernels
+from vpp_env.simulation.month import Month
 
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6, "time.duration_hours": 96}
 CASES = [
@@ -26,16 +26,16 @@ CASES = [
 ]
 
 
-def twin_at(twin: lay.TwinDay, k: int, i: int) -> ref.Twin:
-    return ref.Twin(*(float(row[k, i]) for row in twin))
+def baseline_at(baseline: lay.BaselineDay, k: int, i: int) -> ref.Baseline:
+    return ref.Baseline(*(float(row[k, i]) for row in baseline))
 
 
-def some_state(rng: np.random.Generator, m: Month, twin: lay.TwinDay, k: int) -> np.ndarray:
-    """A state that could be: batteries anywhere inside their limits, cars no fuller than their twins."""
+def some_state(rng: np.random.Generator, m: Month, baseline: lay.BaselineDay, k: int) -> np.ndarray:
+    """A state that could be: batteries anywhere inside their limits, cars no fuller than their baselines."""
     p, s = m.parameters, lay.initial_state(m.fleet)
     n = m.fleet.n
     s[lay.SOC_B] = p[lay.BESS_MIN] + rng.choice([0.0, 1.0, 0.5, rng.random()], n) * (p[lay.BESS_MAX] - p[lay.BESS_MIN])
-    s[lay.SOC_E] = twin.ev_soc[k] * rng.choice([1.0, 0.999, 0.9, 0.5, 0.0], n)
+    s[lay.SOC_E] = baseline.ev_soc[k] * rng.choice([1.0, 0.999, 0.9, 0.5, 0.0], n)
     s[lay.DIS_DAY] = rng.choice([0.0, 0.3, 1.0], n) * p[lay.CYCLE_LIMIT]
     s[lay.BREACH_DAY] = rng.integers(-1, 3, n)
     s[lay.EV_DEPTH] = rng.choice([0.0, 0.1], n)
@@ -50,18 +50,18 @@ def some_order(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_the_twin_is_the_reference(case: int) -> None:
+def test_the_baseline_is_the_reference(case: int) -> None:
     m = month("week20", CASES[case])
     homes = [ref.home_of(m.parameters, m.constants, i) for i in range(min(m.fleet.n, 40))]
     start = lay.initial_state(m.fleet)
     state = [(float(start[lay.SOC_B, i]), float(start[lay.SOC_E, i]), -1.0) for i in range(len(homes))]
     for day in range(3):
-        plan, twin = m.day(day)
+        plan, baseline = m.day(day)
         for k in range(m.calendar.offset if day == 0 else 0, len(plan.load)):
             for i, home in enumerate(homes):
-                got, *after = ref.twin_step(home, ref.step_of(plan, k, i), *state[i])
+                got, *after = ref.baseline_step(home, ref.step_of(plan, k, i), *state[i])
                 state[i] = (after[0], after[1], after[2])
-                assert got == twin_at(twin, k, i), (day, k, i)
+                assert got == baseline_at(baseline, k, i), (day, k, i)
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
@@ -72,20 +72,22 @@ def test_one_step_is_the_reference(case: int) -> None:
     rng = np.random.default_rng(case)
     touched = np.zeros(lay.N_OUT)
     for _ in range(25):
-        plan, twin = m.day(int(rng.integers(0, 4)))
+        plan, baseline = m.day(int(rng.integers(0, 4)))
         k = int(rng.integers(0, len(plan.load)))
-        s, order = some_state(rng, m, twin, k), some_order(rng, n)
+        s, order = some_state(rng, m, baseline, k), some_order(rng, n)
         expected = [[float(v) for v in s[:, i]] for i in range(n)]
         quote, event, out = np.zeros((lay.N_QUOTE, n)), np.zeros((lay.N_EVENT, n)), np.zeros((lay.N_OUT, n))
-        kernels.prepare(c, p, s, plan, twin, k, quote, event)
+        kernels.prepare(c, p, s, plan, baseline, k, quote, event)
         for i, home in enumerate(homes):
-            before = float(twin.ev_soc[k - 1, i])
-            got = ref.begin(home, ref.step_of(plan, k, i), twin_at(twin, k, i), before, expected[i])
+            before = float(baseline.ev_soc[k - 1, i])
+            got = ref.begin(home, ref.step_of(plan, k, i), baseline_at(baseline, k, i), before, expected[i])
             assert got == (list(quote[:, i]), list(event[:, i])), (k, i)
-        kernels.deliver(c, p, s, plan, twin, k, order, out)
+        kernels.deliver(c, p, s, plan, baseline, k, order, out)
         for i, home in enumerate(homes):
             sells, calls, buys = (float(v) for v in order[:, i])
-            flows = ref.deliver(home, ref.step_of(plan, k, i), twin_at(twin, k, i), expected[i], (sells, calls, buys))
+            flows = ref.deliver(
+                home, ref.step_of(plan, k, i), baseline_at(baseline, k, i), expected[i], (sells, calls, buys)
+            )
             assert flows == list(out[:, i]), (k, i)
         assert np.array_equal(s, np.array(expected).T)
         touched += np.abs(out).sum(axis=1)
@@ -101,16 +103,16 @@ def test_a_day_of_steps_stays_the_reference() -> None:
     s = np.ascontiguousarray(lay.initial_state(m.fleet)[:, :n])
     expected = [[float(v) for v in s[:, i]] for i in range(n)]
     rng = np.random.default_rng(7)
-    plan, twin = (cut(x, slice(0, n)) for x in m.day(0))
+    plan, baseline = (cut(x, slice(0, n)) for x in m.day(0))
     quote, event, out = np.zeros((lay.N_QUOTE, n)), np.zeros((lay.N_EVENT, n)), np.zeros((lay.N_OUT, n))
     for k in range(len(plan.load)):
-        kernels.prepare(c, p, s, plan, twin, k, quote, event)
+        kernels.prepare(c, p, s, plan, baseline, k, quote, event)
         order = some_order(rng, n)
         order[:2] = np.minimum(order[:2], quote[lay.SELL_HARD] / 2)
-        kernels.deliver(c, p, s, plan, twin, k, order, out)
+        kernels.deliver(c, p, s, plan, baseline, k, order, out)
         for i, home in enumerate(homes):
-            step, now = ref.step_of(plan, k, i), twin_at(twin, k, i)
-            ref.begin(home, step, now, float(twin.ev_soc[k - 1, i]), expected[i])
+            step, now = ref.step_of(plan, k, i), baseline_at(baseline, k, i)
+            ref.begin(home, step, now, float(baseline.ev_soc[k - 1, i]), expected[i])
             ref.deliver(home, step, now, expected[i], (float(order[0, i]), float(order[1, i]), float(order[2, i])))
         assert np.array_equal(s, np.array(expected).T), k
 
@@ -129,14 +131,14 @@ def test_blocks_of_homes_give_the_same_bits() -> None:
     m = month("week20", CASES[0])
     n, k = m.fleet.n, 75
     rng = np.random.default_rng(3)
-    plan, twin = m.day(1)
-    state, order = some_state(rng, m, twin, k), some_order(rng, n)
+    plan, baseline = m.day(1)
+    state, order = some_state(rng, m, baseline, k), some_order(rng, n)
 
     def run(homes: slice) -> np.ndarray:
         p, s, o = (x[:, homes].copy() for x in (m.parameters, state, order))
         width = p.shape[1]
         quote, event, out = (np.zeros((rows, width)) for rows in (lay.N_QUOTE, lay.N_EVENT, lay.N_OUT))
-        here, there = cut(plan, homes), cut(twin, homes)
+        here, there = cut(plan, homes), cut(baseline, homes)
         kernels.prepare(m.constants, p, s, here, there, k, quote, event)
         kernels.deliver(m.constants, p, s, here, there, k, o, out)
         return np.concatenate([s, quote, event, out])

@@ -68,6 +68,6 @@ def test_idle_homes_by_hand(changes: dict[str, object]) -> None:
                 exported += max(0.0, net)
             np.testing.assert_allclose(o.soc_home_kwh[j, 0, 0], soc, atol=1e-6)
         np.testing.assert_allclose(o.ledger[led.L_BILL, 0], bill, atol=1e-6)
-        np.testing.assert_allclose(o.ledger[led.L_BILL_TWIN, 0], bill, atol=1e-6)
+        np.testing.assert_allclose(o.ledger[led.L_BILL_BASELINE, 0], bill, atol=1e-6)
     assert exported > 0
     assert (used_battery > 0) == (home.control == "self_consumption")

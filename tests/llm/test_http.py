@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import pytest
 from pydantic import BaseModel, ConfigDict
+from vpp_policies.llm import LlmOptions, open_stack
+from vpp_policies.llm.budget import Metered
+from vpp_policies.llm.chat import ChatModel, Reply, whole
+from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.errors import Blocked, ChatError, Malformed, Permanent, Transient
+from vpp_policies.llm.ledger import Ledger, Price
+from vpp_policies.llm.openai_compatible import OpenAICompatible
+from vpp_policies.llm.repair import Repair
+from vpp_policies.llm.retry import Retry
 
-from policies.llm import LlmOptions, open_stack
-from policies.llm.budget import Metered
-from policies.llm.chat import ChatModel, Reply, whole
-from policies.llm.decide import Decider
-from policies.llm.errors import Blocked, ChatError, Malformed, Permanent, Transient
-from policies.llm.ledger import Ledger, Price
-from policies.llm.openai_compatible import OpenAICompatible
-from policies.llm.repair import Repair
-from policies.llm.retry import Retry
 from tests.llm.server import serve
 
 KEY = "not-a-real-key-123"
@@ -39,13 +39,13 @@ def openai(address: str) -> ChatModel:
 
 
 def gemini(address: str) -> ChatModel:
-    from policies.llm.gemini import Gemini
+    from vpp_policies.llm.gemini import Gemini
 
     return Gemini("some-model", KEY, f"http://{address}")
 
 
 def legacy(address: str) -> ChatModel:
-    from policies.llm.gemini_legacy import GeminiLegacy
+    from vpp_policies.llm.gemini_legacy import GeminiLegacy
 
     return GeminiLegacy("some-model", KEY, f"http://{address}")
 
@@ -158,10 +158,11 @@ def test_the_wrappers_make_the_same_of_every_client(
 
 def test_a_month_goes_on_whatever_the_server_does(caplog: pytest.LogCaptureFixture) -> None:
     """No run crashes: every kind of trouble in turn, and the key in no log."""
-    from policies.agentic import Agentic
-    from vpp_env.month import Month
+    from vpp_policies.agentic import Agentic
+
+    from vpp_env.evaluation.simulate import simulate
     from vpp_env.scenario import load_scenario
-    from vpp_env.simulate import simulate
+    from vpp_env.simulation.month import Month
 
     month = Month(load_scenario("quick"), 0)
     plain = simulate(month, Agentic()).record.opportunities()

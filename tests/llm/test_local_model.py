@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 from support import month
+from vpp_policies.agentic import Agentic
+from vpp_policies.agentic.card import PreferenceCard, compile_card
+from vpp_policies.agentic.strategy import Strategy
+from vpp_policies.llm import LlmOptions, open_stack
+from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.openai_compatible import OpenAICompatible
+from vpp_policies.llm.prompts import prompt
 
-from policies.agentic import Agentic
-from policies.agentic.card import PreferenceCard, compile_card
-from policies.agentic.strategy import Strategy
-from policies.llm import LlmOptions, open_stack
-from policies.llm.decide import Decider
-from policies.llm.openai_compatible import OpenAICompatible
-from policies.llm.prompts import prompt
-from vpp_env.simulate import simulate
+from vpp_env.evaluation.simulate import simulate
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict
+from vpp_policies.llm.budget import Metered
+from vpp_policies.llm.cassette import Recorded, Replay, Tape, key_of
+from vpp_policies.llm.chat import Reply, Usage, clip, json_schema, read, whole
+from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.errors import BudgetSpent, CassetteMiss, CircuitOpen, Malformed, Permanent, Transient
+from vpp_policies.llm.ledger import Ledger, Price
+from vpp_policies.llm.repair import Repair
+from vpp_policies.llm.retry import Breaker, RateLimit, Retry
+from vpp_policies.llm.settings import load_settings, secret
+from vpp_policies.llm.stack import NAMES, LlmOptions, open_stack, settings_of
+from vpp_policies.llm.status import failure, retry_after_s
 
-from policies.llm.budget import Metered
-from policies.llm.cassette import Recorded, Replay, Tape, key_of
-from policies.llm.chat import Reply, Usage, clip, json_schema, read, whole
-from policies.llm.decide import Decider
-from policies.llm.errors import BudgetSpent, CassetteMiss, CircuitOpen, Malformed, Permanent, Transient
-from policies.llm.ledger import Ledger, Price
-from policies.llm.repair import Repair
-from policies.llm.retry import Breaker, RateLimit, Retry
-from policies.llm.settings import load_settings, secret
-from policies.llm.stack import NAMES, LlmOptions, open_stack, settings_of
-from policies.llm.status import failure, retry_after_s
 from vpp_env.errors import DataError, PolicyError, UnknownNameError
 
 SYSTEM = "# form v1\n\nFill in."

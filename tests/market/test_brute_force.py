@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from market.naive import TICK, Home, Rules, pm10, price_taker, residual
 from support import scenario
 
-from vpp_env.market.board import Board, new_sheet
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import clear_energy
+from vpp_env.market.state import Board, new_sheet
 from vpp_env.units import POWER_QUANTUM_KW
 
 few = settings(deadline=None, max_examples=150, derandomize=True)

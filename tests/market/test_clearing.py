@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support import begin, month, scenario, with_prices
 
-from vpp_env.bids import encode
+from vpp_env.contract.bids import encode
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.errors import UnknownNameError

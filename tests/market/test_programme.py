@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support import begin, month, play, with_prices
+from vpp_policies.truthful import Truthful
 
-from policies.truthful import Truthful
+from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
-from vpp_env.simulate import simulate
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.traces.weather import build_day_weather, heatwave_range
 from vpp_env.units import PRICE_TICK
-from vpp_env.views import Information
 
 HOT = {"market.programme": "elrp", "prices.heatwave_days": 3, "fleet.size": 12, "market.min_bid_mw": 0.0}
 EVENING = HOT | {"market.programme_temp_c": -50.0, "time.start": "2023-08-02T15:00", "time.duration_hours": 8}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import begin, month, scenario, with_prices
 
-from vpp_env.bids import encode
+from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
 from vpp_env.market.reserve import clear_reserve, products
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support import begin, month, random_actions, with_prices
+from vpp_policies.truthful import Truthful
 
-from policies.truthful import Truthful
-from vpp_env.bids import DayAheadSchedule
+from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.contract.views import Information
 from vpp_env.errors import BidError
-from vpp_env.simulate import simulate
-from vpp_env.views import Information
-from vpp_env.world import World
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.simulation.world import World
 
 TWO = {"market.two_settlement": True, "fleet.size": 12, "market.min_bid_mw": 0.0, "time.duration_hours": 62}
 IDLE = np.full((12, 6), -1.0)
@@ -69,11 +69,11 @@ def test_money_is_that_of_two_settlements() -> None:
     world.step(IDLE, [DayAheadSchedule(kw, limit)])
     series, total = world.months[0].series, 0.0
     midnight = gate + 14 * 4
-    twin = to_gate(begin(month("week20", TWO, 2)))
-    twin.step(IDLE)
+    baseline = to_gate(begin(month("week20", TWO, 2)))
+    baseline.step(IDLE)
     while not world.done:
         a, t = random_actions(rng, 12), world.t
-        o, plain = world.step(a), twin.step(a)
+        o, plain = world.step(a), baseline.step(a)
         expected = 0.0
         for j in range(4):
             da, rt = series.da_usd_per_mwh[t + j] / 1000, series.rt_usd_per_mwh[t + j] / 1000

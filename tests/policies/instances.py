@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
+from vpp_policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
 
 PHYSICS = Physics(dt=0.25, eta_b=0.95, eta_e=0.92, wear=0.063, reserve_h=0.5, steps=4)
 """Four quarter hours."""
@@ -26,7 +25,7 @@ def gate(lmp: np.ndarray, opportunities: int = 1, **changes: Any) -> Inputs:
         "value_width": NONE,
         "slopes": np.zeros((0, SEGMENTS)),
         "deficit": NONE,
-        "p_twin": np.zeros((0, k)),
+        "p_baseline": np.zeros((0, k)),
         "charge_room": np.zeros((0, k)),
         "v2g_room": np.zeros((0, k)),
         "deficit_room": np.zeros((0, o)),

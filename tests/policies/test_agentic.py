@@ -11,30 +11,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vpp_policies.agentic import Agentic
+from vpp_policies.agentic.brains import Concession, make_brains
+from vpp_policies.agentic.dispatch import CoalitionProblem
+from vpp_policies.agentic.graph import build_graph
+from vpp_policies.agentic.messages import AggregatorOffer, CoalitionTable, NegotiationSummary, parse
+from vpp_policies.agentic.nodes import Nodes
+from vpp_policies.agentic.rules import RulesProsumer, own_lines
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
 
-from policies.agentic import Agentic
-from policies.agentic.brains import Concession, make_brains
-from policies.agentic.dispatch import CoalitionProblem
-from policies.agentic.graph import build_graph
-from policies.agentic.messages import AggregatorOffer, CoalitionTable, NegotiationSummary, parse
-from policies.agentic.nodes import Nodes
-from policies.agentic.rules import RulesProsumer, own_lines
-from policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
-from vpp_env.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
-from vpp_env.kpi import summarize
-from vpp_env.month import Month
-from vpp_env.policy import Brief
+from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
+from vpp_env.contract.policy import MarketRules
+from vpp_env.contract.views import Homes, Information, Public
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import market_rules, simulate
 from vpp_env.scenario import load_scenario
-from vpp_env.simulate import brief_of, simulate
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
-from vpp_env.views import Homes, Information, Public
-from vpp_env.world import World
 
 EVENING = 18
 
 
 @lru_cache
-def gate(hour: int = EVENING) -> tuple[Homes, Public, Brief]:
+def gate(hour: int = EVENING) -> tuple[Homes, Public, MarketRules]:
     """A real gate of week20, after some hours in which nobody traded."""
     world = World([Month(load_scenario("week20"), 3)])
     world.reset()
@@ -42,7 +42,7 @@ def gate(hour: int = EVENING) -> tuple[Homes, Public, Brief]:
     for _ in range(24 + hour):
         world.step(idle)
     view = world.view(Information.DECLARED)
-    return view.homes, view.public, brief_of(world)
+    return view.homes, view.public, market_rules(world)
 
 
 @lru_cache
@@ -51,24 +51,26 @@ def problem() -> CoalitionProblem:
     return CoalitionProblem(gate()[2].sell_limit_kw > 0)
 
 
-def negotiate(homes: Homes, public: Public, brief: Brief, max_rounds: int = 3, brains: Any = None) -> dict[str, Any]:
+def negotiate(
+    homes: Homes, public: Public, rules: MarketRules, max_rounds: int = 3, brains: Any = None
+) -> dict[str, Any]:
     aggregator, prosumers = brains or make_brains("rules", Concession())
-    nodes = Nodes(brief, aggregator, prosumers, problem(), max_rounds)
+    nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds)
     return build_graph(nodes).invoke({"homes": homes, "public": public})
 
 
-def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Homes, Public, Brief]:
+def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Homes, Public, MarketRules]:
     """Random homes: rows drawn apart, prices and preferences scaled."""
-    homes, public, brief = gate(hour)
+    homes, public, rules = gate(hour)
     rng = np.random.default_rng(seed)
-    n = brief.n_homes
+    n = rules.n_homes
 
     homes = replace(
         homes,
         willingness=rng.uniform(0.0, 1.0, n),
         own_ask=homes.own_ask * rng.uniform(0.2, 3.0, n),
         defer_ask=homes.defer_ask * rng.uniform(0.2, 3.0, n),
-        standby_ask=homes.standby_ask * rng.uniform(0.0, 3.0, n),
+        reserve_ask=homes.reserve_ask * rng.uniform(0.0, 3.0, n),
         buy_limit=rng.uniform(-0.1, 0.3, n),
         blackout_now=rng.random(n) < 0.2,
         bess_sell_kw=homes.bess_sell_kw * rng.uniform(0.0, 1.0, n),
@@ -79,7 +81,7 @@ def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Hom
     homes = replace(homes, storage_sell_kw=np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw))
     steps = len(public.da_usd_per_kwh)
     public = replace(public, da_usd_per_kwh=np.clip(level * rng.uniform(0.3, 2.0, steps), -0.15, 1.0))
-    return homes, public, replace(brief, min_bid_kw=min_bid_kw)
+    return homes, public, replace(rules, min_bid_kw=min_bid_kw)
 
 
 def test_graph_has_the_stages_and_one_loop() -> None:
@@ -109,10 +111,10 @@ def test_graph_has_the_stages_and_one_loop() -> None:
 def test_nobody_gives_more_or_for_less_than_it_said(
     hour: int, seed: int, level: float, min_bid_kw: float, max_rounds: int
 ) -> None:
-    homes, public, brief = shuffled(hour, seed, level, min_bid_kw)
-    final = negotiate(homes, public, brief, max_rounds)
+    homes, public, rules = shuffled(hour, seed, level, min_bid_kw)
+    final = negotiate(homes, public, rules, max_rounds)
     talk: Talk = final["talk"]
-    kw, own, now = own_lines(homes, public, brief)
+    kw, own, now = own_lines(homes, public, rules)
     assert talk.rounds <= max_rounds
     done = ~np.isnan(talk.agreed)
     assert (talk.agreed[done] >= own[done] - 1e-9).all()
@@ -121,7 +123,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
         assert (offer.price[response.accepted] >= own[response.accepted] - 1e-9).all()
     # the bids, as the market reads them
     bids = final["bids"]
-    read = decode(check_actions(bids.actions, brief.n_homes), brief.sell_limit_kw, brief.buy_limit_kw)
+    read = decode(check_actions(bids.actions, rules.n_homes), rules.sell_limit_kw, rules.buy_limit_kw)
     offers = Offers(*read)
     sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
     can = ~homes.blackout_now
@@ -139,7 +141,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     bid = (sell > 0) | (buy > 0) | (reserve > 0)
     assert not (bid & ~bids.accepted).any()
     assert talk.status == "bid" or not bid.any()
-    assert reserve.sum() == 0 or reserve.sum() >= brief.min_bid_kw - 0.01 * brief.n_homes
+    assert reserve.sum() == 0 or reserve.sum() >= rules.min_bid_kw - 0.01 * rules.n_homes
     assert sell.sum() + reserve.sum() <= public.required_kw + 1e-6
 
 
@@ -149,16 +151,16 @@ class Recited:
     def __init__(self, declared: Declared, responses: tuple[Response, ...]) -> None:
         self._declared, self._responses = declared, responses
 
-    def declare(self, homes: Homes, public: Public, brief: Brief) -> Declared:
+    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
         return self._declared
 
-    def respond(self, homes: Homes, public: Public, brief: Brief, offer: Offer, *_: object) -> Response:
+    def respond(self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, *_: object) -> Response:
         return self._responses[offer.round - 1]
 
 
 def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
-    homes, public, brief = gate()
-    first = negotiate(homes, public, brief)
+    homes, public, rules = gate()
+    first = negotiate(homes, public, rules)
     recited = Recited(first["talk"].declared, first["talk"].responses)
     rng = np.random.default_rng(5)
     other = {}
@@ -166,7 +168,7 @@ def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
         value = np.array(getattr(homes, f.name))
         other[f.name] = ~value if value.dtype == bool else rng.permutation(value.T).T * 3 + 1
     brains = (make_brains("rules", Concession())[0], recited)
-    second = negotiate(Homes(**other), public, brief, brains=brains)
+    second = negotiate(Homes(**other), public, rules, brains=brains)
     assert second["bids"].actions.tobytes() == first["bids"].actions.tobytes()
     assert second["talk"].offers[0].price.tobytes() == first["talk"].offers[0].price.tobytes()
 
@@ -174,7 +176,7 @@ def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
 @given(st.integers(0, 19), st.floats(0.3, 2.0))
 @settings(max_examples=20, deadline=None)
 def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
-    homes, public, brief = gate()
+    homes, public, rules = gate()
     brain = RulesProsumer(0.15, 1.0)
     changed = {}
     for f in fields(Homes):
@@ -184,28 +186,28 @@ def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
         else:
             value[j] = ~value[j]
         changed[f.name] = value
-    told, told_then = brain.declare(homes, public, brief), brain.declare(Homes(**changed), public, brief)
-    rest = np.arange(brief.n_homes) != j
+    told, told_then = brain.declare(homes, public, rules), brain.declare(Homes(**changed), public, rules)
+    rest = np.arange(rules.n_homes) != j
     for f in fields(Declared):
         np.testing.assert_array_equal(getattr(told, f.name)[..., rest], getattr(told_then, f.name)[..., rest])
     offer = Offer(1, told.ask * 0.97, told.kw, told.kw > 0)
-    said = brain.respond(homes, public, brief, offer, 3, told)
-    said_then = brain.respond(Homes(**changed), public, brief, offer, 3, told_then)
+    said = brain.respond(homes, public, rules, offer, 3, told)
+    said_then = brain.respond(Homes(**changed), public, rules, offer, 3, told_then)
     np.testing.assert_array_equal(said.accepted[:, rest], said_then.accepted[:, rest])
     np.testing.assert_array_equal(said.counter[:, rest], said_then.counter[:, rest])
 
 
 def test_homes_give_way_and_end_at_their_own_ask() -> None:
-    homes, public, brief = gate()
-    talk: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), brief)["talk"]
+    homes, public, rules = gate()
+    talk: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), rules)["talk"]
     asks = [talk.declared.ask, *(r.counter for r in talk.responses)]
     assert talk.rounds == 3
     for earlier, later in pairwise(asks):
         assert (later <= earlier + 1e-12).all()
-    own = own_lines(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), brief)[1]
+    own = own_lines(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), rules)[1]
     np.testing.assert_allclose(asks[-1], np.minimum(own, asks[0]), atol=1e-9)
     # dear hours end early: everybody's ask is below what the price is worth
-    early: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0), brief)["talk"]
+    early: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0), rules)["talk"]
     selling = early.declared.kw[FULL] > 0
     assert (early.agreed[FULL, selling] >= talk.agreed[FULL, selling] - 1e-9).all()
 
@@ -245,7 +247,7 @@ def test_a_fleet_without_devices_bids_nothing() -> None:
 
 
 def test_below_the_minimum_bid_nothing_is_bid() -> None:
-    homes, public, brief = gate()
-    final = negotiate(homes, public, replace(brief, min_bid_kw=1e4))
+    homes, public, rules = gate()
+    final = negotiate(homes, public, replace(rules, min_bid_kw=1e4))
     assert final["talk"].status == "below the minimum bid"
     assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()

@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 from support import begin, month
+from vpp_policies.agentic.brains import Concession
+from vpp_policies.agentic.card import FIELDS
+from vpp_policies.agentic.dispatch import CoalitionProblem
+from vpp_policies.agentic.graph import build_graph
+from vpp_policies.agentic.llm_brain import LlmAggregator, LlmProsumer
+from vpp_policies.agentic.nodes import Nodes
+from vpp_policies.agentic.rules import own_lines
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared
+from vpp_policies.llm.chat import ChatModel, Reply, Usage, read
+from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.ledger import Ledger
+from vpp_policies.llm.scripted import Scripted
 
-from policies.agentic.brains import Concession
-from policies.agentic.card import FIELDS
-from policies.agentic.dispatch import CoalitionProblem
-from policies.agentic.graph import build_graph
-from policies.agentic.llm_brain import LlmAggregator, LlmProsumer
-from policies.agentic.nodes import Nodes
-from policies.agentic.rules import own_lines
-from policies.agentic.state import CAR, FULL, STANDBY, Declared
-from policies.llm.chat import ChatModel, Reply, Usage, read
-from policies.llm.decide import Decider
-from policies.llm.ledger import Ledger
-from policies.llm.scripted import Scripted
-from vpp_env.bids import Offers, check_actions, decode
-from vpp_env.simulate import brief_of
-from vpp_env.statements import statement
+from vpp_env.contract.bids import Offers, check_actions, decode
+from vpp_env.contract.views import Information
+from vpp_env.evaluation.simulate import market_rules
+from vpp_env.owners.statements import statement
+from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
-from vpp_env.views import Information
-from vpp_env.world import World
 
 SEEDS = range(5)
 N = 200
@@ -73,22 +73,22 @@ def homes_side(model: ChatModel, texts: list[str]) -> LlmProsumer:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_envelope(seed: int) -> None:
     world = world_at(seed)
-    view, brief = world.view(Information.DECLARED), brief_of(world)
-    brief = replace(brief, min_bid_kw=0.0)
+    view, rules = world.view(Information.DECLARED), market_rules(world)
+    rules = replace(rules, min_bid_kw=0.0)
     homes, public = view.homes, view.public
     scenario, fleet = world.months[0].scenario, world.months[0].fleet
     clear, hostile = ([statement(scenario, fleet, seed, i, s) for i in range(N)] for s in ("clear", "hostile"))
-    kw, own, now = own_lines(homes, public, brief)
-    problem = CoalitionProblem(brief.sell_limit_kw > 0, guided=True)
+    kw, own, now = own_lines(homes, public, rules)
+    problem = CoalitionProblem(rules.sell_limit_kw > 0, guided=True)
     gullible = Scripted("g", gullible=True)
-    calm = homes_side(gullible, clear).declare(homes, public, brief)
+    calm = homes_side(gullible, clear).declare(homes, public, rules)
     for model in (gullible, Traitor()):
         side = homes_side(model, hostile)
-        rules = LlmAggregator(model, Decider(Ledger()), 0.15, daily=False, asks=False, remembers=False)
-        graph = build_graph(Nodes(brief, rules, side, problem, 3))
+        negotiator = LlmAggregator(model, Decider(Ledger()), 0.15, daily=False, asks=False, remembers=False)
+        graph = build_graph(Nodes(rules, negotiator, side, problem, 3))
         final = graph.invoke({"homes": homes, "public": public, "words": hostile.__getitem__})
         actions = check_actions(final["bids"].actions, N)
-        offers = Offers(*decode(actions, brief.sell_limit_kw, brief.buy_limit_kw))
+        offers = Offers(*decode(actions, rules.sell_limit_kw, rules.buy_limit_kw))
         sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
         can = ~homes.blackout_now
         outside = sell + reserve > np.maximum(kw[CAR], kw[FULL]) * can + 1e-6
@@ -104,7 +104,7 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         for half in (0, 1):
             is_hostile = np.arange(N) % 2 == half
             mixed = [hostile[i] if is_hostile[i] else clear[i] for i in range(N)]
-            told = homes_side(_Both(model, gullible, hostile), mixed).declare(homes, public, brief)
+            told = homes_side(_Both(model, gullible, hostile), mixed).declare(homes, public, rules)
             for f in fields(Declared):
                 a, b = getattr(told, f.name)[..., ~is_hostile], getattr(calm, f.name)[..., ~is_hostile]
                 assert a.tobytes() == b.tobytes(), f.name

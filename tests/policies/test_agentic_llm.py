@@ -15,37 +15,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from support import begin, month
+from vpp_policies.agentic import Agentic
+from vpp_policies.agentic.card import (
+    DAYS,
+    EMPTY,
+    FIELDS,
+    Compiled,
+    Evidence,
+    PreferenceCard,
+    Window,
+    question,
+    supported,
+)
+from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
+from vpp_policies.agentic.messages import CardRead, MovesMade, StrategyChosen, parse
+from vpp_policies.agentic.moves import sampled_hours
+from vpp_policies.agentic.outlook import WEIGHT
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Guidance
+from vpp_policies.agentic.strategy import RULES, Strategy
+from vpp_policies.agentic.tighten import card_table, tighten, untold
+from vpp_policies.llm.chat import Reply, Usage, read
+from vpp_policies.llm.errors import Blocked, CassetteMiss, Permanent, Transient
+from vpp_policies.llm.prompts import version_of
+from vpp_policies.llm.scripted import Scripted
 
-from policies.agentic import Agentic
-from policies.agentic.card import DAYS, EMPTY, FIELDS, Compiled, Evidence, PreferenceCard, Window, question, supported
-from policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
-from policies.agentic.messages import CardRead, MovesMade, StrategyChosen, parse
-from policies.agentic.moves import sampled_hours
-from policies.agentic.outlook import WEIGHT
-from policies.agentic.state import CAR, FULL, STANDBY, Guidance
-from policies.agentic.strategy import RULES, Strategy
-from policies.agentic.tighten import card_table, tighten, untold
-from policies.llm.chat import Reply, Usage, read
-from policies.llm.errors import Blocked, CassetteMiss, Permanent, Transient
-from policies.llm.prompts import version_of
-from policies.llm.scripted import Scripted
+from vpp_env.contract.policy import MarketRules, make_policy
+from vpp_env.contract.views import Homes, Information, Public
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_env.policy import Brief, make_policy
-from vpp_env.simulate import Run, brief_of, simulate
-from vpp_env.views import Homes, Information, Public
+from vpp_env.evaluation.simulate import Run, market_rules, simulate
 
 SHORT = {"time.duration_hours": 24}
 
 
 @lru_cache
-def gate(hour: int = 18) -> tuple[Homes, Public, Brief]:
+def gate(hour: int = 18) -> tuple[Homes, Public, MarketRules]:
     """A real gate of week20."""
     world = begin(month("week20", {}, 3))
     idle = np.full((world.n_homes, 6), -1.0)
     for _ in range(24 + hour):
         world.step(idle)
     view = world.view(Information.DECLARED)
-    return view.homes, view.public, brief_of(world)
+    return view.homes, view.public, market_rules(world)
 
 
 class Fake:
@@ -105,31 +115,31 @@ CARDS = st.builds(
     ).map(tuple),
 )
 
-TIGHTER = {"floor_kwh": 1, "own_ask": 1, "standby_ask": 1, "blackout_now": 1}
+TIGHTER = {"floor_kwh": 1, "own_ask": 1, "reserve_ask": 1, "blackout_now": 1}
 """Rows in which tighter is more; in all others it is less."""
 
 
 @given(st.sampled_from([2, 8, 13, 18, 20]), st.lists(CARDS, min_size=20, max_size=20))
 @settings(max_examples=40, deadline=None)
 def test_a_card_never_loosens_a_row(hour: int, cards: list[PreferenceCard]) -> None:
-    homes, public, brief = gate(hour)
+    homes, public, rules = gate(hour)
     table = card_table([Compiled(c, "model") for c in cards])
-    under = tighten(homes, table, public, brief)
+    under = tighten(homes, table, public, rules)
     for f in fields(Homes):
         before, after = getattr(homes, f.name), getattr(under, f.name)
         sign = TIGHTER.get(f.name, -1)
         assert (sign * (after * 1.0 - before * 1.0) >= -1e-12).all(), f.name
         assert np.isfinite(after * 1.0).all(), f.name
     # and with physics as the start it stays within physics
-    bare = tighten(untold(homes, public, table), table, public, brief)
+    bare = tighten(untold(homes, public, table), table, public, rules)
     assert (bare.bess_sell_kw <= homes.bess_sell_hard_kw + 1e-12).all()
     assert (bare.v2g_sell_kw <= homes.v2g_sell_hard_kw + 1e-12).all()
     assert (bare.willingness <= 1.0).all()
 
 
 def test_an_empty_card_changes_nothing() -> None:
-    homes, public, brief = gate()
-    under = tighten(homes, card_table([Compiled(EMPTY, "model")] * 20), public, brief)
+    homes, public, rules = gate()
+    under = tighten(homes, card_table([Compiled(EMPTY, "model")] * 20), public, rules)
     for f in fields(Homes):
         if f.name not in ("bess_sell_kw", "storage_sell_kw"):
             np.testing.assert_array_equal(getattr(under, f.name), getattr(homes, f.name), err_msg=f.name)
@@ -150,24 +160,24 @@ def test_an_empty_card_changes_nothing() -> None:
     ],
 )
 def test_blackout_windows_meet_the_hour(start: str, window: tuple[Any, ...], meets: bool) -> None:
-    homes, public, brief = gate()
+    homes, public, rules = gate()
     first, begin_, last, end = window
     card = EMPTY.model_copy(update={"blackouts": (Window(from_day=first, from_hhmm=begin_, to_day=last, to_hhmm=end),)})
     at = replace(public, start=pd.Timestamp(start, tz=public.start.tz))
     off = replace(homes, blackout_now=np.zeros(20, dtype=bool))
-    under = tighten(off, card_table([Compiled(card, "model")] + [Compiled(EMPTY, "model")] * 19), at, brief)
+    under = tighten(off, card_table([Compiled(card, "model")] + [Compiled(EMPTY, "model")] * 19), at, rules)
     assert under.blackout_now.tolist() == [meets] + [False] * 19
 
 
 def test_a_car_that_must_be_ready_early_is_not_put_off() -> None:
-    homes, public, brief = gate(20)
+    homes, public, rules = gate(20)
     car = int(np.flatnonzero(homes.plugged)[0])
     homes = replace(homes, defer_kw=0.5 * homes.ev_kw * homes.plugged)
     hour = (public.start + pd.Timedelta(hours=2)).hour
     early = EMPTY.model_copy(update={"ready_hhmm": hour * 100, "target_percent": 100})
     cards = [Compiled(early if i == car else EMPTY, "model") for i in range(20)]
     low = replace(homes, ev_soc_kwh=np.where(np.arange(20) == car, 0.2 * homes.ev_kwh, homes.ev_soc_kwh))
-    under = tighten(low, card_table(cards), public, brief)
+    under = tighten(low, card_table(cards), public, rules)
     assert under.defer_kw[car] == 0.0
     assert under.hours_to_ready[car] == 2.0
     others = np.arange(20) != car
@@ -406,10 +416,10 @@ def test_guidance_is_bounded_in_the_program() -> None:
     kw = np.stack([rng.uniform(0, 7, n), rng.uniform(7, 12, n), rng.uniform(0, 7, n)])
     lines = Lines(kw, np.stack([rng.uniform(0.05, 0.1, n), rng.uniform(0.1, 0.3, n), rng.uniform(0, 0.002, n)]),
                   np.ones(n, dtype=bool))  # fmt: skip
-    _, public, brief = gate()
-    from policies.agentic.outlook import notice
+    _, public, rules = gate()
+    from vpp_policies.agentic.outlook import notice
 
-    told = replace(notice(public, brief, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
+    told = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)
     solve: Callable[..., Any] = problem.solve

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vpp_policies.agentic import Agentic
+from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, expected, least_price, proportional
+from vpp_policies.agentic.outlook import WEIGHT, bins
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Notice
 
-from policies.agentic import Agentic
-from policies.agentic.dispatch import CoalitionProblem, Lines, expected, least_price, proportional
-from policies.agentic.outlook import WEIGHT, bins
-from policies.agentic.state import CAR, FULL, STANDBY, Notice
+from vpp_env.contract.policy import make_policy
+from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_env.policy import make_policy
-from vpp_env.views import Information
 
 
 def told() -> Notice:

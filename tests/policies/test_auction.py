@@ -7,20 +7,20 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+import vpp_policies.auction as room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import begin, month, with_prices
+from vpp_policies.auction import Auction, auctioned, clear
+from vpp_policies.truthful import Truthful, own_offers
 
-import policies.auction as room
-from policies.auction import Auction, auctioned, clear
-from policies.truthful import Truthful, own_offers
-from vpp_env.bids import Offers, decode
+from vpp_env.contract.bids import Offers, decode
+from vpp_env.contract.policy import MarketRules
+from vpp_env.contract.views import Homes, Information, Public, View
 from vpp_env.core import ledger as led
-from vpp_env.kpi import summarize
-from vpp_env.policy import Brief
-from vpp_env.simulate import brief_of, policy_rng, simulate
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import market_rules, policy_rng, simulate
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
-from vpp_env.views import Homes, Information, Public, View
 
 FLEET = {"fleet.size": 30, "fleet.share_bess": 0.8, "fleet.share_ev": 0.7, "market.min_bid_mw": 0.0}
 
@@ -126,12 +126,12 @@ def test_the_home_at_the_margin_can_move_the_price() -> None:
 
 
 @lru_cache
-def gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> tuple[Homes, Public, Brief]:
+def gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> tuple[Homes, Public, MarketRules]:
     world = begin(month("week20", FLEET | dict(changes), 3))
     for _ in range(hours):
         world.step(np.full((world.n_homes, 6), -1.0))
     view = world.view(Information.DECLARED)
-    return view.homes, view.public, brief_of(world)
+    return view.homes, view.public, market_rules(world)
 
 
 def at_price(public: Public, level: float, incentive: float = 0.0) -> Public:
@@ -143,20 +143,20 @@ def view_of(homes: Homes, public: Public) -> View:
     return View(public, Information.DECLARED, lambda: homes, None, None, None)  # type: ignore[arg-type]
 
 
-def decoded(policy: Auction | Truthful, homes: Homes, public: Public, brief: Brief) -> Offers:
-    policy.reset(brief, policy_rng(0))
+def decoded(policy: Auction | Truthful, homes: Homes, public: Public, rules: MarketRules) -> Offers:
+    policy.reset(rules, policy_rng(0))
     actions = policy.act(view_of(homes, public)).actions
-    return Offers(*decode(actions, brief.sell_limit_kw, brief.buy_limit_kw))
+    return Offers(*decode(actions, rules.sell_limit_kw, rules.buy_limit_kw))
 
 
 @pytest.mark.parametrize("hours", [2, 12, 20, 42])
 @pytest.mark.parametrize("level", [-0.2, -0.03, 0.02, 0.08, 0.15, 0.3, 0.9])
 @pytest.mark.parametrize("incentive", [0.0, 2.0])
 def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive: float) -> None:
-    homes, public, brief = gate(hours)
+    homes, public, rules = gate(hours)
     public = at_price(public, level, incentive)
-    declared = own_offers(homes, public, brief)
-    bids, cleared = auctioned(declared, public, brief)
+    declared = own_offers(homes, public, rules)
+    bids, cleared = auctioned(declared, public, rules)
     sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
     price = np.floor(cleared.price + 1e-9) * PRICE_TICK
     assert (bids["sell_ask"] >= declared["sell_ask"]).all()
@@ -170,10 +170,10 @@ def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive
     assert np.array_equal(bids["sell_ask"][~sells], declared["sell_ask"][~sells])
     assert np.array_equal(bids["buy_limit"][~buys], declared["buy_limit"][~buys])
     # the wholesale market is elastic: the price lies between what it pays and what it asks
-    outlet = (level + incentive) / (1 + brief.margin)
+    outlet = (level + incentive) / (1 + rules.margin)
     assert outlet - 1.001 * PRICE_TICK <= price <= max(level, outlet) + 1.001 * PRICE_TICK
     # as the market decodes it: quantities as truthful homes offer them, prices never worse for the home
-    own, sent = decoded(Truthful(), homes, public, brief), decoded(Auction(), homes, public, brief)
+    own, sent = decoded(Truthful(), homes, public, rules), decoded(Auction(), homes, public, rules)
     assert np.array_equal(sent.sell_q, own.sell_q)
     assert np.array_equal(sent.reserve_q, own.reserve_q)
     assert np.array_equal(sent.reserve_tick, own.reserve_tick)
@@ -185,10 +185,10 @@ def test_the_cases_above_hold_every_kind_of_trade() -> None:
     sellers = buyers = rest = 0
     for hours in (2, 12, 20, 42):
         for level in (0.02, 0.08, 0.3):
-            homes, public, brief = gate(hours)
+            homes, public, rules = gate(hours)
             public = at_price(public, level)
-            declared = own_offers(homes, public, brief)
-            _, cleared = auctioned(declared, public, brief)
+            declared = own_offers(homes, public, rules)
+            _, cleared = auctioned(declared, public, rules)
             sellers += int((cleared.sold[:-1] > 0).sum())
             buyers += int((cleared.bought[:-1] > 0).sum())
             rest += int(((declared["sell_kw"] > 0) & (cleared.sold[:-1] == 0)).sum())
@@ -196,8 +196,8 @@ def test_the_cases_above_hold_every_kind_of_trade() -> None:
 
 
 def test_the_wholesale_price_decides_where_homes_do_not() -> None:
-    _, public, brief = gate()
-    n = brief.n_homes
+    _, public, rules = gate()
+    n = rules.n_homes
     zero = np.zeros(n)
     offers = {
         "sell_kw": np.full(n, 1.0),
@@ -207,27 +207,27 @@ def test_the_wholesale_price_decides_where_homes_do_not() -> None:
         "reserve_kw": zero,
         "reserve_ask": zero,
     }
-    bids, cleared = auctioned(offers, at_price(public, 0.105), brief)
+    bids, cleared = auctioned(offers, at_price(public, 0.105), rules)
     assert cleared.price == 100.0, "the expected price less the margin: .105 / 1.05"
     np.testing.assert_allclose(bids["sell_ask"], np.maximum(offers["sell_ask"], 0.10))
     # the VPP may sell only 5 kW: the fifth home in merit order and the first left out make the price
-    bids, cleared = auctioned(offers, replace(at_price(public, 0.105), required_kw=5.0), brief)
+    bids, cleared = auctioned(offers, replace(at_price(public, 0.105), required_kw=5.0), rules)
     assert cleared.sold[:-1].sum() == 500.0
     ticks = np.ceil(offers["sell_ask"] / PRICE_TICK - 1e-6)
     assert cleared.price == (ticks[4] + ticks[5]) / 2
     # homes buy more at .2 than homes sell below it: the price is what a kWh costs outside
     hungry = offers | {"buy_kw": np.full(n, 9.0), "buy_limit": np.full(n, 0.2)}
-    _, cleared = auctioned(hungry, at_price(public, 0.105), brief)
+    _, cleared = auctioned(hungry, at_price(public, 0.105), rules)
     assert cleared.price == 105.0
     assert cleared.bought[:-1].sum() == 900.0 * n
 
 
 def test_those_who_do_not_trade_are_sent_away_on_request() -> None:
-    homes, public, brief = gate()
+    homes, public, rules = gate()
     public = at_price(public, 0.08)
-    declared = own_offers(homes, public, brief)
-    _, cleared = auctioned(declared, public, brief)
-    sent = decoded(Auction(offer_rest=False), homes, public, brief)
+    declared = own_offers(homes, public, rules)
+    _, cleared = auctioned(declared, public, rules)
+    sent = decoded(Auction(offer_rest=False), homes, public, rules)
     np.testing.assert_array_equal(sent.sell_q, np.floor(cleared.sold[:-1] + 1e-6))
     np.testing.assert_array_equal(sent.buy_q, np.floor(cleared.bought[:-1] + 1e-6))
     assert sent.sell_q.sum() * POWER_QUANTUM_KW < declared["sell_kw"].sum() - 1.0
@@ -243,14 +243,14 @@ def poked(homes: Homes, rng: np.random.Generator) -> Homes:
 
 
 def test_the_auctioneer_reads_what_is_declared_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    homes, public, brief = gate(changes=(("market.two_settlement", True),))
-    assert brief.two_settlement
-    declared = own_offers(homes, public, brief)
+    homes, public, rules = gate(changes=(("market.two_settlement", True),))
+    assert rules.two_settlement
+    declared = own_offers(homes, public, rules)
     monkeypatch.setattr(room, "own_offers", lambda *_: declared)
     sent = []
     for rows in (homes, poked(homes, np.random.default_rng(0))):
         policy = Auction()
-        policy.reset(brief, policy_rng(0))
+        policy.reset(rules, policy_rng(0))
         sent.append(policy.act(view_of(rows, public)))
     assert sent[0].actions.tobytes() == sent[1].actions.tobytes()
     assert sent[0].notes == sent[1].notes
@@ -258,21 +258,21 @@ def test_the_auctioneer_reads_what_is_declared_and_nothing_else(monkeypatch: pyt
     other = {**declared, "sell_kw": declared["sell_kw"] * 0.5}
     monkeypatch.setattr(room, "own_offers", lambda *_: other)
     policy = Auction()
-    policy.reset(brief, policy_rng(0))
+    policy.reset(rules, policy_rng(0))
     assert policy.act(view_of(homes, public)).actions.tobytes() != sent[0].actions.tobytes()
 
 
 def test_a_home_inside_the_margin_cannot_change_what_it_gets() -> None:
-    homes, public, brief = gate()
+    homes, public, rules = gate()
     public = at_price(public, 0.5)
-    declared = own_offers(homes, public, brief)
-    bids, cleared = auctioned(declared, public, brief)
+    declared = own_offers(homes, public, rules)
+    bids, cleared = auctioned(declared, public, rules)
     inside = np.flatnonzero((cleared.sold[:-1] > 0) & (declared["sell_ask"] < 0.3))
     assert len(inside) > 5
     for i in inside[:6]:
         lie = declared["sell_ask"].copy()
         lie[i] += 0.1
-        got, again = auctioned({**declared, "sell_ask": lie}, public, brief)
+        got, again = auctioned({**declared, "sell_ask": lie}, public, rules)
         assert again.price == cleared.price
         assert np.array_equal(got["sell_ask"], bids["sell_ask"])
 
@@ -306,7 +306,7 @@ def test_sellers_are_paid_the_price_of_the_auction_or_more() -> None:
     """Day ahead .20, real time .25: all who trade clear, and are paid the auction's price at least."""
     m = with_prices(month("week20", FLEET | {"market.payment": "pay_as_bid"}, 2), rt=250.0, da=200.0)
     world, policy = begin(m), Auction()
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     sold = 0.0
     for _ in range(21):
         bids = policy.act(world.view(Information.DECLARED))
@@ -326,7 +326,7 @@ def test_the_rest_is_there_for_a_spike() -> None:
     sold = {}
     for rest in (True, False):
         world, policy = begin(m), Auction(offer_rest=rest)
-        policy.reset(brief_of(world), policy_rng(0))
+        policy.reset(market_rules(world), policy_rng(0))
         bids = policy.act(world.view(Information.DECLARED))
         assert (np.abs(bids.actions) <= 1.0).all()
         sold[rest] = world.step(bids.actions).ledger[led.L_SOLD].sum()

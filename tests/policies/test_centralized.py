@@ -7,19 +7,19 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from vpp_policies.agentic.messages import MarketOpportunity
+from vpp_policies.centralized import Centralized, CentralizedOptimizer
+from vpp_policies.centralized.inputs import SEGMENTS, Devices, Plan
+from vpp_policies.centralized.offers import buy_threshold, sell_threshold, spread
+from vpp_policies.centralized.problem import DispatchProblem, everything
 
-from policies.agentic.messages import MarketOpportunity
-from policies.centralized import Centralized, CentralizedOptimizer
-from policies.centralized.inputs import SEGMENTS, Devices, Plan
-from policies.centralized.offers import buy_threshold, sell_threshold, spread
-from policies.centralized.problem import DispatchProblem, everything
 from tests.policies.instances import NONE, PHYSICS, gate
+from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError
-from vpp_env.kpi import summarize
-from vpp_env.month import Month
-from vpp_env.policy import make_policy
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
-from vpp_env.simulate import simulate
+from vpp_env.simulation.month import Month
 
 
 def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> Plan:
@@ -73,7 +73,7 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
             gate(
                 np.array([0.10, 0.30, 0.10, 0.30]),
                 deficit=np.zeros(1),
-                p_twin=np.array([[7.0, 7.0, 0.0, 0.0]]),
+                p_baseline=np.array([[7.0, 7.0, 0.0, 0.0]]),
                 charge_room=np.array([[0.0, 0.0, 7.0, 7.0]]),
                 deficit_room=np.full((1, 1), 40.0),
                 back_width=np.ones(1),
@@ -84,7 +84,7 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
     cheap_later = solve(0.05)
     np.testing.assert_allclose(cheap_later.defer[0], [7.0, 7.0, 0.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(cheap_later.back[0], 0.0, atol=1e-6)
-    # dear later: only the dear interval is put off, and bought back within the hour
+    # dear later: only the dear interval is deferred, and bought back within the hour
     dear_later = solve(0.50)
     np.testing.assert_allclose(dear_later.defer[0], [0.0, 7.0, 0.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(dear_later.back[0], [0.0, 0.0, 7.0, 0.0], atol=1e-6)
@@ -100,7 +100,7 @@ def test_a_car_that_cannot_be_ready_is_softened_wherever_that_is(due: int) -> No
         np.full(8, 0.10),
         2,
         deficit=np.array([5.0]),
-        p_twin=np.zeros((1, 8)),
+        p_baseline=np.zeros((1, 8)),
         charge_room=np.zeros((1, 8)),
         deficit_room=room,
         back_width=np.ones(1),

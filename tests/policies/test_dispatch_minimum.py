@@ -8,16 +8,16 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from vpp_policies.centralized import Centralized
+from vpp_policies.centralized import problem as dispatch_problem
+from vpp_policies.centralized.inputs import Plan
+from vpp_policies.centralized.problem import SOME_KW, DispatchProblem
+from vpp_policies.centralized.statement import TIE
 
-from policies.centralized import Centralized
-from policies.centralized import problem as dispatch_problem
-from policies.centralized.inputs import Plan
-from policies.centralized.problem import SOME_KW, DispatchProblem
-from policies.centralized.statement import TIE
 from tests.policies.instances import PHYSICS, batteries
 from tests.support import begin, month
-from vpp_env.policy import make_policy
-from vpp_env.simulate import brief_of, policy_rng
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.simulate import market_rules, policy_rng
 
 ROUNDING_KW = 1e-3
 K = PHYSICS.steps
@@ -121,8 +121,8 @@ def test_at_every_gate_of_a_fleet_nothing_is_planned_that_the_market_would_void(
     made = month("week20", {"time.duration_hours": 36, "market.reserve": False})
     world, policy = begin(made), make_policy("centralized")
     assert isinstance(policy, Centralized)
-    brief = brief_of(world)
-    policy.reset(brief, policy_rng(0))
+    rules = market_rules(world)
+    policy.reset(rules, policy_rng(0))
     committed = 0
     while not world.done:
         view = world.view(policy.info.information)
@@ -130,7 +130,7 @@ def test_at_every_gate_of_a_fleet_nothing_is_planned_that_the_market_would_void(
         assert policy.problem is not None
         plan = policy.problem.solve(policy.inputs(view))
         assert plan.committed == bool(bids.notes["commitments"])
-        assert stands(net_of(plan), brief.min_bid_kw).all()
+        assert stands(net_of(plan), rules.min_bid_kw).all()
         committed += plan.committed
         world.step(bids.actions)
     assert committed > 3

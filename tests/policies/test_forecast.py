@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import begin, month, with_prices
-
-from policies.forecast import (
+from vpp_policies.forecast import (
     FORECASTERS,
     DayAheadForecast,
     Persistence,
@@ -18,8 +17,9 @@ from policies.forecast import (
     make_forecaster,
     reserve_prices,
 )
+
+from vpp_env.contract.views import Information, Public
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_env.views import Information, Public
 
 ZONE = "America/Los_Angeles"
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from vpp_policies.centralized import problem as dispatch_problem
+from vpp_policies.centralized.inputs import SEGMENTS, Devices, Inputs, Limits, Plan
+from vpp_policies.centralized.merit import dispatch, merit_order
+from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.centralized.problem import everything as everything_allowed
 
-from policies.centralized import problem as dispatch_problem
-from policies.centralized.inputs import SEGMENTS, Devices, Inputs, Limits, Plan
-from policies.centralized.merit import dispatch, merit_order
-from policies.centralized.problem import DispatchProblem
-from policies.centralized.problem import everything as everything_allowed
 from tests.policies.instances import PHYSICS, gate
 from tests.support import month, with_prices
-from vpp_env.policy import make_policy
-from vpp_env.simulate import simulate
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.simulate import simulate
 
 # few values, so that ties, segments of no width and gains of exactly nothing are common
 GAIN = st.sampled_from([-0.2, -0.01, 0.0, 0.05, 0.05, 0.1, 0.3]) | st.floats(-1.0, 1.0)
@@ -64,7 +64,7 @@ def instance(rng: np.random.Generator, asked: bool) -> tuple[Devices, Inputs]:
         value_width=np.full(b, 11.0 / SEGMENTS),
         slopes=-np.sort(-rng.uniform(0.0, 0.4, (b, SEGMENTS)), axis=1),
         deficit=rng.uniform(0.0, 2.0, c),
-        p_twin=rng.uniform(0.0, 8.0, (c, k)),
+        p_baseline=rng.uniform(0.0, 8.0, (c, k)),
         charge_room=np.zeros((c, k)),
         v2g_room=np.repeat(devices.v2g[devices.v2g > 0, None], k, axis=1) * rng.choice([0.0, 1.0], (u, k)),
         deficit_room=rng.uniform(0.0, 6.0, (c, 1)),
@@ -106,7 +106,7 @@ def test_the_fallback_keeps_every_limit(asked: bool, monkeypatch: pytest.MonkeyP
         assert made.status == "infeasible"
         for kw, most in (
             (made.sell_b, limits.sell),
-            (made.defer, inputs.p_twin),
+            (made.defer, inputs.p_baseline),
             (made.v2g[devices.v2g > 0], inputs.v2g_room),
         ):
             assert (kw >= 0.0).all()
@@ -138,7 +138,7 @@ def test_one_interval_of_one_price_is_the_programs_own_plan() -> None:
         devices, inputs = instance(rng, False)
         # no V2G: what a car gives and what it puts off would share its deficit
         devices = dataclasses.replace(devices, v2g=np.zeros(4))
-        one = {name: getattr(inputs, name)[:, :1] for name in ("surplus", "p_twin", "charge_room")}
+        one = {name: getattr(inputs, name)[:, :1] for name in ("surplus", "p_baseline", "charge_room")}
         inputs = dataclasses.replace(
             inputs,
             lmp=np.array([2.0]),

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vpp_policies.optimal.ceilings import bracket
+from vpp_policies.optimal.devices import Measure, Rules
 
-from policies.optimal.bounds import bracket
-from policies.optimal.devices import Measure, Rules
 from tests.support import begin, month, with_prices
-from vpp_env.bids import encode
+from vpp_env.contract.bids import encode
+from vpp_env.contract.policy import make_policy
+from vpp_env.contract.views import Information, View
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError
-from vpp_env.kpi import summarize
-from vpp_env.month import Month
-from vpp_env.policy import make_policy
-from vpp_env.satisfaction import violations
-from vpp_env.simulate import brief_of, policy_rng, simulate
-from vpp_env.views import Information, View
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.satisfaction import violations
+from vpp_env.evaluation.simulate import market_rules, policy_rng, simulate
+from vpp_env.simulation.month import Month
 
 EVENING = {"time.start": "2023-08-01T16:00", "time.duration_hours": 48}
 
@@ -48,9 +48,9 @@ def test_who_keeps_preferences_breaks_none(name: str, seed: int) -> None:
 def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
     made = month("week20", {"time.duration_hours": 96})
     world = begin(made)
-    view, brief = world.view(Information.ORACLE), brief_of(world)
+    view, rules = world.view(Information.ORACLE), market_rules(world)
     most = {
-        wishes: bracket(view.homes, view.foresight(), Rules(Measure.VALUE, wishes, brief), brief.max_capacity_kw)
+        wishes: bracket(view.homes, view.foresight(), Rules(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
         for wishes in (False, True)
     }
     names = ("idle", "truthful", "preference_aware", "dual", "dual(wishes=False)", "centralized")
@@ -66,7 +66,7 @@ def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
 
 def bids_at(name: str, made: Month, gate: int) -> np.ndarray:
     world, policy = begin(made), make_policy(name)
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     while world.opportunity < gate:
         world.step(policy.act(world.view(policy.info.information)).actions)
     return policy.act(world.view(policy.info.information)).actions
@@ -110,7 +110,7 @@ def test_negative_prices_pay_for_charging_and_nobody_burns_energy() -> None:
     price = np.full(len(base.series.rt_usd_per_mwh), 60.0)
     price[40:56] = -120.0  # 10 to 14 h
     world, policy = begin(with_prices(base, rt=price)), make_policy("centralized")
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     paid = 0.0
     while not world.done:
         outcome = world.step(policy.act(world.view(policy.info.information)).actions)
@@ -137,7 +137,7 @@ def test_one_battery_never_charges_and_discharges_in_the_same_interval(name: str
     price = np.repeat(rng.uniform(-150.0, 300.0, steps // 4 + 1), 4)[:steps] + rng.uniform(-30.0, 30.0, steps)
     price = np.maximum(price, -150.0)
     world, policy = begin(with_prices(base, rt=price, da=price)), make_policy(name)
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     bought = sold = paid = 0.0
     while not world.done:
         outcome = world.step(policy.act(world.view(policy.info.information)).actions)
@@ -168,15 +168,15 @@ LATE: dict[str, Any] = {
 def test_cars_that_cannot_be_ready_are_named_and_the_run_goes_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     world, policy = begin(month("week20", LATE)), make_policy(name)
-    brief = brief_of(world)
+    rules = market_rules(world)
     everything = encode(
-        brief.sell_limit_kw, brief.buy_limit_kw, sell_kw=brief.sell_limit_kw, sell_ask=np.zeros(world.n_homes)
+        rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=rules.sell_limit_kw, sell_ask=np.zeros(world.n_homes)
     )
     for _ in range(2):
         world.step(everything)
     homes = world.view(Information.FULL).homes
     assert (homes.ev_deficit_kwh[homes.plugged] > 0.0).any()
-    policy.reset(brief, policy_rng(0))
+    policy.reset(rules, policy_rng(0))
     late = []
     while not world.done:
         bids = policy.act(world.view(policy.info.information))
@@ -198,7 +198,7 @@ def test_wishes_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
     price = np.full(len(base.series.rt_usd_per_mwh), 40.0)
     price[9] = price[14] = price[21] = 1200.0
     world, policy = begin(with_prices(base, rt=price)), make_policy("preference_aware")
-    policy.reset(brief_of(world), policy_rng(0))
+    policy.reset(market_rules(world), policy_rng(0))
     sold = 0.0
     while not world.done:
         outcome = world.step(policy.act(world.view(policy.info.information)).actions)

@@ -3,7 +3,7 @@
 With perfect information a promise is exact, to 1e-6 USD in every opportunity, where a bid can say what the plan means:
 
 - opportunities of 15 min: a bid holds one quantity and one price for the whole opportunity;
-- no cars: a home delivers charging put off before storage, whatever the plan meant to use;
+- no cars: a home delivers deferred charging before storage, whatever the plan meant to use;
 - no reserve: a call is paid like a sale, and nobody promises it.
 
 Own sun does not matter: purchases are passed through to the members and earn the VPP nothing, and what is sold does
@@ -21,8 +21,8 @@ import pandas as pd
 import pytest
 
 from tests.support import month
-from vpp_env.policy import make_policy
-from vpp_env.simulate import simulate
+from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.simulate import simulate
 
 EXACT: dict[str, Any] = {
     "time.duration_hours": 48,

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from vpp_env.errors import DataError
-from vpp_env.fleet import build_fleet
 from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.traces.fleet import build_fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.series import DayTraces
-from vpp_env.traces.validate_homes import (
+from vpp_env.traces.validation.homes import (
     SHAPES,
     STATS,
     coincidence,

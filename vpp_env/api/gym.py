@@ -13,9 +13,9 @@ from gymnasium.vector.utils import batch_space
 
 from vpp_env.api.observation import N_OBS
 from vpp_env.api.session import Session
-from vpp_env.bids import N_ACTION
-from vpp_env.outcome import Outcome
+from vpp_env.contract.bids import N_ACTION
 from vpp_env.scenario import Scenario
+from vpp_env.simulation.outcome import Outcome
 
 
 def _boxes(session: Session) -> tuple[Box, Box]:

@@ -51,8 +51,8 @@ from vpp_env.core.layout import (
 from vpp_env.jit import kernel
 from vpp_env.market.publication import PUBLICATION_HOUR
 from vpp_env.market.reserve import DOWN
+from vpp_env.simulation.world import HISTORY, World
 from vpp_env.units import KWH_PER_MWH
-from vpp_env.world import HISTORY, World
 
 N_OBS = 54
 N_PUBLIC = 18

@@ -12,7 +12,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from vpp_env.api.observation import N_OBS
 from vpp_env.api.session import STATE_COMPANION, Session
-from vpp_env.bids import N_ACTION
+from vpp_env.contract.bids import N_ACTION
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
@@ -54,7 +54,7 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
     5       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
     ======  =============  =====================================  =================
 
-    **Reward** USD: payment - (bill - twin's bill) - wear - discomfort, `team_share` of the team's mean mixed in
+    **Reward** USD: payment - (bill - baseline's bill) - wear - discomfort, `team_share` of the team's mean mixed in
     (see docs/model.md). The VPP's profit is in `state()`, and in `infos` with `full_infos=True`.
 
     Parameters

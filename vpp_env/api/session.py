@@ -8,10 +8,10 @@ import numpy as np
 
 from vpp_env.api.observation import Observer
 from vpp_env.errors import VppError
-from vpp_env.month import Month
-from vpp_env.outcome import Outcome
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.world import World
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.world import World
 
 STATE_COMPANION = ("profit_usd", "revenue_usd", "payments_usd", "award_kw", "market_kw", "reserve_kw")
 """Last elements of `state()`: the VPP's side of the last opportunity, scaled by 100 USD and 1,000 kW."""

@@ -1,6 +1,6 @@
 """Scalar device functions, compiled: one battery, one car, one home. All power kW, energy kWh.
 
-They are the only statement of the physics; the twin, the market's quotes, the owner's bounds and the delivery
+They are the only statement of the physics; the baseline, the market's quotes, the owner's bounds and the delivery
 all call them. No fastmath, no transcendental functions: the bits do not depend on the processor.
 """
 
@@ -27,15 +27,15 @@ def steps_until_due(k: int, n: int, dep: int, ready: int, next_due: int) -> int:
 
 
 @kernel
-def twin_charge(soc: float, target: float, p_max: float, eta: float, dt: float) -> float:
+def baseline_charge(soc: float, target: float, p_max: float, eta: float, dt: float) -> float:
     """Power at which an undispatched car charges: at once, at full power, up to its target."""
     return min(p_max, max(0.0, target - soc) / (eta * dt))
 
 
 @kernel
-def ev_need(soc: float, soc_twin: float, target: float, p_max: float, eta: float, dt: float, due: int) -> float:
-    """Energy that the car still lacks of what its twin will hold when it is due."""
-    return max(soc_twin, min(target, soc_twin + eta * p_max * (due * dt))) - soc
+def ev_need(soc: float, soc_baseline: float, target: float, p_max: float, eta: float, dt: float, due: int) -> float:
+    """Energy that the car still lacks of what its baseline will hold when it is due."""
+    return max(soc_baseline, min(target, soc_baseline + eta * p_max * (due * dt))) - soc
 
 
 @kernel

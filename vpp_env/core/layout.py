@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.fleet import Fleet
 from vpp_env.scenario import Scenario
+from vpp_env.traces.fleet import Fleet
 from vpp_env.units import DT_H
 
 # constants vector
@@ -60,7 +60,7 @@ N_QUOTE = 4
     CALLED,  # delivered on a reserve call
     BOUGHT,  # taken on the buy award
     FORCED,  # bought back by force for a car that must be ready
-    DEFER,  # part of SOLD + CALLED that is charging put off
+    DEFER,  # part of SOLD + CALLED that is deferred charging
     B_DIS,  # part of SOLD + CALLED from the battery
     V2G,  # part of SOLD + CALLED from the car's battery
     BEYOND,  # part of SOLD + CALLED + BOUGHT outside the owner's envelope
@@ -69,8 +69,8 @@ N_QUOTE = 4
     B_HOME_DIS,  # battery discharged into the home's own load
     EV_CH,  # charging power of the car
     RETAIL,  # what the retail meter sees, plus = export
-    RETAIL_TWIN,  # the same for the twin
-    DEPTH,  # share of the floor that is breached beyond the twin's breach
+    RETAIL_BASELINE,  # the same for the baseline
+    DEPTH,  # share of the floor that is breached beyond the baseline's breach
     OVER,  # kWh of this step's discharge beyond the daily cycle limit
     BLACKOUT,  # 1 in a blackout window
     MARKET,  # market energy of the home: sold + called - bought - forced
@@ -78,13 +78,13 @@ N_QUOTE = 4
 N_OUT = 18
 
 # what happened at the start of a step, (N_EVENT, N)
-# 0/1; share of capacity that the target is missed by; 0/1 trip not possible; kWh charged elsewhere beyond the twin's
+# 0/1; share of capacity that the target is missed by; 0/1 trip not possible; kWh charged elsewhere
 DEPARTED, SHORT, MISSED, AWAY_KWH = range(4)
 N_EVENT = 4
 
 # bounds of a home for its own view over one opportunity, (N_BOUND, N), kW
 (
-    D_FIRST,  # charging that can be put off in the first step
+    D_FIRST,  # charging that can be deferred in the first step
     D_MEAN,  # the same, mean over the opportunity
     D_MIN,  # the same, smallest over the opportunity
     B_ENV,  # battery, sustained, inside the envelope
@@ -96,7 +96,7 @@ N_EVENT = 4
     BUY_B,  # battery charging, sustained
     R_ENV,  # reserve inside the envelope (energy for the reserve period)
     R_HARD,  # reserve down to the hard minimum
-    TW_FIRST,  # power at which the twin's car charges now
+    TW_FIRST,  # power at which the baseline's car charges now
     HOURS_LEFT,  # h until the car must be ready; 0 when away
     PLUGGED,  # 0/1
     BLACK_NOW,  # 0/1
@@ -121,8 +121,8 @@ class DayPlan(NamedTuple):
     day: int  # local day number
 
 
-class TwinDay(NamedTuple):
-    """The twin's day: what the homes do with no market at all."""
+class BaselineDay(NamedTuple):
+    """The baseline's day: what the homes do with no market at all."""
 
     ev_kw: np.ndarray  # (n, N) kW charging
     ev_soc: np.ndarray  # (n, N) kWh at the start of the step, after arrivals

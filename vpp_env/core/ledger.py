@@ -29,11 +29,11 @@ from vpp_env.core.layout import (
     MARKET,
     OVER,
     RETAIL,
-    RETAIL_TWIN,
+    RETAIL_BASELINE,
     SOLD,
     V2G,
+    BaselineDay,
     DayPlan,
-    TwinDay,
 )
 from vpp_env.jit import kernel
 
@@ -42,7 +42,7 @@ from vpp_env.jit import kernel
     L_CALLED,  # kWh delivered on reserve calls
     L_BOUGHT,  # kWh taken on buy awards
     L_FORCED,  # kWh bought back by force
-    L_DEFER,  # kWh of charging put off
+    L_DEFER,  # kWh of deferred charging
     L_BESS,  # kWh from the battery for the market
     L_V2G,  # kWh from the car's battery
     L_BEYOND,  # kWh outside the owner's envelope
@@ -56,10 +56,10 @@ from vpp_env.jit import kernel
     L_PAY_RESERVE,  # USD for reserve, less no-pay
     L_OWED,  # USD that the owner's own asks amount to for the energy sold
     L_BILL,  # USD retail bill (a cost: plus = the home pays)
-    L_BILL_TWIN,  # USD retail bill of the twin
-    L_WEAR,  # USD of battery wear beyond the twin's
-    L_AWAY,  # USD for charging elsewhere beyond the twin's
-    L_DEPTH_H,  # share of floor x h breached beyond the twin's breach
+    L_BILL_BASELINE,  # USD retail bill of the baseline
+    L_WEAR,  # USD of battery wear beyond the baseline's
+    L_AWAY,  # USD for charging elsewhere beyond the baseline's
+    L_DEPTH_H,  # share of floor x h breached beyond the baseline's breach
     L_OVER,  # kWh of discharge beyond the daily cycle limit
     L_NOPAY,  # USD of reserve pay rescinded at the market
 ) = range(24)
@@ -76,7 +76,7 @@ N_ORDER = 5
     P_RHO,  # market price of the reserve product this home serves
     P_RESERVE,  # pay per kW-h of reserve
     P_OWN,  # the owner's compensation per kWh discharged
-    P_DEFER,  # the owner's ask per kWh of charging put off
+    P_DEFER,  # the owner's ask per kWh of deferred charging
     P_BOUGHT,  # what a kWh bought costs its home: the real-time price, and never more than its limit
 ) = range(7)
 N_PRICE = 7
@@ -101,7 +101,7 @@ def account(
     c: np.ndarray,
     p: np.ndarray,
     plan: DayPlan,
-    twin: TwinDay,
+    baseline: BaselineDay,
     k: int,
     order: np.ndarray,
     price: np.ndarray,
@@ -142,8 +142,8 @@ def account(
         led[L_NOPAY, i] += price[P_RHO, i] * missing
         led[L_OWED, i] += (price[P_OWN, i] * from_storage + price[P_DEFER, i] * out[DEFER, i]) * dt
         led[L_BILL, i] += retail_cost(out[RETAIL, i], rate, c[C_EXPORT], dt)
-        led[L_BILL_TWIN, i] += retail_cost(out[RETAIL_TWIN, i], rate, c[C_EXPORT], dt)
-        led[L_WEAR, i] += c[C_DEGRADATION] * dt * (from_storage + out[B_HOME_DIS, i] - twin.bess_dis[k, i])
+        led[L_BILL_BASELINE, i] += retail_cost(out[RETAIL_BASELINE, i], rate, c[C_EXPORT], dt)
+        led[L_WEAR, i] += c[C_DEGRADATION] * dt * (from_storage + out[B_HOME_DIS, i] - baseline.bess_dis[k, i])
         led[L_DEPTH_H, i] += out[DEPTH, i] * dt
         led[L_OVER, i] += out[OVER, i]
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from vpp_env.errors import UnknownNameError, did_you_mean
-from vpp_env.scenario import MarketSpec
+from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import KWH_PER_MWH, PRICE_TICK
 
 Prices = np.ndarray | float

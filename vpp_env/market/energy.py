@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.jit import kernel
-from vpp_env.market.board import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Board, Sheet
 from vpp_env.market.merit import clear_side
+from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Board, Sheet
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 HALVINGS = 64

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.bids import RESERVE_TICK
+from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
-from vpp_env.core.kernels import deliver, prepare
 from vpp_env.core.layout import (
     BUY_HARD,
     MARKET,
@@ -20,14 +19,15 @@ from vpp_env.core.layout import (
     RESERVE_UP,
     SELL_HARD,
     SOC_B,
+    BaselineDay,
     DayPlan,
-    TwinDay,
 )
+from vpp_env.core.loops import deliver, prepare
 from vpp_env.jit import kernel
-from vpp_env.market.board import BUY_TICK, RESERVE_Q, RESERVE_TICKS, SELL_TICK, Board, Sheet
 from vpp_env.market.energy import clear_energy, quanta
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import clear_reserve
+from vpp_env.market.state import BUY_TICK, RESERVE_Q, RESERVE_TICKS, SELL_TICK, Board, Sheet
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 
@@ -37,14 +37,14 @@ def begin(
     p: np.ndarray,
     s: np.ndarray,
     plan: DayPlan,
-    twin: TwinDay,
+    baseline: BaselineDay,
     k: int,
     quote: np.ndarray,
     event: np.ndarray,
     sheet: Sheet,
 ) -> None:
     """Begin step k, and book what that brought to the opportunity that has just been played."""
-    prepare(c, p, s, plan, twin, k, quote, event)
+    prepare(c, p, s, plan, baseline, k, quote, event)
     for i in range(event.shape[1]):
         for row in range(3):
             sheet.events[row, i] += event[row, i]
@@ -57,7 +57,7 @@ def play(
     p: np.ndarray,
     s: np.ndarray,
     plan: DayPlan,
-    twin: TwinDay,
+    baseline: BaselineDay,
     first: int,
     offers: np.ndarray,
     board: Board,
@@ -72,14 +72,14 @@ def play(
 
     Parameters
     ----------
-    c, p, s, plan, twin, quote, event, out :
+    c, p, s, plan, baseline, quote, event, out :
         See `core.kernels`; `s`, `quote`, `event`, `out` are changed. `quote` is that of step `first`.
     offers : ndarray
         (6, E, N) int64.
     board, pay : Board, PaymentRule
         The market.
     own : ndarray
-        (2, E, N) the owners' asks per kWh discharged and per kWh of charging put off, USD/kWh.
+        (2, E, N) the owners' asks per kWh discharged and per kWh of deferred charging, USD/kWh.
     sheet : Sheet
         Filled. The last step's successor is not begun (it may lie in the next day): see `begin`.
     """
@@ -155,18 +155,18 @@ def play(
                 sheet.called_kw[j, e] += order[led.O_CALL, f]
                 sheet.reserve_kw[j, e] += standby
                 sheet.reserve_usd_per_h[j, e] += standby * price[led.P_RHO, f]
-        deliver(c, p, s, plan, twin, k, order, out)
-        led.account(c, p, plan, twin, k, order, price, out, sheet.ledger)
+        deliver(c, p, s, plan, baseline, k, order, out)
+        led.account(c, p, plan, baseline, k, order, price, out, sheet.ledger)
         for e in range(e_all):
             for i in range(e * n, (e + 1) * n):
                 for row in range(N_OUT):
                     sheet.flow[j, row, e] += out[row, i]
                 sheet.soc_kwh[j, 0, e] += s[SOC_B, i]
-                sheet.soc_kwh[j, 1, e] += twin.bess_soc[k, i]
+                sheet.soc_kwh[j, 1, e] += baseline.bess_soc[k, i]
                 sheet.soc_home_kwh[j, 0, i] = s[SOC_B, i]
-                sheet.soc_home_kwh[j, 1, i] = twin.bess_soc[k, i]
+                sheet.soc_home_kwh[j, 1, i] = baseline.bess_soc[k, i]
         if j < steps - 1:
-            begin(c, p, s, plan, twin, k + 1, quote, event, sheet)
+            begin(c, p, s, plan, baseline, k + 1, quote, event, sheet)
 
 
 @kernel

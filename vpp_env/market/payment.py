@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vpp_env.errors import UnknownNameError, did_you_mean
-from vpp_env.scenario import MarketSpec
+from vpp_env.scenario.specs import MarketSpec
 
 
 class PaymentRule(NamedTuple):

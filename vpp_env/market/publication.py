@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpp_env.calendar import Calendar
+from vpp_env.scenario.calendar import Calendar
 
 PUBLICATION_HOUR = 13.0
 """Local hour at which the next day-ahead prices (and programme events) are published. Source: CAISO."""

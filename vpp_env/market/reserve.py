@@ -6,7 +6,7 @@ import numpy as np
 
 from vpp_env.jit import kernel
 from vpp_env.market.merit import clear_side
-from vpp_env.scenario import MarketSpec
+from vpp_env.scenario.specs import MarketSpec
 
 DOWN = "regdown"
 """The one product that is headroom to charge; the others are headroom to give."""

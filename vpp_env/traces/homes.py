@@ -7,9 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from vpp_env.fleet import Fleet
 from vpp_env.scenario import Scenario
-from vpp_env.streams import stream
+from vpp_env.scenario.streams import stream
+from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.load import COOL_LAG_STEPS, day_load, lagged, load_homes
 from vpp_env.traces.series import DayTraces
 from vpp_env.traces.solar import day_pv, pv_homes, unit_output

@@ -7,8 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from vpp_env.fleet import Fleet
-from vpp_env.streams import stream
+from vpp_env.scenario.streams import stream
+from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.solar import interpolation
 from vpp_env.traces.weather import by_month, normal_temp_c, wrap_hours
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vpp_env.calendar import Calendar
 from vpp_env.scenario import Scenario
-from vpp_env.streams import stream
+from vpp_env.scenario.calendar import Calendar
+from vpp_env.scenario.streams import stream
 from vpp_env.traces.weather import DAY_KEY
 from vpp_env.units import STEP_MINUTES
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.scenario import Scenario
-from vpp_env.streams import stream
-from vpp_env.traces import price_tables as tables
+from vpp_env.scenario.streams import stream
 from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
+from vpp_env.traces.readers import price_tables as tables
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.step_prices import step_prices
 from vpp_env.traces.weather import DAY_KEY, day_heat

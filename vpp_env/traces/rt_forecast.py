@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from vpp_env.calendar import Calendar
+from vpp_env.scenario.calendar import Calendar
 
 FIRST_LAG, LAST_LAG = 2, 8
 """Days back that are used. Day-ahead prices of day d are published on d-1, when d-2 is the last whole day."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vpp_env.fleet import N_ORIENTATIONS, Fleet
-from vpp_env.scenario import SiteSpec
-from vpp_env.streams import stream
+from vpp_env.scenario.specs import SiteSpec
+from vpp_env.scenario.streams import stream
+from vpp_env.traces.fleet import N_ORIENTATIONS, Fleet
 
 ROOFS = ((25.0, 180.0), (22.0, 225.0), (22.0, 135.0), (20.0, 270.0), (20.0, 90.0), (15.0, 190.0))
 """(tilt, azimuth) in degrees of each roof class: S, SW, SE, W, E, low slope. Assumed: pitches of 4:12 to 5:12

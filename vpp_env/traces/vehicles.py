@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp_env.calendar import Calendar
-from vpp_env.fleet import Fleet
-from vpp_env.streams import stream
+from vpp_env.scenario.calendar import Calendar
+from vpp_env.scenario.streams import stream
+from vpp_env.traces.fleet import Fleet
 
 ARRIVAL = np.array(
     [11, 4, 2, 2, 0, 1, 4, 5, 9, 13, 18, 30, 37, 43, 56, 81, 118, 149, 132, 93, 76, 58, 37, 21]

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betaincinv, ndtr
 
 from vpp_env.scenario import Scenario
-from vpp_env.streams import stream
+from vpp_env.scenario.streams import stream
 
 DAY_KEY = 100
 """Added to a day index so that days before the run have a valid (non-negative) spawn key."""

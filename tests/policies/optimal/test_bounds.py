@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from support import STYLES, begin, month, random_actions, with_prices
+from vpp_policies.optimal.ceilings import bracket
+from vpp_policies.optimal.devices import Goal, Measure, devices
+from vpp_policies.optimal.month_lp import exact
+from vpp_policies.optimal.shadow import Prices, ceiling, priced
+from vpp_policies.optimal.storage import backward
 
-from policies.optimal.bounds import bracket
-from policies.optimal.devices import Measure, Rules, devices
-from policies.optimal.month_lp import exact
-from policies.optimal.shadow import Prices, ceiling, priced
-from policies.optimal.storage import backward
-from vpp_env.bids import Bids, DayAheadSchedule
-from vpp_env.kpi import summarize
-from vpp_env.month import Month
-from vpp_env.policy import Brief, Consent, PolicyInfo, make_policy
-from vpp_env.simulate import brief_of, simulate
+from vpp_env.contract.bids import Bids, DayAheadSchedule
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
+from vpp_env.contract.views import Information, View
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import market_rules, simulate
+from vpp_env.simulation.month import Month
 from vpp_env.units import DT_H
-from vpp_env.views import Information, View
 
 RULES = [(measure, wishes) for measure in Measure for wishes in (False, True)]
 DAY = {"time.duration_hours": 30, "time.start": "2023-08-01T14:00", "market.min_bid_mw": 0.0}
@@ -27,16 +27,16 @@ RICH = {**DAY, "fleet.size": 6, "fleet.share_bess": 0.8, "fleet.share_ev": 0.8, 
 CALLS = {"market.call_probability": 1.0}
 
 
-def start(m: Month) -> tuple[Any, Any, Brief]:
+def start(m: Month) -> tuple[Any, Any, MarketRules]:
     world = begin(m)
     view = world.view(Information.ORACLE)
-    return view.homes, view.foresight(), brief_of(world)
+    return view.homes, view.foresight(), market_rules(world)
 
 
 def ceilings(m: Month, wishes: bool) -> tuple[float, float]:
     """Joint surplus and profit that nobody exceeds, USD."""
-    homes, foresight, brief = start(m)
-    value, profit = (bracket(homes, foresight, Rules(x, wishes, brief), brief.max_capacity_kw).upper for x in Measure)
+    homes, foresight, rules = start(m)
+    value, profit = (bracket(homes, foresight, Goal(x, wishes, rules), rules.max_capacity_kw).upper for x in Measure)
     return value, profit
 
 
@@ -46,31 +46,31 @@ def ceilings(m: Month, wishes: bool) -> tuple[float, float]:
 )
 def test_the_exact_optimum_lies_in_the_bracket(changes: dict[str, Any], capacity_kw: float) -> None:
     m = month("week20", {**RICH, **changes})
-    homes, foresight, brief = start(m)
+    homes, foresight, rules = start(m)
     for measure, wishes in RULES:
-        rules = Rules(measure, wishes, brief)
-        found = bracket(homes, foresight, rules, capacity_kw)
-        best = exact(devices(homes, foresight, rules), brief.reserve_hours, capacity_kw)
+        goal = Goal(measure, wishes, rules)
+        found = bracket(homes, foresight, goal, capacity_kw)
+        best = exact(devices(homes, foresight, goal), rules.reserve_hours, capacity_kw)
         assert found.lower - 1e-5 <= best <= found.upper + 1e-5
         if capacity_kw > 1e5:
             assert found.gap <= 0.01
 
 
 def test_any_shadow_prices_are_a_ceiling() -> None:
-    homes, foresight, brief = start(month("week20", {**RICH, "home.control": "self_consumption"}))
+    homes, foresight, rules = start(month("week20", {**RICH, "home.control": "self_consumption"}))
     rng = np.random.default_rng(0)
-    rules = Rules(Measure.VALUE, True, brief)
-    made = devices(homes, foresight, rules)
+    goal = Goal(Measure.VALUE, True, rules)
+    made = devices(homes, foresight, goal)
     capacity = 12.0
-    best = exact(made, brief.reserve_hours, capacity)
+    best = exact(made, rules.reserve_hours, capacity)
     for _ in range(5):
         mu = rng.exponential(0.05, foresight.n_steps) * (rng.random(foresight.n_steps) < 0.3)
         total = DT_H * mu.sum() * capacity
         for device in made:
             prices = Prices(rng.random(foresight.n_steps), rng.exponential(0.02, 3), mu)
-            store = priced(device, prices, brief.reserve_hours, DT_H)
+            store = priced(device, prices, rules.reserve_hours, DT_H)
             value = backward(store, foresight.n_steps, 0).value
-            total += ceiling(device, prices, value, brief.reserve_hours, DT_H)
+            total += ceiling(device, prices, value, rules.reserve_hours, DT_H)
         assert total >= best - 1e-6
 
 
@@ -82,9 +82,9 @@ class Stubborn:
     def __init__(self, style: str) -> None:
         self._style = style
 
-    def reset(self, brief: Brief, rng: np.random.Generator) -> None:
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """See `Policy.reset`."""
-        self._n, self._rng = brief.n_homes, rng
+        self._n, self._rng = rules.n_homes, rng
 
     def act(self, view: View) -> Bids:
         """See `Policy.act`."""

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from support import begin, month
 
+from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.views import Homes, Information
 from vpp_env.core import ledger as led
-from vpp_env.foresight import Foresight
+from vpp_env.simulation.world import World
 from vpp_env.units import DT_H
-from vpp_env.views import Homes, Information
-from vpp_env.world import World
 
 IDLE = -1.0
 """The bid that is nothing."""
@@ -52,35 +52,35 @@ def test_it_is_what_an_idle_world_shows(case: str) -> None:
         if then < len(f.own_ask):
             np.testing.assert_array_equal(homes.own_ask, f.own_ask[then])
             np.testing.assert_array_equal(homes.defer_ask, f.defer_ask[then])
-            np.testing.assert_array_equal(homes.standby_ask, f.standby_ask[then])
+            np.testing.assert_array_equal(homes.reserve_ask, f.reserve_ask[then])
             if world.lead == 0:
                 np.testing.assert_array_equal(homes.hours_to_ready, f.due[t] * DT_H)
                 np.testing.assert_array_equal(homes.plugged, f.plugged[t])
                 np.testing.assert_array_equal(homes.blackout_now, f.blackout[t : t + world.steps].any(axis=0))
-                # a car at home that nobody dispatches is its twin
-                np.testing.assert_array_equal(homes.ev_soc_kwh, f.twin_ev_soc_kwh[t] * f.plugged[t])
+                # a car at home that nobody dispatches is its baseline
+                np.testing.assert_array_equal(homes.ev_soc_kwh, f.baseline_ev_soc_kwh[t] * f.plugged[t])
         # what is seen later is the rest of what is seen now
         np.testing.assert_array_equal(later.lmp, f.lmp[t:])
         np.testing.assert_array_equal(later.due, f.due[t:])
-        np.testing.assert_array_equal(later.twin_ev_soc_kwh, f.twin_ev_soc_kwh[t:])
+        np.testing.assert_array_equal(later.baseline_ev_soc_kwh, f.baseline_ev_soc_kwh[t:])
         np.testing.assert_array_equal(later.arrives, f.arrives[t:])
         np.testing.assert_array_equal(later.own_ask[world.lead :], f.own_ask[o + world.lead :])
         np.testing.assert_array_equal(later.back_end, f.back_end)
         outcome = idle(world)
         np.testing.assert_array_equal(outcome.lmp[:, 0], f.lmp[t : t + world.steps])
         bill = outcome.ledger[led.L_BILL, 0]
-        np.testing.assert_allclose(outcome.ledger[led.L_BILL_TWIN, 0], bill, atol=1e-12)
+        np.testing.assert_allclose(outcome.ledger[led.L_BILL_BASELINE, 0], bill, atol=1e-12)
         saved -= bill
         used = f.shortage_kw[t : t + world.steps] - f.surplus_kw[t : t + world.steps]
         rate = f.import_usd_per_kwh[t : t + world.steps, None]
         # without its battery the home would have paid this
         saved += DT_H * (np.maximum(used, 0.0) * rate - np.maximum(-used, 0.0) * f.export_usd_per_kwh).sum(axis=0)
-    # what the twin's batteries gave the homes wears them; an idle world's own batteries are the twins'
+    # what the baseline's batteries gave the homes wears them; an idle world's own batteries are the baselines'
     wear = world.scenario.home.degradation_usd_per_kwh * given_at_home(begin(world.months[0]))
-    np.testing.assert_allclose(f.twin_usd, saved - wear, atol=1e-9)
+    np.testing.assert_allclose(f.baseline_usd, saved - wear, atol=1e-9)
     np.testing.assert_array_equal(world.owners.refill[0], f.refill_end)
     np.testing.assert_array_equal(world.owners.back[0], f.back_end)
-    np.testing.assert_allclose(f.twin_bess_kwh, outcome.soc_home_kwh[-1, 1, 0])
+    np.testing.assert_allclose(f.baseline_bess_kwh, outcome.soc_home_kwh[-1, 1, 0])
     assert f.self_consumption == (case == "own use")
     assert (case == "own use") == (wear.sum() > 0)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from vpp_policies.centralized.inputs import SEGMENTS
+from vpp_policies.optimal.month_value import MonthValue
 
-from policies.centralized.inputs import SEGMENTS
-from policies.optimal.month_value import MonthValue
 from tests.support import begin, month, with_prices
-from vpp_env.simulate import brief_of
-from vpp_env.views import Information
+from vpp_env.contract.views import Information
+from vpp_env.evaluation.simulate import market_rules
 
 
 def value_of(rt: float | None = None) -> MonthValue:
@@ -16,7 +16,7 @@ def value_of(rt: float | None = None) -> MonthValue:
     base = month("week20", changes)
     world = begin(base if rt is None else with_prices(base, rt=rt, da=rt))
     view = world.view(Information.ORACLE)
-    return MonthValue(view.homes, view.foresight(), brief_of(world), wishes=False)
+    return MonthValue(view.homes, view.foresight(), market_rules(world), wishes=False)
 
 
 def test_pieces_fall_and_add_up_to_the_value_between_their_ends() -> None:

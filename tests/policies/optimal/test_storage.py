@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import linprog
-
-from policies.optimal.storage import Store, backward, step
+from vpp_policies.optimal.storage import Store, backward, step
 
 STEPS = 24
 
@@ -33,7 +32,7 @@ def battery_like(rng: np.random.Generator) -> Store:
 
 
 def car_like(rng: np.random.Generator) -> Store:
-    """What is lacking of a twin: limits that come and go, none of it while away, and energy from elsewhere after."""
+    """What is lacking of a baseline: limits that come and go, none while away, and energy from elsewhere after."""
     t = STEPS
     store = battery_like(rng)
     most = np.repeat(rng.uniform(0.5, 6.0, t // 4 + 1), 4)[: t + 1]

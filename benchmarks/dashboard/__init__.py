@@ -1,1 +1,0 @@
-"""The dashboard: `python -m benchmarks.dashboard RUN ...`; an extra, `pip install "vpp-env[dashboard]"`."""

@@ -1,0 +1,286 @@
+"""Compare policies over a market month: `python benchmarks/compare.py --policies agentic centralized`.
+
+Exit status: 0 all runs complete; 1 a policy failed (its row says why, the others are there); 2 something that was
+asked for is not possible; 130 interrupted (what was done is written).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vpp_benchmarks.cli import llm_flags
+from vpp_benchmarks.report.tables import bracketed, number, percent, score
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.llm_kpis import bill_lines
+from vpp_benchmarks.run.executors import EXECUTORS
+from vpp_benchmarks.run.experiment import Experiment, Request, make_experiment, read_request, with_overrides
+from vpp_benchmarks.run.job import COMPLETE, FAILED, INTERRUPTED
+from vpp_benchmarks.run.log import console, log_to_terminal
+from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
+from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
+from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
+from vpp_benchmarks.run.runner import Outcome, resumed, run_experiment
+from vpp_env.errors import VppError
+
+SHORTCUTS = {
+    "fleet_size": "fleet.size",
+    "duration_hours": "time.duration_hours",
+    "opportunity_minutes": "time.opportunity_minutes",
+    "start": "time.start",
+}
+"""Options that are short for one field of the scenario."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = argparse.ArgumentParser(
+        prog="compare.py",
+        description="Compare policies over a market month and write tables, summary and report.",
+        epilog='Options of a policy: --policies "centralized(horizon_hours=24)" my_module:MyPolicy',
+        allow_abbrev=False,
+    )
+    default = Request()
+    p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
+    scenarios = p.add_mutually_exclusive_group()
+    scenarios.add_argument("--scenario", metavar="NAME|FILE.toml", help=f"default: {default.scenarios[0]}")
+    scenarios.add_argument("--scenarios", nargs="+", metavar="NAME|FILE.toml", help="several; a folder each")
+    p.add_argument("--fleets", nargs="+", type=int, metavar="N", help="several sizes of the fleet; a folder each")
+    p.add_argument("--starts", nargs="+", metavar="TIME", help="several starts (months); a folder each")
+    p.add_argument("--experiment", type=Path, metavar="FILE.toml", help="all this from a file; options win")
+    p.add_argument("--resume", type=Path, metavar="DIR", help="continue: only what is missing is run")
+    p.add_argument("--fleet-size", type=int, metavar="N", help="homes")
+    p.add_argument("--duration-hours", type=int, metavar="H", help="length of the run")
+    p.add_argument("--opportunity-minutes", type=int, metavar="MIN", help="60, 30 or 15")
+    p.add_argument("--start", metavar="TIME", help="local time, for example 2023-08-01T00:00")
+    seeds = p.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", metavar="INT", help="default: 0")
+    seeds.add_argument("--seeds", nargs="+", metavar="INT|A:B", help="several; 0:10 is ten. A folder each, and means")
+    add_month_flags(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/<scenario>-<time>")
+    p.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=os.cpu_count() or 1,
+        help="runs played at the same time; default: the cores (%(default)s)",
+    )
+    p.add_argument("--executor", choices=EXECUTORS, default="auto", help="where runs are played: %(default)s")
+    p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
+    p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
+    llm_flags.add_flags(p)
+    p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
+    p.add_argument("--no-ceilings", action="store_true", help="do not work out what no policy can exceed")
+    p.add_argument("--list", action="store_true", help="show scenarios, policies and market rules, and end")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return p
+
+
+PLANNED = ("policies", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
+DATA = ("market_data", "node")
+"""Options that say what is run; a folder that is resumed has them already."""
+
+
+def experiment_of(args: argparse.Namespace) -> Experiment:
+    """Return the experiment that the command line asks for."""
+    if args.resume is not None:
+        given = [name for name in (*PLANNED, *DATA, *SHORTCUTS) if getattr(args, name) is not None]
+        given += ["set"] if args.overrides else []
+        given += ["out"] if args.out is not None else []
+        if given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise PlanError(f"--resume takes what is run, and where, from the folder; leave out {names}")
+        return resumed(args.resume)
+    request = Request() if args.experiment is None else read_request(args.experiment)
+    asked = {
+        "policies": args.policies and tuple(args.policies),
+        "scenarios": (args.scenarios and tuple(args.scenarios)) or (args.scenario and (args.scenario,)),
+        "fleets": args.fleets and tuple(args.fleets),
+        "starts": args.starts and tuple(args.starts),
+        "seeds": parse_seeds(args.seeds or [args.seed]) if args.seeds or args.seed else None,
+        "market_data": args.market_data,
+        "node": args.node,
+    }
+    request = replace(request, **{key: value for key, value in asked.items() if value is not None})
+    request = replace(request, policies=tuple(llm_flags.with_flags(request.policies, args)))
+    shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
+    return make_experiment(with_overrides(request, args.overrides, shortcuts))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    args = parser().parse_args(argv)
+    out, err = console(), Console(stderr=True)
+    try:
+        if args.list:
+            from vpp_benchmarks.cli.catalog import show
+
+            show(out)
+            return 0
+        experiment = experiment_of(args)
+        if llm_flags.asks_models([c.spec for c in experiment.plans[0].contenders]):
+            check_models(experiment, out, args.quiet)
+        folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
+        outcome = run(experiment, folder, err, args)
+    except VppError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped at once; runs that had finished are in the output folder", file=sys.stderr)
+        return 130
+    if not args.quiet:
+        show_outcome(out, experiment, outcome)
+    return {INTERRUPTED: 130, FAILED: 1}.get(outcome.status, 0)
+
+
+def check_models(experiment: Experiment, out: Console, quiet: bool) -> None:
+    """See that every language model can be reached, and say what it will cost."""
+    from vpp_benchmarks.llm import estimate as llm  # loads the negotiation, which takes a second
+
+    for plan in experiment.plans:
+        llm.check(plan)
+        for line in () if quiet else llm.estimate_lines(plan):
+            out.print(line, highlight=False, soft_wrap=True)
+
+
+def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Namespace) -> Outcome:
+    """Run an experiment with what should be seen of it."""
+    moving = err.is_terminal and not args.quiet
+    runs = len(experiment.jobs())
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_interrupt(err.print if moving else None))
+        watched = FileProgress(folder / store.LIVE)
+        stack.callback(watched.close)
+        listeners: list[Any] = [LogProgress(runs), watched]
+        listeners += stack.enter_context(make_loggers(args.log, folder, experiment))
+        if moving:
+            listeners.append(stack.enter_context(live(err, runs)))
+        else:
+            stack.enter_context(log_to_terminal(logging.ERROR if args.quiet else logging.INFO))
+        return run_experiment(
+            experiment,
+            folder,
+            Several(listeners, stop),
+            figures=not args.no_figures,
+            bounded=not args.no_ceilings,
+            workers=args.jobs,
+            executor=args.executor,
+            address=args.address,
+            resume=args.resume is not None,
+        )
+
+
+def show_outcome(console: Console, experiment: Experiment, outcome: Outcome) -> None:
+    """Print the headline figures and where everything is."""
+    plan = experiment.plans[0]
+    if len(experiment.plans) > 1:
+        _show_cases(console, experiment, outcome)
+    elif outcome.seeds:
+        seeds = f"means of {len(outcome.seeds)} seeds" if len(plan.seeds) > 1 else f"seed {plan.seeds[0]}"
+        _show_policies(console, f"{plan.scenario.name}, {seeds}: {outcome.status}", outcome.summary["policies"])
+        for seed in outcome.seeds:
+            console.print(*ceiling_lines(seed), sep="\n", end="", highlight=False, soft_wrap=True)
+    if outcome.statistics and outcome.statistics.get("policies"):
+        _show_differences(console, outcome.statistics)
+    for line in (outcome.statistics or {}).get("verdict", ()):
+        console.print(f"- {line}", highlight=False, markup=False)
+    if outcome.status == INTERRUPTED:
+        console.print(
+            f"Interrupted: what was played is written. Continue with --resume {outcome.folder}", soft_wrap=True
+        )
+    for seed in outcome.seeds:
+        for label, p in seed["policies"].items():
+            if p["reason"]:
+                text = f"{label}, {seed['scenario']['name']}, seed {seed['seed']}: {p['status']}: {p['reason']}"
+                console.print(text, markup=False, highlight=False, style="red")
+        for line in bill_lines(seed["policies"]):
+            console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
+
+
+def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for name in text:
+        table.add_column(name, overflow="fold")
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _show_policies(console: Console, title: str, policies: Mapping[str, Any]) -> None:
+    figures = ["profit\nUSD", "members\nUSD", "together\nUSD", "score\n%", "regret\nUSD"]
+    figures += ["satis-\nfaction", "con-\nsented", "viola-\ntions"]
+    table = _table(title, ["policy", "sees", "asks"], figures)
+    for label, p in policies.items():
+        table.add_row(label, p["information_set"], "yes" if p["asks_consent"] else "no", *_figures(p))
+    console.print(table)
+    silent = [label for label, p in policies.items() if not p["asks_consent"]]
+    if silent:
+        console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
+
+
+def ceiling_lines(seed: Mapping[str, Any]) -> list[str]:
+    """One line on a seed's ceilings, and an empty one after it; nothing where there are none."""
+    bounds = seed.get("ceilings")
+    if not bounds:
+        return []
+    kept, free = (bounds[name]["value"][1] for name in ("preferences", "free"))
+    line = f"seed {seed['seed']}: together no policy can bring more than {number(kept)} USD inside the owners' "
+    line += f"preferences, {number(free)} without (proven to {percent(bounds['gap'], 2)}); score = share of the first"
+    return [line, ""]
+
+
+def _show_cases(console: Console, experiment: Experiment, outcome: Outcome) -> None:
+    """Print one line per case and policy: means over its seeds."""
+    table = _table(
+        f"{len(experiment.plans)} cases: {outcome.status}",
+        ["case", "policy", "seeds"],
+        ["profit\nUSD", "satis-\nfaction"],
+    )
+    for plan in experiment.plans:
+        mine = [s["policies"] for s in outcome.seeds if s["scenario"]["hash"] == plan.scenario.hash]
+        for contender in plan.contenders:
+            done = [p[contender.label] for p in mine if p[contender.label]["status"] == COMPLETE]
+            means = [
+                sum(p[k] for p in done) / len(done) if done else None for k in ("total_profit", "avg_satisfaction")
+            ]
+            table.add_row(plan.case, contender.label, str(len(done)), number(means[0]), score(means[1]))
+    console.print(table)
+
+
+def _show_differences(console: Console, statistics: Mapping[str, Any]) -> None:
+    table = _table("Differences on the same months and seeds", ["difference", "of"], ["mean", "better", "p (Holm)"])
+    for row in statistics["differences"]:
+        spread = row["difference"]
+        mean = bracketed(spread, 4 if "satisf" in row["metric"] else 2)
+        p = "-" if row["holm_p"] is None else f"{row['holm_p']:.3g}"
+        name = f"{row['policy']} - {row['minus']}"
+        table.add_row(name, row["metric"], mean, f"{row['better']} of {spread['units']}", p)
+    console.print(table)
+
+
+def _figures(p: Mapping[str, Any]) -> list[str]:
+    keys = ("total_profit", "member_net_benefit", "joint_surplus", "score", "regret")
+    profit, members, together, share, regret = (_mean(p.get(key)) for key in keys)
+    satisfaction, consented = (_mean(p.get(key)) for key in ("avg_satisfaction", "satisfaction_consented"))
+    violations = p.get("total_violations") or {}
+    count = violations.get("mean", violations.get("total"))
+    money = [number(profit), number(members), number(together)]
+    money += [number(None if share is None else 100.0 * share, 1), number(regret)]
+    return [*money, score(satisfaction), score(consented), number(count, 0)]
+
+
+def _mean(value: Any) -> Any:
+    """Read a figure of one seed, or the mean of several."""
+    return value["mean"] if isinstance(value, Mapping) else value

@@ -1,0 +1,266 @@
+"""The pages of the dashboard; each reads run folders and shows one thing."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from vpp_benchmarks.dashboard.card import MOST_CHARACTERS, READER, card_of
+from vpp_benchmarks.dashboard.source import figures, runs_of, state_of
+from vpp_benchmarks.dashboard.story import month_of_home
+from vpp_benchmarks.report.busiest_day import busiest_day
+from vpp_benchmarks.report.export import FOLDER
+from vpp_benchmarks.report.html import charts, negotiated, parts
+from vpp_benchmarks.report.html.style import COLORS, PARTS, scoped
+from vpp_benchmarks.report.html.svg import Plot, extent, legend
+from vpp_benchmarks.report.html.talk import talk_of
+from vpp_benchmarks.report.tables import number
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.run_folder import Stored
+from vpp_env.errors import VppError
+
+SCOPE = ".vpp"
+FONT = "svg{font-family:system-ui,sans-serif}"
+SIZE = "width:100%;max-width:560px"
+REFRESH_SECONDS = 2
+STORY = {
+    "sold_kwh": "sold, kWh",
+    "bought_kwh": "bought, kWh",
+    "earned_usd": "earned, USD",
+    "own_asks_usd": "own asks, USD",
+}
+"""Columns of a home's month."""
+STALE_SECONDS = 30
+"""Seconds without a sign of life after which a run under way is called quiet."""
+
+
+def show(html: str) -> None:
+    """Show charts and tables of the report in its own style."""
+    st.html(f'<style>{scoped(SCOPE)}</style><div class="{SCOPE[1:]}">{pictures(html)}</div>')
+
+
+def pictures(html: str) -> str:
+    """Return the HTML with every drawing as a picture with its style inside: Streamlit takes no inlined SVG."""
+
+    def picture(match: re.Match[str]) -> str:
+        drawing = match[0].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        drawing = drawing.replace(">", f"><style>{COLORS}{PARTS}{FONT}</style>", 1)
+        code = base64.b64encode(drawing.encode()).decode()
+        name = re.search(r'aria-label="([^"]*)"', drawing)
+        return f'<img alt="{name[1] if name else ""}" src="data:image/svg+xml;base64,{code}" style="{SIZE}">'
+
+    return re.sub(r"<svg .*?</svg>", picture, html, flags=re.DOTALL)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _table(path: str, name: str, changed: float) -> pd.DataFrame:
+    return Stored(Path(path)).table(name)
+
+
+def table(path: Path, name: str) -> pd.DataFrame:
+    """Return a table of a run; read again only where the run has changed."""
+    return _table(str(path), name, (path / "manifest.json").stat().st_mtime)
+
+
+def pick(roots: Sequence[Path], needs: str = "") -> tuple[Path, Stored] | None:
+    """Let one run be chosen, of those that have the table `needs`."""
+    found = {k: p for k, p in runs_of(roots).items() if not needs or (p / f"{needs}.parquet").is_file()}
+    if not found:
+        st.info(f"No run {'with ' + needs + ' ' if needs else ''}yet.")
+        return None
+    name = st.selectbox("Run", list(found), key=f"run-{needs}")
+    return found[name], Stored(found[name])
+
+
+def progress(roots: Sequence[Path]) -> None:
+    """How far every experiment is, live."""
+    st.title("Progress")
+
+    @st.fragment(run_every=REFRESH_SECONDS)
+    def live() -> None:
+        for root in roots:
+            state = state_of(root)
+            total = len(state.planned)
+            st.subheader(root.name)
+            st.progress(min(1.0, state.done / max(total, 1)), f"{state.done} of {total} runs")
+            counts = {s: list(state.statuses.values()).count(s) for s in dict.fromkeys(state.statuses.values())}
+            st.write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing has ended yet")
+            if state.running:
+                rows = [{"run": k, "played": f"{v['played']} of {v['total']}", "profit, USD": v["profit"],
+                         "violations": v["violations"]} for k, v in state.running.items()]  # fmt: skip
+                st.dataframe(pd.DataFrame(rows), hide_index=True)
+                quiet = time.time() - (state.updated or 0.0)
+                if quiet > STALE_SECONDS:
+                    st.warning(
+                        f"No sign of life for {quiet:.0f} s: it may have been killed. Continue it with --resume."
+                    )
+            elif state.done < total:
+                st.write(f"Not running. Continue it with --resume {root}")
+
+    live()
+
+
+def comparison(roots: Sequence[Path]) -> None:
+    """All runs side by side."""
+    st.title("Comparison")
+    runs = {name: Stored(path) for name, path in runs_of(roots).items()}
+    rows = pd.DataFrame([figures(run) | {"run": name} for name, run in runs.items()])
+    if rows.empty:
+        st.info("No run yet.")
+        return
+    # figures of different worlds are never put together
+    world = st.selectbox("Case", sorted(set(rows["world"])), key="case")
+    labels = st.multiselect("Policies", sorted(set(rows["policy"])), default=sorted(set(rows["policy"])))
+    chosen = rows[(rows["world"] == world) & rows["policy"].isin(labels)]
+    done = chosen[chosen["status"] == "complete"]
+    if len(done):
+        means = done.groupby("policy", sort=False)[["profit", "satisfaction", "worst"]].mean()
+        asks = done.groupby("policy")["asks"].first().to_dict()
+        points = {
+            str(label): {
+                "profit": {"value": row["profit"], "low": None, "high": None},
+                "satisfaction": {"value": row["satisfaction"], "low": None, "high": None},
+                "worst": row["worst"],
+                "asks": bool(asks[label]),
+            }
+            for label, row in means.iterrows()
+        }
+        paths = runs_of(roots)
+        homes = {
+            str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
+            for label, part in done.groupby("policy", sort=False)
+        }
+        drawn = charts.pareto(points) + charts.ordered(homes, "satisfaction", "satisfaction")
+        show(f'<div class="grid2">{drawn}</div>')
+    st.dataframe(chosen.drop(columns=["run", "world"]).round(4), hide_index=True)
+
+
+def prices(roots: Sequence[Path]) -> None:
+    """Prices of a day, and what the fleet did in it."""
+    st.title("Prices")
+    chosen = pick(roots, "prices")
+    if chosen is None:
+        return
+    path, run = chosen
+    series, intervals = table(path, "prices"), table(path, "intervals")
+    days = sorted(set(series["timestamp"].dt.date))
+    busiest = days.index(busiest_day([intervals]).date()) if len(intervals) else 0
+    date = st.selectbox("Day", days, busiest, key="price-day")
+    mine = series[series["timestamp"].dt.date == date]
+    played = intervals[intervals["timestamp"].dt.date == date] if len(intervals) else intervals
+    if len(played):
+        tops = played[["defer_kw", "bess_kw", "v2g_kw"]].sum(axis=1)
+        lows = -played[["bought_kw", "forced_kw"]].sum(axis=1)
+        power = [*tops, *lows, *played["award_kw"], *played["reserve_kw"]]
+        show(charts.day(played, intervals, mine, run.label, extent(power, zero=True)))
+    st.dataframe(mine, hide_index=True)
+
+
+def negotiation(roots: Sequence[Path]) -> None:
+    """The negotiation of one hour."""
+    st.title("Negotiation")
+    chosen = pick(roots, "transcripts")
+    if chosen is None:
+        st.write("Only policies that negotiate leave transcripts.")
+        return
+    texts = table(chosen[0], "transcripts")
+    stamps = texts.groupby("opportunity")["timestamp"].first()
+    names = {f"{stamp:%a %d %b %H:%M}": int(str(k)) for k, stamp in stamps.items()}
+    sold = table(chosen[0], "opportunities").set_index("opportunity")["sold_kwh"]
+    best = max(range(len(names)), key=lambda j: float(sold.get(list(names.values())[j], 0.0)))
+    name = st.selectbox("Hour", list(names), best, key="hour")
+    talk = talk_of(texts[texts["opportunity"] == names[name]]["message"].tolist())
+    show(negotiated.hour(talk))
+
+
+def prosumer(roots: Sequence[Path]) -> None:
+    """One home's month."""
+    st.title("One home's month")
+    chosen = pick(roots, "prosumers")
+    if chosen is None:
+        return
+    path, run = chosen
+    homes = table(path, "prosumers")
+    home = int(st.number_input("Home", 0, len(homes) - 1, int(homes["net_benefit_usd"].argmax()), key="home"))
+    row = homes.iloc[home]
+    devices = {"battery of {:.3g} kWh": "bess_kwh", "car of {:.3g} kWh": "ev_kwh", "solar of {:.3g} kWp": "pv_kwp"}
+    owned = ", ".join(text.format(row[column]) for text, column in devices.items() if row[column] > 0)
+    st.write(f"{row['profile']} owner; {owned or 'no battery, car or solar'}")
+    left, middle, right = st.columns(3)
+    earned = row[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum()
+    left.metric("Earned, USD", f"{earned:,.2f}")
+    middle.metric("Net benefit, USD", f"{row['net_benefit_usd']:,.2f}", help="pay - change of the bill - wear + stored")
+    right.metric("Satisfaction", f"{row['satisfaction']:.4f}")
+    story = month_of_home(run, home)
+    if story.empty:
+        st.info("This home was never dispatched.")
+        return
+    by_day = story.groupby(story["timestamp"].dt.day)["earned_usd"].sum()
+    show(_daily(by_day))
+    rows = [
+        [f"{r['timestamp']:%d %b %H:%M}", r["why"], *(number(r[c]) for c in STORY)] for r in story.to_dict("records")
+    ]
+    show(parts.table(["when", "why", *STORY.values()], rows, text_columns=2))
+
+
+def _daily(by_day: pd.Series) -> str:
+    """Draw what a home earned by day of the month."""
+    last = int(by_day.index.max())
+    plot = Plot((0.4, last + 0.6), extent(by_day, zero=True), "Earned by day", 190)
+    plot.axes("day of the month", "USD", range(1, last + 1, max(1, last // 8)))
+    for day_number, usd in by_day.items():
+        at = float(str(day_number))
+        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "c0 cell", tip=f"{usd:.2f} USD")
+    return f"<figure>{plot.svg()}{legend([('earned', 'c0', 'box')])}</figure>"
+
+
+def statement(roots: Sequence[Path]) -> None:
+    """An owner's words, and the card that is read from them."""
+    st.title("A statement and its card")
+    st.caption("`scripted` is a program that knows phrases, not a language model; `gemini` and `openai` need a key.")
+    given = st.file_uploader("A text file with an owner's statement", type=["txt"], key="upload")
+    typed = st.text_area("or the text itself", max_chars=MOST_CHARACTERS, key="text")
+    llm = st.text_input("Who reads it (as in llm='...')", READER, key="llm")
+    text = given.getvalue().decode("utf-8", errors="replace") if given is not None else typed
+    if st.button("Read", disabled=not text.strip()):
+        try:
+            st.json(card_of(text, llm))
+        except VppError as error:
+            st.error(str(error))
+
+
+def export(roots: Sequence[Path]) -> None:
+    """Files to take along."""
+    st.title("Export")
+    for root in roots:
+        st.subheader(root.name)
+        names = (store.HTML, store.REPORT, store.RESULTS, store.SUMMARY, store.STATISTICS)
+        files = [root / name for name in names] + sorted((root / FOLDER).glob("*"))
+        for path in (f for f in files if f.is_file()):
+            st.download_button(path.name, path.read_bytes(), f"{root.name}-{path.name}", key=str(path))
+    chosen = pick(roots)
+    if chosen is not None:
+        path, _ = chosen
+        for name in ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices"):
+            if (path / f"{name}.parquet").is_file():
+                content = table(path, name).to_csv(index=False).encode()
+                st.download_button(f"{name}.csv", content, f"{path.name}-{name}.csv", key=f"csv-{name}")
+
+
+PAGES: Mapping[str, tuple[str, Any]] = {
+    "progress": ("Progress", progress),
+    "comparison": ("Comparison", comparison),
+    "prices": ("Prices", prices),
+    "negotiation": ("Negotiation", negotiation),
+    "home": ("One home", prosumer),
+    "statement": ("Statement", statement),
+    "export": ("Export", export),
+}
+"""Pages by the last part of their address."""

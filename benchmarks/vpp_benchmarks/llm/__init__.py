@@ -1,0 +1,1 @@
+"""Language models in the benchmark: estimate, cassette, evaluation."""

@@ -1,0 +1,113 @@
+"""Language models in the benchmark: the estimate before a run, and whether they can be reached at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpp_policies.agentic.card import PreferenceCard, question
+from vpp_policies.agentic.llm_session import LlmSession
+from vpp_policies.agentic.moves import Move, Moves
+from vpp_policies.agentic.strategy import RULES, Strategy
+from vpp_policies.llm.chat import schema_text, tokens
+from vpp_policies.llm.ledger import Price
+from vpp_policies.llm.prompts import prompt
+from vpp_policies.llm.stack import ADAPTERS, price_of, settings_of
+
+from vpp_benchmarks.run.plan import Plan
+from vpp_env.contract.policy import make_policy
+from vpp_env.owners.statements import statement
+from vpp_env.scenario import Scenario
+from vpp_env.traces.fleet import build_fleet
+
+STRATEGY_CHARS, MEMORY_CHARS = 430, 260
+"""Characters of the numbers of one strategy, and of what is remembered (measured on week20 and august)."""
+CARD_CHARS, FIELD_CHARS = 270, 95
+"""Characters of a card that says nothing, and of one field with its evidence (measured with the scripted reader)."""
+ROW_CHARS = 135
+"""Characters of one home's row in a question for moves (measured)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a month should cost at most without trouble: no retries and no repairs."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+
+
+def _calls(count: float, system: str, schema: str, asked: float, answered: float, price: Price) -> Estimate:
+    """`count` calls with `asked` and `answered` characters each."""
+    used_in = round(count * (tokens(system, schema) + asked / 4.0))
+    used_out = round(count * answered / 4.0)
+    usd = (used_in * price.tokens_in + used_out * price.tokens_out) / 1e6
+    return Estimate(round(count), used_in, used_out, usd)
+
+
+def estimate(session: LlmSession, scenario: Scenario, seed: int) -> Estimate:
+    """Estimate one month: statements are measured, everything else is counted."""
+    play, price = session.play, price_of(session.reach)
+    fleet = build_fleet(scenario, seed)
+    parts: list[Estimate] = []
+    if "cards" not in play.without:
+        texts = [statement(scenario, fleet, seed, i) for i in range(fleet.n)]
+        # a sentence is about a fact, but for the greeting
+        facts = [max(text.count(". ") - 1, 0) for text in texts]
+        asked = sum(len(question(text)) for text in texts) / fleet.n
+        answered = CARD_CHARS + FIELD_CHARS * sum(facts) / fleet.n
+        parts.append(_calls(fleet.n, prompt("card"), schema_text(PreferenceCard), asked, answered, price))
+    if "strategy" not in play.without:
+        hours = scenario.n_opportunities
+        count = hours if play.strategy_every == "hour" else -(-scenario.hours // 24)
+        asked = STRATEGY_CHARS + (MEMORY_CHARS if "memory" not in play.without else 0)
+        answered = len(RULES.model_dump_json())
+        parts.append(_calls(count, prompt("strategy"), schema_text(Strategy), asked, answered, price))
+    if play.mode != "cards":
+        hours = int(play.sampled(scenario.n_opportunities, scenario.time.opportunity_minutes / 60).sum())
+        homes = int((fleet.has_bess | fleet.has_ev).sum())
+        size = min(play.homes_per_call, max(homes, 1))
+        count = hours * -(-homes // size)
+        one = len(Move(home=100, sells=1, markup_percent=15, concession_percent=50).model_dump_json()) + 1
+        rows = homes / max(-(-homes // size), 1)
+        parts.append(_calls(count, prompt("moves"), schema_text(Moves), 60 + ROW_CHARS * rows, 12 + one * rows, price))
+    return Estimate(
+        sum(p.calls for p in parts),
+        sum(p.tokens_in for p in parts),
+        sum(p.tokens_out for p in parts),
+        sum(p.usd for p in parts),
+    )
+
+
+def sessions(plan: Plan) -> dict[str, LlmSession]:
+    """Language-model sides of a plan's policies, by label."""
+    made = {c.label: getattr(make_policy(c.spec), "session", None) for c in plan.contenders}
+    return {label: session for label, session in made.items() if isinstance(session, LlmSession)}
+
+
+def check(plan: Plan) -> None:
+    """Build every model of a plan once, without asking it anything.
+
+    Raises
+    ------
+    VppError
+        When a package, a key, an address or a cassette is missing; the message says what to do.
+    """
+    for session in sessions(plan).values():
+        reach = session.reach
+        if isinstance(reach.llm, str) and not reach.is_replay:
+            ADAPTERS[reach.llm](settings_of(reach))
+        price_of(reach)
+
+
+def estimate_lines(plan: Plan) -> list[str]:
+    """One line per policy with a language model, for printing before a run."""
+    out = []
+    for label, session in sessions(plan).items():
+        e = estimate(session, plan.scenario, plan.seeds[0])
+        who = session.reach.llm if isinstance(session.reach.llm, str) else session.reach.llm.model
+        out.append(
+            f"{label}: {who}, estimate per month: {e.calls:,} calls, {e.tokens_in:,} + {e.tokens_out:,} tokens, "
+            f"{e.usd:.4f} USD"
+        )
+    return out

@@ -1,0 +1,66 @@
+"""The page: head, style, sections in order, a few lines of script. Nothing is loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from vpp_benchmarks.report.html import background, negotiated, sections
+from vpp_benchmarks.report.html.gather import Material, gather
+from vpp_benchmarks.report.html.style import SCRIPT, STYLE
+from vpp_benchmarks.results import store
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""Content security policy: whatever a text of a run might hold, the browser loads nothing."""
+SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
+    ("result", "Result", sections.headline),
+    ("pareto", "Profit against satisfaction", sections.pareto),
+    ("day", "A day in the life of the fleet", sections.one_day),
+    ("violations", "Violations of the owners' preferences", sections.violations),
+    ("fairness", "Who bears it, who gains", sections.fairness),
+    ("negotiation", "The negotiation", negotiated.negotiation),
+    ("bounds", "Ceilings and regret", background.bounds),
+    ("cost", "Time and cost", background.time_and_cost),
+    ("origin", "Policies, scenario, versions", background.origin),
+)
+"""Anchor, title and maker of every section."""
+
+
+def write_report(out: Path) -> None:
+    """Write `report.html` of an experiment from its folder."""
+    store.write_text(out / store.HTML, report_page(gather(out)))
+
+
+def report_page(material: Material) -> str:
+    """Return the page."""
+    made = [(anchor, title, make(material)) for anchor, title, make in SECTIONS]
+    shown = [(anchor, title, body) for anchor, title, body in made if body]
+    links = "".join(f'<a href="#{anchor}">{escape(title)}</a>' for anchor, title, _ in shown)
+    bodies = "".join(f'<section id="{a}"><h2>{escape(title)}</h2>{body}</section>' for a, title, body in shown)
+    title = escape(", ".join(case["case"] for case in material.experiment["cases"]))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f"<header><h1>{title}</h1>{_facts(material)}<nav class=noprint>{links}</nav></header>"
+        f"<main>{bodies}</main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _facts(m: Material) -> str:
+    """Return the line under the title: what was run."""
+    seeds = m.experiment["seeds"]
+    facts = [f"{len(m.experiment['policies'])} policies", f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"]
+    if len(m.units) >= 1:
+        s = m.units[0]["scenario"]
+        one = f"{s['homes']} homes, {s['hours']} h from {s['start']}, opportunities of {s['opportunity_minutes']} min"
+        facts.insert(0, one if len(m.experiment["cases"]) == 1 else f"{len(m.experiment['cases'])} cases")
+        facts.append("measured prices" if m.units[0]["measured_prices"] else "synthetic prices")
+        states = sorted({u["status"] for u in m.units})
+        facts.append(f"status: {', '.join(states)}")
+    hashes = ", ".join(case["hash"] for case in m.experiment["cases"])
+    chips = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, f"scenario {hashes}"])
+    return f'<ul class="chips">{chips}</ul>'

@@ -1,0 +1,1 @@
+"""What runs came to: run folders, summaries, statistics, leaderboard."""

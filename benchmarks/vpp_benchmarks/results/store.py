@@ -1,0 +1,229 @@
+"""Files of an experiment: written to a temporary name and renamed, so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from vpp_benchmarks.results.run_folder import MANIFEST as RUN_MANIFEST
+from vpp_benchmarks.results.run_folder import RunFiles, is_time, to_json, to_parquet
+from vpp_benchmarks.run.job import COMPLETE, JobResult
+from vpp_benchmarks.run.plan import PlanError, file_name
+from vpp_env.errors import VppError
+
+RESULTS, SUMMARY, REPORT = "simulation_results.csv", "simulation_summary.json", "simulation_report.md"
+MANIFEST, LOG, TRANSCRIPTS, OVERVIEW = "manifest.json", "simulation.log", "transcripts.jsonl", "overview.png"
+EXPERIMENT, LOCK, RUNS, LIVE = "experiment.json", ".lock", "runs", "progress.json"
+STATISTICS, HTML = "statistics.json", "report.html"
+TABLES = ("opportunities", "intervals", "prosumers")
+TEMPORARY = ".tmp-"
+"""Beginning of the name of a folder that is being written."""
+
+
+class StoreError(VppError, OSError):
+    """Results cannot be written; what was written before is whole."""
+
+
+def default_folder(scenario: str, now: datetime | None = None) -> Path:
+    """Return `results/<scenario>-<time>` below the working directory, with a number where it is taken."""
+    stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
+    first = folder = Path("results") / f"{file_name(scenario)}-{stamp}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    return folder
+
+
+def check_free(folder: Path) -> None:
+    """Raise `PlanError` unless results may be written to `folder`: nothing is ever overwritten."""
+    # a lock alone was left by a command that could not begin
+    if folder.is_file() or (folder.is_dir() and any(f.name != LOCK for f in folder.iterdir())):
+        begun = (folder / EXPERIMENT).is_file()
+        remedy = f"give another --out, continue it with --resume {folder}" if begun else "give another --out"
+        raise PlanError(
+            f"output folder {str(folder)!r} exists and is not empty; nothing is overwritten: {remedy}, or remove it "
+            "first"
+        )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make `folder` and hold it while the block runs; the lock dies with the process, however it ends.
+
+    Raises
+    ------
+    StoreError
+        When another process holds it, or it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(_cannot_write(folder, error)) from error
+    with file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise StoreError(
+                f"{str(folder)!r} is being written by another process; wait for it, or give another --out"
+            ) from error
+        yield
+
+
+def _lock(file: IO[str]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"cannot write {str(path)!r}: {error.strerror or error}"
+
+
+def _checked(write: Callable[[Path], None], path: Path) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise StoreError(_cannot_write(path, error)) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be written (no space, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+
+    def write(path: Path) -> None:
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    _checked(write, path)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text at once or not at all, with the same line ends everywhere."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write strict JSON at once or not at all."""
+    write_bytes(path, to_json(data))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, or raise `StoreError`."""
+    _checked(lambda p: p.mkdir(parents=True, exist_ok=True), path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file, or raise `PlanError`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise PlanError(f"{str(path)!r} is not valid JSON: {error}") from error
+
+
+class RunStore:
+    """The run folders of one experiment; the caller holds the lock of the experiment.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds a folder per run.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        make_folder(root)
+        # left by a process that was killed while it wrote
+        for stale in root.glob(f"{TEMPORARY}*"):
+            _checked(shutil.rmtree, stale)
+
+    def save(self, name: str, files: RunFiles) -> None:
+        """Write a run folder at once or not at all; one that is there already is replaced.
+
+        Raises
+        ------
+        StoreError
+            When it cannot be written; a folder that was there before is still whole.
+        """
+        final, temporary, old = self.root / name, self.root / f"{TEMPORARY}{name}", self.root / f"{TEMPORARY}old-{name}"
+
+        def write(path: Path) -> None:
+            try:
+                temporary.mkdir()
+                for file, content in files.items():
+                    (temporary / file).write_bytes(content)
+                if path.exists():
+                    os.replace(path, old)
+                os.replace(temporary, path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+                shutil.rmtree(old, ignore_errors=True)
+
+        _checked(write, final)
+
+    def finished(self, name: str, digest: str) -> bool:
+        """Whether the run is there, complete, and of the same job."""
+        path = self.root / name / RUN_MANIFEST
+        if not path.is_file():
+            return False
+        manifest = read_json(path)
+        return manifest.get("status") == COMPLETE and manifest.get("hash") == digest
+
+
+def write_tables(folder: Path, results: Sequence[JobResult]) -> None:
+    """Write the long tables (parquet, with a column `policy`; times in a table of their own) and the transcripts."""
+    for name in TABLES:
+        parts = [(r.label, _timeless(getattr(r, name))) for r in results]
+        write_bytes(folder / f"{name}.parquet", to_parquet(_long(parts)))
+    times = [(r.label, _times(r.opportunities)) for r in results]
+    write_bytes(folder / "timing.parquet", to_parquet(_long(times)))
+    lines = [_line(r.label, message) for r in results for message in r.transcripts]
+    if lines:
+        write_text(folder / TRANSCRIPTS, "\n".join(lines) + "\n")
+
+
+def _long(parts: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    frames = [frame.assign(policy=label) for label, frame in parts if len(frame)]
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"policy": pd.Series(dtype="str")})
+    table.insert(0, "policy", table.pop("policy"))
+    return table
+
+
+def _timeless(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=[column for column in table.columns if is_time(column)])
+
+
+def _times(table: pd.DataFrame) -> pd.DataFrame:
+    names = [c for c in table.columns if is_time(c) or c in ("opportunity", "timestamp")]
+    return table[names]
+
+
+def _line(label: str, message: Any) -> str:
+    """One message as a line of JSON, the policy first."""
+    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False, default=str)
+    return f'{{"policy": {json.dumps(label)}, {text[1:]}'

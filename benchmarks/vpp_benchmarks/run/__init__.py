@@ -1,0 +1,1 @@
+"""From what is asked for to runs that are over: plan, jobs, executors, resume."""

@@ -1,0 +1,232 @@
+"""An experiment: scenarios x fleets x starts x policies x seeds, as plain data that a folder can be resumed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from vpp_benchmarks.run.plan import JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
+from vpp_env.errors import did_you_mean
+from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
+from vpp_env.traces.readers.caiso import resolve_paths
+
+SCHEMA = "vpp_env.experiment/1"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, as in an experiment file or on the command line; every field but `set` makes a product."""
+
+    policies: tuple[str, ...] = ("agentic", "centralized")
+    scenarios: tuple[str, ...] = ("august",)
+    seeds: tuple[int, ...] = (0,)
+    fleets: tuple[int, ...] = ()  # homes; empty: the scenario's
+    starts: tuple[str, ...] = ()  # local ISO times, one a month; empty: the scenario's
+    market_data: str | None = None
+    node: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)  # `set` in a file: dotted fields of every scenario
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Cases that share policies and seeds; a case is one scenario with one fleet size and one start."""
+
+    plans: tuple[Plan, ...]
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """All runs: case by case, seed by seed, policy by policy."""
+        return tuple(job for plan in self.plans for seed in plan.seeds for job in plan.jobs(seed))
+
+    @property
+    def units(self) -> int:
+        """Months x seeds: what statistics count."""
+        return sum(len(plan.seeds) for plan in self.plans)
+
+
+def make_experiment(request: Request) -> Experiment:
+    """Check everything that can be checked without computing.
+
+    Raises
+    ------
+    VppError
+        When a scenario, a policy or a value is not allowed, or two cases are the same.
+    """
+    plans: list[Plan] = []
+    for name, size, start in product(request.scenarios, request.fleets or (None,), request.starts or (None,)):
+        base = load_scenario(name)
+        changes = dict(request.changes)
+        given = {"fleet.size": size, "time.start": start}
+        changes |= {key: value for key, value in given.items() if value is not None}
+        scenario = base.override(changes) if changes else base
+        parts = [scenario.name]
+        parts += [f"n{size}"] if len(request.fleets) > 1 else []
+        parts += [str(start)[:10]] if len(request.starts) > 1 else []
+        case = file_name("-".join(parts))
+        plans.append(make_plan(scenario, request.policies, request.seeds, request.market_data, request.node, case))
+    return checked(Experiment(tuple(plans)))
+
+
+def checked(experiment: Experiment) -> Experiment:
+    """Return the experiment, or raise `PlanError` where two cases or runs would share a folder or a world."""
+    if not experiment.plans:
+        raise PlanError("no scenario is named; give at least one, for example: --scenario august")
+    cases = [plan.case for plan in experiment.plans]
+    names = [job.name for job in experiment.jobs()]
+    hashes = [plan.scenario.hash for plan in experiment.plans]
+    for what, values in (("case", cases), ("run", names), ("scenario hash", hashes)):
+        twice = sorted({v for v in values if values.count(v) > 1}) if len(set(values)) < len(values) else []
+        if twice:
+            raise PlanError(f"{what} {twice[0]!r} is there more than once; every case must differ from the others")
+    return experiment
+
+
+KEYS = tuple("set" if f.name == "changes" else f.name for f in fields(Request))
+"""Keys of an experiment file."""
+
+
+def read_request(path: Path) -> Request:
+    """Read an experiment file (TOML).
+
+    Raises
+    ------
+    PlanError
+        When it is not there, is not TOML, or holds a key that is not known.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"experiment file {str(path)!r} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"experiment file {str(path)!r} is not valid TOML: {error}") from error
+    for key in data:
+        if key not in KEYS:
+            raise PlanError(f"{path.name}: {did_you_mean(key, KEYS, 'key of an experiment file')}")
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        if key == "set":
+            if not isinstance(value, dict):
+                raise PlanError(f"{path.name}: set: got {value!r}; allowed is a table of scenario fields")
+            out["changes"] = _dotted(value)
+        elif key in ("market_data", "node"):
+            out[key] = str(value)
+        elif key == "seeds":
+            out[key] = parse_seeds([str(v) for v in (value if isinstance(value, list) else [value])])
+        else:
+            values = value if isinstance(value, list) else [value]
+            kind: type = int if key == "fleets" else str
+            # TOML has dates of its own
+            values = [v.isoformat() if hasattr(v, "isoformat") else v for v in values]
+            wrong = [v for v in values if not isinstance(v, kind) or isinstance(v, bool)]
+            if wrong:
+                raise PlanError(f"{path.name}: {key}: got {wrong[0]!r}; allowed is a list of {kind.__name__}")
+            out[key] = tuple(values)
+    return Request(**out)
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as dotted keys: {"market": {"min_bid_mw": 0}} -> {"market.min_bid_mw": 0}."""
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        out |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return out
+
+
+def with_overrides(request: Request, texts: Sequence[str], shortcuts: Mapping[str, tuple[str, Any]]) -> Request:
+    """Return the request with `--set` texts and options that are short for one field.
+
+    `shortcuts` is option -> (field, value).
+
+    Raises
+    ------
+    PlanError
+        When a field is given twice.
+    """
+    if not request.scenarios:
+        raise PlanError("no scenario is named; give at least one, for example: --scenario august")
+    changes: dict[str, Any] = dict(parse_override(text, load_scenario(request.scenarios[0])) for text in texts)
+    for option, (name, value) in shortcuts.items():
+        if value is not None:
+            if name in changes:
+                raise PlanError(f"{name} is given twice: by {option} and by --set")
+            changes[name] = value
+    return replace(request, changes={**request.changes, **changes})
+
+
+# -- what a folder keeps of it -----------------------------------------------------------------------------------
+
+
+def to_data(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment as strict JSON data, scenarios spelled out in full."""
+    first = experiment.plans[0]
+    return {
+        "schema": SCHEMA,
+        "cases": [
+            {"case": p.case, "hash": p.scenario.hash, "scenario": p.scenario.to_dict()} for p in experiment.plans
+        ],
+        "policies": [{"label": c.label, "spec": c.spec} for c in first.contenders],
+        "seeds": list(first.seeds),
+        "market_data": first.market_data,
+        "node": first.node,
+        "files_sha256": dict(file_hashes(first.market_data)),
+        "runs": [job.name for job in experiment.jobs()],
+    }
+
+
+def from_data(data: Mapping[str, Any]) -> Experiment:
+    """Return the experiment that `to_data` described.
+
+    Raises
+    ------
+    PlanError
+        When it is of another schema, or the market data are not those it was begun with.
+    """
+    if data.get("schema") != SCHEMA:
+        raise PlanError(f"the experiment's schema is {data.get('schema')!r}; this version reads {SCHEMA!r}")
+    specs = [p["spec"] for p in data["policies"]]
+    plans = [
+        make_plan(scenario_from_dict(c["scenario"]), specs, data["seeds"], data["market_data"], data["node"], c["case"])
+        for c in data["cases"]
+    ]
+    if list(file_hashes(data["market_data"]).values()) != list(data["files_sha256"].values()):
+        raise PlanError(
+            f"the market data at {data['market_data']!r} have changed since the experiment began; runs on different "
+            "prices cannot be put together: restore the files, or begin anew with another --out"
+        )
+    return checked(Experiment(tuple(plans)))
+
+
+def file_hashes(market_data: str | None) -> dict[str, str]:
+    """SHA-256 of every data file of a run, by path."""
+    if market_data is None:
+        return {}
+    found = [(path, path.stat()) for path in resolve_paths(market_data)]
+    return {str(path): _digest(path, stat.st_mtime_ns, stat.st_size) for path, stat in found}
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, changed_ns: int, size: int) -> str:
+    """Digest of one file, read again only where it has changed."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def job_hash(job: JobSpec) -> str:
+    """First 16 hex digits of the SHA-256 of all that a run's result depends on, versions aside."""
+    scenario: Scenario = job.scenario
+    content = {
+        "scenario": scenario.to_dict(),
+        "seed": job.seed,
+        "policy": job.contender.spec,
+        "label": job.contender.label,
+        "case": job.case,
+        "node": job.node,
+        "data": sorted(file_hashes(job.market_data).values()),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

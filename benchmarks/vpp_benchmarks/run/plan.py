@@ -1,0 +1,180 @@
+"""What is to be run: scenario x policies x seeds, checked before anything is computed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from vpp_env.contract.policy import PolicyInfo, make_policy, parse_spec
+from vpp_env.errors import VppError, did_you_mean
+from vpp_env.market.clearing import make_clearing
+from vpp_env.market.payment import make_payment
+from vpp_env.scenario import Scenario
+from vpp_env.traces.readers.caiso import resolve_paths
+
+
+class PlanError(VppError, ValueError):
+    """A benchmark cannot be planned from what was given."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One policy of a comparison."""
+
+    label: str  # unique; prefix of its columns in simulation_results.csv
+    spec: str  # as on the command line
+    info: PolicyInfo
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One run: one policy plays one seed of one case. All that its result depends on is here."""
+
+    contender: Contender
+    seed: int
+    scenario: Scenario
+    case: str
+    market_data: str | None = None
+    node: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder, unique within an experiment."""
+        return f"{self.case}-s{self.seed}-{self.contender.label}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison: every contender plays the same month of every seed."""
+
+    scenario: Scenario
+    contenders: tuple[Contender, ...]
+    seeds: tuple[int, ...]
+    market_data: str | None = None
+    node: str | None = None
+    case: str = ""  # name among the cases of an experiment
+
+    def jobs(self, seed: int) -> tuple[JobSpec, ...]:
+        """Runs of one seed, in the order in which the policies were named."""
+        case = self.case or file_name(self.scenario.name)
+        return tuple(JobSpec(c, seed, self.scenario, case, self.market_data, self.node) for c in self.contenders)
+
+
+def make_plan(
+    scenario: Scenario,
+    specs: Sequence[str],
+    seeds: Sequence[int] = (0,),
+    market_data: str | Path | None = None,
+    node: str | None = None,
+    case: str = "",
+) -> Plan:
+    """Check everything that can be checked without computing, and return the plan.
+
+    Raises
+    ------
+    VppError
+        When a policy cannot be built, a rule of the market is unknown, a data file does not exist, ...
+    """
+    if not specs:
+        raise PlanError("no policy is named; give at least one, for example: agentic centralized")
+    if not seeds or min(seeds) < 0:
+        raise PlanError(f"seeds: got {list(seeds)}; allowed is one or more integers that are zero or more")
+    make_clearing(scenario.market)
+    make_payment(scenario.market)
+    if market_data is not None:
+        resolve_paths(market_data)
+    elif node is not None:
+        raise PlanError(f"node {node!r} picks a price node of a data file; give the file too (--market-data PATH)")
+    labels = unique_labels([label_of(spec) for spec in specs])
+    contenders = [
+        Contender(label, spec.strip(), make_policy(spec).info) for label, spec in zip(labels, specs, strict=True)
+    ]
+    data = None if market_data is None else str(market_data)
+    return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node, case or file_name(scenario.name))
+
+
+def file_name(text: str) -> str:
+    """Return `text` as a name of a file: letters, digits, dash, dot and underscore."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).strip(".") or "_"
+
+
+def label_of(spec: str) -> str:
+    """Short name of a policy: `centralized(horizon_hours=24)` is `centralized`, `my.module:MyPolicy` is `mypolicy`."""
+    name = parse_spec(spec)[0].rpartition(":")[2]
+    return re.sub(r"\W+", "_", name).strip("_").lower() or "policy"
+
+
+def unique_labels(labels: Sequence[str]) -> list[str]:
+    """Number the labels that are there more than once: a, a -> a, a_2."""
+    out: list[str] = []
+    for label in labels:
+        unique, number = label, 1
+        while unique in out or (number > 1 and unique in labels):
+            number += 1
+            unique = f"{label}_{number}"
+        out.append(unique)
+    return out
+
+
+def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
+    """Read seeds: integers, or ranges such as `0:10` (ten seeds, the end not included).
+
+    Raises
+    ------
+    PlanError
+        When a text is neither.
+    """
+    seeds: list[int] = []
+    for text in texts:
+        match = re.fullmatch(r"(\d+)(?::(\d+))?", text.strip())
+        if match is None or (match[2] is not None and int(match[2]) <= int(match[1])):
+            raise PlanError(f"seed {text!r}: allowed is an integer such as 7, or a range such as 0:10 (0 to 9)")
+        seeds += range(int(match[1]), int(match[2])) if match[2] is not None else [int(match[1])]
+    return tuple(seeds)
+
+
+def add_month_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which prices a month has and what of its scenario is changed."""
+    parser.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
+    parser.add_argument("--node", help="price node, where the data holds several")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="SECTION.FIELD=VALUE",
+        help="change any field of the scenario; may be repeated",
+    )
+
+
+def parse_override(text: str, scenario: Scenario) -> tuple[str, Any]:
+    """Read `section.field=value`; the value is written as in TOML, text needs no quotes.
+
+    Raises
+    ------
+    PlanError
+        When it is not of that form, or there is no such section.
+    """
+    path, equals, raw = (part.strip() for part in text.partition("="))
+    section, dot, leaf = path.partition(".")
+    if not (equals and dot and leaf and raw):
+        raise PlanError(f"--set {text!r}: allowed is section.field=value, for example market.min_bid_mw=0")
+    sections = {key for key, value in scenario.to_dict().items() if isinstance(value, dict)}
+    if section not in sections:
+        raise PlanError(f"--set {text!r}: {did_you_mean(section, sections, 'section of scenario')}")
+    return path, _toml_value(raw)
+
+
+def _toml_value(raw: str) -> Any:
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw  # bare text, such as market.clearing=pm10
+    # a scenario keeps times as text
+    return raw if isinstance(value, date | time) else value

@@ -1,0 +1,185 @@
+"""Runs in processes: the same results as one after the other, and nothing lost when one dies or Ctrl-C comes.
+
+Every process takes one run after the other over a pipe of its own, so that one that is killed takes nothing with it but
+the run it was at. Only the parent talks to the terminal and writes files; it also decides when to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from vpp_benchmarks.results.run_folder import failed_files
+from vpp_benchmarks.run.executors import Done, not_run, play_job
+from vpp_benchmarks.run.job import FAILED, INTERRUPTED, JobEnd, JobSpec, Progress
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+STOP = "stop"
+"""Sent to a child: end with the current opportunity."""
+
+
+@dataclass
+class _Sender:
+    """Tells the parent how a run gets on; stops where the parent asks for it."""
+
+    pipe: Connection
+
+    def begin(self, job: JobSpec, total: int) -> None:
+        self.pipe.send(("begin", total))
+
+    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+        self.pipe.send(("row", row))
+        if self.pipe.poll():
+            self.pipe.recv()  # the parent says nothing else to a child at work
+            raise KeyboardInterrupt
+
+    def end(self, end: JobEnd) -> None:
+        """Say nothing: the run itself follows."""
+
+
+class _LogSender(logging.Handler):
+    """Hands the child's log records to the parent, which has the log file."""
+
+    def __init__(self, pipe: Connection) -> None:
+        super().__init__()
+        self._pipe = pipe
+        self._prepare = logging.handlers.QueueHandler(None).prepare  # type: ignore[arg-type]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._pipe.send(("log", self._prepare(record)))
+
+
+def _work(pipe: Connection) -> None:
+    """Play one job after the other; the whole of a child process."""
+    root = logging.getLogger()
+    root.addHandler(_LogSender(pipe))
+    root.setLevel(logging.INFO)
+    # Ctrl-C reaches the whole process group: the parent answers it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        while isinstance(job := pipe.recv(), JobSpec):
+            pipe.send(("done", play_job(job, _Sender(pipe))))
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
+        return
+
+
+@dataclass
+class _Child:
+    process: SpawnProcess
+    pipe: Connection
+    job: JobSpec | None = None
+
+    def give(self, job: JobSpec) -> None:
+        self.job = job
+        self.pipe.send(job)
+
+
+def _hire() -> _Child:
+    # spawn: a fork would copy a process whose other threads draw the terminal
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()  # so that the end of the child is the end of the pipe
+    return _Child(process, ours)
+
+
+class Processes:
+    """Up to `workers` runs at the same time, a process each.
+
+    A process that dies leaves a failed run with its exit status. After an interrupt (`progress` raises
+    KeyboardInterrupt) the runs end with their current opportunity; a second one ends the processes at once.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[Done]:
+        """See `Executor`."""
+        waiting, crew, stopping = deque(jobs), list[_Child](), False
+        try:
+            while waiting or any(child.job for child in crew):
+                if stopping:
+                    yield from (not_run(job) for job in waiting)
+                    waiting.clear()
+                self._assign(crew, waiting)
+                for pipe in wait([child.pipe for child in crew if child.job], POLL_SECONDS):
+                    child = next(c for c in crew if c.pipe is pipe)
+                    try:
+                        kind, content = child.pipe.recv()
+                    except (EOFError, OSError):
+                        crew.remove(child)
+                        kind, content = "done", _bury(child)
+                    try:
+                        done = _take(child, kind, content, progress)
+                    except KeyboardInterrupt:
+                        stopping = _stop(crew)
+                        continue
+                    if done is not None:
+                        if done.end.status == INTERRUPTED:
+                            stopping = _stop(crew)
+                        yield done
+        except KeyboardInterrupt:
+            reason = "stopped at once by a second Ctrl-C"
+            yield from (Done(JobEnd(child.job, INTERRUPTED, reason)) for child in crew if child.job)
+            yield from (not_run(job) for job in waiting)
+        finally:
+            for child in crew:
+                child.process.terminate()
+                child.process.join()
+                child.pipe.close()
+
+    def _assign(self, crew: list[_Child], waiting: deque[JobSpec]) -> None:
+        """Give every free process a job, and hire while there are jobs left and places free."""
+        for child in crew:
+            if child.job is None and waiting:
+                child.give(waiting.popleft())
+        while waiting and len(crew) < self._workers:
+            crew.append(_hire())
+            crew[-1].give(waiting.popleft())
+
+
+def _take(child: _Child, kind: str, content: Any, progress: Progress) -> Done | None:
+    """Act on one message of a child; return its run when it is over."""
+    assert child.job is not None
+    if kind == "begin":
+        progress.begin(child.job, content)
+    elif kind == "row":
+        progress.row(child.job, content)
+    elif kind == "log":
+        logging.getLogger(content.name).handle(content)
+    else:
+        child.job = None
+        progress.end(content.end)
+        return content
+    return None
+
+
+def _stop(crew: list[_Child]) -> bool:
+    for child in crew:
+        if child.job is not None:
+            try:
+                child.pipe.send(STOP)
+            except OSError:  # it has just died, which its pipe will tell
+                log.info("%s: its process has ended before it was asked to", child.job.name)
+    return True
+
+
+def _bury(child: _Child) -> Done:
+    child.process.join()
+    child.pipe.close()
+    assert child.job is not None
+    code = child.process.exitcode
+    log.error("%s: its process ended with exit status %s", child.job.name, code)
+    end = JobEnd(child.job, FAILED, f"its process ended with exit status {code} (killed, or out of memory)")
+    return Done(end, failed_files(end))

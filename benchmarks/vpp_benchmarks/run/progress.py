@@ -1,0 +1,283 @@
+"""What is seen while a comparison runs: a live line per policy on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from vpp_benchmarks.results import store
+from vpp_benchmarks.run.job import JobEnd, JobSpec
+from vpp_benchmarks.run.job import Progress as Listener
+
+log = logging.getLogger(__name__)
+
+LOG_PARTS = 4
+"""Plain lines per run."""
+FEW_RUNS = 12
+"""Runs up to which each is followed in the log; above, the whole is."""
+LOG_SECONDS = 10.0
+FILE_SECONDS = 2.0
+REFRESH_SECONDS = 0.1
+STOPPING = "interrupted: finishing this opportunity, then writing what is done; Ctrl-C again stops at once"
+
+
+@dataclass
+class Tally:
+    """Figures of a run so far."""
+
+    played: int = 0
+    profit: float = 0.0
+    satisfaction: float = 0.0
+    violations: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add one opportunity."""
+        self.played += 1
+        self.profit += row["actual_profit"]
+        self.satisfaction += row["prosumer_satisfaction"]
+        self.violations += row["preference_violations"]
+
+    def numbers(self) -> dict[str, float]:
+        """Figures so far; satisfaction is the mean over opportunities."""
+        mean = self.satisfaction / self.played if self.played else 1.0
+        return {"profit_usd": self.profit, "satisfaction": mean, "violations": float(self.violations)}
+
+    def figures(self) -> dict[str, Any]:
+        """Figures as text; satisfaction is the mean over opportunities."""
+        mean = self.satisfaction / self.played if self.played else 1.0
+        return {"profit": f"{self.profit:,.2f}", "satisfaction": f"{mean:.3f}", "violations": f"{self.violations:,}"}
+
+
+class LogProgress:
+    """Plain lines in the log: every quarter of a run, and with many runs how far the whole is and when it may end.
+
+    Parameters
+    ----------
+    runs : int
+        Runs in all; above `FEW_RUNS` single runs are not followed.
+    """
+
+    def __init__(self, runs: int = 1) -> None:
+        self._runs: dict[str, tuple[Tally, int]] = {}
+        self._total, self._ended, self._failed = runs, 0, 0
+        self._begin = self._told = time.monotonic()
+
+    def begin(self, job: JobSpec, total: int) -> None:
+        """Start counting."""
+        self._runs[job.name] = (Tally(), total)
+        if self._total <= FEW_RUNS:
+            log.info("%s, seed %d: %d opportunities", job.contender.label, job.seed, total)
+
+    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+        """Count; write at every quarter."""
+        tally, total = self._runs[job.name]
+        tally.add(row)
+        quarter = tally.played * LOG_PARTS // total > (tally.played - 1) * LOG_PARTS // total
+        if quarter and self._total <= FEW_RUNS:
+            figures = ", ".join(f"{name} {value}" for name, value in tally.figures().items())
+            log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, tally.played, total, figures)
+
+    def end(self, end: JobEnd) -> None:
+        """Write how far the whole is, where there are several runs; the runner logs every result."""
+        self._runs.pop(end.job.name, None)
+        self._ended += 1
+        self._failed += end.status == "failed"
+        now = time.monotonic()
+        if self._total > 2 and (now - self._told >= LOG_SECONDS or self._ended == self._total):
+            self._told = now
+            left = (now - self._begin) / self._ended * (self._total - self._ended)
+            log.info("%d/%d runs, %d failed, about %s left", self._ended, self._total, self._failed, clock(left))
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class LiveProgress:
+    """A table that moves: the whole with the time that is left, and a line for every run under way."""
+
+    def __init__(self, bars: Progress, runs: int) -> None:
+        self._bars = bars
+        self._runs: dict[str, tuple[Tally, TaskID]] = {}
+        self._shown: dict[str, float] = {}
+        self._keep = runs <= FEW_RUNS
+        none: dict[str, Any] = {"profit": "", "satisfaction": "", "violations": ""}
+        self._whole = bars.add_task("[bold]all runs[/]", total=runs, **none) if runs > 1 else None
+
+    def begin(self, job: JobSpec, total: int) -> None:
+        """Add a line."""
+        tally = Tally()
+        name = f"{job.contender.label} [dim]{job.case} #{job.seed}[/]"
+        self._runs[job.name] = (tally, self._bars.add_task(name, total=total, **tally.figures()))
+
+    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+        """Count; show ten times a second at most."""
+        self._runs[job.name][0].add(row)
+        now = time.monotonic()
+        if now - self._shown.get(job.name, 0.0) >= REFRESH_SECONDS:
+            self._shown[job.name] = now
+            self._show(job.name)
+
+    def end(self, end: JobEnd) -> None:
+        """Show the last figures; of many runs the line goes."""
+        name = end.job.name
+        # a run that failed before its first opportunity has no line
+        if name in self._runs:
+            self._show(name)
+            _, task = self._runs.pop(name)
+            self._shown.pop(name, None)
+            self._bars.stop_task(task)
+            if not self._keep:
+                self._bars.remove_task(task)
+        if self._whole is not None:
+            self._bars.advance(self._whole)
+
+    def _show(self, name: str) -> None:
+        tally, task = self._runs[name]
+        if tally.played:  # on a cluster runs are not followed by the opportunity
+            self._bars.update(task, completed=tally.played, **tally.figures())
+
+
+@contextmanager
+def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
+    """Show bars on a terminal while the block runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(),
+        TextColumn("[bold]{task.fields[profit]}[/] USD"),
+        TextColumn("satisf. [bold]{task.fields[satisfaction]}[/]"),
+        TextColumn("viol. [bold]{task.fields[violations]}[/]"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield LiveProgress(bars, runs)
+
+
+class FileProgress:
+    """Keeps `progress.json` beside the runs for whoever looks at an experiment from outside (the dashboard).
+
+    Parameters
+    ----------
+    path : Path
+        The file; written every `FILE_SECONDS` at most, and taken away by `close`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._runs, self._told = path, dict[str, tuple[Tally, int]](), 0.0
+
+    def begin(self, job: JobSpec, total: int) -> None:
+        """Start counting."""
+        self._runs[job.name] = (Tally(), total)
+
+    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+        """Count; write now and then."""
+        self._runs[job.name][0].add(row)
+        now = time.monotonic()
+        if now - self._told >= FILE_SECONDS and self._path.parent.is_dir():
+            self._told = now
+            running = {
+                name: {"played": t.played, "total": total, "profit": t.profit, "violations": t.violations}
+                for name, (t, total) in self._runs.items()
+            }
+            try:
+                store.write_json(self._path, {"updated": time.time(), "running": running})
+            except store.StoreError as error:  # nothing depends on it; the runs themselves will tell
+                log.warning("progress is not shown to others: %s", error)
+
+    def end(self, end: JobEnd) -> None:
+        """Forget the run."""
+        self._runs.pop(end.job.name, None)
+
+    def close(self) -> None:
+        """Take the file away: nothing is under way any more."""
+        if self._told:  # else it is another process's
+            self._path.unlink(missing_ok=True)
+
+
+class Several:
+    """Tell several listeners, and stop where Ctrl-C asked for it.
+
+    A listener that fails is told nothing more, and the log says why: a run must not fail because a logger's server is
+    away.
+    """
+
+    def __init__(self, listeners: Sequence[Listener], stop: Stop) -> None:
+        self._listeners, self._stop = list(listeners), stop
+
+    def _tell(self, say: Callable[[Listener], None]) -> None:
+        for listener in list(self._listeners):
+            try:
+                say(listener)
+            except Exception:
+                log.exception("%s failed and is told nothing more", type(listener).__name__)
+                self._listeners.remove(listener)
+
+    def begin(self, job: JobSpec, total: int) -> None:
+        """Tell all; raise KeyboardInterrupt where Ctrl-C came between two runs."""
+        self._tell(lambda listener: listener.begin(job, total))
+        if self._stop.asked:
+            raise KeyboardInterrupt
+
+    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
+        """Tell all; raise KeyboardInterrupt between two opportunities."""
+        self._tell(lambda listener: listener.row(job, row))
+        if self._stop.asked:
+            raise KeyboardInterrupt
+
+    def end(self, end: JobEnd) -> None:
+        """Tell all."""
+        self._tell(lambda listener: listener.end(end))
+
+
+@dataclass
+class Stop:
+    """Whether Ctrl-C was pressed."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stop_on_interrupt(say: Callable[[str], object] | None = None) -> Iterator[Stop]:
+    """Let the first Ctrl-C wait for the end of the opportunity, and the second stop at once.
+
+    So the tables never hold half of an opportunity, and no solver is torn out of its work. `say` tells the user, where
+    the log is not on the terminal.
+    """
+    stop = Stop()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        log.warning(STOPPING)
+        if say is not None:
+            say(STOPPING)
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

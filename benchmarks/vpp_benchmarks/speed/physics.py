@@ -1,0 +1,250 @@
+"""Speed, as ratios measured in one run: `python benchmarks/speed.py` (several minutes; `--quick` skips the months).
+
+Two things that are compared are measured in alternating blocks of 10 ms and their medians are divided, so that a noisy
+machine disturbs both alike. Nothing asserts a figure; docs/performance.md explains what misses its target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vpp_benchmarks.speed.optimizers import growth, measured
+from vpp_env.api.gym import VectorMarketMonth
+from vpp_env.api.parallel import MarketMonth
+from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.policy import make_policy, policy_names
+from vpp_env.core.layout import N_OUT
+from vpp_env.core.loops import deliver
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.market.opportunity import play
+from vpp_env.market.state import new_sheet
+from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
+
+BLOCK_S = 0.01
+BLOCKS = 25
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One comparison."""
+
+    name: str
+    value: float
+    target: float
+
+    def line(self) -> str:
+        """One printed line."""
+        verdict = "ok" if self.value <= self.target else "MISSED"
+        return f"{self.name:<58} {self.value:8.3f}  <= {self.target:<6g} {verdict}"
+
+
+def _block(call: Callable[[], object]) -> float:
+    """Seconds per call over one block of about 10 ms (at least one call)."""
+    count, begin = 0, time.perf_counter()
+    while True:
+        call()
+        count += 1
+        spent = time.perf_counter() - begin
+        if spent >= BLOCK_S:
+            return spent / count
+
+
+def seconds(*calls: Callable[[], object], blocks: int = BLOCKS) -> list[float]:
+    """Median seconds per call of each, measured in alternating blocks."""
+    for call in calls:
+        call()
+    samples: list[list[float]] = [[] for _ in calls]
+    for _ in range(blocks):
+        for call, found in zip(calls, samples, strict=True):
+            found.append(_block(call))
+    return [statistics.median(found) for found in samples]
+
+
+def _fleet(scenario: Scenario, n: int, hours: int = 48) -> Scenario:
+    changes = {"fleet.size": n, "time.duration_hours": hours, "market.max_capacity_mw": max(5.0, n * 0.025)}
+    return scenario.override(changes)
+
+
+def _evening(scenario: Scenario, n: int) -> World:
+    """A world of n homes at 18:00 of its first day: cars charging, batteries full."""
+    world = World([Month(_fleet(scenario, n, 24), 0)])
+    world.reset()
+    idle = np.full((n, N_ACTION), -1.0)
+    while world.opportunity < 18:
+        world.step(idle)
+    return world
+
+
+def _deliver_call(world: World) -> Callable[[], object]:
+    rng = np.random.default_rng(0)
+    n = world.n_homes
+    order = np.zeros((5, n))
+    order[0] = rng.uniform(0, 5, n) * (rng.random(n) < 0.5)
+    state, out = world.state.copy(), np.zeros((N_OUT, n))
+    c, p, k = world.months[0].constants, world.parameters, world.clock(world.t)[1]
+    plan, baseline = world.months[0].day(0)
+    return lambda: deliver(c, p, state, plan, baseline, k, order, out)
+
+
+def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
+    """The compiled opportunity of a world, on a copy of its state."""
+    e, n, k = world.n_months, world.n_homes, world.clock(world.t)[1]
+    offers = rng.integers(0, 400, (6, e, n))
+    parts = world.snapshot()
+
+    def call() -> object:
+        sheet = new_sheet(world.steps, e, n)
+        args = (*parts.kernel, k, offers, parts.board, parts.pay, parts.own, *parts.scratch, sheet)
+        return play(*args)
+
+    return call
+
+
+def core_table(scenario: Scenario) -> list[str]:
+    """Microseconds per 15-min step: devices alone, and with clearing and ledger."""
+    lines = [f"{'homes':>8} {'devices us/step':>16} {'opportunity us/step':>20} {'ns per home and step':>21}"]
+    rng = np.random.default_rng(0)
+    for n in (20, 200, 2_000, 20_000, 200_000):
+        world = _evening(scenario, n)
+        device, whole = seconds(_deliver_call(world), _play_call(world, rng), blocks=9)
+        whole /= world.steps
+        lines.append(f"{n:>8} {1e6 * device:>16.1f} {1e6 * whole:>20.1f} {1e9 * whole / n:>21.1f}")
+    return lines
+
+
+def add_ratio(scenario: Scenario) -> Ratio:
+    """Devices of 200 homes against 100 calls of np.add."""
+    a, b = np.ones(200), np.ones(200)
+
+    def hundred() -> None:
+        for _ in range(100):
+            np.add(a, b)
+
+    core, adds = seconds(_deliver_call(_evening(scenario, 200)), hundred)
+    return Ratio("devices (N=200) / 100 np.add", core / adds, 0.35)
+
+
+def layer_ratio(scenario: Scenario) -> Ratio:
+    """PettingZoo layer over a null core against the least dict building."""
+    env = MarketMonth(_fleet(scenario, 200))
+    env.reset(seed=0)
+    names = env.possible_agents
+    actions = {name: np.zeros(N_ACTION, dtype=np.float32) for name in names}
+    obs, outcome, _ = env._session.step(np.zeros((200, N_ACTION)))
+    env._session.step = lambda flat: (obs, outcome, False)  # type: ignore[method-assign, assignment]
+
+    def least() -> object:
+        np.concatenate([actions[name] for name in names])
+        return (
+            dict(zip(names, obs.copy(), strict=True)),
+            dict(zip(names, outcome.rewards[0].tolist(), strict=True)),
+            dict.fromkeys(names, False),
+            dict.fromkeys(names, False),
+            {name: {} for name in names},
+        )
+
+    layer, minimum = seconds(lambda: env.step(actions), least)
+    return Ratio("PettingZoo layer with a null core / least dict building", layer / minimum, 1.3)
+
+
+class _Endless:
+    """A vector environment that begins again before it ends, outside the measured call."""
+
+    def __init__(self, scenario: Scenario, months: int) -> None:
+        self._env = VectorMarketMonth(months, _fleet(scenario, 200, 24 * 14))
+        self._actions = np.random.default_rng(0).uniform(-1, 1, (months, 200, N_ACTION)).astype(np.float32)
+        self._env.reset(seed=0)
+        self.world = self._env._session.world
+
+    def __call__(self) -> None:
+        self._env.step(self._actions)
+
+
+def vector_ratios(scenario: Scenario) -> list[Ratio]:
+    """Vector step against the compiled opportunity, and 64 months against one."""
+    one, many = _Endless(scenario, 1), _Endless(scenario, 64)
+    world = _evening(scenario, 200)
+    step, core = seconds(one, _play_call(world, np.random.default_rng(0)), blocks=12)
+    few, lot = seconds(one, many, blocks=12)
+    return [
+        Ratio("vector API step / compiled opportunity (N=200)", step / core, 2.2),
+        Ratio("64 months / 1 month, vector step", lot / few, 60.0),
+    ]
+
+
+def copy_ratio(scenario: Scenario) -> Ratio:
+    """Devices of 200,000 homes against a copy of the bytes they touch."""
+    world = _evening(scenario, 200_000)
+    n = world.n_homes
+    rows = world.parameters.shape[0] + 2 * world.state.shape[0] + N_OUT + 3 + 5 + 2
+    data = np.zeros((rows, n))
+    core, copied = seconds(_deliver_call(world), data.copy, blocks=7)
+    return Ratio("devices (N=200,000) / copy of the bytes they touch", core / copied, 5.0)
+
+
+def reference_ratios(scenario: Scenario) -> list[Ratio]:
+    """Compiled devices against the readable NumPy reference of the tests."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the reference lies with the tests
+    from tests.core.numpy_reference import deliver_numpy
+
+    ratios = []
+    for n, target in ((200, 0.10), (20_000, 0.40)):
+        world = _evening(scenario, n)
+        order = np.zeros((5, n))
+        order[0] = np.random.default_rng(0).uniform(0, 5, n)
+        c, p, k = world.months[0].constants, world.parameters, world.clock(world.t)[1]
+        plan, baseline = world.months[0].day(0)
+        state = world.state.copy()
+        slow = partial(deliver_numpy, c, p, state, plan, baseline, k, order)
+        fast_s, slow_s = seconds(_deliver_call(world), slow, blocks=9)
+        ratios.append(Ratio(f"devices, Numba / NumPy reference (N={n})", fast_s / slow_s, target))
+    return ratios
+
+
+def month_table(scenario: Scenario) -> list[str]:
+    """Seconds of the whole month for every registered policy, the world shared."""
+    month = Month(scenario, 0)
+    simulate(month, make_policy("idle"))
+    lines = [f"{'policy':<14} {'s per month':>12} {'ms per opportunity':>20}"]
+    for name in policy_names():
+        begin = time.perf_counter()
+        simulate(month, make_policy(name))
+        spent = time.perf_counter() - begin
+        lines.append(f"{name:<14} {spent:>12.2f} {1e3 * spent / scenario.n_opportunities:>20.2f}")
+    return lines
+
+
+def main() -> None:
+    """Print every figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="skip the months of the policies")
+    args = parser.parse_args()
+    scenario = load_scenario("august")
+    print("\n".join(core_table(scenario)), flush=True)
+    print(add_ratio(scenario).line(), flush=True)
+    for ratio in reference_ratios(scenario):
+        print(ratio.line(), flush=True)
+    print(layer_ratio(scenario).line(), flush=True)
+    for ratio in vector_ratios(scenario):
+        print(ratio.line(), flush=True)
+    print(copy_ratio(scenario).line(), flush=True)
+    for name, value, target in measured(scenario, seconds):
+        print(Ratio(name, value, target).line(), flush=True)
+    if not args.quick:
+        print("\n".join(growth(scenario)), flush=True)
+        print("\n".join(month_table(scenario)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

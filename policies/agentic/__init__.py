@@ -1,5 +1,0 @@
-"""The `agentic` policy: a negotiation in a graph, a dispatch in CVXPY, declared information only."""
-
-from policies.agentic.policy import Agentic
-
-__all__ = ["Agentic"]

@@ -1,0 +1,244 @@
+"""The dispatch of a coalition: one linear program in CVXPY, built once per fleet size, DPP, three shares per home.
+
+Sets: homes i = 1..N (those outside the coalition have member_i = 0). Variables, each in [0, 1]: the share of its line
+for which home i is called - x_i (deferred charging alone), y_i (energy of all devices), z_i (standing by).
+
+    max   sum_i  c_i x_i + e_i y_i + r_i z_i                       expected value of the opportunity, USD
+    s.t.  x_i + y_i + z_i <= member_i                              one home, one use of the same kW
+          z_i <= standby_i                                         share of the line that qualifies to stand by
+          sum_i car_i x_i + full_i (y_i + z_i) <= required         the VPP's maximum, kW
+          sum_i full_i z_i >= floor                                the market's minimum for reserve, or 0
+
+`car` and `full` are the agreed kW of the lines. `coefficients` says what a line is worth.
+
+A strategy's guidance (`guided=True`) adds bounded parameters: the prices are weighted with `risk`, the asks carry
+`margin`, the gain of favoured lines is raised by at most `FAVOUR`, and two constraints are added:
+
+          sum_i full_i z_i <= reserve cap                            a share of the maximum
+          car_i x_i + full_i (y_i + z_i) <= envelope_i               what the home has declared, kW
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import cvxpy as cp
+import numpy as np
+
+from vpp_env.units import SELL_ASK_RANGE
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Guidance, Notice
+
+TIE = 1e-6
+"""USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
+than the car alone, and the home that comes first in the merit order rather than a later one: the optimum is unique."""
+FAVOUR, MARGIN = 0.05, 0.25
+"""Most by which guidance can raise the worth of a favoured line, and the asks, as shares [assumed]."""
+FAVOURED = {"cars": CAR, "batteries": FULL}
+SOLVER = cp.HIGHS
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a coalition has agreed, (3, N) by line; 0 kW where there is nothing."""
+
+    kw: np.ndarray
+    ask: np.ndarray  # what is bid, USD/kWh; standby USD/kW-h
+    member: np.ndarray  # (N,) bool
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The solution: (3, N) shares in [0, 1]."""
+
+    share: np.ndarray
+    seconds: float
+    fallback: bool
+
+
+def expected(
+    price: np.ndarray, weight: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf
+) -> np.ndarray:
+    """Expected surplus over the ask of one unit offered as a limit.
+
+    Parameters
+    ----------
+    price, weight : ndarray
+        (K,) prices, ascending, and their probabilities.
+    ask : ndarray
+        (N,).
+    margin : float
+        The offer is ask x (1 + margin).
+    least : float
+        Prices below it clear nothing (the award would be below the market's minimum).
+
+    Returns
+    -------
+    ndarray
+        (N,) sum over k of weight_k (price_k - ask) where the offer clears.
+    """
+    # ascending prices: what clears is a tail, whose value and probability come from one cumulative sum each
+    value = np.concatenate([np.cumsum((price * weight)[::-1])[::-1], [0.0]])
+    chance = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
+    first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
+    return value[first] - chance[first] * ask
+
+
+def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -> float:
+    """Lowest price at which the offers that clear reach `min_kw`; inf when they never do."""
+    if min_kw <= 0.0:
+        return -np.inf
+    order = np.argsort(ask, kind="stable")
+    reached = np.searchsorted(np.cumsum(kw[order]), min_kw - 1e-9)
+    return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
+
+
+def cautious(weight: np.ndarray, risk: float) -> np.ndarray:
+    """(K,) probabilities of ascending prices under `risk`: (1 - risk) x mean + risk x mean of the lower half.
+
+    A spectral risk measure (Acerbi 2002): coherent, and linear in the program.
+    """
+    risk = float(np.clip(risk, 0.0, 1.0))
+    lower = np.minimum(np.cumsum(weight), 0.5)
+    return (1.0 - risk) * weight + risk * np.diff(lower, prepend=0.0) / 0.5
+
+
+def with_margin(ask: np.ndarray, margin: float) -> np.ndarray:
+    """(3, N) asks raised by the guidance's margin, as far as a bid can hold it; never lowered."""
+    top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], np.inf])[:, None]
+    return np.maximum(ask, np.minimum(ask * (1.0 + float(np.clip(margin, 0.0, MARGIN))), top))
+
+
+def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
+    """(3, N) USD per full share of each line over the opportunity, tie-break included."""
+    keep = notice.margin
+    kw = lines.kw * lines.member
+    energy_kw = np.maximum(kw[CAR], kw[FULL])
+    lowest = np.where(kw[CAR] > 0, lines.ask[CAR], lines.ask[FULL])
+    least = least_price(energy_kw, lowest, keep, notice.min_bid_kw)
+    value = np.stack(
+        [
+            expected(notice.price, notice.weight, lines.ask[CAR], keep, least),
+            expected(notice.price, notice.weight, lines.ask[FULL], keep, least),
+            expected(notice.rho, notice.weight, lines.ask[STANDBY], keep),
+        ]
+    )
+    # standing by is measured in shares of the full line
+    value *= np.stack([kw[CAR], kw[FULL], kw[FULL]]) * notice.hours
+    order = np.argsort(lines.ask[FULL], kind="stable")
+    rank = np.argsort(order, kind="stable") / max(len(order), 1)
+    tie = TIE * np.array([1.0, 2.0, 0.0])[:, None] - TIE * rank[None, :] / 2.0
+    return value + tie * (kw > 0)
+
+
+class CoalitionProblem:
+    """The program of one fleet; compiled at the first solve, then only its parameters change.
+
+    Parameters
+    ----------
+    can : ndarray
+        (N,) bool: homes that have anything to sell with (public: the device limits). The others are not in it.
+    guided : bool
+        Whether a strategy guides it. Without, the program is the plain one.
+    """
+
+    def __init__(self, can: np.ndarray, guided: bool = False) -> None:
+        self._who = np.flatnonzero(can)
+        n = max(len(self._who), 1)
+        self._share = cp.Variable((3, n), nonneg=True)
+        x, y, z = self._share[0], self._share[1], self._share[2]
+        self._gain = cp.Parameter((3, n))
+        self._member = cp.Parameter(n, nonneg=True)
+        self._standby = cp.Parameter(n, nonneg=True)
+        self._kw = cp.Parameter((2, n), nonneg=True)
+        self._required = cp.Parameter(nonneg=True)
+        self._floor = cp.Parameter(nonneg=True)
+        self._guided = guided
+        self._reserve_cap = cp.Parameter(nonneg=True)
+        self._envelope = cp.Parameter(n, nonneg=True)
+        reserve = self._kw[1] @ z
+        limits = [
+            x + y + z <= self._member,
+            z <= self._standby,
+            self._kw[0] @ x + self._kw[1] @ y + reserve <= self._required,
+            reserve >= self._floor,
+        ]
+        if guided:
+            called = cp.multiply(self._kw[0], x) + cp.multiply(self._kw[1], y + z)
+            limits += [reserve <= self._reserve_cap, called <= self._envelope]
+        self._problem = cp.Problem(cp.Maximize(cp.sum(cp.multiply(self._gain, self._share))), limits)
+        if not self._problem.is_dpp():
+            raise AssertionError("the dispatch problem must be DPP: it is compiled once")
+
+    def _once(self, standby: np.ndarray, floor: float) -> np.ndarray | None:
+        self._standby.value, self._floor.value = standby, floor
+        try:
+            # cvxpy's warm start hands HiGHS the last basis through a slower path
+            self._problem.solve(solver=SOLVER, warm_start=False)
+        except cp.SolverError:
+            return None
+        return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
+
+    def solve(
+        self, lines: Lines, notice: Notice, guidance: Guidance | None = None, envelope_kw: np.ndarray | None = None
+    ) -> Shares:
+        """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken.
+
+        Parameters
+        ----------
+        lines, notice :
+            What is agreed, and the outlook.
+        guidance : Guidance, optional
+            A strategy's wishes; read by a guided program only.
+        envelope_kw : ndarray, optional
+            (N,) most that a home has declared, kW; read by a guided program only.
+        """
+        begin = time.perf_counter()
+        share = None
+        if len(self._who):
+            part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
+            if self._guided:
+                wishes = guidance or Guidance()
+                notice = replace(notice, weight=cautious(notice.weight, wishes.risk))
+                limit = part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who]
+                self._envelope.value = np.maximum(limit, 0.0)
+                self._reserve_cap.value = float(np.clip(wishes.reserve, 0.0, 1.0)) * notice.required_kw
+            share = self._solve(part, notice, guidance.favour if self._guided and guidance else "none")
+        full = np.zeros_like(lines.kw)
+        if share is None:
+            full = proportional(lines, notice)
+        else:
+            full[:, self._who] = share
+        return Shares(full, time.perf_counter() - begin, fallback=share is None)
+
+    def _solve(self, lines: Lines, notice: Notice, favour: str) -> np.ndarray | None:
+        kw = lines.kw * lines.member
+        gain = coefficients(lines, notice)
+        if favour in FAVOURED:
+            line = FAVOURED[favour]
+            gain[line] += FAVOUR * np.maximum(gain[line], 0.0)
+        self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
+        self._kw.value, self._required.value = kw[:STANDBY], notice.required_kw
+        standby = np.divide(kw[STANDBY], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
+        standby = np.clip(np.where(gain[STANDBY] > 0, standby, 0.0), 0.0, 1.0)
+        none = np.zeros_like(standby)
+        can = float(standby @ kw[FULL]) >= notice.min_bid_kw
+        if self._guided and float(np.asarray(self._reserve_cap.value)) < notice.min_bid_kw:
+            can = False
+        share = self._once(standby if can else none, 0.0)
+        if share is None or not 0.0 < float(share[STANDBY] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
+            return share
+        # too little reserve to be taken: either enough of it, or none
+        options = [self._once(standby, notice.min_bid_kw), self._once(none, 0.0)]
+        solved = [o for o in options if o is not None]
+        return max(solved, key=lambda o: float((gain * o).sum())) if solved else None
+
+
+def proportional(lines: Lines, notice: Notice) -> np.ndarray:
+    """The fallback, (3, N): everybody's full line, or its car, scaled down alike to what may be sold."""
+    kw = lines.kw * lines.member
+    share = np.zeros_like(kw)
+    share[FULL] = kw[FULL] > 0
+    share[CAR] = (kw[CAR] > 0) & (kw[FULL] <= 0)
+    total = float((share * kw).sum())
+    return share * min(1.0, notice.required_kw / total) if total > 0 else share

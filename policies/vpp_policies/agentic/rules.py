@@ -1,0 +1,173 @@
+"""The `rules` brain: documented concession strategies, deterministic, no key and no network.
+
+home        threshold(r) = own x (1 + markup x (1 - (r / R) ** (1 / beta)))      never below `own`
+aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
+            offer(r)     = min(limit(r), last ask - what the home gave way in the round before)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vpp_env.contract.bids import RESERVE_TICK
+from vpp_env.contract.policy import MarketRules
+from vpp_env.contract.views import Homes, Public
+from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared, Notice, Offer, Response, Terms
+from vpp_policies.truthful import own_offers
+
+TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
+"""Prices are agreed on whole ticks of the market, (3, 1)."""
+SPANS = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])[:, None]
+"""Highest ask that a bid can hold, (3, 1)."""
+FIRST_STEP = 0.04
+"""Share that the aggregator asks for in the first round, before it has seen a home give way."""
+
+
+def up(price: np.ndarray) -> np.ndarray:
+    """Round (3, N) prices up to whole ticks."""
+    return np.ceil(price / TICKS - 1e-6) * TICKS
+
+
+def _given(share: float, beta: float) -> float:
+    """Share of the way given at `share` of the time: 0 at the start, 1 at the end."""
+    return float(np.clip(share, 0.0, 1.0) ** (1.0 / beta))
+
+
+def own_lines(homes: Homes, public: Public, rules: MarketRules) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """A home's own truth, from its own truthful offer at a low and at a high price.
+
+    Returns
+    -------
+    kw, ask : ndarray
+        (3, N): quantities, and own asks (reservation prices) on whole ticks.
+    now : dict
+        The truthful offer at the published prices.
+    """
+    now = own_offers(homes, public, rules)
+    low = own_offers(homes, _at(public, BUY_LIMIT_RANGE[0]), rules)
+    high = own_offers(homes, _at(public, 2.0 * SELL_ASK_RANGE[1]), rules)
+    storage = homes.storage_sell_kw
+    car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell_kw"])
+    full = high["sell_kw"]
+    # standing by is held to what lasts through the opportunity, like a sale; a car without storage stands by with
+    # what it can deferred in every interval
+    standby = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
+    # a car that comes home within the opportunity is deferred before the battery is touched
+    has_both = (homes.ev_kwh > 0) & (storage > 0)
+    full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell_ask"])
+    ask = np.stack([low["sell_ask"], full_ask, now["reserve_ask"]])
+    return np.stack([car, full, standby]), up(ask), now
+
+
+def _at(public: Public, price: float) -> Public:
+    return replace(public, da_usd_per_kwh=np.full(public.steps, price), incentive_usd_per_kwh=np.zeros(public.steps))
+
+
+class RulesProsumer:
+    """The homes' side: open above the own ask, give way towards it, never accept less.
+
+    Parameters
+    ----------
+    markup : float or ndarray
+        Opening markup over the own ask; (N,) where homes differ.
+    beta : float
+        Shape of the concession.
+    """
+
+    def __init__(self, markup: float | np.ndarray, beta: float) -> None:
+        self._markup, self._beta = markup, beta
+
+    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
+        """Bid what the owner's preferences allow; the own ask itself stays private."""
+        kw, own, now = own_lines(homes, public, rules)
+        buy = now["buy_kw"]
+        back = homes.ev_deficit_kwh > 0
+        kw[kw < POWER_QUANTUM_KW] = 0.0
+        can = ~homes.blackout_now & ((kw > 0).any(axis=0) | (buy >= POWER_QUANTUM_KW))
+        floor = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
+        left = np.minimum(np.maximum(homes.soc_kwh - floor, 0.0) * rules.bess_eta, homes.day_left_kwh)
+        missing = np.where(
+            back,
+            homes.ev_deficit_kwh / rules.ev_eta,
+            np.maximum(homes.bess_max_kwh - homes.soc_kwh, 0.0) / rules.bess_eta,
+        )
+        return Declared(
+            available=can,
+            kw=kw * can,
+            ask=up(np.minimum(own * (1.0 + self._markup), np.maximum(own, SPANS))),
+            energy_kwh=np.where(homes.bess_kwh > 0, homes.willingness * left, np.inf),
+            buy_kw=buy * can,
+            # what a full car leaves of a buy award goes into the battery, at the battery's limit
+            buy_limit=np.where(homes.bess_kwh > 0, np.minimum(now["buy_limit"], homes.buy_limit), now["buy_limit"]),
+            buy_hours=np.divide(missing, buy, out=np.zeros_like(buy), where=buy > 0),
+            due_hours=np.where(back & homes.plugged, homes.hours_to_ready, np.inf),
+        )
+
+    def respond(
+        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
+    ) -> Response:
+        """Accept what reaches this round's threshold; else ask for the threshold."""
+        own = own_lines(homes, public, rules)[1]
+        markup = self._markup * (1.0 - _given(offer.round / of_rounds, self._beta))
+        threshold = np.minimum(up(own * (1.0 + markup)), declared.ask)
+        accepted = offer.to & (offer.price >= threshold - 1e-9)
+        return Response(accepted=accepted, counter=threshold)
+
+
+class RulesAggregator:
+    """The VPP's side: start at what the day-ahead price pays, hold out, mirror the homes' last concession.
+
+    Parameters
+    ----------
+    beta : float
+        Shape of the concession.
+    """
+
+    def __init__(self, beta: float) -> None:
+        self._beta = beta
+
+    def opening(self, notice: Notice, declared: Declared) -> Terms:
+        """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
+        # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
+        price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.weight)
+        target = notice.revenue_share * np.array([price, price, rho])
+        # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
+        top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
+        return Terms(
+            target=np.clip(target, 0.0, top),
+            cap=top,
+            order=np.lexsort((np.arange(len(declared.available)), declared.ask[FULL], ~declared.available)),
+        )
+
+    def counter_offer(
+        self,
+        notice: Notice,
+        declared: Declared,
+        terms: Terms,
+        round_number: int,
+        asks: np.ndarray,
+        earlier: np.ndarray,
+        is_open: np.ndarray,
+    ) -> Offer:
+        """Offer the limit of this round, or what one more concession of the same size would bring if that is less."""
+        given = _given(round_number / notice.max_rounds, self._beta if terms.beta is None else terms.beta)
+        limit = terms.target + (terms.cap - terms.target) * given
+        first = FIRST_STEP if terms.first_step is None else terms.first_step
+        step = np.where(earlier > asks, earlier - asks, first * asks if round_number == 1 else 0.0)
+        price = np.minimum(np.maximum(limit, 0.0)[:, None], up(np.maximum(asks - step, 0.0)))
+        return Offer(round=round_number, price=price, kw=declared.kw, to=_asked(is_open, terms))
+
+    def accepts(self, notice: Notice, terms: Terms, asks: np.ndarray) -> np.ndarray:
+        """Take every final ask that the market's bid can hold: as a limit it costs nothing where it does not clear."""
+        return _asked(asks <= terms.cap[:, None] + 1e-9, terms)
+
+
+def _asked(lines: np.ndarray, terms: Terms) -> np.ndarray:
+    """Keep the lines (3, N) of those who are asked at all."""
+    return lines if terms.asked is None else lines & terms.asked
+
+
+__all__ = ["CAR", "FULL", "STANDBY", "RulesAggregator", "RulesProsumer", "own_lines", "up"]

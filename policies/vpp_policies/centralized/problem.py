@@ -1,0 +1,222 @@
+"""The dispatch problem: one linear program in CVXPY, built once, its parameters updated at every gate (DPP).
+
+Sets: batteries b, cars e (of them V2G cars u), 15-min intervals k, opportunities o of S intervals each. All power kW,
+energy kWh, prices USD/kWh. Energy is balanced per opportunity; inside one, only power limits hold per interval.
+
+    max  sum_k dt [ sale_k (d_bk + x_ek + v_uk) - lmp_k (c_bk + r_ek) - wear (d_bk + v_uk) ] - export sum h
+         + sum_o H rho_o (q_bo + y_eo + q_uo) + sum_b V_b(s_bO) - sum_e B_e(g_eO) - tie (d + c + r + v) - late w
+    s.t. s_o+1 = s_o + eta_b (dt sum_k c + h) - dt / eta_b sum_k d          floor <= s <= high
+         h + dt sum_k surplus_k d_k / P <= dt sum_k surplus_k              own sun is not stored while discharging
+         c_k <= buy room,   d_k <= sell room,   d_k + q_o <= P             converter
+         dt sum d over a day <= what the owner allows
+         res_h q_o <= eta_b (s_o - floor),  eta_b (s_o+1 - floor)          energy behind reserve, at both ends
+         g_o+1 = g_o + eta_e dt sum_k (x - r) + dt / eta_e sum_k v         0 <= g_o <= room_o + w_o
+         x_k + y_o <= what may be deferred,  r_k <= charger room,  v_k <= V2G,  q_uo + v_uk <= V2G
+         res_h q_uo <= eta_e (room_o - g_o)
+         sum (d_k + x_k + v_k) + sum (q_bo + y_eo + q_uo) <= capacity      the VPP's maximum
+
+d, c, h, s, q: battery sold, bought, own sun (kWh), energy, reserve. x, r, v, g, y: car deferred charging, bought back,
+V2G, deficit against the undispatched car, charging that stands by. V_b is concave, B_e convex, both piecewise linear.
+w keeps a car feasible that cannot be ready whatever is done; it costs more than any price.
+
+The market voids an award below its minimum. Where the linear program's net award of an interval lies strictly between
+nothing and the minimum, the same problem is solved again with two on/off decisions for such an interval (sell at
+least the minimum, or buy at least it, or neither); the other intervals keep the sign that the linear program gave them.
+"""
+
+from __future__ import annotations
+
+import time
+
+import cvxpy as cp
+import numpy as np
+
+from vpp_policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
+from vpp_policies.centralized.statement import Builder, batteries, cars, wide
+
+ENOUGH_USD = 1.0
+"""What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
+MIP_GAP = 1e-2
+"""Relative gap at which on/off decisions are good enough: most of the objective is the value of what stays stored."""
+SOME_KW = 1e-4
+"""Net power below this is the solver's rounding."""
+
+
+class DispatchProblem:
+    """The parametrised problem of one fleet over `opportunities` opportunities."""
+
+    def __init__(self, devices: Devices, physics: Physics, opportunities: int, reserve: bool) -> None:
+        self.devices, self.physics = devices, physics
+        build = Builder(devices, physics, opportunities, reserve)
+        self._o, self._k, self._u = build.o, build.k, build.v2g
+        build.parameter("lmp", (self._k,))
+        build.parameter("sale", (self._k,))
+        build.parameter("rho", (self._o,), nonneg=True)
+        if len(devices.power):
+            batteries(build)
+        if len(devices.v2g):
+            cars(build)
+        capacity = build.parameter("capacity", (), nonneg=True)
+        if build.sold:
+            build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
+            # shut where nothing is to be traded
+            build.limits.append(sum(build.sold) + sum(build.bought) <= build.parameter("open", (self._k,), nonneg=True))
+        self._params, self._vars = build.params, build.vars
+        self._goal = cp.Maximize(sum(build.gain) if build.gain else 0)
+        self._rows, self._sold, self._bought = build.limits, sum(build.sold), sum(build.bought)
+        self.compiled = cp.Problem(self._goal, build.limits)
+        if not self.compiled.is_dpp():
+            raise AssertionError("the dispatch problem must be DPP: it is compiled once")
+        self._with_minimum: cp.Problem | None = None
+
+    def _minimum(self) -> cp.Problem:
+        """The same problem with on/off decisions per interval; made when it is first needed."""
+        k = self._k
+        sells, buys = cp.Variable(k, boolean=True), cp.Variable(k, boolean=True)
+        self._must = [cp.Parameter(k, nonneg=True) for _ in range(4)]
+        self._least = cp.Parameter(nonneg=True)
+        # the tighter these are, the fewer branches the solver needs
+        self._up, self._down = cp.Parameter(k, nonneg=True), cp.Parameter(k, nonneg=True)
+        net, up, down = self._sold - self._bought, self._up, self._down
+        rows = [
+            net >= self._least * sells - cp.multiply(down, buys),
+            net <= cp.multiply(up, sells) - self._least * buys,
+            self._sold <= cp.multiply(up, sells + buys),
+            self._bought <= cp.multiply(down, sells + buys),
+            sells + buys <= 1.0,
+            sells >= self._must[0],
+            sells <= self._must[1],
+            buys >= self._must[2],
+            buys <= self._must[3],
+        ]
+        return cp.Problem(self._goal, [*self._rows, *rows])
+
+    def _set(self, inputs: Inputs) -> None:
+        power, limits = self.devices.power, inputs.limits or everything(self.devices, inputs)
+        deficit = inputs.deficit[:, None]
+        values = {
+            "lmp": inputs.lmp,
+            "sale": inputs.sale,
+            "rho": np.maximum(inputs.rho, 0.0),
+            "soc0": inputs.soc,
+            "floor": np.minimum(limits.floor, inputs.soc)[:, None],
+            "surplus": inputs.surplus,
+            "sell_room": limits.sell,
+            "buy_room": np.maximum(np.minimum(limits.buy, power[:, None] - inputs.surplus), 0.0),
+            "today": limits.today,
+            "day_left": limits.day_kwh[0],
+            "day_later": limits.day_kwh[1],
+            "value_low": np.minimum(inputs.value_low, inputs.soc),
+            "piece_width": wide(inputs.value_width, SEGMENTS),
+            "slopes": inputs.slopes,
+            "deficit0": inputs.deficit,
+            "p_baseline": inputs.p_baseline,
+            "charge_room": inputs.charge_room,
+            "v2g_room": inputs.v2g_room,
+            # a car that starts beyond its room (it cannot help it) must stay feasible
+            "deficit_room": np.maximum(inputs.deficit_room, deficit) if inputs.limits is None else inputs.deficit_room,
+            "back_width": inputs.back_width[:, None],
+            "owed_price": inputs.back,
+            "reserve_b_room": limits.reserve_b,
+            "reserve_x_room": limits.reserve_e,
+            # V2G stands by only where nobody asks its owner
+            "reserve_u_room": np.full((len(self._u), self._o), MUCH if inputs.limits is None else 0.0),
+            "capacity": inputs.capacity_kw,
+            "open": np.full(self._k, MUCH),
+        }
+        for name, parameter in self._params.items():
+            parameter.value = values[name]
+
+    def solve(self, inputs: Inputs) -> Plan:
+        """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
+        begin = time.perf_counter()
+        self._set(inputs)
+        status = _run(self.compiled)
+        problem, committed = self.compiled, False
+        if status == cp.OPTIMAL and inputs.least_kw > 0.0 and "open" in self._params:
+            net, small = self._net(inputs.least_kw)
+            if small.any():
+                committed = True
+                problem, status = self._commit(net, small, inputs)
+        return self._plan(problem, status, begin, committed)
+
+    def _net(self, least_kw: float) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) net kW of the present solution, and where something is traded that the market would void."""
+        sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
+        net = sold - bought
+        return net, (np.abs(net) < least_kw - SOME_KW) & (sold + bought > SOME_KW)
+
+    def _commit(self, net: np.ndarray, small: np.ndarray, inputs: Inputs) -> tuple[cp.Problem, str]:
+        """Decide on the intervals that are too small: on/off where leaving them out costs more than `ENOUGH_USD`."""
+        # no decision is worth more than the program without the minimum
+        most = float(self.compiled.value)
+        self._params["open"].value = np.where(small, 0.0, MUCH)
+        status = _run(self.compiled)
+        enough = status == cp.OPTIMAL and float(self.compiled.value) >= most - ENOUGH_USD
+        if enough and not self._net(inputs.least_kw)[1].any():
+            return self.compiled, status
+        self._params["open"].value = np.full(self._k, MUCH)
+        if self._with_minimum is None:
+            self._with_minimum = self._minimum()
+        sells, buys = ~small & (net > 0.0), ~small & (net < 0.0)
+        self._least.value = inputs.least_kw
+        limits = inputs.limits or everything(self.devices, inputs)
+        v2g = inputs.v2g_room.sum(axis=0) if len(self._u) else 0.0
+        self._up.value = limits.sell.sum(axis=0) + inputs.p_baseline.sum(axis=0) + v2g
+        self._down.value = limits.buy.sum(axis=0) + inputs.charge_room.sum(axis=0)
+        for parameter, value in zip(self._must, (sells, sells | small, buys, buys | small), strict=True):
+            parameter.value = value.astype(float)
+        return self._with_minimum, _run(self._with_minimum)
+
+    def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> Plan:
+        nb, ne, k, o = len(self.devices.power), len(self.devices.v2g), self._k, self._o
+        ok = status == cp.OPTIMAL
+
+        def value(name: str, rows: int, width: int) -> np.ndarray:
+            if not ok or name not in self._vars:
+                return np.zeros((rows, width))
+            return np.maximum(np.asarray(self._vars[name].value), 0.0)
+
+        v2g, reserve_e = np.zeros((ne, k)), value("reserve_x", ne, o)
+        v2g[self._u] = value("v2g", len(self._u), k)
+        reserve_e[self._u] += value("reserve_u", len(self._u), o)
+        return Plan(
+            sell_b=value("sell_b", nb, k),
+            buy_b=value("buy_b", nb, k),
+            reserve_b=value("reserve_b", nb, o),
+            defer=value("defer", ne, k),
+            back=value("back", ne, k),
+            v2g=v2g,
+            reserve_e=reserve_e,
+            late_kwh=value("late", ne, o).max(axis=1),
+            objective_usd=float(problem.value) if ok else float("nan"),
+            status=status,
+            seconds=time.perf_counter() - begin,
+            committed=committed,
+        )
+
+
+def _run(problem: cp.Problem) -> str:
+    """Solve with HiGHS; an error of the solver is a status like any other that is not `optimal`."""
+    try:
+        # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
+        problem.solve(
+            solver=cp.HIGHS, warm_start=False, **({"mip_rel_gap": MIP_GAP} if problem.is_mixed_integer() else {})
+        )
+    except cp.SolverError:
+        return "solver_error"
+    return str(problem.status)
+
+
+def everything(devices: Devices, inputs: Inputs) -> Limits:
+    """The limits of somebody who asks no owner: physics."""
+    b, c, k, o = len(devices.power), len(devices.v2g), len(inputs.lmp), len(inputs.rho)
+    return Limits(
+        sell=wide(devices.power, k),
+        buy=wide(devices.power, k),
+        floor=devices.low,
+        reserve_b=np.full((b, o), MUCH),
+        reserve_e=np.full((c, o), MUCH),
+        day_kwh=np.full((2, b), MUCH),
+        today=np.zeros(o),
+    )

@@ -1,0 +1,103 @@
+"""`dual`: every home answers prices by exact dynamic programming; a coordinator only moves the prices.
+
+The coordinator announces the prices of the month and, where the fleet's answers together exceed the VPP's maximum, a
+price of congestion (`optimal.bounds` finds it by subgradients, from nothing but the fleet's total). Each device then
+follows its own base-stock levels: it needs no model of any other home. The announced
+prices are the true ones: what is lost against `centralized` is lost by decomposition alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.contract.bids import Bids, encode
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
+from vpp_env.contract.views import Homes, Information, View
+from vpp_env.units import DT_H
+from vpp_policies.centralized.inputs import Plan
+from vpp_policies.centralized.offers import GatePrices, bids_of
+from vpp_policies.optimal.month_value import MonthValue
+from vpp_policies.optimal.storage import step
+
+
+class Dual:
+    """Price-directed coordination with perfect price information.
+
+    Parameters
+    ----------
+    wishes : bool
+        Whether the homes answer inside their owners' preferences, and never below their asks. Off, it is the
+        decomposed counterpart of `centralized`.
+    """
+
+    info = PolicyInfo(
+        name="dual",
+        information=Information.ORACLE,
+        consent=Consent.OWN_BIDS,
+        description="each home answers the true prices by exact dynamic programming; a coordinator moves the price",
+        reference="Boyd et al., Notes on Decomposition Methods (2008)",
+    )
+
+    def __init__(self, wishes: bool = True) -> None:
+        self._wishes = wishes
+        if not wishes:
+            # homes that are made to ignore their owners' wishes bid for nobody
+            self.info = PolicyInfo(
+                "dual", Information.ORACLE, Consent.NEVER, self.info.description + "; ignores preferences"
+            )
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """Keep the rules."""
+        self._rules = rules
+        self._value: MonthValue | None = None
+
+    def _begin(self, view: View) -> MonthValue:
+        homes, rules = view.homes, self._rules
+        self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
+        self._first = view.public.opportunity - view.public.lead
+        return MonthValue(homes, view.foresight(), rules, self._wishes)
+
+    def act(self, view: View) -> Bids:
+        """Let every device take its steps of the next opportunity."""
+        rules = self._rules
+        if self._value is None:
+            self._value = self._begin(view)
+        if view.public.opportunity >= view.public.n_opportunities:
+            return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw))  # delivery would be beyond the end
+        homes, f = view.homes, self._value.foresight
+        gate = view.public.opportunity - self._first
+        span = slice(gate * f.steps, (gate + 1) * f.steps)
+        prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
+        plan = self._answers(homes, gate)
+        actions, expected = bids_of(plan, prices, self._who, rules, homes if self._wishes else None)
+        return Bids(actions, expected_profit_usd=expected)
+
+    def _answers(self, homes: Homes, gate: int) -> Plan:
+        """Every device's own steps, from where it is now."""
+        value, rules = self._value, self._rules
+        assert value is not None
+        (b, e), steps = self._who, value.foresight.steps
+        sell, buy = np.zeros((len(b), steps)), np.zeros((len(b), steps))
+        defer, back, v2g = (np.zeros((len(e), steps)) for _ in range(3))
+        standby = np.zeros((len(b) + len(e), steps))
+        took, gave = np.zeros(2), np.zeros(2)
+        start = np.concatenate([homes.soc_kwh[b], -homes.ev_deficit_kwh[e]])
+        for d, device in enumerate(value.solution.devices):
+            store, policy, eta, s = value.stores[d], value.policies[d], device.eta, start[d]
+            for k in range(steps):
+                t = gate * steps + k
+                s = step(store, policy, t, s, took, gave)
+                by_energy = max(0.0, (s - device.empty[t]) * eta / rules.reserve_hours)
+                if d < len(b):
+                    sell[d, k], buy[d, k] = gave[0] * eta / DT_H, took[1] / (eta * DT_H)
+                    used = (gave[0] + gave[1]) * eta / DT_H
+                else:
+                    c = d - len(b)
+                    defer[c, k], v2g[c, k] = gave[0] / (eta * DT_H), gave[1] * eta / DT_H
+                    back[c, k] = took[0] / (eta * DT_H)
+                    used = v2g[c, k]
+                if device.rho[t] > 0.0:
+                    standby[d, k] = max(0.0, min(device.power[t] - used, by_energy))
+        least = standby.min(axis=1)[:, None]
+        nothing = np.zeros(len(e))
+        return Plan(sell, buy, least[: len(b)], defer, back, v2g, least[len(b) :], nothing, 0.0, "optimal", 0.0)

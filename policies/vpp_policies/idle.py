@@ -1,0 +1,28 @@
+"""Do nothing: the floor that every score is measured from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.contract.bids import Bids, encode
+from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
+from vpp_env.contract.views import Information, View
+
+
+class Idle:
+    """Bid nothing, ever. The homes do what they would do without a VPP."""
+
+    info = PolicyInfo(
+        name="idle",
+        information=Information.OWN,
+        consent=Consent.OWN_BIDS,
+        description="bids nothing: what the homes do without a VPP",
+    )
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """Prepare the one empty bid."""
+        self._bids = Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw))
+
+    def act(self, view: View) -> Bids:
+        """Return the empty bid."""
+        return self._bids

@@ -1,0 +1,149 @@
+"""The one interface of a language model here: a question with a schema in, a validated object out.
+
+Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from vpp_policies.llm.errors import Malformed
+
+T = TypeVar("T", bound=BaseModel)
+CHARS_PER_TOKEN = 4.0
+"""Characters of English and JSON per token, for estimates [assumed; providers name 4 as a rule of thumb]."""
+_FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one or more calls."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    value: BaseModel  # an instance of the schema that was asked for
+    usage: Usage
+    model: str  # version that answered, as the provider names it
+    text: str  # as it was sent
+    replayed: bool = False  # from a cassette: nobody was asked
+
+
+class ChatModel(Protocol):
+    """Anything that answers."""
+
+    provider: str
+    model: str
+
+    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+        """Answer `user` under the instructions `system` with one JSON object.
+
+        Parameters
+        ----------
+        system, user : str
+            Instructions (ours), and data (never instructions).
+        schema : type[BaseModel]
+            Flat model of integers, short enumerations, strings and lists of such models.
+        max_tokens : int
+            Most tokens of the answer.
+        timeout_s : float
+            Seconds to wait for it.
+
+        Raises
+        ------
+        ChatError
+            `Transient`, `Permanent`, `Blocked`, or `Malformed` when the answer does not fit the schema.
+        """
+        ...
+
+
+def whole(low: int, high: int, description: str) -> Any:
+    """Return a field for an integer within [low, high]: told to the model, and clipped by `clip`, not refused."""
+    return Field(description=description, json_schema_extra={"minimum": low, "maximum": high})
+
+
+def clip(value: T) -> tuple[T, int]:
+    """Move the integers of `value` into their bounds; return it with the number of those that were outside."""
+    changed: dict[str, Any] = {}
+    count = 0
+    for name, field in type(value).model_fields.items():
+        item, extra = getattr(value, name), field.json_schema_extra
+        inside: Any
+        if isinstance(extra, dict) and "minimum" in extra and isinstance(item, int):
+            low, high = int(str(extra["minimum"])), int(str(extra["maximum"]))
+            inside = min(max(item, low), high)
+        elif isinstance(item, tuple) and item and isinstance(item[0], BaseModel):
+            pairs = [clip(part) for part in item]
+            inside, more = tuple(part for part, _ in pairs), sum(n for _, n in pairs)
+            count += more
+            changed[name] = inside
+            continue
+        else:
+            continue
+        if inside != item:
+            changed[name] = inside
+            count += 1
+    return (value.model_copy(update=changed) if changed else value), count
+
+
+def read(schema: type[BaseModel], text: str, usage: Usage, model: str) -> Reply:
+    """Validate an answer. A fence of Markdown around the object is taken off; nothing else is guessed.
+
+    Raises
+    ------
+    Malformed
+        When it is no JSON object of the schema (types are strict: `"3"` and `3.5` are no integers).
+    """
+    match = _FENCE.match(text)
+    try:
+        value = schema.model_validate_json(match[1] if match else text, strict=True)
+    except ValidationError as error:
+        first = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'object'}: {e['msg']}" for e in error.errors()[:3])
+        raise Malformed(f"the answer does not fit {schema.__name__}: {first}", text, usage, model) from error
+    return Reply(value, usage, model, text)
+
+
+def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema without references: some servers and grammars follow none."""
+    root = schema.model_json_schema()
+    definitions = root.pop("$defs", {})
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inline(definitions[node["$ref"].rpartition("/")[2]])
+        # a title repeats the name; a default would invite the model to leave the field out
+        named = "properties" in node
+        kept = {k: v for k, v in node.items() if k not in ("title", "default")}
+        if named:
+            kept["properties"] = {k: inline(v) for k, v in node["properties"].items()}
+            kept["required"] = list(node["properties"])
+        return {k: v if named and k == "properties" else inline(v) for k, v in kept.items()}
+
+    return inline(root)
+
+
+def tokens(*texts: str) -> int:
+    """Estimate of the tokens of texts."""
+    return round(sum(map(len, texts)) / CHARS_PER_TOKEN)
+
+
+def schema_text(schema: type[BaseModel]) -> str:
+    """Return the schema as compact JSON: what is sent, hashed and counted."""
+    return json.dumps(json_schema(schema), separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,192 @@
+"""From a name to a model in its wrappers.
+
+Repair( Recorded( Breaker( Retry( Metered( RateLimit( adapter ))))))      and of a cassette   Repair( Metered( Replay ))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_policies.llm.budget import Metered
+from vpp_policies.llm.cassette import Recorded, Replay, Tape
+from vpp_policies.llm.chat import ChatModel
+from vpp_policies.llm.ledger import Ledger, Price
+from vpp_policies.llm.repair import Repair
+from vpp_policies.llm.retry import Breaker, RateLimit, Retry
+from vpp_policies.llm.settings import Settings, load_settings, secret
+
+
+def _gemini(s: Settings) -> ChatModel:
+    from vpp_policies.llm.gemini import Gemini
+
+    return Gemini(s.model, secret(s.keys) or "", s.base_url)
+
+
+def _gemini_legacy(s: Settings) -> ChatModel:
+    from vpp_policies.llm.gemini_legacy import GeminiLegacy
+
+    return GeminiLegacy(s.model, secret(s.keys) or "", s.base_url)
+
+
+def _openai(s: Settings) -> ChatModel:
+    from vpp_policies.llm.openai_compatible import OpenAICompatible
+
+    if s.base_url is None:
+        raise PolicyError("llm='openai' needs an address: base_url='http://localhost:11434/v1'")
+    return OpenAICompatible(s.model, s.base_url, secret(s.keys, required=False))
+
+
+def _scripted(s: Settings) -> ChatModel:
+    from vpp_policies.llm.scripted import Scripted
+
+    return Scripted(s.model, gullible=s.provider == "gullible")
+
+
+ADAPTERS: dict[str, Callable[[Settings], ChatModel]] = {
+    "gemini": _gemini,
+    "gemini_legacy": _gemini_legacy,
+    "openai": _openai,
+    "scripted": _scripted,
+    "gullible": _scripted,
+}
+"""Who can be asked. `scripted` and `gullible` are programs, not language models; see `scripted`."""
+REPLAY = "replay"
+NAMES = (*ADAPTERS, REPLAY)
+SHIPPED = "week20.sqlite"
+
+
+@dataclass(frozen=True)
+class LlmOptions:
+    """How a model is reached; texts that are empty mean the configuration's own.
+
+    Parameters
+    ----------
+    llm : str or ChatModel
+        One of `NAMES`, or a model object.
+    model, models, base_url : str
+        Model id; a configuration file in the form of `models.toml`; address of the server.
+    cassette : str
+        File to replay from (`llm="replay"`; empty: the shipped one), or to record to.
+    strict : bool
+        Whether a replay that misses raises.
+    budget_usd, max_calls : float, int or None
+        Most that a month may spend; None for no limit.
+    timeout_s, attempts : float, int
+        Seconds per call; attempts per call.
+    """
+
+    llm: str | ChatModel = REPLAY
+    model: str = ""
+    models: str = ""
+    base_url: str = ""
+    cassette: str = ""
+    strict: bool = True
+    budget_usd: float | None = None
+    max_calls: int | None = None
+    timeout_s: float = 30.0
+    attempts: int = 4
+
+    def __post_init__(self) -> None:
+        if isinstance(self.llm, str) and self.llm not in NAMES:
+            raise UnknownNameError(did_you_mean(self.llm, NAMES, "llm"))
+        for name in ("budget_usd", "max_calls"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise PolicyError(f"{name}: got {value}; allowed is 0 or more, or None for no limit")
+        if not self.timeout_s > 0 or self.attempts < 1:
+            raise PolicyError(f"timeout_s and attempts: got {self.timeout_s}, {self.attempts}; allowed is above 0")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether nobody is asked."""
+        return self.llm == REPLAY
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A model in its wrappers, and the ledger that they write."""
+
+    model: ChatModel
+    ledger: Ledger
+    tape: Tape | None = None
+
+    def close(self) -> None:
+        """Close the cassette."""
+        if self.tape is not None:
+            self.tape.close()
+
+
+def shipped() -> Path:
+    """Return the cassette that comes with the package."""
+    return Path(str(files("vpp_policies.llm").joinpath("cassettes", SHIPPED)))
+
+
+def settings_of(options: LlmOptions) -> Settings:
+    """Return the provider's configuration under the options; a model object that has none is free and unlimited."""
+    if not isinstance(options.llm, str):
+        inf = float("inf")
+        return Settings(options.llm.provider, options.llm.model, Price(), inf, inf, ())
+    base = load_settings(options.llm, options.models or None)
+    return Settings(
+        base.provider,
+        options.model or base.model,
+        base.price,
+        base.requests_per_minute,
+        base.tokens_per_minute,
+        base.keys,
+        options.base_url or base.base_url,
+    )
+
+
+def price_of(options: LlmOptions) -> Price:
+    """Return what tokens cost: of a cassette, what they cost when it was recorded."""
+    if not options.is_replay:
+        return settings_of(options).price
+    tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
+    try:
+        return _recorded_price(tape)
+    finally:
+        tape.close()
+
+
+def _recorded_price(tape: Tape) -> Price:
+    return Price(float(tape.meta.get("usd_per_mtok_in", 0.0)), float(tape.meta.get("usd_per_mtok_out", 0.0)))
+
+
+def open_stack(options: LlmOptions) -> Stack:
+    """Build the wrappers around a model.
+
+    Raises
+    ------
+    PolicyError
+        When a package, a key or an address is missing; the message says what to do.
+    DataError
+        When a cassette or a configuration cannot be read.
+    """
+    no_limit = float("inf")
+    usd = no_limit if options.budget_usd is None else options.budget_usd
+    calls = no_limit if options.max_calls is None else options.max_calls
+    if options.is_replay:
+        tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
+        ledger = Ledger(_recorded_price(tape))
+        return Stack(Repair(Metered(Replay(tape, options.strict), ledger, usd, calls), ledger), ledger, tape)
+    settings = settings_of(options)
+    adapter = ADAPTERS[options.llm](settings) if isinstance(options.llm, str) else options.llm
+    ledger = Ledger(settings.price)
+    limited = RateLimit(adapter, settings.requests_per_minute, settings.tokens_per_minute)
+    model: ChatModel = Breaker(Retry(Metered(limited, ledger, usd, calls), ledger, options.attempts))
+    if not options.cassette:
+        return Stack(Repair(model, ledger), ledger)
+    tape = Tape(Path(options.cassette), record=True)
+    tape.describe(
+        provider=adapter.provider,
+        model=adapter.model,
+        usd_per_mtok_in=str(settings.price.tokens_in),
+        usd_per_mtok_out=str(settings.price.tokens_out),
+        made_by=getattr(adapter, "nature", "a model behind an API"),
+    )
+    return Stack(Repair(Recorded(model, tape), ledger), ledger, tape)

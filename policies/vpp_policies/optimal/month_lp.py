@@ -1,0 +1,117 @@
+"""The month as one linear program in CVXPY: the statement that `bounds` encloses, and its exact optimum.
+
+Sets: devices d, steps t; a device is a `devices.Device`. Variables in kWh of the store: a_j (taken in along segment
+j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent taking in); q (reserve, kW).
+
+    max  sum  out_m g - in_m a - ext_price x + rho dt q + end s_T + constant
+    s.t. s_t+1 = s_t + x_t + sum a - sum g          lo <= s_t + x_t <= hi,   x <= ext
+         a_j <= in_w_j z,   g_j <= out_w_j (1 - z),   sum_j g_j <= most_out (1 - z)
+                                                    the hull of "take in" and "give out"
+         q <= power - busy sum_j shares_j g_j eta / dt,   reserve_h q <= eta (s_t+1 - empty)
+         sum over a day of g_0 grid_0 <= day_kwh
+         sum_d (sum_j g_j grid_j / dt + busy q) <= capacity
+
+Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests;
+nothing in a month of the policies calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from vpp_env.errors import PolicyError
+from vpp_env.units import DT_H
+from vpp_policies.optimal.devices import Device
+
+
+def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any], cp.Expression]:
+    """Write one device down: its worth, its constraints, what it sells and holds in reserve (T,) kW."""
+    st, steps = device.store, len(device.rho)
+    a, g = cp.Variable((steps, 2), nonneg=True), cp.Variable((steps, 2), nonneg=True)
+    z = cp.Variable(steps, bounds=[0.0, 1.0])
+    s = cp.Variable(steps + 1)
+    limits: list[Any] = [s[0] == st.start]
+    held: cp.Expression = s
+    worth: cp.Expression = device.constant + cp.sum(cp.multiply(st.out_m, g)) - cp.sum(cp.multiply(st.in_m, a))
+    if (st.ext > 0.0).any():
+        x = cp.Variable(steps + 1, bounds=[0.0, st.ext])
+        held = s + x
+        worth -= st.ext_price * cp.sum(x)
+    limits += [
+        held >= st.lo,
+        held <= st.hi,
+        s[1:] == held[:-1] + cp.sum(a, axis=1) - cp.sum(g, axis=1),
+        a <= cp.multiply(st.in_w, z[:, None]),
+        g <= cp.multiply(st.out_w, 1.0 - z[:, None]),
+    ]
+    if (both := device.most_out < np.inf).any():
+        limits.append(cp.sum(g, axis=1)[both] <= cp.multiply(device.most_out[both], 1.0 - z[both]))
+    worth += st.end * held[steps]
+    sold = (g @ device.grid_kwh) / DT_H
+    if (device.rho > 0.0).any():
+        may = device.rho > 0.0
+        q = cp.Variable(steps, bounds=[0.0, np.where(may, device.power, 0.0)])
+        used = (g @ device.shares.astype(float)) * (device.eta / DT_H)
+        limits += [
+            q <= device.power - cp.multiply(device.busy.astype(float), used),
+            reserve_h * q[may] <= device.eta * (s[1:] - device.empty)[may],
+        ]
+        worth += DT_H * (device.rho @ q)
+        sold = sold + cp.multiply(device.busy.astype(float), q)
+    if device.day_kwh < np.inf:
+        of = np.equal.outer(np.unique(device.day), device.day).astype(float)
+        limits.append(of @ g[:, 0] * device.grid_kwh[0] <= device.day_kwh)
+    return worth, limits, sold
+
+
+def program(
+    devices: list[Device], reserve_h: float, capacity_kw: float | None
+) -> tuple[cp.Problem, list[cp.Expression]]:
+    """Write the devices down as one program; without a capacity nothing joins them.
+
+    Returns
+    -------
+    tuple
+        The program, and what each device sells and holds in reserve, (T,) kW.
+    """
+    parts = [_device(d, reserve_h) for d in devices]
+    sold = [part[2] for part in parts]
+    limits = [row for part in parts for row in part[1]]
+    if capacity_kw is not None:
+        limits.append(sum(sold) <= capacity_kw)
+    return cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits), sold
+
+
+def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, np.ndarray]:
+    problem, sold = program(devices, reserve_h, capacity_kw)
+    problem.solve(solver=cp.HIGHS, warm_start=False)
+    if problem.status != cp.OPTIMAL:
+        raise PolicyError(f"the month's linear program ended as {problem.status!r}; only 'optimal' is an answer")
+    return float(problem.value), np.sum([np.asarray(kw.value) for kw in sold], axis=0)
+
+
+def exact(
+    devices: list[Device],
+    reserve_h: float,
+    capacity_kw: float,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> float:
+    """Return the optimum of the month, USD: device by device where the VPP's maximum does not bind, else all in one.
+
+    Raises
+    ------
+    PolicyError
+        When the solver does not end with an optimum.
+    """
+    worth, sold = 0.0, np.zeros(0)
+    for j, device in enumerate(devices):
+        one, kw = _solve([device], reserve_h, None)
+        worth, sold = worth + one, kw if j == 0 else sold + kw
+        tell(j + 1, len(devices))
+    if sold.max(initial=0.0) <= capacity_kw + 1e-6:
+        return worth
+    return _solve(devices, reserve_h, capacity_kw)[0]

@@ -1,0 +1,171 @@
+"""The contract of a policy, its registry, and how a policy is named on a command line.
+
+A new policy is one file and one line: an entry point of the group `vpp_env.policies`, or on the command line
+`--policies my_module:MyPolicy`. Its constructor's keyword arguments are its options:
+`--policies "centralized(horizon_hours=24)"`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from vpp_env.contract.bids import Bids
+from vpp_env.contract.views import Information, View
+from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+
+GROUP = "vpp_env.policies"
+
+
+class Consent(Enum):
+    """Whether somebody asked the owners: decides `satisfaction_consented`."""
+
+    NEVER = "nobody is asked"
+    OWN_BIDS = "every bid is its owner's own"
+    ACCEPTED = "homes accept offers one by one (`Bids.accepted`)"
+
+
+@dataclass(frozen=True)
+class PolicyInfo:
+    """What a policy declares about itself; printed beside every result."""
+
+    name: str
+    information: Information
+    consent: Consent
+    description: str
+    reference: str = ""
+
+    @property
+    def asks_consent(self) -> bool:
+        """False for a policy that asks nobody: its `satisfaction_consented` is 0 by construction."""
+        return self.consent is not Consent.NEVER
+
+
+@dataclass(frozen=True)
+class MarketRules:
+    """What every policy is told at the start of a month; arrays are read-only (N,) float64.
+
+    The device limits are what `bids.encode` needs; the market's rules are public.
+    """
+
+    n_homes: int
+    n_opportunities: int
+    opportunity_hours: float
+    sell_limit_kw: np.ndarray
+    buy_limit_kw: np.ndarray
+    min_bid_kw: float
+    max_capacity_kw: float
+    margin: float
+    revenue_share: float
+    degradation_usd_per_kwh: float
+    bess_eta: float
+    ev_eta: float
+    products: tuple[str, ...]
+    reserve_hours: float
+    two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
+    programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
+    lead: int = 0  # opportunities between the gate and delivery
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that bids for N homes."""
+
+    info: PolicyInfo
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """Begin a month; `rng` is the policy's own random stream."""
+        ...
+
+    def act(self, view: View) -> Bids:
+        """Bid for the next opportunity."""
+        ...
+
+
+def policy_names() -> list[str]:
+    """Names in the registry."""
+    return sorted({e.name for e in entry_points(group=GROUP)})
+
+
+def _factory(name: str) -> Callable[..., Policy]:
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UnknownNameError(
+                f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module."
+            ) from error
+    found = {e.name: e for e in entry_points(group=GROUP)}
+    if name not in found:
+        remedy = "Or give package.module:ClassName. `--list` shows what each one is."
+        raise UnknownNameError(did_you_mean(name, found, "policy", remedy))
+    return found[name].load()
+
+
+_SPEC = re.compile(r"^\s*(?P<name>[\w.:\-]+)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
+
+
+def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
+    """Split `name(key=value, ...)` into the name and its options; values are Python literals, nothing is executed.
+
+    Raises
+    ------
+    PolicyError
+        When it is not of that form.
+    """
+    match = _SPEC.match(spec)
+    help_text = f"got {spec!r}; allowed is a name, or name(key=value, ...) with numbers, strings, True or False"
+    if match is None:
+        raise PolicyError(f"policy cannot be read: {help_text}")
+    try:
+        call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
+        if (
+            not isinstance(call, ast.Call)
+            or not isinstance(call.func, ast.Name)
+            or call.args
+            or any(k.arg is None for k in call.keywords)
+        ):
+            raise PolicyError(f"policy options must be named: {help_text}")
+        options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise PolicyError(f"policy options cannot be read: {help_text}") from error
+    return match["name"], options
+
+
+def make_policy(spec: str) -> Policy:
+    """Build a policy from its command-line form.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such policy; the message offers the nearest.
+    PolicyError
+        When an option is unknown or its value is not allowed.
+    """
+    name, options = parse_spec(spec)
+    factory = _factory(name)
+    try:
+        known = inspect.signature(factory).parameters
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"{name!r} is no policy class: {error}") from error
+    for key in options:
+        if key not in known:
+            text = did_you_mean(key, known, f"option of {name}") if known else f"{name} has no options, got {key!r}"
+            raise PolicyError(text)
+    try:
+        policy = factory(**options)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"policy {spec!r} cannot be built: {error}") from error
+    if not isinstance(policy, Policy):
+        raise PolicyError(f"{name!r} is no policy: it needs `info`, `reset(rules, rng)` and `act(view)`")
+    return policy

@@ -1,0 +1,207 @@
+"""Views: what a policy may see. All arrays are read-only copies, made by `view_builder` only.
+
+| set | what it holds |
+|---|---|
+| OWN | public data, and every home's own row - row i is for the bid of home i only |
+| DECLARED | the same rows for the homes' own agents; the coordinator sees what they have told (bids, statements) |
+| FULL | all rows for one mind: true states and preferences of everybody |
+| ORACLE | FULL and the future: real-time and reserve prices, load, sun, car use |
+
+A policy declares its set; asking a view for what the set does not hold raises `InformationError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.contract.foresight import Foresight
+from vpp_env.errors import InformationError
+from vpp_env.units import DT_H
+
+
+class Information(IntEnum):
+    """Information sets, each containing the one before."""
+
+    OWN = 1
+    DECLARED = 2
+    FULL = 3
+    ORACLE = 4
+
+
+def _none() -> np.ndarray:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Public:
+    """What anybody may know at the gate of an opportunity.
+
+    With `market.gate_lead_minutes` the opportunity that is bid for begins `lead` opportunities after the gate (`now`):
+    `opportunity`, `start` and every array from "delivery on" are about that one, what is past is past at the gate. The
+    last `lead` gates of a month are for opportunities beyond its end (`opportunity >= n_opportunities`).
+    """
+
+    opportunity: int  # index of the opportunity that is bid for
+    n_opportunities: int
+    start: pd.Timestamp  # its local start, time-zone aware
+    hours: float  # its length, h
+    steps: int  # its 15-min intervals
+    da_usd_per_kwh: np.ndarray  # (H,) published day-ahead prices by 15-min step from delivery on
+    past_da_usd_per_kwh: np.ndarray  # (t,) day-ahead prices of past steps
+    past_rt_usd_per_kwh: np.ndarray  # (t,) real-time prices of past steps
+    past_reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (t,)
+    required_kw: float  # most that the VPP may sell in this opportunity
+    now: pd.Timestamp | None = None  # local time of the gate; None: that of `start`
+    lead: int = 0  # opportunities between the gate and delivery
+    incentive_usd_per_kwh: np.ndarray = field(default_factory=_none)  # (H,) what a programme adds to sales, delivery on
+    day_ahead_hours: tuple[
+        int, ...
+    ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
+    day_ahead_kw: np.ndarray = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
+
+    @property
+    def expected_lmp(self) -> float:
+        """Mean published day-ahead price over the opportunity, USD/kWh: the public forecast of real time."""
+        return float(self.da_usd_per_kwh[: self.steps].mean())
+
+    @property
+    def expected_sale_price(self) -> float:
+        """`expected_lmp` and the announced programme's incentive, USD/kWh: what a sale may expect."""
+        incentive = self.incentive_usd_per_kwh[: self.steps]
+        return self.expected_lmp + (float(incentive.mean()) if len(incentive) else 0.0)
+
+
+@dataclass(frozen=True)
+class Homes:
+    """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole opportunity bid for."""
+
+    # devices and their state
+    bess_kwh: np.ndarray
+    bess_kw: np.ndarray
+    bess_min_kwh: np.ndarray
+    bess_max_kwh: np.ndarray
+    soc_kwh: np.ndarray
+    discharged_today_kwh: np.ndarray
+    ev_kwh: np.ndarray
+    ev_kw: np.ndarray
+    v2g_kw: np.ndarray
+    ev_soc_kwh: np.ndarray
+    ev_deficit_kwh: np.ndarray  # what the car holds less than its undispatched baseline
+    ev_min_kwh: np.ndarray
+    ev_target_kwh: np.ndarray
+    plugged: np.ndarray  # bool
+    hours_to_ready: np.ndarray  # h from delivery until the car must be ready; 0 when away
+    load_kw: np.ndarray  # last metered
+    pv_kw: np.ndarray  # last metered
+    load_forecast_kw: np.ndarray  # (96, N) persistence: the same step of the day before
+    pv_forecast_kw: np.ndarray  # (96, N) the same
+    # preferences
+    floor_kwh: np.ndarray
+    willingness: np.ndarray
+    day_limit_kwh: np.ndarray  # battery discharge per day inside the envelope
+    day_left_kwh: np.ndarray  # battery discharge left today inside the envelope
+    buy_limit: np.ndarray  # USD/kWh
+    own_ask: np.ndarray  # USD/kWh discharged (min_compensation)
+    own_cost: np.ndarray  # USD/kWh discharged: wear and refill, without the owner's premium
+    defer_ask: np.ndarray  # USD/kWh of deferred charging
+    reserve_ask: np.ndarray  # USD per kW and h
+    ev_priority: np.ndarray  # 0 low, 1 medium, 2 high
+    blackout_now: np.ndarray  # bool: within the opportunity
+    # feasible bounds, kW
+    defer_kw: np.ndarray  # charging that can be deferred in every interval
+    defer_first_kw: np.ndarray  # charging that can be deferred in the first interval
+    defer_mean_kw: np.ndarray  # mean over the opportunity
+    bess_sell_kw: np.ndarray  # battery inside the envelope
+    bess_sell_hard_kw: np.ndarray  # battery down to the hard minimum
+    v2g_sell_kw: np.ndarray  # V2G inside the envelope
+    v2g_sell_hard_kw: np.ndarray
+    storage_sell_kw: np.ndarray  # battery and V2G together, as they would deliver it, inside the envelope
+    buy_back_kw: np.ndarray  # charging that returns what the car deferred
+    bess_buy_kw: np.ndarray
+    reserve_kw: np.ndarray  # reserve inside the envelope
+    reserve_hard_kw: np.ndarray
+    # what the last opportunity brought
+    last_award_kwh: np.ndarray
+    last_market_kwh: np.ndarray
+    last_payment_usd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Future:
+    """The true future by 15-min step from delivery on (oracle only), H steps."""
+
+    rt_usd_per_kwh: np.ndarray  # (H,)
+    reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (H,)
+    load_kw: np.ndarray  # (H, N)
+    pv_kw: np.ndarray  # (H, N)
+    plugged: np.ndarray  # (H, N) bool
+    baseline_ev_kw: np.ndarray  # (H, N) what the undispatched car charges
+    departs: np.ndarray  # (H, N) bool: the car leaves at the start of this step
+    trip_kwh: np.ndarray  # (H, N) energy of the trip that starts here
+    called: np.ndarray  # (H,) bool: reserve is called
+
+
+class View:
+    """What one policy sees at one gate.
+
+    Parameters
+    ----------
+    public : Public
+        Always there.
+    information : Information
+        The set that was granted.
+    homes, future, statement, foresight : callable
+        Makers of the parts; a part is made when it is first asked for, if the set holds it.
+    """
+
+    def __init__(
+        self,
+        public: Public,
+        information: Information,
+        homes: Callable[[], Homes],
+        future: Callable[[int], Future],
+        statement: Callable[[int], str],
+        foresight: Callable[[], Foresight],
+    ) -> None:
+        self.public = public
+        self.information = information
+        self._make_homes = homes
+        self._make_future = future
+        self._make_statement = statement
+        self._make_foresight = foresight
+        self._homes: Homes | None = None
+
+    def _need(self, needed: Information, what: str) -> None:
+        if self.information < needed:
+            raise InformationError(
+                f"{what} is not in the information set {self.information.name}; it needs {needed.name}. "
+                "Declare that set in PolicyInfo.information: it is printed beside every result."
+            )
+
+    @property
+    def homes(self) -> Homes:
+        """Every home's own row (OWN: row i serves the bid of home i only)."""
+        self._need(Information.OWN, "view.homes")
+        if self._homes is None:
+            self._homes = self._make_homes()
+        return self._homes
+
+    def statement(self, i: int) -> str:
+        """What the owner of home i has said in words (DECLARED)."""
+        self._need(Information.DECLARED, "view.statement()")
+        return self._make_statement(i)
+
+    def future(self, hours: float) -> Future:
+        """The true next `hours` hours (ORACLE); shorter near the end of what is known."""
+        self._need(Information.ORACLE, "view.future()")
+        return self._make_future(round(hours / DT_H))
+
+    def foresight(self) -> Foresight:
+        """Everything to the end of the run (ORACLE): prices, what the homes do by themselves, what owners ask."""
+        self._need(Information.ORACLE, "view.foresight()")
+        return self._make_foresight()

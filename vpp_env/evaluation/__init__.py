@@ -1,0 +1,1 @@
+"""What a run was worth: the record, satisfaction, wear, key figures."""

@@ -1,0 +1,182 @@
+"""The record of a run: append-only tables, one row per opportunity, and the running totals of every prosumer."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
+from vpp_env.contract.policy import Consent, PolicyInfo
+from vpp_env.core import layout
+from vpp_env.core import ledger as led
+from vpp_env.evaluation.home_record import HomeRecord
+from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
+from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
+from vpp_env.market.reserve import products
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.reward import net_benefit
+from vpp_env.simulation.world import World
+from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
+
+NOTES = ("negotiation_rounds", "coalition_size", "optimization_s")
+"""Notes of a policy that become columns; others are kept in `notes_*` columns."""
+
+
+def consent(info: PolicyInfo, bids: Bids, n: int) -> np.ndarray | None:
+    """Return (N,) bool: whose dispatch in this opportunity somebody accepted; `None` when nobody asks."""
+    if info.consent is Consent.NEVER:
+        return None
+    if info.consent is Consent.OWN_BIDS:
+        return np.ones(n, dtype=bool)
+    return np.zeros(n, dtype=bool) if bids.accepted is None else np.asarray(bids.accepted, dtype=bool)
+
+
+class Recorder:
+    """Tables of one run of one policy in a world of one month."""
+
+    def __init__(self, world: World, info: PolicyInfo) -> None:
+        self._world, self._info = world, info
+        self.fleet = world.months[0].fleet
+        self._products = products(world.scenario.market)
+        self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
+        self.totals = np.zeros((led.N_LEDGER, self.fleet.n))
+        self.rows: list[dict[str, Any]] = []
+        self.intervals: list[dict[str, Any]] = []
+        self.transcripts: list[dict[str, Any]] = []
+        # a bid is booked with the opportunity it was for: the first ones, that nobody bid for, are empty
+        nothing = Bids(np.full((self.fleet.n, N_ACTION), -1.0, dtype=np.float32))
+        self._waiting: deque[tuple[Bids, float]] = deque((nothing, 0.0) for _ in range(world.lead))
+        self._batteries = np.flatnonzero(self.fleet.bess_kwh > 0)
+        start = self.fleet.bess_init_kwh[self._batteries]
+        self._paths = ChargePaths(start), ChargePaths(start)  # of the batteries, and of their baselines
+        self.homes = HomeRecord()
+
+    def add(self, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        """Append the opportunity that was played and return its row.
+
+        Parameters
+        ----------
+        bids, seconds : Bids, float
+            What the policy has just decided, and how long it took; with a gate lead time it is kept until the
+            opportunity it is for has been played.
+        outcome : Outcome
+            What was played.
+        """
+        self._waiting.append((bids, seconds))
+        bids, seconds = self._waiting.popleft()
+        world, fleet = self._world, self.fleet
+        t = outcome.opportunity * world.steps
+        last = t + world.steps - 1
+        ends = world.done or world.calendar.day[last] != world.calendar.day[min(last + 1, len(world.calendar.day) - 1)]
+        accepted = consent(self._info, bids, fleet.n)
+        self.satisfaction.add(outcome, accepted, bool(ends))
+        self.totals += outcome.ledger[:, 0]
+        for j, paths in enumerate(self._paths):
+            paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
+        row = self._row(t, bids, outcome, seconds)
+        self.rows.append(row)
+        self._add_intervals(t, outcome)
+        self.homes.add(row["timestamp"], outcome, accepted)
+        if bids.transcript:
+            stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
+            self.transcripts.extend(stamp | message for message in bids.transcript)
+        return row
+
+    def _row(self, t: int, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        offers, money, rows = outcome.offers, outcome.money, outcome.ledger[:, 0]
+        sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
+        bid_kw = float(sell_kw.sum())
+        cap_kw = self._world.months[0].scenario.market.max_capacity_mw * KWH_PER_MWH
+        ask = float((sell_kw * offers.sell_tick[0] * PRICE_TICK).sum() / bid_kw) if bid_kw > 0 else np.nan
+        capacity = bid_kw + float(offers.reserve_q[0].sum() * POWER_QUANTUM_KW)
+        given = float(rows[led.L_SOLD].sum() + rows[led.L_CALLED].sum())
+        hours = self._world.steps * DT_H
+        awarded = np.abs(outcome.award_kw[:, 0]) + outcome.reserve_kw[:, 0]
+        broken = violations(outcome)
+        reserve_kwh = float(rows[led.L_RESERVE].sum())
+        return {
+            "opportunity": outcome.opportunity,
+            "timestamp": self._world.calendar.local[t],
+            "lmp_price": float(outcome.lmp[:, 0].mean()) * KWH_PER_MWH,
+            **self._reserve_prices(outcome),
+            "programme_event": bool((outcome.incentive[:, 0] > 0).any()),
+            "success": bool((awarded > 0).any()),
+            "bid_capacity_mw": min(capacity, cap_kw) / KWH_PER_MWH,
+            "bid_price_mwh": ask * KWH_PER_MWH,
+            "expected_profit": np.nan if bids.expected_profit_usd is None else bids.expected_profit_usd,
+            "actual_profit": float(money.profit[0]),
+            "prosumer_satisfaction": opportunity_score(outcome, self.fleet, self._world.scenario.satisfaction),
+            "preference_violations": int(broken.sum()),
+            **{f"violations_{kind}": int(broken[j].sum()) for j, kind in enumerate(VIOLATIONS)},
+            "negotiation_rounds": bids.notes.get("negotiation_rounds", 0.0),
+            "coalition_size": bids.notes.get("coalition_size", float((bids.actions[:, SELL_KW] > -1.0).sum())),
+            "optimization_time": bids.notes.get("optimization_s", 0.0),
+            "decision_time": seconds,
+            "capacity_utilization": (given + reserve_kwh) / (capacity * hours) if capacity > 0 else 0.0,
+            "sold_kwh": given,
+            "bought_kwh": float(rows[led.L_BOUGHT].sum()),
+            "forced_kwh": float(rows[led.L_FORCED].sum()),
+            "deferred_kwh": float(rows[led.L_DEFER].sum()),
+            "bess_kwh": float(rows[led.L_BESS].sum()),
+            "v2g_kwh": float(rows[led.L_V2G].sum()),
+            "beyond_kwh": float(rows[led.L_BEYOND].sum()),
+            "reserve_kw_h": reserve_kwh,
+            "projected_kw": float(outcome.projected_kw[0]),
+            **{f"money_{name}": float(value[0]) for name, value in money._asdict().items()},
+            "net_benefit": float(net_benefit(rows).sum()),
+            **{f"notes_{k}": v for k, v in bids.notes.items() if k not in NOTES},
+        }
+
+    def _reserve_prices(self, outcome: Outcome) -> dict[str, float]:
+        prices = {"spin_price": np.nan, "nonspin_price": np.nan}
+        for j, name in enumerate(self._products):
+            prices[f"{name}_price"] = float(outcome.rho[:, 0, j].mean()) * KWH_PER_MWH
+        return prices
+
+    def _add_intervals(self, t: int, outcome: Outcome) -> None:
+        for j in range(len(outcome.lmp)):
+            flow = outcome.flow_kw[j, :, 0]
+            self.intervals.append(
+                {
+                    "timestamp": self._world.calendar.local[t + j],
+                    "lmp_usd_per_mwh": float(outcome.lmp[j, 0]) * KWH_PER_MWH,
+                    "award_kw": float(outcome.award_kw[j, 0]),
+                    "market_kw": float(outcome.market_kw[j, 0]),
+                    "reserve_kw": float(outcome.reserve_kw[j, 0]),
+                    "void": bool(outcome.void[j, 0]),
+                    "day_ahead_kw": float(outcome.day_ahead_kw[j, 0]),
+                    "incentive_usd_per_mwh": float(outcome.incentive[j, 0]) * KWH_PER_MWH,
+                    "defer_kw": float(flow[layout.DEFER]),
+                    "bess_kw": float(flow[layout.B_DIS]),
+                    "v2g_kw": float(flow[layout.V2G]),
+                    "bought_kw": float(flow[layout.BOUGHT]),
+                    "forced_kw": float(flow[layout.FORCED]),
+                    "ev_kw": float(flow[layout.EV_CH]),
+                    "retail_kw": float(flow[layout.RETAIL]),
+                    "soc_kwh": float(outcome.soc_kwh[j, 0, 0]),
+                    "baseline_soc_kwh": float(outcome.soc_kwh[j, 1, 0]),
+                }
+            )
+
+    def rainflow_usd(self) -> np.ndarray:
+        """(2, N) USD: wear of each battery, and of its baseline, by rainflow counting; see `evaluation.wear`."""
+        cost = np.zeros((2, self.fleet.n))
+        linear = self._world.scenario.home.degradation_usd_per_kwh
+        for j, paths in enumerate(self._paths):
+            cost[j, self._batteries] = rainflow_usd(paths, self.fleet.bess_kwh[self._batteries], linear)
+        return cost
+
+    def closing_value(self) -> np.ndarray:
+        """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
+        return self._world.closing_value()[0]
+
+    def opportunities(self) -> pd.DataFrame:
+        """One row per opportunity."""
+        return pd.DataFrame(self.rows)
+
+    def interval_table(self) -> pd.DataFrame:
+        """One row per 15-min interval: fleet sums."""
+        return pd.DataFrame(self.intervals)

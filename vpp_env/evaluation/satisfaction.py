@@ -1,0 +1,191 @@
+"""Satisfaction: one measured score, the same evaluator for every policy.
+
+Five components in [0, 1] per prosumer, each compared with the baseline:
+
+    s_reserve = mean over days of exp(-sum_t dt * excess depth / 2 h)     excess depth of the reserve floor
+    s_ev      = mean over departures of exp(-shortfall / .10)            0 when the trip's energy is not there
+    s_pay     = clip(pay for energy sold / the owner's own asks for it, 0, 1)
+    s_consent = 1 - kWh outside the envelope or in a blackout / kWh dispatched
+    s_use     = mean over days of 1 - clip(cycles above the limit / limit, 0, 1)
+    S         = prod_k max(s_k, .01) ** w_k                              weights renormalised over what applies
+
+Doing nothing scores 1: never rank on satisfaction alone; show it against profit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vpp_env.core import ledger as led
+from vpp_env.scenario.specs import SatisfactionSpec
+
+if TYPE_CHECKING:
+    from vpp_env.simulation.outcome import Outcome
+    from vpp_env.traces.fleet import Fleet
+
+COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
+VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
+DEPTH_TOLERANCE_H = 1e-6
+"""Share-of-floor hours below which a breach is rounding."""
+KWH_TOLERANCE = 1e-6
+SHORT_TOLERANCE = 1e-3
+"""SoC share by which a car may miss its target before it is a violation (.1 %, below any gauge)."""
+USD_TOLERANCE = 1e-9
+
+
+def score(components: np.ndarray, spec: SatisfactionSpec, weights: np.ndarray | None = None) -> np.ndarray:
+    """Weighted geometric mean of the components that apply.
+
+    Parameters
+    ----------
+    components : ndarray
+        (5, ...) in [0, 1]; NaN where a component does not apply.
+    spec : SatisfactionSpec
+        Weights and the smallest component.
+    weights : ndarray, optional
+        (5,) instead of the scenario's.
+
+    Returns
+    -------
+    ndarray
+        (...) in [component_floor, 1]; 1 where nothing applies.
+    """
+    w = np.asarray(spec.weights if weights is None else weights, dtype=np.float64)
+    w = w.reshape(-1, *([1] * (components.ndim - 1)))
+    applies = ~np.isnan(components)
+    logs = np.log(np.clip(np.where(applies, components, 1.0), spec.component_floor, 1.0))
+    total = (w * applies).sum(axis=0)
+    # only zero-weight components apply: nothing speaks against it
+    mean = np.divide((w * applies * logs).sum(axis=0), total, out=np.zeros(total.shape), where=total > 0)
+    return np.exp(mean)
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray, least: float) -> np.ndarray:
+    """Top / bottom, NaN where bottom is not above `least`."""
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > least)
+
+
+def _pay(pay: np.ndarray, owed: np.ndarray) -> np.ndarray:
+    return np.clip(_ratio(pay, owed, USD_TOLERANCE), 0.0, 1.0)
+
+
+def _outside(rows: np.ndarray) -> np.ndarray:
+    """KWh dispatched against the owner's will: outside the envelope, or inside a blackout window."""
+    return np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK])
+
+
+def _dispatched(rows: np.ndarray) -> np.ndarray:
+    return rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT]
+
+
+def violations(outcome: Outcome) -> np.ndarray:
+    """Return (5, N) bool of the first month: which prosumer was violated how, order `VIOLATIONS`."""
+    rows = outcome.ledger[:, 0]
+    given = rows[led.L_SOLD] + rows[led.L_CALLED]
+    return np.stack(
+        [
+            rows[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
+            (outcome.short[0] > SHORT_TOLERANCE) | (outcome.missed[0] > 0),
+            (given > KWH_TOLERANCE) & (rows[led.L_PAY_SOLD] < rows[led.L_OWED] - USD_TOLERANCE),
+            rows[led.L_BLACK] > KWH_TOLERANCE,
+            rows[led.L_OVER] > KWH_TOLERANCE,
+        ]
+    )
+
+
+def departures(short: np.ndarray, missed: np.ndarray, spec: SatisfactionSpec) -> np.ndarray:
+    """Score of one departure each: exp(-shortfall / scale), 0 when the trip's energy is not there."""
+    return np.where(missed > 0, 0.0, np.exp(-np.maximum(short, 0.0) / spec.ev_scale))
+
+
+def opportunity_score(outcome: Outcome, fleet: Fleet, spec: SatisfactionSpec) -> float:
+    """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody."""
+    rows = outcome.ledger[:, 0]
+    done = _dispatched(rows)
+    broken = violations(outcome).any(axis=0)
+    touched = (done > KWH_TOLERANCE) | (rows[led.L_RESERVE] > 0) | (rows[led.L_FORCED] > KWH_TOLERANCE) | broken
+    if not touched.any():
+        return 1.0
+    limit = fleet.cycle_limit_kwh
+    nan = np.full(fleet.n, np.nan)
+    parts = np.stack(
+        [
+            np.where(fleet.has_bess, np.exp(-rows[led.L_DEPTH_H] / spec.reserve_scale_h), nan),
+            np.where(outcome.departed[0] > 0, departures(outcome.short[0], outcome.missed[0], spec), nan),
+            _pay(rows[led.L_PAY_SOLD], rows[led.L_OWED]),
+            1.0 - np.clip(_ratio(_outside(rows), done, KWH_TOLERANCE), 0.0, 1.0),
+            1.0 - np.clip(_ratio(rows[led.L_OVER], limit, 0.0), 0.0, 1.0),
+        ]
+    )
+    return float(score(parts, spec)[touched].mean())
+
+
+class SatisfactionTotals:
+    """The components of every prosumer over a run, added up opportunity by opportunity."""
+
+    def __init__(self, fleet: Fleet, spec: SatisfactionSpec) -> None:
+        n = fleet.n
+        self._fleet, self._spec = fleet, spec
+        self._day_depth, self._day_over = np.zeros(n), np.zeros(n)
+        self._reserve, self._use, self._days = np.zeros(n), np.zeros(n), 0
+        self._ev, self._departures = np.zeros(n), np.zeros(n)
+        self._pay, self._owed = np.zeros(n), np.zeros(n)
+        self._outside, self._dispatched, self._accepted = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.violations = np.zeros((len(VIOLATIONS), n), dtype=np.int64)
+
+    def add(self, outcome: Outcome, accepted: np.ndarray | None, day_ends: bool) -> None:
+        """Add one opportunity; `accepted` (N,) bool says whose dispatch was explicitly accepted."""
+        rows = outcome.ledger[:, 0]
+        done = _dispatched(rows)
+        self._day_depth += rows[led.L_DEPTH_H]
+        self._day_over += rows[led.L_OVER]
+        gone = outcome.departed[0] > 0
+        self._ev += gone * departures(outcome.short[0], outcome.missed[0], self._spec)
+        self._departures += gone
+        self._pay += rows[led.L_PAY_SOLD]
+        self._owed += rows[led.L_OWED]
+        self._outside += np.minimum(_outside(rows), done)
+        self._dispatched += done
+        if accepted is not None:
+            self._accepted += done * accepted
+        self.violations += violations(outcome)
+        if day_ends:
+            limit = self._fleet.cycle_limit_kwh
+            self._reserve += np.exp(-self._day_depth / self._spec.reserve_scale_h)
+            over = np.divide(self._day_over, limit, out=np.zeros_like(limit), where=limit > 0)
+            self._use += 1.0 - np.clip(over, 0.0, 1.0)
+            self._day_depth[:] = self._day_over[:] = 0.0
+            self._days += 1
+
+    def components(self) -> np.ndarray:
+        """(5, N) in [0, 1]; NaN where a component does not apply."""
+        nan = np.full(self._fleet.n, np.nan)
+        days = max(self._days, 1)
+        has_bess = self._fleet.has_bess & (self._days > 0)
+        return np.stack(
+            [
+                np.where(has_bess, self._reserve / days, nan),
+                _ratio(self._ev, self._departures, 0.0),
+                _pay(self._pay, self._owed),
+                1.0 - np.clip(_ratio(self._outside, self._dispatched, KWH_TOLERANCE), 0.0, 1.0),
+                np.where(has_bess, self._use / days, nan),
+            ]
+        )
+
+    def consent_share(self) -> np.ndarray:
+        """(N,) share of dispatched kWh under an explicit acceptance; 1 where nothing was dispatched."""
+        share = _ratio(self._accepted, self._dispatched, KWH_TOLERANCE)
+        return np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
+
+
+def weight_sensitivity(components: np.ndarray, spec: SatisfactionSpec, rng: np.random.Generator) -> tuple[float, float]:
+    """5 % and 95 % quantile of mean S under `sensitivity_draws` Dirichlet(1) draws of the weights."""
+    if spec.sensitivity_draws == 0:
+        value = float(score(components, spec).mean())
+        return value, value
+    draws = rng.dirichlet(np.ones(len(COMPONENTS)), size=spec.sensitivity_draws)
+    means = [float(score(components, spec, w).mean()) for w in draws]
+    low, high = np.quantile(means, [0.05, 0.95])
+    return float(low), float(high)

@@ -1,0 +1,101 @@
+"""The native loop: one policy plays one month."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
+from vpp_env.evaluation.record import Recorder
+from vpp_env.scenario.streams import stream
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
+from vpp_env.units import KWH_PER_MWH
+
+
+@dataclass(frozen=True)
+class Run:
+    """A played month."""
+
+    policy: Policy
+    info: PolicyInfo  # what the policy declared before it saw anything
+    world: World
+    record: Recorder
+    complete: bool  # False: it was interrupted, and the record holds what was played
+
+
+def market_rules(world: World) -> MarketRules:
+    """What every policy is told at the start."""
+    scenario = world.scenario
+    market = scenario.market
+    sell, buy = world.sell_limit_kw.copy(), world.buy_limit_kw.copy()
+    sell.setflags(write=False)
+    buy.setflags(write=False)
+    return MarketRules(
+        n_homes=world.n_homes,
+        n_opportunities=scenario.n_opportunities,
+        opportunity_hours=scenario.time.opportunity_minutes / 60,
+        sell_limit_kw=sell,
+        buy_limit_kw=buy,
+        min_bid_kw=market.min_bid_mw * KWH_PER_MWH,
+        max_capacity_kw=market.max_capacity_mw * KWH_PER_MWH,
+        margin=market.margin,
+        revenue_share=market.revenue_share,
+        degradation_usd_per_kwh=scenario.home.degradation_usd_per_kwh,
+        bess_eta=scenario.fleet.bess_eta,
+        ev_eta=scenario.fleet.ev_eta,
+        products=world.products,
+        reserve_hours=market.reserve_minutes / 60,
+        two_settlement=market.two_settlement,
+        programme_usd_per_kwh=0.0 if market.programme == "none" else market.programme_usd_per_kwh,
+        lead=world.lead,
+    )
+
+
+def policy_rng(seed: int) -> np.random.Generator:
+    """The policies' own stream of a seed: the same for every policy."""
+    return stream(seed, "policy")
+
+
+def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None) -> Run:
+    """Play `month` with `policy`.
+
+    Parameters
+    ----------
+    month : Month
+        The world that nobody changes; share one among the policies that are compared.
+    policy : Policy
+        Who bids.
+    on_opportunity : callable, optional
+        Called with every new row of the record (progress).
+
+    Returns
+    -------
+    Run
+        With `complete = False` after Ctrl-C: nothing already played is lost.
+
+    Notes
+    -----
+    What a policy declares is taken once, before its `reset`: it decides what every view holds and how consent is
+    counted, and cannot be changed by the policy while it plays.
+    """
+    info = policy.info
+    world = World([month])
+    world.reset()
+    policy.reset(market_rules(world), policy_rng(month.seed))
+    record = Recorder(world, info)
+    try:
+        while not world.done:
+            begin = time.perf_counter()
+            bids = policy.act(world.view(info.information))
+            seconds = time.perf_counter() - begin
+            row = record.add(bids, world.step(bids.actions, (bids.day_ahead,)), seconds)
+            if on_opportunity is not None:
+                on_opportunity(row)
+    except KeyboardInterrupt:
+        return Run(policy, info, world, record, complete=False)
+    return Run(policy, info, world, record, complete=True)

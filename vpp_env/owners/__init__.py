@@ -1,0 +1,1 @@
+"""The owners: their own asks, and what they say in words."""

@@ -1,0 +1,113 @@
+"""The owners' own prices: what a kWh discharged, a kWh of deferred charging and an hour of standing by must earn.
+
+    min_compensation = wear + energy to refill / round-trip efficiency + premium
+    defer_ask        = expected price of buying back + premium by the car's priority
+    reserve_ask      = reserve_ask_share x min_compensation, per kW and hour
+
+The energy to refill is the export credit for a home with panels and the day's cheap wholesale price for one
+without; both are public. The expected price of buying back is the mean of the two cheapest day-ahead hours
+before the car is due (a car that was deferred needs one to two hours of charging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp_env.jit import kernel
+from vpp_env.scenario import Scenario
+from vpp_env.traces.fleet import Fleet
+
+CHEAP_HOURS = 4
+"""The day's cheap wholesale price is the mean of its four cheapest hours: a 10 kWh battery refills in about two
+to four hours [assumed]."""
+AWAY_HOURS = 12
+"""Hours until a car that is still away will be due once it is back, for its owner's ask [assumed]."""
+LOOK_HOURS = 36
+"""A car is due within this many hours at the latest."""
+
+
+class OwnerPrices(NamedTuple):
+    """Each (E, N), USD/kWh; standby USD/kW-h."""
+
+    own: np.ndarray
+    defer: np.ndarray
+    standby: np.ndarray
+    refill: np.ndarray  # what a kWh into the battery costs
+    back: np.ndarray  # what a kWh of charging bought back is expected to cost
+
+
+@kernel
+def buy_back_prices(da: np.ndarray, now: int, known: int, hours: int) -> np.ndarray:
+    """Return (E, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
+
+    Parameters
+    ----------
+    da : ndarray
+        (E, S) day-ahead prices by 15-min step, USD/kWh. Only steps before `known` are read: an hour beyond it is
+        taken to repeat the same hour of the latest day that is known.
+    now, known : int
+        Current step; first step that is not published yet.
+    hours : int
+        How far to look.
+    """
+    out = np.empty((da.shape[0], hours))
+    for e in range(da.shape[0]):
+        low = second = np.inf
+        for h in range(hours):
+            step = now + 4 * h
+            while step >= known:
+                step -= 96
+            price = da[e, max(step, 0)]
+            if price < low:
+                low, second = price, low
+            elif price < second:
+                second = price
+            out[e, h] = (low + second) / 2.0 if h > 0 else low
+    return out
+
+
+class Owners:
+    """The owners' pricing rules for E fleets of N homes."""
+
+    def __init__(self, scenario: Scenario, fleets: Sequence[Fleet]) -> None:
+        self._scenario = scenario
+        self._has_pv = np.stack([f.has_pv for f in fleets])
+        self._premium = np.stack([f.premium for f in fleets])
+        self._reference = np.stack([f.reference_compensation for f in fleets])
+        extra = np.asarray(scenario.preferences.defer_premium_usd_per_kwh)
+        self._rows = np.arange(len(fleets))[:, None]
+        self._defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
+
+    def prices(self, da: np.ndarray, now: int, known: int, cheap: np.ndarray, hours_left: np.ndarray) -> OwnerPrices:
+        """Price the next opportunity.
+
+        Parameters
+        ----------
+        da, now, known :
+            See `buy_back_prices`.
+        cheap : ndarray
+            (E,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`.
+        hours_left : ndarray
+            (E, N) hours until the car must be ready.
+        """
+        scenario = self._scenario
+        refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap[:, None])
+        if scenario.preferences.model == "reference":
+            own = self._reference
+        else:
+            wear = scenario.home.degradation_usd_per_kwh
+            own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
+        # a car that comes home within the opportunity is due the next morning
+        due = np.where(hours_left > 0.0, np.ceil(hours_left), AWAY_HOURS)
+        hours = np.minimum(due, LOOK_HOURS).astype(np.int64)
+        back = buy_back_prices(da, now, known, LOOK_HOURS)[self._rows, hours - 1]
+        defer = np.maximum(back + self._defer_premium, 0.0)
+        return OwnerPrices(own, defer, scenario.preferences.reserve_ask_share * own, refill, back)
+
+
+def cheap_price(today: np.ndarray) -> np.ndarray:
+    """(E,) mean of the cheapest hours of a local day's day-ahead prices (E, h) by 15-min step, USD/kWh."""
+    return np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)

@@ -1,0 +1,156 @@
+"""A month as nobody can change it: the fleet, the prices, every home's traces and what the baseline does with them.
+
+All of it follows from scenario, seed and (optionally) real prices. Policies that are compared share one `Month`:
+common random numbers by construction. Days are made when first needed; of large fleets only the last few are kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+
+from vpp_env.core import layout
+from vpp_env.core.layout import BaselineDay, DayPlan
+from vpp_env.core.loops import baseline_day
+from vpp_env.market.exchange import Conditions
+from vpp_env.scenario import Scenario
+from vpp_env.scenario.streams import stream
+from vpp_env.traces.fleet import Fleet, build_fleet
+from vpp_env.traces.homes import HomeTraces
+from vpp_env.traces.prices import build_prices
+from vpp_env.traces.programme import event_steps
+from vpp_env.traces.series import DayTraces, MarketSeries
+
+TAIL_STEPS = 3 * 96
+"""Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
+CACHE_BYTES = 1 << 29
+"""Days are all kept while they fit in this (512 MB); beyond it only the newest three."""
+
+
+def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None) -> MarketSeries:
+    """Return the month's prices: synthetic, or from a file (see `traces.caiso`)."""
+    if market_data is None:
+        return build_prices(scenario, seed, TAIL_STEPS)
+    from vpp_env.traces.readers.caiso import load_market_data  # reading files is not needed by most runs
+
+    return load_market_data(market_data, scenario, seed, TAIL_STEPS, node)
+
+
+class Month:
+    """Fleet, prices, traces and baseline of one seed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    seed : int
+        Seed of the world.
+    market_data : path, optional
+        Real prices; see docs/market-data.md.
+    node : str, optional
+        Price node, where the file holds several.
+    """
+
+    def __init__(
+        self, scenario: Scenario, seed: int, market_data: str | Path | None = None, node: str | None = None
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.calendar = scenario.calendar
+        self.fleet: Fleet = build_fleet(scenario, seed)
+        self.series = load_series(scenario, seed, market_data, node)
+        self.constants = layout.constants(scenario)
+        self.parameters = layout.parameters(self.fleet)
+        self.calls = self._calls()
+        self.events = event_steps(scenario, seed, len(self.calls))
+        # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
+        self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
+        self._homes = HomeTraces(scenario, self.fleet, seed)
+        self._days: OrderedDict[int, tuple[DayPlan, BaselineDay]] = OrderedDict()
+        self._baseline_start = {0: layout.initial_state(self.fleet)}
+        day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
+        self._keep = max(3, CACHE_BYTES // day_bytes)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What this month brings to the market."""
+        fleet = self.fleet
+        limits = float(fleet.sell_limit_kw.sum()), float(fleet.buy_limit_kw.sum())
+        return Conditions(self.series, self.calls, self.events, self.acceptance, *limits)
+
+    def _calls(self) -> np.ndarray:
+        """(S,) bool: reserve is called in this step; a call is drawn per half hour and lasts 30 minutes."""
+        steps = self.calendar.n_steps + TAIL_STEPS
+        draws = stream(self.seed, "market").random((steps + 3) // 2)
+        # half hours are aligned to the clock: a run always starts on a full hour
+        return np.repeat(draws < self.scenario.market.call_probability, 2)[:steps]
+
+    def traces(self, day: int) -> DayTraces:
+        """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
+        return self._homes.day(day)
+
+    def day(self, day: int) -> tuple[DayPlan, BaselineDay]:
+        """Return local day `day` >= 0 with its baseline."""
+        if day in self._days:
+            return self._days[day]
+        known = max(d for d in self._baseline_start if d <= day)
+        for d in range(known, day + 1):
+            made = self._make_day(d)
+        self._days[day] = made
+        while len(self._days) > self._keep:
+            self._days.popitem(last=False)
+        return made
+
+    def _make_day(self, day: int) -> tuple[DayPlan, BaselineDay]:
+        calendar, fleet, home = self.calendar, self.fleet, self.scenario.home
+        traces = self._homes.day(day)
+        next_dep = self._homes.vehicle_day(day + 1)[0]
+        next_ready = calendar.wall_to_step(day + 1, fleet.ready_minutes)
+        hours = calendar.day_hours(day)
+        plan = DayPlan(
+            load=traces.load_kw,
+            pv=traces.pv_kw,
+            dep=traces.dep_step,
+            arr=traces.arr_step,
+            trip=traces.trip_kwh,
+            ready=calendar.wall_to_step(day, fleet.ready_minutes),
+            next_due=np.where(next_dep >= 0, np.minimum(next_dep, next_ready), next_ready),
+            week_step=(calendar.day_weekday(day) * 96 + np.rint(hours * 4).astype(np.int64)),
+            peak=(hours >= home.peak_hours[0]) & (hours < home.peak_hours[1]),
+            restore_step=int(calendar.wall_to_step(day, np.array([int(home.restore_hour * 60)]))[0]),
+            day=day,
+        )
+        first = calendar.offset if day == 0 else 0
+        state = self._baseline_start[day].copy()
+        shape = plan.load.shape
+        baseline = BaselineDay(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        baseline.ev_soc[:first] = state[layout.SOC_E]
+        baseline.bess_soc[:first] = state[layout.SOC_B]
+        baseline_day(self.constants, self.parameters, state, plan, baseline, first)
+        self._baseline_start[day + 1] = state
+        for array in (*baseline, *(a for a in plan if isinstance(a, np.ndarray))):
+            array.setflags(write=False)
+        return plan, baseline
+
+
+def join_days(days: list[tuple[DayPlan, BaselineDay]]) -> tuple[DayPlan, BaselineDay]:
+    """Put the same local day of several months side by side, as one fleet."""
+    if len(days) == 1:
+        return days[0]
+    plans, baselines = [d[0] for d in days], [d[1] for d in days]
+    first = plans[0]
+
+    # what belongs to a home is put side by side; the clock is the same for all
+    plan = first._replace(
+        load=np.concatenate([plan.load for plan in plans], axis=1),
+        pv=np.concatenate([plan.pv for plan in plans], axis=1),
+        dep=np.concatenate([plan.dep for plan in plans]),
+        arr=np.concatenate([plan.arr for plan in plans]),
+        trip=np.concatenate([plan.trip for plan in plans]),
+        ready=np.concatenate([plan.ready for plan in plans]),
+        next_due=np.concatenate([plan.next_due for plan in plans]),
+    )
+    baseline = BaselineDay(*(np.concatenate([t[j] for t in baselines], axis=-1) for j in range(len(baselines[0]))))
+    return plan, baseline

@@ -1,0 +1,171 @@
+"""The only builder of views: it reads the world and hands out read-only copies."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.contract.views import Future, Homes, Information, Public, View
+from vpp_env.core import layout
+from vpp_env.core import ledger as led
+from vpp_env.errors import InformationError
+from vpp_env.simulation.foresight_builder import build_foresight
+
+if TYPE_CHECKING:
+    from vpp_env.simulation.world import World
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy
+
+
+def _length(world: World) -> pd.Timedelta:
+    return pd.Timedelta(minutes=world.scenario.time.opportunity_minutes)
+
+
+def build_view(world: World, information: Information) -> View:
+    """Build the view of a world of one month at the gate of its next opportunity."""
+    t, calendar, scenario = world.t, world.calendar, world.scenario
+    past_da, past_rt, past_rho = world.past()
+    incentive, day_ahead_kw = world.announced()
+    now = calendar.local[t]
+    public = Public(
+        opportunity=world.opportunity + world.lead,
+        n_opportunities=scenario.n_opportunities,
+        # added in UTC: a delivery may lie beyond a clock change, or beyond the end
+        start=now if world.lead == 0 else (calendar.utc[t] + world.lead * _length(world)).tz_convert(calendar.timezone),
+        hours=scenario.time.opportunity_minutes / 60,
+        steps=world.steps,
+        da_usd_per_kwh=_locked(world.day_ahead()[0]),
+        past_da_usd_per_kwh=_locked(past_da[0]),
+        past_rt_usd_per_kwh=_locked(past_rt[0]),
+        past_reserve_usd_per_kw_h={p: _locked(past_rho[:, 0, j]) for j, p in enumerate(world.products)},
+        required_kw=world.required_kw(),
+        now=now,
+        lead=world.lead,
+        incentive_usd_per_kwh=_locked(incentive[0]),
+        day_ahead_hours=world.exchange.day_ahead.hours(t),
+        day_ahead_kw=_locked(day_ahead_kw[0]),
+    )
+    month = world.months[0]
+
+    def statement(i: int) -> str:
+        from vpp_env.owners.statements import statement as say  # text is needed by few policies
+
+        return say(scenario, month.fleet, month.seed, i)
+
+    gate = world.opportunity
+
+    def at_gate() -> World:
+        if world.opportunity != gate:
+            raise InformationError(
+                f"this view is of opportunity {gate}, and the world has gone on to {world.opportunity}; ask a view for "
+                "its parts before the bids are played, or keep what they hold"
+            )
+        return world
+
+    return View(
+        public,
+        information,
+        lambda: _homes(at_gate()),
+        lambda h: _future(at_gate(), h),
+        statement,
+        lambda: build_foresight(at_gate()),
+    )
+
+
+def _homes(world: World) -> Homes:
+    fleet, state, bound = world.months[0].fleet, world.state, world.bounds
+    ledger, owners = world.last_ledger, world.owners
+    plugged = bound[layout.PLUGGED] > 0
+    # a forecast row h is step t + h - 96: all of it has happened
+    order = (world.t + np.arange(len(world.load_past))) % len(world.load_past)
+    pay = led.member_pay(ledger)
+    load, pv = world.load_past[order], world.pv_past[order]
+    rows = {
+        "bess_kwh": fleet.bess_kwh,
+        "bess_kw": fleet.bess_kw,
+        "bess_min_kwh": fleet.bess_min_kwh,
+        "bess_max_kwh": fleet.bess_max_kwh,
+        "soc_kwh": state[layout.SOC_B],
+        "discharged_today_kwh": state[layout.DIS_DAY],
+        "ev_kwh": fleet.ev_kwh,
+        "ev_kw": fleet.ev_kw,
+        "v2g_kw": fleet.v2g_kw,
+        "ev_soc_kwh": state[layout.SOC_E] * plugged,
+        "ev_deficit_kwh": world.ev_deficit() * plugged,
+        "ev_min_kwh": fleet.ev_min_kwh,
+        "ev_target_kwh": fleet.ev_target_kwh,
+        "plugged": plugged,
+        "hours_to_ready": bound[layout.HOURS_LEFT],
+        "load_kw": load[-1],
+        "pv_kw": pv[-1],
+        "load_forecast_kw": load,
+        "pv_forecast_kw": pv,
+        "floor_kwh": fleet.floor_kwh,
+        "willingness": fleet.willingness,
+        "day_limit_kwh": fleet.day_discharge_kwh,
+        "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state[layout.DIS_DAY], 0.0),
+        "buy_limit": fleet.buy_limit,
+        "own_ask": owners.own[0],
+        "own_cost": world.scenario.home.degradation_usd_per_kwh + owners.refill[0] / world.scenario.fleet.bess_eta**2,
+        "defer_ask": owners.defer[0],
+        "reserve_ask": owners.standby[0],
+        "ev_priority": fleet.ev_priority,
+        "blackout_now": bound[layout.BLACK_NOW] > 0,
+        "defer_kw": bound[layout.D_MIN],
+        "defer_first_kw": bound[layout.D_FIRST],
+        "defer_mean_kw": bound[layout.D_MEAN],
+        "bess_sell_kw": bound[layout.B_ENV],
+        "bess_sell_hard_kw": bound[layout.B_HARD],
+        "v2g_sell_kw": bound[layout.V_ENV],
+        "v2g_sell_hard_kw": bound[layout.V_HARD],
+        "storage_sell_kw": bound[layout.S_ENV],
+        "buy_back_kw": bound[layout.BUY_EV],
+        "bess_buy_kw": bound[layout.BUY_B],
+        "reserve_kw": bound[layout.R_ENV],
+        "reserve_hard_kw": bound[layout.R_HARD],
+        "last_award_kwh": ledger[led.L_AWARD],
+        "last_market_kwh": ledger[led.L_MARKET],
+        "last_payment_usd": pay,
+    }
+    return Homes(**{f.name: _locked(rows[f.name]) for f in fields(Homes)})
+
+
+def _future(world: World, steps: int) -> Future:
+    """Look ahead along the month's own traces; days beyond the run exist as far as prices do."""
+    month, t = world.months[0], world.delivery
+    steps = min(steps, world.series_length() - t)
+    day, k = world.clock(t)
+    parts: list[dict[str, np.ndarray]] = []
+    need = steps
+    while need > 0:
+        plan, baseline = month.day(day)
+        span = slice(k, min(len(plan.load), k + need))
+        ks = np.arange(span.start, span.stop)[:, None]
+        away = (ks >= plan.dep) & (ks < plan.arr) & (plan.dep >= 0)
+        leaves = ks == plan.dep
+        parts.append(
+            {
+                "load_kw": plan.load[span],
+                "pv_kw": plan.pv[span],
+                "plugged": ~away & (month.fleet.ev_kwh > 0),
+                "baseline_ev_kw": baseline.ev_kw[span],
+                "departs": leaves,
+                "trip_kwh": np.where(leaves, plan.trip, 0.0),
+            }
+        )
+        need -= span.stop - span.start
+        day, k = day + 1, 0
+    rt, rho, called = world.series_ahead(steps)
+    return Future(
+        rt_usd_per_kwh=_locked(rt),
+        reserve_usd_per_kw_h={p: _locked(rho[:, j]) for j, p in enumerate(world.products)},
+        called=_locked(called),
+        **{name: _locked(np.concatenate([part[name] for part in parts])) for name in parts[0]},
+    )

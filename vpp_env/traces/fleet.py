@@ -1,0 +1,183 @@
+"""The fleet: one row per prosumer, a struct of arrays built from a seed.
+
+Devices are public to the prosumer and the aggregator's metering; preferences are the private truth of each owner.
+A device that a home lacks has capacity and power 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from vpp_env.scenario import Scenario
+from vpp_env.scenario.streams import stream
+
+Floats = np.ndarray
+"""(N,) float64."""
+Ints = np.ndarray
+"""(N,) int64."""
+
+PROFILES = ("conservative", "moderate", "aggressive")
+EV_PRIORITIES = ("low", "medium", "high")
+_PRIORITY_BY_PROFILE = ((2, 1), (1, 1, 0), (0, 1))
+"""EV priority drawn uniformly from the row of the profile (0 low, 1 medium, 2 high)."""
+N_ORIENTATIONS = 6
+"""Roof orientation classes; solar.py says which tilt and azimuth each one has."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """N homes; every array has N rows and is read-only."""
+
+    # devices
+    bess_kwh: Floats  # battery capacity, kWh; 0 = none
+    bess_kw: Floats  # battery power, kW
+    bess_min_kwh: Floats  # hard minimum, kWh
+    bess_max_kwh: Floats  # hard maximum, kWh
+    bess_init_kwh: Floats  # energy at the start, kWh
+    ev_kwh: Floats  # car battery capacity, kWh; 0 = none
+    ev_kw: Floats  # charger power, kW
+    v2g_kw: Floats  # discharge power of the car, kW; 0 = cannot
+    ev_min_kwh: Floats  # hard minimum of the car, kWh
+    pv_kwp: Floats  # panels, kWp; 0 = none
+    orientation: Ints  # roof class, 0..N_ORIENTATIONS-1
+    load_kw: Floats  # yearly mean load relative to the scenario's mean, kW
+    # preferences (private)
+    profile: Ints  # index into PROFILES
+    backup_hours: Floats  # h at the critical load
+    willingness: Floats  # share of the feasible power that is offered, 0-1
+    premium: Floats  # USD/kWh above own cost
+    max_discharge: Floats  # share of battery capacity per day
+    cycles_per_day: Floats  # full cycles of the battery per day
+    ev_priority: Ints  # index into EV_PRIORITIES
+    ev_target_kwh: Floats  # energy wanted when the car must be ready, kWh
+    ready_minutes: Ints  # wall-clock minutes after midnight, quarters
+    buy_limit: Floats  # highest price paid for charging, USD/kWh
+    reference_compensation: Floats  # USD/kWh, used by preferences.model = "reference"
+    floor_kwh: Floats  # reserve floor of the battery, kWh
+    blackout: np.ndarray  # (N, 2, 2) int64: windows [from, to) in quarter hours of the week; -1 = none
+
+    @property
+    def n(self) -> int:
+        """Number of homes."""
+        return len(self.bess_kwh)
+
+    @property
+    def has_bess(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.bess_kwh > 0
+
+    @property
+    def has_ev(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.ev_kwh > 0
+
+    @property
+    def has_pv(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.pv_kwp > 0
+
+    @property
+    def cycle_limit_kwh(self) -> Floats:
+        """(N,) kWh that the battery may discharge per day before the owner calls it over-cycling."""
+        return self.cycles_per_day * self.bess_kwh
+
+    @property
+    def day_discharge_kwh(self) -> Floats:
+        """(N,) kWh of discharge per day inside the owner's envelope."""
+        return np.minimum(self.max_discharge, self.cycles_per_day) * self.bess_kwh
+
+    @property
+    def sell_limit_kw(self) -> Floats:
+        """(N,) kW: device limit that a sell (or reserve) bid of 1 stands for."""
+        return self.bess_kw + self.ev_kw + self.v2g_kw
+
+    @property
+    def buy_limit_kw(self) -> Floats:
+        """(N,) kW: device limit that a buy bid of 1 stands for."""
+        return self.bess_kw + self.ev_kw
+
+
+def _uniform_by_profile(rng: np.random.Generator, rows: tuple[tuple[float, float], ...], profile: Ints) -> Floats:
+    low, high = np.asarray(rows, dtype=np.float64).T
+    return rng.uniform(low[profile], high[profile])
+
+
+def _choice(rng: np.random.Generator, rows: tuple[tuple[float, ...], ...], n: int) -> np.ndarray:
+    table = np.asarray(rows, dtype=np.float64)
+    return table[rng.choice(len(table), size=n, p=table[:, -1])]
+
+
+def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> np.ndarray:
+    """Draw 0..max windows a week per home, each on a random day and hour, not across Sunday midnight."""
+    prefs = scenario.preferences
+    windows = min(prefs.max_blackouts_per_week, 2)
+    count = rng.integers(0, windows + 1, size=n)
+    length = np.round(rng.uniform(*prefs.blackout_hours, size=(n, 2)) * 4).astype(np.int64)
+    first = rng.integers(0, 7 * 96 - length)
+    span = np.stack([first, first + length], axis=2)
+    span[np.arange(2)[None, :] >= count[:, None]] = -1
+    return span
+
+
+def build_fleet(scenario: Scenario, seed: int) -> Fleet:
+    """Draw the fleet of `seed`: the same for every policy.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Shares, device tables and preference ranges.
+    seed : int
+        Seed of the world.
+
+    Returns
+    -------
+    Fleet
+        `scenario.fleet.size` homes.
+    """
+    spec, prefs, n = scenario.fleet, scenario.preferences, scenario.fleet.size
+    rng = stream(seed, "fleet")
+    bess = _choice(rng, spec.bess_kwh_kw_weight, n) * (rng.random(n) < spec.share_bess)[:, None]
+    ev = _choice(rng, spec.ev_kwh_kw_weight, n) * (rng.random(n) < spec.share_ev)[:, None]
+    v2g = rng.random(n) < spec.v2g_share
+    pv = _choice(rng, spec.pv_kwp_weight, n) * (rng.random(n) < spec.share_pv)[:, None]
+    bess_min = rng.uniform(*spec.bess_soc_min, n) * bess[:, 0]
+    bess_max = rng.uniform(*spec.bess_soc_max, n) * bess[:, 0]
+    bess_init = rng.uniform(*spec.bess_soc_init, n) * bess[:, 0]
+    profile = rng.permutation(np.arange(n) % 3)
+    backup = _uniform_by_profile(rng, prefs.backup_hours, profile)
+    priority = np.array([_PRIORITY_BY_PROFILE[p][rng.integers(len(_PRIORITY_BY_PROFILE[p]))] for p in profile])
+    # lognormal spread of home size; sigma .35 gives the spread of the 17 measured homes (.74-1.68 kW around 1.14)
+    size = rng.lognormal(-0.5 * 0.35**2, 0.35, n)
+    low, high = (round(h * 4) for h in prefs.ready_by_hour)
+    fleet = Fleet(
+        bess_kwh=bess[:, 0],
+        bess_kw=bess[:, 1],
+        bess_min_kwh=bess_min,
+        bess_max_kwh=bess_max,
+        bess_init_kwh=bess_init,
+        ev_kwh=ev[:, 0],
+        ev_kw=ev[:, 1],
+        v2g_kw=ev[:, 1] * v2g,
+        ev_min_kwh=spec.ev_soc_min * ev[:, 0],
+        pv_kwp=pv[:, 0],
+        orientation=rng.integers(0, N_ORIENTATIONS, n),
+        load_kw=scenario.traces.load_kw_mean * size,
+        profile=profile,
+        backup_hours=backup,
+        willingness=_uniform_by_profile(rng, prefs.willingness, profile),
+        premium=_uniform_by_profile(rng, prefs.premium_usd_per_kwh, profile),
+        max_discharge=_uniform_by_profile(rng, prefs.max_discharge, profile),
+        cycles_per_day=rng.uniform(*prefs.cycles_per_day, n),
+        ev_priority=priority.astype(np.int64),
+        ev_target_kwh=rng.uniform(*prefs.ev_target, n) * ev[:, 0],
+        ready_minutes=rng.integers(low, high + 1, n) * 15,
+        buy_limit=rng.uniform(*prefs.buy_limit_usd_per_kwh, n),
+        reference_compensation=_uniform_by_profile(rng, prefs.reference_min_compensation, profile),
+        floor_kwh=np.minimum(np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0]),
+        blackout=_blackouts(rng, scenario, n),
+    )
+    for f in fields(fleet):
+        getattr(fleet, f.name).setflags(write=False)
+    return fleet

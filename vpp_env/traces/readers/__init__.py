@@ -1,0 +1,1 @@
+"""Readers of measured prices: tidy tables and raw OASIS files."""

@@ -1,0 +1,245 @@
+"""Measured CAISO prices for a run: read, check, lay on the steps, fill what a file lacks from the seeded model.
+
+The formats, checks and remedies are described in docs/market-data.md.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vpp_env.errors import DataError
+from vpp_env.scenario import Scenario
+from vpp_env.scenario.calendar import month_hours
+from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da
+from vpp_env.traces.readers.market_column import Column, RawColumn, check_column, lay_on_steps
+from vpp_env.traces.readers.oasis import RT_ORDER, START, read_oasis
+from vpp_env.traces.readers.tidy import ACCEPTED, read_tidy
+from vpp_env.traces.rt_forecast import day_ahead_from_real_time
+from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
+from vpp_env.units import STEP_MINUTES
+
+DEFAULT_NODE = "sce"
+"""Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
+MIN_LEVEL_USD_PER_MWH = 5.0
+"""Least level for the spread and reserve model: a median near 0 would leave no spread at all. Assumed."""
+_TITLES = {"da": "day-ahead prices", "rt": "real-time prices"}
+
+
+def load_market_data(
+    path: str | Path, scenario: Scenario, seed: int, tail_steps: int, node: str | None = None
+) -> MarketSeries:
+    """Read measured prices for a run.
+
+    Parameters
+    ----------
+    path : str or Path
+        A tidy parquet or CSV file, a raw OASIS CSV file, a folder of them, a glob pattern, or several of these
+        with commas between.
+    scenario : Scenario
+        The run that the data must cover, and the caps.
+    seed : int
+        Seeds what the files lack (real time, reserves).
+    tail_steps : int
+        Steps wanted behind the run; what the files lack of them repeats the last day.
+    node : str, optional
+        Pricing node, for example "pgae"; matters where a file has several. Default "sce" when present.
+
+    Returns
+    -------
+    MarketSeries
+        (n_steps + tail_steps) values per column; `source` says for each where it is from and what was filled.
+
+    Raises
+    ------
+    DataError
+        When a file cannot be used; names file, row and remedy.
+    """
+    raw = [column for file in resolve_paths(path) for column in read_market_file(file)]
+    columns = {quantity: check_column(parts) for quantity, parts in _choose(raw, node, str(path)).items()}
+    values: dict[str, np.ndarray] = {}
+    source: dict[str, str] = {}
+    for quantity, column in columns.items():
+        values[quantity], source[quantity] = _on_run(column, scenario, tail_steps)
+    if "da" not in values:
+        model = build_prices(scenario, seed, tail_steps).da_usd_per_mwh
+        values["da"], note = day_ahead_from_real_time(columns["rt"].values, scenario.calendar, model)
+        source["da"] = f"{note} ({source['rt']})"
+    level = max(float(np.median(values["da"][: scenario.n_steps])), MIN_LEVEL_USD_PER_MWH)
+    if "rt" not in values:
+        values["rt"] = real_time_given_da(scenario, seed, values["da"], level)
+        source["rt"] = f"seeded model on the file's day-ahead prices (median {level:.2f} USD/MWh), docs/prices.md"
+    return MarketSeries(
+        da_usd_per_mwh=values["da"],
+        rt_usd_per_mwh=values["rt"],
+        reserve_usd_per_mw=_reserves(scenario, seed, values, level, source),
+        source={key: source[key] for key in ("da", "rt", *RESERVE_PRODUCTS)},
+    )
+
+
+def resolve_paths(path: str | Path) -> list[Path]:
+    """Return the files that a path, folder, glob pattern or comma-separated list stands for, sorted.
+
+    Raises
+    ------
+    DataError
+        When one of them stands for no file.
+    """
+    found: list[Path] = []
+    whole = [str(path)] if Path(path).exists() else str(path).split(",")
+    for part in (Path(p.strip()) for p in whole):
+        if part.is_dir():
+            files = sorted(f for f in part.iterdir() if f.suffix.lower() in (".csv", ".parquet"))
+        elif part.is_file():
+            files = [part]
+        else:
+            files = sorted(Path(f) for f in glob.glob(str(part)))
+        if not files:
+            raise DataError(
+                f"market data {str(part)!r}: no such file, folder with .csv or .parquet files, or pattern; "
+                "give an existing path (docs/market-data.md)"
+            )
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def read_market_file(path: Path) -> list[RawColumn]:
+    """Read one tidy or OASIS file into raw columns.
+
+    Raises
+    ------
+    DataError
+        When the file is unreadable, empty or of no known shape.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise DataError(f"{path.name}: got a {suffix or 'nameless'} file; allowed are .csv and .parquet (unzip first)")
+    try:
+        table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
+    except (ValueError, OSError) as error:  # pandas' and arrow's parser errors are ValueErrors or OSErrors
+        raise DataError(f"{path.name}: not a readable {suffix} file ({error}); export it again") from error
+    if table.empty:
+        raise DataError(f"{path.name}: no data rows; export the period again")
+    if START in table.columns:
+        return read_oasis(table, path)
+    if "ts_utc" in table.columns:
+        return read_tidy(table, path)
+    raise DataError(
+        f"{path.name}: neither ts_utc (tidy) nor {START} (OASIS) among the columns"
+        f" {', '.join(map(str, table.columns))}; name the UTC start of each interval ts_utc"
+    )
+
+
+def _choose(raw: Sequence[RawColumn], node: str | None, path: str) -> dict[str, list[RawColumn]]:
+    """Pick node and market run: quantity -> its parts, one per file."""
+    chosen: dict[str, list[RawColumn]] = {}
+    for quantity in dict.fromkeys(c.quantity for c in raw):
+        parts = [c for c in raw if c.quantity == quantity]
+        best = min((RT_ORDER.index(c.run) for c in parts if c.run in RT_ORDER), default=None)
+        if best is not None:
+            parts = [c for c in parts if c.run in ("", RT_ORDER[best])]
+        named = sorted({c.node for c in parts if c.node is not None})
+        wanted = _node(named, node, path) if named else None
+        chosen[quantity] = [c for c in parts if c.node is None or c.node == wanted]
+        if wanted is not None and any(c.node is None for c in chosen[quantity]):
+            chosen[quantity] = [c for c in chosen[quantity] if c.node is None]
+    if node is not None and not any(c.node is not None for c in raw):
+        raise DataError(f"market data {path}: node {node!r} was asked for, but no column names a node; leave node out")
+    if not {"da", "rt"} & chosen.keys():
+        raise DataError(f"market data {path}: no energy price; give one of {ACCEPTED}")
+    return chosen
+
+
+def _node(named: list[str], node: str | None, path: str) -> str:
+    """Return the one of `named` that is meant."""
+    if node is None and len(named) == 1:
+        return named[0]
+    want = (node or DEFAULT_NODE).lower()
+    hits = [n for n in named if n.lower() == want] or [n for n in named if want in n.lower()]
+    if len(hits) != 1:
+        raise DataError(
+            f"market data {path}: node {want!r} is {'not' if not hits else 'more than once'} among"
+            f" {', '.join(named)}; give node as one of them"
+        )
+    return hits[0]
+
+
+def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[np.ndarray, str]:
+    """Check coverage and caps; return (S,) values and the source."""
+    calendar, spec = scenario.calendar, scenario.market
+    first, n = calendar.utc[0], scenario.n_steps
+    last = first + n * pd.Timedelta(minutes=STEP_MINUTES)
+    begin = column.values.index[0]
+    what = _TITLES.get(column.quantity, f"{column.quantity} prices")
+    if begin > first or column.end < last:
+        zone = calendar.timezone
+        raise DataError(
+            f"{column.files}: {what} ({column.name}) run from {_local(begin, zone)} to {_local(column.end, zone)}, the"
+            f" scenario from {_local(first, zone)} to {_local(last, zone)}; {_fitting(begin, column.end, zone)}"
+        )
+    used = column.values[(column.values.index > first - column.step) & (column.values.index < last)]
+    low, high = (
+        (spec.price_floor_usd_per_mwh, spec.price_cap_usd_per_mwh) if column.quantity in _TITLES else (0.0, np.inf)
+    )
+    outside = (used < low) | (used > high)
+    if outside.any():
+        at = used.index[int(np.argmax(outside))]
+        raise DataError(
+            f"{column.files}, row {column.rows[at]}: {column.name} is {used[at]:g} at {at.isoformat()}; allowed is"
+            f" {low:g} to {high:g} ({int(outside.sum())} such rows). Correct the file, or widen"
+            " market.price_floor_usd_per_mwh / market.price_cap_usd_per_mwh in the scenario"
+        )
+    values, notes = lay_on_steps(column, first, n, n + tail_steps)
+    above = int((used > spec.reserve_cap_usd_per_mw).sum())
+    if column.quantity not in _TITLES and above:
+        notes.append(f"{above} hours above the bid cap kept as measured")
+    files = ", ".join(f"{p.name} sha256:{_digest(p)}" for p in column.paths)
+    return values, "; ".join([f"file {files} column {column.name}", *notes])
+
+
+def _reserves(
+    scenario: Scenario, seed: int, values: dict[str, np.ndarray], level: float, source: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Measured reserve prices, the missing ones from the model and kept in order with them."""
+    model = reserves_given_da(scenario, seed, values["da"], level)
+    for product in RESERVE_PRODUCTS:
+        if product not in values:
+            source[product] = "seeded model on the file's day-ahead prices, docs/prices.md"
+    made = {product: values.get(product, model[product]) for product in RESERVE_PRODUCTS}
+    chain = ("regup", "spin", "nonspin")  # dear to cheap; only modelled prices move
+    for better, worse in pairwise(chain):
+        if worse not in values:
+            made[worse] = np.minimum(made[worse], made[better])
+    for better, worse in ((chain[1], chain[2]), (chain[0], chain[1])):
+        if better not in values:
+            made[better] = np.maximum(made[better], made[worse])
+    return made
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _local(instant: pd.Timestamp, zone: str) -> str:
+    return instant.tz_convert(zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def _fitting(begin: pd.Timestamp, end: pd.Timestamp, zone: str) -> str:
+    """Say which start would fit: the first full local month, else the first full day."""
+    here = begin.tz_convert(zone)
+    day = datetime.combine(here.date() + timedelta(days=int(here.time() > time())), time())
+    month = day if day.day == 1 else (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    hours = month_hours(month, zone)
+    if pd.Timestamp(month, tz=zone) + pd.Timedelta(hours=hours) <= end:
+        return f"use --start {month:%Y-%m-%dT%H:%M} (time.start), the first full month of the file ({hours} h)"
+    left = int((end - pd.Timestamp(day, tz=zone)) / pd.Timedelta(hours=1))
+    if left < 1:
+        return "no full local day is in the file; give a file for the run's dates"
+    return f"no full month is in the file: use --start {day:%Y-%m-%dT%H:%M} with time.duration_hours = {left} or less"

@@ -1,0 +1,1 @@
+"""Generated series against measured statistics."""
