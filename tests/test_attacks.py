@@ -26,6 +26,7 @@ from vpp_env.evaluation.satisfaction import VIOLATIONS, violations
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 RICH = {
@@ -313,14 +314,14 @@ def test_an_oracle_that_tears_at_foresight_changes_no_month() -> None:
     before = bytes_of(m)
     world = begin(m)
     for _ in range(2):
-        foresight = world.view(Information.ORACLE).foresight()
+        foresight = build_view(world, Information.ORACLE).foresight()
         for f in fields(foresight):
             array = getattr(foresight, f.name)
             if isinstance(array, np.ndarray):
                 array.setflags(write=True)
                 array[...] = 1
         world.step(sell_all(world))
-    again = begin(m).view(Information.ORACLE).foresight()
+    again = build_view(begin(m), Information.ORACLE).foresight()
     assert bytes_of(m) == before
     assert again.lmp.max() < 10.0
     assert (again.lmp != 1.0).all()

@@ -19,6 +19,7 @@ from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 
 DAY = {"fleet.size": 8, "time.duration_hours": 30, "market.min_bid_mw": 0.0, "fleet.share_bess": 0.8}
 LATE = {"market.gate_lead_minutes": 75}
@@ -88,7 +89,7 @@ def test_a_view_says_which_opportunity_is_bid_for() -> None:
     m = month("week20", DAY | LATE | {"time.start": "2023-11-04T10:00"})
     world, stamps = begin(m), []
     while not world.done:
-        public, t = world.view(Information.OWN).public, world.t
+        public, t = build_view(world, Information.OWN).public, world.t
         assert public.lead == 2
         assert public.opportunity == world.opportunity + 2
         assert (public.start - public.now) == pd.Timedelta(hours=2), "elapsed time, also over the clock change"
@@ -98,7 +99,7 @@ def test_a_view_says_which_opportunity_is_bid_for() -> None:
         assert len(public.da_usd_per_kwh) >= public.steps, "the delivery's price is always public"
         assert len(public.past_rt_usd_per_kwh) == t
         assert len(public.incentive_usd_per_kwh) == len(public.da_usd_per_kwh) == len(public.day_ahead_kw)
-        future = world.view(Information.ORACLE).future(1)
+        future = build_view(world, Information.ORACLE).future(1)
         np.testing.assert_allclose(future.rt_usd_per_kwh * 1000, m.series.rt_usd_per_mwh[t + 8 : t + 12])
         stamps.append(public.start)
         world.step(np.zeros((8, 6)))

@@ -9,6 +9,7 @@ from support import begin, month, with_prices
 from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.owners.asks import buy_back_prices, cheap_price
+from vpp_env.simulation.view_builder import build_view
 
 
 def steps(hours: list[float]) -> np.ndarray:
@@ -39,7 +40,7 @@ def test_asks_follow_the_formula() -> None:
     changes = {"fleet.size": 60, "fleet.share_bess": 1.0, "fleet.share_ev": 1.0, "time.duration_hours": 2}
     m = with_prices(month("week20", changes), da=40.0)
     world = begin(m)
-    homes, f = world.view(Information.OWN).homes, m.fleet
+    homes, f = build_view(world, Information.OWN).homes, m.fleet
     refill = np.where(f.has_pv, 0.06, 0.04)
     np.testing.assert_allclose(homes.own_ask, 0.063 + refill / 0.95**2 + f.premium, atol=1e-12)
     np.testing.assert_allclose(homes.reserve_ask, 0.02 * homes.own_ask, atol=1e-12)
@@ -49,14 +50,14 @@ def test_asks_follow_the_formula() -> None:
 
 def test_asks_are_never_negative_though_prices_are() -> None:
     m = with_prices(month("week20", {"fleet.size": 60, "fleet.share_pv": 0.0, "time.duration_hours": 1}), da=-150.0)
-    homes = begin(m).view(Information.OWN).homes
+    homes = build_view(begin(m), Information.OWN).homes
     assert homes.own_ask.min() >= 0.0
     assert homes.defer_ask.min() == 0.0
 
 
 def test_the_reference_preferences_are_the_published_ranges() -> None:
     m = month("reference", {"fleet.size": 90, "time.duration_hours": 2})
-    homes, f = begin(m).view(Information.OWN).homes, m.fleet
+    homes, f = build_view(begin(m), Information.OWN).homes, m.fleet
     for profile, (low, high) in enumerate(((0.20, 0.35), (0.12, 0.25), (0.08, 0.18))):
         mine = homes.own_ask[f.profile == profile]
         assert low <= mine.min() < mine.max() <= high

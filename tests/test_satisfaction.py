@@ -28,6 +28,7 @@ from vpp_env.scenario import scenario_names
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.traces.fleet import Fleet
 
 SPEC = SatisfactionSpec()
@@ -189,7 +190,7 @@ def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
     policy.reset(market_rules(world), policy_rng(seed))
     sold = 0.0
     while not world.done:
-        o = world.step(policy.act(world.view(Information.OWN)).actions)
+        o = world.step(policy.act(build_view(world, Information.OWN)).actions)
         rows = o.ledger[:, 0]
         assert o.money.profit[0] >= -1e-9
         assert (rows[led.L_PAY_SOLD] >= rows[led.L_OWED] - 1e-9).all()

@@ -17,6 +17,7 @@ from vpp_env.contract.views import Homes, Information, View
 from vpp_env.errors import InformationError
 from vpp_env.evaluation.simulate import market_rules, policy_rng
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.traces.series import DayTraces
 
@@ -131,7 +132,7 @@ def content(x: Any) -> Any:
 
 
 def seen(world: World, information: Information) -> Any:
-    view = world.view(information)
+    view = build_view(world, information)
     return content(view.public), content(view.homes), Observer(world).matrix().tobytes()
 
 
@@ -150,7 +151,9 @@ def test_the_future_changes_no_byte_of_a_view(name: str, gate: int) -> None:
     for information in (Information.OWN, Information.DECLARED, Information.FULL):
         assert seen(true, information) == seen(other, information), "at the gate itself"
     # the test can fail: the oracle sees the difference, and so does everybody one opportunity later
-    assert content(true.view(Information.ORACLE).future(6)) != content(other.view(Information.ORACLE).future(6))
+    assert content(build_view(true, Information.ORACLE).future(6)) != content(
+        build_view(other, Information.ORACLE).future(6)
+    )
     a = random_actions(rng, true.n_homes)
     true.step(a)
     other.step(a)
@@ -165,7 +168,7 @@ def bids(name: str, m: Month, gates: int) -> list[bytes]:
     policy.reset(market_rules(world), policy_rng(m.seed))
     made = []
     for _ in range(gates):
-        b = policy.act(world.view(policy.info.information))
+        b = policy.act(build_view(world, policy.info.information))
         made.append(b.actions.tobytes())
         world.step(b.actions)
     return made
@@ -202,7 +205,7 @@ def test_a_bid_follows_from_its_own_row(policy: str) -> None:
     world = begin(case("midnight"))
     others_changed = 0
     for j in range(0, world.n_homes, 2):
-        view = world.view(Information.OWN)
+        view = build_view(world, Information.OWN)
         poked = View(view.public, view.information, lambda v=view, j=j: change_home(v.homes, j), None, None, None)  # type: ignore[arg-type]
         made = []
         for v in (view, poked):
@@ -220,7 +223,7 @@ def test_a_bid_follows_from_its_own_row(policy: str) -> None:
 
 def test_asking_for_more_than_was_declared_is_refused() -> None:
     world = begin(case("midnight"))
-    own, declared = world.view(Information.OWN), world.view(Information.DECLARED)
+    own, declared = build_view(world, Information.OWN), build_view(world, Information.DECLARED)
     with pytest.raises(InformationError, match=r"future.*OWN.*ORACLE"):
         own.future(1)
     with pytest.raises(InformationError, match=r"statement.*OWN.*DECLARED"):
@@ -228,8 +231,8 @@ def test_asking_for_more_than_was_declared_is_refused() -> None:
     assert isinstance(declared.statement(0), str)
     for information in (Information.DECLARED, Information.FULL):
         with pytest.raises(InformationError):
-            world.view(information).future(1)
-    assert len(world.view(Information.ORACLE).future(1).rt_usd_per_kwh) == 4
+            build_view(world, information).future(1)
+    assert len(build_view(world, Information.ORACLE).future(1).rt_usd_per_kwh) == 4
 
 
 def arrays(x: Any) -> list[np.ndarray]:
@@ -244,7 +247,7 @@ def test_views_are_read_only_copies() -> None:
     world = begin(case("midnight"))
     for _ in range(3):
         world.step(np.zeros((world.n_homes, 6)))
-    view = world.view(Information.ORACLE)
+    view = build_view(world, Information.ORACLE)
     live = [world.state, world.bounds, world.parameters, world.load_past, world.last_ledger, *world.exogenous()[:3]]
     live += arrays(world.months[0].fleet) + arrays(world.months[0].series)
     parts = arrays(view.public) + arrays(view.homes) + arrays(view.future(4)) + arrays(market_rules(world))
@@ -258,7 +261,7 @@ def test_views_are_read_only_copies() -> None:
 
 def test_a_kept_view_never_shows_a_later_gate() -> None:
     world = begin(case("midnight"))
-    kept, late = world.view(Information.OWN), world.view(Information.ORACLE)
+    kept, late = build_view(world, Information.OWN), build_view(world, Information.ORACLE)
     expected = content(kept.homes)
     world.step(random_actions(np.random.default_rng(0), world.n_homes))
     assert content(kept.homes) == expected, "what was asked for in time is kept"
@@ -282,7 +285,7 @@ def test_tomorrows_prices_are_published_at_one_oclock(start: str, lengths: list[
     world = begin(month("week20", {"fleet.size": 2, "time.start": start, "time.duration_hours": 5}))
     got = []
     for _ in lengths:
-        view = world.view(Information.OWN)
+        view = build_view(world, Information.OWN)
         got.append(len(view.public.da_usd_per_kwh))
         t = world.t
         np.testing.assert_array_equal(
@@ -295,14 +298,14 @@ def test_tomorrows_prices_are_published_at_one_oclock(start: str, lengths: list[
 
 def test_the_midnight_gate_knows_the_day_and_no_more() -> None:
     world = begin(case("midnight"))
-    assert len(world.view(Information.OWN).public.da_usd_per_kwh) == 96
-    assert world.view(Information.OWN).public.past_rt_usd_per_kwh.size == 0
+    assert len(build_view(world, Information.OWN).public.da_usd_per_kwh) == 96
+    assert build_view(world, Information.OWN).public.past_rt_usd_per_kwh.size == 0
 
 
 def test_the_oracle_sees_what_comes() -> None:
     m = case("midnight")
     world, rng = begin(m), np.random.default_rng(0)
-    future = world.view(Information.ORACLE).future(12)
+    future = build_view(world, Information.ORACLE).future(12)
     lmp, called = [], []
     for _ in range(12):
         o = world.step(random_actions(rng, world.n_homes, "reserve"))

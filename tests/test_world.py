@@ -14,6 +14,7 @@ from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 
@@ -109,7 +110,7 @@ def test_odd_calendars_play(start: str, hours: int) -> None:
     world = begin(month("week20", changes))
     stamps = []
     while not world.done:
-        view = world.view(Information.ORACLE)
+        view = build_view(world, Information.ORACLE)
         stamps.append(view.public.start)
         assert view.homes.load_forecast_kw.shape == (96, 8)
         assert len(view.future(6).rt_usd_per_kwh) == 24
@@ -134,7 +135,7 @@ def test_persistence_forecasts_are_what_happened_a_day_before() -> None:
     world = begin(month("week20", {"fleet.size": 4, "time.duration_hours": 60, "time.start": "2023-08-02T05:00"}))
     seen = []
     while not world.done:
-        view, t = world.view(Information.OWN), world.t
+        view, t = build_view(world, Information.OWN), world.t
         if t >= 96:
             np.testing.assert_array_equal(view.homes.load_forecast_kw[:4], np.stack(seen[t - 96 : t - 92]))
             np.testing.assert_array_equal(view.homes.load_kw, seen[-1])

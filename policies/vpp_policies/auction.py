@@ -2,7 +2,8 @@
 
 The homes' own agents declare offers (`vpp_policies.truthful.own_offers`, row by row); the auctioneer reads these and
 public data, nothing else. It crosses the supply of the homes' asks with the demand of the homes' limits and of the
-wholesale market, and bids everybody who trades at the one price at which supply meets demand: the middle of those that clear.
+wholesale market, and bids everybody who trades at the one price at which supply meets demand: the middle of those that
+clear.
 That is the k-double auction with k = 1/2 (R. Wilson, "Incentive efficiency of double auctions", Econometrica 53, 1985;
 A. Rustichini, M. Satterthwaite, S. Williams, "Convergence to efficiency in a simple market with incomplete
 information", Econometrica 62, 1994): efficient for what is declared, balanced, no seller below its ask, no buyer

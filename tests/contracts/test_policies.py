@@ -11,6 +11,7 @@ from vpp_env.contract.policy import Consent, make_policy, policy_names
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import Run, market_rules, policy_rng, simulate
+from vpp_env.simulation.view_builder import build_view
 
 CHANGES = {"fleet.size": 12, "fleet.share_bess": 0.7, "fleet.share_ev": 0.7, "time.duration_hours": 8}
 
@@ -70,7 +71,7 @@ def test_odd_fleets(name: str, changes: dict[str, float]) -> None:
     world, policy = begin(month("quick", {"time.duration_hours": 3} | changes)), make_policy(name)
     policy.reset(market_rules(world), policy_rng(0))
     for _ in range(3):
-        bids = policy.act(world.view(policy.info.information))
+        bids = policy.act(build_view(world, policy.info.information))
         assert isinstance(bids, Bids)
         array = check_actions(bids.actions, world.n_homes)
         assert np.abs(array).max() <= 1.0

@@ -15,6 +15,7 @@ from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 DT = 0.25
@@ -179,7 +180,7 @@ def test_a_sale_within_the_bounds_of_the_view_stays_inside_the_envelope(
     world = begin(with_prices(month("week20", changes, seed), rt=900.0, calls=False))
     limit, sold = world.sell_limit_kw, 0.0
     while not world.done:
-        homes_now = world.view(Information.OWN).homes
+        homes_now = build_view(world, Information.OWN).homes
         most = homes_now.defer_kw + homes_now.storage_sell_kw
         outcome = world.step(encode(limit, world.buy_limit_kw, sell_kw=most, sell_ask=0.0))
         rows = outcome.ledger[:, 0]

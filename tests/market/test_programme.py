@@ -11,6 +11,7 @@ from vpp_env.contract.views import Information
 from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.traces.weather import build_day_weather, heatwave_range
 from vpp_env.units import PRICE_TICK
 
@@ -60,7 +61,7 @@ def test_an_event_is_announced_with_the_prices_of_its_day() -> None:
     m = month("week20", HOT | {"market.programme_temp_c": -50.0, "time.duration_hours": 60})
     world, seen = begin(m), []
     while not world.done:
-        public, t = world.view(Information.OWN).public, world.t
+        public, t = build_view(world, Information.OWN).public, world.t
         incentive = public.incentive_usd_per_kwh
         np.testing.assert_array_equal(incentive, np.where(m.events[t : t + len(incentive)], 2.0, 0.0))
         assert len(incentive) == len(public.da_usd_per_kwh)

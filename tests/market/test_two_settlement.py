@@ -11,6 +11,7 @@ from vpp_env.contract.bids import DayAheadSchedule
 from vpp_env.contract.views import Information
 from vpp_env.errors import BidError
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 TWO = {"market.two_settlement": True, "fleet.size": 12, "market.min_bid_mw": 0.0, "time.duration_hours": 62}
@@ -28,7 +29,7 @@ def test_the_gate_is_open_once_a_day(length: int) -> None:
     world = begin(month("week20", TWO | {"time.opportunity_minutes": length}))
     gates = []
     while not world.done:
-        public = world.view(Information.OWN).public
+        public = build_view(world, Information.OWN).public
         if public.day_ahead_hours:
             assert public.day_ahead_hours == tuple(range(24))
             gates.append(public.now)
@@ -45,7 +46,7 @@ def test_the_gate_is_open_once_a_day(length: int) -> None:
 )
 def test_a_day_of_a_clock_change_has_its_own_hours(start: str, hours: tuple[int, ...]) -> None:
     world = to_gate(begin(month("week20", TWO | {"time.start": start})))
-    assert world.view(Information.OWN).public.day_ahead_hours == hours
+    assert build_view(world, Information.OWN).public.day_ahead_hours == hours
     with pytest.raises(BidError, match=f"24 hours; the next day has {len(hours)}"):
         world.step(IDLE, [DayAheadSchedule(np.ones(24), np.zeros(24))])
     kw = np.arange(1.0, len(hours) + 1.0)
@@ -131,10 +132,10 @@ def test_an_award_is_public_with_the_prices_and_not_before() -> None:
     world = to_gate(begin(month("week20", TWO)))
     world.step(IDLE, [DayAheadSchedule(np.full(24, 7.0), -1.0)])
     while not world.done and world.calendar.day[world.t] == 0:
-        public = world.view(Information.OWN).public
+        public = build_view(world, Information.OWN).public
         assert public.day_ahead_kw.any() == (public.now.hour >= 13)
         world.step(IDLE)
-    assert (world.view(Information.OWN).public.day_ahead_kw[:4] == 7.0).all()
+    assert (build_view(world, Information.OWN).public.day_ahead_kw[:4] == 7.0).all()
 
 
 def test_months_side_by_side_have_their_own_schedules() -> None:

@@ -27,6 +27,7 @@ from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import market_rules, simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
@@ -41,7 +42,7 @@ def gate(hour: int = EVENING) -> tuple[Homes, Public, MarketRules]:
     idle = np.full((world.n_homes, 6), -1.0)
     for _ in range(24 + hour):
         world.step(idle)
-    view = world.view(Information.DECLARED)
+    view = build_view(world, Information.DECLARED)
     return view.homes, view.public, market_rules(world)
 
 

@@ -27,6 +27,7 @@ from vpp_env.contract.bids import Offers, check_actions, decode
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.owners.statements import statement
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
@@ -73,7 +74,7 @@ def homes_side(model: ChatModel, texts: list[str]) -> LlmProsumer:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_envelope(seed: int) -> None:
     world = world_at(seed)
-    view, rules = world.view(Information.DECLARED), market_rules(world)
+    view, rules = build_view(world, Information.DECLARED), market_rules(world)
     rules = replace(rules, min_bid_kw=0.0)
     homes, public = view.homes, view.public
     scenario, fleet = world.months[0].scenario, world.months[0].fleet

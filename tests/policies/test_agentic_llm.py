@@ -43,6 +43,7 @@ from vpp_env.contract.policy import MarketRules, make_policy
 from vpp_env.contract.views import Homes, Information, Public
 from vpp_env.errors import PolicyError, UnknownNameError
 from vpp_env.evaluation.simulate import Run, market_rules, simulate
+from vpp_env.simulation.view_builder import build_view
 
 SHORT = {"time.duration_hours": 24}
 
@@ -54,7 +55,7 @@ def gate(hour: int = 18) -> tuple[Homes, Public, MarketRules]:
     idle = np.full((world.n_homes, 6), -1.0)
     for _ in range(24 + hour):
         world.step(idle)
-    view = world.view(Information.DECLARED)
+    view = build_view(world, Information.DECLARED)
     return view.homes, view.public, market_rules(world)
 
 
@@ -220,7 +221,7 @@ def calm_run() -> tuple[Run, Fake]:
 def test_one_owner_per_question_and_numbers_for_the_aggregator() -> None:
     run, model = calm_run()
     world = begin(month("week20", SHORT))
-    view = world.view(Information.DECLARED)
+    view = build_view(world, Information.DECLARED)
     said = [view.statement(i) for i in range(20)]
     cards = [user for name, user in model.asked if name == "card"]
     assert [json.loads(user)["statement"] for user in cards] == said

@@ -20,6 +20,7 @@ from vpp_env.contract.views import Homes, Information, Public, View
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import market_rules, policy_rng, simulate
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 FLEET = {"fleet.size": 30, "fleet.share_bess": 0.8, "fleet.share_ev": 0.7, "market.min_bid_mw": 0.0}
@@ -130,7 +131,7 @@ def gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> tuple[
     world = begin(month("week20", FLEET | dict(changes), 3))
     for _ in range(hours):
         world.step(np.full((world.n_homes, 6), -1.0))
-    view = world.view(Information.DECLARED)
+    view = build_view(world, Information.DECLARED)
     return view.homes, view.public, market_rules(world)
 
 
@@ -309,7 +310,7 @@ def test_sellers_are_paid_the_price_of_the_auction_or_more() -> None:
     policy.reset(market_rules(world), policy_rng(0))
     sold = 0.0
     for _ in range(21):
-        bids = policy.act(world.view(Information.DECLARED))
+        bids = policy.act(build_view(world, Information.DECLARED))
         rows = world.step(bids.actions).ledger[:, 0]
         ask = decode(bids.actions, world.sell_limit_kw, world.buy_limit_kw)[1] * PRICE_TICK
         np.testing.assert_allclose(rows[led.L_PAY_SOLD], rows[led.L_SOLD] * ask, atol=1e-9)
@@ -327,7 +328,7 @@ def test_the_rest_is_there_for_a_spike() -> None:
     for rest in (True, False):
         world, policy = begin(m), Auction(offer_rest=rest)
         policy.reset(market_rules(world), policy_rng(0))
-        bids = policy.act(world.view(Information.DECLARED))
+        bids = policy.act(build_view(world, Information.DECLARED))
         assert (np.abs(bids.actions) <= 1.0).all()
         sold[rest] = world.step(bids.actions).ledger[led.L_SOLD].sum()
     assert sold[True] > 1.0

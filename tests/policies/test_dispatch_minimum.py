@@ -18,6 +18,7 @@ from tests.policies.instances import PHYSICS, batteries
 from tests.support import begin, month
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.simulate import market_rules, policy_rng
+from vpp_env.simulation.view_builder import build_view
 
 ROUNDING_KW = 1e-3
 K = PHYSICS.steps
@@ -125,7 +126,7 @@ def test_at_every_gate_of_a_fleet_nothing_is_planned_that_the_market_would_void(
     policy.reset(rules, policy_rng(0))
     committed = 0
     while not world.done:
-        view = world.view(policy.info.information)
+        view = build_view(world, policy.info.information)
         bids = policy.act(view)
         assert policy.problem is not None
         plan = policy.problem.solve(policy.inputs(view))

@@ -20,6 +20,7 @@ from vpp_policies.forecast import (
 
 from vpp_env.contract.views import Information, Public
 from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.simulation.view_builder import build_view
 
 ZONE = "America/Los_Angeles"
 
@@ -159,7 +160,7 @@ def test_what_comes_after_the_gate_changes_nothing(gate: int, lead: int) -> None
     for _ in range(gate):
         for w in worlds:
             w.step(np.full((2, 6), -1.0))
-    views = [w.view(Information.OWN).public for w in worlds]
+    views = [build_view(w, Information.OWN).public for w in worlds]
     for forecast in FORECASTERS.values():
         first, second = (forecast(v, 96) for v in views)
         assert np.isfinite(first).all()
@@ -169,7 +170,7 @@ def test_what_comes_after_the_gate_changes_nothing(gate: int, lead: int) -> None
     # the test can fail: one opportunity later the torn prices are past
     for w in worlds:
         w.step(np.full((2, 6), -1.0))
-    later = [Persistence()(w.view(Information.OWN).public, 96) for w in worlds]
+    later = [Persistence()(build_view(w, Information.OWN).public, 96) for w in worlds]
     assert not np.array_equal(*later)
 
 

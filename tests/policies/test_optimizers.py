@@ -20,6 +20,7 @@ from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.satisfaction import violations
 from vpp_env.evaluation.simulate import market_rules, policy_rng, simulate
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 
 EVENING = {"time.start": "2023-08-01T16:00", "time.duration_hours": 48}
 
@@ -48,7 +49,7 @@ def test_who_keeps_preferences_breaks_none(name: str, seed: int) -> None:
 def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
     made = month("week20", {"time.duration_hours": 96})
     world = begin(made)
-    view, rules = world.view(Information.ORACLE), market_rules(world)
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
     most = {
         wishes: bracket(view.homes, view.foresight(), Rules(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
         for wishes in (False, True)
@@ -68,8 +69,8 @@ def bids_at(name: str, made: Month, gate: int) -> np.ndarray:
     world, policy = begin(made), make_policy(name)
     policy.reset(market_rules(world), policy_rng(0))
     while world.opportunity < gate:
-        world.step(policy.act(world.view(policy.info.information)).actions)
-    return policy.act(world.view(policy.info.information)).actions
+        world.step(policy.act(build_view(world, policy.info.information)).actions)
+    return policy.act(build_view(world, policy.info.information)).actions
 
 
 def test_mpc_plans_on_what_is_public() -> None:
@@ -93,7 +94,7 @@ def test_mpc_never_asks_for_foresight(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.info.information is Information.FULL
     for ask in (lambda view: view.foresight(), lambda view: view.future(1)):
         with pytest.raises(InformationError):
-            ask(world.view(Information.FULL))
+            ask(build_view(world, Information.FULL))
 
     def refuse(*_: object) -> None:
         raise AssertionError("nobody may ask")
@@ -113,7 +114,7 @@ def test_negative_prices_pay_for_charging_and_nobody_burns_energy() -> None:
     policy.reset(market_rules(world), policy_rng(0))
     paid = 0.0
     while not world.done:
-        outcome = world.step(policy.act(world.view(policy.info.information)).actions)
+        outcome = world.step(policy.act(build_view(world, policy.info.information)).actions)
         rows = outcome.ledger[:, 0]
         if (outcome.lmp < 0.0).all():
             assert (rows[led.L_BESS] == 0.0).all()
@@ -140,7 +141,7 @@ def test_one_battery_never_charges_and_discharges_in_the_same_interval(name: str
     policy.reset(market_rules(world), policy_rng(0))
     bought = sold = paid = 0.0
     while not world.done:
-        outcome = world.step(policy.act(world.view(policy.info.information)).actions)
+        outcome = world.step(policy.act(build_view(world, policy.info.information)).actions)
         buys, gives = outcome.flow_kw[:, layout.B_BUY, 0], outcome.flow_kw[:, layout.B_DIS, 0]
         assert (np.minimum(buys, gives) == 0.0).all()
         assert (gives[outcome.lmp[:, 0] < 0.0] == 0.0).all()
@@ -174,12 +175,12 @@ def test_cars_that_cannot_be_ready_are_named_and_the_run_goes_on(name: str, capl
     )
     for _ in range(2):
         world.step(everything)
-    homes = world.view(Information.FULL).homes
+    homes = build_view(world, Information.FULL).homes
     assert (homes.ev_deficit_kwh[homes.plugged] > 0.0).any()
     policy.reset(rules, policy_rng(0))
     late = []
     while not world.done:
-        bids = policy.act(world.view(policy.info.information))
+        bids = policy.act(build_view(world, policy.info.information))
         late.append(bids.notes.get("cars_late", 0.0))
         assert "solver_failures" not in bids.notes
         world.step(bids.actions)
@@ -201,7 +202,7 @@ def test_wishes_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
     policy.reset(market_rules(world), policy_rng(0))
     sold = 0.0
     while not world.done:
-        outcome = world.step(policy.act(world.view(policy.info.information)).actions)
+        outcome = world.step(policy.act(build_view(world, policy.info.information)).actions)
         assert not violations(outcome).any()
         sold += float(outcome.ledger[led.L_SOLD].sum())
     assert sold > 1.0

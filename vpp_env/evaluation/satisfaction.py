@@ -14,16 +14,12 @@ Doing nothing scores 1: never rank on satisfaction alone; show it against profit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from vpp_env.core import ledger as led
 from vpp_env.scenario.specs import SatisfactionSpec
-
-if TYPE_CHECKING:
-    from vpp_env.simulation.outcome import Outcome
-    from vpp_env.traces.fleet import Fleet
+from vpp_env.simulation.outcome import Outcome
+from vpp_env.traces.fleet import Fleet
 
 COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
 VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")

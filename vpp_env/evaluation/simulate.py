@@ -13,6 +13,7 @@ from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
 from vpp_env.scenario.streams import stream
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH
 
@@ -91,7 +92,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
     try:
         while not world.done:
             begin = time.perf_counter()
-            bids = policy.act(world.view(info.information))
+            bids = policy.act(build_view(world, info.information))
             seconds = time.perf_counter() - begin
             row = record.add(bids, world.step(bids.actions, (bids.day_ahead,)), seconds)
             if on_opportunity is not None:

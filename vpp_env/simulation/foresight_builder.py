@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +26,8 @@ from vpp_env.market.publication import published_until
 from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, PRICE_TICK
-
-if TYPE_CHECKING:
-    from vpp_env.simulation.world import World
 
 
 @kernel

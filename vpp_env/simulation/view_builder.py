@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,7 @@ from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError
 from vpp_env.simulation.foresight_builder import build_foresight
-
-if TYPE_CHECKING:
-    from vpp_env.simulation.world import World
+from vpp_env.simulation.world import World
 
 
 def _locked(array: np.ndarray) -> np.ndarray:

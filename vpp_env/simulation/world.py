@@ -3,7 +3,7 @@
     world = World([Month(scenario, seed)])
     world.reset()
     while not world.done:
-        view = world.view(Information.OWN)
+        view = build_view(world, Information.OWN)
         outcome = world.step(actions)
 
 One step is one market opportunity: bids are decoded, every 15-min interval is cleared, delivered by the
@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, decode
-from vpp_env.contract.views import Information, View
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Delivery, bounds
@@ -32,7 +31,6 @@ from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot
 from vpp_env.simulation.settlement import outcome_of
-from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import DT_H, POWER_QUANTUM_KW
 
 HISTORY = 96
@@ -228,10 +226,6 @@ class World:
         """
         span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
         return exchange.rt[0, span], exchange.rho[span, 0], exchange.called[span, 0]
-
-    def view(self, information: Information) -> View:
-        """What a policy with this information set sees now (worlds of one month)."""
-        return build_view(self, information)
 
     def exogenous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """All of day-ahead (E, S), real-time (E, S), reserve (S, E, K), and the first unpublished day-ahead step.

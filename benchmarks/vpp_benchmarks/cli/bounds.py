@@ -27,6 +27,7 @@ from vpp_env.errors import VppError
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 WISHES = {"free": False, "preferences": True}
@@ -81,7 +82,7 @@ def exact_optima(
 def _start(month: Month) -> tuple[Any, Any, Any]:
     world = World([month])
     world.reset()
-    view = world.view(Information.ORACLE)
+    view = build_view(world, Information.ORACLE)
     return view.homes, view.foresight(), market_rules(world)
 
 

@@ -25,6 +25,7 @@ from vpp_env.contract.views import Information, View
 from vpp_env.evaluation.simulate import market_rules, simulate
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 Measured = tuple[str, float, float]
@@ -35,7 +36,7 @@ Timer = Callable[..., list[float]]
 def _opening(scenario: Scenario) -> tuple[View, MarketRules]:
     world = World([Month(scenario, 0)])
     world.reset()
-    return world.view(Information.ORACLE), market_rules(world)
+    return build_view(world, Information.ORACLE), market_rules(world)
 
 
 def _once(call: Callable[[], object]) -> float:
@@ -54,7 +55,7 @@ class _Gates:
         policy.reset(market_rules(world), np.random.default_rng(0))
         self.inputs, self.models = [], []
         for _ in range(4):
-            view = world.view(Information.ORACLE)
+            view = build_view(world, Information.ORACLE)
             policy.act(view)
             assert policy.problem is not None
             self.problem = policy.problem

@@ -19,6 +19,7 @@ from vpp_env.contract.views import Information, View
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import market_rules, simulate
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import DT_H
 
 RULES = [(measure, wishes) for measure in Measure for wishes in (False, True)]
@@ -29,7 +30,7 @@ CALLS = {"market.call_probability": 1.0}
 
 def start(m: Month) -> tuple[Any, Any, MarketRules]:
     world = begin(m)
-    view = world.view(Information.ORACLE)
+    view = build_view(world, Information.ORACLE)
     return view.homes, view.foresight(), market_rules(world)
 
 

@@ -11,6 +11,7 @@ from support import begin, month
 from vpp_env.contract.foresight import Foresight
 from vpp_env.contract.views import Homes, Information
 from vpp_env.core import ledger as led
+from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H
 
@@ -36,7 +37,7 @@ def idle(world: World) -> Any:
 
 
 def look(world: World) -> tuple[Homes, Foresight]:
-    view = world.view(Information.ORACLE)
+    view = build_view(world, Information.ORACLE)
     return view.homes, view.foresight()
 
 

@@ -9,13 +9,14 @@ from vpp_policies.optimal.month_value import MonthValue
 from tests.support import begin, month, with_prices
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.simulate import market_rules
+from vpp_env.simulation.view_builder import build_view
 
 
 def value_of(rt: float | None = None) -> MonthValue:
     changes = {"time.duration_hours": 24, "market.reserve": False}
     base = month("week20", changes)
     world = begin(base if rt is None else with_prices(base, rt=rt, da=rt))
-    view = world.view(Information.ORACLE)
+    view = build_view(world, Information.ORACLE)
     return MonthValue(view.homes, view.foresight(), market_rules(world), wishes=False)
 
 
