@@ -13,7 +13,8 @@ import pytest
 from support import begin, month, play
 
 from vpp_env.errors import ScenarioError, VppError
-from vpp_env.scenario import Scenario, describe, load_scenario, scenario_from_dict, scenario_names
+from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenario_names
+from vpp_env.scenario.scenario import describe
 from vpp_env.simulation.world import World
 
 SHIPPED = ["april", "august", "august_allbess", "heatwave", "quick", "reference", "week20"]

@@ -32,7 +32,7 @@ def play(listener: Any, jobs: tuple[JobSpec, ...]) -> None:
 def test_many_runs_are_lines_on_the_whole(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(float(k) for k in range(0, 10_000, 6))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
-    with caplog.at_level(logging.INFO, "benchmarks"):
+    with caplog.at_level(logging.INFO, "vpp_benchmarks"):
         play(LogProgress(20), JOBS)
     # 6 s a run, and a line every 10 s: every other run
     assert caplog.messages[0] == "2/20 runs, 0 failed, about 0:01:48 left"
@@ -41,7 +41,7 @@ def test_many_runs_are_lines_on_the_whole(caplog: pytest.LogCaptureFixture, monk
 
 
 def test_few_runs_are_followed_by_quarters(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "benchmarks"):
+    with caplog.at_level(logging.INFO, "vpp_benchmarks"):
         play(LogProgress(1), JOBS[:1])
     assert caplog.messages[1:] == [
         f"idle, seed 0: {k}/2, profit {2 * k:.2f}, satisfaction 0.500, violations {3 * k}" for k in (1, 2)

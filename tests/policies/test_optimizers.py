@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Measure, Rules
+from vpp_policies.optimal.devices import Goal, Measure
 
 from tests.support import begin, month, with_prices
 from vpp_env.contract.bids import encode
@@ -51,7 +51,7 @@ def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
     world = begin(made)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     most = {
-        wishes: bracket(view.homes, view.foresight(), Rules(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
+        wishes: bracket(view.homes, view.foresight(), Goal(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
         for wishes in (False, True)
     }
     names = ("idle", "truthful", "preference_aware", "dual", "dual(wishes=False)", "centralized")

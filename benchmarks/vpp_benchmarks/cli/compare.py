@@ -284,3 +284,7 @@ def _figures(p: Mapping[str, Any]) -> list[str]:
 def _mean(value: Any) -> Any:
     """Read a figure of one seed, or the mean of several."""
     return value["mean"] if isinstance(value, Mapping) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
