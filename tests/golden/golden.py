@@ -5,8 +5,8 @@
     python tests/golden/golden.py --record   # after a change of the model that is meant; say why in its commit
 
 A hash is of values, not of names: a column may be renamed, a number may not move by a bit. Times are left out. The last
-digits of generated traces and of solvers depend on processor and library versions: on another machine record first, at the
-commit that is to be compared with, then check. What the test suite compares on any machine are the `figures`.
+digits of generated traces and of solvers depend on processor and library versions: on another machine record first, at
+the commit that is to be compared with, then check. What the test suite compares on any machine are the `figures`.
 """
 
 from __future__ import annotations

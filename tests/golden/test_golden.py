@@ -1,4 +1,4 @@
-"""What five policies come to on `quick` is what it was, on any machine; `golden.py` compares everything to the last bit."""
+"""What five policies come to on `quick` is what it was, on any machine; `golden.py` compares all to the last bit."""
 
 from __future__ import annotations
 
