@@ -1,16 +1,18 @@
 """Scenarios: frozen nested dataclasses, validated once, TOML in and out, with a content hash.
 
-Every parameter is a field that carries its unit and source in its metadata; `python -m vpp_env.scenario NAME`
-prints a scenario as a table. Where a source says `assumed`, the value is a default of ours.
+Every parameter is a field of `specs` that carries its unit, source and limits; `vpp-env scenario NAME` prints them as a
+table.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -20,9 +22,9 @@ from typing import Any, get_type_hints
 
 import tomli_w
 
-from vpp_env.errors import ScenarioError, did_you_mean
+from vpp_env.errors import ScenarioError, VppError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
-from vpp_env.scenario.check import check_scenario
+from vpp_env.scenario.check import allowed, check_fleet, check_market, check_satisfaction, check_section, check_time
 from vpp_env.scenario.specs import (
     FleetSpec,
     HomeSpec,
@@ -56,7 +58,14 @@ class Scenario:
     reward: RewardSpec = field(default_factory=RewardSpec)
 
     def __post_init__(self) -> None:
-        check_scenario(self)
+        for section in dataclasses.fields(self):
+            spec = getattr(self, section.name)
+            if dataclasses.is_dataclass(spec):
+                check_section(section.name, spec)
+        check_time(self.time)
+        check_fleet(self.fleet, self.preferences)
+        check_market(self.market)
+        check_satisfaction(self.satisfaction)
 
     @cached_property
     def start(self) -> datetime:
@@ -211,29 +220,39 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     return scenario_from_dict(data)
 
 
-def describe(scenario: Scenario) -> list[tuple[str, str, str, str]]:
-    """Return (field, value, unit, source) rows of every parameter."""
+def describe(scenario: Scenario) -> list[tuple[str, str, str, str, str]]:
+    """Return (field, value, unit, allowed, source) rows of every parameter."""
     rows = []
     for section in dataclasses.fields(scenario):
         spec = getattr(scenario, section.name)
         if dataclasses.is_dataclass(spec):
-            rows += [
-                (
-                    f"{section.name}.{f.name}",
-                    str(getattr(spec, f.name)),
-                    f.metadata["unit"],
-                    f.metadata["source"],
-                )
-                for f in dataclasses.fields(spec)
-            ]
+            for f in dataclasses.fields(spec):
+                value = str(getattr(spec, f.name))
+                rows.append((f"{section.name}.{f.name}", value, f.metadata["unit"], allowed(f), f.metadata["source"]))
     return rows
 
 
-if __name__ == "__main__":
-    import sys
-
-    chosen = load_scenario(sys.argv[1] if len(sys.argv) > 1 else "august")
-    print(f"# {chosen.name}: {chosen.description} (hash {chosen.hash})\n")
-    print("| field | value | unit | source |\n|---|---|---|---|")
-    for row in describe(chosen):
-        print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+def main(argv: Sequence[str] | None = None, prog: str = "vpp-env scenario") -> int:
+    """Print a scenario, or list those that ship; returns the exit status."""
+    parser = argparse.ArgumentParser(prog=prog, description="Show every parameter of a scenario.")
+    parser.add_argument("name", nargs="?", help="a shipped scenario or a TOML file; none: list the shipped ones")
+    parser.add_argument("--toml", action="store_true", help="print it as TOML, all fields spelled out: a file to edit")
+    args = parser.parse_args(argv)
+    try:
+        chosen = [load_scenario(args.name)] if args.name else [load_scenario(name) for name in scenario_names()]
+    except VppError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if not args.name:
+        if args.toml:
+            parser.error("--toml needs the name of a scenario")
+        width = max(len(s.name) for s in chosen)
+        print("\n".join(f"{s.name:{width}}  {s.description} (hash {s.hash})" for s in chosen))
+    elif args.toml:
+        print(chosen[0].to_toml(), end="")
+    else:
+        print(f"# {chosen[0].name}: {chosen[0].description} (hash {chosen[0].hash})\n")
+        print("| field | value | unit | allowed | source |\n|---|---|---|---|---|")
+        for row in describe(chosen[0]):
+            print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+    return 0
