@@ -14,7 +14,7 @@ from support import begin, month, play
 
 from vpp_env.errors import ScenarioError, VppError
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenario_names
-from vpp_env.scenario.scenario import describe, main
+from vpp_env.scenario.scenario import describe
 from vpp_env.simulation.world import World
 
 SHIPPED = ["april", "august", "august_allbess", "heatwave", "quick", "reference", "week20"]
@@ -91,26 +91,6 @@ def test_every_field_says_its_unit_and_source() -> None:
     bounded = {field: limits for field, _, _, limits, _ in rows}
     assert bounded["fleet.share_ev"] == "0 to 1"
     assert bounded["prices.model"] == "caiso, step"
-
-
-def test_the_command_prints_a_scenario(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["week20"]) == 0
-    table = capsys.readouterr().out
-    assert load_scenario("week20").hash in table
-    assert "| fleet.size | 20 | homes | 1 to 10000000 |" in table
-    assert main([]) == 0
-    assert capsys.readouterr().out.count("\n") == len(scenario_names())
-    assert main(["heatwave", "--toml"]) == 0
-    file = tmp_path / "own.toml"
-    file.write_text(capsys.readouterr().out, encoding="utf-8")
-    assert load_scenario(file).hash == load_scenario("heatwave").hash
-
-
-def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weak20"]) == 2
-    assert "Did you mean 'week20'" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["--toml"])
 
 
 BAD = [

@@ -6,13 +6,11 @@ table.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +20,7 @@ from typing import Any, get_type_hints
 
 import tomli_w
 
-from vpp_env.errors import ScenarioError, VppError, did_you_mean
+from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.scenario.check import allowed, check_fleet, check_market, check_satisfaction, check_section, check_time
 from vpp_env.scenario.specs import (
@@ -230,29 +228,3 @@ def describe(scenario: Scenario) -> list[tuple[str, str, str, str, str]]:
                 value = str(getattr(spec, f.name))
                 rows.append((f"{section.name}.{f.name}", value, f.metadata["unit"], allowed(f), f.metadata["source"]))
     return rows
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "vpp-env scenario") -> int:
-    """Print a scenario, or list those that ship; returns the exit status."""
-    parser = argparse.ArgumentParser(prog=prog, description="Show every parameter of a scenario.")
-    parser.add_argument("name", nargs="?", help="a shipped scenario or a TOML file; none: list the shipped ones")
-    parser.add_argument("--toml", action="store_true", help="print it as TOML, all fields spelled out: a file to edit")
-    args = parser.parse_args(argv)
-    try:
-        chosen = [load_scenario(args.name)] if args.name else [load_scenario(name) for name in scenario_names()]
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if not args.name:
-        if args.toml:
-            parser.error("--toml needs the name of a scenario")
-        width = max(len(s.name) for s in chosen)
-        print("\n".join(f"{s.name:{width}}  {s.description} (hash {s.hash})" for s in chosen))
-    elif args.toml:
-        print(chosen[0].to_toml(), end="")
-    else:
-        print(f"# {chosen[0].name}: {chosen[0].description} (hash {chosen[0].hash})\n")
-        print("| field | value | unit | allowed | source |\n|---|---|---|---|---|")
-        for row in describe(chosen[0]):
-            print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
-    return 0
