@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support import month
 from vpp_policies.idle import Idle
 
 from vpp_env.contract.policy import Policy, make_policy, parse_spec, policy_names
 from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.evaluation.simulate import simulate
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,8 @@ from vpp_env.errors import PolicyError, UnknownNameError
         ("centralized(horizon_hours=24)", "centralized", {"horizon_hours": 24}),
         ("a(x='b, (c)', y=-1.5, z=None, t=True)", "a", {"x": "b, (c)", "y": -1.5, "z": None, "t": True}),
         ("my.module:Class(n=[1, 2])", "my.module:Class", {"n": [1, 2]}),
+        ("some folder/my-file.py:Class(n=1)", "some folder/my-file.py:Class", {"n": 1}),
+        ("C:\\policies\\own.py:Class", "C:\\policies\\own.py:Class", {}),
     ],
 )
 def test_specs_are_read(spec: str, name: str, options: dict[str, object]) -> None:
@@ -99,6 +104,56 @@ def test_a_class_of_ones_own() -> None:
 def test_what_has_no_signature_is_no_policy() -> None:
     with pytest.raises(PolicyError):
         make_policy("own_policy:BUILTIN")
+
+
+OWN = """
+from vpp_env import Bids, Consent, Information, PolicyInfo, encode
+
+class Mine:
+    info = PolicyInfo("mine", Information.OWN, Consent.OWN_BIDS, "bids nothing")
+
+    def __init__(self, level: int = 1) -> None:
+        self.level = level
+
+    def reset(self, rules, rng):
+        self.rules = rules
+
+    def act(self, view):
+        return Bids(encode(self.rules.sell_limit_kw, self.rules.buy_limit_kw))
+"""
+
+
+def test_a_class_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's name may be that of a module that exists: it is imported under a name of its own."""
+    (tmp_path / "random.py").write_text(OWN, encoding="utf-8")
+    policy = make_policy(f"{tmp_path}/random.py:Mine(level=7)")
+    assert policy.level == 7  # type: ignore[attr-defined]
+    assert sys.modules["random"].__file__ != str(tmp_path / "random.py")
+    assert simulate(month("quick"), policy).complete
+    monkeypatch.chdir(tmp_path)
+    assert type(make_policy("random.py:Mine")) is type(policy), "the same file is the same class"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        (OWN, "Yours", "no attribute 'Yours'"),
+        ("class :", "Mine", "invalid syntax"),
+        ("import no_such_thing", "Mine", "no_such_thing"),
+        (None, "Mine", "there is no file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, source: str | None, name: str, message: str) -> None:
+    file = tmp_path / "own.py"
+    if source is not None:
+        file.write_text(source, encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(UnknownNameError, match=message) as caught:
+            make_policy(f"{file}:{name}")
+        assert "path/to/file.py:ClassName" in str(caught.value)
+    file.write_text(OWN, encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"option of.*level"):
+        make_policy(f"{file}:Mine(lvl=2)")
 
 
 def test_every_registered_policy_declares_itself() -> None:

@@ -54,60 +54,60 @@ def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short
     return dataclasses.replace(plain, ledger=rows, departed=events[0], short=events[1], missed=events[2])
 
 
-def tallied(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> SatisfactionTotals:
-    tally = SatisfactionTotals(fleet, SPEC)
+def added_up(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> SatisfactionTotals:
+    totals = SatisfactionTotals(fleet, SPEC)
     for day in days:
         for j, o in enumerate(day):
-            tally.add(o, accepted, j == len(day) - 1)
-    return tally
+            totals.add(o, violations(o), accepted, j == len(day) - 1)
+    return totals
 
 
-def component(tally: SatisfactionTotals, which: int) -> float:
-    return float(tally.components()[which, 0])
+def component(totals: SatisfactionTotals, which: int) -> float:
+    return float(totals.components()[which, 0])
 
 
 def test_reserve_is_the_mean_over_days_of_an_exponential(fleet: Fleet) -> None:
     breached, fine = outcome(fleet, {led.L_DEPTH_H: 0.5}), outcome(fleet, {})
     # first day: .5 + .5 full-breach hours; second day: none
-    tally = tallied(fleet, [[breached, breached], [fine, fine]])
-    assert component(tally, RESERVE) == pytest.approx((np.exp(-1.0 / 2) + 1) / 2)
-    assert tally.violations[VIOLATIONS.index("reserve"), 0] == 2
-    assert tally.violations.sum() == 2
+    totals = added_up(fleet, [[breached, breached], [fine, fine]])
+    assert component(totals, RESERVE) == pytest.approx((np.exp(-1.0 / 2) + 1) / 2)
+    assert totals.violations[VIOLATIONS.index("reserve"), 0] == 2
+    assert totals.violations.sum() == 2
 
 
 def test_ev_is_the_mean_over_departures(fleet: Fleet) -> None:
     short = outcome(fleet, {}, departed=1.0, short=0.05)
     ready = outcome(fleet, {}, departed=1.0, short=-0.01)
     stuck = outcome(fleet, {}, departed=1.0, missed=1.0)
-    tally = tallied(fleet, [[short], [ready], [stuck]])
-    assert component(tally, EV) == pytest.approx((np.exp(-0.5) + 1 + 0) / 3)
-    assert tally.violations[VIOLATIONS.index("ev_not_ready"), 0] == 2
-    assert np.isnan(tally.components()[EV, 1]), "nobody else left"
+    totals = added_up(fleet, [[short], [ready], [stuck]])
+    assert component(totals, EV) == pytest.approx((np.exp(-0.5) + 1 + 0) / 3)
+    assert totals.violations[VIOLATIONS.index("ev_not_ready"), 0] == 2
+    assert np.isnan(totals.components()[EV, 1]), "nobody else left"
 
 
 def test_pay_compares_with_the_owners_own_asks(fleet: Fleet) -> None:
     under = outcome(fleet, {led.L_SOLD: 2.0, led.L_PAY_SOLD: 0.3, led.L_OWED: 0.4})
     over = outcome(fleet, {led.L_SOLD: 2.0, led.L_PAY_SOLD: 0.6, led.L_OWED: 0.4})
-    assert component(tallied(fleet, [[under]]), PAY) == pytest.approx(0.75)
-    assert component(tallied(fleet, [[over]]), PAY) == 1.0
-    assert tallied(fleet, [[under, over]]).violations[VIOLATIONS.index("underpaid"), 0] == 1
+    assert component(added_up(fleet, [[under]]), PAY) == pytest.approx(0.75)
+    assert component(added_up(fleet, [[over]]), PAY) == 1.0
+    assert added_up(fleet, [[under, over]]).violations[VIOLATIONS.index("underpaid"), 0] == 1
 
 
 def test_consent_is_the_share_inside_the_envelope(fleet: Fleet) -> None:
     done = {led.L_SOLD: 3.0, led.L_BOUGHT: 1.0, led.L_PAY_SOLD: 9.0, led.L_OWED: 1.0}
     beyond = outcome(fleet, done | {led.L_BEYOND: 1.0})
     black = outcome(fleet, done | {led.L_BEYOND: 4.0, led.L_BLACK: 4.0})
-    assert component(tallied(fleet, [[beyond]]), CONSENT) == pytest.approx(0.75)
-    assert component(tallied(fleet, [[beyond, black]]), CONSENT) == pytest.approx(1 - 5 / 8)
-    assert tallied(fleet, [[black]]).violations[VIOLATIONS.index("blackout"), 0] == 1
+    assert component(added_up(fleet, [[beyond]]), CONSENT) == pytest.approx(0.75)
+    assert component(added_up(fleet, [[beyond, black]]), CONSENT) == pytest.approx(1 - 5 / 8)
+    assert added_up(fleet, [[black]]).violations[VIOLATIONS.index("blackout"), 0] == 1
 
 
 def test_use_is_the_mean_over_days_of_the_excess(fleet: Fleet) -> None:
     limit = fleet.cycle_limit_kwh[0]
     over, fine = outcome(fleet, {led.L_OVER: 0.4 * limit}), outcome(fleet, {})
-    assert component(tallied(fleet, [[over], [fine]]), USE) == pytest.approx(0.8)
-    assert component(tallied(fleet, [[over, over, over], [fine]]), USE) == pytest.approx(0.5), "not below zero"
-    assert tallied(fleet, [[over]]).violations[VIOLATIONS.index("over_cycling"), 0] == 1
+    assert component(added_up(fleet, [[over], [fine]]), USE) == pytest.approx(0.8)
+    assert component(added_up(fleet, [[over, over, over], [fine]]), USE) == pytest.approx(0.5), "not below zero"
+    assert added_up(fleet, [[over]]).violations[VIOLATIONS.index("over_cycling"), 0] == 1
 
 
 def test_the_score_is_a_weighted_geometric_mean_over_what_applies() -> None:
@@ -124,10 +124,10 @@ def test_the_score_is_a_weighted_geometric_mean_over_what_applies() -> None:
 
 def test_the_score_of_an_opportunity_is_over_those_it_touched(fleet: Fleet) -> None:
     untouched = outcome(fleet, {})
-    assert opportunity_score(untouched, fleet, SPEC) == 1.0
+    assert opportunity_score(untouched, violations(untouched), fleet, SPEC) == 1.0
     half = outcome(fleet, {led.L_SOLD: 1.0, led.L_PAY_SOLD: 0.1, led.L_OWED: 0.2})
     # reserve 1, pay .5, consent 1, use 1: no departure
-    assert opportunity_score(half, fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
+    assert opportunity_score(half, violations(half), fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
     assert violations(half).sum() == 1
 
 

@@ -87,7 +87,10 @@ def test_scenarios_cannot_be_changed() -> None:
 def test_every_field_says_its_unit_and_source() -> None:
     rows = describe(Scenario())
     assert len(rows) > 70
-    assert all(unit and source for _, _, unit, source in rows)
+    assert all(unit and source for _, _, unit, _, source in rows)
+    bounded = {field: limits for field, _, _, limits, _ in rows}
+    assert bounded["fleet.share_ev"] == "0 to 1"
+    assert bounded["prices.model"] == "caiso, step"
 
 
 BAD = [

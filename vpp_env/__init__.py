@@ -4,55 +4,135 @@
 >>> month = pettingzoo.make("parallel", "vpp/market_month_v0", scenario="quick")
 >>> central = gymnasium.make("vpp/MarketMonth-v0", scenario="quick")
 
-The names below are imported when they are first used, so that importing the package stays light.
+This is the public face: everything that a policy or a learner needs, by plain imports, so that type checkers and
+editors see the classes themselves. What only some runs need (solar geometry, drawing) is imported where it is used.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import Any
 
 import gymnasium
 import pettingzoo
 
+from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
+from vpp_env.api.parallel import MarketMonth, env, parallel_env
+from vpp_env.contract.bids import (
+    BUY_KW,
+    BUY_LIMIT,
+    N_ACTION,
+    RESERVE_ASK,
+    RESERVE_KW,
+    RESERVE_TICK,
+    SELL_ASK,
+    SELL_KW,
+    Bids,
+    DayAheadSchedule,
+    encode,
+)
+from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, policy_names
+from vpp_env.contract.views import Future, Homes, Information, Public, View
+from vpp_env.errors import (
+    BidError,
+    DataError,
+    InformationError,
+    PolicyError,
+    ScenarioError,
+    UnknownNameError,
+    VppError,
+    did_you_mean,
+)
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import Run, market_rules, simulate
+from vpp_env.jit import kernel
+from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenario_names
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
+from vpp_env.simulation.world import World
+from vpp_env.units import (
+    BUY_LIMIT_RANGE,
+    DT_H,
+    KWH_PER_MWH,
+    POWER_QUANTUM_KW,
+    PRICE_TICK,
+    RESERVE_ASK_RANGE,
+    SELL_ASK_RANGE,
+    STEP_MINUTES,
+)
+
 __version__ = "0.1.0"
 
-_LAZY = {
-    "parallel_env": "vpp_env.api.parallel",
-    "env": "vpp_env.api.parallel",
-    "MarketMonth": "vpp_env.api.parallel",
-    "CentralMarketMonth": "vpp_env.api.gym",
-    "VectorMarketMonth": "vpp_env.api.gym",
-    "Scenario": "vpp_env.scenario",
-    "load_scenario": "vpp_env.scenario",
-    "scenario_names": "vpp_env.scenario",
-    "Month": "vpp_env.simulation.month",
-    "World": "vpp_env.simulation.world",
-    "simulate": "vpp_env.evaluation.simulate",
-    "summarize": "vpp_env.evaluation.kpi",
-    "make_policy": "vpp_env.contract.policy",
-    "policy_names": "vpp_env.contract.policy",
-    "Information": "vpp_env.contract.views",
-    "Bids": "vpp_env.contract.bids",
-}
+__all__ = [
+    "BUY_KW",
+    "BUY_LIMIT",
+    "BUY_LIMIT_RANGE",
+    "DT_H",
+    "KWH_PER_MWH",
+    "N_ACTION",
+    "POWER_QUANTUM_KW",
+    "PRICE_TICK",
+    "RESERVE_ASK",
+    "RESERVE_ASK_RANGE",
+    "RESERVE_KW",
+    "RESERVE_TICK",
+    "SELL_ASK",
+    "SELL_ASK_RANGE",
+    "SELL_KW",
+    "STEP_MINUTES",
+    "BidError",
+    "Bids",
+    "CentralMarketMonth",
+    "Consent",
+    "DataError",
+    "DayAheadSchedule",
+    "Foresight",
+    "Future",
+    "Homes",
+    "Information",
+    "InformationError",
+    "MarketMonth",
+    "MarketRules",
+    "Month",
+    "Policy",
+    "PolicyError",
+    "PolicyInfo",
+    "Public",
+    "Run",
+    "Scenario",
+    "ScenarioError",
+    "UnknownNameError",
+    "VectorMarketMonth",
+    "View",
+    "VppError",
+    "World",
+    "__version__",
+    "build_view",
+    "did_you_mean",
+    "encode",
+    "env",
+    "kernel",
+    "load_scenario",
+    "make_policy",
+    "market_rules",
+    "parallel_env",
+    "policy_names",
+    "scenario_from_dict",
+    "scenario_names",
+    "simulate",
+    "summarize",
+]
 
-__all__ = ["__version__", *sorted(_LAZY)]
+
+def _register() -> None:
+    """Make the environments known to both libraries, once."""
+    if "vpp/MarketMonth-v0" not in gymnasium.registry:
+        gymnasium.register(
+            "vpp/MarketMonth-v0",
+            entry_point="vpp_env.api.gym:CentralMarketMonth",
+            vector_entry_point="vpp_env.api.gym:VectorMarketMonth",
+            # spaces are exact float32 boxes and every value is clipped: the checker is for tests
+            disable_env_checker=True,
+        )
+    if "vpp/market_month_v0" not in pettingzoo.parallel_registry:
+        pettingzoo.register("parallel", "vpp/market_month_v0", "vpp_env.api.parallel:parallel_env")
+        pettingzoo.register("aec", "vpp/market_month_v0", "vpp_env.api.parallel:env")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'vpp_env' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
-
-
-if "vpp/MarketMonth-v0" not in gymnasium.registry:
-    gymnasium.register(
-        "vpp/MarketMonth-v0",
-        entry_point="vpp_env.api.gym:CentralMarketMonth",
-        vector_entry_point="vpp_env.api.gym:VectorMarketMonth",
-        # spaces are exact float32 boxes and every value is clipped: the checker is for tests
-        disable_env_checker=True,
-    )
-if "vpp/market_month_v0" not in pettingzoo.parallel_registry:
-    pettingzoo.register("parallel", "vpp/market_month_v0", "vpp_env.api.parallel:parallel_env")
-    pettingzoo.register("aec", "vpp/market_month_v0", "vpp_env.api.parallel:env")
+_register()

@@ -9,8 +9,7 @@ from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.traces.readers.caiso import load_market_data, resolve_paths
 from vpp_env.traces.series import RESERVE_PRODUCTS
-from vpp_env.traces.validation.prices import SEASONS, measured
-from vpp_env.traces.validation.targets import HOURLY_TARGETS, TARGETS
+from vpp_env.traces.validation.prices import HOURLY_TARGETS, SEASONS, TARGETS, measured
 
 DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to their folder")

@@ -1,16 +1,19 @@
 import dataclasses
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.traces import price_tables as tables
 from vpp_env.traces.price_clock import WARMUP_DAYS, build_clock
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da, scarcity_usd_per_mwh
-from vpp_env.traces.readers import price_tables as tables
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
+from vpp_env.traces.validation import validation_rows
 from vpp_env.traces.validation.prices import SEASONS, price_rows
-from vpp_env.traces.validation.report import main
+from vpp_env.traces.validation.rows import markdown
 
 SEEDS = 16
 
@@ -217,13 +220,13 @@ def test_tables_have_24_hours_and_fit_their_knots() -> None:
     assert len(tables.RESERVE_RATIO) == len(tables.REGUP) == len(tables.REGDOWN)
 
 
-def test_validation_command_prints_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seeds", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "| prices, August | DA mean | USD/MWh |" in out
-    assert all(f"prices, {season.title}" in out for season in SEASONS)
+def test_the_validation_table_holds_prices_and_homes() -> None:
+    table = markdown(validation_rows(1))
+    assert "| prices, August | DA mean | USD/MWh |" in table
+    assert all(f"prices, {season.title}" in table for season in SEASONS)
+    assert "| cars |" in table
 
 
-def test_validation_command_names_a_missing_file(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
-    assert main(["--seeds", "1", "--data", str(tmp_path)]) == 2
-    assert "caiso_da_lmp_dlap4_2023" in capsys.readouterr().err
+def test_the_validation_table_names_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="caiso_da_lmp_dlap4_2023"):
+        validation_rows(1, tmp_path)

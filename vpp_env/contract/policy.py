@@ -1,20 +1,25 @@
 """The contract of a policy, its registry, and how a policy is named on a command line.
 
 A new policy is one file and one line: an entry point of the group `vpp_env.policies`, or on the command line
-`--policies my_module:MyPolicy`. Its constructor's keyword arguments are its options:
-`--policies "centralized(horizon_hours=24)"`.
+`--policies my_module:MyPolicy` or `--policies path/to/file.py:MyPolicy`. Its constructor's keyword arguments are its
+options: `--policies "centralized(horizon_hours=24)"`.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -96,23 +101,48 @@ def policy_names() -> list[str]:
     return sorted({e.name for e in entry_points(group=GROUP)})
 
 
+def _module_of_file(path: Path) -> ModuleType:
+    """Import one source file, once a process: under a name of its own, so that it clashes with no package."""
+    whole = path.expanduser().resolve()
+    name = f"policy_file_{hashlib.sha256(str(whole).encode()).hexdigest()[:12]}_{whole.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not whole.is_file():
+        raise ImportError(f"there is no file {whole}")
+    spec = importlib.util.spec_from_file_location(name, whole)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{whole} is no Python source file")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half a module is none: the next try reads the file again
+        raise
+    return module
+
+
 def _factory(name: str) -> Callable[..., Policy]:
     if ":" in name:
-        module, _, attribute = name.partition(":")
+        where, _, attribute = name.rpartition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+            return getattr(module, attribute)
+        except (ImportError, AttributeError, SyntaxError) as error:
             raise UnknownNameError(
-                f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module."
+                f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module, "
+                "or path/to/file.py:ClassName; what a file imports must be installed."
             ) from error
     found = {e.name: e for e in entry_points(group=GROUP)}
     if name not in found:
-        remedy = "Or give package.module:ClassName. `--list` shows what each one is."
+        remedy = "Or give package.module:ClassName or path/to/file.py:ClassName. `--list` shows what each one is."
         raise UnknownNameError(did_you_mean(name, found, "policy", remedy))
     return found[name].load()
 
 
-_SPEC = re.compile(r"^\s*(?P<name>[\w.:\-]+)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
+_SPEC = re.compile(
+    r"^\s*(?P<name>[^()'\"]+\.py:\w+|[\w.:\-]+)\s*(?:\((?P<args>.*)\))?\s*$",
+    re.DOTALL,
+)
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
@@ -142,6 +172,21 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     return match["name"], options
 
 
+def _refuse_unknown(name: str, factory: Callable[..., Policy], options: dict[str, Any]) -> None:
+    """Raise `PolicyError` where an option is no keyword argument of the constructor."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"{name!r} is no policy class: {error}") from error
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    for key in options:
+        if key not in known:
+            text = did_you_mean(key, known, f"option of {name}") if known else f"{name} has no options, got {key!r}"
+            raise PolicyError(text)
+
+
 def make_policy(spec: str) -> Policy:
     """Build a policy from its command-line form.
 
@@ -154,14 +199,7 @@ def make_policy(spec: str) -> Policy:
     """
     name, options = parse_spec(spec)
     factory = _factory(name)
-    try:
-        known = inspect.signature(factory).parameters
-    except (TypeError, ValueError) as error:
-        raise PolicyError(f"{name!r} is no policy class: {error}") from error
-    for key in options:
-        if key not in known:
-            text = did_you_mean(key, known, f"option of {name}") if known else f"{name} has no options, got {key!r}"
-            raise PolicyError(text)
+    _refuse_unknown(name, factory, options)
     try:
         policy = factory(**options)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,8 @@
-"""The record of a run: append-only tables, one row per opportunity, and the running totals of every prosumer."""
+"""The record of a run: a row per opportunity and per interval, sparse tables of the homes, and every home's totals.
+
+The tables of the homes have a row only where something happened: who was dispatched when (`dispatch`), and what went
+wrong (`events`).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.core import layout
 from vpp_env.core import ledger as led
-from vpp_env.evaluation.home_record import HomeRecord
 from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.market.reserve import products
@@ -23,15 +27,131 @@ from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
 
 NOTES = ("negotiation_rounds", "coalition_size", "optimization_s")
 """Notes of a policy that become columns; others are kept in `notes_*` columns."""
+FLEET = -1
+"""`prosumer` of an event that belongs to the fleet as a whole."""
+KWH_SEEN = 1e-9
+"""kWh (or kW-h) below which nothing was dispatched: rounding."""
+
+DISPATCH = {
+    "sold_kwh": led.L_SOLD,
+    "called_kwh": led.L_CALLED,
+    "bought_kwh": led.L_BOUGHT,
+    "forced_kwh": led.L_FORCED,
+    "deferred_kwh": led.L_DEFER,
+    "bess_kwh": led.L_BESS,
+    "v2g_kwh": led.L_V2G,
+    "beyond_kwh": led.L_BEYOND,
+    "reserve_kw_h": led.L_RESERVE,
+    "pay_sold_usd": led.L_PAY_SOLD,
+    "pay_bought_usd": led.L_PAY_BOUGHT,
+    "pay_forced_usd": led.L_PAY_FORCED,
+    "pay_reserve_usd": led.L_PAY_RESERVE,
+    "owed_usd": led.L_OWED,
+    "wear_usd": led.L_WEAR,
+}
+"""Columns of the dispatch table and their rows of the ledger."""
+EVENT_UNITS = {
+    "reserve": "share of floor x h",
+    "ev_not_ready": "share of capacity",
+    "underpaid": "USD",
+    "blackout": "kWh",
+    "over_cycling": "kWh",
+    "void_award": "intervals",
+    "reserve_call": "kWh",
+    "no_pay": "USD",
+}
+"""Kinds of event, and the unit of their `value`; the first five are the violations."""
 
 
-def consent(info: PolicyInfo, bids: Bids, n: int) -> np.ndarray | None:
+def consent(info: PolicyInfo, bids: Bids, n: int) -> NDArray[np.bool_] | None:
     """Return (N,) bool: whose dispatch in this opportunity somebody accepted; `None` when nobody asks."""
     if info.consent is Consent.NEVER:
         return None
     if info.consent is Consent.OWN_BIDS:
         return np.ones(n, dtype=bool)
     return np.zeros(n, dtype=bool) if bids.accepted is None else np.asarray(bids.accepted, dtype=bool)
+
+
+class HomeRecord:
+    """The tables of the homes; arrays are kept as they come and put together once."""
+
+    def __init__(self) -> None:
+        self._dispatch: list[dict[str, NDArray[Any]]] = []
+        self._events: list[tuple[int, str, NDArray[np.int64], NDArray[np.float64]]] = []
+        self._stamps: dict[int, pd.Timestamp] = {}
+
+    def add(
+        self, stamp: pd.Timestamp, outcome: Outcome, broken: NDArray[np.bool_], accepted: NDArray[np.bool_] | None
+    ) -> None:
+        """Append one opportunity; `broken` (5, N) as `violations`, `accepted` (N,), None where nobody is asked."""
+        rows, offers, o = outcome.ledger[:, 0], outcome.offers, outcome.opportunity
+        self._stamps[o] = stamp
+        moved = rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT] + rows[led.L_FORCED] + rows[led.L_RESERVE]
+        who = np.flatnonzero(moved > KWH_SEEN)
+        if len(who):
+            self._dispatch.append(
+                {
+                    "opportunity": np.full(len(who), o, dtype=np.int32),
+                    "prosumer": who.astype(np.int32),
+                    "bid_kw": offers.sell_q[0, who] * POWER_QUANTUM_KW,
+                    "ask_usd_per_kwh": offers.sell_tick[0, who] * PRICE_TICK,
+                    "accepted": np.zeros(len(who), dtype=bool) if accepted is None else accepted[who],
+                    **{name: rows[j, who] for name, j in DISPATCH.items()},
+                }
+            )
+        self._add_violations(outcome, rows, broken)
+        self._add_fleet_events(outcome, rows)
+
+    def _add_violations(self, outcome: Outcome, rows: NDArray[np.float64], broken: NDArray[np.bool_]) -> None:
+        values = (
+            rows[led.L_DEPTH_H],
+            outcome.short[0],
+            rows[led.L_OWED] - rows[led.L_PAY_SOLD],
+            rows[led.L_BLACK],
+            rows[led.L_OVER],
+        )
+        for kind, homes, value in zip(VIOLATIONS, broken, values, strict=True):
+            who = np.flatnonzero(homes)
+            if len(who):
+                self._events.append((outcome.opportunity, kind, who, value[who]))
+
+    def _add_fleet_events(self, outcome: Outcome, rows: NDArray[np.float64]) -> None:
+        values = {
+            "void_award": float(outcome.void[:, 0].sum()),
+            "reserve_call": float(rows[led.L_CALLED].sum()),
+            "no_pay": float(outcome.money.nopay[0]),
+        }
+        for kind, value in values.items():
+            if value > KWH_SEEN:
+                self._events.append((outcome.opportunity, kind, np.array([FLEET]), np.array([value])))
+
+    def dispatch(self) -> pd.DataFrame:
+        """One row per home and opportunity in which it sold, bought or was on reserve.
+
+        `bid_kw`, `ask_usd_per_kwh`: the home's offer to sell; `owed_usd`: its own asks for what it sold; the other
+        columns are `DISPATCH`. `prosumer` is the home's number.
+        """
+        names = ["opportunity", "prosumer", "bid_kw", "ask_usd_per_kwh", "accepted", *DISPATCH]
+        parts = self._dispatch
+        table = pd.DataFrame({n: np.concatenate([p[n] for p in parts]) if parts else np.zeros(0) for n in names})
+        return self._stamped(table.astype({"opportunity": np.int32, "prosumer": np.int32, "accepted": bool}))
+
+    def events(self) -> pd.DataFrame:
+        """One row per event: opportunity, timestamp, prosumer (`FLEET` for the fleet), kind, value, unit."""
+        data = {
+            "opportunity": np.repeat([e[0] for e in self._events], [len(e[2]) for e in self._events]).astype(np.int32),
+            "prosumer": np.concatenate([e[2] for e in self._events] or [np.zeros(0, np.int64)]).astype(np.int32),
+            "kind": np.repeat(np.array([e[1] for e in self._events], dtype=object), [len(e[2]) for e in self._events]),
+            "value": np.concatenate([e[3] for e in self._events] or [np.zeros(0)]),
+        }
+        table = pd.DataFrame(data).astype({"kind": "str"})
+        table["unit"] = table["kind"].map(EVENT_UNITS).astype("str")
+        return self._stamped(table)
+
+    def _stamped(self, table: pd.DataFrame) -> pd.DataFrame:
+        stamps = pd.Series(self._stamps, dtype=None if self._stamps else "datetime64[ns, UTC]")
+        table.insert(1, "timestamp", table["opportunity"].map(stamps))
+        return table
 
 
 class Recorder:
@@ -50,8 +170,8 @@ class Recorder:
         nothing = Bids(np.full((self.fleet.n, N_ACTION), -1.0, dtype=np.float32))
         self._waiting: deque[tuple[Bids, float]] = deque((nothing, 0.0) for _ in range(world.lead))
         self._batteries = np.flatnonzero(self.fleet.bess_kwh > 0)
-        start = self.fleet.bess_init_kwh[self._batteries]
-        self._paths = ChargePaths(start), ChargePaths(start)  # of the batteries, and of their baselines
+        # of the batteries, and of their baselines
+        self._paths = [ChargePaths(self.fleet.bess_init_kwh[self._batteries]) for _ in range(2)]
         self.homes = HomeRecord()
 
     def add(self, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -68,24 +188,23 @@ class Recorder:
         self._waiting.append((bids, seconds))
         bids, seconds = self._waiting.popleft()
         world, fleet = self._world, self.fleet
-        t = outcome.opportunity * world.steps
-        last = t + world.steps - 1
-        ends = world.done or world.calendar.day[last] != world.calendar.day[min(last + 1, len(world.calendar.day) - 1)]
-        accepted = consent(self._info, bids, fleet.n)
-        self.satisfaction.add(outcome, accepted, bool(ends))
+        t, day = outcome.opportunity * world.steps, world.calendar.day
+        ends = world.done or day[t + world.steps - 1] != day[min(t + world.steps, len(day) - 1)]
+        accepted, broken = consent(self._info, bids, fleet.n), violations(outcome)
+        self.satisfaction.add(outcome, broken, accepted, bool(ends))
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
-        row = self._row(t, bids, outcome, seconds)
+        row = self._row(t, bids, outcome, broken, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
-        self.homes.add(row["timestamp"], outcome, accepted)
+        self.homes.add(row["timestamp"], outcome, broken, accepted)
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)
         return row
 
-    def _row(self, t: int, bids: Bids, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    def _row(self, t: int, bids: Bids, outcome: Outcome, broken: NDArray[np.bool_], seconds: float) -> dict[str, Any]:
         offers, money, rows = outcome.offers, outcome.money, outcome.ledger[:, 0]
         sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
         bid_kw = float(sell_kw.sum())
@@ -95,7 +214,6 @@ class Recorder:
         given = float(rows[led.L_SOLD].sum() + rows[led.L_CALLED].sum())
         hours = self._world.steps * DT_H
         awarded = np.abs(outcome.award_kw[:, 0]) + outcome.reserve_kw[:, 0]
-        broken = violations(outcome)
         reserve_kwh = float(rows[led.L_RESERVE].sum())
         return {
             "opportunity": outcome.opportunity,
@@ -108,7 +226,7 @@ class Recorder:
             "bid_price_mwh": ask * KWH_PER_MWH,
             "expected_profit": np.nan if bids.expected_profit_usd is None else bids.expected_profit_usd,
             "actual_profit": float(money.profit[0]),
-            "prosumer_satisfaction": opportunity_score(outcome, self.fleet, self._world.scenario.satisfaction),
+            "prosumer_satisfaction": opportunity_score(outcome, broken, self.fleet, self._world.scenario.satisfaction),
             "preference_violations": int(broken.sum()),
             **{f"violations_{kind}": int(broken[j].sum()) for j, kind in enumerate(VIOLATIONS)},
             "negotiation_rounds": bids.notes.get("negotiation_rounds", 0.0),
@@ -161,7 +279,7 @@ class Recorder:
                 }
             )
 
-    def rainflow_usd(self) -> np.ndarray:
+    def rainflow_usd(self) -> NDArray[np.float64]:
         """(2, N) USD: wear of each battery, and of its baseline, by rainflow counting; see `evaluation.wear`."""
         cost = np.zeros((2, self.fleet.n))
         linear = self._world.scenario.home.degradation_usd_per_kwh
@@ -169,7 +287,7 @@ class Recorder:
             cost[j, self._batteries] = rainflow_usd(paths, self.fleet.bess_kwh[self._batteries], linear)
         return cost
 
-    def closing_value(self) -> np.ndarray:
+    def closing_value(self) -> NDArray[np.float64]:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
         return self._world.closing_value()[0]
 

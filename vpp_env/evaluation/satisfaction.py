@@ -15,12 +15,15 @@ Doing nothing scores 1: never rank on satisfaction alone; show it against profit
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.core import ledger as led
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.traces.fleet import Fleet
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
 VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
 DEPTH_TOLERANCE_H = 1e-6
@@ -31,7 +34,7 @@ SHORT_TOLERANCE = 1e-3
 USD_TOLERANCE = 1e-9
 
 
-def score(components: np.ndarray, spec: SatisfactionSpec, weights: np.ndarray | None = None) -> np.ndarray:
+def score(components: Floats, spec: SatisfactionSpec, weights: Floats | None = None) -> Floats:
     """Weighted geometric mean of the components that apply.
 
     Parameters
@@ -58,25 +61,25 @@ def score(components: np.ndarray, spec: SatisfactionSpec, weights: np.ndarray | 
     return np.exp(mean)
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray, least: float) -> np.ndarray:
+def _ratio(top: Floats, bottom: Floats, least: float) -> Floats:
     """Top / bottom, NaN where bottom is not above `least`."""
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > least)
 
 
-def _pay(pay: np.ndarray, owed: np.ndarray) -> np.ndarray:
+def _pay(pay: Floats, owed: Floats) -> Floats:
     return np.clip(_ratio(pay, owed, USD_TOLERANCE), 0.0, 1.0)
 
 
-def _outside(rows: np.ndarray) -> np.ndarray:
+def _outside(rows: Floats) -> Floats:
     """KWh dispatched against the owner's will: outside the envelope, or inside a blackout window."""
     return np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK])
 
 
-def _dispatched(rows: np.ndarray) -> np.ndarray:
+def _dispatched(rows: Floats) -> Floats:
     return rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT]
 
 
-def violations(outcome: Outcome) -> np.ndarray:
+def violations(outcome: Outcome) -> Flags:
     """Return (5, N) bool of the first month: which prosumer was violated how, order `VIOLATIONS`."""
     rows = outcome.ledger[:, 0]
     given = rows[led.L_SOLD] + rows[led.L_CALLED]
@@ -91,17 +94,20 @@ def violations(outcome: Outcome) -> np.ndarray:
     )
 
 
-def departures(short: np.ndarray, missed: np.ndarray, spec: SatisfactionSpec) -> np.ndarray:
+def departures(short: Floats, missed: Floats, spec: SatisfactionSpec) -> Floats:
     """Score of one departure each: exp(-shortfall / scale), 0 when the trip's energy is not there."""
     return np.where(missed > 0, 0.0, np.exp(-np.maximum(short, 0.0) / spec.ev_scale))
 
 
-def opportunity_score(outcome: Outcome, fleet: Fleet, spec: SatisfactionSpec) -> float:
-    """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody."""
+def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: SatisfactionSpec) -> float:
+    """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody.
+
+    `broken` (5, N) is what `violations` says of it.
+    """
     rows = outcome.ledger[:, 0]
     done = _dispatched(rows)
-    broken = violations(outcome).any(axis=0)
-    touched = (done > KWH_TOLERANCE) | (rows[led.L_RESERVE] > 0) | (rows[led.L_FORCED] > KWH_TOLERANCE) | broken
+    moved = (done > KWH_TOLERANCE) | (rows[led.L_RESERVE] > 0) | (rows[led.L_FORCED] > KWH_TOLERANCE)
+    touched = moved | broken.any(axis=0)
     if not touched.any():
         return 1.0
     limit = fleet.cycle_limit_kwh
@@ -131,8 +137,18 @@ class SatisfactionTotals:
         self._outside, self._dispatched, self._accepted = np.zeros(n), np.zeros(n), np.zeros(n)
         self.violations = np.zeros((len(VIOLATIONS), n), dtype=np.int64)
 
-    def add(self, outcome: Outcome, accepted: np.ndarray | None, day_ends: bool) -> None:
-        """Add one opportunity; `accepted` (N,) bool says whose dispatch was explicitly accepted."""
+    def add(self, outcome: Outcome, broken: Flags, accepted: Flags | None, day_ends: bool) -> None:
+        """Add one opportunity.
+
+        Parameters
+        ----------
+        outcome, broken : Outcome, ndarray
+            What it brought, and (5, N) what `violations` says of it.
+        accepted : ndarray or None
+            (N,) whose dispatch was explicitly accepted; None where nobody was asked.
+        day_ends : bool
+            Whether the local day is over with it.
+        """
         rows = outcome.ledger[:, 0]
         done = _dispatched(rows)
         self._day_depth += rows[led.L_DEPTH_H]
@@ -146,7 +162,7 @@ class SatisfactionTotals:
         self._dispatched += done
         if accepted is not None:
             self._accepted += done * accepted
-        self.violations += violations(outcome)
+        self.violations += broken
         if day_ends:
             limit = self._fleet.cycle_limit_kwh
             self._reserve += np.exp(-self._day_depth / self._spec.reserve_scale_h)
@@ -155,7 +171,7 @@ class SatisfactionTotals:
             self._day_depth[:] = self._day_over[:] = 0.0
             self._days += 1
 
-    def components(self) -> np.ndarray:
+    def components(self) -> Floats:
         """(5, N) in [0, 1]; NaN where a component does not apply."""
         nan = np.full(self._fleet.n, np.nan)
         days = max(self._days, 1)
@@ -170,13 +186,13 @@ class SatisfactionTotals:
             ]
         )
 
-    def consent_share(self) -> np.ndarray:
+    def consent_share(self) -> Floats:
         """(N,) share of dispatched kWh under an explicit acceptance; 1 where nothing was dispatched."""
         share = _ratio(self._accepted, self._dispatched, KWH_TOLERANCE)
         return np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
 
 
-def weight_sensitivity(components: np.ndarray, spec: SatisfactionSpec, rng: np.random.Generator) -> tuple[float, float]:
+def weight_sensitivity(components: Floats, spec: SatisfactionSpec, rng: np.random.Generator) -> tuple[float, float]:
     """5 % and 95 % quantile of mean S under `sensitivity_draws` Dirichlet(1) draws of the weights."""
     if spec.sensitivity_draws == 0:
         value = float(score(components, spec).mean())

@@ -94,7 +94,8 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
             begin = time.perf_counter()
             bids = policy.act(build_view(world, info.information))
             seconds = time.perf_counter() - begin
-            row = record.add(bids, world.step(bids.actions, (bids.day_ahead,)), seconds)
+            outcome = world.step(bids.actions, (bids.day_ahead,))
+            row = record.add(bids, outcome, seconds)
             if on_opportunity is not None:
                 on_opportunity(row)
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """Scenarios: frozen nested dataclasses, validated once, TOML in and out, with a content hash.
 
-Every parameter is a field that carries its unit and source in its metadata; `python -m vpp_env.scenario NAME`
-prints a scenario as a table. Where a source says `assumed`, the value is a default of ours.
+Every parameter is a field of `specs` that carries its unit, source and limits; `vpp-env scenario NAME` prints them as a
+table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tomli_w
 
 from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
-from vpp_env.scenario.check import check_scenario
+from vpp_env.scenario.check import allowed, check_fleet, check_market, check_satisfaction, check_section, check_time
 from vpp_env.scenario.specs import (
     FleetSpec,
     HomeSpec,
@@ -56,7 +56,14 @@ class Scenario:
     reward: RewardSpec = field(default_factory=RewardSpec)
 
     def __post_init__(self) -> None:
-        check_scenario(self)
+        for section in dataclasses.fields(self):
+            spec = getattr(self, section.name)
+            if dataclasses.is_dataclass(spec):
+                check_section(section.name, spec)
+        check_time(self.time)
+        check_fleet(self.fleet, self.preferences)
+        check_market(self.market)
+        check_satisfaction(self.satisfaction)
 
     @cached_property
     def start(self) -> datetime:
@@ -211,29 +218,13 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     return scenario_from_dict(data)
 
 
-def describe(scenario: Scenario) -> list[tuple[str, str, str, str]]:
-    """Return (field, value, unit, source) rows of every parameter."""
+def describe(scenario: Scenario) -> list[tuple[str, str, str, str, str]]:
+    """Return (field, value, unit, allowed, source) rows of every parameter."""
     rows = []
     for section in dataclasses.fields(scenario):
         spec = getattr(scenario, section.name)
         if dataclasses.is_dataclass(spec):
-            rows += [
-                (
-                    f"{section.name}.{f.name}",
-                    str(getattr(spec, f.name)),
-                    f.metadata["unit"],
-                    f.metadata["source"],
-                )
-                for f in dataclasses.fields(spec)
-            ]
+            for f in dataclasses.fields(spec):
+                value = str(getattr(spec, f.name))
+                rows.append((f"{section.name}.{f.name}", value, f.metadata["unit"], allowed(f), f.metadata["source"]))
     return rows
-
-
-if __name__ == "__main__":
-    import sys
-
-    chosen = load_scenario(sys.argv[1] if len(sys.argv) > 1 else "august")
-    print(f"# {chosen.name}: {chosen.description} (hash {chosen.hash})\n")
-    print("| field | value | unit | source |\n|---|---|---|---|")
-    for row in describe(chosen):
-        print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")

@@ -16,14 +16,18 @@ import numpy as np
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
+from vpp_env.traces import price_tables as tables
 from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
-from vpp_env.traces.readers import price_tables as tables
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
-from vpp_env.traces.step_prices import step_prices
 from vpp_env.traces.weather import DAY_KEY, day_heat
 
-_DAY_AHEAD, _SPREAD, _SPIKES, _RESERVES = range(4)
-"""Purpose of a sub-stream: second element of the spawn key; 4 is the step model's."""
+_DAY_AHEAD, _SPREAD, _SPIKES, _RESERVES, _STEP = range(5)
+"""Purpose of a sub-stream: second element of the spawn key."""
+
+STEP_BASE_USD_PER_MWH = 50.0
+"""Base of the reference's step prices; factors 1.8 (16-20 h), 1.4 (6-10 h), .7 (22-6 h), weekend .85."""
+STEP_FLOOR_USD_PER_MWH = 10.0
+STEP_SIGMA = 0.10
 
 
 def build_prices(scenario: Scenario, seed: int, tail_steps: int) -> MarketSeries:
@@ -224,3 +228,25 @@ def _reserves(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, level
     nonspin = tables.NONSPIN_FLOOR + scarce * (spin - tables.NONSPIN_FLOOR)
     made = {"spin": spin, "nonspin": nonspin, "regup": regup, "regdown": regdown}
     return {p: np.clip(made[p], 0.0, scenario.market.reserve_cap_usd_per_mw) for p in RESERVE_PRODUCTS}
+
+
+def step_prices(scenario: Scenario, seed: int, clock: Clock) -> MarketSeries:
+    """Prices of the published reference: steps by hour, 10 % noise in real time, no reserves."""
+    hour = clock.hour
+    factor = np.select(
+        [(hour >= 16) & (hour < 20), (hour >= 6) & (hour < 10), (hour >= 22) | (hour < 6)],
+        [1.8, 1.4, 0.7],
+        1.0,
+    )
+    base = STEP_BASE_USD_PER_MWH * factor * np.where(clock.weekday >= 5, 0.85, 1.0)
+    noise = clock.draws(seed, _STEP)[clock.row, clock.k]
+    level, floor = scenario.prices.level, STEP_FLOOR_USD_PER_MWH
+    da = clock.to_steps(np.maximum(base, floor))
+    rt = clock.to_steps(np.maximum(base * (1.0 + STEP_SIGMA * noise), floor))
+    source = "seeded model step: the published reference's prices, docs/prices.md"
+    return MarketSeries(
+        da_usd_per_mwh=clip_lmp(scenario, level * da),
+        rt_usd_per_mwh=clip_lmp(scenario, level * rt),
+        reserve_usd_per_mw={p: np.zeros(len(da)) for p in RESERVE_PRODUCTS},
+        source={"da": source, "rt": source, **dict.fromkeys(RESERVE_PRODUCTS, source)},
+    )

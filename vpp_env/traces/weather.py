@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import betaincinv, ndtr
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
@@ -116,6 +115,8 @@ def _anomaly_c(scenario: Scenario, seed: int, day: int) -> float:
 
 def _day_cloud(scenario: Scenario, seed: int, day: int, when: date) -> float:
     """Mean share of clear-sky irradiance that clouds take on a day: a beta variable, correlated over days."""
+    from scipy.special import betaincinv, ndtr  # .2 s of imports that only a month that is made needs
+
     today, yesterday = (stream(seed, "weather", 4, DAY_KEY + d).standard_normal() for d in (day, day - 1))
     mean = 1.0 - by_month(CLEAR_MEAN, when)
     size = mean * (1.0 - mean) / by_month(CLEAR_STD, when) ** 2 - 1.0

@@ -17,12 +17,10 @@ import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.calendar import month_hours
+from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da
+from vpp_env.traces.readers.formats import ACCEPTED, RT_ORDER, START, read_oasis, read_tidy
 from vpp_env.traces.readers.market_column import Column, RawColumn, check_column, lay_on_steps
-from vpp_env.traces.readers.oasis import RT_ORDER, START, read_oasis
-from vpp_env.traces.readers.tidy import ACCEPTED, read_tidy
-from vpp_env.traces.rt_forecast import day_ahead_from_real_time
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.units import STEP_MINUTES
 
@@ -30,6 +28,8 @@ DEFAULT_NODE = "sce"
 """Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
 MIN_LEVEL_USD_PER_MWH = 5.0
 """Least level for the spread and reserve model: a median near 0 would leave no spread at all. Assumed."""
+FIRST_LAG, LAST_LAG = 2, 8
+"""Days back that are used. Day-ahead prices of day d are published on d-1, when d-2 is the last whole day."""
 _TITLES = {"da": "day-ahead prices", "rt": "real-time prices"}
 
 
@@ -202,6 +202,49 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[np.nda
         notes.append(f"{above} hours above the bid cap kept as measured")
     files = ", ".join(f"{p.name} sha256:{_digest(p)}" for p in column.paths)
     return values, "; ".join([f"file {files} column {column.name}", *notes])
+
+
+def day_ahead_from_real_time(real_time: pd.Series, calendar: Calendar, model: np.ndarray) -> tuple[np.ndarray, str]:
+    """Forecast day-ahead prices from past real-time ones.
+
+    Parameters
+    ----------
+    real_time : pandas.Series
+        Measured prices by UTC start, also from before the run where the file has them, USD/MWh.
+    calendar : Calendar
+        Of the run.
+    model : numpy.ndarray
+        (S,) seeded day-ahead prices; taken for hours without any history in the file.
+
+    Returns
+    -------
+    tuple
+        (S,) USD/MWh: the median of the same local hour of the days d-8 .. d-2, and a note for the source.
+    """
+    steps = pd.date_range(calendar.utc[0], periods=len(model), freq="15min").tz_convert(calendar.timezone)
+    local = pd.DatetimeIndex(real_time.index).tz_convert(calendar.timezone)
+    table = (
+        pd.DataFrame({"day": local.tz_localize(None).normalize(), "hour": local.hour, "v": real_time.to_numpy()})
+        .groupby(["day", "hour"])["v"]
+        .mean()
+        .unstack("hour")
+        .reindex(columns=range(24))
+    )
+    day = steps.tz_localize(None).normalize()
+    days = pd.date_range(day[0], day[-1], freq="D")
+    past = np.stack([table.reindex(days - pd.Timedelta(days=lag)).to_numpy() for lag in range(FIRST_LAG, LAST_LAG + 1)])
+    known = np.isfinite(past).any(axis=0)
+    past[:, ~known] = 0.0  # replaced below; keeps nanmedian from warning about empty slices
+    forecast = np.nanmedian(past, axis=0)
+    row, hour = np.asarray((day - days[0]).days), np.asarray(steps.hour)
+    from_file = known[row, hour]
+    made = np.where(from_file, forecast[row, hour], model)
+    share = float(np.mean(from_file))
+    note = (
+        f"forecast from the file's real-time prices: median of the same hour {FIRST_LAG} to {LAST_LAG} days before"
+        f" ({share:.0%} of steps; seeded model for the others)"
+    )
+    return made, note
 
 
 def _reserves(
