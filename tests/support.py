@@ -61,6 +61,11 @@ def with_prices(
     return made
 
 
+def leaves(tree: Any) -> list[np.ndarray]:
+    """All arrays of a nested tuple; a number is an array of it."""
+    return [a for x in tree for a in leaves(x)] if isinstance(tree, tuple) else [np.asarray(tree)]
+
+
 def random_actions(rng: np.random.Generator, rows: int, style: str = "any") -> np.ndarray:
     """(rows, 6) float32 bids: anything, a fire sale, a spending spree, or the very edges of the box."""
     a = rng.uniform(-1.0, 1.0, (rows, 6))

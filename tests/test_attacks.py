@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import begin, month, play, with_prices
+from support import begin, leaves, month, play, with_prices
 from vpp_benchmarks.run.job import play as play_job
 from vpp_benchmarks.run.plan import make_plan
 from vpp_benchmarks.run.progress import LogProgress
@@ -18,8 +18,8 @@ from vpp_benchmarks.run.progress import LogProgress
 from vpp_env.contract.bids import Bids, encode
 from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
 from vpp_env.contract.views import Information, View
-from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.errors import InformationError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.satisfaction import VIOLATIONS, violations
@@ -63,7 +63,7 @@ def test_a_purchase_above_the_owners_limit_is_outside_the_envelope() -> None:
     base = month("week20", RICH | {"preferences.max_blackouts_per_week": 0}, 1)
     dear, cheap = begin(with_prices(base, rt=150.0)), begin(with_prices(base, rt=1.0))
     o = dear.step(buy_all(dear))
-    bought = o.flow_kw[:, lay.B_BUY].sum() / 4
+    bought = o.flow_kw[:, FLOW.battery_bought].sum() / 4
     assert bought > 1.0
     assert o.ledger[led.L_BEYOND].sum() == pytest.approx(bought, abs=1e-9)
     assert cheap.step(buy_all(cheap)).ledger[led.L_BEYOND].sum() == 0.0
@@ -73,10 +73,10 @@ def test_a_discharge_beyond_the_daily_limit_is_outside_the_envelope() -> None:
     """Refilled every other hour the battery never meets its floor: it is the day's limit that is broken."""
     world = begin(with_prices(month("week20", RICH | {"fleet.share_ev": 0.0}, 2), rt=60.0))
     beyond = depth = 0.0
-    limit = world.parameters[lay.DAY_LIMIT]
+    limit = world.parameters.battery.day_limit_kwh
     used = np.zeros(world.n_homes)
     for turn in range(20):
-        keep = np.maximum(world.state[lay.SOC_B] - world.parameters[lay.FLOOR], 0.0) * 0.9
+        keep = np.maximum(world.state.battery.soc_kwh - world.parameters.battery.floor_kwh, 0.0) * 0.9
         sale = encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=keep, sell_ask=0.0)
         o = world.step(sale if turn % 2 else buy_all(world))
         used += o.ledger[led.L_BESS, 0]
@@ -94,7 +94,7 @@ def test_day_limits_begin_anew_at_local_midnight() -> None:
     for _ in range(4):
         world.step(sell_all(world))
     assert world.wall_clock()[0] == 0.0
-    assert not world.state[lay.DIS_DAY].any()
+    assert not world.state.battery.discharged_kwh.any()
 
 
 class Liar:
@@ -197,10 +197,10 @@ def test_a_run_is_played_with_what_its_plan_prints(caplog: pytest.LogCaptureFixt
 
 def bytes_of(m: Month) -> list[bytes]:
     plan, baseline = m.day(0)
-    arrays = [x for part in (plan, baseline) for x in part if isinstance(x, np.ndarray)]
+    arrays = leaves((plan, baseline, m.parameters, tuple(m.rules)))
     arrays += [getattr(m.fleet, f.name) for f in fields(m.fleet)]
     arrays += [m.series.da_usd_per_mwh, m.series.rt_usd_per_mwh, *m.series.reserve_usd_per_mw.values()]
-    return [x.tobytes() for x in (*arrays, m.parameters, m.constants, m.calls)]
+    return [x.tobytes() for x in (*arrays, m.calls)]
 
 
 def test_a_played_month_is_as_it_was() -> None:

@@ -16,7 +16,6 @@ from vpp_env.api.parallel import parallel_env
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
-from vpp_env.core import layout as lay
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
@@ -106,30 +105,29 @@ def test_a_view_says_which_opportunity_is_bid_for() -> None:
     assert stamps[-1] > m.calendar.local[-1], "the last bids are for nothing that is played"
 
 
-def test_bounds_are_those_of_the_delivery() -> None:
+def test_headroom_is_that_of_the_delivery() -> None:
     """Blackout windows, cars that will have left, and energy that earlier bids may still take are left out."""
     changes = DAY | {"fleet.size": 30, "fleet.share_ev": 1.0, "time.duration_hours": 48}
     late, prompt = begin(month("week20", changes | LATE)), begin(month("week20", changes))
     idle, black, gone = np.full((30, 6), -1.0), [], 0
     while not prompt.done:
-        now = late.bounds.copy(), late.parameters
-        black.append(now[0][lay.BLACK_NOW])
+        black.append(late.headroom.blackout.copy())
         if len(black) > 2:
-            np.testing.assert_array_equal(black[-3], prompt.bounds[lay.BLACK_NOW])
-        due = late.bounds[lay.HOURS_LEFT]
-        gone += int(((prompt.bounds[lay.PLUGGED] > 0) & (due == 0)).sum())
-        assert (late.bounds[lay.D_MIN][due == 0] == 0).all()
+            np.testing.assert_array_equal(black[-3], prompt.headroom.blackout)
+        due = late.headroom.hours_left
+        gone += int(((prompt.headroom.plugged > 0) & (due == 0)).sum())
+        assert (late.headroom.defer[due == 0] == 0).all()
         stays = due > 0
-        np.testing.assert_allclose(due[stays], prompt.bounds[lay.HOURS_LEFT][stays] - 2.0)
+        np.testing.assert_allclose(due[stays], prompt.headroom.hours_left[stays] - 2.0)
         late.step(idle)
         prompt.step(idle)
     assert gone > 0
     world = begin(month("week20", changes | LATE))
-    before = world.bounds[lay.B_ENV].copy()
+    before = world.headroom.battery.copy()
     offer = np.full((30, 6), -1.0)
     offer[:, :2] = 1.0, 1.0
     world.step(offer)
-    after, waits = world.bounds[lay.B_ENV], before > 0.1
+    after, waits = world.headroom.battery, before > 0.1
     assert waits.any()
     assert (after[waits] < before[waits]).all()
 

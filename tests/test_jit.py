@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from vpp_env.core import loops as kernels
+from vpp_env.core import home, loops
 from vpp_env.jit import cache_dir
 from vpp_env.market.opportunity import play
 
@@ -26,11 +26,11 @@ def load(folder: Path) -> ModuleType:
 def test_an_edit_anywhere_in_the_package_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     copy = tmp_path / "vpp_env"
-    shutil.copytree(Path(kernels.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(loops.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
     first = load(copy).cache_dir()
     assert Path(first).parent.parent == copy
     assert load(copy).cache_dir() == first, "the same sources share their cache"
-    for name in ("core/devices.py", "core/layout.py", "units.py"):
+    for name in ("core/devices/battery.py", "core/home.py", "units.py"):
         source = copy / name
         source.write_text(source.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
         edited = load(copy).cache_dir()
@@ -39,5 +39,5 @@ def test_an_edit_anywhere_in_the_package_compiles_anew(tmp_path: Path, monkeypat
 
 
 def test_the_opportunity_and_what_it_calls_share_one_cache() -> None:
-    for function in (play, kernels.deliver, kernels.prepare):
+    for function in (play, loops.deliver_step, loops.begin_step, home.deliver):
         assert Path(function.stats.cache_path).is_relative_to(cache_dir())

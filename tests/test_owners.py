@@ -7,7 +7,6 @@ import pytest
 from support import begin, month, with_prices
 
 from vpp_env.contract.views import Information
-from vpp_env.core import layout as lay
 from vpp_env.owners.asks import buy_back_prices, cheap_price
 from vpp_env.simulation.view_builder import build_view
 
@@ -77,5 +76,7 @@ def test_the_fleet_keeps_its_ranges() -> None:
     np.testing.assert_array_equal(f.floor_kwh, floor)
     assert (f.v2g_kw[~f.has_ev] == 0).all()
     assert (f.v2g_kw[f.has_ev] > 0).mean() == pytest.approx(0.2, abs=0.05)
-    assert (p[lay.DAY_LIMIT] <= p[lay.CYCLE_LIMIT] + 1e-12).all(), "the envelope never asks for over-cycling"
+    assert (p.battery.day_limit_kwh <= p.battery.cycle_limit_kwh + 1e-12).all(), (
+        "the envelope never asks for over-cycling"
+    )
     assert set(np.bincount(f.profile)) == {666, 667}

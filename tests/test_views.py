@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import begin, month, random_actions
+from support import begin, leaves, month, random_actions
 
 from vpp_env.api.observation import Observer
 from vpp_env.contract.policy import make_policy, policy_names
@@ -248,7 +248,8 @@ def test_views_are_read_only_copies() -> None:
     for _ in range(3):
         world.step(np.zeros((world.n_homes, 6)))
     view = build_view(world, Information.ORACLE)
-    live = [world.state, world.bounds, world.parameters, world.load_past, world.last_ledger, *world.exogenous()[:3]]
+    live = leaves((world.state, world.headroom, world.parameters))
+    live += [world.load_past, world.last_ledger, *world.exogenous()[:3]]
     live += arrays(world.months[0].fleet) + arrays(world.months[0].series)
     parts = arrays(view.public) + arrays(view.homes) + arrays(view.future(4)) + arrays(market_rules(world))
     assert len(parts) > 50

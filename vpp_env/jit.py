@@ -59,12 +59,25 @@ def _package_of(function: Callable[..., object]) -> Path | None:
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic."""
+    return _compiled(function)
+
+
+def inlined(function: F) -> F:
+    """Compile a function of one home: the same as `kernel`, and always part of the loop that calls it.
+
+    Such a function gets and returns NamedTuples of numbers. Inlined, they never exist in memory. It allocates nothing
+    and calls no NumPy, so that the same source can be compiled for a GPU; from Python its plain form is `.py_func`.
+    """
+    return _compiled(function, forceinline=True, no_cpython_wrapper=True)
+
+
+def _compiled(function: F, **options: bool) -> F:
     config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = cache_dir(_package_of(function))  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
         compiler: Any = numba.njit
-        return cast(F, compiler(cache=True, no_cfunc_wrapper=True)(function))
+        return cast(F, compiler(cache=True, no_cfunc_wrapper=True, **options)(function))
     finally:
         config.CACHE_DIR = before

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp_env.core import layout as lay
+from vpp_env.core import home as lib
+from vpp_env.core.devices.battery import BatteryState
+from vpp_env.core.devices.vehicle import VehicleState
 
 DT = 0.25
 
@@ -76,19 +78,44 @@ class Baseline:
     bess_dis: float
 
 
-def home_of(p: np.ndarray, c: np.ndarray, i: int) -> Home:
-    x = [float(v) for v in p[:, i]]
+@dataclass
+class State:
+    """What changes of a home."""
+
+    soc_b: float
+    given_today: float
+    below_since: float
+    soc_e: float
+    shortfall: float
+
+
+def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
+    b, v = ([float(x[i]) for x in device] for device in (h.battery, h.vehicle))
     return Home(
-        *x[: lay.BUY_LIMIT],
-        windows=((x[lay.BO1_FROM], x[lay.BO1_TO]), (x[lay.BO2_FROM], x[lay.BO2_TO])),
-        eta_b=float(c[lay.C_ETA_B]),
-        eta_e=float(c[lay.C_ETA_EV]),
-        reserve_h=float(c[lay.C_RESERVE_H]),
-        own_use=c[lay.C_SELF] > 0,
+        *b[:4],
+        *v,
+        *b[4:],
+        windows=tuple((float(first[i]), float(end[i])) for first, end in (h.blackout_1, h.blackout_2)),
+        eta_b=rules.battery.eta,
+        eta_e=rules.vehicle.eta,
+        reserve_h=rules.battery.reserve_h,
+        own_use=rules.battery.serves_home,
     )
 
 
-def step_of(plan: lay.DayPlan, k: int, i: int) -> Step:
+def state_of(s: lib.HomeState, i: int) -> State:
+    b, v = s
+    values = (b.soc_kwh, b.discharged_kwh, b.below_since, v.soc_kwh, v.shortfall)
+    return State(*(float(x[i]) for x in values))
+
+
+def states_of(homes: list[State]) -> lib.HomeState:
+    """The reference's states as the struct of arrays that the loops keep."""
+    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.soc_e, s.shortfall] for s in homes]).T
+    return lib.HomeState(BatteryState(*rows[:3]), VehicleState(*rows[3:]))
+
+
+def step_of(plan: lib.DayPlan, k: int, i: int) -> Step:
     return Step(
         k=k,
         steps_in_day=len(plan.load),
@@ -170,47 +197,44 @@ def car_plan(home: Home, step: Step, baseline: Baseline, soc: float) -> tuple[fl
 
 
 def begin(
-    home: Home, step: Step, baseline: Baseline, baseline_before: float, s: list[float]
-) -> tuple[list[float], list[float]]:
+    home: Home, step: Step, baseline: Baseline, baseline_before: float, s: State
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Departures and arrivals; changes the state `s` and returns (quote, events)."""
     if step.k == 0:
-        s[lay.DIS_DAY] = s[lay.EV_DEPTH] = 0.0
-    events = [0.0] * lay.N_EVENT
+        s.given_today = s.shortfall = 0.0
+    departed = short = missed = away = 0.0
     give = give_reserve = take = 0.0
     if home.ev_kwh > 0:
-        soc = s[lay.SOC_E]
+        soc = s.soc_e
         if step.k in (step.leaves, step.ready):
-            short = (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh
-            s[lay.EV_DEPTH] = max(s[lay.EV_DEPTH], short)
+            s.shortfall = max(s.shortfall, (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh)
         if step.k == step.leaves:
             lacks, baseline_lacks = clip0(step.trip - soc), clip0(step.trip - baseline.ev_soc)
-            events[lay.DEPARTED], events[lay.SHORT] = 1.0, s[lay.EV_DEPTH]
-            events[lay.MISSED] = 1.0 if lacks > baseline_lacks + 1e-9 else 0.0
-            s[lay.EV_DEPTH] = 0.0
+            departed, short = 1.0, s.shortfall
+            missed = 1.0 if lacks > baseline_lacks + 1e-9 else 0.0
+            s.shortfall = 0.0
         if step.k == step.returns:
-            events[lay.AWAY_KWH] = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
-            soc = s[lay.SOC_E] = clip0(soc - step.trip)
+            away = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
+            soc = s.soc_e = clip0(soc - step.trip)
         if step.plugged:
             _, forced = car_plan(home, step, baseline, soc)
             give = baseline.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, DT)
             give_reserve = baseline.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h)
             most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc) / (home.eta_e * DT))
             take = clip0(most - max(baseline.ev_kw, forced))
-    soc = s[lay.SOC_B]
-    charge, _ = home_battery(home, step, soc, s[lay.BREACH_DAY], baseline.ev_kw)
+    soc = s.soc_b
+    charge, _ = home_battery(home, step, soc, s.below_since, baseline.ev_kw)
     give += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT)
     give_reserve += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h)
     take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
-    return [give, take, give_reserve, take], events
+    return (give, take, give_reserve, take), (departed, short, missed, away)
 
 
-def deliver(
-    home: Home, step: Step, baseline: Baseline, s: list[float], order: tuple[float, float, float]
-) -> list[float]:
+def deliver(home: Home, step: Step, baseline: Baseline, s: State, order: tuple[float, float, float]) -> lib.Flow[float]:
     """Deliver (sell award, reserve call, buy award) kW; changes the state `s` and returns the flows."""
     sell, call, buy = order
     black = any(first <= step.week_step < end for first, end in home.windows)
-    soc_e, soc_b = s[lay.SOC_E], s[lay.SOC_B]
+    soc_e, soc_b = s.soc_e, s.soc_b
     plugged = home.ev_kwh > 0 and step.plugged
     forced = defer_env = defer_hard = v2g_env = v2g_hard = 0.0
     if plugged:
@@ -221,12 +245,12 @@ def deliver(
             defer_env = clip0(baseline.ev_kw - forced)
             full_later = home.eta_e * home.ev_kw * (step.due * DT - DT)
             v2g_env = min(v2g_hard, clip0((full_later - need) * home.eta_e / DT))
-    own_charge, own_use = home_battery(home, step, soc_b, s[lay.BREACH_DAY], baseline.ev_kw)
+    own_charge, own_use = home_battery(home, step, soc_b, s.below_since, baseline.ev_kw)
     bess_hard = can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT)
     bess_env = 0.0
     if not black:
         above = can_give(soc_b, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, DT)
-        bess_env = clip0(min(above, (home.day_limit - s[lay.DIS_DAY]) / DT))
+        bess_env = clip0(min(above, (home.day_limit - s.given_today) / DT))
 
     # cheapest first, inside the envelope; then beyond it in the same order
     owed = sell + call
@@ -247,7 +271,7 @@ def deliver(
             most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc_e) / (home.eta_e * DT))
             car_bought = min(buy, clip0(most - base))
             car = base - defer + car_bought
-    s[lay.SOC_E] = store(soc_e, car, v2g, home.eta_e, 0.0, home.ev_kwh)
+    s.soc_e = store(soc_e, car, v2g, home.eta_e, 0.0, home.ev_kwh)
 
     bess_bought = 0.0
     if bess > 0:  # what the home would do by itself waits while it is dispatched
@@ -258,26 +282,32 @@ def deliver(
         if bess_bought > 0:
             own_use = 0.0
     soc_b = store(soc_b, own_charge + bess_bought, bess + own_use, home.eta_b, home.bess_min, home.bess_max)
-    s[lay.SOC_B] = soc_b
-    s[lay.BREACH_DAY] = since_when(home, soc_b, s[lay.BREACH_DAY], step.day)
-    before = s[lay.DIS_DAY]
-    s[lay.DIS_DAY] = before + bess * DT
+    s.soc_b = soc_b
+    s.below_since = since_when(home, soc_b, s.below_since, step.day)
+    before = s.given_today
+    s.given_today = before + bess * DT
 
     bought = car_bought + bess_bought
     extra = depth(soc_b, home.floor) - depth(baseline.bess_soc, home.floor)
     metered = step.sun_less_load - baseline.ev_kw
-    flows = [0.0] * lay.N_OUT
-    flows[lay.SOLD] = min(given, sell)
-    flows[lay.CALLED] = given - flows[lay.SOLD]
-    flows[lay.BOUGHT], flows[lay.FORCED] = bought, car_forced
-    flows[lay.DEFER], flows[lay.B_DIS], flows[lay.V2G] = defer, bess, v2g
-    flows[lay.BEYOND] = clip0(given - inside) + (bought if black else 0.0)
-    flows[lay.B_BUY], flows[lay.B_HOME_CH], flows[lay.B_HOME_DIS] = bess_bought, own_charge, own_use
-    flows[lay.EV_CH] = car
-    flows[lay.RETAIL] = metered - own_charge + own_use
-    flows[lay.RETAIL_BASELINE] = metered - baseline.bess_ch + baseline.bess_dis
-    flows[lay.DEPTH] = extra if extra > 1e-9 else 0.0
-    flows[lay.OVER] = clip0(s[lay.DIS_DAY] - home.cycle_limit) - clip0(before - home.cycle_limit)
-    flows[lay.BLACKOUT] = float(black)
-    flows[lay.MARKET] = given - bought - car_forced
-    return flows
+    sold = min(given, sell)
+    return lib.Flow(
+        sold=sold,
+        called=given - sold,
+        bought=bought,
+        forced=car_forced,
+        deferred=defer,
+        battery=bess,
+        v2g=v2g,
+        beyond=clip0(given - inside) + (bought if black else 0.0),
+        battery_bought=bess_bought,
+        home_charge=own_charge,
+        home_discharge=own_use,
+        ev_charge=car,
+        retail=metered - own_charge + own_use,
+        retail_baseline=metered - baseline.bess_ch + baseline.bess_dis,
+        depth=extra if extra > 1e-9 else 0.0,
+        over=clip0(s.given_today - home.cycle_limit) - clip0(before - home.cycle_limit),
+        blackout=float(black),
+        market=given - bought - car_forced,
+    )

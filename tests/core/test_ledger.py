@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support import STYLES, begin, month, random_actions, with_prices
 
 from vpp_env.contract.bids import RESERVE_TICK, encode
-from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
 from vpp_env.units import PRICE_TICK
@@ -45,10 +45,10 @@ def available_kw(world: World) -> np.ndarray:
     m, s, k = world.months[0], world.state, world.clock(world.t)[1]
     f, spec = m.fleet, m.scenario.fleet
     hours = m.scenario.market.reserve_minutes / 60
-    plan, baseline = world.plan, world.baseline
+    plan, baseline = world.day.plan, world.day.baseline
     plugged = f.has_ev & ~((plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr))
-    battery = np.clip((s[lay.SOC_B] - f.bess_min_kwh) * spec.bess_eta / hours, 0.0, f.bess_kw)
-    car = np.clip((s[lay.SOC_E] - f.ev_min_kwh) * spec.ev_eta / hours, 0.0, f.v2g_kw)
+    battery = np.clip((s.battery.soc_kwh - f.bess_min_kwh) * spec.bess_eta / hours, 0.0, f.bess_kw)
+    car = np.clip((s.vehicle.soc_kwh - f.ev_min_kwh) * spec.ev_eta / hours, 0.0, f.v2g_kw)
     return battery + np.where(plugged, baseline.ev_kw[k] + car, 0.0)
 
 
@@ -119,20 +119,20 @@ def test_rewards_are_the_members_net_benefit(kind: str) -> None:
     spec, rng = world.scenario.reward, np.random.default_rng(0)
     total = 0.0
     while not world.done:
-        own, t, floor = world.owners.own[:, 0], world.t, world.parameters[lay.FLOOR]
-        k, baseline = world.clock(t)[1], world.baseline
+        own, t, floor = world.owners.own[:, 0], world.t, world.parameters.battery.floor_kwh
+        k, baseline = world.clock(t)[1], world.day.baseline
         o = world.step(random_actions(rng, world.n_months))
         rows, bill, wear = o.ledger[:, :, 0], np.zeros(10), np.zeros(10)
         for j, flow in enumerate(o.flow_kw):
             hour = world.calendar.hour[t + j]
             rate = home.import_peak_usd_per_kwh if 16 <= hour < 21 else home.import_offpeak_usd_per_kwh
-            for meter, sign in ((flow[lay.RETAIL], 1.0), (flow[lay.RETAIL_BASELINE], -1.0)):
+            for meter, sign in ((flow[FLOW.retail], 1.0), (flow[FLOW.retail_baseline], -1.0)):
                 bill += sign * DT * np.where(meter < 0, -meter * rate, -meter * home.export_credit_usd_per_kwh)
-            cycled = flow[lay.B_DIS] + flow[lay.V2G] + flow[lay.B_HOME_DIS] - baseline.bess_dis[k + j]
+            cycled = flow[FLOW.battery] + flow[FLOW.v2g] + flow[FLOW.home_discharge] - baseline.bess_dis[k + j]
             wear += 0.063 * DT * cycled
         pay = rows[led.L_PAY_SOLD] + rows[led.L_PAY_BOUGHT] + rows[led.L_PAY_FORCED] + rows[led.L_PAY_RESERVE]
-        short = world.parameters[lay.EV_KWH] * np.maximum(o.short[:, 0], 0.0)
-        kwh = DT * (o.flow_kw[:, lay.DEPTH].sum(axis=0) * floor) + short
+        short = world.parameters.vehicle.kwh * np.maximum(o.short[:, 0], 0.0)
+        kwh = DT * (o.flow_kw[:, FLOW.depth].sum(axis=0) * floor) + short
         mine = pay - bill - wear - rows[led.L_AWAY] - 5.0 * own * kwh
         alpha = spec.team_share
         np.testing.assert_allclose(
@@ -157,7 +157,7 @@ def test_a_sale_at_a_positive_price_earns_for_everybody() -> None:
     world = begin(with_prices(month("week20", HOUR), rt=200.0, calls=False))
     o = world.step(fire_sale(world))
     assert o.award_kw.min() > 0.0
-    assert (o.market_kw == o.flow_kw[:, lay.MARKET]).all()
+    assert (o.market_kw == o.flow_kw[:, FLOW.market]).all()
     assert o.market_kw.min() > 0.0, "plus is out to the grid"
     sold = float(o.ledger[led.L_SOLD].sum())
     assert o.money.energy[0] == pytest.approx(0.2 * sold, abs=1e-9)
@@ -190,7 +190,7 @@ def test_a_call_delivers_for_half_an_hour_and_is_paid() -> None:
     world = begin(patched)
     a = encode(world.sell_limit_kw, world.buy_limit_kw, sell_ask=0.12, reserve_kw=2.0, reserve_ask=0.01)
     o = world.step(a)
-    called = o.flow_kw[:, lay.CALLED, 0]
+    called = o.flow_kw[:, FLOW.called, 0]
     assert called.min() > 5.0
     np.testing.assert_allclose(called, o.reserve_kw[:, 0], rtol=0, atol=1e-9)
     kwh, rows = float(called.sum() * DT), o.ledger[:, 0]
@@ -233,7 +233,7 @@ def test_the_last_of_the_battery_is_not_free() -> None:
         world.step(fire_sale(world))
     closing = world.closing_value()[0]
     baseline = world.months[0].day(0)[1].bess_soc[world.clock(world.t)[1] - 1]
-    gone = baseline - world.state[lay.SOC_B]
+    gone = baseline - world.state.battery.soc_kwh
     assert gone.max() > 1.0
     assert (closing[gone > 0.1] < 0).all()
     refill = world.owners.refill[0]

@@ -13,8 +13,8 @@ from support import STYLES, begin, month, play, random_actions, with_prices
 
 from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
-from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
@@ -54,11 +54,11 @@ few = settings(deadline=None, max_examples=12, derandomize=True)
 def test_battery_energy_is_conserved(mix: str, seed: int, bids: int, style: str) -> None:
     world = homes(mix, seed)
     eta = world.scenario.fleet.bess_eta
-    soc = world.state[lay.SOC_B].copy()
+    soc = world.state.battery.soc_kwh.copy()
     for outcome in play(world, bids, style):
         for flow, (after, _) in zip(outcome.flow_kw, outcome.soc_kwh, strict=True):
-            charged = (flow[lay.B_HOME_CH] + flow[lay.B_BUY]) * DT
-            given_out = (flow[lay.B_DIS] + flow[lay.B_HOME_DIS]) * DT
+            charged = (flow[FLOW.home_charge] + flow[FLOW.battery_bought]) * DT
+            given_out = (flow[FLOW.battery] + flow[FLOW.home_discharge]) * DT
             np.testing.assert_allclose(after - soc, eta * charged - given_out / eta, rtol=0, atol=1e-9)
             soc = after
 
@@ -69,15 +69,15 @@ def test_car_energy_is_conserved(mix: str, seed: int, bids: int, style: str) -> 
     world = homes(mix, seed)
     eta, rng = world.scenario.fleet.ev_eta, np.random.default_rng(bids)
     while not world.done:
-        soc, plan, k = world.state[lay.SOC_E].copy(), world.plan, world.clock(world.t)[1]
+        soc, plan, k = world.state.vehicle.soc_kwh.copy(), world.day.plan, world.clock(world.t)[1]
         outcome = world.step(random_actions(rng, HOMES, style))
         for flow in outcome.flow_kw:
             away = (plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr)
-            soc = soc + eta * flow[lay.EV_CH] * DT - flow[lay.V2G] * DT / eta
-            assert not flow[[lay.EV_CH, lay.V2G, lay.DEFER]][:, away].any()
+            soc = soc + eta * flow[FLOW.ev_charge] * DT - flow[FLOW.v2g] * DT / eta
+            assert not flow[[FLOW.ev_charge, FLOW.v2g, FLOW.deferred]][:, away].any()
             k += 1
             soc = np.where(plan.arr == k, np.maximum(soc - plan.trip, 0.0), soc)
-        np.testing.assert_allclose(world.state[lay.SOC_E], soc, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(world.state.vehicle.soc_kwh, soc, rtol=0, atol=1e-9)
 
 
 @few
@@ -86,16 +86,16 @@ def test_meters_add_up_and_nothing_is_paid_twice(mix: str, seed: int, bids: int,
     world = homes(mix, seed)
     rng = np.random.default_rng(bids)
     while not world.done:
-        plan, baseline, k = world.plan, world.baseline, world.clock(world.t)[1]
+        plan, baseline, k = world.day.plan, world.day.baseline, world.clock(world.t)[1]
         for flow in world.step(random_actions(rng, HOMES, style)).flow_kw:
             own = (plan.pv[k] - plan.load[k]).astype(float)  # the traces are single precision
-            net = own - flow[lay.EV_CH] - flow[lay.B_HOME_CH] - flow[lay.B_BUY]
-            net += flow[lay.B_DIS] + flow[lay.B_HOME_DIS] + flow[lay.V2G]
+            net = own - flow[FLOW.ev_charge] - flow[FLOW.home_charge] - flow[FLOW.battery_bought]
+            net += flow[FLOW.battery] + flow[FLOW.home_discharge] + flow[FLOW.v2g]
             # what leaves the home is on exactly one of two meters
-            np.testing.assert_allclose(flow[lay.RETAIL] + flow[lay.MARKET], net, rtol=0, atol=1e-9)
+            np.testing.assert_allclose(flow[FLOW.retail] + flow[FLOW.market], net, rtol=0, atol=1e-9)
             # the retail meter sees the baseline's car, never the market's energy
-            retail = own - baseline.ev_kw[k] - flow[lay.B_HOME_CH] + flow[lay.B_HOME_DIS]
-            np.testing.assert_allclose(flow[lay.RETAIL], retail, rtol=0, atol=1e-9)
+            retail = own - baseline.ev_kw[k] - flow[FLOW.home_charge] + flow[FLOW.home_discharge]
+            np.testing.assert_allclose(flow[FLOW.retail], retail, rtol=0, atol=1e-9)
             k += 1
 
 
@@ -106,18 +106,18 @@ def test_a_deferral_is_sold_once_and_bought_back_once(mix: str, seed: int, bids:
     eta, rng = world.scenario.fleet.ev_eta, np.random.default_rng(bids)
     sold, could = np.zeros(HOMES), np.zeros(HOMES)
     while not world.done:
-        plan, baseline, k = world.plan, world.baseline, world.clock(world.t)[1]
-        owed = baseline.ev_soc[k] - world.state[lay.SOC_E]
+        plan, baseline, k = world.day.plan, world.day.baseline, world.clock(world.t)[1]
+        owed = baseline.ev_soc[k] - world.state.vehicle.soc_kwh
         arrives = False
         for flow in world.step(random_actions(rng, HOMES, style)).flow_kw:
-            assert (flow[lay.DEFER] <= baseline.ev_kw[k] + 1e-12).all()
-            sold, could = sold + flow[lay.DEFER], could + baseline.ev_kw[k]
-            back = flow[lay.FORCED] + flow[lay.BOUGHT] - flow[lay.B_BUY]
-            owed = owed + eta * (flow[lay.DEFER] - back) * DT + flow[lay.V2G] * DT / eta
+            assert (flow[FLOW.deferred] <= baseline.ev_kw[k] + 1e-12).all()
+            sold, could = sold + flow[FLOW.deferred], could + baseline.ev_kw[k]
+            back = flow[FLOW.forced] + flow[FLOW.bought] - flow[FLOW.battery_bought]
+            owed = owed + eta * (flow[FLOW.deferred] - back) * DT + flow[FLOW.v2g] * DT / eta
             k += 1
             arrives = arrives | (plan.arr == k)
         k = world.clock(world.t)[1]
-        now = world.baseline.ev_soc[k] - world.state[lay.SOC_E]
+        now = world.day.baseline.ev_soc[k] - world.state.vehicle.soc_kwh
         # a trip may empty the car, which ends the debt: only homes without an arrival are compared
         np.testing.assert_allclose(np.where(arrives, 0, now), np.where(arrives, 0, owed), rtol=0, atol=1e-9)
         assert (now >= -1e-9).all(), "a car holds more than its baseline"
@@ -130,25 +130,28 @@ def test_hard_limits_hold_for_any_bid(mix: str, seed: int, bids: int, style: str
     world = homes(mix, seed)
     p = world.parameters
     for outcome in play(world, bids, style):
-        soc_b, soc_e = world.state[lay.SOC_B], world.state[lay.SOC_E]
-        assert (soc_b >= p[lay.BESS_MIN] - 1e-9).all()
-        assert (soc_b <= p[lay.BESS_MAX] + 1e-9).all()
+        soc_b, soc_e = world.state.battery.soc_kwh, world.state.vehicle.soc_kwh
+        assert (soc_b >= p.battery.min_kwh - 1e-9).all()
+        assert (soc_b <= p.battery.max_kwh + 1e-9).all()
         assert (soc_e >= 0.0).all()
-        assert (soc_e <= p[lay.EV_KWH]).all()
+        assert (soc_e <= p.vehicle.kwh).all()
         for flow, award, reserve in zip(outcome.flow_kw, outcome.award_kw, outcome.reserve_kw, strict=True):
-            assert (flow[: lay.RETAIL] >= -1e-12).all()
-            charge, give = flow[lay.B_HOME_CH] + flow[lay.B_BUY], flow[lay.B_DIS] + flow[lay.B_HOME_DIS]
-            assert (np.maximum(charge, give) <= p[lay.BESS_KW] + 1e-9).all()
+            assert (flow[: FLOW.retail] >= -1e-12).all()
+            charge, give = (
+                flow[FLOW.home_charge] + flow[FLOW.battery_bought],
+                flow[FLOW.battery] + flow[FLOW.home_discharge],
+            )
+            assert (np.maximum(charge, give) <= p.battery.kw + 1e-9).all()
             assert (charge * give == 0.0).all()
-            assert (flow[lay.EV_CH] <= p[lay.EV_KW] + 1e-9).all()
-            assert (flow[lay.V2G] <= p[lay.V2G_KW] + 1e-9).all()
-            assert (flow[lay.EV_CH] * flow[lay.V2G] == 0.0).all()
+            assert (flow[FLOW.ev_charge] <= p.vehicle.kw + 1e-9).all()
+            assert (flow[FLOW.v2g] <= p.vehicle.v2g_kw + 1e-9).all()
+            assert (flow[FLOW.ev_charge] * flow[FLOW.v2g] == 0.0).all()
             # no phantom capacity: every award can be, and is, delivered
-            np.testing.assert_allclose(flow[lay.SOLD], np.maximum(award, 0.0), rtol=0, atol=1e-8)
-            np.testing.assert_allclose(flow[lay.BOUGHT], np.maximum(-award, 0.0), rtol=0, atol=1e-8)
-            assert (flow[lay.CALLED] <= reserve + 1e-9).all()
-            parts = flow[lay.DEFER] + flow[lay.B_DIS] + flow[lay.V2G]
-            np.testing.assert_allclose(parts, flow[lay.SOLD] + flow[lay.CALLED], rtol=0, atol=1e-9)
+            np.testing.assert_allclose(flow[FLOW.sold], np.maximum(award, 0.0), rtol=0, atol=1e-8)
+            np.testing.assert_allclose(flow[FLOW.bought], np.maximum(-award, 0.0), rtol=0, atol=1e-8)
+            assert (flow[FLOW.called] <= reserve + 1e-9).all()
+            parts = flow[FLOW.deferred] + flow[FLOW.battery] + flow[FLOW.v2g]
+            np.testing.assert_allclose(parts, flow[FLOW.sold] + flow[FLOW.called], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import reference as ref
-from support import STYLES, begin, month, play
+import run
+from support import STYLES, begin, leaves, month, play
 
-from vpp_env.core import layout as lay
-from vpp_env.core import loops as kernels
+from vpp_env.core.home import FLOW, N_FLOW, Day, Homes, HomeState, initial_state
 from vpp_env.simulation.month import Month
 
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6, "time.duration_hours": 96}
@@ -26,19 +25,19 @@ CASES = [
 ]
 
 
-def baseline_at(baseline: lay.BaselineDay, k: int, i: int) -> ref.Baseline:
-    return ref.Baseline(*(float(row[k, i]) for row in baseline))
+def baseline_at(day: Day, k: int, i: int) -> ref.Baseline:
+    return ref.Baseline(*(float(row[k, i]) for row in day.baseline))
 
 
-def some_state(rng: np.random.Generator, m: Month, baseline: lay.BaselineDay, k: int) -> np.ndarray:
+def some_state(rng: np.random.Generator, m: Month, day: Day, k: int) -> HomeState:
     """A state that could be: batteries anywhere inside their limits, cars no fuller than their baselines."""
-    p, s = m.parameters, lay.initial_state(m.fleet)
-    n = m.fleet.n
-    s[lay.SOC_B] = p[lay.BESS_MIN] + rng.choice([0.0, 1.0, 0.5, rng.random()], n) * (p[lay.BESS_MAX] - p[lay.BESS_MIN])
-    s[lay.SOC_E] = baseline.ev_soc[k] * rng.choice([1.0, 0.999, 0.9, 0.5, 0.0], n)
-    s[lay.DIS_DAY] = rng.choice([0.0, 0.3, 1.0], n) * p[lay.CYCLE_LIMIT]
-    s[lay.BREACH_DAY] = rng.integers(-1, 3, n)
-    s[lay.EV_DEPTH] = rng.choice([0.0, 0.1], n)
+    (battery, *_), s, n = m.parameters, initial_state(m.fleet), m.fleet.n
+    share = rng.choice([0.0, 1.0, 0.5, rng.random()], n)
+    s.battery.soc_kwh[:] = battery.min_kwh + share * (battery.max_kwh - battery.min_kwh)
+    s.vehicle.soc_kwh[:] = day.baseline.ev_soc[k] * rng.choice([1.0, 0.999, 0.9, 0.5, 0.0], n)
+    s.battery.discharged_kwh[:] = rng.choice([0.0, 0.3, 1.0], n) * battery.cycle_limit_kwh
+    s.battery.below_since[:] = rng.integers(-1, 3, n)
+    s.vehicle.shortfall[:] = rng.choice([0.0, 0.1], n)
     return s
 
 
@@ -49,102 +48,91 @@ def some_order(rng: np.random.Generator, n: int) -> np.ndarray:
     return order
 
 
+def same_state(homes: Homes, expected: list[ref.State]) -> bool:
+    pairs = zip(leaves(homes.state), leaves(ref.states_of(expected)), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def refs_of(m: Month, n: int) -> list[ref.Home]:
+    return [ref.home_of(m.parameters, m.rules, i) for i in range(n)]
+
+
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_the_baseline_is_the_reference(case: int) -> None:
     m = month("week20", CASES[case])
-    homes = [ref.home_of(m.parameters, m.constants, i) for i in range(min(m.fleet.n, 40))]
-    start = lay.initial_state(m.fleet)
-    state = [(float(start[lay.SOC_B, i]), float(start[lay.SOC_E, i]), -1.0) for i in range(len(homes))]
-    for day in range(3):
-        plan, baseline = m.day(day)
-        for k in range(m.calendar.offset if day == 0 else 0, len(plan.load)):
+    homes = refs_of(m, min(m.fleet.n, 40))
+    start = [ref.state_of(initial_state(m.fleet), i) for i in range(len(homes))]
+    state = [(s.soc_b, s.soc_e, -1.0) for s in start]
+    for number in range(3):
+        day = m.day(number)
+        for k in range(m.calendar.offset if number == 0 else 0, len(day.plan.load)):
             for i, home in enumerate(homes):
-                got, *after = ref.baseline_step(home, ref.step_of(plan, k, i), *state[i])
+                got, *after = ref.baseline_step(home, ref.step_of(day.plan, k, i), *state[i])
                 state[i] = (after[0], after[1], after[2])
-                assert got == baseline_at(baseline, k, i), (day, k, i)
+                assert got == baseline_at(day, k, i), (number, k, i)
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_one_step_is_the_reference(case: int) -> None:
     m = month("week20", CASES[case])
-    c, p, n = m.constants, m.parameters, m.fleet.n
-    homes = [ref.home_of(p, c, i) for i in range(n)]
-    rng = np.random.default_rng(case)
-    touched = np.zeros(lay.N_OUT)
+    n, rules = m.fleet.n, m.rules
+    rng, references = np.random.default_rng(case), refs_of(m, m.fleet.n)
+    touched = np.zeros(N_FLOW)
     for _ in range(25):
-        plan, baseline = m.day(int(rng.integers(0, 4)))
-        k = int(rng.integers(0, len(plan.load)))
-        s, order = some_state(rng, m, baseline, k), some_order(rng, n)
-        expected = [[float(v) for v in s[:, i]] for i in range(n)]
-        quote, event, out = np.zeros((lay.N_QUOTE, n)), np.zeros((lay.N_EVENT, n)), np.zeros((lay.N_OUT, n))
-        kernels.prepare(c, p, s, plan, baseline, k, quote, event)
-        for i, home in enumerate(homes):
-            before = float(baseline.ev_soc[k - 1, i])
-            got = ref.begin(home, ref.step_of(plan, k, i), baseline_at(baseline, k, i), before, expected[i])
-            assert got == (list(quote[:, i]), list(event[:, i])), (k, i)
-        kernels.deliver(c, p, s, plan, baseline, k, order, out)
-        for i, home in enumerate(homes):
+        day = m.day(int(rng.integers(0, 4)))
+        k = int(rng.integers(0, len(day.plan.load)))
+        homes, order = run.homes_of(m, some_state(rng, m, day, k)), some_order(rng, n)
+        expected = [ref.state_of(homes.state, i) for i in range(n)]
+        booked = run.begin(homes, day, k)
+        for i, home in enumerate(references):
+            before = float(day.baseline.ev_soc[k - 1, i])
+            quote, events = ref.begin(home, ref.step_of(day.plan, k, i), baseline_at(day, k, i), before, expected[i])
+            assert quote == tuple(x[i] for x in homes.quote), (k, i)
+            assert (*events[:3], rules.away * events[3]) == tuple(booked[:, i]), (k, i)
+        out = run.deliver(homes, day, k, order)
+        for i, home in enumerate(references):
             sells, calls, buys = (float(v) for v in order[:, i])
-            flows = ref.deliver(
-                home, ref.step_of(plan, k, i), baseline_at(baseline, k, i), expected[i], (sells, calls, buys)
-            )
-            assert flows == list(out[:, i]), (k, i)
-        assert np.array_equal(s, np.array(expected).T)
+            step, now = ref.step_of(day.plan, k, i), baseline_at(day, k, i)
+            flows = ref.deliver(home, step, now, expected[i], (sells, calls, buys))
+            assert flows == tuple(out[:, i]), (k, i)
+        assert same_state(homes, expected)
         touched += np.abs(out).sum(axis=1)
-    unused = [lay.B_HOME_DIS] if "home.control" not in CASES[case] else []
+    unused = [FLOW.home_discharge] if "home.control" not in CASES[case] else []
     assert (np.delete(touched, unused) > 0).all(), "every flow was exercised"
 
 
 def test_a_day_of_steps_stays_the_reference() -> None:
-    m = month("week20", CASES[1])
-    c, p, n = m.constants, m.parameters, 30
-    p = np.ascontiguousarray(p[:, :n])
-    homes = [ref.home_of(p, c, i) for i in range(n)]
-    s = np.ascontiguousarray(lay.initial_state(m.fleet)[:, :n])
-    expected = [[float(v) for v in s[:, i]] for i in range(n)]
-    rng = np.random.default_rng(7)
-    plan, baseline = (cut(x, slice(0, n)) for x in m.day(0))
-    quote, event, out = np.zeros((lay.N_QUOTE, n)), np.zeros((lay.N_EVENT, n)), np.zeros((lay.N_OUT, n))
-    for k in range(len(plan.load)):
-        kernels.prepare(c, p, s, plan, baseline, k, quote, event)
+    m, n = month("week20", CASES[1]), 30
+    references, rng = refs_of(m, n), np.random.default_rng(7)
+    homes, day = run.cut(run.homes_of(m, initial_state(m.fleet)), m.day(0), slice(0, n))
+    expected = [ref.state_of(homes.state, i) for i in range(n)]
+    for k in range(len(day.plan.load)):
+        run.begin(homes, day, k)
         order = some_order(rng, n)
-        order[:2] = np.minimum(order[:2], quote[lay.SELL_HARD] / 2)
-        kernels.deliver(c, p, s, plan, baseline, k, order, out)
-        for i, home in enumerate(homes):
-            step, now = ref.step_of(plan, k, i), baseline_at(baseline, k, i)
-            ref.begin(home, step, now, float(baseline.ev_soc[k - 1, i]), expected[i])
+        order[:2] = np.minimum(order[:2], homes.quote.sell / 2)
+        run.deliver(homes, day, k, order)
+        for i, home in enumerate(references):
+            step, now = ref.step_of(day.plan, k, i), baseline_at(day, k, i)
+            ref.begin(home, step, now, float(day.baseline.ev_soc[k - 1, i]), expected[i])
             ref.deliver(home, step, now, expected[i], (float(order[0, i]), float(order[1, i]), float(order[2, i])))
-        assert np.array_equal(s, np.array(expected).T), k
-
-
-def cut(parts: Any, homes: slice) -> Any:
-    """The same day for some of the homes."""
-    made = []
-    for name in parts._fields:
-        x = getattr(parts, name)
-        by_home = isinstance(x, np.ndarray) and name not in ("week_step", "peak")
-        made.append(np.ascontiguousarray(x[..., homes]) if by_home else x)
-    return type(parts)(*made)
+        assert same_state(homes, expected), k
 
 
 def test_blocks_of_homes_give_the_same_bits() -> None:
     m = month("week20", CASES[0])
     n, k = m.fleet.n, 75
     rng = np.random.default_rng(3)
-    plan, baseline = m.day(1)
-    state, order = some_state(rng, m, baseline, k), some_order(rng, n)
+    day = m.day(1)
+    all_homes, order = run.homes_of(m, some_state(rng, m, day, k)), some_order(rng, n)
 
-    def run(homes: slice) -> np.ndarray:
-        p, s, o = (x[:, homes].copy() for x in (m.parameters, state, order))
-        width = p.shape[1]
-        quote, event, out = (np.zeros((rows, width)) for rows in (lay.N_QUOTE, lay.N_EVENT, lay.N_OUT))
-        here, there = cut(plan, homes), cut(baseline, homes)
-        kernels.prepare(m.constants, p, s, here, there, k, quote, event)
-        kernels.deliver(m.constants, p, s, here, there, k, o, out)
-        return np.concatenate([s, quote, event, out])
+    def block(some: slice) -> np.ndarray:
+        homes, here = run.cut(all_homes, day, some)
+        booked = run.begin(homes, here, k)
+        out = run.deliver(homes, here, k, order[:, some])
+        return np.concatenate([*([x] for x in leaves((homes.state, homes.quote))), booked, out])
 
-    whole = run(slice(0, n))
-    parts = np.concatenate([run(slice(0, 61)), run(slice(61, n))], axis=1)
+    whole = block(slice(0, n))
+    parts = np.concatenate([block(slice(0, 61)), block(slice(61, n))], axis=1)
     assert np.array_equal(whole, parts)
 
 

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from market.naive import TICK, Home, Rules, pm10, price_taker, residual
 from support import scenario
 
+from vpp_env.core.home import Quote
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import clear_energy
-from vpp_env.market.state import Board, new_sheet
+from vpp_env.market.payment import PaymentRule
+from vpp_env.market.state import Awards, MarketState, new_results
 from vpp_env.units import POWER_QUANTUM_KW
 
 few = settings(deadline=None, max_examples=150, derandomize=True)
@@ -47,32 +49,35 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     """The market room's own answer: net awards and price."""
     lmp, incentive = np.array([[float(r.lmp)]]), np.array([[float(r.incentive)]])
     terms = clearing.terms(lmp, incentive, np.array([[shift]]))
-    none = np.zeros((1, 1, 0))
-    board = Board(
-        terms.highest_ask,
-        terms.lowest_limit,
-        lmp,
-        none,
-        none.astype(np.int64),
-        np.zeros((1, 1), dtype=np.bool_),
-        np.zeros(0, dtype=np.bool_),
-        np.zeros(0, dtype=np.bool_),
-        np.array([r.cap]),
-        r.least,
-        incentive,
-        terms.slope * POWER_QUANTUM_KW,
-        1.0 + float(r.margin),
-        lmp,
-        np.zeros((1, 1)),
+    none, nobody = np.zeros((1, 1, 0)), np.zeros(0, dtype=np.bool_)
+    market = MarketState(
+        highest_ask=terms.highest_ask,
+        lowest_limit=terms.lowest_limit,
+        lmp=lmp,
+        rho=none,
+        reserve_highest=none.astype(np.int64),
+        called=np.zeros((1, 1), dtype=np.bool_),
+        is_down=nobody,
+        callable=nobody,
+        cap_q=np.array([r.cap]),
+        min_q=r.least,
+        incentive=incentive,
+        slope=terms.slope * POWER_QUANTUM_KW,
+        offer_factor=1.0 + float(r.margin),
+        da=lmp,
+        day_ahead_kw=np.zeros((1, 1)),
+        payment=PaymentRule(0.0, 0.0),
     )
-    zero = [0] * len(homes)
+    n = len(homes)
+    zero = [0] * n
     rows = [[h.sell for h in homes], [h.ask for h in homes], [h.buy for h in homes], [h.limit for h in homes]]
     offers = np.array([*rows, zero, zero], dtype=np.int64)[:, None, :]
-    sell, buy = (np.zeros((1, len(homes)), dtype=np.int64) for _ in range(2))
-    sheet = new_sheet(1, 1, len(homes))
+    sell, buy, reserve, product = (np.zeros((1, n), dtype=np.int64) for _ in range(4))
+    awards = Awards(sell, buy, reserve, product, np.zeros(1, dtype=np.int64), np.zeros((1, 0), dtype=np.int64))
+    results = new_results(1, 1, n)
     can = [np.array([getattr(h, k) for h in homes]) * POWER_QUANTUM_KW for k in ("can_sell", "can_buy")]
-    clear_energy(offers, *can, board, 0, sell, buy, sheet)
-    return (sell - buy)[0].tolist(), float(sheet.lmp[0, 0])
+    clear_energy(offers, Quote(*can, *can), market, 0, awards, results)
+    return (sell - buy)[0].tolist(), float(results.lmp[0, 0])
 
 
 @few

@@ -10,11 +10,11 @@ from scipy.optimize import linprog
 from support import begin, month, scenario, with_prices
 
 from vpp_env.contract.bids import encode
-from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.errors import UnknownNameError
 from vpp_env.market.clearing import make_clearing
-from vpp_env.market.merit import clear_side
+from vpp_env.market.energy import clear_side
 from vpp_env.market.payment import make_payment
 from vpp_env.units import PRICE_TICK
 
@@ -168,8 +168,8 @@ def test_who_sells_and_buys_at_once_trades_the_difference() -> None:
     world, o = sale({}, sell_kw=3.0, sell_ask=0.0, buy_kw=1.0, buy_limit=0.35)
     flow = o.flow_kw[:, :, 0]
     assert o.ledger[led.L_BOUGHT].sum() == 0.0
-    assert (flow[:, lay.SOLD] <= 2.0 * world.n_homes + 1e-9).all()
-    assert flow[0, lay.SOLD] > world.n_homes
+    assert (flow[:, FLOW.sold] <= 2.0 * world.n_homes + 1e-9).all()
+    assert flow[0, FLOW.sold] > world.n_homes
 
 
 def test_the_dearer_half_is_left_out_by_the_cap() -> None:

@@ -8,8 +8,8 @@ from support import begin, month, play, with_prices
 from vpp_policies.truthful import Truthful
 
 from vpp_env.contract.views import Information
-from vpp_env.core import layout as lay
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.traces.weather import build_day_weather, heatwave_range
@@ -46,7 +46,7 @@ def test_the_programme_pays_for_net_delivery_and_money_is_conserved(style: str) 
         rows, money, lmp, incentive = o.ledger[:, 0], o.money, o.lmp[0, 0], o.incentive[0, 0]
         stamp = world.calendar.local[o.opportunity]
         assert incentive == (2.0 if 16 <= stamp.hour < 21 else 0.0)
-        metered = float(o.flow_kw[0, lay.MARKET, 0])
+        metered = float(o.flow_kw[0, FLOW.market, 0])
         assert money.programme[0] == pytest.approx(incentive * 0.25 * max(0.0, metered), abs=1e-12)
         given = rows[led.L_SOLD] + rows[led.L_CALLED]
         pay = np.maximum(o.offers.sell_tick[0] * PRICE_TICK, 0.7 * (lmp + incentive)) * given

@@ -10,7 +10,7 @@ from support import begin, month, scenario, with_prices
 
 from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
-from vpp_env.market.reserve import clear_reserve, products
+from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve, products
 
 
 def one(values: list[int] | np.ndarray) -> np.ndarray:
@@ -64,18 +64,10 @@ def test_reserve_clears_as_brute_force_does(offers: list[tuple[int, int]], seed:
     award, product = np.zeros((1, n), dtype=np.int64), np.zeros((1, n), dtype=np.int64)
     last, left = np.zeros((1, 3), dtype=np.int64), np.array([room])
     clear_reserve(
-        one([q for q, _ in offers]),
-        one([t for _, t in offers]),
-        one(up),
-        one(down),
-        rho[None, :],
-        one(high),
-        np.array([False, False, True]),
+        ReserveOffers(one([q for q, _ in offers]), one([t for _, t in offers]), one(up), one(down)),
+        ReserveTerms(rho[None, :], one(high), np.array([False, False, True]), low),
         left,
-        low,
-        award,
-        product,
-        last,
+        ReserveAwards(award, product, last),
     )
     expected, pick = brute(offers, up.tolist(), down.tolist(), rho.tolist(), high.tolist(), room, low)
     assert award[0].tolist() == expected
@@ -88,31 +80,31 @@ HOUR = {"time.duration_hours": 1, "fleet.size": 60, "fleet.share_bess": 1.0, "fl
 PRICES = {"spin": 20.0, "nonspin": 5.0, "regup": 30.0, "regdown": 12.0}
 
 
-def stand_by(changes: dict[str, float], prices: dict[str, float], **offer: float):
+def on_reserve(changes: dict[str, float], prices: dict[str, float], **offer: float):
     made = with_prices(month("week20", HOUR | changes), rt=100.0, reserve=prices, calls=False)
     world = begin(made)
     return world, world.step(encode(world.sell_limit_kw, world.buy_limit_kw, **offer))
 
 
 def test_a_product_below_the_minimum_bid_is_void() -> None:
-    _, o = stand_by({"market.min_bid_mw": 1.0}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
+    _, o = on_reserve({"market.min_bid_mw": 1.0}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
     assert o.reserve_kw.sum() == 0.0
     assert o.money.reserve[0] == 0.0
-    _, o = stand_by({"market.min_bid_mw": 0.05}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
+    _, o = on_reserve({"market.min_bid_mw": 0.05}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
     assert (o.reserve_kw > 50.0).all()
 
 
 def test_reserve_needs_its_margin_exactly() -> None:
     fair = PRICES["spin"] / 1.05 / 1000
     tick = np.floor(fair / 1e-4 + 1e-9) * 1e-4
-    _, o = stand_by({}, PRICES, reserve_kw=9.0, reserve_ask=tick)
+    _, o = on_reserve({}, PRICES, reserve_kw=9.0, reserve_ask=tick)
     assert (o.reserve_kw > 0).all()
-    _, o = stand_by({}, PRICES, reserve_kw=9.0, reserve_ask=tick + 1e-4)
+    _, o = on_reserve({}, PRICES, reserve_kw=9.0, reserve_ask=tick + 1e-4)
     assert o.reserve_kw.sum() == 0.0
 
 
 def test_capacity_has_half_an_hour_of_energy_behind_it() -> None:
-    world, o = stand_by({}, PRICES, reserve_kw=99.0, reserve_ask=0.0)
+    world, o = on_reserve({}, PRICES, reserve_kw=99.0, reserve_ask=0.0)
     f = world.months[0].fleet
     can = np.minimum(f.bess_kw, (f.bess_init_kwh - f.bess_min_kwh) * 0.95 / 0.5)
     got = o.ledger[led.L_RESERVE, 0]
@@ -123,7 +115,7 @@ def test_capacity_has_half_an_hour_of_energy_behind_it() -> None:
 
 def test_regulation_down_is_room_to_charge_and_pays_the_home_that_has_it() -> None:
     dear_down = PRICES | {"spin": 1.0, "nonspin": 1.0, "regup": 1.0, "regdown": 40.0}
-    world, o = stand_by({"market.regulation": True}, dear_down, reserve_kw=2.0, reserve_ask=0.0)
+    world, o = on_reserve({"market.regulation": True}, dear_down, reserve_kw=2.0, reserve_ask=0.0)
     assert world.products == ("spin", "nonspin", "regup", "regdown")
     served = o.ledger[led.L_RESERVE, 0]
     assert o.money.reserve[0] == pytest.approx(0.04 * float(served.sum()), rel=0.05)
@@ -131,7 +123,7 @@ def test_regulation_down_is_room_to_charge_and_pays_the_home_that_has_it() -> No
 
 
 def test_energy_and_reserve_are_not_the_same_kilowatt() -> None:
-    world, o = stand_by({}, PRICES, sell_kw=99.0, sell_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
+    world, o = on_reserve({}, PRICES, sell_kw=99.0, sell_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
     f = world.months[0].fleet
     both = o.award_kw[0, 0] + o.reserve_kw[0, 0]
     assert both <= f.bess_kw.sum() + 1e-9

@@ -13,8 +13,8 @@ from tests.support import begin, month, with_prices
 from vpp_env.contract.bids import encode
 from vpp_env.contract.policy import make_policy
 from vpp_env.contract.views import Information, View
-from vpp_env.core import layout
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.errors import InformationError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.satisfaction import violations
@@ -142,7 +142,7 @@ def test_one_battery_never_charges_and_discharges_in_the_same_interval(name: str
     bought = sold = paid = 0.0
     while not world.done:
         outcome = world.step(policy.act(build_view(world, policy.info.information)).actions)
-        buys, gives = outcome.flow_kw[:, layout.B_BUY, 0], outcome.flow_kw[:, layout.B_DIS, 0]
+        buys, gives = outcome.flow_kw[:, FLOW.battery_bought, 0], outcome.flow_kw[:, FLOW.battery, 0]
         assert (np.minimum(buys, gives) == 0.0).all()
         assert (gives[outcome.lmp[:, 0] < 0.0] == 0.0).all()
         bought, sold = bought + buys.sum(), sold + gives.sum()

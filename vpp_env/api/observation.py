@@ -21,35 +21,15 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import (
-    B_HARD,
-    BESS_KW,
-    BLACK_4H,
-    BLACK_NOW,
-    BUY_B,
-    BUY_EV,
-    CYCLE_LIMIT,
-    D_MEAN,
-    DIS_DAY,
-    EV_KW,
-    EV_KWH,
-    EV_TARGET,
-    FLOOR,
-    HOURS_LEFT,
-    PLUGGED,
-    S_ENV,
-    SOC_B,
-    SOC_E,
-    TW_FIRST,
-    V2G_KW,
-    V_HARD,
-)
+from vpp_env.core.headroom import Headroom
+from vpp_env.core.home import Floats, Home, HomeState
 from vpp_env.jit import kernel
-from vpp_env.market.publication import PUBLICATION_HOUR
+from vpp_env.market.day_ahead import PUBLICATION_HOUR
 from vpp_env.market.reserve import DOWN
 from vpp_env.simulation.world import HISTORY, World
 from vpp_env.units import KWH_PER_MWH
@@ -105,21 +85,36 @@ def _unit(x: float) -> float:
     return min(1.0, max(-1.0, x))
 
 
+class _Facts(NamedTuple):
+    """Of every home, (..., N): own and reserve ask, willingness; sell and buy limit; the last opportunity."""
+
+    owners: np.ndarray
+    limits: np.ndarray
+    last: np.ndarray  # awarded, metered kWh, payment
+    bess_kwh: np.ndarray
+
+
+class _Past(NamedTuple):
+    """The last day of the traces, (HISTORY, N), and the rows that are shown."""
+
+    load: np.ndarray
+    pv: np.ndarray
+    rows: np.ndarray
+
+
 @kernel
 def _fill(
-    p: np.ndarray,
-    s: np.ndarray,
-    bound: np.ndarray,
-    owners: np.ndarray,
-    limits: np.ndarray,
-    load: np.ndarray,
-    pv: np.ndarray,
-    rows: np.ndarray,
-    last: np.ndarray,
-    bess_kwh: np.ndarray,
+    home: Home[Floats],
+    state: HomeState[Floats],
+    bound: Headroom[Floats],
+    facts: _Facts,
+    past: _Past,
     public: np.ndarray,
     obs: np.ndarray,
 ) -> None:
+    battery, vehicle = home.battery, home.vehicle
+    owners, limits, last, bess_kwh = facts.owners, facts.limits, facts.last, facts.bess_kwh
+    load, pv, rows = past.load, past.pv, past.rows
     n = obs.shape[0]
     per_month = n // public.shape[0]
     for i in range(n):
@@ -130,22 +125,22 @@ def _fill(
             obs[i, 29 + j] = public[m, 5 + j]
         cap = bess_kwh[i]
         if cap > 0.0:
-            obs[i, 5] = s[SOC_B, i] / cap
-            obs[i, 6] = p[FLOOR, i] / cap
-            obs[i, 9] = _unit(s[DIS_DAY, i] / max(p[CYCLE_LIMIT, i], 1e-9))
+            obs[i, 5] = state.battery.soc_kwh[i] / cap
+            obs[i, 6] = battery.floor_kwh[i] / cap
+            obs[i, 9] = _unit(state.battery.discharged_kwh[i] / max(battery.cycle_limit_kwh[i], 1e-9))
         else:
             obs[i, 5] = obs[i, 6] = obs[i, 9] = 0.0
         obs[i, 7] = _unit(cap / 20.0)
-        obs[i, 8] = _unit(p[BESS_KW, i] / 10.0)
-        ev = p[EV_KWH, i]
-        plugged = bound[PLUGGED, i]
+        obs[i, 8] = _unit(battery.kw[i] / 10.0)
+        ev = vehicle.kwh[i]
+        plugged = bound.plugged[i]
         obs[i, 10] = plugged
-        obs[i, 11] = s[SOC_E, i] / ev * plugged if ev > 0.0 else 0.0
-        obs[i, 12] = p[EV_TARGET, i] / ev if ev > 0.0 else 0.0
-        obs[i, 13] = _unit(bound[HOURS_LEFT, i] / 24.0)
+        obs[i, 11] = state.vehicle.soc_kwh[i] / ev * plugged if ev > 0.0 else 0.0
+        obs[i, 12] = vehicle.target_kwh[i] / ev if ev > 0.0 else 0.0
+        obs[i, 13] = _unit(bound.hours_left[i] / 24.0)
         obs[i, 14] = _unit(ev / 100.0)
-        obs[i, 15] = _unit(p[EV_KW, i] / 11.5)
-        obs[i, 16] = _unit(p[V2G_KW, i] / 11.5)
+        obs[i, 15] = _unit(vehicle.kw[i] / 11.5)
+        obs[i, 16] = _unit(vehicle.v2g_kw[i] / 11.5)
         for j in range(4):
             a, b = load[rows[j], i], pv[rows[j], i]
             obs[i, 17 + j] = _unit(a / 10.0)
@@ -154,19 +149,19 @@ def _fill(
         obs[i, 42] = _unit(owners[0, i] / 0.5)
         obs[i, 43] = _unit(owners[1, i] / 0.05)
         obs[i, 44] = owners[2, i]
-        obs[i, 45] = bound[BLACK_NOW, i]
-        obs[i, 46] = bound[BLACK_4H, i]
+        obs[i, 45] = bound.blackout[i]
+        obs[i, 46] = bound.blackout_soon[i]
         for j in range(2):
             obs[i, 47 + j] = _unit(last[j, i] / 20.0)
         obs[i, 49] = _unit(last[2, i] / 5.0)
         sell, buy = limits[0, i], limits[1, i]
         if sell > 0.0:
-            obs[i, 50] = _unit((bound[D_MEAN, i] + bound[S_ENV, i]) / sell)
-            obs[i, 52] = _unit((bound[TW_FIRST, i] + bound[B_HARD, i] + bound[V_HARD, i]) / sell)
+            obs[i, 50] = _unit((bound.defer_mean[i] + bound.storage[i]) / sell)
+            obs[i, 52] = _unit((bound.baseline_kw[i] + bound.battery_hard[i] + bound.v2g_hard[i]) / sell)
         else:
             obs[i, 50] = obs[i, 52] = 0.0
         if buy > 0.0:
-            both = (bound[BUY_EV, i] + bound[BUY_B, i]) / buy
+            both = (bound.buy_back[i] + bound.battery_buy[i]) / buy
             obs[i, 51] = obs[i, 53] = _unit(both)
         else:
             obs[i, 51] = obs[i, 53] = 0.0
@@ -197,18 +192,7 @@ class Observer:
         hour, weekday = world.wall_clock()
         da, rt, rho, known = world.exogenous()
         public = _public(hour, weekday, da, rt, rho, self._slot, world.t, world.delivery, known)
-        _fill(
-            world.parameters,
-            world.state,
-            world.bounds,
-            owners,
-            self._limits,
-            world.load_past,
-            world.pv_past,
-            rows,
-            last,
-            self._bess_kwh,
-            public,
-            obs,
-        )
+        facts = _Facts(owners, self._limits, last, self._bess_kwh)
+        past = _Past(world.load_past, world.pv_past, rows)
+        _fill(world.parameters, world.state, world.headroom, facts, past, public, obs)
         return obs

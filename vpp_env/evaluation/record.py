@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
-from vpp_env.core import layout
 from vpp_env.core import ledger as led
+from vpp_env.core.home import FLOW
 from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.market.reserve import products
-from vpp_env.simulation.outcome import Outcome
-from vpp_env.simulation.reward import net_benefit
+from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
 
@@ -267,13 +266,13 @@ class Recorder:
                     "void": bool(outcome.void[j, 0]),
                     "day_ahead_kw": float(outcome.day_ahead_kw[j, 0]),
                     "incentive_usd_per_mwh": float(outcome.incentive[j, 0]) * KWH_PER_MWH,
-                    "defer_kw": float(flow[layout.DEFER]),
-                    "bess_kw": float(flow[layout.B_DIS]),
-                    "v2g_kw": float(flow[layout.V2G]),
-                    "bought_kw": float(flow[layout.BOUGHT]),
-                    "forced_kw": float(flow[layout.FORCED]),
-                    "ev_kw": float(flow[layout.EV_CH]),
-                    "retail_kw": float(flow[layout.RETAIL]),
+                    "defer_kw": float(flow[FLOW.deferred]),
+                    "bess_kw": float(flow[FLOW.battery]),
+                    "v2g_kw": float(flow[FLOW.v2g]),
+                    "bought_kw": float(flow[FLOW.bought]),
+                    "forced_kw": float(flow[FLOW.forced]),
+                    "ev_kw": float(flow[FLOW.ev_charge]),
+                    "retail_kw": float(flow[FLOW.retail]),
                     "soc_kwh": float(outcome.soc_kwh[j, 0, 0]),
                     "baseline_soc_kwh": float(outcome.soc_kwh[j, 1, 0]),
                 }

@@ -15,41 +15,43 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.errors import UnknownNameError, did_you_mean
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import KWH_PER_MWH, PRICE_TICK
 
-Prices = np.ndarray | float
+Floats = NDArray[np.float64]
+Prices = Floats | float
 
 
 class Terms(NamedTuple):
-    """Per interval and market, (S, E) int64 ticks."""
+    """Per interval and month, (S, M) ticks."""
 
-    highest_ask: np.ndarray  # a sale clears at this ask or below
-    lowest_limit: np.ndarray  # a purchase clears at this limit or above
+    highest_ask: NDArray[np.int64]  # a sale clears at this ask or below
+    lowest_limit: NDArray[np.int64]  # a purchase clears at this limit or above
     slope: float = 0.0  # USD/kWh by which the price falls per kW of the VPP's net sales
 
 
 class Clearing(Protocol):
     """An energy market."""
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
-        """State the terms of S intervals of E markets.
+    def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+        """State the terms of S intervals of M months.
 
         Parameters
         ----------
         lmp_usd_per_kwh : ndarray
-            (S, E) real-time prices, USD/kWh.
+            (S, M) real-time prices, USD/kWh.
         incentive : ndarray or float
-            (S, E) what a programme adds to the price of a sale, USD/kWh.
+            (S, M) what a programme adds to the price of a sale, USD/kWh.
         shift : ndarray or float
-            (S, E) standard logistic draws of the month; the same for every policy.
+            (S, M) standard logistic draws of the month; the same for every policy.
         """
         ...
 
 
-def floor_tick(price: np.ndarray) -> np.ndarray:
+def floor_tick(price: Floats) -> NDArray[np.int64]:
     """Largest tick that is not above `price` (USD/kWh), forgiving float noise of 1e-9 ticks."""
     return np.floor(price / PRICE_TICK + 1e-9).astype(np.int64)
 
@@ -60,7 +62,7 @@ class PriceTaker:
 
     margin: float
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+    def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
         worth = lmp_usd_per_kwh + incentive
         return Terms(floor_tick(worth / (1.0 + self.margin)), -floor_tick(-lmp_usd_per_kwh))
@@ -72,7 +74,7 @@ class Pm10:
 
     factor: float = 1.1
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+    def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
         worth = lmp_usd_per_kwh + incentive
         return Terms(floor_tick(self.factor * worth), -floor_tick(-lmp_usd_per_kwh / self.factor))
@@ -84,7 +86,7 @@ class ResidualSupply(PriceTaker):
 
     slope: float  # USD/kWh per kW
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+    def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`; the ticks are those without the VPP's own influence."""
         return super().terms(lmp_usd_per_kwh, incentive)._replace(slope=self.slope)
 
@@ -95,7 +97,7 @@ class Logit(PriceTaker):
 
     scale: float  # USD/kWh
 
-    def terms(self, lmp_usd_per_kwh: np.ndarray, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
+    def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`: a logistic shift of the threshold is that probability, with no exp in a step."""
         return super().terms(lmp_usd_per_kwh + self.scale * shift, incentive)
 

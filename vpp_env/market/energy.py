@@ -1,17 +1,19 @@
 """Energy clearing of one interval, compiled: what every registered clearing shares.
 
 Each home's offer is cut to what it can deliver now; a home whose sale and purchase both clear trades the difference;
-each side is awarded in merit order; an award below the minimum bid is void. Where the price falls with the VPP's own
-quantity (`Board.slope` > 0) the price and the quantity are found together first.
+each side is awarded in merit order on integers, in O(N); an award below the minimum bid is void. Where the price falls
+with the VPP's own quantity (`MarketState.slope` > 0) the price and the quantity are found together first.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from vpp_env.jit import kernel
-from vpp_env.market.merit import clear_side
-from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Board, Sheet
+from vpp_env.core.home import Floats, Quote
+from vpp_env.jit import inlined, kernel
+from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Awards, IntervalResults, Ints, MarketState
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 HALVINGS = 64
@@ -21,31 +23,94 @@ WHOLE = 1e-3
 """A net quantity this close to a whole quantum is whole: `clearing.floor_tick` forgives 1e-9 of a tick."""
 
 
+class Side(NamedTuple):
+    """One month's offers as they can be delivered, (N,) int64 each; `sell` and `buy` are what is left after netting."""
+
+    sell_tick: Ints
+    buy_tick: Ints
+    can_sell: Ints  # quanta
+    can_buy: Ints
+    sell: Ints  # quanta, filled
+    buy: Ints
+
+
 @kernel
+def clear_side(
+    offered: Ints,
+    tick: Ints,
+    highest: Ints,
+    cap: Ints,
+    award: Ints,
+    last: Ints,
+) -> None:
+    """Award the cheapest offers up to a price and a cap, pro rata at the marginal tick.
+
+    Parameters
+    ----------
+    offered, tick : ndarray
+        (M, N) int64: offered quantity and its price, for M independent markets.
+    highest : ndarray
+        (M,) int64: offers above this tick do not clear.
+    cap : ndarray
+        (M,) int64: most quanta that may be awarded.
+    award : ndarray
+        (M, N) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
+        the result does not depend on the order of homes, and at most N - 1 quanta of the cap stay unused.
+    last : ndarray
+        (M,) int64, filled: the highest tick awarded; `highest + 1` when nothing is.
+    """
+    for m in range(offered.shape[0]):
+        total = 0
+        low = highest[m] + 1
+        top = low
+        for i in range(offered.shape[1]):
+            award[m, i] = 0
+            if offered[m, i] > 0 and tick[m, i] <= highest[m]:
+                award[m, i] = offered[m, i]
+                total += offered[m, i]
+                if top > highest[m] or tick[m, i] > top:
+                    top = tick[m, i]
+                low = min(low, tick[m, i])
+        last[m] = top
+        if total <= cap[m]:
+            continue
+        histogram = np.zeros(top - low + 1, dtype=np.int64)
+        for i in range(offered.shape[1]):
+            if award[m, i] > 0:
+                histogram[tick[m, i] - low] += award[m, i]
+        left = cap[m]
+        marginal = low
+        while histogram[marginal - low] <= left:
+            left -= histogram[marginal - low]
+            marginal += 1
+        at_margin = histogram[marginal - low]
+        last[m] = highest[m] + 1
+        for i in range(offered.shape[1]):
+            if tick[m, i] > marginal:
+                award[m, i] = 0
+            elif tick[m, i] == marginal and award[m, i] > 0:
+                award[m, i] = award[m, i] * left // at_margin
+            if award[m, i] > 0 and (last[m] > highest[m] or tick[m, i] > last[m]):
+                last[m] = tick[m, i]
+
+
+@inlined
 def quanta(kw: float) -> int:
     """Whole quanta in `kw`."""
     return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
 
 
-@kernel
-def _trade(
-    offers: np.ndarray,
-    e: int,
-    able: np.ndarray,
-    highest: int,
-    lowest: int,
-    sell_q: np.ndarray,
-    buy_q: np.ndarray,
-) -> tuple[int, int]:
-    """Net each home's own sale and purchase (N,); return how much of each side clears, before any cap."""
+@inlined
+def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
+    """Net each home's own sale and purchase; return how much of each clears, before any cap."""
     sales = 0
     purchases = 0
-    for i in range(len(sell_q)):
-        a, b = able[0, e, i], able[1, e, i]
-        sells, buys = offers[SELL_TICK, e, i] <= highest, offers[BUY_TICK, e, i] >= lowest
+    for i in range(len(side.sell)):
+        a, b = side.can_sell[i], side.can_buy[i]
+        sells, buys = side.sell_tick[i] <= highest, side.buy_tick[i] >= lowest
         # a home whose sale and purchase would both clear trades the difference only
         inside = min(a, b) if sells and buys else 0
-        sell_q[i], buy_q[i] = a - inside, b - inside
+        side.sell[i], side.buy[i] = a - inside, b - inside
         if sells:
             sales += a - inside
         if buys:
@@ -53,17 +118,15 @@ def _trade(
     return sales, purchases
 
 
-@kernel
+@inlined
 def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int]:
     """(Highest ask, lowest limit) in ticks that clear at `price`."""
     highest = int(np.floor((price + incentive) / factor / PRICE_TICK + 1e-9))
     return highest, -int(np.floor(-price / PRICE_TICK + 1e-9))
 
 
-@kernel
-def _meet(
-    offers: np.ndarray, able: np.ndarray, board: Board, j: int, e: int, sell_q: np.ndarray, buy_q: np.ndarray
-) -> tuple[int, int, int, int]:
+@inlined
+def _meet(side: Side, market: MarketState, j: int, m: int) -> tuple[int, int, int, int]:
     """Where the VPP's own curve meets the price that falls with it.
 
     Returns highest ask and lowest limit, ticks, and most that is sold and most that is bought, quanta.
@@ -71,20 +134,20 @@ def _meet(
     Net sales rise with the price p, and p + slope x net is what the price would be without the VPP: it rises
     strictly, so there is one p. At a step of the curve only a part of the marginal offers is taken.
     """
-    lmp, slope, cap = board.lmp[j, e], board.slope, board.cap_q[e]
-    incentive, factor = board.incentive[j, e], board.offer_factor
+    lmp, slope, cap = market.lmp[j, m], market.slope, market.cap_q[m]
+    incentive, factor = market.incentive[j, m], market.offer_factor
     low, high = lmp - slope * cap - PRICE_TICK, lmp + slope * cap + PRICE_TICK
     for _ in range(HALVINGS):
         mid = 0.5 * (low + high)
         highest, lowest = _thresholds(mid, incentive, factor)
-        sales, purchases = _trade(offers, e, able, highest, lowest, sell_q, buy_q)
+        sales, purchases = _trade(side, highest, lowest)
         if mid + slope * (min(sales, cap) - min(purchases, cap)) >= lmp:
             high = mid
         else:
             low = mid
     # just above the price the marginal sales are in, just below it the marginal purchases are
     highest, lowest = _thresholds(high, incentive, factor)[0], _thresholds(low, incentive, factor)[1]
-    sales, purchases = _trade(offers, e, able, highest, lowest, sell_q, buy_q)
+    sales, purchases = _trade(side, highest, lowest)
     sales, purchases = min(sales, cap), min(purchases, cap)
     net = (lmp - high) / slope
     if sales - purchases > net:
@@ -96,71 +159,57 @@ def _meet(
 
 @kernel
 def clear_energy(
-    offers: np.ndarray,
-    hard_sell_kw: np.ndarray,
-    hard_buy_kw: np.ndarray,
-    board: Board,
-    j: int,
-    sell: np.ndarray,
-    buy: np.ndarray,
-    sheet: Sheet,
-) -> np.ndarray:
+    offers: Ints, able: Quote[Floats], market: MarketState, j: int, awards: Awards, results: IntervalResults
+) -> None:
     """Clear energy in interval j.
 
     Parameters
     ----------
     offers : ndarray
-        (6, E, N) int64, see `bids.Offers`.
-    hard_sell_kw, hard_buy_kw : ndarray
-        (E*N,) kW that each home can deliver now.
-    board : Board
-        The market.
-    j : int
-        The interval.
-    sell, buy : ndarray
-        (E, N) int64 quanta, filled.
-    sheet : Sheet
+        (6, M, N) int64, see `bids.Offers`.
+    able : Quote
+        (M*N,) kW that each home can deliver now.
+    market, j : MarketState, int
+        The market, and the interval.
+    awards : Awards
+        `sell`, `buy` and `last_sale` are filled.
+    results : IntervalResults
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
-
-    Returns
-    -------
-    ndarray
-        (E,) int64 highest ask accepted, ticks; 0 where none is.
     """
-    e_all, n = sell.shape
-    able = np.empty((2, e_all, n), dtype=np.int64)
-    sell_q, buy_q = np.empty((e_all, n), dtype=np.int64), np.empty((e_all, n), dtype=np.int64)
-    minus = np.empty((e_all, n), dtype=np.int64)
-    highest, lowest = board.highest_ask[j].copy(), board.lowest_limit[j].copy()
-    most_sold, most_bought = board.cap_q.copy(), board.cap_q.copy()
-    for e in range(e_all):
+    sell, buy, last = awards.sell, awards.buy, awards.last_sale
+    months, n = sell.shape
+    can_sell, can_buy = np.empty((months, n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
+    sell_q, buy_q = np.empty((months, n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
+    minus = np.empty((months, n), dtype=np.int64)
+    highest, lowest = market.highest_ask[j].copy(), market.lowest_limit[j].copy()
+    most_sold, most_bought = market.cap_q.copy(), market.cap_q.copy()
+    for m in range(months):
         beyond = 0
         for i in range(n):
-            a = min(offers[SELL_Q, e, i], quanta(hard_sell_kw[e * n + i]))
-            b = min(offers[BUY_Q, e, i], quanta(hard_buy_kw[e * n + i]))
-            beyond += offers[SELL_Q, e, i] - a + offers[BUY_Q, e, i] - b
-            able[0, e, i], able[1, e, i] = a, b
-            minus[e, i] = -offers[BUY_TICK, e, i]
-        sheet.projected_kw[j, e] = beyond * POWER_QUANTUM_KW
-        if board.slope > 0.0:
-            met = _meet(offers, able, board, j, e, sell_q[e], buy_q[e])
-            highest[e], lowest[e], most_sold[e], most_bought[e] = met
-        _trade(offers, e, able, highest[e], lowest[e], sell_q[e], buy_q[e])
-    last, _ = np.empty(e_all, dtype=np.int64), np.empty(e_all, dtype=np.int64)
+            a = min(offers[SELL_Q, m, i], quanta(able.sell[m * n + i]))
+            b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
+            beyond += offers[SELL_Q, m, i] - a + offers[BUY_Q, m, i] - b
+            can_sell[m, i], can_buy[m, i] = a, b
+            minus[m, i] = -offers[BUY_TICK, m, i]
+        results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW
+        side = Side(offers[SELL_TICK, m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
+        if market.slope > 0.0:
+            highest[m], lowest[m], most_sold[m], most_bought[m] = _meet(side, market, j, m)
+        _trade(side, highest[m], lowest[m])
+    unused = np.empty(months, dtype=np.int64)
     clear_side(sell_q, offers[SELL_TICK], highest, most_sold, sell, last)
-    clear_side(buy_q, minus, -lowest, most_bought, buy, _)
-    for e in range(e_all):
+    clear_side(buy_q, minus, -lowest, most_bought, buy, unused)
+    for m in range(months):
         net = 0
         gross = 0
         for i in range(n):
-            net += sell[e, i] - buy[e, i]
-            gross += sell[e, i] + buy[e, i]
-        if abs(net) < board.min_q:
-            sheet.void[j, e] = gross > 0
-            sell[e, :] = 0
-            buy[e, :] = 0
+            net += sell[m, i] - buy[m, i]
+            gross += sell[m, i] + buy[m, i]
+        if abs(net) < market.min_q:
+            results.void[j, m] = gross > 0
+            sell[m, :] = 0
+            buy[m, :] = 0
             net = 0
-        if last[e] > highest[e] or sheet.void[j, e]:
-            last[e] = 0
-        sheet.lmp[j, e] = board.lmp[j, e] - board.slope * net
-    return last
+        if last[m] > highest[m] or results.void[j, m]:
+            last[m] = 0
+        results.lmp[j, m] = market.lmp[j, m] - market.slope * net

@@ -1,18 +1,20 @@
-"""The market's side of a world: prices of E months, what of them is public when, and the board of an opportunity."""
+"""The market's side of a world: prices of M months, the gate, and the state of an opportunity."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.bids import RESERVE_TICK
+from vpp_env.contract.bids import RESERVE_KW, RESERVE_TICK, SELL_KW
+from vpp_env.core.home import Floats
 from vpp_env.market.clearing import make_clearing
+from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
-from vpp_env.market.schedules import DayAhead
-from vpp_env.market.state import Board
+from vpp_env.market.state import Bools, Ints, MarketState, Submission
 from vpp_env.scenario import Scenario
 from vpp_env.traces.series import MarketSeries
 from vpp_env.units import KWH_PER_MWH, POWER_QUANTUM_KW
@@ -22,15 +24,46 @@ class Conditions(NamedTuple):
     """What one month brings to the market; S steps, the tail beyond the end included."""
 
     series: MarketSeries
-    calls: np.ndarray  # (S,) bool: reserve is called
-    events: np.ndarray  # (S,) bool: a programme's event
-    acceptance: np.ndarray  # (S,) standard logistic draws, for the clearing `logit`
+    calls: Bools  # (S,) reserve is called
+    events: Bools  # (S,) a programme's event
+    acceptance: Floats  # (S,) standard logistic draws, for the clearing `logit`
     sell_limit_kw: float  # of all devices of the fleet
     buy_limit_kw: float
 
 
+class Waiting:
+    """Bids that wait for delivery: as many as opportunities between gate and delivery; the first ones are empty.
+
+    Parameters
+    ----------
+    lead : int
+        Opportunities between gate and delivery; 0: what goes in comes out.
+    own, defer : ndarray
+        (M, N) the owners' asks at the start, see `Submission`.
+    hours : float
+        Length of an opportunity.
+    """
+
+    def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
+        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer)
+        self._queue = deque(nothing for _ in range(lead))
+        self._hours, self._homes = hours, own.size
+
+    def swap(self, submission: Submission) -> Submission:
+        """Put in what was taken now; take out what is to be played."""
+        self._queue.append(submission)
+        return self._queue.popleft()
+
+    def pending_kwh(self) -> Floats:
+        """(M*N,) kWh that the waiting bids may take from each home at most."""
+        pending = np.zeros(self._homes)
+        for offers, _, _ in self._queue:
+            pending += (offers[SELL_KW] + offers[RESERVE_KW]).ravel() * (POWER_QUANTUM_KW * self._hours)
+        return pending
+
+
 class Exchange:
-    """Prices and rules of E months side by side.
+    """Prices and rules of M months side by side.
 
     Parameters
     ----------
@@ -46,16 +79,16 @@ class Exchange:
         market = scenario.market
         self.da = np.stack([m.series.da_usd_per_mwh for m in months]) / KWH_PER_MWH
         self.products = products(market)
-        self.rho = np.zeros((self.da.shape[1], len(months), len(self.products)))  # (S, E, K)
-        for e, month in enumerate(months):
-            for j, name in enumerate(self.products):
-                self.rho[:, e, j] = month.series.reserve_usd_per_mw[name] / KWH_PER_MWH
+        self.rho = np.zeros((self.da.shape[1], len(months), len(self.products)))  # (S, M, R)
+        for m, month in enumerate(months):
+            for r, name in enumerate(self.products):
+                self.rho[:, m, r] = month.series.reserve_usd_per_mw[name] / KWH_PER_MWH
         self.called = np.ascontiguousarray(np.stack([m.calls for m in months]).T)
         events = np.stack([m.events for m in months])
-        self.incentive = np.where(events, market.programme_usd_per_kwh, 0.0)  # (E, S) USD/kWh
+        self.incentive = np.where(events, market.programme_usd_per_kwh, 0.0)  # (M, S) USD/kWh
         self._shift = np.stack([m.acceptance for m in months])
         self._clearing = make_clearing(market)
-        self.payment = make_payment(market)
+        self._payment = make_payment(market)
         # the offer of reserve is ask x (1 + margin), as for energy
         self._reserve_ticks = np.floor(self.rho / (1.0 + market.margin) / RESERVE_TICK + 1e-9).astype(np.int64)
         self._is_down = np.array([name == DOWN for name in self.products], dtype=np.bool_)
@@ -72,21 +105,21 @@ class Exchange:
         self.rt = np.stack([m.series.rt_usd_per_mwh for m in self._months]) / KWH_PER_MWH
         self.day_ahead.reset()
 
-    def cap_q(self, flexible_kw: np.ndarray) -> np.ndarray:
-        """(E,) most quanta the VPP may sell: its maximum, or its share of what is flexible (E,) kW at the gate."""
+    def cap_q(self, flexible_kw: Floats) -> Ints:
+        """(M,) most quanta the VPP may sell: its maximum, or its share of what is flexible (M,) kW at the gate."""
         share = self._scenario.market.max_share_of_flexible
         if share >= 1.0:
             return self._max_q
         return np.minimum(self._max_q, np.floor(share * flexible_kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64))
 
-    def board(self, t: int, steps: int, cap_q: np.ndarray) -> Board:
+    def state(self, t: int, steps: int, cap_q: Ints) -> MarketState:
         """State the market of the opportunity of `steps` steps from step t on."""
         span = slice(t, t + steps)
         lmp, incentive = (np.ascontiguousarray(x[:, span].T) for x in (self.rt, self.incentive))
         terms = self._clearing.terms(lmp, incentive, self._shift[:, span].T)
-        return Board(
-            highest_ask=terms.highest_ask,
-            lowest_limit=terms.lowest_limit,
+        return MarketState(
+            highest_ask=np.ascontiguousarray(terms.highest_ask, dtype=np.int64),
+            lowest_limit=np.ascontiguousarray(terms.lowest_limit, dtype=np.int64),
             lmp=lmp,
             rho=self.rho[span],
             reserve_highest=self._reserve_ticks[span],
@@ -100,8 +133,9 @@ class Exchange:
             offer_factor=1.0 + self._scenario.market.margin,
             da=np.ascontiguousarray(self.da[:, span].T),
             day_ahead_kw=np.ascontiguousarray(self.day_ahead.award_kw[:, span].T),
+            payment=self._payment,
         )
 
-    def publish(self, t: int, lmp: np.ndarray) -> None:
-        """Take the settled prices (S, E) of the opportunity from step t on as the ones that the market publishes."""
+    def publish(self, t: int, lmp: Floats) -> None:
+        """Take the settled prices (S, M) of the opportunity from step t on as the ones that the market publishes."""
         self.rt[:, t : t + len(lmp)] = lmp.T

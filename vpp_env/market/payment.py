@@ -7,6 +7,7 @@ for a kWh of energy as for a kW-h of reserve (then the market price is the produ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vpp_env.errors import UnknownNameError, did_you_mean
@@ -20,27 +21,26 @@ class PaymentRule(NamedTuple):
     marginal: float  # of the highest ask accepted in the interval
 
 
+PAYMENTS: dict[str, Callable[[MarketSpec], PaymentRule]] = {
+    # the ask or the revenue share of the market price, whichever is more
+    "floor_and_share": lambda market: PaymentRule(market.revenue_share, 0.0),
+    # every seller gets the highest accepted ask
+    "uniform": lambda market: PaymentRule(0.0, 1.0),
+    # every seller gets its own ask
+    "pay_as_bid": lambda market: PaymentRule(0.0, 0.0),
+}
+
+
 def make_payment(market: MarketSpec) -> PaymentRule:
     """Return the payment rule that the scenario names.
-
-    `floor_and_share` (the default): the ask or the revenue share of the market price, whichever is more. `uniform`:
-    every seller gets the highest accepted ask. `pay_as_bid`: every seller gets its own ask.
 
     Raises
     ------
     UnknownNameError
         When it is not registered.
     """
-    rules = payments(market)
-    if market.payment not in rules:
-        raise UnknownNameError(did_you_mean(market.payment, rules, "payment rule"))
-    return rules[market.payment]
-
-
-def payments(market: MarketSpec) -> dict[str, PaymentRule]:
-    """All rules by name."""
-    return {
-        "floor_and_share": PaymentRule(market.revenue_share, 0.0),
-        "uniform": PaymentRule(0.0, 1.0),
-        "pay_as_bid": PaymentRule(0.0, 0.0),
-    }
+    if market.payment not in PAYMENTS:
+        raise UnknownNameError(did_you_mean(market.payment, PAYMENTS, "payment rule"))
+    rule = PAYMENTS[market.payment](market)
+    # the compiled opportunity takes floats
+    return PaymentRule(float(rule.share), float(rule.marginal))

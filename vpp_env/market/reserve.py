@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from vpp_env.core.home import Floats
 from vpp_env.jit import kernel
-from vpp_env.market.merit import clear_side
+from vpp_env.market.energy import clear_side
+from vpp_env.market.state import Bools, Ints
 from vpp_env.scenario.specs import MarketSpec
 
 DOWN = "regdown"
@@ -21,66 +25,72 @@ def products(market: MarketSpec) -> tuple[str, ...]:
     return (*CONTINGENCY, "regup", DOWN) if market.regulation else CONTINGENCY
 
 
+class ReserveOffers(NamedTuple):
+    """What M months of N homes offer, (M, N) int64 each."""
+
+    q: Ints  # quanta
+    tick: Ints  # ask, reserve ticks
+    up_q: Ints  # capacity to give that qualifies and is left after energy
+    down_q: Ints  # capacity to charge
+
+
+class ReserveTerms(NamedTuple):
+    """What R products pay in one interval."""
+
+    rho: Floats  # (M, R) USD/kW-h
+    highest: Ints  # (M, R) highest ask tick that clears
+    is_down: Bools  # (R,)
+    min_q: int  # a product whose total is below is void
+
+
+class ReserveAwards(NamedTuple):
+    """What clears; filled."""
+
+    q: Ints  # (M, N) quanta
+    product: Ints  # (M, N) the product that each home serves, -1 = none
+    last: Ints  # (M, R) highest ask accepted
+
+
 @kernel
-def clear_reserve(
-    offer_q: np.ndarray,
-    offer_tick: np.ndarray,
-    up_q: np.ndarray,
-    down_q: np.ndarray,
-    rho: np.ndarray,
-    highest: np.ndarray,
-    is_down: np.ndarray,
-    room: np.ndarray,
-    min_q: int,
-    award: np.ndarray,
-    product: np.ndarray,
-    last: np.ndarray,
-) -> None:
-    """Clear one interval of E markets with N homes and K products; fills the last three arrays.
+def clear_reserve(offers: ReserveOffers, terms: ReserveTerms, room: Ints, awards: ReserveAwards) -> None:
+    """Clear one interval.
 
     Parameters
     ----------
-    offer_q, offer_tick : ndarray
-        (E, N) int64: what is offered, and its ask in reserve ticks.
-    up_q, down_q : ndarray
-        (E, N) int64: capacity that qualifies and is left after energy.
-    rho, highest : ndarray
-        (E, K): price USD/kW-h, and the highest ask tick that clears.
-    is_down : ndarray
-        (K,) bool.
+    offers, terms : ReserveOffers, ReserveTerms
+        What is offered, and what clears.
     room : ndarray
-        (E,) int64: quanta that the VPP may still sell; is used up.
-    min_q : int
-        A product whose total is below is void.
-    award, product, last : ndarray
-        (E, N) int64 awarded quanta, the product each home serves (-1 = none), and (E, K) highest ask accepted.
+        (M,) int64: quanta that the VPP may still sell; is used up.
+    awards : ReserveAwards
+        Filled.
     """
-    e_all, n = offer_q.shape
-    best_q = np.zeros((e_all, n), dtype=np.int64)
-    part, mine = np.zeros((e_all, n), dtype=np.int64), np.zeros((e_all, n), dtype=np.int64)
-    top = np.zeros(e_all, dtype=np.int64)
-    for e in range(e_all):
+    award, product, rho = awards.q, awards.product, terms.rho
+    months, n = award.shape
+    best_q = np.zeros((months, n), dtype=np.int64)
+    part, mine = np.zeros((months, n), dtype=np.int64), np.zeros((months, n), dtype=np.int64)
+    top = np.zeros(months, dtype=np.int64)
+    for m in range(months):
         for i in range(n):
-            product[e, i] = -1
-            award[e, i] = 0
+            product[m, i] = -1
+            award[m, i] = 0
             best = 0.0
-            for j in range(rho.shape[1]):
-                left = min(offer_q[e, i], max(0, down_q[e, i] if is_down[j] else up_q[e, i]))
-                if left * rho[e, j] > best:
-                    best = left * rho[e, j]
-                    product[e, i] = j
-                    best_q[e, i] = left
-    for j in range(rho.shape[1]):
-        for e in range(e_all):
+            for r in range(rho.shape[1]):
+                left = min(offers.q[m, i], max(0, offers.down_q[m, i] if terms.is_down[r] else offers.up_q[m, i]))
+                if left * rho[m, r] > best:
+                    best = left * rho[m, r]
+                    product[m, i] = r
+                    best_q[m, i] = left
+    for r in range(rho.shape[1]):
+        for m in range(months):
             for i in range(n):
-                mine[e, i] = best_q[e, i] if product[e, i] == j else 0
-        clear_side(mine, offer_tick, highest[:, j].copy(), room, part, top)
-        for e in range(e_all):
-            last[e, j] = top[e]
+                mine[m, i] = best_q[m, i] if product[m, i] == r else 0
+        clear_side(mine, offers.tick, terms.highest[:, r].copy(), room, part, top)
+        for m in range(months):
+            awards.last[m, r] = top[m]
             total = 0
             for i in range(n):
-                total += part[e, i]
-            if total >= min_q:
-                room[e] -= total
+                total += part[m, i]
+            if total >= terms.min_q:
+                room[m] -= total
                 for i in range(n):
-                    award[e, i] += part[e, i]
+                    award[m, i] += part[m, i]

@@ -1,68 +1,86 @@
-"""What the compiled opportunity reads and leaves behind: the market's board and the opportunity's sheet."""
+"""The types of the market on one screen: what it takes in, what it knows, and what an opportunity leaves behind."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.core import ledger as led
-from vpp_env.core.layout import N_OUT
+from vpp_env.core.home import Floats
+from vpp_env.core.loops import Books, new_books
+from vpp_env.market.payment import PaymentRule
 
-# rows of the offers, (6, E, N) int64, in the order of `bids.Offers`
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# rows of the offers, (6, M, N) int64, in the order of `bids.Offers`
 SELL_Q, SELL_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(6)
 
 
-class Board(NamedTuple):
-    """What the market knows of one opportunity: S intervals, E markets, K reserve products."""
+class Submission(NamedTuple):
+    """What was taken at the gate, for one opportunity of M months of N homes."""
 
-    highest_ask: np.ndarray  # (S, E) int64 ticks
-    lowest_limit: np.ndarray  # (S, E) int64 ticks
-    lmp: np.ndarray  # (S, E) USD/kWh, before the VPP's own influence
-    rho: np.ndarray  # (S, E, K) USD/kW-h
-    reserve_highest: np.ndarray  # (S, E, K) int64 reserve ticks
-    called: np.ndarray  # (S, E) bool
-    is_down: np.ndarray  # (K,) bool
-    callable: np.ndarray  # (K,) bool
-    cap_q: np.ndarray  # (E,) int64
-    min_q: int
-    incentive: np.ndarray  # (S, E) USD/kWh that a programme adds to the price of a sale
+    offers: Ints  # (6, M, N) decoded bids
+    own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
+    defer: Floats  # (M, N) the same per kWh of deferred charging
+
+
+class MarketState(NamedTuple):
+    """What the market knows of one opportunity: S intervals, M months, R reserve products."""
+
+    highest_ask: Ints  # (S, M) ticks
+    lowest_limit: Ints  # (S, M) ticks
+    lmp: Floats  # (S, M) USD/kWh, before the VPP's own influence
+    rho: Floats  # (S, M, R) USD/kW-h
+    reserve_highest: Ints  # (S, M, R) reserve ticks
+    called: Bools  # (S, M)
+    is_down: Bools  # (R,) headroom to charge
+    callable: Bools  # (R,) may be called to deliver
+    cap_q: Ints  # (M,) most quanta the VPP may sell, and buy
+    min_q: int  # quanta below which an award is void
+    incentive: Floats  # (S, M) USD/kWh that a programme adds to the price of a sale
     slope: float  # USD/kWh by which the price falls per quantum of net sales
     offer_factor: float  # offer / ask
-    da: np.ndarray  # (S, E) day-ahead price, USD/kWh
-    day_ahead_kw: np.ndarray  # (S, E) day-ahead award, plus = sale
+    da: Floats  # (S, M) day-ahead price, USD/kWh
+    day_ahead_kw: Floats  # (S, M) day-ahead award, plus = sale
+    payment: PaymentRule
 
 
-class Sheet(NamedTuple):
-    """What an opportunity leaves behind, filled by `play`."""
+class Awards(NamedTuple):
+    """What one interval awards; used again for the next one."""
 
-    ledger: np.ndarray  # (N_LEDGER, E*N)
-    events: np.ndarray  # (3, E*N) departures, shortfalls, missed trips
-    flow: np.ndarray  # (S, N_OUT, E) kW
-    lmp: np.ndarray  # (S, E) price that is settled at, USD/kWh
-    award_kw: np.ndarray  # (S, E) net energy award
-    called_kw: np.ndarray  # (S, E)
-    reserve_kw: np.ndarray  # (S, E)
-    reserve_usd_per_h: np.ndarray  # (S, E)
-    projected_kw: np.ndarray  # (S, E)
-    void: np.ndarray  # (S, E) bool
-    soc_kwh: np.ndarray  # (S, 2, E)
-    soc_home_kwh: np.ndarray  # (S, 2, E*N)
+    sell: Ints  # (M, N) quanta
+    buy: Ints  # (M, N) quanta
+    reserve: Ints  # (M, N) quanta
+    product: Ints  # (M, N) reserve product that each home serves, -1 = none
+    last_sale: Ints  # (M,) highest ask accepted, ticks; 0 where none is
+    last_reserve: Ints  # (M, R) highest ask accepted, reserve ticks
 
 
-def new_sheet(steps: int, e: int, n: int) -> Sheet:
-    """Return an empty sheet."""
-    return Sheet(
-        ledger=np.zeros((led.N_LEDGER, e * n)),
-        events=np.zeros((3, e * n)),
-        flow=np.zeros((steps, N_OUT, e)),
-        lmp=np.zeros((steps, e)),
-        award_kw=np.zeros((steps, e)),
-        called_kw=np.zeros((steps, e)),
-        reserve_kw=np.zeros((steps, e)),
-        reserve_usd_per_h=np.zeros((steps, e)),
-        projected_kw=np.zeros((steps, e)),
-        void=np.zeros((steps, e), dtype=np.bool_),
-        soc_kwh=np.zeros((steps, 2, e)),
-        soc_home_kwh=np.empty((steps, 2, e * n)),
+class IntervalResults(NamedTuple):
+    """What an opportunity leaves behind, filled by `opportunity.play`."""
+
+    books: Books
+    lmp: Floats  # (S, M) price that is settled at, USD/kWh
+    award_kw: Floats  # (S, M) net energy award
+    called_kw: Floats  # (S, M)
+    reserve_kw: Floats  # (S, M)
+    reserve_usd_per_h: Floats  # (S, M)
+    projected_kw: Floats  # (S, M) bid, and cannot be delivered
+    void: Bools  # (S, M) there was an award, and it was below the minimum bid
+
+
+def new_results(steps: int, months: int, n: int) -> IntervalResults:
+    """Return empty results."""
+    shape = (steps, months)
+    return IntervalResults(
+        books=new_books(steps, months, n),
+        lmp=np.zeros(shape),
+        award_kw=np.zeros(shape),
+        called_kw=np.zeros(shape),
+        reserve_kw=np.zeros(shape),
+        reserve_usd_per_h=np.zeros(shape),
+        projected_kw=np.zeros(shape),
+        void=np.zeros(shape, dtype=np.bool_),
     )

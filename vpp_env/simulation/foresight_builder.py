@@ -8,21 +8,13 @@ from typing import Any
 import numpy as np
 
 from vpp_env.contract.foresight import Foresight
-from vpp_env.core.devices import in_window, is_plugged, steps_until_due
-from vpp_env.core.layout import (
-    C_DEGRADATION,
-    C_DT,
-    C_EXPORT,
-    C_IMPORT_OFF,
-    C_IMPORT_PEAK,
-    BaselineDay,
-    DayPlan,
-)
+from vpp_env.core.devices.vehicle import is_plugged, steps_until_due
+from vpp_env.core.home import Day, DayPlan, Rules, in_window
 from vpp_env.core.ledger import retail_cost
 from vpp_env.jit import kernel
 from vpp_env.market.clearing import make_clearing
+from vpp_env.market.day_ahead import published_until
 from vpp_env.market.payment import make_payment
-from vpp_env.market.publication import published_until
 from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month
@@ -46,20 +38,20 @@ def _blackout(windows: np.ndarray, week_step: np.ndarray, out: np.ndarray) -> No
     for t in range(len(week_step)):
         for i in range(out.shape[1]):
             w = windows[i]
-            out[t, i] = in_window(week_step[t], w[0, 0], w[0, 1], w[1, 0], w[1, 1])
+            out[t, i] = in_window(week_step[t], (w[0, 0], w[0, 1]), (w[1, 0], w[1, 1]))
 
 
 @kernel
-def _baseline_bill(first: int, stop: int, plan: DayPlan, baseline: BaselineDay, c: np.ndarray, out: np.ndarray) -> None:
+def _baseline_bill(first: int, stop: int, the_day: Day, rules: Rules, out: np.ndarray) -> None:
     """Add to `out` (N,) what the baseline's battery saves on the retail bill, less wear, USD, over steps of one day."""
-    dt, export = c[C_DT], c[C_EXPORT]
+    plan, baseline, dt, export = the_day.plan, the_day.baseline, rules.dt_h, rules.export
     for k in range(first, stop):
-        rate = c[C_IMPORT_PEAK] if plan.peak[k] else c[C_IMPORT_OFF]
+        rate = rules.import_peak if plan.peak[k] else rules.import_offpeak
         for i in range(len(out)):
             net = plan.pv[k, i] - plan.load[k, i] - baseline.ev_kw[k, i]
             stored = net - baseline.bess_ch[k, i] + baseline.bess_dis[k, i]
             out[i] += retail_cost(net, rate, export, dt) - retail_cost(stored, rate, export, dt)
-            out[i] -= c[C_DEGRADATION] * dt * baseline.bess_dis[k, i]
+            out[i] -= rules.degradation * dt * baseline.bess_dis[k, i]
 
 
 def _asks(
@@ -140,7 +132,7 @@ def build_foresight(world: World) -> Foresight:
         rate[rows] = np.where(plan.peak[span], home.import_peak_usd_per_kwh, home.import_offpeak_usd_per_kwh)
         _due(k, plan, fleet.has_ev, due[rows])
         _blackout(fleet.blackout, plan.week_step[span], blackout[rows])
-        _baseline_bill(span.start, span.stop, plan, baseline, world.months[0].constants, baseline_usd)
+        _baseline_bill(span.start, span.stop, month.day(day), month.rules, baseline_usd)
         baseline_end = baseline.bess_soc[span.stop - 1]
         row, day, k = rows.stop, day + 1, 0
     end_day, end_k = world.clock(calendar.n_steps)

@@ -7,13 +7,24 @@ common random numbers by construction. Days are made when first needed; of large
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from vpp_env.core import layout
-from vpp_env.core.layout import BaselineDay, DayPlan
-from vpp_env.core.loops import baseline_day
+from vpp_env.core.home import (
+    BaselineDay,
+    Day,
+    DayPlan,
+    Homes,
+    copied,
+    initial_state,
+    no_quote,
+    parameters_of,
+    rules_of,
+    side_by_side,
+)
+from vpp_env.core.loops import run_baseline
 from vpp_env.market.exchange import Conditions
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
@@ -61,15 +72,15 @@ class Month:
         self.calendar = scenario.calendar
         self.fleet: Fleet = build_fleet(scenario, seed)
         self.series = load_series(scenario, seed, market_data, node)
-        self.constants = layout.constants(scenario)
-        self.parameters = layout.parameters(self.fleet)
+        self.rules = rules_of(scenario)
+        self.parameters = parameters_of(self.fleet)
         self.calls = self._calls()
         self.events = event_steps(scenario, seed, len(self.calls))
         # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
         self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
         self._homes = HomeTraces(scenario, self.fleet, seed)
-        self._days: OrderedDict[int, tuple[DayPlan, BaselineDay]] = OrderedDict()
-        self._baseline_start = {0: layout.initial_state(self.fleet)}
+        self._days: OrderedDict[int, Day] = OrderedDict()
+        self._baseline_start = {0: initial_state(self.fleet)}
         day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
         self._keep = max(3, CACHE_BYTES // day_bytes)
 
@@ -91,7 +102,7 @@ class Month:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
         return self._homes.day(day)
 
-    def day(self, day: int) -> tuple[DayPlan, BaselineDay]:
+    def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""
         if day in self._days:
             return self._days[day]
@@ -103,7 +114,7 @@ class Month:
             self._days.popitem(last=False)
         return made
 
-    def _make_day(self, day: int) -> tuple[DayPlan, BaselineDay]:
+    def _make_day(self, day: int) -> Day:
         calendar, fleet, home = self.calendar, self.fleet, self.scenario.home
         traces = self._homes.day(day)
         next_dep = self._homes.vehicle_day(day + 1)[0]
@@ -123,27 +134,31 @@ class Month:
             day=day,
         )
         first = calendar.offset if day == 0 else 0
-        state = self._baseline_start[day].copy()
+        state = copied(self._baseline_start[day])
         shape = plan.load.shape
         baseline = BaselineDay(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape))
-        baseline.ev_soc[:first] = state[layout.SOC_E]
-        baseline.bess_soc[:first] = state[layout.SOC_B]
-        baseline_day(self.constants, self.parameters, state, plan, baseline, first)
+        baseline.ev_soc[:first] = state.vehicle.soc_kwh
+        baseline.bess_soc[:first] = state.battery.soc_kwh
+        made = Day(plan, baseline)
+        run_baseline(Homes(self.rules, self.parameters, state, no_quote(fleet.n)), made, first)
         self._baseline_start[day + 1] = state
-        for array in (*baseline, *(a for a in plan if isinstance(a, np.ndarray))):
-            array.setflags(write=False)
-        return plan, baseline
+        _lock(made)
+        return made
 
 
-def join_days(days: list[tuple[DayPlan, BaselineDay]]) -> tuple[DayPlan, BaselineDay]:
+def _lock(day: Day) -> None:
+    """Nobody changes a day; the compiled loops know such arrays as another type, so that all days must be alike."""
+    for array in (*day.baseline, *(a for a in day.plan if isinstance(a, np.ndarray))):
+        array.setflags(write=False)
+
+
+def join_days(days: Sequence[Day]) -> Day:
     """Put the same local day of several months side by side, as one fleet."""
     if len(days) == 1:
         return days[0]
-    plans, baselines = [d[0] for d in days], [d[1] for d in days]
-    first = plans[0]
-
+    plans = [d.plan for d in days]
     # what belongs to a home is put side by side; the clock is the same for all
-    plan = first._replace(
+    plan = plans[0]._replace(
         load=np.concatenate([plan.load for plan in plans], axis=1),
         pv=np.concatenate([plan.pv for plan in plans], axis=1),
         dep=np.concatenate([plan.dep for plan in plans]),
@@ -152,5 +167,6 @@ def join_days(days: list[tuple[DayPlan, BaselineDay]]) -> tuple[DayPlan, Baselin
         ready=np.concatenate([plan.ready for plan in plans]),
         next_due=np.concatenate([plan.next_due for plan in plans]),
     )
-    baseline = BaselineDay(*(np.concatenate([t[j] for t in baselines], axis=-1) for j in range(len(baselines[0]))))
-    return plan, baseline
+    made = Day(plan, side_by_side([d.baseline for d in days]))
+    _lock(made)
+    return made

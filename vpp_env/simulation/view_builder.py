@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.contract.views import Future, Homes, Information, Public, View
-from vpp_env.core import layout
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError
 from vpp_env.simulation.foresight_builder import build_foresight
@@ -42,7 +41,7 @@ def build_view(world: World, information: Information) -> View:
         past_da_usd_per_kwh=_locked(past_da[0]),
         past_rt_usd_per_kwh=_locked(past_rt[0]),
         past_reserve_usd_per_kw_h={p: _locked(past_rho[:, 0, j]) for j, p in enumerate(world.products)},
-        required_kw=world.required_kw(),
+        required_kw=float(world.required_kw()[0]),
         now=now,
         lead=world.lead,
         incentive_usd_per_kwh=_locked(incentive[0]),
@@ -77,9 +76,9 @@ def build_view(world: World, information: Information) -> View:
 
 
 def _homes(world: World) -> Homes:
-    fleet, state, bound = world.months[0].fleet, world.state, world.bounds
+    fleet, state, headroom = world.months[0].fleet, world.state, world.headroom
     ledger, owners = world.last_ledger, world.owners
-    plugged = bound[layout.PLUGGED] > 0
+    plugged = headroom.plugged > 0
     # a forecast row h is step t + h - 96: all of it has happened
     order = (world.t + np.arange(len(world.load_past))) % len(world.load_past)
     pay = led.member_pay(ledger)
@@ -89,17 +88,17 @@ def _homes(world: World) -> Homes:
         "bess_kw": fleet.bess_kw,
         "bess_min_kwh": fleet.bess_min_kwh,
         "bess_max_kwh": fleet.bess_max_kwh,
-        "soc_kwh": state[layout.SOC_B],
-        "discharged_today_kwh": state[layout.DIS_DAY],
+        "soc_kwh": state.battery.soc_kwh,
+        "discharged_today_kwh": state.battery.discharged_kwh,
         "ev_kwh": fleet.ev_kwh,
         "ev_kw": fleet.ev_kw,
         "v2g_kw": fleet.v2g_kw,
-        "ev_soc_kwh": state[layout.SOC_E] * plugged,
+        "ev_soc_kwh": state.vehicle.soc_kwh * plugged,
         "ev_deficit_kwh": world.ev_deficit() * plugged,
         "ev_min_kwh": fleet.ev_min_kwh,
         "ev_target_kwh": fleet.ev_target_kwh,
         "plugged": plugged,
-        "hours_to_ready": bound[layout.HOURS_LEFT],
+        "hours_to_ready": headroom.hours_left,
         "load_kw": load[-1],
         "pv_kw": pv[-1],
         "load_forecast_kw": load,
@@ -107,26 +106,26 @@ def _homes(world: World) -> Homes:
         "floor_kwh": fleet.floor_kwh,
         "willingness": fleet.willingness,
         "day_limit_kwh": fleet.day_discharge_kwh,
-        "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state[layout.DIS_DAY], 0.0),
+        "day_left_kwh": np.maximum(fleet.day_discharge_kwh - state.battery.discharged_kwh, 0.0),
         "buy_limit": fleet.buy_limit,
         "own_ask": owners.own[0],
         "own_cost": world.scenario.home.degradation_usd_per_kwh + owners.refill[0] / world.scenario.fleet.bess_eta**2,
         "defer_ask": owners.defer[0],
         "reserve_ask": owners.standby[0],
         "ev_priority": fleet.ev_priority,
-        "blackout_now": bound[layout.BLACK_NOW] > 0,
-        "defer_kw": bound[layout.D_MIN],
-        "defer_first_kw": bound[layout.D_FIRST],
-        "defer_mean_kw": bound[layout.D_MEAN],
-        "bess_sell_kw": bound[layout.B_ENV],
-        "bess_sell_hard_kw": bound[layout.B_HARD],
-        "v2g_sell_kw": bound[layout.V_ENV],
-        "v2g_sell_hard_kw": bound[layout.V_HARD],
-        "storage_sell_kw": bound[layout.S_ENV],
-        "buy_back_kw": bound[layout.BUY_EV],
-        "bess_buy_kw": bound[layout.BUY_B],
-        "reserve_kw": bound[layout.R_ENV],
-        "reserve_hard_kw": bound[layout.R_HARD],
+        "blackout_now": headroom.blackout > 0,
+        "defer_kw": headroom.defer,
+        "defer_first_kw": headroom.defer_first,
+        "defer_mean_kw": headroom.defer_mean,
+        "bess_sell_kw": headroom.battery,
+        "bess_sell_hard_kw": headroom.battery_hard,
+        "v2g_sell_kw": headroom.v2g,
+        "v2g_sell_hard_kw": headroom.v2g_hard,
+        "storage_sell_kw": headroom.storage,
+        "buy_back_kw": headroom.buy_back,
+        "bess_buy_kw": headroom.battery_buy,
+        "reserve_kw": headroom.reserve,
+        "reserve_hard_kw": headroom.reserve_hard,
         "last_award_kwh": ledger[led.L_AWARD],
         "last_market_kwh": ledger[led.L_MARKET],
         "last_payment_usd": pay,
@@ -161,8 +160,8 @@ def _future(world: World, steps: int) -> Future:
         day, k = day + 1, 0
     rt, rho, called = world.series_ahead(steps)
     return Future(
-        rt_usd_per_kwh=_locked(rt),
-        reserve_usd_per_kw_h={p: _locked(rho[:, j]) for j, p in enumerate(world.products)},
-        called=_locked(called),
+        rt_usd_per_kwh=_locked(rt[0]),
+        reserve_usd_per_kw_h={p: _locked(rho[:, 0, j]) for j, p in enumerate(world.products)},
+        called=_locked(called[:, 0]),
         **{name: _locked(np.concatenate([part[name] for part in parts])) for name in parts[0]},
     )

@@ -1,4 +1,4 @@
-"""The world: E months of N homes that share a clock. Every API drives this one, and only this one.
+"""The world: M months of N homes that share a clock. Every API drives this one, and only this one.
 
     world = World([Month(scenario, seed)])
     world.reset()
@@ -12,25 +12,27 @@ devices and accounted, the baseline beside it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, decode
-from vpp_env.core import layout
-from vpp_env.core import ledger as led
-from vpp_env.core.headroom import Delivery, bounds
-from vpp_env.core.loops import prepare
-from vpp_env.errors import VppError
-from vpp_env.market.exchange import Exchange
-from vpp_env.market.opportunity import begin, play
-from vpp_env.market.pending import Waiting
-from vpp_env.market.publication import published_until
-from vpp_env.market.state import Board, new_sheet
+from vpp_env.core.headroom import Delivery, Headroom
+from vpp_env.core.home import Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.ledger import N_LEDGER
+from vpp_env.core.loops import N_HEADROOM, Gate
+from vpp_env.errors import ScenarioError, VppError
+from vpp_env.market.day_ahead import published_until
+from vpp_env.market.exchange import Exchange, Waiting
+from vpp_env.market.opportunity import play
+from vpp_env.market.state import IntervalResults, MarketState, Submission, new_results
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
+from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month, join_days
-from vpp_env.simulation.outcome import Outcome, Snapshot
-from vpp_env.simulation.settlement import outcome_of
+from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.units import DT_H, POWER_QUANTUM_KW
 
 HISTORY = 96
@@ -38,29 +40,35 @@ HISTORY = 96
 
 
 class World:
-    """E months side by side.
+    """M months side by side.
 
     Parameters
     ----------
     months : sequence of Month
-        Same scenario, different seeds.
+        Same scenario, different seeds. What belongs to a home is (M*N,), month after month.
+
+    Raises
+    ------
+    ScenarioError
+        When the months are not of one scenario: all are played under the same rules and clock.
     """
 
     def __init__(self, months: Sequence[Month]) -> None:
+        if not months:
+            raise VppError("World([]): got no month; allowed is one or more, of one scenario")
         first = months[0]
+        _check_one_scenario([m.scenario for m in months])
         self.months = list(months)
         self.scenario = first.scenario
         self.calendar = first.calendar
         self.n_months, self.n_homes = len(months), first.fleet.n
-        self._constants = first.constants
-        self.parameters = np.concatenate([m.parameters for m in months], axis=1)
+        self._rules = first.rules
+        self._parameters = side_by_side([m.parameters for m in months])
         self.sell_limit_kw = np.concatenate([m.fleet.sell_limit_kw for m in months])
         self.buy_limit_kw = np.concatenate([m.fleet.buy_limit_kw for m in months])
         self.exchange = Exchange(first.scenario, [m.conditions for m in months])
         self.products = self.exchange.products
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
-        shape = (self.n_months, self.n_homes)
-        self._sizes = (self.parameters[layout.FLOOR].reshape(shape), self.parameters[layout.EV_KWH].reshape(shape))
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
         self.opportunity = -1
@@ -86,33 +94,41 @@ class World:
         """(local day, step of day) of step t, also beyond the end."""
         return self.calendar.clock(t)
 
-    def _open_day(self, day: int) -> None:
-        self.day = day
-        self.plan, self.baseline = join_days([m.day(day) for m in self.months])
-        first = int(np.searchsorted(self.calendar.day, day))
-        gone = self.calendar.offset if day == 0 else 0
-        self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
+    def wall_clock(self) -> tuple[float, float]:
+        """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step."""
+        week_steps, k = self.day.plan.week_step, self.clock(self.t)[1]
+        week_step = int(week_steps[min(k, len(week_steps) - 1)])
+        return (week_step % 96) / 4, week_step / 96
 
     # -- reset -----------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Go to the start of the month."""
         n = self.n_months * self.n_homes
-        self.state = np.concatenate([layout.initial_state(m.fleet) for m in self.months], axis=1)
-        self._quote = np.zeros((layout.N_QUOTE, n))
-        self._event = np.zeros((layout.N_EVENT, n))
-        self._out = np.zeros((layout.N_OUT, n))
-        self._bounds = np.zeros((layout.N_BOUND, n))
-        self.last_ledger = np.zeros((led.N_LEDGER, n))
+        state = side_by_side([initial_state(m.fleet) for m in self.months])
+        self._homes = Homes(self._rules, self._parameters, state, no_quote(n))
+        self._headroom = np.zeros((N_HEADROOM, n))
+        # what each home can offer for the opportunity that is bid for, (M*N,) each
+        self.headroom: Headroom[Floats] = Headroom(*self._headroom)
         self.opportunity = 0
         self.exchange.reset()
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
-        prepare(self._constants, self.parameters, self.state, self.plan, self.baseline, k, self._quote, self._event)
-        self._waiting = Waiting(0, np.zeros((2, self.n_months, self.n_homes)), 0.0)
-        self._see()
-        self._waiting = Waiting(self.lead, self._own_asks(), self.steps * DT_H)
+        # the first gate, after an opportunity of no interval: nobody has bid yet
+        nothing = np.zeros((self.n_months, self.n_homes))
+        self._waiting = Waiting(0, nothing, nothing, 0.0)
+        taken = Submission(np.zeros((6, *nothing.shape), dtype=np.int64), nothing, nothing)
+        self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
+        self.last_ledger = np.zeros((N_LEDGER, n))
+        self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
+
+    def _open_day(self, day: int) -> None:
+        self._day_number = day
+        self.day = join_days([m.day(day) for m in self.months])
+        first = int(np.searchsorted(self.calendar.day, day))
+        gone = self.calendar.offset if day == 0 else 0
+        self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     def _fill_history(self) -> None:
         # the day before, and the one before that where the clock change left it short
@@ -125,53 +141,37 @@ class World:
         )
         offset = self.calendar.offset
         if offset:
-            plan = join_days([m.day(0) for m in self.months])[0]
+            plan = join_days([m.day(0) for m in self.months]).plan
             load, pv = np.concatenate([load, plan.load[:offset]]), np.concatenate([pv, plan.pv[:offset]])
         # row t % HISTORY holds step t of the last day: the newest row is step -1
         self.load_past, self.pv_past = load[-HISTORY:].copy(), pv[-HISTORY:].copy()
 
-    def _see(self) -> None:
-        """Work out what each home can see of itself at the gate, for the opportunity that is bid for."""
+    def _gate(self) -> Gate:
+        """The next opportunity's gate."""
         k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
         week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
-        bounds(
-            self._constants,
-            self.parameters,
-            self.state,
-            self.plan,
-            self.baseline,
-            k,
-            self.steps,
-            Delivery(self.lead * self.steps, week_step),
-            self._waiting.pending_kwh(),
-            self._bounds,
-        )
-        hours_left = self._bounds[layout.HOURS_LEFT].reshape(self.n_months, -1)
-        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
-
-    def _own_asks(self) -> np.ndarray:
-        return np.stack([self._owners.own, self._owners.defer])
+        delivery = Delivery(self.steps, self.lead * self.steps, week_step)
+        return Gate(self.day, k, delivery, self._waiting.pending_kwh(), self._headroom)
 
     # -- what a view may be built from -----------------------------------------------------------------
 
     @property
-    def bounds(self) -> np.ndarray:
-        """(N_BOUND, E*N) what each home can offer; see core.layout."""
-        return self._bounds
+    def parameters(self) -> Home[Floats]:
+        """Devices and limits of the homes, (M*N,) each."""
+        return self._parameters
+
+    @property
+    def state(self) -> HomeState[Floats]:
+        """State of the homes now, (M*N,) each."""
+        return self._homes.state
 
     @property
     def owners(self) -> OwnerPrices:
         """The owners' own prices for the next opportunity."""
         return self._owners
 
-    def wall_clock(self) -> tuple[float, float]:
-        """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step."""
-        _, k = self.clock(self.t)
-        week_step = int(self.plan.week_step[min(k, len(self.plan.week_step) - 1)])
-        return (week_step % 96) / 4, week_step / 96
-
-    def day_ahead(self) -> np.ndarray:
-        """(E, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
+    def day_ahead(self) -> Floats:
+        """(M, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
 
         The prices of a delivery day are published at 13:00 local time of the day before.
         """
@@ -181,54 +181,51 @@ class World:
         """First step whose day-ahead price is not published yet."""
         return published_until(self.calendar, *self.clock(self.t), self.t)
 
-    def announced(self) -> tuple[np.ndarray, np.ndarray]:
-        """(E, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
+    def announced(self) -> tuple[Floats, Floats]:
+        """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
         span = slice(self.delivery, self._known())
         return self.exchange.incentive[:, span], self.exchange.day_ahead.award_kw[:, span]
 
-    def past(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Past day-ahead (E, t), real-time (E, t) and reserve prices (t, E, K), inside units."""
+    def past(self) -> tuple[Floats, Floats, Floats]:
+        """Past day-ahead (M, t), real-time (M, t) and reserve prices (t, M, R), inside units."""
         exchange, t = self.exchange, self.t
         return exchange.da[:, :t], exchange.rt[:, :t], exchange.rho[:t]
 
-    def ev_deficit(self) -> np.ndarray:
-        """(E*N,) kWh that each car holds less than its baseline."""
+    def ev_deficit(self) -> Floats:
+        """(M*N,) kWh that each car holds less than its baseline."""
         k = self.clock(self.t)[1]
-        return np.maximum(self.baseline.ev_soc[k] - self.state[layout.SOC_E], 0.0)
+        return np.maximum(self.day.baseline.ev_soc[k] - self.state.vehicle.soc_kwh, 0.0)
 
-    def closing_value(self) -> np.ndarray:
-        """(E, N) USD: what the homes hold more than their baselines now, at the owners' own cost of replacing it.
+    def closing_value(self) -> Floats:
+        """(M, N) USD: what the homes hold more than their baselines now, at the owners' own cost of replacing it.
 
         Added to the owners' net benefit at the end of a run, so that nobody gains by ending with empty batteries.
         """
         shape = (self.n_months, self.n_homes)
         eta_b, eta_e = self.scenario.fleet.bess_eta, self.scenario.fleet.ev_eta
         day, k = self.clock(self.t)
-        baseline = self.baseline.bess_soc[k - 1] if k > 0 else self._baseline_before(day)
-        battery = (self.state[layout.SOC_B] - baseline).reshape(shape) / eta_b * self._owners.refill
-        return battery - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
+        before = self.day if k > 0 else join_days([m.day(day - 1) for m in self.months])
+        battery = (self.state.battery.soc_kwh - before.baseline.bess_soc[k - 1]).reshape(shape)
+        return battery / eta_b * self._owners.refill - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
 
-    def _baseline_before(self, day: int) -> np.ndarray:
-        return join_days([m.day(day - 1) for m in self.months])[1].bess_soc[-1]
-
-    def required_kw(self) -> float:
-        """Most that the VPP of the first month may sell in the next opportunity, kW."""
-        return float(self._cap_q()[0]) * POWER_QUANTUM_KW
+    def required_kw(self) -> Floats:
+        """(M,) kW: most that each VPP may sell in the next opportunity."""
+        return self._cap_q().astype(np.float64) * POWER_QUANTUM_KW
 
     def series_length(self) -> int:
         """Steps for which prices exist, the tail beyond the end included."""
         return self.exchange.rt.shape[1]
 
-    def series_ahead(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first month's true real-time (H,), reserve (H, K) prices and calls (H,), for an oracle.
+    def series_ahead(self, steps: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """True real-time (M, H), reserve (H, M, R) prices and calls (H, M), for an oracle.
 
         From the delivery that is bid for on; without the VPP's own influence on the price.
         """
         span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
-        return exchange.rt[0, span], exchange.rho[span, 0], exchange.called[span, 0]
+        return exchange.rt[:, span], exchange.rho[span], exchange.called[span]
 
-    def exogenous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """All of day-ahead (E, S), real-time (E, S), reserve (S, E, K), and the first unpublished day-ahead step.
+    def exogenous(self) -> tuple[Floats, Floats, Floats, int]:
+        """All of day-ahead (M, S), real-time (M, S), reserve (S, M, R), and the first unpublished day-ahead step.
 
         For the observation kernel only, which reads no further than what is public; tests hold it to that.
         """
@@ -236,13 +233,13 @@ class World:
 
     # -- one opportunity -------------------------------------------------------------------------------
 
-    def step(self, actions: np.ndarray, day_ahead: Sequence[DayAheadSchedule | None] = ()) -> Outcome:
+    def step(self, actions: NDArray[Any], day_ahead: Sequence[DayAheadSchedule | None] = ()) -> Outcome:
         """Take bids, and play one opportunity: with `market.gate_lead_minutes` with bids that were taken before.
 
         Parameters
         ----------
         actions : ndarray
-            (E*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
+            (M*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
         day_ahead : sequence of DayAheadSchedule or None, optional
             One for each month, at the gate of the day-ahead market.
 
@@ -255,42 +252,69 @@ class World:
         """
         if self.opportunity < 0 or self.done:
             raise VppError("the month has not begun or is over; call reset() first")
-        e, n, steps, t = self.n_months, self.n_homes, self.steps, self.t
-        offers = decode(check_actions(actions, e * n), self.sell_limit_kw, self.buy_limit_kw).reshape(6, e, n)
+        months, n, t = self.n_months, self.n_homes, self.t
+        offers = decode(check_actions(actions, months * n), self.sell_limit_kw, self.buy_limit_kw)
         self.exchange.day_ahead.check(t, day_ahead)
         self.exchange.day_ahead.submit(t, day_ahead)
-        offers, own = self._waiting.swap(offers, self._own_asks())
-        board, sheet = self._board(), new_sheet(steps, e, n)
-        k, c, p, state = self.clock(t)[1], self._constants, self.parameters, self.state
-        plan, baseline, quote, event = self.plan, self.baseline, self._quote, self._event
-        play(c, p, state, plan, baseline, k, offers, board, self.exchange.payment, own, quote, event, self._out, sheet)
-        for j in range(steps):
+        taken = self._waiting.swap(Submission(offers.reshape(6, months, n), self._owners.own, self._owners.defer))
+        market = self._market()
+        results = self._play(taken, market, self.clock(t)[1], self.steps)
+        self.last_ledger = results.books.ledger
+        if market.slope > 0.0:
+            self.exchange.publish(t, results.lmp)
+        return outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes)
+
+    def _play(self, taken: Submission, market: MarketState, k: int, steps: int) -> IntervalResults:
+        """Play `steps` intervals from step k of the day, and go on to the gate after them."""
+        played, results = self.day, new_results(steps, self.n_months, self.n_homes)
+        if steps:
+            self._remember(self.t, k)
+            self.opportunity += 1
+        day = self.clock(self.t)[0]
+        if day != self._day_number:
+            self._open_day(day)
+        play(self._homes, played, k, taken, market, self._gate(), results)
+        hours_left = self.headroom.hours_left.reshape(self.n_months, -1)
+        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
+        return results
+
+    def _remember(self, t: int, k: int) -> None:
+        """Keep the load and solar output of the opportunity from step t, which is step k of the day."""
+        plan = self.day.plan
+        for j in range(self.steps):
             row = (t + j) % HISTORY
             self.load_past[row], self.pv_past[row] = plan.load[k + j], plan.pv[k + j]
-        day, k = self.clock(t + steps)
-        if day != self.day:
-            self._open_day(day)
-        begin(c, p, state, self.plan, self.baseline, k, quote, event, sheet)
-        if board.slope > 0.0:
-            self.exchange.publish(t, sheet.lmp)
-        self.opportunity += 1
-        self.last_ledger = sheet.ledger
-        self._see()
-        return outcome_of(self.scenario, self.opportunity - 1, board, sheet, offers, own[0], self._sizes)
 
     def snapshot(self) -> Snapshot:
         """Return copies of what the next opportunity would be played with; the world stays as it is."""
-        return Snapshot(
-            (self._constants, self.parameters, self.state.copy(), self.plan, self.baseline),
-            self._board(),
-            self.exchange.payment,
-            self._own_asks(),
-            (self._quote.copy(), self._event.copy(), self._out.copy()),
+        homes = self._homes._replace(state=copied(self._homes.state), quote=copied(self._homes.quote))
+        asks = (self._owners.own, self._owners.defer)
+        gate = self._gate()._replace(headroom=self._headroom.copy())
+        return Snapshot(homes, self.day, self.clock(self.t)[1], asks, self._market(), gate)
+
+    def _market(self) -> MarketState:
+        return self.exchange.state(self.t, self.steps, self._cap_q())
+
+    def _cap_q(self) -> NDArray[np.int64]:
+        """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
+        return self.exchange.cap_q(self._homes.quote.sell.reshape(self.n_months, -1).sum(axis=1))
+
+
+def _check_one_scenario(scenarios: Sequence[Scenario]) -> None:
+    """Raise `ScenarioError` where one differs from the first in more than its name."""
+    first = scenarios[0]
+    for m, other in enumerate(scenarios):
+        if other is first or other.hash == first.hash:
+            continue
+        pairs = [(s.name, getattr(first, s.name), getattr(other, s.name)) for s in dataclasses.fields(first)]
+        found = [
+            f"{section}.{f.name} is {getattr(a, f.name)!r} in month 0 and {getattr(b, f.name)!r} in month {m}"
+            for section, a, b in pairs
+            if dataclasses.is_dataclass(a)
+            for f in dataclasses.fields(a)
+            if getattr(a, f.name) != getattr(b, f.name)
+        ]
+        raise ScenarioError(
+            "World: got months of different scenarios (" + "; ".join(found[:3]) + "); allowed are months of one "
+            "scenario with different seeds: make a world for each scenario"
         )
-
-    def _board(self) -> Board:
-        return self.exchange.board(self.t, self.steps, self._cap_q())
-
-    def _cap_q(self) -> np.ndarray:
-        """(E,) most quanta the VPP may sell; see `Exchange.cap_q`."""
-        return self.exchange.cap_q(self._quote[layout.SELL_HARD].reshape(self.n_months, -1).sum(axis=1))

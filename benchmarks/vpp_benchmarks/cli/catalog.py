@@ -11,7 +11,7 @@ from rich.table import Table
 
 from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.market.clearing import CLEARINGS, make_clearing
-from vpp_env.market.payment import payments
+from vpp_env.market.payment import PAYMENTS
 from vpp_env.scenario import load_scenario, scenario_names
 
 SWITCHES = ("two_settlement", "gate_lead_minutes", "programme", "regulation", "deviation_kappa")
@@ -43,7 +43,8 @@ def rule_rows() -> list[tuple[str, str, str]]:
         ("clearing", name, _first_line(type(make_clearing(dataclasses.replace(market, clearing=name)))))
         for name in sorted(CLEARINGS)
     ]
-    for name, rule in payments(market).items():
+    for name, make in PAYMENTS.items():
+        rule = make(market)
         text = "the own ask" if rule == (0.0, 0.0) else "the own ask, or more:"
         text += f" {rule.share:g} x market price" if rule.share else ""
         text += " the highest ask accepted" if rule.marginal else ""

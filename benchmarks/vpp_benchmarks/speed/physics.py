@@ -22,11 +22,11 @@ from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.api.parallel import MarketMonth
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.policy import make_policy, policy_names
-from vpp_env.core.layout import N_OUT
-from vpp_env.core.loops import deliver
+from vpp_env.core.home import N_FLOW, Day, Floats, Homes, Order, deliver, home_at, put_state, state_at, step_at
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.jit import kernel
 from vpp_env.market.opportunity import play
-from vpp_env.market.state import new_sheet
+from vpp_env.market.state import Submission, new_results
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
@@ -86,27 +86,35 @@ def _evening(scenario: Scenario, n: int) -> World:
     return world
 
 
+@kernel
+def devices_step(homes: Homes, day: Day, k: int, order: Floats, out: Floats) -> None:
+    """Deliver step k under `order` (3, N) kW sold, called, bought; fill `out` (N_FLOW, N): the devices alone."""
+    for i in range(out.shape[1]):
+        home, step = home_at(homes.home, i), step_at(day, k, i)
+        wanted = Order(order[0, i], order[1, i], order[2, i], 0.0, 0.0)
+        state, flow = deliver(home, state_at(homes.state, i), step, wanted, homes.rules)
+        put_state(homes.state, i, state)
+        for row, x in enumerate(flow):
+            out[row, i] = x
+
+
 def _deliver_call(world: World) -> Callable[[], object]:
     rng = np.random.default_rng(0)
-    n = world.n_homes
-    order = np.zeros((5, n))
+    n, parts = world.n_homes, world.snapshot()
+    order = np.zeros((3, n))
     order[0] = rng.uniform(0, 5, n) * (rng.random(n) < 0.5)
-    state, out = world.state.copy(), np.zeros((N_OUT, n))
-    c, p, k = world.months[0].constants, world.parameters, world.clock(world.t)[1]
-    plan, baseline = world.months[0].day(0)
-    return lambda: deliver(c, p, state, plan, baseline, k, order, out)
+    out = np.zeros((N_FLOW, n))
+    return lambda: devices_step(parts.homes, parts.day, parts.first, order, out)
 
 
 def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
     """The compiled opportunity of a world, on a copy of its state."""
-    e, n, k = world.n_months, world.n_homes, world.clock(world.t)[1]
-    offers = rng.integers(0, 400, (6, e, n))
-    parts = world.snapshot()
+    months, n, parts = world.n_months, world.n_homes, world.snapshot()
+    taken = Submission(rng.integers(0, 400, (6, months, n)), *parts.asks)
 
     def call() -> object:
-        sheet = new_sheet(world.steps, e, n)
-        args = (*parts.kernel, k, offers, parts.board, parts.pay, parts.own, *parts.scratch, sheet)
-        return play(*args)
+        results = new_results(world.steps, months, n)
+        return play(parts.homes, parts.day, parts.first, taken, parts.market, parts.gate, results)
 
     return call
 
@@ -187,7 +195,8 @@ def copy_ratio(scenario: Scenario) -> Ratio:
     """Devices of 200,000 homes against a copy of the bytes they touch."""
     world = _evening(scenario, 200_000)
     n = world.n_homes
-    rows = world.parameters.shape[0] + 2 * world.state.shape[0] + N_OUT + 3 + 5 + 2
+    parameters, state = 16, 5  # rows of each home that are read; the state is written too
+    rows = parameters + 2 * state + N_FLOW + 3 + 5 + 2
     data = np.zeros((rows, n))
     core, copied = seconds(_deliver_call(world), data.copy, blocks=7)
     return Ratio("devices (N=200,000) / copy of the bytes they touch", core / copied, 5.0)
@@ -201,12 +210,10 @@ def reference_ratios(scenario: Scenario) -> list[Ratio]:
     ratios = []
     for n, target in ((200, 0.10), (20_000, 0.40)):
         world = _evening(scenario, n)
-        order = np.zeros((5, n))
+        order = np.zeros((3, n))
         order[0] = np.random.default_rng(0).uniform(0, 5, n)
-        c, p, k = world.months[0].constants, world.parameters, world.clock(world.t)[1]
-        plan, baseline = world.months[0].day(0)
-        state = world.state.copy()
-        slow = partial(deliver_numpy, c, p, state, plan, baseline, k, order)
+        parts = world.snapshot()
+        slow = partial(deliver_numpy, parts.homes, parts.day, parts.first, order)
         fast_s, slow_s = seconds(_deliver_call(world), slow, blocks=9)
         ratios.append(Ratio(f"devices, Numba / NumPy reference (N={n})", fast_s / slow_s, target))
     return ratios

@@ -1,0 +1,57 @@
+"""The compiled loops on their own, from Python: one step of some homes, every home a month of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.core import ledger as led
+from vpp_env.core.home import Day, Floats, Homes, HomeState, Order, Price, copied, no_quote
+from vpp_env.core.loops import Books, begin_step, deliver_step, new_books
+from vpp_env.jit import kernel
+from vpp_env.simulation.month import Month
+
+
+@kernel
+def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
+    begin_step(homes, day, k, books)
+
+
+@kernel
+def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books: Books) -> None:
+    deliver_step(homes, day, k, orders, prices, 0, books)
+
+
+def homes_of(month: Month, state: HomeState[Floats]) -> Homes:
+    """The homes of a month with a state of their own."""
+    return Homes(month.rules, month.parameters, copied(state), no_quote(month.fleet.n))
+
+
+def begin(homes: Homes, day: Day, k: int) -> np.ndarray:
+    """Begin step k; returns what is booked for it: departures, shortfalls, missed trips, USD of charging elsewhere."""
+    books = new_books(1, len(homes.quote.sell), 1)
+    _begin(homes, day, k, books)
+    return np.concatenate([books.events, books.ledger[[led.L_AWAY]]])
+
+
+def deliver(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarray:
+    """Deliver step k under `order` (3, N) kW sold, called, bought; returns the flows (N_FLOW, N)."""
+    n = order.shape[1]
+    books, none = new_books(1, n, 1), np.zeros(n)
+    sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
+    prices = Price(none, none, none, none, none, none, none)
+    _deliver(homes, day, k, Order(sell, call, buy, none, none), prices, books)
+    return books.flow[0]
+
+
+def cut(homes: Homes, day: Day, some: slice) -> tuple[Homes, Day]:
+    """Some of the homes, and their day."""
+
+    def part(x: object) -> object:
+        if isinstance(x, np.ndarray):
+            return np.array(x[..., some], order="C")
+        return type(x)(*map(part, x)) if hasattr(x, "_fields") else tuple(map(part, x)) if isinstance(x, tuple) else x
+
+    plan = day.plan
+    clock = {"week_step": plan.week_step, "peak": plan.peak}
+    mine = Homes(homes.rules, part(homes.home), part(homes.state), part(homes.quote))
+    return mine, Day(part(plan)._replace(**clock), part(day.baseline))

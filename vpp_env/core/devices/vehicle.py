@@ -1,0 +1,298 @@
+"""The car: its charging can be deferred and bought back, and with V2G its battery gives too.
+
+Everything is measured against the baseline's car, which charges at once, at full power, up to its target. A car that
+has deferred must hold, when it is due, what its baseline will hold then: charging that cannot wait any more is forced.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+from vpp_env.core.devices.storage import discharge_limit, storage_next
+from vpp_env.jit import inlined
+
+T = TypeVar("T")
+
+
+class Vehicle(NamedTuple, Generic[T]):
+    """Parameters; a home without a car has zeros."""
+
+    kwh: T  # kWh, capacity
+    kw: T  # kW, charger
+    v2g_kw: T  # kW, discharging; 0 = it cannot
+    min_kwh: T  # kWh, hard minimum of V2G
+    target_kwh: T  # kWh that the owner wants in it when it must be ready
+
+
+class VehicleState(NamedTuple, Generic[T]):
+    """State at the start of a step."""
+
+    soc_kwh: T  # kWh
+    shortfall: T  # share of capacity: worst shortfall since the car had to be ready
+
+
+class VehicleRules(NamedTuple):
+    """What all cars share."""
+
+    dt_h: float  # h, length of a step
+    eta: float  # one-way efficiency
+    reserve_h: float  # h that reserve must last
+
+
+class VehicleStep(NamedTuple):
+    """One step of one car's day: clock, trip and baseline."""
+
+    k: int  # step of the day
+    steps_in_day: int
+    dep: int  # step at which it leaves, -1 = it stays
+    arr: int  # step at which it is back
+    trip_kwh: float
+    ready: int  # step at which it must be ready
+    next_due: int  # steps after midnight at which it is due tomorrow
+    baseline_kw: float  # at which the baseline's car charges
+    baseline_kwh: float  # in the baseline's car at the start of the step
+    baseline_before_kwh: float  # one step earlier
+
+
+class VehicleEvents(NamedTuple):
+    """What happened at the start of a step."""
+
+    departed: float  # 0/1
+    short: float  # share of capacity by which a departing car misses its target
+    missed: float  # 0/1: the trip is not possible, and its baseline's was
+    away_kwh: float  # kWh charged elsewhere, beyond the baseline's
+
+
+class VehicleRange(NamedTuple):
+    """What it could do for the market now, kW, down to the hard limits."""
+
+    give: float  # deferring and V2G for one step
+    give_reserve: float  # for as long as reserve must last
+    take: float  # buying back
+
+
+class VehicleLimits(NamedTuple):
+    """What it can give in one step, kW, and what it must charge."""
+
+    defer: float  # inside the owner's envelope
+    defer_hard: float
+    v2g: float  # inside the owner's envelope
+    v2g_hard: float
+    forced: float  # charging that cannot wait
+
+
+class VehicleFlow(NamedTuple):
+    """What it did in one step, kW."""
+
+    charge: float
+    bought: float
+    forced: float  # bought back by force
+
+
+class VehicleHeadroom(NamedTuple):
+    """What it can promise for a whole opportunity, kW unless said."""
+
+    plugged: float  # 0/1
+    hours_left: float  # h until it must be ready; 0 when away
+    baseline_kw: float  # at which the baseline's car charges in the first step
+    defer_first: float  # charging that can be deferred in the first step
+    defer_mean: float
+    defer_min: float
+    v2g: float  # sustained, inside the owner's envelope
+    v2g_hard: float  # sustained
+    buy: float  # buying back, sustained
+    reserve: float  # V2G for as long as reserve must last
+
+
+NO_HEADROOM = VehicleHeadroom(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_RANGE = VehicleRange(0.0, 0.0, 0.0)
+NO_LIMITS = VehicleLimits(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@inlined
+def is_plugged(k: int, dep: int, arr: int) -> bool:
+    """Whether the car is at home and plugged in during step k of a day with one trip [dep, arr)."""
+    return not (dep <= k < arr) if dep >= 0 else True
+
+
+@inlined
+def steps_until_due(k: int, n: int, dep: int, ready: int, next_due: int) -> int:
+    """Steps from k until the car must be ready: the next ready-by time or departure, whichever is first."""
+    due = n - k + next_due
+    if k < ready:
+        due = min(due, ready - k)
+    if k < dep:
+        due = min(due, dep - k)
+    return due
+
+
+@inlined
+def due_in(step: VehicleStep) -> int:
+    """Steps until the car must be ready; see `steps_until_due`."""
+    return steps_until_due(step.k, step.steps_in_day, step.dep, step.ready, step.next_due)
+
+
+@inlined
+def at_home(v: Vehicle[float], step: VehicleStep) -> bool:
+    """Whether there is a car, and it is plugged in."""
+    return v.kwh > 0.0 and is_plugged(step.k, step.dep, step.arr)
+
+
+@inlined
+def baseline_charge(v: Vehicle[float], soc: float, rules: VehicleRules) -> float:
+    """Power at which an undispatched car charges: at once, at full power, up to its target."""
+    return min(v.kw, max(0.0, v.target_kwh - soc) / (rules.eta * rules.dt_h))
+
+
+@inlined
+def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: VehicleRules) -> float:
+    """Energy that the car still lacks of what its baseline will hold when it is due."""
+    return max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h))) - soc
+
+
+@inlined
+def forced_charge(v: Vehicle[float], lacks: float, due: int, rules: VehicleRules) -> float:
+    """Least charging power now, such that full power in the steps left still meets the need."""
+    later = rules.eta * v.kw * ((due - 1) * rules.dt_h)
+    return min(v.kw, max(0.0, (lacks - later) / (rules.eta * rules.dt_h)))
+
+
+@inlined
+def v2g_slack(v: Vehicle[float], lacks: float, due: int, span_h: float, rules: VehicleRules) -> float:
+    """V2G power over `span_h` after which full power in the time left still meets the need."""
+    later = rules.eta * v.kw * (due * rules.dt_h - span_h)
+    return max(0.0, (later - lacks) * rules.eta / span_h)
+
+
+@inlined
+def vehicle_begin(
+    v: Vehicle[float], s: VehicleState[float], step: VehicleStep
+) -> tuple[VehicleState[float], VehicleEvents]:
+    """Departure and arrival at the start of a step."""
+    soc, shortfall = s.soc_kwh, s.shortfall
+    departed = short = missed = away = 0.0
+    k, trip = step.k, step.trip_kwh
+    if k == 0:
+        shortfall = 0.0
+    if v.kwh > 0.0:
+        if k == step.dep or k == step.ready:
+            want = min(v.target_kwh, step.baseline_kwh)
+            shortfall = max(shortfall, (want - soc) / v.kwh)
+        if k == step.dep:
+            departed = 1.0
+            short = shortfall
+            if max(0.0, trip - soc) > max(0.0, trip - step.baseline_kwh) + 1e-9:
+                missed = 1.0
+            shortfall = 0.0
+        if k == step.arr:
+            away = max(0.0, trip - soc) - max(0.0, trip - step.baseline_before_kwh)
+            soc = max(0.0, soc - trip)
+    return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away)
+
+
+@inlined
+def buy_back_room(v: Vehicle[float], soc: float, step: VehicleStep, forced: float, rules: VehicleRules) -> float:
+    """Charging power beyond what the car does anyway, until the deferred energy is back."""
+    most = min(v.kw, step.baseline_kw + (step.baseline_kwh - soc) / (rules.eta * rules.dt_h))
+    return max(0.0, most - max(step.baseline_kw, forced))
+
+
+@inlined
+def vehicle_range(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, rules: VehicleRules) -> VehicleRange:
+    """What the market may count on."""
+    if not at_home(v, step):
+        return NO_RANGE
+    soc, due = s.soc_kwh, due_in(step)
+    forced = forced_charge(v, need(v, soc, step.baseline_kwh, due, rules), due, rules)
+    return VehicleRange(
+        step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.dt_h),
+        step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h),
+        buy_back_room(v, soc, step, forced, rules),
+    )
+
+
+@inlined
+def vehicle_limits(
+    v: Vehicle[float], s: VehicleState[float], step: VehicleStep, black: bool, rules: VehicleRules
+) -> VehicleLimits:
+    """What it can give in this step; in a blackout window nothing of it is inside the envelope."""
+    if not at_home(v, step):
+        return NO_LIMITS
+    due = due_in(step)
+    lacks = need(v, s.soc_kwh, step.baseline_kwh, due, rules)
+    forced = forced_charge(v, lacks, due, rules)
+    hard = discharge_limit(s.soc_kwh, v.min_kwh, v.v2g_kw, rules.eta, rules.dt_h)
+    if black:
+        return VehicleLimits(0.0, step.baseline_kw, 0.0, hard, forced)
+    slack = v2g_slack(v, lacks, due, rules.dt_h, rules)
+    return VehicleLimits(max(0.0, step.baseline_kw - forced), step.baseline_kw, min(hard, slack), hard, forced)
+
+
+@inlined
+def vehicle_step(
+    v: Vehicle[float],
+    s: VehicleState[float],
+    step: VehicleStep,
+    forced: float,
+    given: tuple[float, float],
+    buy: float,
+    rules: VehicleRules,
+) -> tuple[VehicleState[float], VehicleFlow]:
+    """Charge as the baseline does, less what is deferred, plus what is bought back; `given` is (deferred, V2G) kW."""
+    deferred, v2g = given
+    charge = bought = back = 0.0
+    if v2g == 0.0:
+        back = max(0.0, forced - step.baseline_kw)
+        if at_home(v, step):
+            bought = min(buy, buy_back_room(v, s.soc_kwh, step, forced, rules))
+            charge = max(step.baseline_kw, forced) - deferred + bought
+    soc = storage_next(s.soc_kwh, charge, v2g, rules.eta, rules.dt_h, 0.0, v.kwh)
+    return VehicleState(soc, s.shortfall), VehicleFlow(charge, bought, back)
+
+
+@inlined
+def vehicle_headroom(
+    v: Vehicle[float], s: VehicleState[float], step: VehicleStep, steps: int, wait: int, rules: VehicleRules
+) -> VehicleHeadroom:
+    """What it can promise for `steps` steps that begin `wait` steps from now, from its own state and plan alone.
+
+    A car at home is taken to charge as planned until then; one that is due by then, or away now, offers nothing.
+    """
+    if not at_home(v, step):
+        return NO_HEADROOM
+    dt, eta, span_h = rules.dt_h, rules.eta, steps * rules.dt_h
+    soc, baseline, due = s.soc_kwh, step.baseline_kwh, due_in(step)
+    for ahead in range(min(wait, due)):
+        lacks = need(v, soc, baseline, due - ahead, rules)
+        p = baseline_charge(v, baseline, rules)
+        soc += eta * max(p, forced_charge(v, lacks, due - ahead, rules)) * dt
+        baseline += eta * p * dt
+    due -= wait
+    if due <= 0:
+        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    v2g = 0.0
+    hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
+    reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
+    if due * dt > span_h:
+        v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+    now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
+    least = buy = v.kw
+    first = total = 0.0
+    for ahead in range(steps):
+        if ahead >= due:
+            least = 0.0
+            buy = 0.0
+            break
+        lacks = need(v, soc, baseline, due - ahead, rules)
+        p = baseline_charge(v, baseline, rules)
+        x = max(0.0, p - forced_charge(v, lacks, due - ahead, rules))
+        if ahead == 0:
+            first = x
+        least = min(least, x)
+        total += x
+        buy = min(buy, v.kw - p)
+        baseline += eta * p * dt
+        soc += eta * (p - x) * dt
+    # buying back ends when the deferred energy is back
+    buy = max(0.0, min(buy, gap / (eta * span_h)))
+    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
