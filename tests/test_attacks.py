@@ -19,7 +19,7 @@ from vpp_env.contract.bids import Bids, encode
 from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
 from vpp_env.contract.views import Information, View
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.errors import InformationError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.satisfaction import VIOLATIONS, violations

@@ -9,8 +9,9 @@ from types import ModuleType
 
 import pytest
 
-from vpp_env.core import home, loops
+from vpp_env.core import loops
 from vpp_env.jit import cache_dir
+from vpp_env.market import energy
 from vpp_env.market.opportunity import play
 
 
@@ -39,5 +40,5 @@ def test_an_edit_anywhere_in_the_package_compiles_anew(tmp_path: Path, monkeypat
 
 
 def test_the_opportunity_and_what_it_calls_share_one_cache() -> None:
-    for function in (play, loops.deliver_step, loops.begin_step, home.deliver):
+    for function in (play, loops.run_baseline, energy.clear_energy):
         assert Path(function.stats.cache_path).is_relative_to(cache_dir())

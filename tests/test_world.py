@@ -11,8 +11,8 @@ from support import begin, leaves, month, play, same
 from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW, copied
-from vpp_env.errors import BidError, VppError
+from vpp_env.core.layout import FLOW, copied
+from vpp_env.errors import BidError, ScenarioError, VppError
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -193,3 +193,27 @@ def test_idle_homes_are_their_baselines_to_the_last_bit() -> None:
             assert not o.flow_kw[:, [FLOW.sold, FLOW.bought, FLOW.depth, FLOW.market]].any()
             assert not o.rewards.any()
             assert o.money.profit[0] == 0.0
+
+
+def test_months_of_different_scenarios_are_refused() -> None:
+    base = {"fleet.size": 4, "time.duration_hours": 3}
+    first, other = month("week20", base), month("week20", base | {"market.margin": 0.2, "fleet.v2g_share": 0.9}, 1)
+    with pytest.raises(ScenarioError, match=r"fleet.v2g_share is .* in month 0 and 0.9 in month 1.*market.margin"):
+        World([first, other])
+    with pytest.raises(VppError, match="no month"):
+        World([])
+    again = Month(month("week20", base).scenario.override({"description": "the same by another name"}), 1)
+    assert begin(first, again).n_months == 2
+
+
+def test_what_is_asked_of_a_world_is_there_for_every_month() -> None:
+    months = [month("week20", {"fleet.size": 3, "time.duration_hours": 4}, s) for s in range(2)]
+    both, alone = begin(*months), [begin(m) for m in months]
+    rt, rho, called = both.series_ahead(8)
+    for m, one in enumerate(alone):
+        assert both.required_kw()[m] == one.required_kw()[0]
+        single = one.series_ahead(8)
+        assert np.array_equal(rt[m], single[0][0])
+        assert np.array_equal(rho[:, m], single[1][:, 0])
+        assert np.array_equal(called[:, m], single[2][:, 0])
+        assert np.array_equal(both.closing_value()[m], one.closing_value()[0])

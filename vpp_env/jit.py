@@ -59,7 +59,7 @@ def _package_of(function: Callable[..., object]) -> Path | None:
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic."""
-    return _compiled(function)
+    return _compiled(function, cache=True)
 
 
 def inlined(function: F) -> F:
@@ -67,17 +67,19 @@ def inlined(function: F) -> F:
 
     Such a function gets and returns NamedTuples of numbers. Inlined, they never exist in memory. It allocates nothing
     and calls no NumPy, so that the same source can be compiled for a GPU; from Python its plain form is `.py_func`.
+    A division by zero is not looked for (as on a GPU; the branches cost a tenth of the time): the function has to
+    guard what may be zero. It is not cached: what is cached is the kernel that it becomes part of.
     """
-    return _compiled(function, forceinline=True, no_cpython_wrapper=True)
+    return _compiled(function, forceinline=True, no_cpython_wrapper=True, error_model="numpy")
 
 
-def _compiled(function: F, **options: bool) -> F:
+def _compiled(function: F, **options: Any) -> F:
     config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = cache_dir(_package_of(function))  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
         compiler: Any = numba.njit
-        return cast(F, compiler(cache=True, no_cfunc_wrapper=True, **options)(function))
+        return cast(F, compiler(no_cfunc_wrapper=True, **options)(function))
     finally:
         config.CACHE_DIR = before

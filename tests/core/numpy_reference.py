@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.core.home import FLOW, N_FLOW, Day, Homes
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes
 
 
 def give_limit(soc: np.ndarray, floor: np.ndarray, kw: np.ndarray, eta: float, hours: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp_env.core import home as lib
+from vpp_env.core import layout as lib
 from vpp_env.core.devices.battery import BatteryState
 from vpp_env.core.devices.vehicle import VehicleState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.home import Day, Floats, Homes, HomeState, Order, Price, copied, no_quote
+from vpp_env.core.layout import Day, Floats, Homes, HomeState, Order, Price, copied, no_quote
 from vpp_env.core.loops import Books, begin_step, deliver_step, new_books
 from vpp_env.jit import kernel
 from vpp_env.simulation.month import Month

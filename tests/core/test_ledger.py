@@ -10,7 +10,7 @@ from support import STYLES, begin, month, random_actions, with_prices
 
 from vpp_env.contract.bids import RESERVE_TICK, encode
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
 from vpp_env.units import PRICE_TICK

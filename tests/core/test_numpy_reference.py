@@ -8,7 +8,7 @@ import run
 from support import leaves
 
 from tests.core.numpy_reference import deliver_numpy
-from vpp_env.core.home import initial_state
+from vpp_env.core.layout import initial_state
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 

@@ -14,7 +14,7 @@ from support import STYLES, begin, month, play, random_actions, with_prices
 from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 

@@ -14,7 +14,7 @@ import reference as ref
 import run
 from support import STYLES, begin, leaves, month, play
 
-from vpp_env.core.home import FLOW, N_FLOW, Day, Homes, HomeState, initial_state
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, initial_state
 from vpp_env.simulation.month import Month
 
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6, "time.duration_hours": 96}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from market.naive import TICK, Home, Rules, pm10, price_taker, residual
 from support import scenario
 
-from vpp_env.core.home import Quote
+from vpp_env.core.layout import Quote
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import clear_energy

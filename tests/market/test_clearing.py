@@ -11,7 +11,7 @@ from support import begin, month, scenario, with_prices
 
 from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.errors import UnknownNameError
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.energy import clear_side

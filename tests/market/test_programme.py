@@ -9,7 +9,7 @@ from vpp_policies.truthful import Truthful
 
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.traces.weather import build_day_weather, heatwave_range

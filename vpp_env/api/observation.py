@@ -27,7 +27,7 @@ import numpy as np
 
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Headroom
-from vpp_env.core.home import Floats, Home, HomeState
+from vpp_env.core.layout import Floats, Home, HomeState
 from vpp_env.jit import kernel
 from vpp_env.market.day_ahead import PUBLICATION_HOUR
 from vpp_env.market.reserve import DOWN

@@ -10,7 +10,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from vpp_env.core.devices.battery import battery_headroom
 from vpp_env.core.devices.vehicle import vehicle_headroom
-from vpp_env.core.home import Home, HomeState, Rules, Step, in_window
+from vpp_env.core.home import in_window
+from vpp_env.core.layout import Home, HomeState, Rules, Step
 from vpp_env.jit import inlined
 from vpp_env.scenario.calendar import STEPS_PER_WEEK
 

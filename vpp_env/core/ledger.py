@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.core.devices.vehicle import VehicleEvents
-from vpp_env.core.home import Flow, Home, Order, Price, Rules, Step
+from vpp_env.core.layout import Flow, Home, Order, Price, Rules, Step
 from vpp_env.jit import inlined
 
 (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW
+from vpp_env.core.layout import FLOW
 from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.market.reserve import products

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp_env.contract.bids import DayAheadSchedule
-from vpp_env.core.home import Floats
+from vpp_env.core.layout import Floats
 from vpp_env.errors import BidError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.contract.bids import RESERVE_KW, RESERVE_TICK, SELL_KW
-from vpp_env.core.home import Floats
+from vpp_env.core.layout import Floats
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.payment import make_payment

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.contract.bids import RESERVE_TICK
-from vpp_env.core.home import Day, Floats, Homes, Order, Price, Quote
+from vpp_env.core.layout import Day, Floats, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom
 from vpp_env.jit import inlined, kernel
 from vpp_env.market.energy import clear_energy, quanta

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.core.home import Floats
+from vpp_env.core.layout import Floats
 from vpp_env.jit import kernel
 from vpp_env.market.energy import clear_side
 from vpp_env.market.state import Bools, Ints

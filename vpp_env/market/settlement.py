@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW, Floats
+from vpp_env.core.layout import FLOW, Floats
 from vpp_env.jit import kernel
 from vpp_env.market.state import IntervalResults, MarketState
 from vpp_env.scenario.specs import MarketSpec

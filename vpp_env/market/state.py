@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.core.home import Floats
+from vpp_env.core.layout import Floats
 from vpp_env.core.loops import Books, new_books
 from vpp_env.market.payment import PaymentRule
 

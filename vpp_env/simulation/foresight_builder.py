@@ -9,7 +9,8 @@ import numpy as np
 
 from vpp_env.contract.foresight import Foresight
 from vpp_env.core.devices.vehicle import is_plugged, steps_until_due
-from vpp_env.core.home import Day, DayPlan, Rules, in_window
+from vpp_env.core.home import in_window
+from vpp_env.core.layout import Day, DayPlan, Rules
 from vpp_env.core.ledger import retail_cost
 from vpp_env.jit import kernel
 from vpp_env.market.clearing import make_clearing

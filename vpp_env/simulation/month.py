@@ -6,13 +6,15 @@ common random numbers by construction. Days are made when first needed; of large
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.core.home import (
+from vpp_env.core.layout import (
     BaselineDay,
     Day,
     DayPlan,
@@ -25,6 +27,7 @@ from vpp_env.core.home import (
     side_by_side,
 )
 from vpp_env.core.loops import run_baseline
+from vpp_env.errors import ScenarioError
 from vpp_env.market.exchange import Conditions
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
@@ -91,7 +94,7 @@ class Month:
         limits = float(fleet.sell_limit_kw.sum()), float(fleet.buy_limit_kw.sum())
         return Conditions(self.series, self.calls, self.events, self.acceptance, *limits)
 
-    def _calls(self) -> np.ndarray:
+    def _calls(self) -> NDArray[np.bool_]:
         """(S,) bool: reserve is called in this step; a call is drawn per half hour and lasts 30 minutes."""
         steps = self.calendar.n_steps + TAIL_STEPS
         draws = stream(self.seed, "market").random((steps + 3) // 2)
@@ -170,3 +173,24 @@ def join_days(days: Sequence[Day]) -> Day:
     made = Day(plan, side_by_side([d.baseline for d in days]))
     _lock(made)
     return made
+
+
+def check_one_scenario(months: Sequence[Month]) -> None:
+    """Raise `ScenarioError` where one differs from the first one's scenario in more than its name."""
+    first = months[0].scenario
+    for m, month in enumerate(months):
+        other = month.scenario
+        if other is first or other.hash == first.hash:
+            continue
+        pairs = [(s.name, getattr(first, s.name), getattr(other, s.name)) for s in dataclasses.fields(first)]
+        found = [
+            f"{section}.{f.name} is {getattr(a, f.name)!r} in month 0 and {getattr(b, f.name)!r} in month {m}"
+            for section, a, b in pairs
+            if dataclasses.is_dataclass(a)
+            for f in dataclasses.fields(a)
+            if getattr(a, f.name) != getattr(b, f.name)
+        ]
+        raise ScenarioError(
+            "World: got months of different scenarios (" + "; ".join(found[:3]) + "); allowed are months of one "
+            "scenario with different seeds: make a world for each scenario"
+        )

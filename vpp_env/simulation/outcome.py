@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
-from vpp_env.core.home import FLOW, Day, Floats, Homes
+from vpp_env.core.layout import FLOW, Day, Floats, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
 from vpp_env.jit import kernel
 from vpp_env.market.settlement import Money, settle
@@ -31,7 +31,7 @@ class Outcome:
     reserve_kw: Floats  # (S, M) reserve awarded
     rho: Floats  # (S, M, R) USD/kW-h of each reserve product on sale
     void: NDArray[np.bool_]  # (S, M) there was an award, and it was below the minimum bid
-    flow_kw: Floats  # (S, N_FLOW, M) sums of the step results over homes, rows as in core.home.FLOW
+    flow_kw: Floats  # (S, N_FLOW, M) sums of the step results over homes, rows as in core.layout.FLOW
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     departed: Floats  # (M, N) departures in this opportunity
     short: Floats  # (M, N) shortfall of the car at a departure, share of its capacity

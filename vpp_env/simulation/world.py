@@ -12,7 +12,6 @@ devices and accounted, the baseline beside it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,17 +20,16 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, decode
 from vpp_env.core.headroom import Delivery, Headroom
-from vpp_env.core.home import Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate
-from vpp_env.errors import ScenarioError, VppError
+from vpp_env.errors import VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import play
 from vpp_env.market.state import IntervalResults, MarketState, Submission, new_results
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
-from vpp_env.scenario import Scenario
-from vpp_env.simulation.month import Month, join_days
+from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.units import DT_H, POWER_QUANTUM_KW
 
@@ -57,7 +55,7 @@ class World:
         if not months:
             raise VppError("World([]): got no month; allowed is one or more, of one scenario")
         first = months[0]
-        _check_one_scenario([m.scenario for m in months])
+        check_one_scenario(months)
         self.months = list(months)
         self.scenario = first.scenario
         self.calendar = first.calendar
@@ -298,23 +296,3 @@ class World:
     def _cap_q(self) -> NDArray[np.int64]:
         """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
         return self.exchange.cap_q(self._homes.quote.sell.reshape(self.n_months, -1).sum(axis=1))
-
-
-def _check_one_scenario(scenarios: Sequence[Scenario]) -> None:
-    """Raise `ScenarioError` where one differs from the first in more than its name."""
-    first = scenarios[0]
-    for m, other in enumerate(scenarios):
-        if other is first or other.hash == first.hash:
-            continue
-        pairs = [(s.name, getattr(first, s.name), getattr(other, s.name)) for s in dataclasses.fields(first)]
-        found = [
-            f"{section}.{f.name} is {getattr(a, f.name)!r} in month 0 and {getattr(b, f.name)!r} in month {m}"
-            for section, a, b in pairs
-            if dataclasses.is_dataclass(a)
-            for f in dataclasses.fields(a)
-            if getattr(a, f.name) != getattr(b, f.name)
-        ]
-        raise ScenarioError(
-            "World: got months of different scenarios (" + "; ".join(found[:3]) + "); allowed are months of one "
-            "scenario with different seeds: make a world for each scenario"
-        )

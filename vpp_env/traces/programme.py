@@ -8,13 +8,14 @@ before is taken to be right [assumed]. No policy has a part in it.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.scenario import Scenario
 from vpp_env.traces.weather import build_day_weather
 from vpp_env.units import DT_H
 
 
-def event_steps(scenario: Scenario, seed: int, n_steps: int) -> np.ndarray:
+def event_steps(scenario: Scenario, seed: int, n_steps: int) -> NDArray[np.bool_]:
     """(S,) bool: whether the programme has an event in each of the `n_steps` steps from the run's first one on.
 
     Events are called day by day until the season's hours are used up; the last one may be cut short.

@@ -22,7 +22,8 @@ from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.api.parallel import MarketMonth
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.policy import make_policy, policy_names
-from vpp_env.core.home import N_FLOW, Day, Floats, Homes, Order, deliver, home_at, put_state, state_at, step_at
+from vpp_env.core.home import deliver, home_at, put_state, state_at, step_at
+from vpp_env.core.layout import N_FLOW, Day, Floats, Homes, Order
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.jit import kernel
 from vpp_env.market.opportunity import play
