@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
 
 from vpp_env.api.observation import N_OBS
-from vpp_env.api.session import Session
+from vpp_env.api.render import RENDER_MODES, render
+from vpp_env.api.session import Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.outcome import Outcome
@@ -23,12 +25,12 @@ def _boxes(session: Session) -> tuple[Box, Box]:
     return Box(-1.0, 1.0, (n, N_OBS), np.float32), Box(-1.0, 1.0, (n, N_ACTION), np.float32)
 
 
-def joint_reward(outcome: Outcome) -> np.ndarray:
-    """(E,) USD: the VPP's profit and every home's reward, together."""
+def joint_reward(outcome: Outcome) -> NDArray[np.float64]:
+    """(M,) USD: the VPP's profit and the sum of the homes' rewards."""
     return outcome.money.profit + outcome.rewards.sum(axis=1)
 
 
-class CentralMarketMonth(gym.Env[np.ndarray, np.ndarray]):
+class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
     Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 6))`, float32: row i is home i; the columns are those
@@ -37,62 +39,58 @@ class CentralMarketMonth(gym.Env[np.ndarray, np.ndarray]):
 
     Parameters
     ----------
-    scenario, seed, market_data, node : see `MarketMonth`
-        The world.
+    scenario : Scenario or str or Path
+        A scenario, the name of a shipped one, or a TOML file.
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
+    **world : WorldOptions
+        `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 - as the base class
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 4}  # noqa: RUF012 - as the base class
 
     def __init__(
         self,
         scenario: Scenario | str | Path = "august",
         *,
-        seed: int = 0,
-        market_data: str | Path | None = None,
-        node: str | None = None,
         render_mode: str | None = None,
+        **world: Unpack[WorldOptions],
     ) -> None:
-        self._session = Session(scenario, seed, 1, market_data, node)
+        self._session = Session(scenario, **world)
         self.render_mode = render_mode
         self.observation_space, self.action_space = _boxes(self._session)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin a month."""
         super().reset(seed=seed)
         return self._session.reset(seed), {}
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
         obs, outcome, over = self._session.step(action)
         info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": outcome.rewards[0]}
         return obs, float(joint_reward(outcome)[0]), False, over, info
 
-    def render(self) -> np.ndarray | str | None:
+    def render(self) -> NDArray[np.uint8] | str | None:
         """The month so far: an rgb array or one line of text."""
-        if self.render_mode == "rgb_array":
-            from vpp_env.api.render import rgb_month
-
-            return rgb_month(self._session)
-        return self._session.line() if self.render_mode == "ansi" else None
+        return render(self._session, self.render_mode)
 
 
-class VectorMarketMonth(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """E months of N homes on one matrix, with Gymnasium's vector conventions.
+class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+    """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
-    Observations (E, N, 54), actions (E, N, 6), rewards (E,): the joint reward of `CentralMarketMonth`. Month e of an
-    episode has seed + e. All months end together; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
-    are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (E,) and `home_rewards` (E, N).
+    Observations (M, N, 54), actions (M, N, 6), rewards (M,): the joint reward of `CentralMarketMonth`. Month m of an
+    episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
+    are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (M,) and `home_rewards` (M, N).
 
     Parameters
     ----------
     num_envs : int
-        Months side by side, E.
-    scenario, seed, market_data, node : see `MarketMonth`
-        The world.
+        Months side by side, M.
+    scenario, render_mode, **world : see `CentralMarketMonth`
+        The world; nothing is drawn of many months.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
@@ -102,12 +100,10 @@ class VectorMarketMonth(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         num_envs: int = 1,
         scenario: Scenario | str | Path = "august",
         *,
-        seed: int = 0,
-        market_data: str | Path | None = None,
-        node: str | None = None,
         render_mode: str | None = None,
+        **world: Unpack[WorldOptions],
     ) -> None:
-        self._session = Session(scenario, seed, num_envs, market_data, node)
+        self._session = Session(scenario, num_envs, **world)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space, self.single_action_space = _boxes(self._session)
@@ -117,16 +113,18 @@ class VectorMarketMonth(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin E months; of a list of seeds the first counts."""
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin M months; of a list of seeds the first counts."""
         first = seed[0] if isinstance(seed, list) else seed
         self._over = False
         return self._shaped(self._session.reset(first)), {}
 
-    def _shaped(self, matrix: np.ndarray) -> np.ndarray:
+    def _shaped(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         return matrix.reshape(self.num_envs, -1, N_OBS)
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Play one opportunity of every month, or begin the next months after the last one."""
         no = np.zeros(self.num_envs, dtype=bool)
         if self._over:

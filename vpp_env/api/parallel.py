@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from gymnasium.spaces import Box
+from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from vpp_env.api.observation import N_OBS
-from vpp_env.api.session import STATE_COMPANION, Session
+from vpp_env.api.render import RENDER_MODES, render
+from vpp_env.api.session import STATE_COMPANION, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
 
 
-class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
+class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     """A virtual power plant's market month; agents `prosumer_0 .. prosumer_{N-1}`, one step = one opportunity.
 
-    All agents are present to the end and truncated together after the last opportunity.
+    All agents are present to the end and truncated at once after the last opportunity.
 
     **Observation** `Box(-1, 1, (54,), float32)`, the same for every home:
 
@@ -36,7 +38,7 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
     29-33       day-ahead price now and 1-4 h ahead                                         asinh(p/100)/asinh(20)
     34-37       last real-time price, its 10, 50, 90 % quantiles of the last day            the same
     38-41       last spin, non-spin, regulation up and down prices                          50 USD/MW-h
-    42-46       own ask, standby ask, willingness, blackout now, blackout within 4 h        .5, .05 USD
+    42-46       own ask, reserve ask, willingness, blackout now, blackout within 4 h        .5, .05 USD
     47-49       last opportunity: awarded kWh, metered kWh, payment                         20 kWh, 5 USD
     50-53       feasible sell and buy inside the envelope, sell and buy beyond it           device limits
     ==========  ==========================================================================  ====================
@@ -50,7 +52,7 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
     1       sell_ask       least pay, USD/kWh                     0 .. 0.5
     2       buy_kw         most power it may charge with          0 .. device limit
     3       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
-    4       reserve_kw     capacity standing by                   0 .. device limit
+    4       reserve_kw     capacity on reserve                    0 .. device limit
     5       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
     ======  =============  =====================================  =================
 
@@ -61,19 +63,17 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
     ----------
     scenario : Scenario or str or Path
         A scenario, the name of a shipped one, or a TOML file.
-    seed : int
-        Seed of the first episode that is reset without a seed.
-    market_data, node : optional
-        Real prices, see docs/market-data.md.
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
     full_infos : bool
         Put sold, bought, metered kWh, payment and the VPP's profit into `infos` (costs time).
+    **world : WorldOptions
+        `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "market_month_v0",
-        "render_modes": ["rgb_array", "ansi"],
+        "render_modes": RENDER_MODES,
         "is_parallelizable": True,
         "render_fps": 4,
     }
@@ -82,13 +82,11 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
         self,
         scenario: Scenario | str | Path = "august",
         *,
-        seed: int = 0,
-        market_data: str | Path | None = None,
-        node: str | None = None,
         render_mode: str | None = None,
         full_infos: bool = False,
+        **world: Unpack[WorldOptions],
     ) -> None:
-        self._session = Session(scenario, seed, 1, market_data, node)
+        self._session = Session(scenario, **world)
         self.render_mode = render_mode
         self._full_infos = full_infos
         n = self._session.scenario.fleet.size
@@ -112,19 +110,21 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
         """Begin a month; unknown `options` are ignored."""
         self._matrix = self._session.reset(seed)
         self.agents = list(self.possible_agents)
         return self._rows(), {agent: {} for agent in self.agents}
 
-    def _rows(self) -> dict[str, np.ndarray]:
+    def _rows(self) -> dict[str, NDArray[np.float32]]:
         # row views of a copy: agents never see each other's array, nor the live one
         return dict(zip(self.possible_agents, self._matrix.copy(), strict=True))
 
     def step(
-        self, actions: dict[str, np.ndarray]
-    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        self, actions: dict[str, NDArray[np.float32]]
+    ) -> tuple[
+        dict[str, NDArray[np.float32]], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+    ]:
         """Play one opportunity.
 
         Raises
@@ -163,17 +163,13 @@ class MarketMonth(ParallelEnv[str, np.ndarray, np.ndarray]):
             self.agents = []
         return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
 
-    def state(self) -> np.ndarray:
+    def state(self) -> NDArray[np.float32]:
         """(N * 54 + 6,) float32: every home's observation and the VPP's last opportunity, for central training."""
         return np.concatenate([self._matrix.ravel(), self._session.companion()])
 
-    def render(self) -> np.ndarray | str | None:
+    def render(self) -> NDArray[np.uint8] | str | None:
         """The month so far: an rgb array or one line of text."""
-        if self.render_mode == "rgb_array":
-            from vpp_env.api.render import rgb_month
-
-            return rgb_month(self._session)
-        return self._session.line() if self.render_mode == "ansi" else None
+        return render(self._session, self.render_mode)
 
     def close(self) -> None:
         """Nothing is held open."""

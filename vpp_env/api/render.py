@@ -1,13 +1,23 @@
-"""A picture of the month so far, as an rgb array."""
+"""The month so far, as a picture or a line of text."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.api.session import Session
 
+RENDER_MODES = ["rgb_array", "ansi"]
 
-def rgb_month(session: Session, width: int = 900, height: int = 540) -> np.ndarray:
+
+def render(session: Session, mode: str | None) -> NDArray[np.uint8] | str | None:
+    """Show the month so far: "rgb_array" a picture, "ansi" one line of text, None nothing."""
+    if mode == "rgb_array":
+        return rgb_month(session)
+    return session.line() if mode == "ansi" else None
+
+
+def rgb_month(session: Session, width: int = 900, height: int = 540) -> NDArray[np.uint8]:
     """Draw price, metered power, stored energy and profit of the month so far; (height, width, 3) uint8."""
     # drawing is asked for by few: matplotlib is imported when it is
     from matplotlib.backends.backend_agg import FigureCanvasAgg

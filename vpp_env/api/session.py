@@ -1,10 +1,12 @@
-"""One episode after another over the world: what the PettingZoo, Gymnasium and vector faces share."""
+"""One episode after another over the world: what the PettingZoo, Gymnasium and vector environments share."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.api.observation import Observer
 from vpp_env.errors import VppError
@@ -17,26 +19,38 @@ STATE_COMPANION = ("profit_usd", "revenue_usd", "payments_usd", "award_kw", "mar
 """Last elements of `state()`: the VPP's side of the last opportunity, scaled by 100 USD and 1,000 kW."""
 
 
+class WorldOptions(TypedDict, total=False):
+    """Keyword arguments that every environment takes beside its scenario, and hands on to `Session`."""
+
+    seed: int  # of the first episode that is reset without a seed; the next ones follow from it; default 0
+    market_data: str | Path | None  # real prices, see docs/market-data.md
+    node: str | None  # their price node, where the file holds several
+
+
 class Session:
-    """Worlds of `n_months` months, one episode after another.
+    """Worlds of M months, one episode after another.
 
     Parameters
     ----------
     scenario : Scenario or str or Path
         A scenario, the name of a shipped one, or a TOML file.
-    seed : int
-        Seed of the first episode that is reset without a seed; the next ones follow from it.
     n_months : int
-        Months side by side.
-    market_data, node : optional
-        Real prices, see docs/market-data.md.
+        Months side by side, M.
+    seed, market_data, node :
+        See `WorldOptions`.
+
+    Raises
+    ------
+    VppError
+        When there is no such scenario, or `n_months` is less than 1.
     """
 
     def __init__(
         self,
         scenario: Scenario | str | Path = "august",
-        seed: int = 0,
         n_months: int = 1,
+        *,
+        seed: int = 0,
         market_data: str | Path | None = None,
         node: str | None = None,
     ) -> None:
@@ -51,14 +65,14 @@ class Session:
         self.outcome: Outcome | None = None
         self.history: list[tuple[float, float, float, float]] = []
 
-    def reset(self, seed: int | None) -> np.ndarray:
-        """Begin an episode; return (E*N, N_OBS) observations. Month e of the episode has seed + e."""
+    def reset(self, seed: int | None) -> NDArray[np.float32]:
+        """Begin an episode; return (M*N, N_OBS) observations. Month m of the episode has seed + m."""
         if seed is None:
             seed = self._first_seed if self._first_seed is not None else int(self._seeds.integers(2**31))
         else:
             self._seeds = np.random.default_rng(seed)
         self._first_seed = None
-        months = [Month(self.scenario, seed + e, *self._data) for e in range(self.n_months)]
+        months = [Month(self.scenario, seed + m, *self._data) for m in range(self.n_months)]
         self.world = World(months)
         self.world.reset()
         self.outcome = None
@@ -66,8 +80,8 @@ class Session:
         self._observer = Observer(self.world)
         return self._observer.matrix()
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, Outcome, bool]:
-        """Play one opportunity with (E*N, 6) actions; return observations, outcome and whether the month is over."""
+    def step(self, actions: NDArray[np.floating]) -> tuple[NDArray[np.float32], Outcome, bool]:
+        """Play one opportunity with (M*N, 6) actions; return observations, outcome and whether the month is over."""
         if self.world is None:
             raise VppError("step() before reset(): call reset() first")
         outcome = self.world.step(actions)
@@ -82,7 +96,7 @@ class Session:
         )
         return self._observer.matrix(), outcome, self.world.done
 
-    def companion(self) -> np.ndarray:
+    def companion(self) -> NDArray[np.float32]:
         """(6,) float32 the VPP's side of the last opportunity; see `STATE_COMPANION`."""
         if self.outcome is None:
             return np.zeros(len(STATE_COMPANION), dtype=np.float32)
