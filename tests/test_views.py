@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from vpp_env.evaluation.simulate import market_rules, policy_rng
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
-from vpp_env.traces.series import DayTraces
+from vpp_env.traces.series import DayTraces, MarketSeries
 
 BASE = {
     "fleet.size": 12,
@@ -258,6 +258,34 @@ def test_views_are_read_only_copies() -> None:
         assert not any(np.shares_memory(array, x) for x in live)
     with pytest.raises(ValueError, match="read-only"):
         view.homes.soc_kwh[0] = 0.0
+
+
+def declared(kind: type) -> dict[str, tuple[bool, np.dtype[Any]]]:
+    """Array field of a record -> whether it is a dict of arrays, and the dtype that its annotation says."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        mapped = get_origin(hint) is dict
+        array = get_args(hint)[1] if mapped else hint
+        if get_origin(array) is np.ndarray:
+            found[name] = mapped, np.dtype(get_args(get_args(array)[1])[0])
+    return found
+
+
+def test_arrays_have_the_type_that_their_field_says() -> None:
+    world = begin(case("whole_market"))
+    world.step(random_actions(np.random.default_rng(0), world.n_homes))
+    view = build_view(world, Information.ORACLE)
+    whole = (view.public, view.homes, view.future(6), view.foresight(), world.months[0].fleet, market_rules(world))
+    whole += (world.months[0].series, world.months[0].traces(0))
+    seen = 0
+    for record in whole:
+        for name, (mapped, dtype) in declared(type(record)).items():
+            value = getattr(record, name)
+            for array in value.values() if mapped else [value]:
+                assert array.dtype == dtype, f"{type(record).__name__}.{name}"
+                assert not array.flags.writeable or isinstance(record, MarketSeries), f"{type(record).__name__}.{name}"
+                seen += 1
+    assert seen > 100
 
 
 def test_a_kept_view_never_shows_a_later_gate() -> None:

@@ -8,8 +8,14 @@ owner of the ledger: revenue = price x energy, also at negative prices.
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-T = TypeVar("T", float, np.ndarray)
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+"""Arrays by their type; the shape stands beside each use, (N,) one for each home."""
+T = TypeVar("T", float, Floats)
 
 KWH_PER_MWH = 1000.0
 """Converts at the CAISO face: USD/MWh / this = USD/kWh, MW x this = kW."""

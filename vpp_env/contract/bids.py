@@ -7,7 +7,7 @@
 | 2 | buy_kw | kW, share of the home's device limit (battery + charger) | [0, limit] |
 | 3 | buy_limit | USD/kWh, most paid per kWh bought | [-0.15, 0.35] |
 | 4 | reserve_kw | kW, share of the home's sell limit | [0, limit] |
-| 5 | reserve_ask | USD per kW and hour of standing by | [0, 0.05] |
+| 5 | reserve_ask | USD per kW and hour on reserve | [0, 0.05] |
 
 Every column is affine in [-1, 1]: -1 is the low end of the span. Quantities are cleared in quanta of 10 W, asks in
 ticks of .001 USD/kWh (reserve .0001 USD/kW-h), all integers, so that a clearing does not depend on the order of
@@ -20,10 +20,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.errors import BidError
 from vpp_env.jit import kernel
-from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_env.units import (
+    BUY_LIMIT_RANGE,
+    POWER_QUANTUM_KW,
+    PRICE_TICK,
+    RESERVE_ASK_RANGE,
+    SELL_ASK_RANGE,
+    Flags,
+    Floats,
+    Floats32,
+    Ints,
+)
 
 N_ACTION = 6
 SELL_KW, SELL_ASK, BUY_KW, BUY_LIMIT, RESERVE_KW, RESERVE_ASK = range(N_ACTION)
@@ -48,8 +59,8 @@ class DayAheadSchedule:
         When the shapes differ or a value is not a finite number.
     """
 
-    kw: np.ndarray
-    limit_usd_per_kwh: np.ndarray
+    kw: Floats
+    limit_usd_per_kwh: Floats
 
     def __post_init__(self) -> None:
         kw = np.array(self.kw, dtype=np.float64)
@@ -90,8 +101,8 @@ class Bids:
         The next local day's schedule, where `Public.day_ahead_hours` says that its gate is open.
     """
 
-    actions: np.ndarray
-    accepted: np.ndarray | None = None
+    actions: NDArray[np.floating]
+    accepted: Flags | None = None
     expected_profit_usd: float | None = None
     notes: dict[str, float] = field(default_factory=dict)
     transcript: list[dict[str, Any]] | None = None
@@ -102,15 +113,15 @@ class Bids:
 class Offers:
     """Decoded bids, one row per home (any leading shape), integers."""
 
-    sell_q: np.ndarray  # quanta
-    sell_tick: np.ndarray  # ticks
-    buy_q: np.ndarray
-    buy_tick: np.ndarray
-    reserve_q: np.ndarray
-    reserve_tick: np.ndarray  # reserve ticks
+    sell_q: Ints  # quanta
+    sell_tick: Ints  # ticks
+    buy_q: Ints
+    buy_tick: Ints
+    reserve_q: Ints
+    reserve_tick: Ints  # reserve ticks
 
 
-def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
+def check_actions(actions: NDArray[Any], n: int) -> Floats:
     """Return `actions` as (n, 6) float64.
 
     Raises
@@ -129,7 +140,7 @@ def check_actions(actions: np.ndarray, n: int) -> np.ndarray:
 
 
 @kernel
-def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndarray) -> np.ndarray:
+def decode(actions: Floats, sell_limit_kw: Floats, buy_limit_kw: Floats) -> Ints:
     """Decode checked (N, 6) actions, clipped to [-1, 1], to (6, N) int64 offers in the order of `Offers`.
 
     Parameters
@@ -157,30 +168,30 @@ def decode(actions: np.ndarray, sell_limit_kw: np.ndarray, buy_limit_kw: np.ndar
     return offers
 
 
-def _encode_kw(kw: np.ndarray, limit: np.ndarray) -> np.ndarray:
+def _encode_kw(kw: Floats, limit: Floats) -> Floats:
     # whole quanta, rounded down: what is decoded never exceeds what was meant
     quanta = np.floor(np.minimum(np.maximum(kw, 0.0), limit) / POWER_QUANTUM_KW + 1e-6)
     share = np.divide(quanta * POWER_QUANTUM_KW, limit, out=np.zeros_like(quanta), where=limit > 0)
     return 2.0 * share - 1.0
 
 
-def _encode_price(price: np.ndarray, span: tuple[float, float], tick: float, up: bool) -> np.ndarray:
+def _encode_price(price: Floats, span: tuple[float, float], tick: float, up: bool) -> Floats:
     low, high = span
     ticks = np.ceil(price / tick - 1e-6) if up else np.floor(price / tick + 1e-6)
     return 2.0 * (np.clip(ticks * tick, low, high) - low) / (high - low) - 1.0
 
 
 def encode(
-    sell_limit_kw: np.ndarray,
-    buy_limit_kw: np.ndarray,
+    sell_limit_kw: Floats,
+    buy_limit_kw: Floats,
     *,
-    sell_kw: np.ndarray | float = 0.0,
-    sell_ask: np.ndarray | float = SELL_ASK_RANGE[1],
-    buy_kw: np.ndarray | float = 0.0,
-    buy_limit: np.ndarray | float = BUY_LIMIT_RANGE[0],
-    reserve_kw: np.ndarray | float = 0.0,
-    reserve_ask: np.ndarray | float = RESERVE_ASK_RANGE[1],
-) -> np.ndarray:
+    sell_kw: Floats | float = 0.0,
+    sell_ask: Floats | float = SELL_ASK_RANGE[1],
+    buy_kw: Floats | float = 0.0,
+    buy_limit: Floats | float = BUY_LIMIT_RANGE[0],
+    reserve_kw: Floats | float = 0.0,
+    reserve_ask: Floats | float = RESERVE_ASK_RANGE[1],
+) -> Floats32:
     """Encode quantities (kW) and prices (USD/kWh; reserve USD/kW-h) as (N, 6) float32 actions.
 
     Quantities are rounded down to whole quanta, asks up and buy limits down to whole ticks: the decoded bid never
@@ -189,17 +200,17 @@ def encode(
     """
     n = len(sell_limit_kw)
     full = [np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_kw, buy_kw, reserve_kw)]
-    ask, limit, standby = (
+    ask, limit, reserve = (
         np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_ask, buy_limit, reserve_ask)
     )
     full[0] = np.where(ask > SELL_ASK_RANGE[1] + 1e-9, 0.0, full[0])
     full[1] = np.where(limit < BUY_LIMIT_RANGE[0] - 1e-9, 0.0, full[1])
-    full[2] = np.where(standby > RESERVE_ASK_RANGE[1] + 1e-9, 0.0, full[2])
+    full[2] = np.where(reserve > RESERVE_ASK_RANGE[1] + 1e-9, 0.0, full[2])
     actions = np.empty((n, N_ACTION), dtype=np.float32)
     actions[:, SELL_KW] = _encode_kw(full[0], sell_limit_kw)
     actions[:, SELL_ASK] = _encode_price(ask, SELL_ASK_RANGE, PRICE_TICK, up=True)
     actions[:, BUY_KW] = _encode_kw(full[1], buy_limit_kw)
     actions[:, BUY_LIMIT] = _encode_price(limit, BUY_LIMIT_RANGE, PRICE_TICK, up=False)
     actions[:, RESERVE_KW] = _encode_kw(full[2], sell_limit_kw)
-    actions[:, RESERVE_ASK] = _encode_price(standby, RESERVE_ASK_RANGE, RESERVE_TICK, up=True)
+    actions[:, RESERVE_ASK] = _encode_price(reserve, RESERVE_ASK_RANGE, RESERVE_TICK, up=True)
     return actions

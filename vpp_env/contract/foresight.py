@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+from vpp_env.units import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -19,39 +19,39 @@ class Foresight:
     """
 
     steps: int  # 15-min steps in an opportunity
-    lmp: np.ndarray  # (T,) real-time price without the VPP's own influence
-    sale: np.ndarray  # (T,) the same with a programme's incentive: what a kWh sold brings
+    lmp: Floats  # (T,) real-time price without the VPP's own influence
+    sale: Floats  # (T,) the same with a programme's incentive: what a kWh sold brings
     slope: float  # USD/kWh by which the price falls per kW of the VPP's net sales
-    spread: np.ndarray  # (T,) day-ahead less real-time price where schedules are settled, else 0
-    reserve_up: np.ndarray  # (T,) best price of an upward reserve product, 0 where none is sold
-    reserve_down: np.ndarray  # (T,) price of the downward product
-    called: np.ndarray  # (T,) bool: reserve is called
-    highest_ask: np.ndarray  # (T,) a sale clears at this ask or below, whatever the VPP does to the price
-    lowest_limit: np.ndarray  # (T,) a purchase clears at this limit or above, whatever the VPP does to the price
+    spread: Floats  # (T,) day-ahead less real-time price where schedules are settled, else 0
+    reserve_up: Floats  # (T,) best price of an upward reserve product, 0 where none is sold
+    reserve_down: Floats  # (T,) price of the downward product
+    called: Flags  # (T,) reserve is called
+    highest_ask: Floats  # (T,) a sale clears at this ask or below, whatever the VPP does to the price
+    lowest_limit: Floats  # (T,) a purchase clears at this limit or above, whatever the VPP does to the price
     raised: float  # USD/kWh that the VPP's own purchases can raise the price by
     paid_share: float  # share of the market's price that the payment rule gives the members at least
-    import_usd_per_kwh: np.ndarray  # (T,) retail tariff
+    import_usd_per_kwh: Floats  # (T,) retail tariff
     export_usd_per_kwh: float  # export credit
     away_usd_per_kwh: float  # charging elsewhere
     # the homes by themselves
-    surplus_kw: np.ndarray  # (T, N) own sun that is left over
-    shortage_kw: np.ndarray  # (T, N) load and charging beyond the sun
+    surplus_kw: Floats  # (T, N) own sun that is left over
+    shortage_kw: Floats  # (T, N) load and charging beyond the sun
     self_consumption: bool  # the battery serves the home's own shortage
-    baseline_usd: np.ndarray  # (N,) what the baseline's battery earns its owner on the retail bill, less wear
-    baseline_bess_kwh: np.ndarray  # (N,) what the baseline's battery holds at the end
-    baseline_ev_kw: np.ndarray  # (T, N) the undispatched car's charging
-    baseline_ev_soc_kwh: np.ndarray  # (T + 1, N) its energy at the start of the step, after arrivals
-    plugged: np.ndarray  # (T, N) bool
-    arrives: np.ndarray  # (T + 1, N) bool: the car comes home at the start of this step
-    due: np.ndarray  # (T, N) int64 steps until the car must be ready, 0 while it is away
+    baseline_usd: Floats  # (N,) what the baseline's battery earns its owner on the retail bill, less wear
+    baseline_bess_kwh: Floats  # (N,) what the baseline's battery holds at the end
+    baseline_ev_kw: Floats  # (T, N) the undispatched car's charging
+    baseline_ev_soc_kwh: Floats  # (T + 1, N) its energy at the start of the step, after arrivals
+    plugged: Flags  # (T, N)
+    arrives: Flags  # (T + 1, N) the car comes home at the start of this step
+    due: Ints  # (T, N) steps until the car must be ready, 0 while it is away
     # the owners
-    blackout: np.ndarray  # (T, N) bool: no dispatch wanted
-    own_ask: np.ndarray  # (O, N) per kWh discharged
-    defer_ask: np.ndarray  # (O, N) per kWh of deferred charging
-    reserve_ask: np.ndarray  # (O, N) per kW and hour
-    refill_end: np.ndarray  # (N,) at the end, what a kWh into the battery costs
-    back_end: np.ndarray  # (N,) at the end, what a kWh of charging bought back costs
-    day: np.ndarray  # (T,) int64 local day
+    blackout: Flags  # (T, N) no dispatch wanted
+    own_ask: Floats  # (O, N) per kWh discharged
+    defer_ask: Floats  # (O, N) per kWh of deferred charging
+    reserve_ask: Floats  # (O, N) per kW and hour
+    refill_end: Floats  # (N,) at the end, what a kWh into the battery costs
+    back_end: Floats  # (N,) at the end, what a kWh of charging bought back costs
+    day: Ints  # (T,) local day
 
     @property
     def n_steps(self) -> int:

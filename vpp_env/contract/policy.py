@@ -27,6 +27,7 @@ import numpy as np
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_env.units import Floats
 
 GROUP = "vpp_env.policies"
 
@@ -57,25 +58,22 @@ class PolicyInfo:
 
 @dataclass(frozen=True)
 class MarketRules:
-    """What every policy is told at the start of a month; arrays are read-only (N,) float64.
-
-    The device limits are what `bids.encode` needs; the market's rules are public.
-    """
+    """What every policy is told at the start of a month: public rules, and the device limits that `encode` needs."""
 
     n_homes: int
     n_opportunities: int
-    opportunity_hours: float
-    sell_limit_kw: np.ndarray
-    buy_limit_kw: np.ndarray
-    min_bid_kw: float
-    max_capacity_kw: float
-    margin: float
-    revenue_share: float
-    degradation_usd_per_kwh: float
-    bess_eta: float
-    ev_eta: float
-    products: tuple[str, ...]
-    reserve_hours: float
+    opportunity_hours: float  # h, length of an opportunity
+    sell_limit_kw: Floats  # (N,) what a sell or reserve bid of 1 stands for; read-only
+    buy_limit_kw: Floats  # (N,) what a buy bid of 1 stands for; read-only
+    min_bid_kw: float  # a smaller award of the whole fleet is void
+    max_capacity_kw: float  # most that the fleet may sell
+    margin: float  # added to each ask in the offer to the market, share of it
+    revenue_share: float  # of the real-time price, to the owner
+    degradation_usd_per_kwh: float  # wear per kWh discharged
+    bess_eta: float  # one-way efficiency of a battery
+    ev_eta: float  # of a car
+    products: tuple[str, ...]  # reserve products on sale
+    reserve_hours: float  # h of energy that must stand behind a kW on reserve
     two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery

@@ -21,7 +21,7 @@ import pandas as pd
 
 from vpp_env.contract.foresight import Foresight
 from vpp_env.errors import InformationError
-from vpp_env.units import DT_H
+from vpp_env.units import DT_H, Flags, Floats, Floats32, Ints
 
 
 class Information(IntEnum):
@@ -33,7 +33,7 @@ class Information(IntEnum):
     ORACLE = 4
 
 
-def _none() -> np.ndarray:
+def _none() -> Floats:
     return np.zeros(0)
 
 
@@ -51,18 +51,18 @@ class Public:
     start: pd.Timestamp  # its local start, time-zone aware
     hours: float  # its length, h
     steps: int  # its 15-min intervals
-    da_usd_per_kwh: np.ndarray  # (H,) published day-ahead prices by 15-min step from delivery on
-    past_da_usd_per_kwh: np.ndarray  # (t,) day-ahead prices of past steps
-    past_rt_usd_per_kwh: np.ndarray  # (t,) real-time prices of past steps
-    past_reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (t,)
+    da_usd_per_kwh: Floats  # (H,) published day-ahead prices by 15-min step from delivery on
+    past_da_usd_per_kwh: Floats  # (t,) day-ahead prices of past steps
+    past_rt_usd_per_kwh: Floats  # (t,) real-time prices of past steps
+    past_reserve_usd_per_kw_h: dict[str, Floats]  # product -> (t,)
     required_kw: float  # most that the VPP may sell in this opportunity
     now: pd.Timestamp | None = None  # local time of the gate; None: that of `start`
     lead: int = 0  # opportunities between the gate and delivery
-    incentive_usd_per_kwh: np.ndarray = field(default_factory=_none)  # (H,) what a programme adds to sales, delivery on
+    incentive_usd_per_kwh: Floats = field(default_factory=_none)  # (H,) what a programme adds to sales, delivery on
     day_ahead_hours: tuple[
         int, ...
     ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
-    day_ahead_kw: np.ndarray = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
+    day_ahead_kw: Floats = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
 
     @property
     def expected_lmp(self) -> float:
@@ -81,69 +81,69 @@ class Homes:
     """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole opportunity bid for."""
 
     # devices and their state
-    bess_kwh: np.ndarray
-    bess_kw: np.ndarray
-    bess_min_kwh: np.ndarray
-    bess_max_kwh: np.ndarray
-    soc_kwh: np.ndarray
-    discharged_today_kwh: np.ndarray
-    ev_kwh: np.ndarray
-    ev_kw: np.ndarray
-    v2g_kw: np.ndarray
-    ev_soc_kwh: np.ndarray
-    ev_deficit_kwh: np.ndarray  # what the car holds less than its undispatched baseline
-    ev_min_kwh: np.ndarray
-    ev_target_kwh: np.ndarray
-    plugged: np.ndarray  # bool
-    hours_to_ready: np.ndarray  # h from delivery until the car must be ready; 0 when away
-    load_kw: np.ndarray  # last metered
-    pv_kw: np.ndarray  # last metered
-    load_forecast_kw: np.ndarray  # (96, N) persistence: the same step of the day before
-    pv_forecast_kw: np.ndarray  # (96, N) the same
+    bess_kwh: Floats
+    bess_kw: Floats
+    bess_min_kwh: Floats
+    bess_max_kwh: Floats
+    soc_kwh: Floats
+    discharged_today_kwh: Floats
+    ev_kwh: Floats
+    ev_kw: Floats
+    v2g_kw: Floats
+    ev_soc_kwh: Floats
+    ev_deficit_kwh: Floats  # what the car holds less than its undispatched baseline
+    ev_min_kwh: Floats
+    ev_target_kwh: Floats
+    plugged: Flags
+    hours_to_ready: Floats  # h from delivery until the car must be ready; 0 when away
+    load_kw: Floats32  # last metered
+    pv_kw: Floats32  # last metered
+    load_forecast_kw: Floats32  # (96, N) persistence: the same step of the day before
+    pv_forecast_kw: Floats32  # (96, N) the same
     # preferences
-    floor_kwh: np.ndarray
-    willingness: np.ndarray
-    day_limit_kwh: np.ndarray  # battery discharge per day inside the envelope
-    day_left_kwh: np.ndarray  # battery discharge left today inside the envelope
-    buy_limit: np.ndarray  # USD/kWh
-    own_ask: np.ndarray  # USD/kWh discharged (min_compensation)
-    own_cost: np.ndarray  # USD/kWh discharged: wear and refill, without the owner's premium
-    defer_ask: np.ndarray  # USD/kWh of deferred charging
-    reserve_ask: np.ndarray  # USD per kW and h
-    ev_priority: np.ndarray  # 0 low, 1 medium, 2 high
-    blackout_now: np.ndarray  # bool: within the opportunity
+    floor_kwh: Floats
+    willingness: Floats
+    day_limit_kwh: Floats  # battery discharge per day inside the envelope
+    day_left_kwh: Floats  # battery discharge left today inside the envelope
+    buy_limit: Floats  # USD/kWh
+    own_ask: Floats  # USD/kWh discharged (min_compensation)
+    own_cost: Floats  # USD/kWh discharged: wear and refill, without the owner's premium
+    defer_ask: Floats  # USD/kWh of deferred charging
+    reserve_ask: Floats  # USD per kW and h
+    ev_priority: Ints  # 0 low, 1 medium, 2 high
+    blackout_now: Flags  # within the opportunity
     # feasible bounds, kW
-    defer_kw: np.ndarray  # charging that can be deferred in every interval
-    defer_first_kw: np.ndarray  # charging that can be deferred in the first interval
-    defer_mean_kw: np.ndarray  # mean over the opportunity
-    bess_sell_kw: np.ndarray  # battery inside the envelope
-    bess_sell_hard_kw: np.ndarray  # battery down to the hard minimum
-    v2g_sell_kw: np.ndarray  # V2G inside the envelope
-    v2g_sell_hard_kw: np.ndarray
-    storage_sell_kw: np.ndarray  # battery and V2G together, as they would deliver it, inside the envelope
-    buy_back_kw: np.ndarray  # charging that returns what the car deferred
-    bess_buy_kw: np.ndarray
-    reserve_kw: np.ndarray  # reserve inside the envelope
-    reserve_hard_kw: np.ndarray
+    defer_kw: Floats  # charging that can be deferred in every interval
+    defer_first_kw: Floats  # charging that can be deferred in the first interval
+    defer_mean_kw: Floats  # mean over the opportunity
+    bess_sell_kw: Floats  # battery inside the envelope
+    bess_sell_hard_kw: Floats  # battery down to the hard minimum
+    v2g_sell_kw: Floats  # V2G inside the envelope
+    v2g_sell_hard_kw: Floats
+    storage_sell_kw: Floats  # battery and V2G together, as they would deliver it, inside the envelope
+    buy_back_kw: Floats  # charging that returns what the car deferred
+    bess_buy_kw: Floats
+    reserve_kw: Floats  # reserve inside the envelope
+    reserve_hard_kw: Floats
     # what the last opportunity brought
-    last_award_kwh: np.ndarray
-    last_market_kwh: np.ndarray
-    last_payment_usd: np.ndarray
+    last_award_kwh: Floats
+    last_market_kwh: Floats
+    last_payment_usd: Floats
 
 
 @dataclass(frozen=True)
 class Future:
     """The true future by 15-min step from delivery on (oracle only), H steps."""
 
-    rt_usd_per_kwh: np.ndarray  # (H,)
-    reserve_usd_per_kw_h: dict[str, np.ndarray]  # product -> (H,)
-    load_kw: np.ndarray  # (H, N)
-    pv_kw: np.ndarray  # (H, N)
-    plugged: np.ndarray  # (H, N) bool
-    baseline_ev_kw: np.ndarray  # (H, N) what the undispatched car charges
-    departs: np.ndarray  # (H, N) bool: the car leaves at the start of this step
-    trip_kwh: np.ndarray  # (H, N) energy of the trip that starts here
-    called: np.ndarray  # (H,) bool: reserve is called
+    rt_usd_per_kwh: Floats  # (H,)
+    reserve_usd_per_kw_h: dict[str, Floats]  # product -> (H,)
+    load_kw: Floats32  # (H, N)
+    pv_kw: Floats32  # (H, N)
+    plugged: Flags  # (H, N)
+    baseline_ev_kw: Floats  # (H, N) what the undispatched car charges
+    departs: Flags  # (H, N) the car leaves at the start of this step
+    trip_kwh: Floats  # (H, N) energy of the trip that starts here
+    called: Flags  # (H,) reserve is called
 
 
 class View:

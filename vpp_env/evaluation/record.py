@@ -22,7 +22,7 @@ from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.market.reserve import products
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
-from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK, Flags, Floats, Ints
 
 NOTES = ("negotiation_rounds", "coalition_size", "optimization_s")
 """Notes of a policy that become columns; others are kept in `notes_*` columns."""
@@ -62,7 +62,7 @@ EVENT_UNITS = {
 """Kinds of event, and the unit of their `value`; the first five are the violations."""
 
 
-def consent(info: PolicyInfo, bids: Bids, n: int) -> NDArray[np.bool_] | None:
+def consent(info: PolicyInfo, bids: Bids, n: int) -> Flags | None:
     """Return (N,) bool: whose dispatch in this opportunity somebody accepted; `None` when nobody asks."""
     if info.consent is Consent.NEVER:
         return None
@@ -76,12 +76,10 @@ class HomeRecord:
 
     def __init__(self) -> None:
         self._dispatch: list[dict[str, NDArray[Any]]] = []
-        self._events: list[tuple[int, str, NDArray[np.int64], NDArray[np.float64]]] = []
+        self._events: list[tuple[int, str, Ints, Floats]] = []
         self._stamps: dict[int, pd.Timestamp] = {}
 
-    def add(
-        self, stamp: pd.Timestamp, outcome: Outcome, broken: NDArray[np.bool_], accepted: NDArray[np.bool_] | None
-    ) -> None:
+    def add(self, stamp: pd.Timestamp, outcome: Outcome, broken: Flags, accepted: Flags | None) -> None:
         """Append one opportunity; `broken` (5, N) as `violations`, `accepted` (N,), None where nobody is asked."""
         rows, offers, o = outcome.ledger[:, 0], outcome.offers, outcome.opportunity
         self._stamps[o] = stamp
@@ -101,7 +99,7 @@ class HomeRecord:
         self._add_violations(outcome, rows, broken)
         self._add_fleet_events(outcome, rows)
 
-    def _add_violations(self, outcome: Outcome, rows: NDArray[np.float64], broken: NDArray[np.bool_]) -> None:
+    def _add_violations(self, outcome: Outcome, rows: Floats, broken: Flags) -> None:
         values = (
             rows[led.L_DEPTH_H],
             outcome.short[0],
@@ -114,7 +112,7 @@ class HomeRecord:
             if len(who):
                 self._events.append((outcome.opportunity, kind, who, value[who]))
 
-    def _add_fleet_events(self, outcome: Outcome, rows: NDArray[np.float64]) -> None:
+    def _add_fleet_events(self, outcome: Outcome, rows: Floats) -> None:
         values = {
             "void_award": float(outcome.void[:, 0].sum()),
             "reserve_call": float(rows[led.L_CALLED].sum()),
@@ -203,7 +201,7 @@ class Recorder:
             self.transcripts.extend(stamp | message for message in bids.transcript)
         return row
 
-    def _row(self, t: int, bids: Bids, outcome: Outcome, broken: NDArray[np.bool_], seconds: float) -> dict[str, Any]:
+    def _row(self, t: int, bids: Bids, outcome: Outcome, broken: Flags, seconds: float) -> dict[str, Any]:
         offers, money, rows = outcome.offers, outcome.money, outcome.ledger[:, 0]
         sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
         bid_kw = float(sell_kw.sum())
@@ -278,7 +276,7 @@ class Recorder:
                 }
             )
 
-    def rainflow_usd(self) -> NDArray[np.float64]:
+    def rainflow_usd(self) -> Floats:
         """(2, N) USD: wear of each battery, and of its baseline, by rainflow counting; see `evaluation.wear`."""
         cost = np.zeros((2, self.fleet.n))
         linear = self._world.scenario.home.degradation_usd_per_kwh
@@ -286,7 +284,7 @@ class Recorder:
             cost[j, self._batteries] = rainflow_usd(paths, self.fleet.bess_kwh[self._batteries], linear)
         return cost
 
-    def closing_value(self) -> NDArray[np.float64]:
+    def closing_value(self) -> Floats:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
         return self._world.closing_value()[0]
 

@@ -15,15 +15,13 @@ Doing nothing scores 1: never rank on satisfaction alone; show it against profit
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpp_env.core import ledger as led
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.traces.fleet import Fleet
+from vpp_env.units import Flags, Floats
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
 VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
 DEPTH_TOLERANCE_H = 1e-6

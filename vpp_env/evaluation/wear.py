@@ -11,8 +11,10 @@ Memory: of a path only its turning points are kept, 8 bytes each, and only of ho
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.jit import kernel
+from vpp_env.units import Floats
 
 LIFE_SHARE, DEPTH_EXPONENT = 5.24e-4, 2.03
 """Share of a life that a full cycle of depth 1 takes, and how it grows with depth. Source: see above."""
@@ -23,7 +25,7 @@ STILL_KWH = 1e-9
 
 
 @kernel
-def _turns(soc: np.ndarray, last: np.ndarray, rising: np.ndarray, found: np.ndarray, home: np.ndarray) -> int:
+def _turns(soc: Floats, last: Floats, rising: NDArray[np.int8], found: Floats, home: NDArray[np.int32]) -> int:
     """Follow (S, B) charges; write the charge and the home of every turn into `found`, `home`; return how many."""
     count = 0
     for j in range(soc.shape[0]):
@@ -49,20 +51,20 @@ class ChargePaths:
         (B,) charge at the start.
     """
 
-    def __init__(self, start_kwh: np.ndarray) -> None:
+    def __init__(self, start_kwh: Floats) -> None:
         self._start = np.array(start_kwh, dtype=np.float64)
         self._last = self._start.copy()
         self._rising = np.zeros(len(self._start), dtype=np.int8)
-        self._points: list[tuple[np.ndarray, np.ndarray]] = []
+        self._points: list[tuple[Floats, NDArray[np.int32]]] = []
 
-    def add(self, soc_kwh: np.ndarray) -> None:
+    def add(self, soc_kwh: Floats) -> None:
         """Follow the paths through the next (S, B) charges, kWh."""
         found, home = np.empty(soc_kwh.size), np.empty(soc_kwh.size, dtype=np.int32)
         count = _turns(np.ascontiguousarray(soc_kwh), self._last, self._rising, found, home)
         if count:
             self._points.append((found[:count].copy(), home[:count].copy()))
 
-    def series(self) -> list[np.ndarray]:
+    def series(self) -> list[Floats]:
         """Start, turning points and latest charge of each path, kWh."""
         values = np.concatenate([v for v, _ in self._points]) if self._points else np.zeros(0)
         homes = np.concatenate([h for _, h in self._points]) if self._points else np.zeros(0, dtype=np.int32)
@@ -72,7 +74,7 @@ class ChargePaths:
         return [np.concatenate([[a], part, [b]]) for a, part, b in zip(self._start, parts, self._last, strict=True)]
 
 
-def life_lost(path_kwh: np.ndarray, capacity_kwh: float) -> float:
+def life_lost(path_kwh: Floats, capacity_kwh: float) -> float:
     """Share of its life that a battery of `capacity_kwh` loses on a path of charges, kWh."""
     import rainflow  # only who asks for wear needs it
 
@@ -81,7 +83,7 @@ def life_lost(path_kwh: np.ndarray, capacity_kwh: float) -> float:
     return sum(n * LIFE_SHARE * (depth / capacity_kwh) ** DEPTH_EXPONENT for depth, _, n, _, _ in cycles)
 
 
-def rainflow_usd(paths: ChargePaths, capacity_kwh: np.ndarray, linear_usd_per_kwh: float) -> np.ndarray:
+def rainflow_usd(paths: ChargePaths, capacity_kwh: Floats, linear_usd_per_kwh: float) -> Floats:
     """(B,) cost of the wear of each path, USD, at the replacement cost behind the linear cost per kWh discharged."""
     life_usd = linear_usd_per_kwh * LIFE_CYCLES * CYCLE_DEPTH * capacity_kwh
     return life_usd * [life_lost(path, kwh) for path, kwh in zip(paths.series(), capacity_kwh, strict=True)]

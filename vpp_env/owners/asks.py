@@ -19,6 +19,7 @@ import numpy as np
 from vpp_env.jit import kernel
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet
+from vpp_env.units import Floats
 
 CHEAP_HOURS = 4
 """The day's cheap wholesale price is the mean of its four cheapest hours: a 10 kWh battery refills in about two
@@ -32,15 +33,15 @@ LOOK_HOURS = 36
 class OwnerPrices(NamedTuple):
     """Each (E, N), USD/kWh; standby USD/kW-h."""
 
-    own: np.ndarray
-    defer: np.ndarray
-    standby: np.ndarray
-    refill: np.ndarray  # what a kWh into the battery costs
-    back: np.ndarray  # what a kWh of charging bought back is expected to cost
+    own: Floats
+    defer: Floats
+    standby: Floats
+    refill: Floats  # what a kWh into the battery costs
+    back: Floats  # what a kWh of charging bought back is expected to cost
 
 
 @kernel
-def buy_back_prices(da: np.ndarray, now: int, known: int, hours: int) -> np.ndarray:
+def buy_back_prices(da: Floats, now: int, known: int, hours: int) -> Floats:
     """Return (E, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
 
     Parameters
@@ -81,7 +82,7 @@ class Owners:
         self._rows = np.arange(len(fleets))[:, None]
         self._defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
 
-    def prices(self, da: np.ndarray, now: int, known: int, cheap: np.ndarray, hours_left: np.ndarray) -> OwnerPrices:
+    def prices(self, da: Floats, now: int, known: int, cheap: Floats, hours_left: Floats) -> OwnerPrices:
         """Price the next opportunity.
 
         Parameters
@@ -108,6 +109,6 @@ class Owners:
         return OwnerPrices(own, defer, scenario.preferences.reserve_ask_share * own, refill, back)
 
 
-def cheap_price(today: np.ndarray) -> np.ndarray:
+def cheap_price(today: Floats) -> Floats:
     """(E,) mean of the cheapest hours of a local day's day-ahead prices (E, h) by 15-min step, USD/kWh."""
     return np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from vpp_env.units import STEP_MINUTES
+from vpp_env.units import STEP_MINUTES, Floats, Ints
 
 STEPS_PER_WEEK = 7 * 24 * 60 // STEP_MINUTES
 
@@ -75,13 +75,13 @@ class Calendar:
         return lengths
 
     @cached_property
-    def day(self) -> np.ndarray:
+    def day(self) -> Ints:
         """(T,) int64: local day of each step, 0 = first."""
         days = np.repeat(np.arange(len(self._day_lengths)), self._day_lengths)
         return days[self.offset : self.offset + self.n_steps]
 
     @cached_property
-    def step_of_day(self) -> np.ndarray:
+    def step_of_day(self) -> Ints:
         """(T,) int64: step k within its local day."""
         ks = np.concatenate([np.arange(n) for n in self._day_lengths])
         return ks[self.offset : self.offset + self.n_steps]
@@ -107,17 +107,17 @@ class Calendar:
         return self.utc.tz_convert(self.timezone)
 
     @cached_property
-    def hour(self) -> np.ndarray:
+    def hour(self) -> Floats:
         """(T,) float64: local wall-clock hour of each step, 0 <= h < 24."""
         return np.asarray(self.local.hour + self.local.minute / 60.0, dtype=np.float64)
 
     @cached_property
-    def weekday(self) -> np.ndarray:
+    def weekday(self) -> Ints:
         """(T,) int64: local weekday, Monday = 0."""
         return np.asarray(self.local.day_of_week, dtype=np.int64)
 
     @cached_property
-    def week_step(self) -> np.ndarray:
+    def week_step(self) -> Ints:
         """(T,) int64: wall-clock quarter hour of the week, Monday 00:00 = 0, < 672."""
         return np.asarray(self.weekday * 96 + np.round(self.hour * 4).astype(np.int64), dtype=np.int64)
 
@@ -125,7 +125,7 @@ class Calendar:
         """(n,) UTC start of every step of local day `day` (whole day, also outside the run)."""
         return pd.date_range(self.day_start_utc(day), periods=self.steps_in_day(day), freq=f"{STEP_MINUTES}min")
 
-    def day_hours(self, day: int) -> np.ndarray:
+    def day_hours(self, day: int) -> Floats:
         """(n,) float64 local wall-clock hour of every step of local day `day`."""
         if self.steps_in_day(day) == 96:
             return np.arange(96) / 4.0
@@ -136,7 +136,7 @@ class Calendar:
         """Weekday of local day `day`, Monday = 0."""
         return (self.first_day + timedelta(days=day)).weekday()
 
-    def wall_to_step(self, day: int, minutes: np.ndarray) -> np.ndarray:
+    def wall_to_step(self, day: int, minutes: Floats | Ints) -> Ints:
         """Step-of-day at which the wall clock of `day` first shows `minutes` after midnight (rounded down)."""
         quarter = np.asarray(minutes, dtype=np.int64) // STEP_MINUTES
         if self.steps_in_day(day) == 96:

@@ -12,11 +12,7 @@ import numpy as np
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
-
-Floats = np.ndarray
-"""(N,) float64."""
-Ints = np.ndarray
-"""(N,) int64."""
+from vpp_env.units import Flags, Floats, Ints
 
 PROFILES = ("conservative", "moderate", "aggressive")
 EV_PRIORITIES = ("low", "medium", "high")
@@ -28,7 +24,7 @@ N_ORIENTATIONS = 6
 
 @dataclass(frozen=True)
 class Fleet:
-    """N homes; every array has N rows and is read-only."""
+    """N homes; every array is (N,), unless said, and read-only."""
 
     # devices
     bess_kwh: Floats  # battery capacity, kWh; 0 = none
@@ -56,7 +52,7 @@ class Fleet:
     buy_limit: Floats  # highest price paid for charging, USD/kWh
     reference_compensation: Floats  # USD/kWh, used by preferences.model = "reference"
     floor_kwh: Floats  # reserve floor of the battery, kWh
-    blackout: np.ndarray  # (N, 2, 2) int64: windows [from, to) in quarter hours of the week; -1 = none
+    blackout: Ints  # (N, 2, 2) int64: windows [from, to) in quarter hours of the week; -1 = none
 
     @property
     def n(self) -> int:
@@ -64,17 +60,17 @@ class Fleet:
         return len(self.bess_kwh)
 
     @property
-    def has_bess(self) -> np.ndarray:
+    def has_bess(self) -> Flags:
         """(N,) bool."""
         return self.bess_kwh > 0
 
     @property
-    def has_ev(self) -> np.ndarray:
+    def has_ev(self) -> Flags:
         """(N,) bool."""
         return self.ev_kwh > 0
 
     @property
-    def has_pv(self) -> np.ndarray:
+    def has_pv(self) -> Flags:
         """(N,) bool."""
         return self.pv_kwp > 0
 
@@ -104,12 +100,12 @@ def _uniform_by_profile(rng: np.random.Generator, rows: tuple[tuple[float, float
     return rng.uniform(low[profile], high[profile])
 
 
-def _choice(rng: np.random.Generator, rows: tuple[tuple[float, ...], ...], n: int) -> np.ndarray:
+def _choice(rng: np.random.Generator, rows: tuple[tuple[float, ...], ...], n: int) -> Floats:
     table = np.asarray(rows, dtype=np.float64)
     return table[rng.choice(len(table), size=n, p=table[:, -1])]
 
 
-def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> np.ndarray:
+def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> Ints:
     """Draw 0..max windows a week per home, each on a random day and hour, not across Sunday midnight."""
     prefs = scenario.preferences
     windows = min(prefs.max_blackouts_per_week, 2)

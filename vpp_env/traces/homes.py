@@ -15,6 +15,7 @@ from vpp_env.traces.series import DayTraces
 from vpp_env.traces.solar import day_pv, pv_homes, unit_output
 from vpp_env.traces.vehicles import cars, day_trips
 from vpp_env.traces.weather import DAY_KEY, build_day_weather
+from vpp_env.units import Floats, Floats32, Ints
 
 FIRST_DAY = -2
 """First day that is prepared: forecasts look back over it."""
@@ -42,9 +43,9 @@ class HomeTraces:
         self._load = load_homes(fleet, seed, scenario.traces.load_kw_mean)
         self._pv = pv_homes(fleet, seed)
         self._cars = cars(fleet, seed, scenario.fleet.ev_eta)
-        self._weather: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._unit: dict[int, np.ndarray] = {}
-        self._trips: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._weather: dict[int, tuple[Floats, Floats]] = {}
+        self._unit: dict[int, Floats32] = {}
+        self._trips: dict[int, tuple[Ints, Ints, Floats]] = {}
 
     def day(self, day: int) -> DayTraces:
         """Make the series of local day `day` (0 = the run's first; -2 up to some days after the run).
@@ -73,12 +74,13 @@ class HomeTraces:
             spec.pv_residual_correlation,
             stream(self._seed, "solar", key),
         )
-        dep, arr, trip = (array.copy() for array in self.vehicle_day(day))
+        dep, arr, trip = self.vehicle_day(day)
+        dep, arr, trip = dep.copy(), arr.copy(), trip.copy()
         for array in (load, pv, dep, arr, trip):
             array.setflags(write=False)
         return DayTraces(load, pv, dep, arr, trip)
 
-    def vehicle_day(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def vehicle_day(self, day: int) -> tuple[Ints, Ints, Floats]:
         """Make only the trips of local day `day`: dep_step, arr_step (N,) int64 and trip_kwh (N,) float64."""
         # asked for twice: as tomorrow's trips, and as today's
         if day not in self._trips:
@@ -89,13 +91,13 @@ class HomeTraces:
             self._trips = {d: t for d, t in self._trips.items() if abs(d - day) <= 1} | {day: trips}
         return self._trips[day]
 
-    def weather_day(self, day: int) -> tuple[np.ndarray, np.ndarray]:
+    def weather_day(self, day: int) -> tuple[Floats, Floats]:
         """Return temperature, deg C, and clearness, 0-1, of local day `day`, (n,) float64 each."""
         if day not in self._weather:
             self._weather[day] = build_day_weather(self._scenario, self._seed, day)
         return self._weather[day]
 
-    def _unit_day(self, day: int) -> np.ndarray:
+    def _unit_day(self, day: int) -> Floats32:
         """(n, N_ORIENTATIONS) kW per kWp; the run's days are made together, once, as pvlib is slow to call."""
         if day not in self._unit:
             run = range(FIRST_DAY, self._scenario.calendar.n_days + DAYS_AFTER + 1)

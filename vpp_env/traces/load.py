@@ -11,6 +11,7 @@ from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.solar import interpolation
 from vpp_env.traces.weather import by_month, normal_temp_c, wrap_hours
+from vpp_env.units import Floats, Floats32, Ints
 
 SOURCE = "17 measured homes, Fontana CA, 2016-08 to 2017-07 (CityLearn challenge 2022, MIT)"
 YEAR_MEAN_KW = 1.138
@@ -96,12 +97,12 @@ in April as in August, so large loads rarely run together."""
 class LoadHomes:
     """Constants of the N homes."""
 
-    size: np.ndarray  # (N,) float32: factor on the measured mean home
-    phase: np.ndarray  # (N,) int64: index into `PHASES_H`
-    cooling: np.ndarray  # (N,) float32: factor on the mean cooling, 0 = none
-    runs: np.ndarray  # (N,) float32: chance of each of the RUN_SLOTS appliance runs
-    knee: np.ndarray  # (N,) float32, kW: above it load is compressed
-    habit: np.ndarray  # (HABIT_NODES, N) float32: lasting departure of the routine from the mean, relative
+    size: Floats32  # (N,) float32: factor on the measured mean home
+    phase: Ints  # (N,) int64: index into `PHASES_H`
+    cooling: Floats32  # (N,) float32: factor on the mean cooling, 0 = none
+    runs: Floats32  # (N,) float32: chance of each of the RUN_SLOTS appliance runs
+    knee: Floats32  # (N,) float32, kW: above it load is compressed
+    habit: Floats32  # (HABIT_NODES, N) float32: lasting departure of the routine from the mean, relative
     run_scale: float  # factor on appliance power: the scenario's mean over the measured one
 
 
@@ -127,17 +128,17 @@ def load_homes(fleet: Fleet, seed: int, load_kw_mean: float) -> LoadHomes:
     )
 
 
-def cooling_kw(temp_c: np.ndarray) -> np.ndarray:
+def cooling_kw(temp_c: Floats) -> Floats:
     """Mean cooling load of a home, kW, at a lagged outdoor temperature."""
     return COOL_KW_PER_K * np.maximum(temp_c - COOL_FROM_C, 0.0)
 
 
-def lagged(temp_c: np.ndarray) -> np.ndarray:
+def lagged(temp_c: Floats) -> Floats:
     """Mean of each element and the `COOL_LAG_STEPS - 1` before it; drops those that have no full history."""
     return np.convolve(temp_c, np.full(COOL_LAG_STEPS, 1.0 / COOL_LAG_STEPS), mode="valid")
 
 
-def base_profile_kw(when: date) -> np.ndarray:
+def base_profile_kw(when: date) -> Floats:
     """(24,) load by hour that is neither cooling nor a large appliance: the rest of the measured profile."""
     measured = by_month(PROFILE_KW, when)
     quarters = normal_temp_c(when, np.arange(96) / 4.0)
@@ -146,7 +147,7 @@ def base_profile_kw(when: date) -> np.ndarray:
     return np.maximum(rest, MIN_BASE_SHARE * measured)
 
 
-def _appliances(homes: LoadHomes, hours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _appliances(homes: LoadHomes, hours: Floats, rng: np.random.Generator) -> Floats32:
     """(n, N) float32: kW of the large appliances; no run crosses midnight."""
     n, n_homes = len(hours), len(homes.size)
     active = np.flatnonzero(rng.random((n_homes, RUN_SLOTS), dtype=np.float32) < homes.runs[:, None])
@@ -165,11 +166,11 @@ def _appliances(homes: LoadHomes, hours: np.ndarray, rng: np.random.Generator) -
 def day_load(
     homes: LoadHomes,
     when: date,
-    hours: np.ndarray,
-    lagged_temp_c: np.ndarray,
+    hours: Floats,
+    lagged_temp_c: Floats,
     peak_ratio: float,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Floats32:
     """Gross load of every home on one local day.
 
     Parameters

@@ -7,16 +7,19 @@ and moves forward only. A price therefore depends neither on how long the run is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.weather import DAY_KEY
-from vpp_env.units import STEP_MINUTES
+from vpp_env.units import STEP_MINUTES, Floats, Ints
 
+Number = TypeVar("Number", np.float64, np.int64)
 WARMUP_DAYS = 14
 """Days before the run at which the autoregressions start: .8 ** 14 = .04 of the first draw is left."""
 HOURS = 25
@@ -28,10 +31,10 @@ STEPS_PER_HOUR = 60 // STEP_MINUTES
 class Clock:
     """H hours of whole local days; the run and its tail are steps `first_step : first_step + n_steps`."""
 
-    day: np.ndarray  # (H,) int64: local day, 0 = the run's first, starts at -WARMUP_DAYS
-    hour: np.ndarray  # (H,) int64: local wall-clock hour
-    weekday: np.ndarray  # (H,) int64: Monday = 0
-    month: np.ndarray  # (H,) int64: 1..12
+    day: Ints  # (H,) int64: local day, 0 = the run's first, starts at -WARMUP_DAYS
+    hour: Ints  # (H,) int64: local wall-clock hour
+    weekday: Ints  # (H,) int64: Monday = 0
+    month: Ints  # (H,) int64: 1..12
     first_step: int  # quarter hours from the frame's start to the run's first step
     n_steps: int  # S: steps of run and tail
 
@@ -41,25 +44,25 @@ class Clock:
         return range(-WARMUP_DAYS, int(self.day[-1]) + 1)
 
     @property
-    def row(self) -> np.ndarray:
+    def row(self) -> Ints:
         """(H,) int64: row of the day in an array with one row per day of the frame."""
         return self.day + WARMUP_DAYS
 
     @property
-    def k(self) -> np.ndarray:
+    def k(self) -> Ints:
         """(H,) int64: elapsed hours since local midnight, 0..24."""
         first = np.searchsorted(self.day, self.day)
         return np.arange(len(self.day)) - first
 
-    def draws(self, seed: int, purpose: int, n: int = HOURS) -> np.ndarray:
+    def draws(self, seed: int, purpose: int, n: int = HOURS) -> Floats:
         """(D, n) standard normals: a row per day of the frame from its own sub-stream."""
         return np.stack([stream(seed, "prices", purpose, DAY_KEY + d).standard_normal(n) for d in self.days])
 
-    def to_steps(self, hourly: np.ndarray) -> np.ndarray:
+    def to_steps(self, hourly: NDArray[Number]) -> NDArray[Number]:
         """(S,) values of run and tail from (H,) hourly ones."""
         return self.window(np.repeat(hourly, STEPS_PER_HOUR))
 
-    def window(self, steps: np.ndarray) -> np.ndarray:
+    def window(self, steps: NDArray[Number]) -> NDArray[Number]:
         """(S,) values of run and tail from (4 H,) ones of the whole frame."""
         return steps[self.first_step : self.first_step + self.n_steps]
 
@@ -83,7 +86,7 @@ def build_clock(calendar: Calendar, n_steps: int) -> Clock:
     )
 
 
-def ar1(noise: np.ndarray, phi: float) -> np.ndarray:
+def ar1(noise: Floats, phi: float) -> Floats:
     """Unit-variance AR(1) driven by standard normals (n,); forward only: a prefix does not see what follows."""
     # a plain recursion: `scipy.signal` would do it, and costs every run .7 s of imports
     scale = float(np.sqrt(1.0 - phi**2))
@@ -93,6 +96,6 @@ def ar1(noise: np.ndarray, phi: float) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def clip_lmp(scenario: Scenario, price: np.ndarray) -> np.ndarray:
+def clip_lmp(scenario: Scenario, price: Floats) -> Floats:
     """Energy prices inside the floor and cap of `scenario.market`, USD/MWh."""
     return np.clip(price, scenario.market.price_floor_usd_per_mwh, scenario.market.price_cap_usd_per_mwh)

@@ -20,6 +20,7 @@ from vpp_env.traces import price_tables as tables
 from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.weather import DAY_KEY, day_heat
+from vpp_env.units import Flags, Floats, Ints
 
 _DAY_AHEAD, _SPREAD, _SPIKES, _RESERVES, _STEP = range(5)
 """Purpose of a sub-stream: second element of the spawn key."""
@@ -82,7 +83,7 @@ def scarcity_usd_per_mwh(heat: float, ordinary_share: float = 1.0) -> float:
     return share * full
 
 
-def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
+def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> Floats:
     """(S,) day-ahead prices at level 1, USD/MWh, before caps."""
     draws = clock.draws(seed, _DAY_AHEAD, 27)
     row, k, hour = clock.row, clock.k, clock.hour
@@ -107,9 +108,7 @@ def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
     return clock.to_steps(price)
 
 
-def real_time_given_da(
-    scenario: Scenario, seed: int, da_usd_per_mwh: np.ndarray, level_usd_per_mwh: float
-) -> np.ndarray:
+def real_time_given_da(scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float) -> Floats:
     """Real-time prices from the seeded spread on given day-ahead prices.
 
     Parameters
@@ -132,8 +131,8 @@ def real_time_given_da(
 
 
 def reserves_given_da(
-    scenario: Scenario, seed: int, da_usd_per_mwh: np.ndarray, level_usd_per_mwh: float
-) -> dict[str, np.ndarray]:
+    scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float
+) -> dict[str, Floats]:
     """Reserve prices from the seeded model on given day-ahead prices; arguments as `real_time_given_da`.
 
     Returns
@@ -146,13 +145,13 @@ def reserves_given_da(
     return _reserves(scenario, seed, clock, da_usd_per_mwh, level)
 
 
-def _by_season(scenario: Scenario, month: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def _by_season(scenario: Scenario, month: Ints) -> list[tuple[str, Flags]]:
     """(season, mask) pairs of an array of months."""
     names = np.array([season_of(scenario, m) for m in range(1, 13)])[month - 1]
     return [(str(name), names == name) for name in np.unique(names)]
 
 
-def _level_of(scenario: Scenario, clock: Clock) -> np.ndarray:
+def _level_of(scenario: Scenario, clock: Clock) -> Floats:
     """(S,) the season's median day-ahead price, USD/MWh."""
     month = clock.to_steps(clock.month)
     level = np.zeros(len(month))
@@ -161,7 +160,7 @@ def _level_of(scenario: Scenario, clock: Clock) -> np.ndarray:
     return level
 
 
-def _real_time(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, level: np.ndarray) -> np.ndarray:
+def _real_time(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Floats) -> Floats:
     """(S,) real-time prices before caps: day-ahead + median + noise, and the spikes."""
     n = 25 * STEPS_PER_HOUR
     draws = clock.draws(seed, _SPREAD, 2 * n)
@@ -180,7 +179,7 @@ def _real_time(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, leve
     return np.where(spike > 0.0, np.maximum(price, da + spike), price)
 
 
-def _spikes(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
+def _spikes(scenario: Scenario, seed: int, clock: Clock) -> Floats:
     """(4 H,) spike over the day-ahead price, USD/MWh; 0 = none."""
     size = np.zeros(len(clock.day) * STEPS_PER_HOUR)
     share = np.array([0.0] + [tables.SEASONS[season_of(scenario, m)].spike_share for m in range(1, 13)])
@@ -202,7 +201,7 @@ def _spikes(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
     return size
 
 
-def _reserves(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, level: np.ndarray) -> dict[str, np.ndarray]:
+def _reserves(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Floats) -> dict[str, Floats]:
     """Product -> (S,) capacity prices, ordered by construction."""
     draws = clock.draws(seed, _RESERVES, 3 * 25)
     noise = [draws[clock.row, 25 * i + clock.k] for i in range(3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
+from vpp_env.units import Floats, Floats32, Ints
 
 RESERVE_PRODUCTS = ("spin", "nonspin", "regup", "regdown")
 
@@ -17,9 +17,9 @@ class MarketSeries:
     prices) and what an oracle looks at near the end. Step 0 is the run's first step.
     """
 
-    da_usd_per_mwh: np.ndarray  # (S,) day-ahead LMP, constant over each clock hour
-    rt_usd_per_mwh: np.ndarray  # (S,) real-time LMP, 15 min
-    reserve_usd_per_mw: dict[str, np.ndarray]  # product -> (S,) USD/MW per h, constant over each clock hour
+    da_usd_per_mwh: Floats  # (S,) day-ahead LMP, constant over each clock hour
+    rt_usd_per_mwh: Floats  # (S,) real-time LMP, 15 min
+    reserve_usd_per_mw: dict[str, Floats]  # product -> (S,) USD/MW per h, constant over each clock hour
     source: dict[str, str] = field(default_factory=dict)  # column -> where it is from, for the manifest
 
 
@@ -27,8 +27,8 @@ class MarketSeries:
 class DayTraces:
     """The homes' exogenous series of one local day; n is 92, 96 or 100 steps."""
 
-    load_kw: np.ndarray  # (n, N) float32
-    pv_kw: np.ndarray  # (n, N) float32, AC output
-    dep_step: np.ndarray  # (N,) int64: step-of-day at which the car leaves; -1 = stays at home all day
-    arr_step: np.ndarray  # (N,) int64: step-of-day at which it is plugged in again, dep < arr < n; -1 = stays
-    trip_kwh: np.ndarray  # (N,) float64: battery energy used between, kWh; 0 when it stays
+    load_kw: Floats32  # (n, N) float32
+    pv_kw: Floats32  # (n, N) float32, AC output
+    dep_step: Ints  # (N,) int64: step-of-day at which the car leaves; -1 = stays at home all day
+    arr_step: Ints  # (N,) int64: step-of-day at which it is plugged in again, dep < arr < n; -1 = stays
+    trip_kwh: Floats  # (N,) float64: battery energy used between, kWh; 0 when it stays

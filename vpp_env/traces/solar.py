@@ -10,6 +10,7 @@ import pandas as pd
 from vpp_env.scenario.specs import SiteSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import N_ORIENTATIONS, Fleet
+from vpp_env.units import Floats, Floats32, Ints
 
 ROOFS = ((25.0, 180.0), (22.0, 225.0), (22.0, 135.0), (20.0, 270.0), (20.0, 90.0), (15.0, 190.0))
 """(tilt, azimuth) in degrees of each roof class: S, SW, SE, W, E, low slope. Assumed: pitches of 4:12 to 5:12
@@ -48,10 +49,10 @@ RESIDUAL_POWER = 0.75
 class PvHomes:
     """Constants of the homes with panels; P of the N homes."""
 
-    column: np.ndarray  # (P,) int64: home index
-    roof: np.ndarray  # (P,) int64: roof class
-    kwp: np.ndarray  # (P,) float32
-    factor: np.ndarray  # (P,) float32, constant factor of the home
+    column: Ints  # (P,) int64: home index
+    roof: Ints  # (P,) int64: roof class
+    kwp: Floats32  # (P,) float32
+    factor: Floats32  # (P,) float32, constant factor of the home
 
 
 def pv_homes(fleet: Fleet, seed: int) -> PvHomes:
@@ -68,8 +69,8 @@ def pv_homes(fleet: Fleet, seed: int) -> PvHomes:
 
 
 def unit_output(
-    site: SiteSpec, utc: pd.DatetimeIndex, temp_c: np.ndarray, clearness: np.ndarray, system_loss: float
-) -> np.ndarray:
+    site: SiteSpec, utc: pd.DatetimeIndex, temp_c: Floats, clearness: Floats, system_loss: float
+) -> Floats32:
     """AC output per kWp of every roof class.
 
     Clear-sky global irradiance (Ineichen, fixed turbidity) times clearness is split by Erbs, transposed by
@@ -123,7 +124,7 @@ def unit_output(
     return out
 
 
-def interpolation(n: int, spacing: int) -> np.ndarray:
+def interpolation(n: int, spacing: int) -> Floats32:
     """(n, m) float32 weights from m nodes `spacing` steps apart to n steps; rows have unit norm.
 
     Independent standard normal nodes thus give a standard normal at every step, correlated over `spacing`.
@@ -137,11 +138,11 @@ def interpolation(n: int, spacing: int) -> np.ndarray:
 def day_pv(
     homes: PvHomes,
     n_homes: int,
-    unit: np.ndarray,
-    clearness: np.ndarray,
+    unit: Floats32,
+    clearness: Floats,
     correlation: float,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Floats32:
     """AC output of every home on one day.
 
     Parameters

@@ -9,6 +9,7 @@ import numpy as np
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
+from vpp_env.units import Floats, Ints
 
 ARRIVAL = np.array(
     [11, 4, 2, 2, 0, 1, 4, 5, 9, 13, 18, 30, 37, 43, 56, 81, 118, 149, 132, 93, 76, 58, 37, 21]
@@ -53,11 +54,11 @@ MIN_COMMUTE_H, MIN_ERRAND_H = 4.0, 0.75
 class Cars:
     """Constants of the homes with a car; E of the N homes."""
 
-    column: np.ndarray  # (E,) int64: home index
-    ready_h: np.ndarray  # (E,) float64: ready-by time, local hour
-    log_odds: np.ndarray  # (E,) float64: of a trip on a weekday
-    median_kwh: np.ndarray  # (E,) float64: battery energy of the median trip
-    cap_kwh: np.ndarray  # (E,) float64: largest trip
+    column: Ints  # (E,) int64: home index
+    ready_h: Floats  # (E,) float64: ready-by time, local hour
+    log_odds: Floats  # (E,) float64: of a trip on a weekday
+    median_kwh: Floats  # (E,) float64: battery energy of the median trip
+    cap_kwh: Floats  # (E,) float64: largest trip
 
 
 def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
@@ -78,7 +79,7 @@ def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
     )
 
 
-def _inverse(shares: np.ndarray, low_h: np.ndarray, u: np.ndarray) -> np.ndarray:
+def _inverse(shares: Floats, low_h: Floats, u: Floats) -> Floats:
     """Draw an hour in [low_h, 24) from hourly `shares` by inverse transform of `u`."""
     edges, cdf = np.arange(25.0), np.concatenate([[0.0], np.cumsum(shares / shares.sum())])
     start = np.interp(low_h, edges, cdf)
@@ -86,7 +87,7 @@ def _inverse(shares: np.ndarray, low_h: np.ndarray, u: np.ndarray) -> np.ndarray
     return np.interp(start + u * (1.0 - start), cdf + 1e-9 * edges, edges)
 
 
-def _steps(calendar: Calendar, day: int, minutes: np.ndarray) -> np.ndarray:
+def _steps(calendar: Calendar, day: int, minutes: Floats) -> Ints:
     """Step-of-day of wall-clock `minutes`; the clock's map is only made on days on which it changes."""
     if calendar.steps_in_day(day) == 96:
         return minutes.astype(np.int64) // 15
@@ -95,7 +96,7 @@ def _steps(calendar: Calendar, day: int, minutes: np.ndarray) -> np.ndarray:
 
 def day_trips(
     the_cars: Cars, n_homes: int, calendar: Calendar, day: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Ints, Ints, Floats]:
     """Departure, return and energy of every car on one local day.
 
     A car is at home and plugged in at step k unless dep <= k < arr.

@@ -13,6 +13,7 @@ import numpy as np
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
+from vpp_env.units import Floats
 
 DAY_KEY = 100
 """Added to a day index so that days before the run have a valid (non-negative) spawn key."""
@@ -89,19 +90,19 @@ def month_blend(day: date) -> tuple[int, int, float]:
     return (day.month - 1, day.month % 12, x) if x >= 0 else (day.month - 1, (day.month - 2) % 12, -x)
 
 
-def by_month(table: np.ndarray, day: date) -> np.ndarray:
+def by_month(table: Floats, day: date) -> Floats:
     """Value of a (12, ...) monthly table on `day`, linear between mid-months."""
     m0, m1, w = month_blend(day)
     return np.asarray((1.0 - w) * table[m0] + w * table[m1])
 
 
-def wrap_hours(table: np.ndarray, hours: np.ndarray) -> np.ndarray:
+def wrap_hours(table: Floats, hours: Floats) -> Floats:
     """Value of a (24,) table of hourly means at local `hours` (start of a quarter), linear between mid-hours."""
     centre = np.concatenate([[-0.5], np.arange(24) + 0.5, [24.5]])
     return np.interp((hours + 0.125) % 24.0, centre, np.concatenate([table[-1:], table, table[:1]]))
 
 
-def normal_temp_c(day: date, hours: np.ndarray) -> np.ndarray:
+def normal_temp_c(day: date, hours: Floats) -> Floats:
     """(n,) normal temperature, deg C, at local `hours` of `day`."""
     low, high = by_month(MONTH_LOW_C, day), by_month(MONTH_HIGH_C, day)
     return np.asarray(low + (high - low) * wrap_hours(DIURNAL, hours))
@@ -125,7 +126,7 @@ def _day_cloud(scenario: Scenario, seed: int, day: int, when: date) -> float:
     return float(cloud) * (1.0 - 0.5 * day_heat(scenario, seed, day))
 
 
-def _clearness(scenario: Scenario, seed: int, day: int, when: date, hours: np.ndarray) -> np.ndarray:
+def _clearness(scenario: Scenario, seed: int, day: int, when: date, hours: Floats) -> Floats:
     rng = stream(seed, "weather", 2, DAY_KEY + day)
     marine = 1.0 + by_month(MARINE, when) * np.clip((11.0 - hours) / 4.0, -0.6, 1.0)
     rho = CLOUD_HOUR_CORRELATION**0.25
@@ -138,7 +139,7 @@ def _clearness(scenario: Scenario, seed: int, day: int, when: date, hours: np.nd
     return 1.0 - np.minimum(cloud * np.exp(CLOUD_SIGMA * y - CLOUD_SIGMA**2 / 2), MAX_CLOUD)
 
 
-def build_day_weather(scenario: Scenario, seed: int, day: int) -> tuple[np.ndarray, np.ndarray]:
+def build_day_weather(scenario: Scenario, seed: int, day: int) -> tuple[Floats, Floats]:
     """Temperature and clearness of a local day.
 
     Parameters

@@ -22,7 +22,7 @@ from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_giv
 from vpp_env.traces.readers.formats import ACCEPTED, RT_ORDER, START, read_oasis, read_tidy
 from vpp_env.traces.readers.market_column import Column, RawColumn, check_column, lay_on_steps
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
-from vpp_env.units import STEP_MINUTES
+from vpp_env.units import STEP_MINUTES, Floats
 
 DEFAULT_NODE = "sce"
 """Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
@@ -64,7 +64,7 @@ def load_market_data(
     """
     raw = [column for file in resolve_paths(path) for column in read_market_file(file)]
     columns = {quantity: check_column(parts) for quantity, parts in _choose(raw, node, str(path)).items()}
-    values: dict[str, np.ndarray] = {}
+    values: dict[str, Floats] = {}
     source: dict[str, str] = {}
     for quantity, column in columns.items():
         values[quantity], source[quantity] = _on_run(column, scenario, tail_steps)
@@ -171,7 +171,7 @@ def _node(named: list[str], node: str | None, path: str) -> str:
     return hits[0]
 
 
-def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[np.ndarray, str]:
+def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats, str]:
     """Check coverage and caps; return (S,) values and the source."""
     calendar, spec = scenario.calendar, scenario.market
     first, n = calendar.utc[0], scenario.n_steps
@@ -204,7 +204,7 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[np.nda
     return values, "; ".join([f"file {files} column {column.name}", *notes])
 
 
-def day_ahead_from_real_time(real_time: pd.Series, calendar: Calendar, model: np.ndarray) -> tuple[np.ndarray, str]:
+def day_ahead_from_real_time(real_time: pd.Series, calendar: Calendar, model: Floats) -> tuple[Floats, str]:
     """Forecast day-ahead prices from past real-time ones.
 
     Parameters
@@ -248,8 +248,8 @@ def day_ahead_from_real_time(real_time: pd.Series, calendar: Calendar, model: np
 
 
 def _reserves(
-    scenario: Scenario, seed: int, values: dict[str, np.ndarray], level: float, source: dict[str, str]
-) -> dict[str, np.ndarray]:
+    scenario: Scenario, seed: int, values: dict[str, Floats], level: float, source: dict[str, str]
+) -> dict[str, Floats]:
     """Measured reserve prices, the missing ones from the model and kept in order with them."""
     model = reserves_given_da(scenario, seed, values["da"], level)
     for product in RESERVE_PRODUCTS:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.traces.readers.market_column import RawColumn, modal_step
+from vpp_env.units import Ints
 
 NAMES = {
     "lmp_da_usd_mwh": "da",
@@ -153,7 +154,7 @@ def read_oasis(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     return found
 
 
-def _instants(text: pd.Series, rows: np.ndarray, path: Path) -> pd.DatetimeIndex:
+def _instants(text: pd.Series, rows: Ints, path: Path) -> pd.DatetimeIndex:
     """Read the starts; OASIS writes UTC as 2019-04-01T07:00:00-00:00."""
     stamps = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     if stamps.isna().any():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.units import STEP_MINUTES
+from vpp_env.units import STEP_MINUTES, Flags, Floats, Ints
 
 MAX_GAP = pd.Timedelta(hours=2)
 """Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
@@ -29,7 +29,7 @@ class RawColumn:
     run: str  # market run of a real-time price (RTPD, RTM, HASP), else ""
     ts: pd.DatetimeIndex  # (n,) UTC starts, in file order
     values: pd.Series  # (n,) text or numbers
-    rows: np.ndarray  # (n,) 1-based data rows of the file
+    rows: Ints  # (n,) 1-based data rows of the file
     path: Path
     name: str  # of the column, for messages
 
@@ -104,7 +104,7 @@ def check_column(parts: Sequence[RawColumn]) -> Column:
     return column if first.quantity == "rt" else _hourly(column, where)
 
 
-def _numbers(part: RawColumn) -> np.ndarray:
+def _numbers(part: RawColumn) -> Floats:
     """(n,) float64, or an error that names the first bad row."""
     numbers = pd.to_numeric(part.values, errors="coerce").to_numpy(dtype=np.float64)
     bad = ~np.isfinite(numbers)
@@ -167,7 +167,7 @@ def _hourly(column: Column, where: str) -> Column:
     return Column(column.quantity, group.first(), rows, hour, column.name, column.paths)
 
 
-def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) -> tuple[np.ndarray, list[str]]:
+def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) -> tuple[Floats, list[str]]:
     """Lay a column that covers the run on its 15-min steps.
 
     Parameters
@@ -213,7 +213,7 @@ def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) ->
     return values, notes
 
 
-def _no_long_gap(column: Column, grid: pd.DatetimeIndex, missing: np.ndarray) -> None:
+def _no_long_gap(column: Column, grid: pd.DatetimeIndex, missing: Flags) -> None:
     edges = np.flatnonzero(np.diff(np.r_[0, missing.astype(np.int8), 0]))
     for begin, end in edges.reshape(-1, 2):
         if (end - begin) * column.step > MAX_GAP:

@@ -17,6 +17,7 @@ from vpp_env.traces.fleet import build_fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.validation.rows import Row
 from vpp_env.traces.vehicles import ARRIVAL
+from vpp_env.units import Floats, Ints
 
 LOAD_FILE = "load_pv_fontana_ca_17homes_2016_2017_hourly.parquet"
 WEATHER_FILE = "weather_fontana_ca_2016_2017_hourly.parquet"
@@ -67,27 +68,27 @@ STATS: dict[str, Row] = {
 """Key -> statistic without its synthetic value; `real` as `measured_values` computes it from the files."""
 
 
-def _by_hour(values: np.ndarray, hour: np.ndarray) -> np.ndarray:
+def _by_hour(values: Floats, hour: Ints) -> Floats:
     """(24,) mean of `values` by local hour."""
     return np.bincount(hour, weights=values, minlength=24) / np.bincount(hour, minlength=24)
 
 
-def coincidence(load_kw: np.ndarray) -> float:
+def coincidence(load_kw: Floats) -> float:
     """Peak of the sum over the sum of the peaks of (T, N) loads."""
     return float(load_kw.sum(axis=1).max() / load_kw.max(axis=0).sum())
 
 
-def _lag(load_kw: np.ndarray, lag: int) -> float:
+def _lag(load_kw: Floats, lag: int) -> float:
     return float(np.mean([np.corrcoef(x[lag:], x[:-lag])[0, 1] for x in load_kw.T]))
 
 
-def pair_correlation(values: np.ndarray) -> float:
+def pair_correlation(values: Floats) -> float:
     """Mean correlation of two different columns."""
-    c = np.corrcoef(values.T)
+    c = np.atleast_2d(np.corrcoef(values.T))
     return float((c.sum() - len(c)) / (len(c) * (len(c) - 1)))
 
 
-def cloud_correlation(pv: np.ndarray, hour: np.ndarray) -> float:
+def cloud_correlation(pv: Floats, hour: Ints) -> float:
     """Mean correlation of two homes' hourly PV, 9-17 h, each over its own 95 % of that hour, less its mean."""
     parts = []
     for h in range(9, 17):
@@ -96,7 +97,7 @@ def cloud_correlation(pv: np.ndarray, hour: np.ndarray) -> float:
     return pair_correlation(np.concatenate(parts))
 
 
-def _load_values(month: str, hourly: np.ndarray, hour: np.ndarray) -> dict[str, float]:
+def _load_values(month: str, hourly: Floats, hour: Ints) -> dict[str, float]:
     shape = _by_hour(hourly.mean(axis=1), hour) / hourly.mean()
     return {
         f"{month} mean": float(hourly.mean()),
@@ -108,7 +109,7 @@ def _load_values(month: str, hourly: np.ndarray, hour: np.ndarray) -> dict[str, 
     }
 
 
-def _pv_values(month: str, hourly: np.ndarray, hour: np.ndarray) -> dict[str, float]:
+def _pv_values(month: str, hourly: Floats, hour: Ints) -> dict[str, float]:
     mean = _by_hour(hourly.mean(axis=1), hour)
     return {
         f"{month} cf": float(hourly.mean()),
@@ -146,7 +147,7 @@ def _measured_cars(data: Path) -> dict[str, float]:
     }
 
 
-def measured_values(data: Path) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def measured_values(data: Path) -> tuple[dict[str, float], dict[str, Floats]]:
     """Compute the measured statistics and the (24,) hourly load shapes from the files in folder `data`.
 
     Raises
@@ -188,7 +189,7 @@ SHAPES = {
 """(24,) load by local hour over the mean, measured (`_FONTANA`)."""
 
 
-def _hourly(series: np.ndarray) -> np.ndarray:
+def _hourly(series: Floats) -> Floats:
     """(T, N) quarter hours to (T / 4, N) hours."""
     return series.reshape(-1, 4, series.shape[1]).mean(axis=1, dtype=np.float64)
 
@@ -210,7 +211,7 @@ def _car_values(traces: HomeTraces, scenario: Scenario, n_cars: int) -> dict[str
     }
 
 
-def synthetic_values(seed: int, shapes: dict[str, np.ndarray] | None = None) -> dict[str, float]:
+def synthetic_values(seed: int, shapes: dict[str, Floats] | None = None) -> dict[str, float]:
     """Compute the statistics of the seeded series: scenarios `august` and `april`, their default fleets."""
     values: dict[str, float] = {}
     for name, scenario in (("aug", load_scenario("august")), ("apr", load_scenario("april"))):

@@ -20,6 +20,7 @@ from vpp_env.traces.price_tables import reserve_target
 from vpp_env.traces.prices import build_prices, real_time_given_da
 from vpp_env.traces.series import RESERVE_PRODUCTS
 from vpp_env.traces.validation.rows import Row
+from vpp_env.units import Floats, Ints
 
 ZONE = "America/Los_Angeles"
 FILES = {
@@ -121,7 +122,7 @@ SEASONS = (
 )
 
 
-def da_statistics(da: np.ndarray, day: np.ndarray) -> dict[str, float]:
+def da_statistics(da: Floats, day: Ints) -> dict[str, float]:
     """Statistics of hourly day-ahead prices (H,) with the local day of each."""
     frame = pd.DataFrame({"day": day, "v": da}).sort_values(["day", "v"])
     groups = [g.to_numpy() for _, g in frame.groupby("day")["v"] if len(g) >= 23]
@@ -134,12 +135,12 @@ def da_statistics(da: np.ndarray, day: np.ndarray) -> dict[str, float]:
     }
 
 
-def hourly_shape(da: np.ndarray, hour: np.ndarray) -> np.ndarray:
+def hourly_shape(da: Floats, hour: Ints) -> Floats:
     """(24,) mean day-ahead price by local hour."""
     return np.array([da[hour == h].mean() for h in range(24)])
 
 
-def rt_statistics(da: np.ndarray, rt: np.ndarray) -> dict[str, float]:
+def rt_statistics(da: Floats, rt: Floats) -> dict[str, float]:
     """Statistics of 15-min real time and day-ahead prices, both (S,), S a multiple of 4."""
     spread = rt - da
     hourly = spread.reshape(-1, 4).mean(axis=1)
@@ -157,7 +158,7 @@ def rt_statistics(da: np.ndarray, rt: np.ndarray) -> dict[str, float]:
     }
 
 
-def reserve_statistics(da: np.ndarray, regup: np.ndarray, regdown: np.ndarray) -> dict[str, float]:
+def reserve_statistics(da: Floats, regup: Floats, regdown: Floats) -> dict[str, float]:
     """Correlations of regulation with the day-ahead price."""
     return {
         "correlation DA, RegUp": float(np.corrcoef(da, regup)[0, 1]),
@@ -205,7 +206,7 @@ def price_rows(seeds: int, data: Path | None = None) -> list[Row]:
     return rows
 
 
-def measured(season: Season, data: Path) -> tuple[dict[str, float], np.ndarray]:
+def measured(season: Season, data: Path) -> tuple[dict[str, float], Floats]:
     """Compute a season's targets and its (24,) hourly day-ahead means from the files in `data`."""
     da = _read(data, season.da_file)[season.da_column]
     local = pd.DatetimeIndex(da.index)
@@ -221,7 +222,7 @@ def measured(season: Season, data: Path) -> tuple[dict[str, float], np.ndarray]:
     return found, hourly_shape(price, hour)
 
 
-def _measured_spread(season: Season, data: Path) -> tuple[np.ndarray, np.ndarray]:
+def _measured_spread(season: Season, data: Path) -> tuple[Floats, Floats]:
     """(S,) day-ahead and real-time prices of the season in 2019, 15 min."""
     rt = _read(data, "PGAE 2019 RT")["lmp_usd_mwh"].resample("15min").mean()
     da = _read(data, "PGAE 2019")["lmp_usd_mwh"].reindex(rt.index, method="ffill")
@@ -236,7 +237,7 @@ def _read(data: Path, key: str) -> pd.DataFrame:
     return pd.read_parquet(path).set_index("ts_utc").tz_convert(ZONE)
 
 
-def _synthetic(scenario: Scenario, seeds: int) -> tuple[dict[str, float], np.ndarray]:
+def _synthetic(scenario: Scenario, seeds: int) -> tuple[dict[str, float], Floats]:
     """Means over seeds of all statistics, and the (24,) hourly shape."""
     calendar = scenario.calendar
     hour, day = calendar.hour[::4].astype(np.int64), calendar.day[::4]
