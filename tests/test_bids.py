@@ -52,16 +52,16 @@ def test_quanta_and_ticks_come_back_exactly(seed: int) -> None:
 def test_nothing_is_promised_beyond_what_was_meant(seed: int) -> None:
     rng = np.random.default_rng(seed)
     kw = [rng.uniform(0, 1, FLEET.n) * x for x in (SELL, BUY, SELL)]
-    ask, limit, standby = (rng.uniform(*span, FLEET.n) for span in (SELL_ASK_RANGE, BUY_LIMIT_RANGE, RESERVE_ASK_RANGE))
+    ask, limit, reserve = (rng.uniform(*span, FLEET.n) for span in (SELL_ASK_RANGE, BUY_LIMIT_RANGE, RESERVE_ASK_RANGE))
     o = there_and_back(
-        sell_kw=kw[0], buy_kw=kw[1], reserve_kw=kw[2], sell_ask=ask, buy_limit=limit, reserve_ask=standby
+        sell_kw=kw[0], buy_kw=kw[1], reserve_kw=kw[2], sell_ask=ask, buy_limit=limit, reserve_ask=reserve
     )
     for row, most in ((SELL_Q, kw[0]), (BUY_Q, kw[1]), (RESERVE_Q, kw[2])):
         assert (o[row] * POWER_QUANTUM_KW <= most + 1e-7).all()
         assert (o[row] * POWER_QUANTUM_KW > most - POWER_QUANTUM_KW - 1e-7).all()
     assert (o[SELL_TICK] * PRICE_TICK >= ask - 1e-8).all()
     assert (o[BUY_TICK] * PRICE_TICK <= limit + 1e-8).all()
-    assert (o[RESERVE_TICKS] * RESERVE_TICK >= standby - 1e-8).all()
+    assert (o[RESERVE_TICKS] * RESERVE_TICK >= reserve - 1e-8).all()
 
 
 def test_the_ends_of_the_box() -> None:

@@ -13,7 +13,7 @@
 | 34 | last real-time price | the same |
 | 35-37 | 10, 50, 90 % quantiles of the last day's real-time prices | the same |
 | 38-41 | last prices of spin, non-spin, regulation up, down (0 where not on sale) | 50 USD/MW per h |
-| 42-46 | own ask, standby ask, willingness, blackout in this opportunity, blackout within 4 h | .5, .05 USD, -, -, - |
+| 42-46 | own ask, reserve ask, willingness, blackout in this opportunity, blackout within 4 h | .5, .05 USD, -, -, - |
 | 47-49 | last opportunity: awarded, metered kWh, payment | 20 kWh, 20 kWh, 5 USD |
 | 50-53 | feasible now: sell and buy inside the envelope, sell and buy beyond it | device limits |
 """
@@ -183,7 +183,7 @@ class Observer:
         world = self._world
         obs = np.empty((world.n_months * world.n_homes, N_OBS), dtype=np.float32)
         own = world.owners
-        owners = np.stack([own.own.ravel(), own.standby.ravel(), self._willingness])
+        owners = np.stack([own.own.ravel(), own.reserve.ravel(), self._willingness])
         ledger = world.last_ledger
         pay = led.member_pay(ledger)
         last = np.stack([ledger[led.L_AWARD], ledger[led.L_MARKET], pay])

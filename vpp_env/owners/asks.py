@@ -1,4 +1,4 @@
-"""The owners' own prices: what a kWh discharged, a kWh of deferred charging and an hour of standing by must earn.
+"""The owners' own prices: what a kWh discharged, a kWh of deferred charging and an hour on reserve must earn.
 
     min_compensation = wear + energy to refill / round-trip efficiency + premium
     defer_ask        = expected price of buying back + premium by the car's priority
@@ -31,23 +31,23 @@ LOOK_HOURS = 36
 
 
 class OwnerPrices(NamedTuple):
-    """Each (E, N), USD/kWh; standby USD/kW-h."""
+    """Each (M, N), USD/kWh; reserve USD/kW-h."""
 
-    own: Floats
-    defer: Floats
-    standby: Floats
+    own: Floats  # least pay per kWh discharged: min_compensation
+    defer: Floats  # per kWh of deferred charging
+    reserve: Floats  # per kW and hour on reserve
     refill: Floats  # what a kWh into the battery costs
     back: Floats  # what a kWh of charging bought back is expected to cost
 
 
 @kernel
 def buy_back_prices(da: Floats, now: int, known: int, hours: int) -> Floats:
-    """Return (E, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
+    """Return (M, hours): mean of the two cheapest hours among the next 1, 2, ... `hours` (of the only one at first).
 
     Parameters
     ----------
     da : ndarray
-        (E, S) day-ahead prices by 15-min step, USD/kWh. Only steps before `known` are read: an hour beyond it is
+        (M, S) day-ahead prices by 15-min step, USD/kWh. Only steps before `known` are read: an hour beyond it is
         taken to repeat the same hour of the latest day that is known.
     now, known : int
         Current step; first step that is not published yet.
@@ -55,23 +55,23 @@ def buy_back_prices(da: Floats, now: int, known: int, hours: int) -> Floats:
         How far to look.
     """
     out = np.empty((da.shape[0], hours))
-    for e in range(da.shape[0]):
+    for m in range(da.shape[0]):
         low = second = np.inf
         for h in range(hours):
             step = now + 4 * h
             while step >= known:
                 step -= 96
-            price = da[e, max(step, 0)]
+            price = da[m, max(step, 0)]
             if price < low:
                 low, second = price, low
             elif price < second:
                 second = price
-            out[e, h] = (low + second) / 2.0 if h > 0 else low
+            out[m, h] = (low + second) / 2.0 if h > 0 else low
     return out
 
 
 class Owners:
-    """The owners' pricing rules for E fleets of N homes."""
+    """The owners' pricing rules for M fleets of N homes."""
 
     def __init__(self, scenario: Scenario, fleets: Sequence[Fleet]) -> None:
         self._scenario = scenario
@@ -90,9 +90,9 @@ class Owners:
         da, now, known :
             See `buy_back_prices`.
         cheap : ndarray
-            (E,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`.
+            (M,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`.
         hours_left : ndarray
-            (E, N) hours until the car must be ready.
+            (M, N) hours until the car must be ready.
         """
         scenario = self._scenario
         refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap[:, None])
@@ -110,5 +110,5 @@ class Owners:
 
 
 def cheap_price(today: Floats) -> Floats:
-    """(E,) mean of the cheapest hours of a local day's day-ahead prices (E, h) by 15-min step, USD/kWh."""
+    """(M,) mean of the cheapest hours of a local day's day-ahead prices (M, h) by 15-min step, USD/kWh."""
     return np.sort(today[:, ::4], axis=1)[:, :CHEAP_HOURS].mean(axis=1)

@@ -165,7 +165,7 @@ def build_foresight(world: World) -> Foresight:
         blackout=blackout,
         own_ask=np.array([a.own[0] for a in asks]),
         defer_ask=np.array([a.defer[0] for a in asks]),
-        reserve_ask=np.array([a.standby[0] for a in asks]),
+        reserve_ask=np.array([a.reserve[0] for a in asks]),
         refill_end=end.refill[0],
         back_end=end.back[0],
         day=np.array(calendar.day[t0:]),

@@ -111,7 +111,7 @@ def _homes(world: World) -> Homes:
         "own_ask": owners.own[0],
         "own_cost": world.scenario.home.degradation_usd_per_kwh + owners.refill[0] / world.scenario.fleet.bess_eta**2,
         "defer_ask": owners.defer[0],
-        "reserve_ask": owners.standby[0],
+        "reserve_ask": owners.reserve[0],
         "ev_priority": fleet.ev_priority,
         "blackout_now": headroom.blackout > 0,
         "defer_kw": headroom.defer,

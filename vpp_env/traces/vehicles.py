@@ -52,13 +52,13 @@ MIN_COMMUTE_H, MIN_ERRAND_H = 4.0, 0.75
 
 @dataclass(frozen=True)
 class Cars:
-    """Constants of the homes with a car; E of the N homes."""
+    """Constants of the homes with a car; C of the N homes."""
 
-    column: Ints  # (E,) int64: home index
-    ready_h: Floats  # (E,) float64: ready-by time, local hour
-    log_odds: Floats  # (E,) float64: of a trip on a weekday
-    median_kwh: Floats  # (E,) float64: battery energy of the median trip
-    cap_kwh: Floats  # (E,) float64: largest trip
+    column: Ints  # (C,) int64: home index
+    ready_h: Floats  # (C,) float64: ready-by time, local hour
+    log_odds: Floats  # (C,) float64: of a trip on a weekday
+    median_kwh: Floats  # (C,) float64: battery energy of the median trip
+    cap_kwh: Floats  # (C,) float64: largest trip
 
 
 def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
