@@ -20,7 +20,7 @@ import vpp_env
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import N_OBS, Observer
 from vpp_env.api.parallel import MarketMonth, env, parallel_env
-from vpp_env.errors import BidError, VppError
+from vpp_env.errors import BidError, ScenarioError, VppError
 from vpp_env.simulation.month import Month
 
 SMALL = scenario("quick", {"fleet.share_ev": 0.8, "fleet.share_bess": 0.8})
@@ -94,7 +94,7 @@ def through_gymnasium(seed: int, acts: np.ndarray) -> Trajectory:
 
 
 def through_vector(seed: int, acts: np.ndarray) -> Trajectory:
-    """Month 1 of three begun at seed - 1 is the month of `seed`."""
+    """Month 1 of three that begin at seed - 1 is the month of `seed`."""
     face = VectorMarketMonth(3, SMALL)
     obs, _ = face.reset(seed=seed - 1)
     made = [(obs[1], np.zeros(N))]
@@ -271,6 +271,14 @@ def test_two_misshapen_actions_do_not_make_up_for_each_other() -> None:
 def test_a_step_before_reset_is_refused(step: Callable[[], Any]) -> None:
     with pytest.raises(VppError, match="reset"):
         step()
+
+
+@pytest.mark.parametrize("kind", [MarketMonth, CentralMarketMonth, VectorMarketMonth])
+def test_an_option_that_no_environment_has_is_refused(kind: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="sed"):
+        kind(scenario=SMALL, sed=1)
+    with pytest.raises(ScenarioError, match="quick"):
+        kind(scenario="quik")
 
 
 def test_stepping_after_the_end() -> None:
