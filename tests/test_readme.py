@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-
-import pytest
 
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.simulate import simulate
@@ -20,14 +17,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-def test_the_policy_of_the_readme_plays_a_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_policy_of_the_readme_plays_a_month(tmp_path: Path) -> None:
     source = next(b for b in blocks("python") if "class EveningSeller" in b)
     (tmp_path / "my_policy.py").write_text(source, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    try:
-        run = simulate(Month(load_scenario("quick"), 0), make_policy("my_policy:EveningSeller"))
-    finally:
-        sys.modules.pop("my_policy", None)
+    policy = make_policy(f"{tmp_path}/my_policy.py:EveningSeller")
+    run = simulate(Month(load_scenario("quick"), 0), policy)
     assert run.complete
     assert len(run.record.rows) == 6
 
