@@ -67,7 +67,7 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         super().reset(seed=seed)
         return self._session.reset(seed), {}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
         obs, outcome, over = self._session.step(action)
         info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": outcome.rewards[0]}
@@ -123,7 +123,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         return matrix.reshape(self.num_envs, -1, N_OBS)
 
     def step(
-        self, actions: NDArray[np.float32]
+        self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Play one opportunity of every month, or begin the next months after the last one."""
         no = np.zeros(self.num_envs, dtype=bool)

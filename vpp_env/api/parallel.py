@@ -121,7 +121,7 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
         return dict(zip(self.possible_agents, self._matrix.copy(), strict=True))
 
     def step(
-        self, actions: dict[str, NDArray[np.float32]]
+        self, actions: dict[str, NDArray[Any]]
     ) -> tuple[
         dict[str, NDArray[np.float32]], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
     ]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Session:
         self._observer = Observer(self.world)
         return self._observer.matrix()
 
-    def step(self, actions: NDArray[np.floating]) -> tuple[NDArray[np.float32], Outcome, bool]:
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], Outcome, bool]:
         """Play one opportunity with (M*N, 6) actions; return observations, outcome and whether the month is over."""
         if self.world is None:
             raise VppError("step() before reset(): call reset() first")
