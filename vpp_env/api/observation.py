@@ -1,21 +1,7 @@
 """The observation of one home: a flat float32 vector in [-1, 1], the same length for every home.
 
-| columns | what | scale |
-|---|---|---|
-| 0-3 | sin, cos of the hour of day; sin, cos of the day of week | 1 |
-| 4 | minutes to the next publication of day-ahead prices (13:00) | 1440 |
-| 5-9 | battery: SoC and floor share, capacity, power, discharge today / limit | -, -, 20 kWh, 10 kW, 1 |
-| 10-16 | car: plugged, SoC, needed SoC, hours to ready, capacity, charger, V2G | 1, 1, 1, 24 h, 100 kWh, 11.5 kW |
-| 17-20 | load now, forecast 1, 4, 16 steps ahead (persistence of the day before) | 10 kW |
-| 21-24 | solar output now, forecast 1, 4, 16 steps ahead | 10 kW |
-| 25-28 | net (solar - load) now, forecast 1, 4, 16 steps ahead | 10 kW |
-| 29-33 | day-ahead price at the delivery that is bid for and 1-4 h later | asinh(USD/MWh / 100) / asinh(20) |
-| 34 | last real-time price | the same |
-| 35-37 | 10, 50, 90 % quantiles of the last day's real-time prices | the same |
-| 38-41 | last prices of spin, non-spin, regulation up, down (0 where not on sale) | 50 USD/MW per h |
-| 42-46 | own ask, reserve ask, willingness, blackout in this opportunity, blackout within 4 h | .5, .05 USD, -, -, - |
-| 47-49 | last opportunity: awarded, metered kWh, payment | 20 kWh, 20 kWh, 5 USD |
-| 50-53 | feasible now: sell and buy inside the envelope, sell and buy beyond it | device limits |
+The columns, with units and scales, are the table of `vpp_env.api.parallel.MarketMonth`; `_public` fills those that
+every home of a month sees alike, `_fill` the others.
 """
 
 from __future__ import annotations
@@ -27,12 +13,12 @@ import numpy as np
 
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Headroom
-from vpp_env.core.layout import Floats, Home, HomeState
+from vpp_env.core.layout import Home, HomeState
 from vpp_env.jit import kernel
 from vpp_env.market.day_ahead import PUBLICATION_HOUR
 from vpp_env.market.reserve import DOWN
 from vpp_env.simulation.world import HISTORY, World
-from vpp_env.units import KWH_PER_MWH
+from vpp_env.units import KWH_PER_MWH, Floats, Floats32, Ints
 
 N_OBS = 54
 N_PUBLIC = 18
@@ -53,30 +39,30 @@ def _price(usd_per_kwh: float) -> float:
 def _public(
     hour: float,
     weekday: float,
-    da: np.ndarray,
-    rt: np.ndarray,
-    rho: np.ndarray,
-    slot: np.ndarray,
+    da: Floats,
+    rt: Floats,
+    rho: Floats,
+    slot: Ints,
     now: int,
     delivery: int,
     known: int,
-) -> np.ndarray:
-    """(E, N_PUBLIC) what every home of a month sees alike; reads `da` before `known`, `rt` and `rho` before `now`."""
+) -> Floats:
+    """(M, N_PUBLIC) what every home of a month sees alike; reads `da` before `known`, `rt` and `rho` before `now`."""
     out = np.zeros((da.shape[0], N_PUBLIC))
-    for e in range(da.shape[0]):
-        out[e, 0], out[e, 1] = math.sin(math.tau * hour / 24), math.cos(math.tau * hour / 24)
-        out[e, 2], out[e, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
-        out[e, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
+    for m in range(da.shape[0]):
+        out[m, 0], out[m, 1] = math.sin(math.tau * hour / 24), math.cos(math.tau * hour / 24)
+        out[m, 2], out[m, 3] = math.sin(math.tau * weekday / 7), math.cos(math.tau * weekday / 7)
+        out[m, 4] = ((PUBLICATION_HOUR - hour) % 24) / 24
         for h in range(5):
-            out[e, 5 + h] = _price(da[e, min(delivery + 4 * h, known - 1)])
+            out[m, 5 + h] = _price(da[m, min(delivery + 4 * h, known - 1)])
         # before the first real-time price there is only the day-ahead one
-        recent = np.sort(rt[e, max(0, now - HISTORY) : now]) if now > 0 else da[e, :1].copy()
-        out[e, 10] = _price(rt[e, now - 1] if now > 0 else da[e, 0])
+        recent = np.sort(rt[m, max(0, now - HISTORY) : now]) if now > 0 else da[m, :1].copy()
+        out[m, 10] = _price(rt[m, now - 1] if now > 0 else da[m, 0])
         for j in range(3):
-            out[e, 11 + j] = _price(recent[round(QUANTILES[j] * (len(recent) - 1))])
+            out[m, 11 + j] = _price(recent[round(QUANTILES[j] * (len(recent) - 1))])
         for j in range(len(slot)):
             if now > 0:
-                out[e, 14 + slot[j]] = min(1.0, rho[now - 1, e, j] * KWH_PER_MWH / 50.0)
+                out[m, 14 + slot[j]] = min(1.0, rho[now - 1, m, j] * KWH_PER_MWH / 50.0)
     return out
 
 
@@ -86,20 +72,20 @@ def _unit(x: float) -> float:
 
 
 class _Facts(NamedTuple):
-    """Of every home, (..., N): own and reserve ask, willingness; sell and buy limit; the last opportunity."""
+    """Of every home of every month."""
 
-    owners: np.ndarray
-    limits: np.ndarray
-    last: np.ndarray  # awarded, metered kWh, payment
-    bess_kwh: np.ndarray
+    owners: Floats  # (3, M*N) own ask, USD/kWh; reserve ask, USD/kW-h; willingness
+    limits: Floats  # (2, M*N) kW, sell and buy
+    last: Floats  # (3, M*N) of the last opportunity: awarded, metered kWh, payment USD
+    bess_kwh: Floats  # (M*N,)
 
 
 class _Past(NamedTuple):
-    """The last day of the traces, (HISTORY, N), and the rows that are shown."""
+    """The last day of the traces, (HISTORY, M*N) kW, and the rows that are shown."""
 
-    load: np.ndarray
-    pv: np.ndarray
-    rows: np.ndarray
+    load: Floats32
+    pv: Floats32
+    rows: Ints  # (4,)
 
 
 @kernel
@@ -109,9 +95,10 @@ def _fill(
     bound: Headroom[Floats],
     facts: _Facts,
     past: _Past,
-    public: np.ndarray,
-    obs: np.ndarray,
+    public: Floats,
+    obs: Floats32,
 ) -> None:
+    """Fill `obs` (M*N, N_OBS); `public` (M, N_PUBLIC) is repeated in every row of its month."""
     battery, vehicle = home.battery, home.vehicle
     owners, limits, last, bess_kwh = facts.owners, facts.limits, facts.last, facts.bess_kwh
     load, pv, rows = past.load, past.pv, past.rows
@@ -168,7 +155,12 @@ def _fill(
 
 
 class Observer:
-    """Builds the observation matrix of a world; keeps what does not change."""
+    """Builds the observation matrix of a world; keeps what does not change.
+
+    It stands above the world and reads of it: the homes (`parameters`, `state`, `headroom`, `load_past`, `pv_past`),
+    the owners' asks (`owners`), the last opportunity (`last_ledger`), the clock (`t`, `delivery`, `wall_clock`) and
+    prices (`exogenous`), of which the kernels read no further than what is public at the gate.
+    """
 
     def __init__(self, world: World) -> None:
         fleets = [m.fleet for m in world.months]
@@ -178,8 +170,8 @@ class Observer:
         self._slot = np.array([PRODUCT_ORDER.index(name) for name in world.products], dtype=np.int64)
         self._limits = np.stack([world.sell_limit_kw, world.buy_limit_kw])
 
-    def matrix(self) -> np.ndarray:
-        """Return a fresh (E*N, N_OBS) float32 matrix."""
+    def matrix(self) -> Floats32:
+        """Return a fresh (M*N, N_OBS) float32 matrix."""
         world = self._world
         obs = np.empty((world.n_months * world.n_homes, N_OBS), dtype=np.float32)
         own = world.owners

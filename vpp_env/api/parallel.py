@@ -27,21 +27,26 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
 
     **Observation** `Box(-1, 1, (54,), float32)`, the same for every home:
 
-    ==========  ==========================================================================  ====================
-    columns     what                                                                        scale
-    ==========  ==========================================================================  ====================
-    0-3         sin, cos of hour of day and of day of week
-    4           time to the next day-ahead publication (13:00)                              24 h
-    5-9         battery: SoC, reserve floor, capacity, power, discharge today / limit       1, 1, 20 kWh, 10 kW, 1
-    10-16       car: plugged, SoC, needed SoC, hours to ready, capacity, charger, V2G       24 h, 100 kWh, 11.5 kW
-    17-28       load, solar, net: now and 1, 4, 16 steps ahead (persistence)                10 kW
-    29-33       day-ahead price now and 1-4 h ahead                                         asinh(p/100)/asinh(20)
-    34-37       last real-time price, its 10, 50, 90 % quantiles of the last day            the same
-    38-41       last spin, non-spin, regulation up and down prices                          50 USD/MW-h
-    42-46       own ask, reserve ask, willingness, blackout now, blackout within 4 h        .5, .05 USD
-    47-49       last opportunity: awarded kWh, metered kWh, payment                         20 kWh, 5 USD
-    50-53       feasible sell and buy inside the envelope, sell and buy beyond it           device limits
-    ==========  ==========================================================================  ====================
+    ==========  ========================================================================  ======================
+    columns     what                                                                      scale
+    ==========  ========================================================================  ======================
+    0-3         sin, cos of hour of day and of day of week                                1
+    4           time to the next publication of day-ahead prices (13:00)                  24 h
+    5-9         battery: SoC, reserve floor, capacity, power, discharge today / limit     1, 1, 20 kWh, 10 kW, 1
+    10-13       car: plugged, SoC, needed SoC, time until it must be ready                1, 1, 1, 24 h
+    14-16       car: capacity, charger, V2G                                               100 kWh, 11.5 kW
+    17-20       load now and 1, 4, 16 steps later (persistence of the day before)         10 kW
+    21-24       solar output, the same                                                    10 kW
+    25-28       net (solar - load), the same                                              10 kW
+    29-33       day-ahead price at the delivery that is bid for and 1-4 h later, USD/MWh  asinh(p/100)/asinh(20)
+    34          last real-time price                                                      the same
+    35-37       10, 50, 90 % quantiles of the last day's real-time prices                 the same
+    38-41       last spin, non-spin, regulation up and down prices (0 where not on sale)  50 USD/MW-h
+    42-44       own ask, reserve ask, willingness                                         .5, .05 USD, 1
+    45-46       blackout within the opportunity, within 4 h                               1
+    47-49       last opportunity: awarded kWh, metered kWh, payment                       20, 20 kWh, 5 USD
+    50-53       feasible now: sell and buy inside the envelope, sell and buy beyond it    device limits
+    ==========  ========================================================================  ======================
 
     **Action** `Box(-1, 1, (6,), float32)`, affine: -1 is the low end of the span.
 

@@ -20,11 +20,11 @@ from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
-from vpp_env.units import DT_H, KWH_PER_MWH, PRICE_TICK
+from vpp_env.units import DT_H, KWH_PER_MWH, PRICE_TICK, Flags, Floats, Ints
 
 
 @kernel
-def _due(first: int, plan: DayPlan, has_ev: np.ndarray, out: np.ndarray) -> None:
+def _due(first: int, plan: DayPlan, has_ev: Flags, out: Ints) -> None:
     """Fill `out` (K, N) from step `first` on: steps until each car must be ready, 0 where none is at home."""
     n = len(plan.load)
     for row in range(len(out)):
@@ -34,8 +34,8 @@ def _due(first: int, plan: DayPlan, has_ev: np.ndarray, out: np.ndarray) -> None
 
 
 @kernel
-def _blackout(windows: np.ndarray, week_step: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (K, N) bool: the step lies in one of the home's two windows (N, 2, 2)."""
+def _blackout(windows: Ints, week_step: Ints, out: Flags) -> None:
+    """Fill `out` (K, N): the step lies in one of the home's two windows (N, 2, 2)."""
     for t in range(len(week_step)):
         for i in range(out.shape[1]):
             w = windows[i]
@@ -43,7 +43,7 @@ def _blackout(windows: np.ndarray, week_step: np.ndarray, out: np.ndarray) -> No
 
 
 @kernel
-def _baseline_bill(first: int, stop: int, the_day: Day, rules: Rules, out: np.ndarray) -> None:
+def _baseline_bill(first: int, stop: int, the_day: Day, rules: Rules, out: Floats) -> None:
     """Add to `out` (N,) what the baseline's battery saves on the retail bill, less wear, USD, over steps of one day."""
     plan, baseline, dt, export = the_day.plan, the_day.baseline, rules.dt_h, rules.export
     for k in range(first, stop):
@@ -56,7 +56,7 @@ def _baseline_bill(first: int, stop: int, the_day: Day, rules: Rules, out: np.nd
 
 
 def _asks(
-    month: Month, clock: Callable[[int], tuple[int, int]], gates: range, wait: int, due: np.ndarray
+    month: Month, clock: Callable[[int], tuple[int, int]], gates: range, wait: int, due: Ints
 ) -> list[OwnerPrices]:
     """The owners' prices at every gate, for what is delivered `wait` steps later; `due` (T, N) begins at the first."""
     calendar, rules = month.calendar, Owners(month.scenario, [month.fleet])
@@ -73,7 +73,7 @@ def _asks(
     return made
 
 
-def _after(month: Month, clock: Callable[[int], tuple[int, int]], t: int) -> np.ndarray:
+def _after(month: Month, clock: Callable[[int], tuple[int, int]], t: int) -> Ints:
     """(N,) steps until each car must be ready at step t, the first one after the run."""
     day, k = clock(t)
     out = np.zeros((1, month.fleet.n), dtype=np.int64)

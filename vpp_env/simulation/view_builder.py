@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vpp_env.contract.views import Future, Homes, Information, Public, View
 from vpp_env.core import ledger as led
@@ -14,7 +16,8 @@ from vpp_env.simulation.foresight_builder import build_foresight
 from vpp_env.simulation.world import World
 
 
-def _locked(array: np.ndarray) -> np.ndarray:
+def _locked(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only copy."""
     copy = np.array(array)
     copy.setflags(write=False)
     return copy
@@ -134,11 +137,11 @@ def _homes(world: World) -> Homes:
 
 
 def _future(world: World, steps: int) -> Future:
-    """Look ahead along the month's own traces; days beyond the run exist as far as prices do."""
+    """Look along the month's own traces; days beyond the run exist as far as prices do."""
     month, t = world.months[0], world.delivery
     steps = min(steps, world.series_length() - t)
     day, k = world.clock(t)
-    parts: list[dict[str, np.ndarray]] = []
+    parts: list[dict[str, NDArray[Any]]] = []
     need = steps
     while need > 0:
         plan, baseline = month.day(day)
