@@ -15,10 +15,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
-from vpp_benchmarks.dashboard.__main__ import main as dashboard
-from vpp_benchmarks.dashboard.card import card_of
-from vpp_benchmarks.dashboard.source import runs_of, state_of
-from vpp_benchmarks.dashboard.story import month_of_home
+from vpp_benchmarks.dashboard.command import main as dashboard
+from vpp_benchmarks.dashboard.source import card_of, month_of_home, runs_of, state_of
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_folder import Stored
 from vpp_benchmarks.run.plan import PlanError
@@ -104,7 +102,7 @@ def served(*folders: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "vpp_benchmarks.dashboard", *map(str, folders), "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("vpp-env")), "dashboard", *map(str, folders), "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         address = f"http://localhost:{port}"
         try:

@@ -92,7 +92,7 @@ def test_the_cassette_is_small_and_honest_and_holds_no_secret() -> None:
 
 
 def test_the_cassette_is_made_again_by_its_command(tmp_path: Path) -> None:
-    """If this fails, prompts, statements or the policy have changed: `python -m vpp_benchmarks.llm.cassette`."""
+    """If this fails, prompts, statements or the policy have changed: `vpp-env cassette`."""
     out = tmp_path / "week20.sqlite"
     assert cassette.main(["--out", str(out)]) == 0
 

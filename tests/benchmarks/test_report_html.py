@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
-from vpp_benchmarks.report.__main__ import main as report_main
+from vpp_benchmarks.cli.report import main as report_main
 from vpp_benchmarks.report.export import Table, headline
 from vpp_benchmarks.report.html import report_page
 from vpp_benchmarks.report.html.charts import forest, pareto

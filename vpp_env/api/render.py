@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.api.session import Session
+from vpp_env.errors import needs
 
 
 def rgb_month(session: Session, width: int = 900, height: int = 540) -> np.ndarray:
     """Draw price, metered power, stored energy and profit of the month so far; (height, width, 3) uint8."""
     # drawing is asked for by few: matplotlib is imported when it is
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with needs('render_mode="rgb_array"'):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Ceilings of a month: `python -m vpp_benchmarks.cli.bounds --scenario august`.
+"""Ceilings of a month: `vpp-env bounds --scenario august`.
 
 What nobody can exceed, whatever it knows (`free`), and what nobody can exceed who keeps to every owner's preferences
 (`preferences`), in joint surplus (`value`) and in the VPP's profit; docs/optimizers.md proves them.
@@ -20,10 +20,10 @@ from typing import Any
 from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, devices
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.results.scores import price_of_preferences
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
 from vpp_env.contract.views import Information
-from vpp_env.errors import VppError
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
@@ -86,13 +86,12 @@ def _start(month: Month) -> tuple[Any, Any, Any]:
     return view.homes, view.foresight(), market_rules(world)
 
 
-def parser() -> argparse.ArgumentParser:
+EXAMPLES = ("--scenario august", "--scenario week20 --exact", "--set market.max_capacity_mw=0.4 --json bounds.json")
+
+
+def parser(prog: str = "vpp-env bounds") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m vpp_benchmarks.cli.bounds",
-        description="Print proven ceilings of a market month.",
-        allow_abbrev=False,
-    )
+    p = Parser(prog, "Print proven ceilings of a market month.", EXAMPLES)
     p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seed", default="0", metavar="INT", help="default: %(default)s")
     add_month_flags(p)
@@ -132,31 +131,21 @@ def _tell(name: str, done: int, of: int) -> None:
         print(f"\r{name}: {done} of {of} devices", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    args = parser().parse_args(argv)
-    try:
-        if args.json is not None and not args.json.parent.is_dir():
-            raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
-        month = month_of(args)
-        found = ceilings(month)
-        optima = None
-        if args.exact:
-            print(show(found, None), flush=True)  # what is computed is not lost if the rest is too slow
-            optima = exact_optima(month, _tell)
-        print(show(found, optima))
-        if args.json is not None:
-            scenario = {"name": month.scenario.name, "hash": month.scenario.hash, "seed": month.seed}
-            data = {"scenario": scenario, **found, **({"exact": optima} if optima else {})}
-            args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    except (VppError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    args = parser(prog).parse_args(argv)
+    if args.json is not None and not args.json.parent.is_dir():
+        raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
+    month = month_of(args)
+    found = ceilings(month)
+    optima = None
+    if args.exact:
+        print(show(found, None), flush=True)  # what is computed is not lost if the rest is too slow
+        optima = exact_optima(month, _tell)
+    print(show(found, optima))
+    if args.json is not None:
+        scenario = {"name": month.scenario.name, "hash": month.scenario.hash, "seed": month.seed}
+        data = {"scenario": scenario, **found, **({"exact": optima} if optima else {})}
+        args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

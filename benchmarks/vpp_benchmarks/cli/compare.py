@@ -1,4 +1,4 @@
-"""Compare policies over a market month: `python benchmarks/compare.py --policies agentic centralized`.
+"""Compare policies over a market month: `vpp-env compare`, or `python benchmarks/compare.py` in a checkout.
 
 Exit status: 0 all runs complete; 1 a policy failed (its row says why, the others are there); 2 something that was
 asked for is not possible; 130 interrupted (what was done is written).
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vpp_benchmarks.cli import llm_flags
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import bracketed, number, percent, score
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.llm_kpis import bill_lines
@@ -32,7 +33,6 @@ from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
 from vpp_benchmarks.run.runner import Outcome, resumed, run_experiment
-from vpp_env.errors import VppError
 
 SHORTCUTS = {
     "fleet_size": "fleet.size",
@@ -43,14 +43,19 @@ SHORTCUTS = {
 """Options that are short for one field of the scenario."""
 
 
-def parser() -> argparse.ArgumentParser:
+EXAMPLES = (
+    "--policies agentic centralized",
+    '--policies truthful "centralized(horizon_hours=24)" my_module:MyPolicy --scenario week20',
+    "--policies agentic centralized --seeds 0:10 --set market.min_bid_mw=0",
+    "--policies agentic centralized --market-data prices.parquet",
+    "--resume results/august-20260101T120000",
+    "--list",
+)
+
+
+def parser(prog: str = "vpp-env compare") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
-        prog="compare.py",
-        description="Compare policies over a market month and write tables, summary and report.",
-        epilog='Options of a policy: --policies "centralized(horizon_hours=24)" my_module:MyPolicy',
-        allow_abbrev=False,
-    )
+    p = Parser(prog, "Compare policies over a market month and write tables, summary and report.", EXAMPLES)
     default = Request()
     p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
     scenarios = p.add_mutually_exclusive_group()
@@ -118,24 +123,22 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
     return make_experiment(with_overrides(request, args.overrides, shortcuts))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    args = parser().parse_args(argv)
+    args = parser(prog).parse_args(argv)
     out, err = console(), Console(stderr=True)
-    try:
-        if args.list:
-            from vpp_benchmarks.cli.catalog import show
+    if args.list:
+        from vpp_benchmarks.cli.catalog import show
 
-            show(out)
-            return 0
+        show(out)
+        return 0
+    try:
         experiment = experiment_of(args)
         if llm_flags.asks_models([c.spec for c in experiment.plans[0].contenders]):
             check_models(experiment, out, args.quiet)
         folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
         outcome = run(experiment, folder, err, args)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped at once; runs that had finished are in the output folder", file=sys.stderr)
         return 130
@@ -284,7 +287,3 @@ def _figures(p: Mapping[str, Any]) -> list[str]:
 def _mean(value: Any) -> Any:
     """Read a figure of one seed, or the mean of several."""
     return value["mean"] if isinstance(value, Mapping) else value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,15 @@
-"""Read a negotiation as a conversation: `python -m vpp_benchmarks.cli.transcript RUN --hour 2023-08-16T18`."""
+"""Read a negotiation as a conversation: `vpp-env transcript RUN --hour 2023-08-16T18`."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.results.store import TRANSCRIPTS
-from vpp_env.errors import DataError, VppError
+from vpp_env.errors import DataError
 
 SHOWN = 6
 """Homes that are named in a list before the rest is counted."""
@@ -167,27 +166,24 @@ def conversation(records: Iterator[dict[str, Any]]) -> Iterator[str]:
         yield clean(json.dumps(record, ensure_ascii=False)) if tell is None else "  " + tell(record)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+EXAMPLES = (
+    "results/august-20260101T120000/runs/august-s0-agentic --hour 2023-08-16T18",
+    "results/mine/transcripts.jsonl --policy agentic",
+)
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line."""
-    p = argparse.ArgumentParser(prog="python -m vpp_benchmarks.cli.transcript", description="Read a negotiation.")
+    p = Parser(prog, "Read a negotiation as a conversation.", EXAMPLES)
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or a transcripts.jsonl")
     p.add_argument("--hour", metavar="TIME", help="beginning of a local time, such as 2023-08-16T18; default: all")
     p.add_argument("--policy", metavar="LABEL", help="one policy only")
     args = p.parse_args(argv)
-    try:
-        found = False
-        for line in conversation(messages(args.run, args.hour, args.policy)):
-            found = True
-            print(line)
-        if not found:
-            raise DataError(f"nothing at {args.hour!r} of {args.policy or 'any policy'}; times look like 2023-08-16T18")
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        sys.stderr.close()
+    found = False
+    for line in conversation(messages(args.run, args.hour, args.policy)):
+        found = True
+        print(line)
+    if not found:
+        raise DataError(f"nothing at {args.hour!r} of {args.policy or 'any policy'}; times look like 2023-08-16T18")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

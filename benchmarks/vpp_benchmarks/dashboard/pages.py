@@ -1,20 +1,20 @@
-"""The pages of the dashboard; each reads run folders and shows one thing."""
+"""The pages of the dashboard, and the script that Streamlit runs; each page reads run folders and shows one thing."""
 
 from __future__ import annotations
 
 import base64
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from vpp_benchmarks.dashboard.card import MOST_CHARACTERS, READER, card_of
-from vpp_benchmarks.dashboard.source import figures, runs_of, state_of
-from vpp_benchmarks.dashboard.story import month_of_home
+from vpp_benchmarks.dashboard.source import MOST_CHARACTERS, READER, card_of, figures, month_of_home, runs_of, state_of
 from vpp_benchmarks.report.busiest_day import busiest_day
 from vpp_benchmarks.report.export import FOLDER
 from vpp_benchmarks.report.html import charts, negotiated, parts
@@ -264,3 +264,17 @@ PAGES: Mapping[str, tuple[str, Any]] = {
     "export": ("Export", export),
 }
 """Pages by the last part of their address."""
+
+
+def app(roots: list[Path]) -> None:
+    """Show the page that was chosen."""
+    st.set_page_config(page_title="vpp_env", layout="wide")
+    pages = [
+        st.Page(partial(page, roots), title=title, url_path=address, default=address == "progress")
+        for address, (title, page) in PAGES.items()
+    ]
+    st.navigation(pages).run()
+
+
+if __name__ == "__main__":
+    app([Path(argument) for argument in sys.argv[1:]])

@@ -172,7 +172,7 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "The VPP is a price taker in a simplified CAISO market; a bid does not move the price.",
-        "Preferences, premiums and several shares are assumptions of the scenario; `python -m vpp_env.scenario NAME` "
+        "Preferences, premiums and several shares are assumptions of the scenario; `vpp-env scenario NAME` "
         "prints the source of every field.",
         "Satisfaction is a model of owners, not a survey. The consented column measures acceptance, which "
         "`avg_satisfaction` does not.",

@@ -6,9 +6,6 @@ scenario name has several hashes, nothing is ranked until one is chosen.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +15,14 @@ import numpy as np
 from rich import box
 from rich.table import Table as RichTable
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import markdown, number, score
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.manifest import RUN_SCHEMA
 from vpp_benchmarks.run.job import COMPLETE
 from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
-from vpp_env.errors import VppError, did_you_mean
+from vpp_env.errors import did_you_mean
 
 SCHEMA = "vpp_env.leaderboard/1"
 RANKABLE = ("total_profit", "joint_surplus", "member_net_benefit", "avg_satisfaction", "score")
@@ -214,9 +212,13 @@ def to_markdown(board: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    p = argparse.ArgumentParser(prog="vpp-env leaderboard", description="Rank the runs below some folders.")
+    p = Parser(prog, "Rank the runs below some folders, per scenario and information set.", EXAMPLES)
     p.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     p.add_argument(
         "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(RANKABLE)}; default: %(default)s"
@@ -225,18 +227,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     args = p.parse_args(argv)
-    try:
-        runs = [run for run in collect(args.folders) if run.hash.startswith(args.hash or "")]
-        if not runs:
-            raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
-        board = leaderboard(runs, args.by)
-        if args.json:
-            store.write_json(args.json, board)
-        if args.markdown:
-            store.write_text(args.markdown, to_markdown(board))
-    except (VppError, json.JSONDecodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    runs = [run for run in collect(args.folders) if run.hash.startswith(args.hash or "")]
+    if not runs:
+        raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
+    board = leaderboard(runs, args.by)
+    if args.json:
+        store.write_json(args.json, board)
+    if args.markdown:
+        store.write_text(args.markdown, to_markdown(board))
     out = console()
     for table in board["tables"]:
         shown = RichTable(*HEADER, title=title(table, args.by), title_justify="left", box=box.SIMPLE_HEAD)
@@ -244,7 +242,3 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown.add_row(*row)
         out.print(shown)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

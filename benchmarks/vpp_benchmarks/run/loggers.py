@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from vpp_benchmarks.run.experiment import Experiment
 from vpp_benchmarks.run.job import JobEnd, JobSpec, Progress
-from vpp_benchmarks.run.plan import PlanError
 from vpp_benchmarks.run.progress import Tally
+from vpp_env.errors import needs
 
 EVERY = 24
 """Opportunities between two points of a curve: a day of hours."""
@@ -33,10 +33,8 @@ class TensorBoardLogger:
     """One event file per run under `DIR/tensorboard`; look at them with `tensorboard --logdir DIR/tensorboard`."""
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
-        try:
+        with needs("--log tensorboard", "tensorboard"):
             from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise PlanError('--log tensorboard needs it: pip install "vpp-env[tensorboard]"') from error
         self._make, self._folder = SummaryWriter, folder / "tensorboard"
         self._runs: dict[str, tuple[Tally, Any]] = {}
 
@@ -72,10 +70,8 @@ class MLflowLogger:
     """One MLflow run per run, in the store that MLFLOW_TRACKING_URI names, else in `DIR/mlflow`."""
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
-        try:
+        with needs("--log mlflow", "mlflow"):
             from mlflow import MlflowClient
-        except ImportError as error:
-            raise PlanError('--log mlflow needs it: pip install "vpp-env[mlflow]"') from error
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').resolve()}"
         # made when the first run begins: it makes its database, and the folder is not ours before that
         self._make: Callable[[], Any] = lambda: MlflowClient(tracking_uri=uri)
@@ -138,7 +134,7 @@ def make_loggers(names: Sequence[str], folder: Path, experiment: Experiment) -> 
 
     Raises
     ------
-    PlanError
+    MissingExtraError
         When one is not installed.
     """
     loggers = [LOGGERS[name](folder, experiment) for name in dict.fromkeys(names)]

@@ -13,6 +13,7 @@ from vpp_benchmarks.results.run_folder import failed_files
 from vpp_benchmarks.run.executors import Done, not_run, play_job
 from vpp_benchmarks.run.job import FAILED, INTERRUPTED, JobEnd, JobSpec, Progress
 from vpp_benchmarks.run.plan import PlanError
+from vpp_env.errors import needs
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +50,13 @@ class OnRay:
 
     Raises
     ------
-    PlanError
+    MissingExtraError
         When Ray is not installed.
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        try:
+        with needs("--executor ray", "ray"):
             import ray
-        except ImportError as error:
-            raise PlanError('--executor ray needs Ray: pip install "vpp-env[ray]"') from error
         self._ray, self._workers, self._address = ray, workers, address
 
     def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[Done]:

@@ -1,16 +1,16 @@
-"""Start the dashboard on this machine: `python -m vpp_benchmarks.dashboard RUN ...`."""
+"""Start the dashboard on this machine: `vpp-env dashboard RUN ...`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.dashboard.source import check_roots
-from vpp_env.errors import VppError
+from vpp_env.errors import needs
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("pages.py")
 OPTIONS = {
     "server.address": "localhost",
     "server.headless": "true",
@@ -22,26 +22,17 @@ OPTIONS = {
 """Only this machine is served, and nothing is sent anywhere."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    p = argparse.ArgumentParser(prog="vpp_benchmarks.dashboard", description="Look at runs in a browser.")
-    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of compare.py, also of one under way")
+    examples = ("results/mine", "results/mine results/other --port 8600")
+    p = Parser(prog, "Look at runs in a browser, also while they are played.", examples)
+    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders that compare has written, or is writing")
     p.add_argument("--port", type=int, default=8501, help="default: %(default)s")
     args = p.parse_args(argv)
-    try:
-        check_roots(args.runs)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    try:
+    check_roots(args.runs)
+    with needs("the dashboard", "dashboard"):
         from streamlit.web import cli
-    except ImportError:
-        print('error: the dashboard needs Streamlit: pip install "vpp-env[dashboard]"', file=sys.stderr)
-        return 2
     flags = [f"--{name}={value}" for name, value in {**OPTIONS, "server.port": args.port}.items()]
     sys.argv = ["streamlit", "run", str(APP), *flags, "--", *(str(run.resolve()) for run in args.runs)]
     return int(cli.main(standalone_mode=False) or 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
