@@ -45,7 +45,7 @@ def assert_same(one: Path, two: Path) -> None:
 
 def killed(out: Path, after: int, *extra: str) -> int:
     """Start the experiment as somebody types it, kill it once `after` runs are there, and return how many are."""
-    command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(out), "--quiet", *extra]
+    command = [str(Path(sys.executable).with_name("vpp-env")), "compare", *ARGS, "--out", str(out), "--quiet", *extra]
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
@@ -212,7 +212,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(disk / "out")]
+        command = [str(Path(sys.executable).with_name("vpp-env")), "compare", *ARGS, "--out", str(disk / "out")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "No space left on device" in done.stderr

@@ -30,7 +30,8 @@ from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
-WISHES = {"free": False, "preferences": True}
+INSIDE_PREFERENCES = {"free": False, "preferences": True}
+"""Ceiling -> whether every owner's preferences bind."""
 MEASURES = {"value": Measure.VALUE, "profit": Measure.PROFIT}
 
 
@@ -48,17 +49,17 @@ def ceilings(month: Month) -> dict[str, Any]:
     homes, foresight, rules = _start(month)
     found: dict[str, Any] = {}
     gap = 0.0
-    for name, wishes in WISHES.items():
+    for name, kept in INSIDE_PREFERENCES.items():
         found[name] = {}
         for label, measure in MEASURES.items():
-            made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw)
+            made = bracket(homes, foresight, Goal(measure, kept, rules), rules.max_capacity_kw)
             found[name][label] = [made.lower, made.upper]
             gap = max(gap, made.gap)
     return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
 
 
 def exact_optima(
-    month: Month, tell: Callable[[str, int, int], None] = lambda name, done, of: None
+    month: Month, report: Callable[[str, int, int], None] = lambda name, done, of: None
 ) -> dict[str, dict[str, float]]:
     """Solve the month's linear program for both measures with and without preferences: USD of the devices alone.
 
@@ -69,12 +70,12 @@ def exact_optima(
 
     homes, foresight, rules = _start(month)
     optima: dict[str, dict[str, float]] = {}
-    for name, wishes in WISHES.items():
+    for name, kept in INSIDE_PREFERENCES.items():
         optima[name] = {}
         for label, measure in MEASURES.items():
-            made = devices(homes, foresight, Goal(measure, wishes, rules))
+            made = devices(homes, foresight, Goal(measure, kept, rules))
             optima[name][label] = exact(
-                made, rules.reserve_hours, rules.max_capacity_kw, partial(tell, f"{label}, {name}")
+                made, rules.reserve_hours, rules.max_capacity_kw, partial(report, f"{label}, {name}")
             )
     return optima
 
@@ -114,7 +115,7 @@ def month_of(args: argparse.Namespace) -> Month:
 def show(found: Mapping[str, Any], optima: Mapping[str, Mapping[str, float]] | None) -> str:
     """Return the table that is printed."""
     lines = [f"{'USD':24}{'plan':>12}{'ceiling':>12}{'gap':>9}" + (f"{'exact':>12}" if optima else "")]
-    for name in WISHES:
+    for name in INSIDE_PREFERENCES:
         for label in MEASURES:
             low, high = found[name][label]
             line = f"{label + ', ' + name:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
@@ -126,7 +127,7 @@ def show(found: Mapping[str, Any], optima: Mapping[str, Mapping[str, float]] | N
     return "\n".join(lines)
 
 
-def _tell(name: str, done: int, of: int) -> None:
+def _report(name: str, done: int, of: int) -> None:
     if sys.stderr.isatty() or done == of:
         print(f"\r{name}: {done} of {of} devices", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
@@ -142,7 +143,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     optima = None
     if args.exact:
         print(show(found, None), flush=True)  # what is computed is not lost if the rest is too slow
-        optima = exact_optima(month, _tell)
+        optima = exact_optima(month, _report)
     print(show(found, optima))
     if args.json is not None:
         scenario = {"name": month.scenario.name, "hash": month.scenario.hash, "seed": month.seed}

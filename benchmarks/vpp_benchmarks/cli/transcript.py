@@ -39,7 +39,7 @@ def _bid(m: Mapping[str, Any]) -> str:
         return f"Home {m['prosumer_id']}: not available."
     parts = [f"{m['max_capacity_kw']:g} kW at {_cents(m['full_ask'])}"] if m["max_capacity_kw"] else []
     parts += [f"car alone {m['car_kw']:g} kW at {_cents(m['car_ask'])}"] if m["car_kw"] else []
-    parts += [f"standby {m['standby_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["standby_kw"] else []
+    parts += [f"reserve {m['standby_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["standby_kw"] else []
     return f"Home {m['prosumer_id']}: {', '.join(parts) or 'buys only'}."
 
 
@@ -113,7 +113,7 @@ def _moves(m: Mapping[str, Any]) -> str:
     return f"Homes' agents open: {m['homes']} homes{mean}, {m['withheld']} kept out (by {by or 'nobody'})."
 
 
-TELL: dict[str, Callable[[Mapping[str, Any]], str]] = {
+SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "market_opportunity": _opportunity,
     "prosumer_bid": _bid,
     "aggregator_offer": _offer,
@@ -162,12 +162,12 @@ def conversation(records: Iterator[dict[str, Any]]) -> Iterator[str]:
         if now != heading:
             yield ("" if heading is None else "\n") + f"== {now[0]}, {now[1]}"
             heading = now
-        tell = TELL.get(record.get("kind", ""))
-        yield clean(json.dumps(record, ensure_ascii=False)) if tell is None else "  " + tell(record)
+        sentence = SENTENCES.get(record.get("kind", ""))
+        yield clean(json.dumps(record, ensure_ascii=False)) if sentence is None else "  " + sentence(record)
 
 
 EXAMPLES = (
-    "results/august-20260101T120000/runs/august-s0-agentic --hour 2023-08-16T18",
+    "results/august-20260101T120000 --hour 2023-08-16T18",
     "results/mine/transcripts.jsonl --policy agentic",
 )
 
@@ -176,7 +176,7 @@ EXAMPLES = (
 def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line."""
     p = Parser(prog, "Read a negotiation as a conversation.", EXAMPLES)
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or a transcripts.jsonl")
+    p.add_argument("run", type=Path, metavar="RUN", help="folder that compare has written, or a transcripts.jsonl")
     p.add_argument("--hour", metavar="TIME", help="beginning of a local time, such as 2023-08-16T18; default: all")
     p.add_argument("--policy", metavar="LABEL", help="one policy only")
     args = p.parse_args(argv)

@@ -19,7 +19,7 @@ from vpp_env.errors import VppError
 
 PAY = ("pay_sold_usd", "pay_bought_usd", "pay_forced_usd", "pay_reserve_usd")
 SEEN = 0.005
-"""kWh, kW-h or USD below which nothing is told."""
+"""kWh, kW-h or USD below which nothing is said."""
 WRONG = {
     "reserve": "the battery fell below the owner's reserve",
     "ev_not_ready": "the car was not ready",
@@ -63,8 +63,8 @@ def state_of(root: Path) -> State:
     plan = root / store.EXPERIMENT
     planned = tuple(store.read_json(plan)["runs"]) if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
-    told = store.read_json(live) if live.is_file() else {}
-    return State(root, planned, statuses, told.get("running", {}), told.get("updated"))
+    progress = store.read_json(live) if live.is_file() else {}
+    return State(root, planned, statuses, progress.get("running", {}), progress.get("updated"))
 
 
 def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
@@ -153,7 +153,7 @@ def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: list
     parts = []
     market = f"{low:.3f} to {high:.3f} USD/kWh" if high - low >= 0.0005 else f"{low:.3f} USD/kWh"
     if row["sold_kwh"] > SEEN:
-        sources = {"putting off charging": "deferred_kwh", "the battery": "bess_kwh", "the car's battery": "v2g_kwh"}
+        sources = {"deferred charging": "deferred_kwh", "the battery": "bess_kwh", "the car's battery": "v2g_kwh"}
         by = " and ".join(name for name, column in sources.items() if row[column] > SEEN) or "its devices"
         bid = f"bid at {row['ask_usd_per_kwh']:.3f}" if row["ask_usd_per_kwh"] > 0 else "bid at no least price"
         parts.append(f"sold {row['sold_kwh']:.2f} kWh by {by}: {bid}, the market paid {market}")
@@ -164,12 +164,12 @@ def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: list
     if row["forced_kwh"] > SEEN:
         parts.append(f"bought back {row['forced_kwh']:.2f} kWh, so that the car is ready")
     if row["reserve_kw_h"] > SEEN:
-        parts.append(f"stood by with {row['reserve_kw_h']:.2f} kW-h of reserve")
-    told = "; ".join(parts) or "a trace of energy"
+        parts.append(f"on reserve: {row['reserve_kw_h']:.2f} kW-h")
+    said = "; ".join(parts) or "a trace of energy"
     agreed = "the home agreed" if row["accepted"] else ("the home did not agree" if asks else "nobody asked the owner")
     beyond = f"; {row['beyond_kwh']:.2f} kWh beyond what the owner allows" if row["beyond_kwh"] > SEEN else ""
     harm = f"; {', '.join(WRONG.get(kind, kind) for kind in wrong)}" if wrong else ""
-    return f"{told} ({agreed}){beyond}{harm}"
+    return f"{said} ({agreed}){beyond}{harm}"
 
 
 def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
