@@ -18,8 +18,7 @@ from rich.table import Table as RichTable
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import markdown, number, score
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.manifest import RUN_SCHEMA
-from vpp_benchmarks.run.job import COMPLETE
+from vpp_benchmarks.results.run_result import COMPLETE, RUN_SCHEMA
 from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean

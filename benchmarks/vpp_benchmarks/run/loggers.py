@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import Experiment
-from vpp_benchmarks.run.job import JobEnd, JobSpec, Progress
-from vpp_benchmarks.run.progress import Tally
+from vpp_benchmarks.run.job import JobSpec, Progress
+from vpp_benchmarks.run.progress import RunningSums
 from vpp_env.errors import needs
 
 EVERY = 24
@@ -36,27 +37,27 @@ class TensorBoardLogger:
         with needs("--log tensorboard", "tensorboard"):
             from tensorboardX import SummaryWriter
         self._make, self._folder = SummaryWriter, folder / "tensorboard"
-        self._runs: dict[str, tuple[Tally, Any]] = {}
+        self._runs: dict[str, tuple[RunningSums, Any]] = {}
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Open the run's file."""
-        self._runs[job.name] = (Tally(), self._make(str(self._folder / job.name)))
+        self._runs[job.name] = (RunningSums(), self._make(str(self._folder / job.name)))
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Add a point a day."""
-        tally, writer = self._runs[job.name]
-        tally.add(row)
-        if tally.played % EVERY == 0:
-            for name, value in tally.numbers().items():
-                writer.add_scalar(f"running/{name}", value, tally.played)
+        sums, writer = self._runs[job.name]
+        sums.add(row)
+        if sums.played % EVERY == 0:
+            for name, value in sums.numbers().items():
+                writer.add_scalar(f"running/{name}", value, sums.played)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Write the KPIs and close the file."""
-        if end.job.name in self._runs:  # a run that was not begun has none
-            _, writer = self._runs.pop(end.job.name)
-            for name, value in finals(end).items():
-                writer.add_scalar(f"final/{name}", value, end.played)
-            writer.add_text("run", f"{end.job.contender.spec}: {end.status} {end.reason}")
+        if result.name in self._runs:  # a run that was not begun has none
+            _, writer = self._runs.pop(result.name)
+            for name, value in finals(result).items():
+                writer.add_scalar(f"final/{name}", value, result.played)
+            writer.add_text("run", f"{result.origin.policy.spec}: {result.status} {result.reason}")
             writer.close()
 
     def close(self) -> None:
@@ -78,7 +79,7 @@ class MLflowLogger:
         self._client: Any = None
         self._name = folder.name
         self._experiment: str | None = None
-        self._runs: dict[str, tuple[Tally, str]] = {}
+        self._runs: dict[str, tuple[RunningSums, str]] = {}
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Open a run."""
@@ -92,24 +93,24 @@ class MLflowLogger:
         values |= {"information_set": job.contender.info.information.name}
         for key, value in values.items():
             self._client.log_param(run, key, value)
-        self._runs[job.name] = (Tally(), run)
+        self._runs[job.name] = (RunningSums(), run)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Add a point a day."""
-        tally, run = self._runs[job.name]
-        tally.add(row)
-        if tally.played % EVERY == 0:
-            for name, value in tally.numbers().items():
-                self._client.log_metric(run, f"running_{name}", value, step=tally.played)
+        sums, run = self._runs[job.name]
+        sums.add(row)
+        if sums.played % EVERY == 0:
+            for name, value in sums.numbers().items():
+                self._client.log_metric(run, f"running_{name}", value, step=sums.played)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Write the KPIs and close the run."""
-        if end.job.name in self._runs:
-            _, run = self._runs.pop(end.job.name)
-            for name, value in finals(end).items():
+        if result.name in self._runs:
+            _, run = self._runs.pop(result.name)
+            for name, value in finals(result).items():
                 self._client.log_metric(run, name, value)
-            self._client.set_tag(run, "reason", end.reason)
-            self._client.set_terminated(run, "FINISHED" if end.status == "complete" else "FAILED")
+            self._client.set_tag(run, "reason", result.reason)
+            self._client.set_terminated(run, "FINISHED" if result.complete else "FAILED")
 
     def close(self) -> None:
         """Close what an error left open."""
@@ -118,14 +119,15 @@ class MLflowLogger:
         self._runs.clear()
 
 
-def finals(end: JobEnd) -> dict[str, float]:
+def finals(result: RunResult) -> dict[str, float]:
     """Return the figures of a run that has ended."""
-    values = {"profit_usd": end.profit, "satisfaction": end.satisfaction, "violations": end.violations}
-    return {"seconds": end.seconds} | {name: float(value) for name, value in values.items() if value is not None}
+    names = {"profit_usd": "total_profit", "satisfaction": "avg_satisfaction", "violations": "total_violations"}
+    values = {name: result.number(kpi) for name, kpi in names.items()}
+    return {"seconds": result.seconds} | {name: float(value) for name, value in values.items() if value is not None}
 
 
 LOGGERS: dict[str, Callable[[Path, Experiment], RunLogger]] = {"tensorboard": TensorBoardLogger, "mlflow": MLflowLogger}
-"""Loggers by name."""
+"""Loggers by name: (folder, experiment) -> logger. `LOGGERS["mine"] = ...` adds one."""
 
 
 @contextmanager
