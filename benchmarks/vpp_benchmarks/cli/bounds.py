@@ -21,9 +21,9 @@ from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, devices
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.results.scores import price_of_preferences
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
 from vpp_env.contract.views import Information
+from vpp_env.evaluation.kpi_entry import price_of_preferences
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
@@ -121,7 +121,7 @@ def show(found: Mapping[str, Any], optima: Mapping[str, Mapping[str, float]] | N
             line = f"{label + ', ' + name:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
             lines.append(line + (f"{optima[name][label]:12.2f}" if optima else ""))
     for label in MEASURES:
-        price = price_of_preferences(found, label)
+        price = price_of_preferences(found["preferences"][label][1], found["free"][label][1])
         lines.append(f"price of preferences, {label}: {'none' if price is None else f'{price:.1%}'}")
     lines.append(f"widest gap {found['gap']:.2%}, {found['seconds']:.1f} s")
     return "\n".join(lines)

@@ -23,9 +23,9 @@ from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.llm.players import Beside, Hears, Oracle
 from vpp_benchmarks.llm.truth import CHECKED, accuracy, loosened, true_card
 from vpp_benchmarks.report.tables import markdown, number, percent
-from vpp_benchmarks.results.llm_kpis import llm_kpis
+from vpp_benchmarks.results.llm_kpis import llm_bill
+from vpp_benchmarks.results.run_result import plain
 from vpp_benchmarks.results.store import write_json, write_text
-from vpp_benchmarks.results.summary import plain
 from vpp_env.contract.policy import Policy
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
@@ -73,9 +73,9 @@ class Evaluation:
         run = simulate(self._month, policy)
         kpi = summarize(run)
         names = ("total_profit", "member_net_benefit", "joint_surplus", "avg_satisfaction")
-        out = {name: kpi[name] for name in names} | {"violations": kpi["total_violations"]["total"]}
-        model = llm_kpis(run.record.opportunities(), kpi["total_profit"])
-        return out if model is None else out | {"llm": model}
+        out = {name: kpi[name] for name in names} | {"violations": kpi.total_violations.total}
+        model = llm_bill(run.record.opportunities(), kpi.total_profit)
+        return out if model is None else out | {"llm": plain(model)}
 
     def rules(self) -> dict[str, Any]:
         """The rules brain, which reads no words."""

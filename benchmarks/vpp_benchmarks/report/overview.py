@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.dates as mdates
@@ -12,9 +12,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from vpp_benchmarks.report.busiest_day import busiest_day
-from vpp_benchmarks.run.job import JobResult
+from vpp_benchmarks.report.material import busiest_day
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.summary import SeedResult
+from vpp_env.evaluation.kpi import Kpis
+from vpp_env.evaluation.kpi_entry import Ceilings
 
 MOST_DAYS = 2
 """Policies whose day is drawn; the scatter shows all."""
@@ -22,25 +26,28 @@ SOLD = {"deferred charging": ("defer_kw", "#3b8ea5"), "battery": ("bess_kw", "#e
 BOUGHT = {"bought": ("bought_kw", "#9fc5a8"), "bought back by force": ("forced_kw", "#c9564c")}
 INK, FAINT, PRICE = "#2b2b2b", "#b8b8b8", "#444444"
 COLORS = ("#3b8ea5", "#c9564c", "#e0a030", "#8a6bb1", "#5a9367", "#7a7a7a", "#20518a", "#8f4a1e", "#c77ba6", "#1b1b1b")
+Panels = NDArray[np.object_]
+"""Axes of one policy (3,) or of all (3, policies)."""
 STYLE: dict[str, Any] = {"fontsize": 8, "color": INK}
 
 
-def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
+def overview(seed: SeedResult, runs: Sequence[RunResult]) -> bytes:
     """Draw the picture.
 
     Parameters
     ----------
-    summary : mapping
-        The seed's summary.
-    results : sequence of JobResult
-        Its runs; the first two with intervals are drawn by the hour.
+    seed : SeedResult
+        What the runs came to.
+    runs : sequence of RunResult
+        The runs with their tables; the first two with intervals are drawn by the hour.
 
     Returns
     -------
     bytes
         A PNG.
     """
-    shown = [r for r in results if len(r.intervals)][:MOST_DAYS]
+    shown = [run for run in runs if "intervals" in run.tables][:MOST_DAYS]
+    tables = [run.table("intervals") for run in shown]
     figure = Figure(figsize=(5.0 * len(shown) + 4.2, 6.6), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
@@ -56,45 +63,45 @@ def overview(summary: Mapping[str, Any], results: Sequence[JobResult]) -> bytes:
         wspace=0.25,
     )
     axes = np.empty((3, len(shown)), dtype=object)
-    day = busiest_day([r.intervals for r in shown])
-    for j, result in enumerate(shown):
+    day = busiest_day(tables)
+    for j, (run, table) in enumerate(zip(shown, tables, strict=True)):
         for i in range(3):
             axes[i, j] = figure.add_subplot(
                 grid[i, j], sharex=axes[0, j] if i else None, sharey=axes[i, 0] if j else None
             )
-        _day(axes[:, j], result, day)
+        _day(axes[:, j], run.label, table[table["timestamp"].dt.normalize() == day])
     for axis, text in zip(axes[:, 0], ("USD/MWh", "kW to the grid", "MWh in batteries"), strict=True):
         axis.set_ylabel(text, **STYLE)
     axes[2, 0].set_ylim(bottom=0)  # after all panels: they share it
     _legend(figure, axes[:, 0])
-    _scatter(figure.add_subplot(grid[:, len(shown)]), summary["policies"], summary.get("ceilings"))
-    s = summary["scenario"]
+    _scatter(figure.add_subplot(grid[:, len(shown)]), seed)
+    s = seed.scenario
     figure.text(
-        0.055, 0.955, f"One day of {s['homes']} homes: {day:%A %d %B %Y}", fontsize=12, weight="bold", color=INK
+        0.055, 0.955, f"One day of {s.fleet.size} homes: {day:%A %d %B %Y}", fontsize=12, weight="bold", color=INK
     )
-    figure.text(0.985, 0.955, f"{s['name']}, seed {summary['seed']}", fontsize=8, color="#777777", ha="right")
+    figure.text(0.985, 0.955, f"{s.name}, seed {seed.seed}", fontsize=8, color="#777777", ha="right")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _day(axes: np.ndarray, result: JobResult, day: pd.Timestamp) -> None:
-    table = result.intervals[result.intervals["timestamp"].dt.normalize() == day]
+def _day(axes: Panels, label: str, table: pd.DataFrame) -> None:
+    """Draw one policy's day: price, power, energy stored."""
     hours = table["timestamp"].dt.tz_localize(None).to_numpy()
     hours = np.append(hours, hours[-1] + np.timedelta64(15, "m"))
 
-    def steps(values: pd.Series | np.ndarray) -> np.ndarray:
+    def steps(values: pd.Series) -> NDArray[np.float64]:
         array = np.asarray(values, dtype=np.float64)
         return np.append(array, array[-1])
 
     price, power, stored = axes
     price.step(hours, steps(table["lmp_usd_per_mwh"]), where="post", color=PRICE, lw=1.2, label="real-time price")
-    price.set_title(result.label, loc="left", fontsize=10, color=INK)
+    price.set_title(label, loc="left", fontsize=10, color=INK)
     for kinds, sign in ((SOLD, 1.0), (BOUGHT, -1.0)):
         base = np.zeros(len(hours))
-        for label, (column, color) in kinds.items():
+        for name, (column, color) in kinds.items():
             top = base + sign * steps(table[column])
-            power.fill_between(hours, base, top, step="post", color=color, lw=0, label=label)
+            power.fill_between(hours, base, top, step="post", color=color, lw=0, label=name)
             base = top
     power.axhline(0, color=INK, lw=0.6)
     power.step(
@@ -104,7 +111,7 @@ def _day(axes: np.ndarray, result: JobResult, day: pd.Timestamp) -> None:
         color=INK,
         lw=0.9,
         ls=(0, (1, 1.5)),
-        label="standing by as reserve",
+        label="reserve capacity",
     )
     stored.plot(hours, steps(table["baseline_soc_kwh"]) / 1000, color=FAINT, lw=1.4, label="the baseline")
     stored.plot(hours, steps(table["soc_kwh"]) / 1000, color=SOLD["battery"][1], lw=1.6, label="stored in batteries")
@@ -118,7 +125,7 @@ def _day(axes: np.ndarray, result: JobResult, day: pd.Timestamp) -> None:
         axis.tick_params(labelbottom=False)
 
 
-def _legend(figure: Figure, axes: np.ndarray) -> None:
+def _legend(figure: Figure, axes: Panels) -> None:
     handles, labels = [], []
     for axis in axes:
         found = axis.get_legend_handles_labels()
@@ -136,14 +143,15 @@ def _legend(figure: Figure, axes: np.ndarray) -> None:
     )
 
 
-def _scatter(axis: Axes, policies: Mapping[str, Mapping[str, Any]], ceilings: Mapping[str, Any] | None = None) -> None:
+def _scatter(axis: Axes, seed: SeedResult) -> None:
     """Profit against satisfaction; hollow where the owners were not asked, a line where preferences end all profit."""
-    done = {label: p for label, p in policies.items() if p.get("total_profit") is not None}
-    points = [(p["total_profit"], p["avg_satisfaction"]) for p in done.values()]
+    done: list[tuple[RunResult, Kpis]] = [(run, run.kpis) for run in seed.runs if run.kpis is not None]
+    ceilings: Ceilings | None = seed.ceilings
+    points = [(kpis.total_profit, kpis.avg_satisfaction) for _, kpis in done]
     direct = not _crowded(points)
     axis.axhline(1.0, color=FAINT, lw=0.8, zorder=0)
-    if ceilings:
-        most = ceilings["preferences"]["profit"][1]
+    if ceilings is not None:
+        most = ceilings.preferences.profit[1]
         axis.axvline(most, color=FAINT, lw=1.0, ls="--", zorder=0)
         axis.annotate(
             "most profit inside preferences", (most, 0.98), (-4, 0), xycoords=("data", "axes fraction"),
@@ -151,12 +159,12 @@ def _scatter(axis: Axes, policies: Mapping[str, Mapping[str, Any]], ceilings: Ma
         )  # fmt: skip
     axis.scatter([0.0], [1.0], marker="x", s=40, color="#888888", lw=1.4, zorder=4)
     axis.annotate("doing nothing", (0.0, 1.0), (4, -13), textcoords="offset points", fontsize=8, color="#888888")
-    for j, ((label, p), (x, y)) in enumerate(zip(done.items(), points, strict=True)):
-        color, asked = COLORS[j % len(COLORS)], p["asks_consent"]
-        worst = p["worst_decile_satisfaction"]
+    for j, ((run, kpis), (x, y)) in enumerate(zip(done, points, strict=True)):
+        color, asked = COLORS[j % len(COLORS)], run.info.asks_consent
+        worst = kpis.worst_decile_satisfaction
         axis.plot([x, x], [worst, y], color=color, lw=1.0, alpha=0.7)
         axis.plot([x], [worst], marker="_", ms=9, color=color)
-        parts = [label, f"sees {p['information_set']}", *([] if asked else ["asks nobody"])]
+        parts = [run.label, f"sees {run.info.information.name}", *([] if asked else ["asks nobody"])]
         face = color if asked else "white"
         axis.scatter([x], [y], s=90, facecolor=face, edgecolor=color, lw=2, zorder=3, label=", ".join(parts))
         if direct:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from vpp_benchmarks.report.html.gather import BOUGHT, HOURS, SOLD
-from vpp_benchmarks.report.html.svg import Plot, extent, legend
-from vpp_benchmarks.report.html.talk import Talk
+from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD
+from vpp_benchmarks.report.svg import Plot, extent, legend
 from vpp_benchmarks.report.tables import number, score
+from vpp_benchmarks.results.statistics import Difference, Interval
+from vpp_env.evaluation.kpi_entry import Ceilings
 from vpp_env.evaluation.satisfaction import VIOLATIONS
 
 DEVICE_COLORS = {"deferred charging": "c0", "battery": "c1", "V2G": "c3", "bought": "c5", "bought back by force": "c4"}
@@ -24,19 +27,26 @@ def color(index: int) -> str:
     return f"c{index % 8}"
 
 
-def pareto(policies: Mapping[str, Mapping[str, Any]], ceilings: Mapping[str, Any] | None = None) -> str:
-    """Draw profit against satisfaction.
+@dataclass(frozen=True)
+class Point:
+    """A policy in the plane of profit and satisfaction."""
 
-    Parameters
-    ----------
-    policies : mapping
-        Label -> `profit` and `satisfaction` ({value, low, high}), `asks` and optionally `worst` (a score).
-    ceilings : mapping, optional
-        `summary["ceilings"]`: every entry with a bracket `profit` is a vertical line.
-    """
-    profits = [p["profit"][k] for p in policies.values() for k in ("value", "low", "high")]
-    scores = [p["satisfaction"]["value"] for p in policies.values()] + [p.get("worst") for p in policies.values()]
-    bounds = {k: c["profit"] for k, c in (ceilings or {}).items() if isinstance(c, Mapping) and c.get("profit")}
+    profit: Interval
+    satisfaction: Interval
+    worst: float | None  # satisfaction of the worst-off tenth
+    asks: bool
+
+
+def known(value: float) -> Interval:
+    """Return a figure of one unit, which has no interval."""
+    return Interval(value, None, None, 1)
+
+
+def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str:
+    """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
+    profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
+    scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
+    bounds = {} if ceilings is None else {"free": ceilings.free.profit, "preferences": ceilings.preferences.profit}
     xs = [v for v in (0.0, *profits, *(b[1] for b in bounds.values())) if v is not None]
     low, _ = extent([v for v in scores if v is not None] + [1.0])
     plot = Plot(extent(xs), (low, 1.0 + 0.06 * (1.0 - low)), "Profit against satisfaction", 300)
@@ -46,42 +56,39 @@ def pareto(policies: Mapping[str, Mapping[str, Any]], ceilings: Mapping[str, Any
         plot.box((lower, upper), (low, 1.0), "ceiling", 0.25)
         plot.segment((upper, low), (upper, 1.0), "ceiling dash", tip)
     entries = []
-    for j, (label, p) in enumerate(policies.items()):
-        profit, satisfaction = p["profit"], p["satisfaction"]
-        x, y = profit["value"], satisfaction["value"]
-        for spread, a, b in (
-            (profit, (profit["low"], y), (profit["high"], y)),
-            (satisfaction, (x, satisfaction["low"]), (x, satisfaction["high"])),
-        ):
-            if spread["low"] is not None:
-                plot.segment(a, b, color(j))
-        if p.get("worst") is not None:
-            plot.segment((x, y), (x, p["worst"]), f"{color(j)} thin", f"{label}: worst tenth {score(p['worst'])}")
-        tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p["asks"] else ", asks nobody")
-        plot.point(x, y, color(j), hollow=not p["asks"], tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
+    for j, (label, p) in enumerate(points.items()):
+        x, y = p.profit.value, p.satisfaction.value
+        if p.profit.low is not None and p.profit.high is not None:
+            plot.segment((p.profit.low, y), (p.profit.high, y), color(j))
+        if p.satisfaction.low is not None and p.satisfaction.high is not None:
+            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), color(j))
+        if p.worst is not None:
+            plot.segment((x, y), (x, p.worst), f"{color(j)} thin", f"{label}: worst tenth {score(p.worst)}")
+        tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p.asks else ", asks nobody")
+        plot.point(x, y, color(j), hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
         # a point under another stays visible as a rim
-        entries.append((label + ("" if p["asks"] else " (asks nobody)"), color(j), "dot" if p["asks"] else "ring"))
+        entries.append((label + ("" if p.asks else " (asks nobody)"), color(j), "dot" if p.asks else "ring"))
     entries += [(f"ceiling: {name}", "ceiling", "dash") for name in bounds]
     return f"<figure>{plot.svg()}{legend(entries)}</figure>"
 
 
-def forest(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+def forest(rows: Sequence[Difference], name: str) -> str:
     """Draw differences with their intervals, one line each, around zero."""
-    values = [r["difference"][k] for r in rows for k in ("value", "low", "high")]
+    values = [v for r in rows for v in (r.difference.value, r.difference.low, r.difference.high)]
     xs = extent([v for v in (*values, 0.0) if v is not None])
     plot = Plot(xs, (-len(rows) + 0.4, 0.6), f"Differences of {name}", 56 + 34 * len(rows))
     plot.axes(name, yticks=())
     plot.segment((0.0, -len(rows) + 0.4), (0.0, 0.6), "zero")
     for j, row in enumerate(rows):
-        d = row["difference"]
-        if d["low"] is not None:
-            plot.segment((d["low"], -j), (d["high"], -j), color(j + 1))
-        plot.point(d["value"], -j, color(j + 1), tip=f"{d['value']:.4g}")
-        plot.text(plot.left, plot.py(-j) - 9, f"{row['policy']} - {row['minus']}", "tick")
+        d = row.difference
+        if d.low is not None and d.high is not None:
+            plot.segment((d.low, -j), (d.high, -j), color(j + 1))
+        plot.point(d.value, -j, color(j + 1), tip=f"{d.value:.4g}")
+        plot.text(plot.left, plot.py(-j) - 9, f"{row.policy} - {row.minus}", "tick")
     return f"<figure>{plot.svg()}</figure>"
 
 
-def hours_of(table: pd.DataFrame) -> np.ndarray:
+def hours_of(table: pd.DataFrame) -> NDArray[np.float64]:
     """(n,) local clock hours of the rows."""
     stamps = table["timestamp"].dt
     return (stamps.hour + stamps.minute / 60).to_numpy(dtype=np.float64)
@@ -91,7 +98,7 @@ def _clock(value: float) -> str:
     return f"{int(value) % HOURS}:{round(value % 1 * 60):02d}"
 
 
-def _frame(hours: np.ndarray, y: tuple[float, float], title: str, height: int, name: str) -> Plot:
+def _frame(hours: NDArray[np.float64], y: tuple[float, float], title: str, height: int, name: str) -> Plot:
     """Make a plot over clock hours with a tick every three hours or every hour."""
     low, high = float(hours[0]), float(hours[-1]) + 0.25
     every = 3 if high - low > 9 else 1
@@ -136,16 +143,16 @@ def day(
             power.area(edge, base.tolist(), top.tolist(), DEVICE_COLORS[name], step=True)
             base = top
     power.line(edge, held(table["award_kw"]), "ink", step=True, tip="award")
-    power.line(edge, held(table["reserve_kw"]), "ink dash", step=True, tip="standing by as reserve")
+    power.line(edge, held(table["reserve_kw"]), "ink dash", step=True, tip="reserve capacity")
     power.segment((edge[0], 0.0), (edge[-1], 0.0), "zero")
     stored = _stored(hours, table, month, title)
-    keys = [("real-time price; award", "ink", "line"), ("day-ahead price; reserve standing by", "ink", "dash")]
+    keys = [("real-time price; award", "ink", "line"), ("day-ahead price; reserve capacity", "ink", "dash")]
     keys += [(name, DEVICE_COLORS[name], "box") for name in (*SOLD, *BOUGHT)]
     keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "c1 soft", "box")]
     return f"<figure>{price.svg()}{power.svg()}{stored}{legend(keys)}</figure>"
 
 
-def _stored(hours: np.ndarray, table: pd.DataFrame, month: pd.DataFrame, title: str) -> str:
+def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame, title: str) -> str:
     """Energy in the batteries, MWh: the day, the same homes with no market, and the band of all days."""
     own, baseline = (table[c].to_numpy(dtype=np.float64) / 1000 for c in ("soc_kwh", "baseline_soc_kwh"))
     band = month["soc_kwh"].groupby(hours_of(month)).quantile(np.array([0.1, 0.9])).unstack() / 1000
@@ -162,7 +169,7 @@ def _stored(hours: np.ndarray, table: pd.DataFrame, month: pd.DataFrame, title: 
     return plot.svg()
 
 
-def heat(counts: np.ndarray, title: str) -> str:
+def heat(counts: NDArray[np.int64], title: str) -> str:
     """Draw violations by kind and local hour; the darker, the more."""
     kinds = len(VIOLATIONS)
     plot = Plot((0.0, float(HOURS)), (-float(kinds), 0.0), f"{title}: violations by kind and hour", 46 + 26 * kinds)
@@ -192,19 +199,3 @@ def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str) -> str:
         share = 100.0 * (at + 0.5) / len(curve)
         plot.line(share.tolist(), curve[at].tolist(), color(j), tip=label)
     return f"<figure>{plot.svg()}{legend([(k, color(j), 'line') for j, k in enumerate(curves)])}</figure>"
-
-
-def rounds(talk: Talk) -> str:
-    """Draw offers (range and mean) and mean counter-offers by round."""
-    means = [v for r in talk.rounds for v in (r.low, r.high, r.counter) if v is not None]
-    count = len(talk.rounds)
-    plot = Plot((0.4, count + 0.6), extent([*means, 0.0], zero=True), "Offers by round", 190)
-    plot.axes("round", "USD/kWh", range(1, count + 1))
-    for j, one in enumerate(talk.rounds, start=1):
-        if one.low is not None and one.high is not None and one.mean is not None:
-            plot.segment((j, one.low), (j, one.high), "c0")
-            plot.point(j, one.mean, "c0", tip=f"mean offer {one.mean:.3f}")
-        if one.counter is not None:
-            plot.point(j + 0.12, one.counter, "c4", hollow=True, tip=f"mean counter-offer {one.counter:.3f}")
-    keys = [("offer: lowest to highest, mean", "c0", "dot"), ("mean counter-offer", "c4", "ring")]
-    return f"<figure>{plot.svg()}{legend(keys)}</figure>"

@@ -1,11 +1,12 @@
-"""A few lines of SVG: scales, axes, lines, areas, points. Colours are CSS classes, so that the page's theme applies.
+"""A few lines of SVG (scales, axes, lines, areas, points) and HTML (tables, lists).
 
-Numbers go in, text comes out; every text is escaped here.
+Numbers go in, text comes out; every text is escaped here. Colours are CSS classes, so that the page's theme applies.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
@@ -161,3 +162,21 @@ def legend(entries: Sequence[tuple[str, str, str]]) -> str:
     """Return a legend in HTML: (text, CSS class, kind); kinds are box, line, dash, dot, ring."""
     items = (f'<li><i class="key {kind} {css}"></i>{escape(text)}</li>' for text, css, kind in entries)
     return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
+    """Return an HTML table that scrolls inside itself where it is too wide."""
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{'' if j < text_columns else ' class=n'}>{escape(str(cell))}</{tag}>" for j, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Return a list."""
+    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(line)) for line in lines)
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"

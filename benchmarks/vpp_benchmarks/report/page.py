@@ -6,9 +6,9 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report.html import background, negotiated, sections
-from vpp_benchmarks.report.html.gather import Material, gather
-from vpp_benchmarks.report.html.style import SCRIPT, STYLE
+from vpp_benchmarks.report import negotiation, sections
+from vpp_benchmarks.report.material import Material, read_material
+from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -19,17 +19,17 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("day", "A day in the life of the fleet", sections.one_day),
     ("violations", "Violations of the owners' preferences", sections.violations),
     ("fairness", "Who bears it, who gains", sections.fairness),
-    ("negotiation", "The negotiation", negotiated.negotiation),
-    ("bounds", "Ceilings and regret", background.bounds),
-    ("cost", "Time and cost", background.time_and_cost),
-    ("origin", "Policies, scenario, versions", background.origin),
+    ("negotiation", "The negotiation", negotiation.negotiation),
+    ("bounds", "Ceilings and regret", sections.bounds),
+    ("cost", "Time and cost", sections.time_and_cost),
+    ("origin", "Policies, scenario, versions", sections.origin),
 )
 """Anchor, title and maker of every section."""
 
 
 def write_report(out: Path) -> None:
-    """Write `report.html` of an experiment from its folder."""
-    store.write_text(out / store.HTML, report_page(gather(out)))
+    """Write `report.html` of an experiment again from its folder."""
+    store.write_text(out / store.HTML, report_page(read_material(out)))
 
 
 def report_page(material: Material) -> str:
@@ -38,7 +38,7 @@ def report_page(material: Material) -> str:
     shown = [(anchor, title, body) for anchor, title, body in made if body]
     links = "".join(f'<a href="#{anchor}">{escape(title)}</a>' for anchor, title, _ in shown)
     bodies = "".join(f'<section id="{a}"><h2>{escape(title)}</h2>{body}</section>' for a, title, body in shown)
-    title = escape(", ".join(case["case"] for case in material.experiment["cases"]))
+    title = escape(", ".join(material.planned.cases))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -52,15 +52,16 @@ def report_page(material: Material) -> str:
 
 def _facts(m: Material) -> str:
     """Return the line under the title: what was run."""
-    seeds = m.experiment["seeds"]
-    facts = [f"{len(m.experiment['policies'])} policies", f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"]
-    if len(m.units) >= 1:
-        s = m.units[0]["scenario"]
-        one = f"{s['homes']} homes, {s['hours']} h from {s['start']}, opportunities of {s['opportunity_minutes']} min"
-        facts.insert(0, one if len(m.experiment["cases"]) == 1 else f"{len(m.experiment['cases'])} cases")
-        facts.append("measured prices" if m.units[0]["measured_prices"] else "synthetic prices")
-        states = sorted({u["status"] for u in m.units})
-        facts.append(f"status: {', '.join(states)}")
-    hashes = ", ".join(case["hash"] for case in m.experiment["cases"])
+    planned, seeds = m.planned, m.planned.seeds
+    facts = [f"{len(planned.labels)} policies", f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"]
+    if m.seeds:
+        s, cases = m.seeds[0].scenario, len(planned.cases)
+        one = (
+            f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, opportunities of {s.time.opportunity_minutes} min"
+        )
+        facts.insert(0, one if cases == 1 else f"{cases} cases")
+        facts.append("measured prices" if m.seeds[0].measured_prices else "synthetic prices")
+        facts.append(f"status: {', '.join(sorted({seed.status for seed in m.seeds}))}")
+    hashes = ", ".join(planned.cases.values())
     chips = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, f"scenario {hashes}"])
     return f'<ul class="chips">{chips}</ul>'
