@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.report.html import write_report
+from vpp_benchmarks.report.page import write_report
 from vpp_benchmarks.results import store
 
 

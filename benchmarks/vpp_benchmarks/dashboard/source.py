@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from vpp_benchmarks.report.html.gather import run_folders
+from vpp_benchmarks.report.charts import Point, known
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_folder import Stored
+from vpp_benchmarks.results.comparison import Planned
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.store import run_folders
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import VppError
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Place
 
 PAY = ("pay_sold_usd", "pay_bought_usd", "pay_forced_usd", "pay_reserve_usd")
 SEEN = 0.005
@@ -59,9 +64,9 @@ def check_roots(roots: Sequence[Path]) -> None:
 def state_of(root: Path) -> State:
     """Read how far an experiment is; a single run folder is an experiment of one."""
     folders = run_folders(root)
-    statuses = {path.name: str(store.read_json(path / "manifest.json")["status"]) for path in folders}
+    statuses = {path.name: RunResult.read(path).status for path in folders}
     plan = root / store.EXPERIMENT
-    planned = tuple(store.read_json(plan)["runs"]) if plan.is_file() else tuple(statuses)
+    planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
     progress = store.read_json(live) if live.is_file() else {}
     return State(root, planned, statuses, progress.get("running", {}), progress.get("updated"))
@@ -76,26 +81,36 @@ def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def figures(run: Stored) -> dict[str, Any]:
-    """Return the headline of a run."""
-    m, s = run.manifest, run.summary
-    return {
-        "world": f"{m['case']} ({m['scenario']['hash']}{' '.join(['', *m['data']['files_sha256'].values()])[:13]})",
-        "case": m["case"],
-        "seed": m["seed"],
+def figures(run: RunResult) -> dict[str, Any]:
+    """Return the headline of a run: a row of the comparison, with a column for every KPI of `Place.DASHBOARD`."""
+    o = run.origin
+    head: dict[str, Any] = {
+        "world": f"{o.case} ({o.scenario.hash}{' ' + o.prices.digest if o.prices.digest else ''})",
+        "case": o.case,
+        "seed": o.seed,
         "policy": run.label,
-        "sees": m["policy"]["information_set"],
-        "asks": m["policy"]["asks_consent"],
-        "status": m["status"],
-        "profit": s.get("total_profit"),
-        "members": s.get("member_net_benefit"),
-        "satisfaction": s.get("avg_satisfaction"),
-        "worst": s.get("worst_decile_satisfaction"),
-        "violations": (s.get("total_violations") or {}).get("total"),
+        "sees": run.info.information.name,
+        "asks": run.info.asks_consent,
+        "status": run.status,
     }
+    return head | {kpi.heading: run.number(kpi.name) for kpi in table(Place.DASHBOARD)}
 
 
-def month_of_home(run: Stored, home: int) -> pd.DataFrame:
+def points_of(runs: Sequence[RunResult]) -> dict[str, Point]:
+    """Return every policy's mean profit and satisfaction over its complete runs."""
+    found: dict[str, Point] = {}
+    for label in dict.fromkeys(run.label for run in runs):
+        mine = [run for run in runs if run.label == label and run.kpis is not None]
+
+        def mean(kpi: str, mine: Sequence[RunResult] = mine) -> float:
+            return float(np.mean([run.number(kpi) for run in mine]))
+
+        profit, satisfaction = known(mean("total_profit")), known(mean("avg_satisfaction"))
+        found[label] = Point(profit, satisfaction, mean("worst_decile_satisfaction"), mine[0].info.asks_consent)
+    return found
+
+
+def month_of_home(run: RunResult, home: int) -> pd.DataFrame:
     """Return the opportunities in which a home was dispatched or violated.
 
     Columns: timestamp, what happened (`why`), kWh sold and bought, what it earned (`earned_usd`), its own asks for it.
@@ -103,7 +118,7 @@ def month_of_home(run: Stored, home: int) -> pd.DataFrame:
     dispatch, events, prices = run.table("dispatch"), run.table("events"), run.table("prices")
     mine = dispatch[dispatch["prosumer"] == home] if len(dispatch) else dispatch
     wrong = events[(events["prosumer"] == home)] if len(events) else events
-    asks = bool(run.manifest["policy"]["asks_consent"])
+    asks = run.info.asks_consent
     by_hour = {int(str(k)): part["kind"].tolist() for k, part in wrong.groupby("opportunity")} if len(wrong) else {}
     steps = _steps(run, prices)
     rows = []
@@ -131,9 +146,9 @@ def month_of_home(run: Stored, home: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values("timestamp", ignore_index=True)
 
 
-def _steps(run: Stored, prices: pd.DataFrame) -> int:
+def _steps(run: RunResult, prices: pd.DataFrame) -> int:
     """Return the 15-min intervals in one opportunity."""
-    return max(1, len(prices) // int(run.manifest["scenario"]["planned_timesteps"]))
+    return max(1, len(prices) // run.origin.scenario.planned_timesteps)
 
 
 def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: list[str]) -> str:

@@ -68,6 +68,12 @@ class PriceSource:
     files_sha256: Mapping[str, str]  # path -> digest; empty for the seeded model
     node: str | None
 
+    @property
+    def digest(self) -> str:
+        """Short digests of the files, and the node: the same for the same prices; empty for the seeded model."""
+        files = (sha[:12] for sha in sorted(self.files_sha256.values()))
+        return " ".join([*files, *([self.node] if self.node else [])])
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.run import executors
 from vpp_benchmarks.run.plan import make_plan
 from vpp_benchmarks.run.progress import LogProgress
-from vpp_benchmarks.run.runner import Outcome, run_plan
+from vpp_benchmarks.run.runner import run_plan
 from vpp_policies.idle import Idle
 
 from vpp_env.contract.bids import Bids
@@ -47,11 +48,11 @@ class StopAfter(LogProgress):
 
 
 @pytest.fixture(autouse=True)
-def _always_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "TOGETHER_FROM", 0)
+def _always_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "PROCESSES_FROM", 0)
 
 
-def compare(out: Path | None, *policies: str, workers: int = 2, progress: Any = None) -> Outcome:
+def compare(out: Path | None, *policies: str, workers: int = 2, progress: Any = None) -> Comparison:
     plan = make_plan(load_scenario("quick"), policies, (1,))
     return run_plan(plan, out, progress or LogProgress(), figures=False, workers=workers)
 
@@ -67,12 +68,12 @@ def test_the_same_files_as_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_a_failed_row_and_stops_nobody(tmp_path: Path) -> None:
-    outcome = compare(tmp_path / "out", f"{__name__}:Dies", "truthful")
-    runs = outcome.seeds[0]["policies"]
-    assert runs["truthful"]["status"] == "complete"
+    found = compare(tmp_path / "out", f"{__name__}:Dies", "truthful")
+    runs = {run.label: run for run in found.seeds[0].runs}
+    assert runs["truthful"].complete
     dead = next(run for label, run in runs.items() if label != "truthful")
-    assert dead["status"] == "failed"
-    assert "exit status 9" in dead["reason"]
+    assert dead.status == "failed"
+    assert "exit status 9" in dead.reason
 
 
 def test_a_failure_reaches_the_log_of_the_parent(tmp_path: Path) -> None:
@@ -82,8 +83,8 @@ def test_a_failure_reaches_the_log_of_the_parent(tmp_path: Path) -> None:
 
 
 def test_a_stop_keeps_what_was_played(tmp_path: Path) -> None:
-    outcome = compare(tmp_path / "out", "truthful", "random", "idle", progress=StopAfter())
-    states = [run["status"] for run in outcome.seeds[0]["policies"].values()]
-    assert outcome.status == "interrupted"
+    found = compare(tmp_path / "out", "truthful", "random", "idle", progress=StopAfter())
+    states = [run.status for run in found.seeds[0].runs]
+    assert found.status == "interrupted"
     assert "not_run" in states or "interrupted" in states
     assert (tmp_path / "out" / "simulation_summary.json").is_file()
