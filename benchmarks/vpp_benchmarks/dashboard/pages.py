@@ -134,7 +134,9 @@ def comparison(roots: Sequence[Path]) -> None:
             str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
             for label, part in done.groupby("policy", sort=False)
         }
-        drawn = charts.pareto(points_of([runs[name] for name in done["run"]])) + charts.ordered(homes, "satisfaction", "satisfaction")
+        drawn = charts.pareto(points_of([runs[name] for name in done["run"]])) + charts.ordered(
+            homes, "satisfaction", "satisfaction"
+        )
         show(f'<div class="grid2">{drawn}</div>')
     st.dataframe(chosen.drop(columns=["run", "world"]).round(4), hide_index=True)
 

@@ -99,7 +99,7 @@ class Ranking:
             for name, figure in e.figures.items():
                 row |= {columns[name]: figure.mean, f"{columns[name]}_std": figure.std}
             entries.append(row)
-        head = {"scenario": self.scenario, "hash": self.hash, "data": self.data or None}
+        head: dict[str, Any] = {"scenario": self.scenario, "hash": self.hash, "data": self.data or None}
         head |= {"information_set": self.information_set, "seeds": self.seeds}
         return plain(head | {"entries": entries, "left_out": self.left_out})
 
@@ -191,9 +191,7 @@ def leaderboard(runs: Sequence[RunResult], by: str = "total_profit") -> Leaderbo
     return Leaderboard(by, tuple(tables))
 
 
-def _ranked(
-    entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: Sequence[int], by: str
-) -> list[Entry]:
+def _ranked(entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: Sequence[int], by: str) -> list[Entry]:
     kpis = {kpi.name: kpi for kpi in table() if kpi.name == by or kpi in _shown()}
     made: list[tuple[float, Entry]] = []
     sign = -1.0 if kpis[by].better is Better.LOWER else 1.0
@@ -221,35 +219,6 @@ def to_markdown(board: Leaderboard) -> str:
 
 
 EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
-
-
-@command
-def main(argv: Sequence[str] | None, prog: str) -> int:
-    """Run the command line and return its exit status."""
-    p = Parser(prog, "Rank the runs below some folders, per scenario and information set.", EXAMPLES)
-    p.add_argument("folders", nargs="+", type=Path, metavar="DIR")
-    p.add_argument(
-        "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(RANKABLE)}; default: %(default)s"
-    )
-    p.add_argument("--hash", metavar="HEX", help="only scenarios whose hash begins so")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
-    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
-    args = p.parse_args(argv)
-    runs = [run for run in collect(args.folders) if run.hash.startswith(args.hash or "")]
-    if not runs:
-        raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
-    board = leaderboard(runs, args.by)
-    if args.json:
-        store.write_json(args.json, board)
-    if args.markdown:
-        store.write_text(args.markdown, to_markdown(board))
-    out = console()
-    for table in board["tables"]:
-        shown = RichTable(*HEADER, title=title(table, args.by), title_justify="left", box=box.SIMPLE_HEAD)
-        for row in text_rows(table):
-            shown.add_row(*row)
-        out.print(shown)
-    return 0
 
 
 @command
