@@ -281,7 +281,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             other = hours.locator("option").nth(0).get_attribute("value")
             hours.select_option(other)
             assert page.locator(f"#{other}").is_visible()
-            assert page.locator(".talk-0:visible").count() == 1
+            assert page.locator(".hours-0:visible").count() == 1
             page.emulate_media(media="print")
             assert page.locator("nav").is_hidden()
             page.pdf(path=str(tmp_path / "print.pdf"))

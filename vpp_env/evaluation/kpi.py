@@ -49,29 +49,29 @@ class Kpis:
         "opportunities", "", Better.NEITHER, Format.COUNT, "opportunities played", lambda e: len(e.opportunities)
     )
     total_profit: float = _kpi(
-        "profit", "USD", Better.HIGHER, Format.USD, "what is left to the VPP", lambda e: e.profit(),
+        "profit", "USD", Better.HIGHER, Format.TWO, "what is left to the VPP", lambda e: e.profit(),
         title="VPP profit", shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
     )  # fmt: skip
     market_revenue: float = _kpi(
-        "market revenue", "USD", Better.HIGHER, Format.USD, "what the market paid, before members are paid",
+        "market revenue", "USD", Better.HIGHER, Format.TWO, "what the market paid, before members are paid",
         lambda e: e.money.revenue, shown=(Place.MEANS,),
     )  # fmt: skip
     member_payments: float = _kpi(
-        "payments", "USD", Better.NEITHER, Format.USD, "what the members got", lambda e: e.money.payments
+        "payments", "USD", Better.NEITHER, Format.TWO, "what the members got", lambda e: e.money.payments
     )
     member_net_benefit: float = _kpi(
-        "members", "USD", Better.HIGHER, Format.USD,
+        "members", "USD", Better.HIGHER, Format.TWO,
         "pay - change of the retail bill - wear + what is stored more than without a market at the end",
         lambda e: e.home_sum("net_benefit_usd"), title="members' net benefit", shown=_MONEY,
     )  # fmt: skip
     joint_surplus: float = _kpi(
-        "joint surplus", "USD", Better.HIGHER, Format.USD,
+        "joint surplus", "USD", Better.HIGHER, Format.TWO,
         "profit + members' net benefit: what the policy is worth to everybody",
         lambda e: e.profit() + e.home_sum("net_benefit_usd"),
         shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
     )  # fmt: skip
     money: MoneyTotals = _kpi(  # noqa: RUF009 (a field is made)
-        "ledger", "USD", Better.NEITHER, Format.USD, "the VPP's whole ledger", lambda e: e.money
+        "ledger", "USD", Better.NEITHER, Format.TWO, "the VPP's whole ledger", lambda e: e.money
     )
     avg_satisfaction: float = _kpi(
         "satisfaction", "", Better.HIGHER, Format.SCORE, "mean score of the homes over the whole run",
@@ -103,34 +103,34 @@ class Kpis:
         lambda e: e.mean("prosumer_satisfaction"), shown=(Place.FAIRNESS,),
     )  # fmt: skip
     score: float | None = _kpi(
-        "score", "", Better.HIGHER, Format.RATIO, "joint surplus as a share of the ceiling inside preferences",
+        "score", "", Better.HIGHER, Format.FOUR, "joint surplus as a share of the ceiling inside preferences",
         of_ceilings=lambda k, c: share_of(k.joint_surplus, c.preferences.value[1]), title="score (0 idle, 1 ceiling)",
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.RANK, Place.CEILINGS),
     )  # fmt: skip
     regret: float | None = _kpi(
-        "regret", "USD", Better.LOWER, Format.USD, "joint surplus short of the ceiling inside preferences",
+        "regret", "USD", Better.LOWER, Format.TWO, "joint surplus short of the ceiling inside preferences",
         of_ceilings=lambda k, c: c.preferences.value[1] - k.joint_surplus,
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.CEILINGS),
     )  # fmt: skip
     regret_free: float | None = _kpi(
-        "regret without preferences", "USD", Better.LOWER, Format.USD, "joint surplus short of the free ceiling",
+        "regret without preferences", "USD", Better.LOWER, Format.TWO, "joint surplus short of the free ceiling",
         of_ceilings=lambda k, c: c.free.value[1] - k.joint_surplus, shown=(Place.MEANS, Place.CEILINGS),
     )  # fmt: skip
     profit_score: float | None = _kpi(
-        "profit score", "", Better.HIGHER, Format.RATIO, "profit as a share of its ceiling inside preferences",
+        "profit score", "", Better.HIGHER, Format.FOUR, "profit as a share of its ceiling inside preferences",
         of_ceilings=lambda k, c: share_of(k.total_profit, c.preferences.profit[1]),
         shown=(Place.MEANS, Place.CEILINGS),
     )  # fmt: skip
     wear_linear_usd: float = _kpi(
-        "wear", "USD", Better.LOWER, Format.USD, "wear beyond the baselines' at the linear cost of decisions",
+        "wear", "USD", Better.LOWER, Format.TWO, "wear beyond the baselines' at the linear cost of decisions",
         lambda e: e.home_sum("wear_usd"),
     )  # fmt: skip
     wear_rainflow_usd: float = _kpi(
-        "wear by cycles", "USD", Better.LOWER, Format.USD, "battery wear beyond the baselines' by rainflow cycles",
+        "wear by cycles", "USD", Better.LOWER, Format.TWO, "battery wear beyond the baselines' by rainflow cycles",
         lambda e: e.home_sum("wear_rainflow_usd"),
     )  # fmt: skip
     jain_net_benefit: float | None = _kpi(
-        "Jain index of net benefit", "", Better.HIGHER, Format.ENERGY, "1 all equal, 1/N one has all",
+        "Jain index of net benefit", "", Better.HIGHER, Format.THREE, "1 all equal, 1/N one has all",
         lambda e: jain_index(e.prosumers["net_benefit_usd"].to_numpy()), shown=(Place.FAIRNESS,),
     )  # fmt: skip
     total_violations: Violations = _kpi(  # noqa: RUF009 (a field is made)
@@ -143,54 +143,54 @@ class Kpis:
         lambda e: success_rate(e.opportunities), shown=(Place.REPORT, Place.MEANS),
     )  # fmt: skip
     avg_time_seconds: float = _kpi(
-        "decision", "s", Better.LOWER, Format.SECONDS, "what one decision takes, mean",
+        "decision", "s", Better.LOWER, Format.FOUR, "what one decision takes, mean",
         lambda e: e.mean("decision_time"), shown=(Place.REPORT,),
     )  # fmt: skip
     avg_coalition_size: float = _kpi(
-        "mean coalition", "homes", Better.NEITHER, Format.USD, "homes that sell, mean over opportunities",
+        "mean coalition", "homes", Better.NEITHER, Format.TWO, "homes that sell, mean over opportunities",
         lambda e: e.mean("coalition_size"), shown=(Place.FAIRNESS,),
     )  # fmt: skip
     avg_negotiation_rounds: float = _kpi(
-        "rounds", "", Better.NEITHER, Format.USD, "rounds of negotiation, mean over opportunities",
+        "rounds", "", Better.NEITHER, Format.TWO, "rounds of negotiation, mean over opportunities",
         lambda e: e.mean("negotiation_rounds"),
     )  # fmt: skip
     total_capacity_mwh: float = _kpi(
-        "capacity", "MWh", Better.HIGHER, Format.ENERGY, "energy sold + reserve capacity, MWh and MW-h",
+        "capacity", "MWh", Better.HIGHER, Format.THREE, "energy sold + reserve capacity, MWh and MW-h",
         lambda e: float(
             (e.opportunities["sold_kwh"].sum() + e.opportunities["reserve_kw_h"].sum()) / KWH_PER_MWH
         ),
         shown=(Place.MEANS,),
     )  # fmt: skip
     sold_mwh: float = _kpi(
-        "sold", "MWh", Better.NEITHER, Format.ENERGY, "energy sold: deferred charging + battery + V2G",
+        "sold", "MWh", Better.NEITHER, Format.THREE, "energy sold: deferred charging + battery + V2G",
         lambda e: e.mwh("sold_kwh"), shown=(Place.ENERGY,),
     )  # fmt: skip
     deferred_mwh: float = _kpi(
-        "deferred charging", "MWh", Better.NEITHER, Format.ENERGY, "of it by deferred charging",
+        "deferred charging", "MWh", Better.NEITHER, Format.THREE, "of it by deferred charging",
         lambda e: e.mwh("deferred_kwh"), shown=(Place.ENERGY,),
     )  # fmt: skip
     bess_mwh: float = _kpi(
-        "battery", "MWh", Better.NEITHER, Format.ENERGY, "of it by batteries", lambda e: e.mwh("bess_kwh"),
+        "battery", "MWh", Better.NEITHER, Format.THREE, "of it by batteries", lambda e: e.mwh("bess_kwh"),
         shown=(Place.ENERGY,),
     )  # fmt: skip
     v2g_mwh: float = _kpi(
-        "V2G", "MWh", Better.NEITHER, Format.ENERGY, "of it by cars' batteries", lambda e: e.mwh("v2g_kwh"),
+        "V2G", "MWh", Better.NEITHER, Format.THREE, "of it by cars' batteries", lambda e: e.mwh("v2g_kwh"),
         shown=(Place.ENERGY,),
     )  # fmt: skip
     bought_mwh: float = _kpi(
-        "bought", "MWh", Better.NEITHER, Format.ENERGY, "energy bought", lambda e: e.mwh("bought_kwh"),
+        "bought", "MWh", Better.NEITHER, Format.THREE, "energy bought", lambda e: e.mwh("bought_kwh"),
         shown=(Place.ENERGY,),
     )  # fmt: skip
     forced_mwh: float = _kpi(
-        "forced", "MWh", Better.NEITHER, Format.ENERGY, "bought back for a car that had to be ready",
+        "forced", "MWh", Better.NEITHER, Format.THREE, "bought back for a car that had to be ready",
         lambda e: e.mwh("forced_kwh"), shown=(Place.ENERGY,),
     )  # fmt: skip
     beyond_envelope_mwh: float = _kpi(
-        "beyond envelope", "MWh", Better.LOWER, Format.ENERGY, "delivered outside what the owner allows",
+        "beyond envelope", "MWh", Better.LOWER, Format.THREE, "delivered outside what the owner allows",
         lambda e: e.mwh("beyond_kwh"), shown=(Place.ENERGY,),
     )  # fmt: skip
     reserve_mw_h: float = _kpi(
-        "reserve capacity", "MW-h", Better.NEITHER, Format.ENERGY, "reserve capacity x hours",
+        "reserve capacity", "MW-h", Better.NEITHER, Format.THREE, "reserve capacity x hours",
         lambda e: e.mwh("reserve_kw_h"), shown=(Place.ENERGY,),
     )  # fmt: skip
     void_intervals: int = _kpi(
@@ -206,7 +206,7 @@ class Kpis:
         lambda e: e.void_intervals / e.cleared_intervals if e.cleared_intervals else 0.0, shown=(Place.MEANS,),
     )  # fmt: skip
     energy_revenue_per_home: float = _kpi(
-        "energy per home", "USD", Better.HIGHER, Format.USD, "net energy revenue / homes, before anybody is paid",
+        "energy per home", "USD", Better.HIGHER, Format.TWO, "net energy revenue / homes, before anybody is paid",
         lambda e: e.money.energy / e.run.world.scenario.fleet.size, shown=(Place.MEANS,),
     )  # fmt: skip
     others: Mapping[str, float | None] = field(default_factory=dict)  # of `REGISTERED`, by name
@@ -245,7 +245,7 @@ class Kpis:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Kpis:
-        """Read what `to_json` made; a key that is no field becomes one of `others` where its value is a number."""
+        """Read what `to_json` made; of keys that are no field those of `REGISTERED`."""
         known: dict[str, Any] = {name: data.get(name) for name in _FIELDS}
         known["money"] = MoneyTotals(**data["money"])
         known["total_violations"] = Violations(**data["total_violations"])
@@ -265,6 +265,15 @@ def table(place: Place | None = None) -> tuple[Kpi, ...]:
     """Return the entries, those of others last; with `place` those that are shown there."""
     entries = [*_FIELDS.values(), *(replace(kpi, name=name) for name, kpi in REGISTERED.items())]
     return tuple(kpi for kpi in entries if place is None or place in kpi.shown)
+
+
+def markdown_table() -> str:
+    """Return the entries as the table of docs/benchmark.md."""
+    rows = ["| key | shown as | unit | better | meaning |", "|---|---|---|---|---|"]
+    for kpi in table():
+        cells = (f"`{kpi.name}`", kpi.short, kpi.unit, "" if kpi.better is Better.NEITHER else kpi.better.value)
+        rows.append("| " + " | ".join((*cells, kpi.description)) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def summarize(run: Run) -> Kpis:

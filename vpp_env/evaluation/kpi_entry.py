@@ -30,13 +30,12 @@ class Place(Enum):
 class Format(Enum):
     """How a value is written."""
 
-    USD = "to the cent"
-    SCORE = "four digits, 1 for exactly 1 only"
-    RATIO = "four digits"
-    PERCENT = "a share as per cent, one digit"
     COUNT = "no digit behind the point"
-    ENERGY = "three digits"
-    SECONDS = "four digits of a second"
+    TWO = "two digits: money, means of counts"
+    THREE = "three digits: energy"
+    FOUR = "four digits: ratios, seconds"
+    SCORE = "four digits, 1 for exactly 1 only"
+    PERCENT = "a share as per cent, one digit"
 
 
 class Better(Enum):

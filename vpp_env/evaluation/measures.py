@@ -26,8 +26,8 @@ WORST_SHARE = 0.1
 
 def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -> pd.DataFrame:
     """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind."""
-    fleet, totals, tally = record.fleet, record.totals, record.satisfaction
-    parts = tally.components()
+    fleet, totals, satisfaction = record.fleet, record.totals, record.satisfaction
+    parts = satisfaction.components()
     total_score = score(parts, spec)
     closing = record.closing_value()
     worn, worn_baseline = record.rainflow_usd()
@@ -51,16 +51,16 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "closing_value_usd": closing,
         "net_benefit_usd": net_benefit(totals) + closing,
         "satisfaction": total_score,
-        "satisfaction_consented": total_score * consent_share(tally, info),
+        "satisfaction_consented": total_score * consent_share(satisfaction, info),
     }
     columns |= {f"s_{name}": parts[j] for j, name in enumerate(COMPONENTS)}
-    columns |= {f"violations_{kind}": tally.violations[j] for j, kind in enumerate(VIOLATIONS)}
+    columns |= {f"violations_{kind}": satisfaction.violations[j] for j, kind in enumerate(VIOLATIONS)}
     return pd.DataFrame(columns)
 
 
-def consent_share(tally: SatisfactionTotals, info: PolicyInfo) -> NDArray[np.float64]:
+def consent_share(totals: SatisfactionTotals, info: PolicyInfo) -> NDArray[np.float64]:
     """(N,) share of dispatched kWh that was accepted; exactly 0 for a policy that asks nobody."""
-    share = tally.consent_share()
+    share = totals.consent_share()
     return share if info.asks_consent else np.zeros_like(share)
 
 
@@ -94,10 +94,10 @@ class Violations:
         return {kind: getattr(self, kind) for kind in VIOLATIONS}
 
 
-def violation_counts(tally: SatisfactionTotals) -> Violations:
+def violation_counts(totals: SatisfactionTotals) -> Violations:
     """Count of (prosumer, opportunity) pairs."""
-    counts = {kind: int(tally.violations[j].sum()) for j, kind in enumerate(VIOLATIONS)}
-    return Violations(int(tally.violations.sum()), **counts)
+    counts = {kind: int(totals.violations[j].sum()) for j, kind in enumerate(VIOLATIONS)}
+    return Violations(int(totals.violations.sum()), **counts)
 
 
 def success_rate(opportunities: pd.DataFrame) -> float:

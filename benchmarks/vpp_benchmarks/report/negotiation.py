@@ -132,14 +132,14 @@ def _hours(run: RunResult, found: Mapping[int, Negotiation], k: int) -> str:
     sold = run.table("opportunities").set_index("opportunity")["sold_kwh"]
     best = max(found, key=lambda o: (float(sold.get(o, 0.0)), -o))
     options = "".join(
-        f'<option value="talk-{k}-{o}"{" selected" if o == best else ""}>{escape(t.start[:16])}</option>'
+        f'<option value="hours-{k}-{o}"{" selected" if o == best else ""}>{escape(t.start[:16])}</option>'
         for o, t in found.items()
     )
     boxes = "".join(
-        f'<div id="talk-{k}-{o}" class="talk-{k}"{"" if o == best else " hidden"}>{hour(t)}</div>'
+        f'<div id="hours-{k}-{o}" class="hours-{k}"{"" if o == best else " hidden"}>{hour(t)}</div>'
         for o, t in found.items()
     )
-    choice = f'<label class=noprint>Hour: <select data-group="talk-{k}">{options}</select></label>'
+    choice = f'<label class=noprint>Hour: <select data-group="hours-{k}">{options}</select></label>'
     return f"<h3>{escape(run.label)}</h3>{choice}{boxes}"
 
 

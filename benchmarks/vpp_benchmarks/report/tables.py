@@ -66,13 +66,12 @@ def p_value(value: float | None) -> str:
 
 
 DIGITS = {
-    Format.USD: 2,
-    Format.SCORE: 4,
-    Format.RATIO: 4,
-    Format.PERCENT: 3,
     Format.COUNT: 0,
-    Format.ENERGY: 3,
-    Format.SECONDS: 4,
+    Format.TWO: 2,
+    Format.THREE: 3,
+    Format.FOUR: 4,
+    Format.SCORE: 4,
+    Format.PERCENT: 3,
 }
 """Digits behind the point; of a share these are of the share."""
 
