@@ -14,8 +14,8 @@ from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.report.markdown import seed_report
 from vpp_benchmarks.report.material import read_material
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_result import plain
-from vpp_benchmarks.results.seed_tables import TIMING
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.run.files import TIMING
 from vpp_benchmarks.run.plan import PlanError, label_of, parse_override, parse_seeds, unique_labels
 
 from vpp_env.scenario import load_scenario, scenario_from_dict

@@ -7,18 +7,19 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
-from vpp_benchmarks.results.pareto import hypervolume, pareto_front
-from vpp_benchmarks.results.statistics import (
+from vpp_benchmarks.results.inference import (
     LEAST_UNITS,
     holm,
+    hypervolume,
     improvement,
     interval,
     iqm,
     least_units,
     mean_of_cases,
-    statistics,
+    pareto_front,
     wilcoxon,
 )
+from vpp_benchmarks.results.statistics import statistics
 
 RNG = np.random.default_rng(7)
 

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
-from vpp_benchmarks.report.charts import Point, forest, known, pareto
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.negotiation import negotiation_of
 from vpp_benchmarks.report.page import report_page
+from vpp_benchmarks.report.result import Point, forest, known, pareto
 from vpp_benchmarks.report.svg import Plot, extent, ticks
 from vpp_benchmarks.report.tables import Table, headline
 from vpp_benchmarks.results.llm_kpis import LlmBill

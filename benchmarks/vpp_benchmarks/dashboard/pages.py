@@ -24,8 +24,11 @@ from vpp_benchmarks.dashboard.source import (
     runs_of,
     state_of,
 )
-from vpp_benchmarks.report import charts, negotiation
+from vpp_benchmarks.report import negotiation
+from vpp_benchmarks.report.fleet import day as day_chart
+from vpp_benchmarks.report.fleet import ordered
 from vpp_benchmarks.report.material import busiest_day
+from vpp_benchmarks.report.result import pareto
 from vpp_benchmarks.report.style import COLORS, PARTS, scoped
 from vpp_benchmarks.report.svg import Plot, extent, legend
 from vpp_benchmarks.report.svg import table as html_table
@@ -134,9 +137,7 @@ def comparison(roots: Sequence[Path]) -> None:
             str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
             for label, part in done.groupby("policy", sort=False)
         }
-        drawn = charts.pareto(points_of([runs[name] for name in done["run"]])) + charts.ordered(
-            homes, "satisfaction", "satisfaction"
-        )
+        drawn = pareto(points_of([runs[name] for name in done["run"]])) + ordered(homes, "satisfaction", "satisfaction")
         show(f'<div class="grid2">{drawn}</div>')
     st.dataframe(chosen.drop(columns=["run", "world"]).round(4), hide_index=True)
 
@@ -158,7 +159,7 @@ def prices(roots: Sequence[Path]) -> None:
         tops = played[["defer_kw", "bess_kw", "v2g_kw"]].sum(axis=1)
         lows = -played[["bought_kw", "forced_kw"]].sum(axis=1)
         power = [*tops, *lows, *played["award_kw"], *played["reserve_kw"]]
-        show(charts.day(played, intervals, mine, run.label, extent(power, zero=True)))
+        show(day_chart(played, intervals, mine, run.label, extent(power, zero=True)))
     st.dataframe(mine, hide_index=True)
 
 

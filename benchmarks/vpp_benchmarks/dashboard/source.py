@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vpp_benchmarks.report.charts import Point, known
+from vpp_benchmarks.report.result import Point, known
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned
 from vpp_benchmarks.results.run_result import RunResult

@@ -23,8 +23,8 @@ from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.llm.players import Beside, Hears, Oracle
 from vpp_benchmarks.llm.truth import CHECKED, accuracy, loosened, true_card
 from vpp_benchmarks.report.tables import markdown, number, percent
+from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.llm_kpis import llm_bill
-from vpp_benchmarks.results.run_result import plain
 from vpp_benchmarks.results.store import write_json, write_text
 from vpp_env.contract.policy import Policy
 from vpp_env.evaluation.kpi import summarize

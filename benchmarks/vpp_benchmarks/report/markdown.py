@@ -19,9 +19,10 @@ from vpp_benchmarks.report.tables import (
     shown_at,
     who,
 )
+from vpp_benchmarks.results.inference import CONFIDENCE
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.results.statistics import CONFIDENCE, Statistics
+from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
@@ -46,11 +47,12 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         result_table(seed.runs),
         "Satisfaction is a score in [0, 1] over the whole run; doing nothing scores 1. USD over the whole run.",
     ]
+    said, limits = conclusions(seed), caveats(seed)
     if picture is not None:
         parts.append(f"![One day, and profit against satisfaction]({picture})")
     parts += [
         "## What the figures say",
-        _bullets(conclusions(seed)),
+        _bullets(said),
         *_ceilings(seed),
         "## What each policy may see",
         _information(seed.runs),
@@ -67,7 +69,7 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its five components.",
         *_language_models(seed.runs),
         "## Caveats",
-        _bullets(caveats(seed)),
+        _bullets(limits),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -40,7 +40,8 @@ class Material:
     violations: Mapping[str, NDArray[np.int64]]  # label -> (kinds, 24) counts by local hour over all units
     homes: Mapping[str, pd.DataFrame]  # label -> satisfaction, pay_usd, net_benefit_usd, profile of all units
     times: Mapping[str, Mapping[str, float]]  # label -> KPIs of time, mean over units, and wall seconds in all
-    first: RunResult | None  # whose versions and prices are told
+    first: RunResult | None  # whose versions and prices are said
+    day: pd.Timestamp | None  # local day that is shown by the hour; None where no run has intervals
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,19 @@ class Gathering:
         order = [self._digests[name] for name in self._planned.runs if name in self._digests]
         mine = {label: [d for d in order if d.run.label == label] for label in self._planned.labels}
         none = np.zeros((len(VIOLATIONS), HOURS), dtype=np.int64)
+        shown = () if self._shown is None else self._shown[1]
+        intervals = [run.table("intervals") for run in shown if "intervals" in run.tables]
         homes = {label: [d.homes for d in some if d.homes is not None] for label, some in mine.items()}
         return Material(
             self._planned,
             seeds,
             statistics,
-            () if self._shown is None else self._shown[1],
+            shown,
             {label: sum((d.violations for d in some), none) for label, some in mine.items()},
             {label: pd.concat(t, ignore_index=True) if t else pd.DataFrame() for label, t in homes.items()},
             {label: _times([d.run for d in some]) for label, some in mine.items()},
             order[0].run if order else None,
+            busiest_day(intervals) if intervals else None,
         )
 
 

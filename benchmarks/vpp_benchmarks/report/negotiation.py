@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vpp_benchmarks.report.material import Material, busiest_day
+from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import Plot, extent, legend, table
 from vpp_benchmarks.report.tables import number
 from vpp_benchmarks.results.run_result import RunResult
@@ -114,13 +114,12 @@ def negotiations(transcripts: pd.DataFrame, opportunities: Sequence[int]) -> dic
 def negotiation(m: Material) -> str:
     """Return the negotiations of one day, an hour at a time."""
     negotiating = [run for run in m.shown if "transcripts" in run.tables]
-    if not negotiating:
+    if not negotiating or m.day is None:
         return ""
-    date = busiest_day([run.table("intervals") for run in m.shown if "intervals" in run.tables])
     parts = []
     for k, run in enumerate(negotiating):
         texts = run.table("transcripts")
-        same = texts[texts["timestamp"].dt.normalize() == date]
+        same = texts[texts["timestamp"].dt.normalize() == m.day]
         found = negotiations(texts, sorted(set(same["opportunity"])))
         if found:
             parts.append(_hours(run, found, k))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import negotiation, sections
+from vpp_benchmarks.report import background, fleet, negotiation, result
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -14,15 +14,15 @@ from vpp_benchmarks.results import store
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """Content security policy: whatever a text of a run might hold, the browser loads nothing."""
 SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
-    ("result", "Result", sections.headline),
-    ("pareto", "Profit against satisfaction", sections.pareto),
-    ("day", "A day in the life of the fleet", sections.one_day),
-    ("violations", "Violations of the owners' preferences", sections.violations),
-    ("fairness", "Who bears it, who gains", sections.fairness),
+    ("result", "Result", result.headline),
+    ("pareto", "Profit against satisfaction", result.against_satisfaction),
+    ("day", "A day in the life of the fleet", fleet.one_day),
+    ("violations", "Violations of the owners' preferences", fleet.violations),
+    ("fairness", "Who bears it, who gains", fleet.fairness),
     ("negotiation", "The negotiation", negotiation.negotiation),
-    ("bounds", "Ceilings and regret", sections.bounds),
-    ("cost", "Time and cost", sections.time_and_cost),
-    ("origin", "Policies, scenario, versions", sections.origin),
+    ("bounds", "Ceilings and regret", background.bounds),
+    ("cost", "Time and cost", background.time_and_cost),
+    ("origin", "Policies, scenario, versions", background.origin),
 )
 """Anchor, title and maker of every section."""
 
@@ -34,6 +34,7 @@ def write_report(out: Path) -> None:
 
 def report_page(material: Material) -> str:
     """Return the page."""
+    facts = _facts(material)
     made = [(anchor, title, make(material)) for anchor, title, make in SECTIONS]
     shown = [(anchor, title, body) for anchor, title, body in made if body]
     links = "".join(f'<a href="#{anchor}">{escape(title)}</a>' for anchor, title, _ in shown)
@@ -45,7 +46,7 @@ def report_page(material: Material) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
-        f"<header><h1>{title}</h1>{_facts(material)}<nav class=noprint>{links}</nav></header>"
+        f"<header><h1>{title}</h1>{facts}<nav class=noprint>{links}</nav></header>"
         f"<main>{bodies}</main><script>{SCRIPT}</script></body></html>\n"
     )
 

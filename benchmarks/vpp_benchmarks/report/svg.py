@@ -164,6 +164,11 @@ def legend(entries: Sequence[tuple[str, str, str]]) -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
+def color(index: int) -> str:
+    """CSS class of the n-th policy."""
+    return f"c{index % 8}"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
     """Return an HTML table that scrolls inside itself where it is too wide."""
 

@@ -18,7 +18,8 @@ from rich.table import Table as RichTable
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import markdown, written
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_result import RunResult, plain
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean

@@ -12,18 +12,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from vpp_benchmarks.results.encode import is_time, plain, to_json, to_parquet
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.software import Software
 from vpp_benchmarks.run.plan import Contender, PlanError
@@ -282,38 +280,6 @@ class _FolderTables(Mapping[str, pd.DataFrame]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def is_time(name: str) -> bool:
-    """Whether a column is a measured time."""
-    return name == "seconds" or name.endswith(("_time", "_seconds"))
-
-
-def plain(value: Any) -> Any:
-    """Return `value` as strict JSON data: dataclasses as mappings, numpy as Python, not-a-number as None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def to_parquet(frame: pd.DataFrame) -> bytes:
-    """Return the table as parquet; the same table gives the same bytes."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def to_json(data: Mapping[str, Any]) -> bytes:
-    """Return strict JSON: not-a-number is an error, not a token that no other reader knows."""
-    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from vpp_benchmarks.results.run_result import COMPLETE, RunResult, to_json
+from vpp_benchmarks.results.encode import to_json
+from vpp_benchmarks.results.run_result import COMPLETE, RunResult
 from vpp_benchmarks.results.run_result import MANIFEST as RUN_MANIFEST
 from vpp_benchmarks.results.run_result import SUMMARY as RUN_SUMMARY
 from vpp_benchmarks.run.plan import PlanError, file_name

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult, plain
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.run.plan import Contender, Plan
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Ceilings, Place

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vpp_benchmarks.results.comparison import Comparison
-from vpp_benchmarks.results.run_result import plain
+from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.run.plan import PlanError, make_plan
 from vpp_benchmarks.run.progress import LogProgress
 from vpp_benchmarks.run.runner import run_plan

@@ -13,13 +13,12 @@ from vpp_benchmarks.report.material import Gathering
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison, Planned, Unit, statistics_of
 from vpp_benchmarks.results.run_result import NOT_RUN, RunResult
-from vpp_benchmarks.results.seed_tables import wide_table
 from vpp_benchmarks.results.software import environment, software
 from vpp_benchmarks.results.summary import SeedResult, case_means, overall
 from vpp_benchmarks.run.ceilings import CeilingsOfUnits
 from vpp_benchmarks.run.executors import Executor, Serial, choose
 from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_hash, to_data
-from vpp_benchmarks.run.files import write_experiment, write_seed
+from vpp_benchmarks.run.files import wide_table, write_experiment, write_seed
 from vpp_benchmarks.run.job import JobSpec, Progress, month_of
 from vpp_benchmarks.run.log import log_to
 from vpp_benchmarks.run.plan import Plan, PlanError

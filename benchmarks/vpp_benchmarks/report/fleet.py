@@ -1,20 +1,18 @@
-"""The charts of the report, each a function from figures to HTML; the dashboard draws the same ones."""
+"""The fleet in HTML: a day of it, violations, and who bears what; the dashboard draws the same charts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD
-from vpp_benchmarks.report.svg import Plot, extent, legend
-from vpp_benchmarks.report.tables import number, score
-from vpp_benchmarks.results.statistics import Difference, Interval
-from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
+from vpp_benchmarks.report.svg import Plot, color, extent, legend, table
+from vpp_benchmarks.report.tables import number, percent, score
 from vpp_env.evaluation.satisfaction import VIOLATIONS
 
 DEVICE_COLORS = {"deferred charging": "c0", "battery": "c1", "V2G": "c3", "bought": "c5", "bought back by force": "c4"}
@@ -22,88 +20,41 @@ LEAST_DAYS = 4
 """Days from which a band over days is drawn."""
 
 
-def color(index: int) -> str:
-    """CSS class of the n-th policy."""
-    return f"c{index % 8}"
+def one_day(m: Material) -> str:
+    """Return a day in the life of the fleet, policy by policy."""
+    tables = {run.label: run.table("intervals") for run in m.shown if "intervals" in run.tables}
+    date = m.day
+    if not tables or date is None:
+        return ""
+    days = {label: _on(intervals, date) for label, intervals in tables.items()}
+    tops = [t[list(SOLD.values())].sum(axis=1).max() for t in days.values()]
+    lows = [-t[list(BOUGHT.values())].sum(axis=1).max() for t in days.values()]
+    awards = [v for t in days.values() for v in (t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max())]
+    most = extent([*tops, *lows, *awards], zero=True)
+    panels = [
+        (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
+        for run in m.shown
+        if (label := run.label) in tables
+    ]
+    origin = m.shown[0].origin
+    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + _panels(panels, "day")
 
 
-@dataclass(frozen=True)
-class Point:
-    """A policy in the plane of profit and satisfaction."""
-
-    profit: Interval
-    satisfaction: Interval
-    worst: float | None  # satisfaction of the worst-off tenth
-    asks: bool
+def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
+    return table[table["timestamp"].dt.normalize() == date]
 
 
-def known(value: float) -> Interval:
-    """Return a figure of one unit, which has no interval."""
-    return Interval(value, None, None, 1)
-
-
-def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str:
-    """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
-    profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
-    scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
-    bounds = {} if ceilings is None else {"free": ceilings.free.profit, "preferences": ceilings.preferences.profit}
-    xs = [v for v in (0.0, *profits, *(b[1] for b in bounds.values())) if v is not None]
-    low, _ = extent([v for v in scores if v is not None] + [1.0])
-    plot = Plot(extent(xs), (low, 1.0 + 0.06 * (1.0 - low)), "Profit against satisfaction", 300)
-    plot.axes("VPP profit, USD", "satisfaction")
-    for name, (lower, upper) in bounds.items():
-        tip = f"ceiling, {name}: {number(lower)} to {number(upper)} USD"
-        plot.box((lower, upper), (low, 1.0), "ceiling", 0.25)
-        plot.segment((upper, low), (upper, 1.0), "ceiling dash", tip)
-    entries = []
-    for j, (label, p) in enumerate(points.items()):
-        x, y = p.profit.value, p.satisfaction.value
-        if p.profit.low is not None and p.profit.high is not None:
-            plot.segment((p.profit.low, y), (p.profit.high, y), color(j))
-        if p.satisfaction.low is not None and p.satisfaction.high is not None:
-            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), color(j))
-        if p.worst is not None:
-            plot.segment((x, y), (x, p.worst), f"{color(j)} thin", f"{label}: worst tenth {score(p.worst)}")
-        tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p.asks else ", asks nobody")
-        plot.point(x, y, color(j), hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
-        # a point under another stays visible as a rim
-        entries.append((label + ("" if p.asks else " (asks nobody)"), color(j), "dot" if p.asks else "ring"))
-    entries += [(f"ceiling: {name}", "ceiling", "dash") for name in bounds]
-    return f"<figure>{plot.svg()}{legend(entries)}</figure>"
-
-
-def forest(rows: Sequence[Difference], name: str) -> str:
-    """Draw differences with their intervals, one line each, around zero."""
-    values = [v for r in rows for v in (r.difference.value, r.difference.low, r.difference.high)]
-    xs = extent([v for v in (*values, 0.0) if v is not None])
-    plot = Plot(xs, (-len(rows) + 0.4, 0.6), f"Differences of {name}", 56 + 34 * len(rows))
-    plot.axes(name, yticks=())
-    plot.segment((0.0, -len(rows) + 0.4), (0.0, 0.6), "zero")
-    for j, row in enumerate(rows):
-        d = row.difference
-        if d.low is not None and d.high is not None:
-            plot.segment((d.low, -j), (d.high, -j), color(j + 1))
-        plot.point(d.value, -j, color(j + 1), tip=f"{d.value:.4g}")
-        plot.text(plot.left, plot.py(-j) - 9, f"{row.policy} - {row.minus}", "tick")
-    return f"<figure>{plot.svg()}</figure>"
-
-
-def hours_of(table: pd.DataFrame) -> NDArray[np.float64]:
-    """(n,) local clock hours of the rows."""
-    stamps = table["timestamp"].dt
-    return (stamps.hour + stamps.minute / 60).to_numpy(dtype=np.float64)
-
-
-def _clock(value: float) -> str:
-    return f"{int(value) % HOURS}:{round(value % 1 * 60):02d}"
-
-
-def _frame(hours: NDArray[np.float64], y: tuple[float, float], title: str, height: int, name: str) -> Plot:
-    """Make a plot over clock hours with a tick every three hours or every hour."""
-    low, high = float(hours[0]), float(hours[-1]) + 0.25
-    every = 3 if high - low > 9 else 1
-    marks = [h for h in range(int(low), int(high) + 1) if h >= low and h % every == 0]
-    return Plot((low, high), y, title, height).axes("", name, marks, write=_clock)
+def _panels(panels: Sequence[tuple[str, str]], name: str) -> str:
+    """Return panels side by side, with a button each that hides or shows it."""
+    buttons = "".join(
+        f'<button type=button data-panel="{name}-{j}" aria-pressed=true>{escape(title)}</button>'
+        for j, (title, _) in enumerate(panels)
+    )
+    boxes = "".join(
+        f'<div id="{name}-{j}"><h3>{escape(title)}</h3>{body}</div>' for j, (title, body) in enumerate(panels)
+    )
+    bar = f'<div class="buttons noprint">{buttons}</div>' if len(panels) > 1 else ""
+    return f"{bar}<div class=grid2>{boxes}</div>"
 
 
 def day(
@@ -169,6 +120,34 @@ def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame
     return plot.svg()
 
 
+def hours_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """(n,) local clock hours of the rows."""
+    stamps = table["timestamp"].dt
+    return (stamps.hour + stamps.minute / 60).to_numpy(dtype=np.float64)
+
+
+def _clock(value: float) -> str:
+    return f"{int(value) % HOURS}:{round(value % 1 * 60):02d}"
+
+
+def _frame(hours: NDArray[np.float64], y: tuple[float, float], title: str, height: int, name: str) -> Plot:
+    """Make a plot over clock hours with a tick every three hours or every hour."""
+    low, high = float(hours[0]), float(hours[-1]) + 0.25
+    every = 3 if high - low > 9 else 1
+    marks = [h for h in range(int(low), int(high) + 1) if h >= low and h % every == 0]
+    return Plot((low, high), y, title, height).axes("", name, marks, write=_clock)
+
+
+def violations(m: Material) -> str:
+    """Return violations by kind and hour."""
+    some = {label: counts for label, counts in m.violations.items() if counts.any()}
+    none = [label for label, counts in m.violations.items() if not counts.any()]
+    parts = [heat(counts, escape(label)) for label, counts in some.items()]
+    note = f"<p>Without any violation: {escape(', '.join(none))}.</p>" if none else ""
+    told = "<p class=note>Pairs of home and opportunity, all units together.</p>"
+    return f"{told}<div class=grid2>{''.join(parts)}</div>{note}"
+
+
 def heat(counts: NDArray[np.int64], title: str) -> str:
     """Draw violations by kind and local hour; the darker, the more."""
     kinds = len(VIOLATIONS)
@@ -186,6 +165,26 @@ def heat(counts: NDArray[np.int64], title: str) -> str:
                      f"{kind}, {h} h: {n:,}")  # fmt: skip
     plot.text((plot.left + plot.right) / 2, plot.bottom + 30, "local hour", "name mid")
     return f"<figure><figcaption>{title}: {int(counts.sum()):,}</figcaption>{plot.svg()}</figure>"
+
+
+def fairness(m: Material) -> str:
+    """Return how satisfaction and payments spread over the homes."""
+    homes = {label: t for label, t in m.homes.items() if len(t)}
+    if not homes:
+        return ""
+    drawn = ordered(homes, "satisfaction", "satisfaction")
+    drawn += ordered(homes, "pay_usd", "payments, USD a home")
+    drawn += ordered(homes, "net_benefit_usd", "net benefit, USD a home")
+    rows = []
+    for label, t in homes.items():
+        by = t.groupby("profile")
+        cells = [f"{score(g['satisfaction'].mean())} / {number(g['pay_usd'].mean())}" for _, g in by]
+        lost = percent((t["net_benefit_usd"] < -0.005).mean())
+        rows.append([label, score(t["satisfaction"].min()), number(t["pay_usd"].median()), lost, *cells])
+    profiles = [str(name) for name, _ in next(iter(homes.values())).groupby("profile")]
+    header = ["policy", "worst home", "median pay, USD", "homes that lose", *profiles]
+    note = "<p class=note>By profile of the owner: mean satisfaction / mean payments in USD.</p>"
+    return f"<div class=grid2>{drawn}</div>{table(header, rows)}{note}"
 
 
 def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str) -> str:
