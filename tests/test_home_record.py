@@ -8,7 +8,7 @@ import pytest
 from support import month
 
 from vpp_env.contract.policy import make_policy
-from vpp_env.evaluation.kpi import prosumer_table
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.record import DISPATCH, EVENT_UNITS, FLEET
 from vpp_env.evaluation.satisfaction import VIOLATIONS
 from vpp_env.evaluation.simulate import Run, simulate

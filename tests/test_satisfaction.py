@@ -13,7 +13,8 @@ from vpp_env.contract.bids import Bids, encode
 from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
 from vpp_env.contract.views import Information, View
 from vpp_env.core import ledger as led
-from vpp_env.evaluation.kpi import consent_share, jain_index, prosumer_table, summarize, worst_mean
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import consent_share, jain_index, prosumer_table, worst_mean
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import (
     COMPONENTS,
@@ -140,7 +141,7 @@ def test_idle_is_content_to_the_last_digit(name: str) -> None:
         kpi = summarize(run)
         assert kpi["avg_satisfaction"] == kpi["worst_decile_satisfaction"] == kpi["opportunity_satisfaction"] == 1.0
         assert kpi["satisfaction_consented"] == 1.0
-        assert kpi["total_violations"]["total"] == 0
+        assert kpi.total_violations.total == 0
         assert kpi["total_profit"] == kpi["member_net_benefit"] == kpi["joint_surplus"] == 0.0
         assert kpi["success_rate"] == 0.0
 
@@ -163,14 +164,10 @@ def test_truthful_homes_keep_their_owners_preferences(name: str, seed: int) -> N
     base = {"fleet.size": 40, "time.duration_hours": 120, "market.min_bid_mw": 0.0}
     run = simulate(month("week20", base | HONEST_CASES[name], seed), make_policy("truthful"))
     kpi = summarize(run)
-    counts = kpi["total_violations"]
-    assert {k: counts[k] for k in ("reserve", "ev_not_ready", "blackout")} == {
-        "reserve": 0,
-        "ev_not_ready": 0,
-        "blackout": 0,
-    }
+    counts = kpi.total_violations
+    assert (counts.reserve, counts.ev_not_ready, counts.blackout) == (0, 0, 0)
     assert kpi["sold_mwh"] > 0.0, "the test can fail"
-    assert counts["underpaid"] == 0
+    assert counts.underpaid == 0
     assert kpi["beyond_envelope_mwh"] == pytest.approx(0.0, abs=1e-6)
 
 
@@ -248,13 +245,13 @@ def test_consented_counts_only_what_was_accepted() -> None:
 def test_a_fire_sale_is_seen_for_what_it_is() -> None:
     run = fire_sale(Consent.NEVER, None)
     kpi = summarize(run)
-    assert kpi["total_violations"]["reserve"] > 0
-    assert kpi["total_violations"]["underpaid"] > 0
-    assert kpi["total_violations"]["blackout"] > 0
+    assert kpi.total_violations.reserve > 0
+    assert kpi.total_violations.underpaid > 0
+    assert kpi.total_violations.blackout > 0
     assert kpi["beyond_envelope_mwh"] > 0
     table = prosumer_table(run.record, run.world.scenario.satisfaction, run.policy.info)
     counted = table[[f"violations_{v}" for v in VIOLATIONS]].to_numpy().sum()
-    assert counted == kpi["total_violations"]["total"] == run.record.opportunities()["preference_violations"].sum()
+    assert counted == kpi.total_violations.total == run.record.opportunities()["preference_violations"].sum()
     assert table["net_benefit_usd"].sum() == pytest.approx(kpi["member_net_benefit"])
     assert kpi["joint_surplus"] == pytest.approx(kpi["total_profit"] + kpi["member_net_benefit"])
 

@@ -10,7 +10,8 @@ from support import begin, month, random_actions
 from vpp_policies.idle import Idle
 from vpp_policies.random import Random
 
-from vpp_env.evaluation.kpi import prosumer_table, summarize
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.evaluation.wear import ChargePaths, life_lost, rainflow_usd
 

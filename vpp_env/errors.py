@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class VppError(Exception):
@@ -35,6 +36,56 @@ class BidError(VppError, ValueError):
 
 class PolicyError(VppError, ValueError):
     """A policy cannot be built from what was given."""
+
+
+class MissingExtraError(VppError, ImportError):
+    """Something needs a package that the base installation does not bring; the message has the install command."""
+
+
+EXTRA_OF = {
+    "cvxpy": "bench",
+    "highspy": "bench",
+    "clarabel": "bench",
+    "langgraph": "bench",
+    "pydantic": "bench",
+    "pyarrow": "bench",
+    "rich": "bench",
+    "matplotlib": "bench",
+    "httpx": "llm",
+    "ray": "ray",
+    "streamlit": "dashboard",
+    "tensorboardX": "tensorboard",
+    "mlflow": "mlflow",
+}
+"""Extra of pyproject.toml that brings a module which the base installation may lack."""
+
+
+@contextmanager
+def needs(what: str, extra: str = "") -> Iterator[None]:
+    """Answer a missing package of an extra with the command that installs it; wraps the import that may fail.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, as the user calls it.
+    extra : str, optional
+        The extra that brings everything imported inside; by default the one that `EXTRA_OF` names, and a module that
+        is not in it (a user's own) raises its error as it is.
+
+    Raises
+    ------
+    MissingExtraError
+        When it is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        found = extra or EXTRA_OF.get(missing, "")
+        if not found or isinstance(error, MissingExtraError):
+            raise
+        lacking = f"{missing}, which is not installed" if missing else "a package that is not installed"
+        raise MissingExtraError(f'{what} needs {lacking}: pip install "vpp-env[{found}]"', name=error.name) from error
 
 
 def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") -> str:

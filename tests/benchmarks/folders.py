@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from vpp_benchmarks.results.run_folder import VOLATILE, is_time
+from vpp_benchmarks.results.encode import is_time
+from vpp_benchmarks.results.run_result import VOLATILE
 from vpp_benchmarks.results.store import LOCK, LOG, MANIFEST
 
 TIMED = ("total_simulation_time_minutes",)

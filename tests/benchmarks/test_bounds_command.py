@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import month
 from vpp_benchmarks.cli.bounds import ceilings, main
-from vpp_benchmarks.results.scores import price_of_preferences, scores
 
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.kpi_entry import Brackets, Ceilings, price_of_preferences
 from vpp_env.evaluation.simulate import simulate
 
 
@@ -46,18 +47,25 @@ def test_what_cannot_be_is_said(arguments: list[str], word: str, capsys: pytest.
 
 def test_doing_nothing_scores_nothing_and_the_rest_lies_below_one() -> None:
     m = month("week20", {"time.duration_hours": 24})
-    found = ceilings(m)
-    idle = scores(summarize(simulate(m, make_policy("idle"))), found)
-    assert idle["score"] == pytest.approx(0.0, abs=1e-9)
-    assert idle["profit_score"] == pytest.approx(0.0, abs=1e-9)
-    assert idle["regret"] == pytest.approx(found["preferences"]["value"][1])
-    truthful = scores(summarize(simulate(m, make_policy("truthful"))), found)
-    assert 0.0 < truthful["score"] <= 1.0
-    assert truthful["regret_free"] > truthful["regret"] > 0.0
-    assert 0.0 < price_of_preferences(found, "value") < 1.0
+    found = Ceilings.from_json(ceilings(m))
+    kept, free = found.preferences.value[1], found.free.value[1]
+    idle = summarize(simulate(m, make_policy("idle"))).scored(found)
+    assert idle.score == pytest.approx(0.0, abs=1e-9)
+    assert idle.profit_score == pytest.approx(0.0, abs=1e-9)
+    assert idle.regret == pytest.approx(kept)
+    truthful = summarize(simulate(m, make_policy("truthful"))).scored(found)
+    assert truthful.score is not None
+    assert truthful.regret is not None
+    assert truthful.regret_free is not None
+    assert 0.0 < truthful.score <= 1.0
+    assert truthful.regret_free > truthful.regret > 0.0
+    price = price_of_preferences(kept, free)
+    assert price is not None
+    assert 0.0 < price < 1.0
 
 
 def test_where_nothing_can_be_earned_there_is_no_score() -> None:
-    nothing = {"value": [0.0, 0.0], "profit": [0.0, 0.0]}
-    made = scores({"joint_surplus": -1.0, "total_profit": 0.0}, {"free": nothing, "preferences": nothing})
-    assert made == {"regret": 1.0, "regret_free": 1.0, "score": None, "profit_score": None}
+    nothing = Brackets((0.0, 0.0), (0.0, 0.0))
+    kpis = replace(summarize(simulate(month("quick"), make_policy("idle"))), joint_surplus=-1.0)
+    made = kpis.scored(Ceilings(nothing, nothing, 0.0, 0.0))
+    assert (made.regret, made.regret_free, made.score, made.profit_score) == (1.0, 1.0, None, None)

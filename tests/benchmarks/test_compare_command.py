@@ -13,6 +13,9 @@ import pytest
 from vpp_benchmarks.cli.compare import main
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = (sys.executable, str(ROOT / "benchmarks" / "compare.py"))
+COMMAND = (str(Path(sys.executable).with_name("vpp-env")), "compare")
+"""The two forms of the command: of a checkout, and of an installation."""
 QUICK = ["--scenario", "quick", "--no-figures"]
 BROKEN = "tests.benchmarks.broken"
 
@@ -23,7 +26,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *args], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(args, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def manifest(folder: Path) -> dict:
@@ -31,8 +34,7 @@ def manifest(folder: Path) -> dict:
 
 
 def test_as_a_script_from_anywhere(tmp_path: Path) -> None:
-    script = str(ROOT / "benchmarks" / "compare.py")
-    done = run(script, "--scenario", "quick", "--policies", "idle", "truthful", cwd=tmp_path)
+    done = run(*SCRIPT, "--scenario", "quick", "--policies", "idle", "truthful", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "results").iterdir()
     assert folder.name.startswith("quick-")
@@ -42,17 +44,20 @@ def test_as_a_script_from_anywhere(tmp_path: Path) -> None:
     assert "idle, seed 0: 6/6, profit 0.00, satisfaction 1.000, violations 0" in done.stderr
 
 
-def test_as_a_module_with_a_policy_of_the_working_directory(tmp_path: Path) -> None:
-    source = (ROOT / "policies" / "idle.py").read_text(encoding="utf-8")
+def test_a_policy_of_the_working_directory(tmp_path: Path) -> None:
+    source = (ROOT / "policies" / "vpp_policies" / "idle.py").read_text(encoding="utf-8")
     (tmp_path / "my_policy.py").write_text(source, encoding="utf-8")
-    for how in (["-m", "vpp_benchmarks.cli.compare"], [str(ROOT / "benchmarks" / "compare.py")]):
-        out = str(tmp_path / str(len(how)))
+    for name in ("policies", "benchmarks"):  # a user's own packages of these names are in nobody's way
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not meant')", encoding="utf-8")
+    for how in (COMMAND, SCRIPT):
+        out = str(tmp_path / Path(how[-1]).name)
         done = run(*how, *QUICK, "--policies", "my_policy:Idle", "--out", out, "--quiet", cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_typo_answers_in_one_line() -> None:
-    done = run("-m", "vpp_benchmarks.cli.compare", "--policies", "agentik", "centralized")
+    done = run(*COMMAND, "--policies", "agentik", "centralized")
     assert done.returncode == 2
     assert "Did you mean 'agentic'?" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -189,9 +194,9 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    args = ["-m", "vpp_benchmarks.cli.compare", *QUICK, "--duration-hours", "24", "--out", str(out)]
+    args = [*COMMAND, *QUICK, "--duration-hours", "24", "--out", str(out)]
     with subprocess.Popen(
-        [sys.executable, *args, "--policies", f"{BROKEN}:Slow"],
+        [*args, "--policies", f"{BROKEN}:Slow"],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,

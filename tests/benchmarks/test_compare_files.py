@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
-from vpp_benchmarks.report import seed_report
+from vpp_benchmarks.report.markdown import seed_report
+from vpp_benchmarks.report.material import read_material
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.summary import plain
-from vpp_benchmarks.results.wide_table import TIMING
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.run.files import TIMING
 from vpp_benchmarks.run.plan import PlanError, label_of, parse_override, parse_seeds, unique_labels
 
 from vpp_env.scenario import load_scenario, scenario_from_dict
@@ -132,9 +133,9 @@ def test_manifest(pair: Path) -> None:
     assert data["wall_seconds"] > 0
 
 
-def test_report_follows_from_the_summary(pair: Path) -> None:
+def test_report_follows_from_the_run_folders(pair: Path) -> None:
     text = (pair / "simulation_report.md").read_text(encoding="utf-8")
-    assert text == seed_report(strict(pair / "simulation_summary.json"))
+    assert text == seed_report(read_material(pair).seeds[0])
     for part in ("## Result", "## Violations", "## Where the money", "## Caveats", "0 by construction", "ORACLE"):
         assert part in text
     assert "Doing nothing scores 1" in text

@@ -15,12 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
-from vpp_benchmarks.dashboard.__main__ import main as dashboard
-from vpp_benchmarks.dashboard.card import card_of
-from vpp_benchmarks.dashboard.source import runs_of, state_of
-from vpp_benchmarks.dashboard.story import month_of_home
+from vpp_benchmarks.dashboard.command import main as dashboard
+from vpp_benchmarks.dashboard.source import card_of, month_of_home, runs_of, state_of
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_folder import Stored
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.plan import PlanError
 
 from tests.benchmarks.browser import browser_page
@@ -38,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_home_s_month_adds_up(results: Path) -> None:
     for label in ("agentic", "random"):
-        run = Stored(results / "runs" / f"quick-s0-{label}")
+        run = RunResult.read(results / "runs" / f"quick-s0-{label}")
         homes = run.table("prosumers")
         events = run.table("events")
         for home in range(5):
@@ -54,8 +52,8 @@ def test_a_home_s_month_adds_up(results: Path) -> None:
 
 
 def test_why(results: Path) -> None:
-    agentic = month_of_home(Stored(results / "runs" / "quick-s0-agentic"), 0)
-    random = pd.concat([month_of_home(Stored(results / "runs" / "quick-s0-random"), k) for k in range(5)])
+    agentic = month_of_home(RunResult.read(results / "runs" / "quick-s0-agentic"), 0)
+    random = pd.concat([month_of_home(RunResult.read(results / "runs" / "quick-s0-random"), k) for k in range(5)])
     assert random["why"].str.contains("nobody asked the owner").any()
     assert random["why"].str.contains("beyond what the owner allows").any()
     assert not agentic["why"].str.contains("nobody asked").any()
@@ -104,7 +102,7 @@ def served(*folders: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "vpp_benchmarks.dashboard", *map(str, folders), "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("vpp-env")), "dashboard", *map(str, folders), "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         address = f"http://localhost:{port}"
         try:

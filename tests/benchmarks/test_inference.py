@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from vpp_benchmarks.results.pareto import hypervolume, pareto_front
-from vpp_benchmarks.results.statistics import (
+from vpp_benchmarks.results.inference import (
     LEAST_UNITS,
     holm,
+    hypervolume,
     improvement,
     interval,
     iqm,
     least_units,
     mean_of_cases,
-    statistics,
+    pareto_front,
     wilcoxon,
 )
+from vpp_benchmarks.results.statistics import statistics
 
 RNG = np.random.default_rng(7)
 
@@ -114,9 +114,8 @@ def test_pareto_front_and_hypervolume() -> None:
     assert hypervolume([(-3.0, 1.0)]) == 0.0
 
 
-def run(profit: float, satisfaction: float, status: str = "complete") -> dict[str, Any]:
+def run(profit: float, satisfaction: float) -> dict[str, float | None]:
     return {
-        "status": status,
         "total_profit": profit,
         "member_net_benefit": profit,
         "joint_surplus": 2 * profit,
@@ -130,35 +129,38 @@ def test_differences_are_paired() -> None:
     months = RNG.normal(1000, 500, 12)
     units = {"a": [{"one": run(m, 0.9), "two": run(m + 5 + 0.1 * k, 0.9)} for k, m in enumerate(months)]}
     found = statistics(units, ["one", "two"])
-    profit = found["differences"][0]
-    assert (profit["policy"], profit["minus"], profit["better"]) == ("two", "one", 12)
-    assert 5.0 < profit["difference"]["low"] < profit["difference"]["high"] < 6.2
-    assert profit["holm_p"] < 0.01
+    profit = found.differences[0]
+    assert (profit.policy, profit.minus, profit.better) == ("two", "one", 12)
+    assert profit.difference.low is not None
+    assert profit.difference.high is not None
+    assert profit.holm_p is not None
+    assert 5.0 < profit.difference.low < profit.difference.high < 6.2
+    assert profit.holm_p < 0.01
     # pairs of any units: hardly better
-    assert 0.4 < profit["probability_of_improvement"]["value"] < 0.6
-    assert any("two has more VPP profit" in line for line in found["verdict"])
-    assert any("do not differ in satisfaction" in line for line in found["verdict"])
+    assert 0.4 < profit.probability_of_improvement.value < 0.6
+    assert any("two has more VPP profit" in line for line in found.verdict)
+    assert any("do not differ in satisfaction" in line for line in found.verdict)
 
 
 def test_units_that_a_policy_did_not_complete_are_left_out() -> None:
-    units = {"a": [{"one": run(1, 1), "two": run(2, 1)}, {"one": run(1, 1), "two": {"status": "failed"}}]}
+    units = {"a": [{"one": run(1, 1), "two": run(2, 1)}, {"one": run(1, 1), "two": None}]}
     found = statistics(units, ["one", "two"])
-    assert (found["units"], found["left_out"]) == (1, 1)
-    assert any("left out" in line for line in found["verdict"])
-    assert any("too few" in line for line in found["verdict"])
-    assert statistics({"a": [{"one": {"status": "failed"}}]}, ["one"])["policies"] == {}
+    assert (found.units, found.left_out) == (1, 1)
+    assert any("left out" in line for line in found.verdict)
+    assert any("too few" in line for line in found.verdict)
+    assert statistics({"a": [{"one": None}]}, ["one"]).policies == {}
 
 
 def test_what_cannot_be_told_is_said() -> None:
     units = {
         "a": [{"one": run(m, 0.9), "two": run(m + d, 0.9)} for m, d in zip(range(8), RNG.normal(size=8), strict=True)]
     }
-    assert any("cannot be told" in line for line in statistics(units, ["one", "two"])["verdict"])
+    assert any("cannot be told" in line for line in statistics(units, ["one", "two"]).verdict)
 
 
 def test_ceilings_are_part_where_every_run_has_them() -> None:
     units = {
         "a": [{"one": run(1, 1) | {"score": 0.5, "regret": 3.0}, "two": run(2, 1) | {"score": 0.6, "regret": 2.0}}] * 6
     }
-    assert set(statistics(units, ["one", "two"])["metrics"]) >= {"score", "regret"}
-    assert "score" not in statistics({"a": [{"one": run(1, 1)}] * 6}, ["one"])["metrics"]
+    assert set(statistics(units, ["one", "two"]).metrics) >= {"score", "regret"}
+    assert "score" not in statistics({"a": [{"one": run(1, 1)}] * 6}, ["one"]).metrics

@@ -26,7 +26,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ranked_by_information_set_on_the_seeds_in_common(results: Path) -> None:
     runs = collect([results])
-    board = leaderboard(runs)
+    board = leaderboard(runs).to_json()
     assert board["schema"] == SCHEMA
     assert [t["information_set"] for t in board["tables"]] == ["ORACLE", "OWN"]
     oracle, own = board["tables"]
@@ -35,12 +35,12 @@ def test_ranked_by_information_set_on_the_seeds_in_common(results: Path) -> None
     assert {e["policy"] for e in own["entries"]} == {"idle", "truthful", "random"}
     profits = [e["total_profit"] for e in own["entries"]]
     assert profits == sorted(profits, reverse=True)
-    mine = [r.kpis["total_profit"] for r in runs if r.policy == "truthful" and r.seed in (1, 2)]
+    mine = [r.number("total_profit") for r in runs if r.label == "truthful" and r.origin.seed in (1, 2)]
     truthful = next(e for e in own["entries"] if e["policy"] == "truthful")
-    assert truthful["total_profit"] == pytest.approx(sum(mine) / 2)
-    by_score = leaderboard(runs, "avg_satisfaction")["tables"][1]["entries"]
+    assert truthful["total_profit"] == pytest.approx(sum(m or 0.0 for m in mine) / 2)
+    by_score = leaderboard(runs, "avg_satisfaction").tables[1].entries
     # idle and truthful are both perfectly satisfying: the same rank
-    assert [(e["policy"], e["rank"]) for e in by_score] == [("idle", 1), ("truthful", 1), ("random", 3)]
+    assert [(e.policy, e.rank) for e in by_score] == [("idle", 1), ("truthful", 1), ("random", 3)]
 
 
 def test_worlds_are_never_mixed(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,9 +50,9 @@ def test_worlds_are_never_mixed(results: Path, tmp_path: Path, capsys: pytest.Ca
     assert main([str(results), str(other)]) == 2
     error = capsys.readouterr().err
     assert "cannot be ranked together" in error
-    hashes = {run.hash for run in collect([results, other])}
+    hashes = {run.origin.scenario.hash for run in collect([results, other])}
     assert all(h in error for h in hashes)
-    assert main([str(results), str(other), "--hash", collect([other])[0].hash]) == 0
+    assert main([str(results), str(other), "--hash", collect([other])[0].origin.scenario.hash]) == 0
     assert main([str(results), "--hash", "ffff"]) == 2
 
 
@@ -97,7 +97,7 @@ def test_files(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_common_seed_is_said(results: Path) -> None:
-    runs = [r for r in collect([results]) if (r.policy, r.seed) in (("idle", 0), ("random", 3))]
-    (table,) = leaderboard(runs)["tables"]
-    assert table["entries"] == []
-    assert len(table["left_out"]) == 2
+    runs = [r for r in collect([results]) if (r.label, r.origin.seed) in (("idle", 0), ("random", 3))]
+    (table,) = leaderboard(runs).tables
+    assert table.entries == ()
+    assert len(table.left_out) == 2

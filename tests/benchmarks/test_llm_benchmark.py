@@ -20,7 +20,7 @@ from vpp_benchmarks.llm import cassette
 from vpp_benchmarks.llm import evaluate as llm_eval
 from vpp_benchmarks.llm.estimate import Estimate, estimate, estimate_lines
 from vpp_benchmarks.llm.truth import accuracy, loosened, true_card
-from vpp_benchmarks.results.llm_kpis import llm_kpis
+from vpp_benchmarks.results.llm_kpis import llm_bill
 from vpp_benchmarks.run.plan import PlanError, make_plan
 from vpp_policies.agentic import Agentic
 from vpp_policies.agentic.card import EMPTY
@@ -92,7 +92,7 @@ def test_the_cassette_is_small_and_honest_and_holds_no_secret() -> None:
 
 
 def test_the_cassette_is_made_again_by_its_command(tmp_path: Path) -> None:
-    """If this fails, prompts, statements or the policy have changed: `python -m vpp_benchmarks.llm.cassette`."""
+    """If this fails, prompts, statements or the policy have changed: `vpp-env cassette`."""
     out = tmp_path / "week20.sqlite"
     assert cassette.main(["--out", str(out)]) == 0
 
@@ -152,7 +152,7 @@ def compared(spec: str, name: str, changes: dict[str, Any]) -> tuple[Estimate, d
     played = month(name, changes)
     before = estimate(policy.session, played.scenario, 0)
     run = simulate(played, policy)
-    after = llm_kpis(run.record.opportunities(), 0.0)
+    after = llm_bill(run.record.opportunities(), 0.0)
     assert after is not None
     return before, after
 
@@ -168,9 +168,9 @@ def compared(spec: str, name: str, changes: dict[str, Any]) -> tuple[Estimate, d
 )
 def test_the_estimate_is_the_bill_within_a_tenth(spec: str, name: str, changes: dict[str, Any]) -> None:
     before, after = compared(spec, name, changes)
-    assert after["calls"] == before.calls
+    assert after.calls == before.calls
     for mine, real in ((before.tokens_in, "tokens_in"), (before.tokens_out, "tokens_out"), (before.usd, "usd")):
-        assert mine == pytest.approx(after[real], rel=0.1), real
+        assert mine == pytest.approx(getattr(after, real), rel=0.1), real
 
 
 @pytest.mark.parametrize("mode", ["batched", "full"])
@@ -178,17 +178,17 @@ def test_the_estimate_of_sampled_hours_is_an_upper_guess(mode: str) -> None:
     """Homes that cannot sell in an hour are not asked: the bill is at most the estimate, with a tenth of room."""
     spec = f"agentic(brain='llm', llm='scripted', mode='{mode}', sample_hours=4)"
     before, after = compared(spec, "week20", {"time.duration_hours": 24})
-    assert 0.3 * before.usd < after["usd"] <= 1.1 * before.usd
+    assert 0.3 * before.usd < after.usd <= 1.1 * before.usd
 
 
 @pytest.mark.slow
 def test_a_month_of_200_homes_costs_what_was_said_and_half_a_budget_ends_in_rules() -> None:
     before, after = compared("agentic(brain='llm', llm='scripted', transcript='none')", "august", {})
-    assert after["calls"] == before.calls == 200 + 744
-    assert before.usd == pytest.approx(after["usd"], rel=0.1)
+    assert after.calls == before.calls == 200 + 744
+    assert before.usd == pytest.approx(after.usd, rel=0.1)
     spec = f"agentic(brain='llm', llm='scripted', transcript='none', budget_usd={after['usd'] / 2})"
     _, half = compared(spec, "august", {})
-    assert half["usd"] <= after["usd"] / 2
+    assert half["usd"] <= after.usd / 2
     assert half["decisions"] == 944
     assert 0.3 < half["fallback_rate"] < 0.8
 

@@ -93,7 +93,7 @@ def test_a_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main() == 0
+    assert demo.main([]) == 0
     text = capsys.readouterr().out
     for word in ("Solver: optimal", "prosumer_0", "agentic", "centralized", "ORACLE"):
         assert word in text

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run import progress
 from vpp_benchmarks.run.experiment import Request, make_experiment
-from vpp_benchmarks.run.job import JobEnd
+from vpp_benchmarks.run.job import origin_of
 from vpp_benchmarks.run.plan import JobSpec
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, Stop, clock, live
 
@@ -26,7 +27,7 @@ def play(listener: Any, jobs: tuple[JobSpec, ...]) -> None:
         listener.begin(job, 2)
         listener.row(job, ROW)
         listener.row(job, ROW)
-        listener.end(JobEnd(job, "complete", seconds=1.0, played=2, profit=4.0, satisfaction=0.5, violations=6))
+        listener.end(RunResult(origin_of(job), "complete", seconds=1.0, played=2))
 
 
 def test_many_runs_are_lines_on_the_whole(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
-from vpp_benchmarks.report.__main__ import main as report_main
-from vpp_benchmarks.report.export import Table, headline
-from vpp_benchmarks.report.html import report_page
-from vpp_benchmarks.report.html.charts import forest, pareto
-from vpp_benchmarks.report.html.gather import Material, gather
-from vpp_benchmarks.report.html.svg import Plot, extent, ticks
-from vpp_benchmarks.report.html.talk import talk_of
-from vpp_benchmarks.results.run_folder import Stored
+from vpp_benchmarks.cli.report import main as report_main
+from vpp_benchmarks.report.material import Material, read_material
+from vpp_benchmarks.report.negotiation import negotiation_of
+from vpp_benchmarks.report.page import report_page
+from vpp_benchmarks.report.result import Point, forest, known, pareto
+from vpp_benchmarks.report.svg import Plot, extent, ticks
+from vpp_benchmarks.report.tables import Table, headline
+from vpp_benchmarks.results.llm_kpis import LlmBill
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.statistics import Difference
 
 from tests.benchmarks.browser import browser_page
+from vpp_env.evaluation.kpi_entry import Brackets, Ceilings
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -127,7 +131,7 @@ def test_intervals_of_several_seeds(seeds: Path) -> None:
 
 
 def test_violations_by_hour_add_up(week: Path) -> None:
-    material = gather(week)
+    material = read_material(week)
     summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))["policies"]
     for label, counts in material.violations.items():
         kinds = {k: v for k, v in summary[label]["total_violations"].items() if k != "total"}
@@ -142,46 +146,42 @@ def test_written_again_from_the_folder(week: Path, capsys: pytest.CaptureFixture
     assert "cannot be read" in capsys.readouterr().err
 
 
-def material_with(week: Path, change: Any) -> Material:
-    material = gather(week)
-    change(material.units[0])
-    return material
+def material_with(week: Path, ceilings: Ceilings | None = None, **changes: Any) -> Material:
+    """The material of a run in which something of `agentic` is another."""
+    material = read_material(week)
+    (seed,) = material.seeds
+    runs = tuple(replace(run, **changes) if run.label == "agentic" else run for run in seed.runs)
+    return replace(material, seeds=[replace(seed, runs=runs, ceilings=ceilings or seed.ceilings)])
 
 
 def test_ceilings_are_shown_where_they_are(week: Path) -> None:
-    def add(unit: dict[str, Any]) -> None:
-        unit["ceilings"] = {
-            "free": {"value": [900.0, 905.0], "profit": [700.0, 712.0]},
-            "preferences": {"value": [500.0, 502.0], "profit": [300.0, 301.0]},
-            "gap": 0.0056,
-            "seconds": 8.0,
-        }
-        unit["policies"]["agentic"] |= {"regret": 123.456, "score": 0.789, "profit_score": 0.654}
-
-    page = report_page(material_with(week, add))
+    kpis = read_material(week).seeds[0].run("agentic").kpis
+    assert kpis is not None
+    bounds = Ceilings(
+        Brackets((900.0, 905.0), (700.0, 712.0)), Brackets((500.0, 502.0), (300.0, 301.0)), gap=0.0056, seconds=8.0
+    )
+    made = replace(kpis, regret=123.456, score=0.789, profit_score=0.654)
+    page = report_page(material_with(week, bounds, kpis=made))
     read(page)
     assert 'id="bounds"' in page
-    for text in ("700.00 to 712.00", "500.00 to 502.00", "123.456", "0.789", "0.654", "0.56 %", "ceiling: free"):
+    for text in ("700.00 to 712.00", "500.00 to 502.00", "123.46", "0.7890", "0.6540", "0.56 %", "ceiling: free"):
         assert text in page
 
 
 def test_language_model_figures_are_shown_where_they_are(week: Path) -> None:
-    def add(unit: dict[str, Any]) -> None:
-        unit["policies"]["agentic"] |= {"llm_calls": 321, "llm_usd": 0.0123, "llm_source": "replay"}
-
-    page = report_page(material_with(week, add))
+    by = {"model": 0, "replay": 4, "rules": 3, "fallback": 1}
+    page = report_page(material_with(week, llm=LlmBill(321, 1000, 50, 0.0123, 2.0, 8, by, 0.125, {}, 7.5)))
     assert "Language model" in page
-    for text in ("<td class=n>321.0000</td>", "<td class=n>0.0123</td>", "<td class=n>replay</td>"):
+    for text in ("<td class=n>321</td>", "<td class=n>0.0123</td>", "<td class=n>12.5 %</td>"):
         assert text in page
 
 
 def test_hostile_text_stays_text(week: Path) -> None:
     attack = "</style><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
-
-    def add(unit: dict[str, Any]) -> None:
-        unit["policies"]["agentic"] |= {"description": attack, "spec": attack, "reason": attack, "status": "failed"}
-
-    page = report_page(material_with(week, add))
+    origin = read_material(week).seeds[0].run("agentic").origin
+    info = replace(origin.policy.info, description=attack)
+    hostile = replace(origin, policy=replace(origin.policy, spec=attack, info=info))
+    page = report_page(material_with(week, origin=hostile, reason=attack, status="failed"))
     reader = read(page)
     assert attack in reader.text
     assert page.count("<script>") == 1
@@ -198,15 +198,15 @@ def test_a_report_of_a_failed_run(tmp_path: Path) -> None:
 
 
 def test_a_negotiation_reads_the_same_from_both_transcripts(tmp_path: Path) -> None:
-    talks = []
+    read_both = []
     for kind in ("summary", "full"):
         out = tmp_path / kind
         args = ["--scenario", "quick", "--policies", f"agentic(transcript='{kind}')", "--no-figures", "--out", str(out)]
         assert main([*args, "--quiet"]) == 0
-        texts = Stored(out / "runs" / "quick-s0-agentic").table("transcripts")
-        talks.append([talk_of(part["message"].tolist()) for _, part in texts.groupby("opportunity")])
-    assert len(talks[0]) == 6
-    for short, full in zip(*talks, strict=True):
+        texts = RunResult.read(out / "runs" / "quick-s0-agentic").table("transcripts")
+        read_both.append([negotiation_of(part["message"].tolist()) for _, part in texts.groupby("opportunity")])
+    assert len(read_both[0]) == 6
+    for short, full in zip(*read_both, strict=True):
         assert len(short.rounds) == len(full.rounds)
         for a, b in zip(short.rounds, full.rounds, strict=True):
             assert (a.number, a.asked, a.accepted, a.countered) == (b.number, b.asked, b.accepted, b.countered)
@@ -230,10 +230,9 @@ def test_a_gap_in_a_line_is_a_gap() -> None:
 
 
 def test_charts_of_one_policy() -> None:
-    spread = {"value": 0.0, "low": None, "high": None}
-    one = {"idle": {"profit": spread, "satisfaction": {**spread, "value": 1.0}, "worst": 1.0, "asks": True}}
+    one = {"idle": Point(known(0.0), known(1.0), 1.0, True)}
     ElementTree.fromstring(re.findall(r"<svg .*?</svg>", pareto(one))[0])
-    row = {"policy": "a", "minus": "b", "difference": {"value": 0.0, "low": None, "high": None}}
+    row = Difference("a", "b", "total_profit", known(0.0), 0, known(0.5), None)
     ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD"))[0])
 
 
@@ -260,11 +259,10 @@ def test_latex_takes_every_character() -> None:
 
 
 def test_columns_that_nobody_has_are_left_out(week: Path) -> None:
-    summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))
-    assert "score" in headline(summary).header
-    for p in summary["policies"].values():
-        del p["score"]
-    assert "score" not in headline(summary).header
+    runs = read_material(week).seeds[0].runs
+    assert "score" in headline(runs).header
+    unscored = [replace(run, kpis=run.kpis and replace(run.kpis, score=None)) for run in runs]
+    assert "score" not in headline(unscored).header
 
 
 @pytest.mark.slow
@@ -283,7 +281,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             other = hours.locator("option").nth(0).get_attribute("value")
             hours.select_option(other)
             assert page.locator(f"#{other}").is_visible()
-            assert page.locator(".talk-0:visible").count() == 1
+            assert page.locator(".hours-0:visible").count() == 1
             page.emulate_media(media="print")
             assert page.locator("nav").is_hidden()
             page.pdf(path=str(tmp_path / "print.pdf"))

@@ -18,9 +18,9 @@ import pytest
 from vpp_benchmarks.cli.bounds import ceilings
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.results import store
-from vpp_benchmarks.run import ceilings as ahead
+from vpp_benchmarks.run import ceilings as of_units
 from vpp_benchmarks.run import runner
-from vpp_benchmarks.run.executors import not_run
+from vpp_benchmarks.run.job import not_run
 from vpp_benchmarks.run.plan import PlanError
 
 from tests.benchmarks.folders import result_files, run_files
@@ -45,7 +45,7 @@ def assert_same(one: Path, two: Path) -> None:
 
 def killed(out: Path, after: int, *extra: str) -> int:
     """Start the experiment as somebody types it, kill it once `after` runs are there, and return how many are."""
-    command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(out), "--quiet", *extra]
+    command = [str(Path(sys.executable).with_name("vpp-env")), "compare", *ARGS, "--out", str(out), "--quiet", *extra]
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ def test_ceilings_are_worked_out_once(undisturbed: Path, tmp_path: Path, monkeyp
         asked.append(month.seed)
         return ceilings(month)
 
-    monkeypatch.setattr(ahead, "ceilings", counted)
+    monkeypatch.setattr(of_units, "ceilings", counted)
     assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
     assert asked == [2]
     assert_same(undisturbed, out)
@@ -119,7 +119,7 @@ def test_a_ceiling_that_fails_is_an_error_of_its_own(tmp_path: Path, monkeypatch
     def fails(month: Month) -> dict[str, Any]:
         raise PlanError("no ceiling today")
 
-    monkeypatch.setattr(ahead, "ceilings", fails)
+    monkeypatch.setattr(of_units, "ceilings", fails)
     for executor in ("serial", "processes"):
         out = tmp_path / executor
         args = ["--scenario", "quick", "--policies", "idle", "--no-figures", "--quiet", "--executor", executor]
@@ -148,7 +148,7 @@ def test_a_ray_worker_that_dies_is_a_failed_row(tmp_path: Path, monkeypatch: pyt
     pytest.importorskip("ray")
     monkeypatch.syspath_prepend(str(ROOT))
     out = tmp_path / "out"
-    args = ["--scenario", "quick", "--policies", "tests.benchmarks.test_together:Dies", "idle", "--no-figures"]
+    args = ["--scenario", "quick", "--policies", "tests.benchmarks.test_process_pool:Dies", "idle", "--no-figures"]
     assert main([*args, "--out", str(out), "--quiet", "--executor", "ray", "--jobs", "2"]) == 1
     policies = json.loads((out / "manifest.json").read_text("utf-8"))["policies"]
     assert policies["idle"]["status"] == "complete"
@@ -212,7 +212,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        command = [sys.executable, "-m", "vpp_benchmarks.cli.compare", *ARGS, "--out", str(disk / "out")]
+        command = [str(Path(sys.executable).with_name("vpp-env")), "compare", *ARGS, "--out", str(disk / "out")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "No space left on device" in done.stderr

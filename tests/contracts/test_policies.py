@@ -33,7 +33,7 @@ def test_a_short_month(name: str) -> None:
     np.testing.assert_allclose(
         conserved, table["actual_profit"] + table["money_payments"] + table["money_compute"], rtol=0, atol=1e-9
     )
-    assert kpi["total_violations"]["total"] == table["preference_violations"].sum()
+    assert kpi.total_violations.total == table["preference_violations"].sum()
     for share in ("avg_satisfaction", "satisfaction_consented", "success_rate", "opportunity_satisfaction"):
         assert 0.0 <= kpi[share] <= 1.0
     assert (table["capacity_utilization"] <= 1.0 + 1e-9).all()

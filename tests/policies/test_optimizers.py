@@ -37,13 +37,13 @@ def with_spikes(base: Month) -> Month:
 def test_who_keeps_preferences_breaks_none(name: str, seed: int) -> None:
     run = simulate(with_spikes(month("week20", EVENING, seed)), make_policy(name))
     summary = summarize(run)
-    assert summary["total_violations"]["total"] == 0
+    assert summary.total_violations.total == 0
     assert summary["joint_surplus"] > 0.0
     assert run.record.totals[led.L_SOLD].sum() > 10.0
     # the test can fail: who ignores preferences breaks them on the same evenings
     if name == "greedy":
         other = summarize(simulate(with_spikes(month("week20", EVENING, seed)), make_policy("dual(wishes=False)")))
-        assert other["total_violations"]["total"] > 0
+        assert other.total_violations.total > 0
 
 
 def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
@@ -212,5 +212,5 @@ def test_wishes_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
 def test_a_call_of_reserve_pays_what_storage_costs(name: str) -> None:
     base = month("week20", {"time.duration_hours": 24, "market.min_bid_mw": 0.0})
     run = simulate(with_prices(base, reserve={"spin": 40.0, "nonspin": 20.0}, calls=True), make_policy(name))
-    assert summarize(run)["total_violations"]["underpaid"] == 0
+    assert summarize(run).total_violations.underpaid == 0
     assert run.record.totals[led.L_CALLED].sum() > 0.0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.api.session import Session
+from vpp_env.errors import needs
 
 RENDER_MODES = ["rgb_array", "ansi"]
 
@@ -20,8 +21,9 @@ def render(session: Session, mode: str | None) -> NDArray[np.uint8] | str | None
 def rgb_month(session: Session, width: int = 900, height: int = 540) -> NDArray[np.uint8]:
     """Draw price, metered power, stored energy and profit of the month so far; (height, width, 3) uint8."""
     # drawing is asked for by few: matplotlib is imported when it is
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with needs('render_mode="rgb_array"'):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)

@@ -26,7 +26,7 @@ import numpy as np
 
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
 from vpp_env.units import Floats
 
 GROUP = "vpp_env.policies"
@@ -134,7 +134,8 @@ def _factory(name: str) -> Callable[..., Policy]:
     if name not in found:
         remedy = "Or give package.module:ClassName or path/to/file.py:ClassName. `--list` shows what each one is."
         raise UnknownNameError(did_you_mean(name, found, "policy", remedy))
-    return found[name].load()
+    with needs(f"policy {name!r}"):
+        return found[name].load()
 
 
 _SPEC = re.compile(
@@ -199,7 +200,8 @@ def make_policy(spec: str) -> Policy:
     factory = _factory(name)
     _refuse_unknown(name, factory, options)
     try:
-        policy = factory(**options)
+        with needs(f"policy {name!r}"):  # some import a solver when they are built
+            policy = factory(**options)
     except (TypeError, ValueError) as error:
         raise PolicyError(f"policy {spec!r} cannot be built: {error}") from error
     if not isinstance(policy, Policy):

@@ -1,147 +1,292 @@
-"""Key performance indicators: one pure function each, over the record of a run."""
+"""The one table of key performance indicators: what each is, how it is computed, and where it is shown.
+
+A field of `Kpis` is an entry of the table. CSV columns, JSON, the terminal, the report, the leaderboard and the
+dashboard are made from the table, so a new KPI is one field here; a KPI of somebody else is one entry of `REGISTERED`.
+It is longer than other modules because it is one table.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from vpp_env.contract.policy import PolicyInfo
-from vpp_env.core import ledger as led
-from vpp_env.evaluation.record import Recorder
-from vpp_env.evaluation.satisfaction import COMPONENTS, VIOLATIONS, SatisfactionTotals, score, weight_sensitivity
+from vpp_env.errors import UnknownNameError, VppError, did_you_mean
+from vpp_env.evaluation.kpi_entry import Better, Ceilings, Format, Kpi, Place, share_of
+from vpp_env.evaluation.measures import (
+    Evidence,
+    MoneyTotals,
+    Violations,
+    jain_index,
+    success_rate,
+    violation_counts,
+    worst_mean,
+)
 from vpp_env.evaluation.simulate import Run
-from vpp_env.market.settlement import Money
-from vpp_env.scenario.specs import SatisfactionSpec
-from vpp_env.simulation.outcome import net_benefit
-from vpp_env.traces.fleet import PROFILES
 from vpp_env.units import KWH_PER_MWH
 
-WORST_SHARE = 0.1
+
+def _kpi(*args: Any, **options: Any) -> Any:
+    """Return a field that is an entry of the table; those made from ceilings are None until these are known."""
+    metadata = {"kpi": Kpi(*args, **options)}
+    return field(default=None, metadata=metadata) if "of_ceilings" in options else field(metadata=metadata)
 
 
-def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -> pd.DataFrame:
-    """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind."""
-    fleet, totals, tally = record.fleet, record.totals, record.satisfaction
-    parts = tally.components()
-    total_score = score(parts, spec)
-    closing = record.closing_value()
-    worn, worn_baseline = record.rainflow_usd()
-    columns: dict[str, Any] = {
-        "prosumer": [f"prosumer_{i}" for i in range(fleet.n)],
-        "profile": [PROFILES[p] for p in fleet.profile],
-        "bess_kwh": fleet.bess_kwh,
-        "ev_kwh": fleet.ev_kwh,
-        "pv_kwp": fleet.pv_kwp,
-        "sold_kwh": totals[led.L_SOLD] + totals[led.L_CALLED],
-        "bought_kwh": totals[led.L_BOUGHT],
-        "forced_kwh": totals[led.L_FORCED],
-        "reserve_kw_h": totals[led.L_RESERVE],
-        "pay_sold_usd": totals[led.L_PAY_SOLD],
-        "pay_bought_usd": totals[led.L_PAY_BOUGHT] + totals[led.L_PAY_FORCED],
-        "pay_reserve_usd": totals[led.L_PAY_RESERVE],
-        "bill_change_usd": totals[led.L_BILL] - totals[led.L_BILL_BASELINE],
-        "wear_usd": totals[led.L_WEAR],
-        "wear_rainflow_usd": worn - worn_baseline,
-        "wear_rainflow_baseline_usd": worn_baseline,
-        "closing_value_usd": closing,
-        "net_benefit_usd": net_benefit(totals) + closing,
-        "satisfaction": total_score,
-        "satisfaction_consented": total_score * consent_share(tally, info),
-    }
-    columns |= {f"s_{name}": parts[j] for j, name in enumerate(COMPONENTS)}
-    columns |= {f"violations_{kind}": tally.violations[j] for j, kind in enumerate(VIOLATIONS)}
-    return pd.DataFrame(columns)
+REGISTERED: dict[str, Kpi] = {}
+"""KPIs of others, by name: `REGISTERED["energy_share"] = Kpi(...)` before a run is played."""
+
+_MONEY = (Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.RANK, Place.DASHBOARD)
+EVERYWHERE = frozenset(Place)
+"""Places of a KPI that nobody can miss."""
 
 
-def consent_share(tally: SatisfactionTotals, info: PolicyInfo) -> np.ndarray:
-    """(N,) share of dispatched kWh that was accepted; exactly 0 for a policy that asks nobody."""
-    share = tally.consent_share()
-    return share if info.asks_consent else np.zeros_like(share)
+@dataclass(frozen=True, kw_only=True)
+class Kpis:
+    """KPIs of one run; every field is an entry of the table, in the order in which they are shown."""
+
+    total_timesteps: int = _kpi(
+        "opportunities", "", Better.NEITHER, Format.COUNT, "opportunities played", lambda e: len(e.opportunities)
+    )
+    total_profit: float = _kpi(
+        "profit", "USD", Better.HIGHER, Format.TWO, "what is left to the VPP", lambda e: e.profit(),
+        title="VPP profit", shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
+    )  # fmt: skip
+    market_revenue: float = _kpi(
+        "market revenue", "USD", Better.HIGHER, Format.TWO, "what the market paid, before members are paid",
+        lambda e: e.money.revenue, shown=(Place.MEANS,),
+    )  # fmt: skip
+    member_payments: float = _kpi(
+        "payments", "USD", Better.NEITHER, Format.TWO, "what the members got", lambda e: e.money.payments
+    )
+    member_net_benefit: float = _kpi(
+        "members", "USD", Better.HIGHER, Format.TWO,
+        "pay - change of the retail bill - wear + what is stored more than without a market at the end",
+        lambda e: e.home_sum("net_benefit_usd"), title="members' net benefit", shown=_MONEY,
+    )  # fmt: skip
+    joint_surplus: float = _kpi(
+        "joint surplus", "USD", Better.HIGHER, Format.TWO,
+        "profit + members' net benefit: what the policy is worth to everybody",
+        lambda e: e.profit() + e.home_sum("net_benefit_usd"),
+        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
+    )  # fmt: skip
+    money: MoneyTotals = _kpi(  # noqa: RUF009 (a field is made)
+        "ledger", "USD", Better.NEITHER, Format.TWO, "the VPP's whole ledger", lambda e: e.money
+    )
+    avg_satisfaction: float = _kpi(
+        "satisfaction", "", Better.HIGHER, Format.SCORE, "mean score of the homes over the whole run",
+        lambda e: float(e.prosumers["satisfaction"].to_numpy().mean()),
+        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.FAIRNESS),
+    )  # fmt: skip
+    worst_decile_satisfaction: float = _kpi(
+        "worst 10 %", "", Better.HIGHER, Format.SCORE, "mean score of the worst-off tenth",
+        lambda e: worst_mean(e.prosumers["satisfaction"].to_numpy()), title="satisfaction, worst 10 %",
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.LEADERBOARD, Place.DASHBOARD,
+               Place.FAIRNESS),
+    )  # fmt: skip
+    satisfaction_weight_q05: float = _kpi(
+        "weights 5 %", "", Better.HIGHER, Format.SCORE, "5 % quantile of the mean score under random weights",
+        lambda e: e.weighted[0], shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    satisfaction_weight_q95: float = _kpi(
+        "weights 95 %", "", Better.HIGHER, Format.SCORE, "95 % quantile of the mean score under random weights",
+        lambda e: e.weighted[1], shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    satisfaction_consented: float = _kpi(
+        "consented", "", Better.HIGHER, Format.SCORE,
+        "score x share of kWh that somebody accepted; 0 by construction where nobody is asked",
+        lambda e: float(e.prosumers["satisfaction_consented"].mean()),
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS),
+    )  # fmt: skip
+    opportunity_satisfaction: float = _kpi(
+        "per opportunity", "", Better.HIGHER, Format.SCORE, "mean of the column in the CSV",
+        lambda e: e.mean("prosumer_satisfaction"), shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    score: float | None = _kpi(
+        "score", "", Better.HIGHER, Format.FOUR, "joint surplus as a share of the ceiling inside preferences",
+        of_ceilings=lambda k, c: share_of(k.joint_surplus, c.preferences.value[1]), title="score (0 idle, 1 ceiling)",
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.RANK, Place.CEILINGS),
+    )  # fmt: skip
+    regret: float | None = _kpi(
+        "regret", "USD", Better.LOWER, Format.TWO, "joint surplus short of the ceiling inside preferences",
+        of_ceilings=lambda k, c: c.preferences.value[1] - k.joint_surplus,
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.CEILINGS),
+    )  # fmt: skip
+    regret_free: float | None = _kpi(
+        "regret without preferences", "USD", Better.LOWER, Format.TWO, "joint surplus short of the free ceiling",
+        of_ceilings=lambda k, c: c.free.value[1] - k.joint_surplus, shown=(Place.MEANS, Place.CEILINGS),
+    )  # fmt: skip
+    profit_score: float | None = _kpi(
+        "profit score", "", Better.HIGHER, Format.FOUR, "profit as a share of its ceiling inside preferences",
+        of_ceilings=lambda k, c: share_of(k.total_profit, c.preferences.profit[1]),
+        shown=(Place.MEANS, Place.CEILINGS),
+    )  # fmt: skip
+    wear_linear_usd: float = _kpi(
+        "wear", "USD", Better.LOWER, Format.TWO, "wear beyond the baselines' at the linear cost of decisions",
+        lambda e: e.home_sum("wear_usd"),
+    )  # fmt: skip
+    wear_rainflow_usd: float = _kpi(
+        "wear by cycles", "USD", Better.LOWER, Format.TWO, "battery wear beyond the baselines' by rainflow cycles",
+        lambda e: e.home_sum("wear_rainflow_usd"),
+    )  # fmt: skip
+    jain_net_benefit: float | None = _kpi(
+        "Jain index of net benefit", "", Better.HIGHER, Format.THREE, "1 all equal, 1/N one has all",
+        lambda e: jain_index(e.prosumers["net_benefit_usd"].to_numpy()), shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    total_violations: Violations = _kpi(  # noqa: RUF009 (a field is made)
+        "violations", "", Better.LOWER, Format.COUNT, "(home, opportunity) pairs, in all and by kind",
+        lambda e: violation_counts(e.run.record.satisfaction), column="violations",
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.LEADERBOARD, Place.DASHBOARD),
+    )  # fmt: skip
+    success_rate: float = _kpi(
+        "success", "", Better.HIGHER, Format.PERCENT, "share of opportunities with an award",
+        lambda e: success_rate(e.opportunities), shown=(Place.REPORT, Place.MEANS),
+    )  # fmt: skip
+    avg_time_seconds: float = _kpi(
+        "decision", "s", Better.LOWER, Format.FOUR, "what one decision takes, mean",
+        lambda e: e.mean("decision_time"), shown=(Place.REPORT,),
+    )  # fmt: skip
+    avg_coalition_size: float = _kpi(
+        "mean coalition", "homes", Better.NEITHER, Format.TWO, "homes that sell, mean over opportunities",
+        lambda e: e.mean("coalition_size"), shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    avg_negotiation_rounds: float = _kpi(
+        "rounds", "", Better.NEITHER, Format.TWO, "rounds of negotiation, mean over opportunities",
+        lambda e: e.mean("negotiation_rounds"),
+    )  # fmt: skip
+    total_capacity_mwh: float = _kpi(
+        "capacity", "MWh", Better.HIGHER, Format.THREE, "energy sold + reserve capacity, MWh and MW-h",
+        lambda e: float(
+            (e.opportunities["sold_kwh"].sum() + e.opportunities["reserve_kw_h"].sum()) / KWH_PER_MWH
+        ),
+        shown=(Place.MEANS,),
+    )  # fmt: skip
+    sold_mwh: float = _kpi(
+        "sold", "MWh", Better.NEITHER, Format.THREE, "energy sold: deferred charging + battery + V2G",
+        lambda e: e.mwh("sold_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    deferred_mwh: float = _kpi(
+        "deferred charging", "MWh", Better.NEITHER, Format.THREE, "of it by deferred charging",
+        lambda e: e.mwh("deferred_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    bess_mwh: float = _kpi(
+        "battery", "MWh", Better.NEITHER, Format.THREE, "of it by batteries", lambda e: e.mwh("bess_kwh"),
+        shown=(Place.ENERGY,),
+    )  # fmt: skip
+    v2g_mwh: float = _kpi(
+        "V2G", "MWh", Better.NEITHER, Format.THREE, "of it by cars' batteries", lambda e: e.mwh("v2g_kwh"),
+        shown=(Place.ENERGY,),
+    )  # fmt: skip
+    bought_mwh: float = _kpi(
+        "bought", "MWh", Better.NEITHER, Format.THREE, "energy bought", lambda e: e.mwh("bought_kwh"),
+        shown=(Place.ENERGY,),
+    )  # fmt: skip
+    forced_mwh: float = _kpi(
+        "forced", "MWh", Better.NEITHER, Format.THREE, "bought back for a car that had to be ready",
+        lambda e: e.mwh("forced_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    beyond_envelope_mwh: float = _kpi(
+        "beyond envelope", "MWh", Better.LOWER, Format.THREE, "delivered outside what the owner allows",
+        lambda e: e.mwh("beyond_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    reserve_mw_h: float = _kpi(
+        "reserve capacity", "MW-h", Better.NEITHER, Format.THREE, "reserve capacity x hours",
+        lambda e: e.mwh("reserve_kw_h"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    void_intervals: int = _kpi(
+        "void", "", Better.LOWER, Format.COUNT, "15-min intervals whose award stays below the minimum bid",
+        lambda e: e.void_intervals,
+    )  # fmt: skip
+    cleared_intervals: int = _kpi(
+        "cleared", "", Better.NEITHER, Format.COUNT, "15-min intervals in which bids would clear",
+        lambda e: e.cleared_intervals,
+    )  # fmt: skip
+    void_interval_share: float = _kpi(
+        "void share", "", Better.LOWER, Format.PERCENT, "void of those in which bids would clear",
+        lambda e: e.void_intervals / e.cleared_intervals if e.cleared_intervals else 0.0, shown=(Place.MEANS,),
+    )  # fmt: skip
+    energy_revenue_per_home: float = _kpi(
+        "energy per home", "USD", Better.HIGHER, Format.TWO, "net energy revenue / homes, before anybody is paid",
+        lambda e: e.money.energy / e.run.world.scenario.fleet.size, shown=(Place.MEANS,),
+    )  # fmt: skip
+    others: Mapping[str, float | None] = field(default_factory=dict)  # of `REGISTERED`, by name
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a KPI by its name in JSON."""
+        if name in self.others:
+            return self.others[name]
+        if name not in _FIELDS:
+            raise UnknownNameError(did_you_mean(name, [*_FIELDS, *self.others], "KPI"))
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*_FIELDS, *self.others])
+
+    def number(self, name: str) -> float | None:
+        """Return a KPI as a number, violations in all; None where it is not defined or not there."""
+        value = self.others.get(name) if name not in _FIELDS else getattr(self, name)
+        value = value.total if isinstance(value, Violations) else value
+        return None if value is None or is_dataclass(value) or not math.isfinite(value) else value
+
+    def scored(self, ceilings: Ceilings) -> Kpis:
+        """Return the same with what is made from the month's ceilings."""
+        made = {k.name: k.of_ceilings(self, ceilings) for k in table() if k.of_ceilings is not None}
+        mine: dict[str, Any] = {name: value for name, value in made.items() if name in _FIELDS}
+        return replace(self, **mine, others={**self.others, **{n: v for n, v in made.items() if n not in _FIELDS}})
+
+    def to_json(self, scored: bool = False) -> dict[str, Any]:
+        """Return strict JSON data, None where a KPI is not defined; with `scored` also what ceilings give."""
+        out: dict[str, Any] = {}
+        for kpi in table():
+            if kpi.of_ceilings is None or scored:
+                value = self.others.get(kpi.name) if kpi.name in REGISTERED else self[kpi.name]
+                out[kpi.name] = asdict(value) if is_dataclass(value) else _finite(value)  # type: ignore[arg-type]
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Kpis:
+        """Read what `to_json` made; of keys that are no field those of `REGISTERED`."""
+        known: dict[str, Any] = {name: data.get(name) for name in _FIELDS}
+        known["money"] = MoneyTotals(**data["money"])
+        known["total_violations"] = Violations(**data["total_violations"])
+        return cls(**known, others={name: data[name] for name in REGISTERED if name in data})
 
 
-def worst_mean(values: np.ndarray, share: float = WORST_SHARE) -> float:
-    """Mean of the worst `share` of `values` (at least one)."""
-    count = max(1, round(share * len(values)))
-    return float(np.sort(values)[:count].mean())
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def jain_index(values: np.ndarray) -> float:
-    """Jain's fairness index of the gains: 1 = all equal, 1/N = one has all; losses count as 0; NaN if nobody gains."""
-    gains = np.maximum(values, 0.0)
-    square = float((gains**2).sum())
-    return float(gains.sum() ** 2 / (len(gains) * square)) if square > 0 else float("nan")
+_FIELDS: Mapping[str, Kpi] = {
+    f.name: replace(f.metadata["kpi"], name=f.name) for f in fields(Kpis) if "kpi" in f.metadata
+}
 
 
-def violation_counts(tally: SatisfactionTotals) -> dict[str, int]:
-    """Count of (prosumer, opportunity) pairs by kind."""
-    return {kind: int(tally.violations[j].sum()) for j, kind in enumerate(VIOLATIONS)}
+def table(place: Place | None = None) -> tuple[Kpi, ...]:
+    """Return the entries, those of others last; with `place` those that are shown there."""
+    entries = [*_FIELDS.values(), *(replace(kpi, name=name) for name, kpi in REGISTERED.items())]
+    return tuple(kpi for kpi in entries if place is None or place in kpi.shown)
 
 
-def success_rate(opportunities: pd.DataFrame) -> float:
-    """Share of opportunities in which anything was awarded."""
-    return float(opportunities["success"].mean()) if len(opportunities) else 0.0
+def markdown_table() -> str:
+    """Return the entries as the table of docs/benchmark.md."""
+    rows = ["| key | shown as | unit | better | meaning |", "|---|---|---|---|---|"]
+    for kpi in table():
+        cells = (f"`{kpi.name}`", kpi.short, kpi.unit, "" if kpi.better is Better.NEITHER else kpi.better.value)
+        rows.append("| " + " | ".join((*cells, kpi.description)) + " |")
+    return "\n".join(rows) + "\n"
 
 
-def money_totals(opportunities: pd.DataFrame) -> dict[str, float]:
-    """Sums of the VPP's ledger over the run, USD."""
-    totals = Money(*(np.asarray(opportunities[f"money_{name}"].sum()) for name in Money._fields))
-    return {name: float(value) for name, value in [*totals._asdict().items(), ("revenue", totals.revenue)]}
+def summarize(run: Run) -> Kpis:
+    """Return every KPI of one run.
 
-
-def summarize(run: Run) -> dict[str, Any]:
-    """Return every KPI of one run as plain data.
-
-    `joint_surplus` = the VPP's profit + the members' net benefit (closing inventory included): what the policy is
-    worth to everybody together. `market_revenue` is what the market paid, before members are paid.
+    Raises
+    ------
+    VppError
+        When no opportunity was played: there is nothing to sum up.
     """
-    record, info = run.record, run.info
-    scenario = run.world.scenario
-    table, homes = record.opportunities(), prosumer_table(record, scenario.satisfaction, info)
-    if table.empty:
-        return {"total_timesteps": 0, "complete": run.complete}
-    satisfied = homes["satisfaction"].to_numpy()
-    benefit = homes["net_benefit_usd"].to_numpy()
-    money = money_totals(table)
-    profit = float(table["actual_profit"].sum())
-    rng = np.random.default_rng(run.world.months[0].seed)
-    low, high = weight_sensitivity(record.satisfaction.components(), scenario.satisfaction, rng)
-    return {
-        "total_timesteps": len(table),
-        "complete": run.complete,
-        "information_set": info.information.name,
-        "asks_consent": info.asks_consent,
-        "total_profit": profit,
-        "market_revenue": money["revenue"],
-        "member_payments": money["payments"],
-        "member_net_benefit": float(benefit.sum()),
-        "joint_surplus": profit + float(benefit.sum()),
-        "money": money,
-        "avg_satisfaction": float(satisfied.mean()),
-        "worst_decile_satisfaction": worst_mean(satisfied),
-        "satisfaction_weight_q05": low,
-        "satisfaction_weight_q95": high,
-        "satisfaction_consented": float(homes["satisfaction_consented"].mean()),
-        "opportunity_satisfaction": float(table["prosumer_satisfaction"].mean()),
-        "wear_linear_usd": float(homes["wear_usd"].sum()),
-        "wear_rainflow_usd": float(homes["wear_rainflow_usd"].sum()),
-        "jain_net_benefit": jain_index(benefit),
-        "success_rate": success_rate(table),
-        "total_violations": {
-            "total": int(record.satisfaction.violations.sum()),
-            **violation_counts(record.satisfaction),
-        },
-        "avg_coalition_size": float(table["coalition_size"].mean()),
-        "avg_negotiation_rounds": float(table["negotiation_rounds"].mean()),
-        "total_capacity_mwh": float((table["sold_kwh"].sum() + table["reserve_kw_h"].sum()) / KWH_PER_MWH),
-        "sold_mwh": float(table["sold_kwh"].sum()) / KWH_PER_MWH,
-        "deferred_mwh": float(table["deferred_kwh"].sum()) / KWH_PER_MWH,
-        "bess_mwh": float(table["bess_kwh"].sum()) / KWH_PER_MWH,
-        "v2g_mwh": float(table["v2g_kwh"].sum()) / KWH_PER_MWH,
-        "bought_mwh": float(table["bought_kwh"].sum()) / KWH_PER_MWH,
-        "forced_mwh": float(table["forced_kwh"].sum()) / KWH_PER_MWH,
-        "beyond_envelope_mwh": float(table["beyond_kwh"].sum()) / KWH_PER_MWH,
-        "reserve_mw_h": float(table["reserve_kw_h"].sum()) / KWH_PER_MWH,
-        "avg_time_seconds": float(table["decision_time"].mean()),
-    }
+    if not run.record.rows:
+        raise VppError("the run has no opportunity: nothing was played, so it has no KPIs; play at least one")
+    evidence = Evidence(run)
+    made = {kpi.name: kpi.of_run(evidence) for kpi in table() if kpi.of_run is not None}
+    own = {name: value for name, value in made.items() if name in _FIELDS}
+    return Kpis(**own, others={name: value for name, value in made.items() if name not in _FIELDS})

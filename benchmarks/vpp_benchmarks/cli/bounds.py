@@ -1,4 +1,4 @@
-"""Ceilings of a month: `python -m vpp_benchmarks.cli.bounds --scenario august`.
+"""Ceilings of a month: `vpp-env bounds --scenario august`.
 
 What nobody can exceed, whatever it knows (`free`), and what nobody can exceed who keeps to every owner's preferences
 (`preferences`), in joint surplus (`value`) and in the VPP's profit; docs/optimizers.md proves them.
@@ -20,17 +20,18 @@ from typing import Any
 from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, devices
 
-from vpp_benchmarks.results.scores import price_of_preferences
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
 from vpp_env.contract.views import Information
-from vpp_env.errors import VppError
+from vpp_env.evaluation.kpi_entry import price_of_preferences
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
-WISHES = {"free": False, "preferences": True}
+INSIDE_PREFERENCES = {"free": False, "preferences": True}
+"""Ceiling -> whether every owner's preferences bind."""
 MEASURES = {"value": Measure.VALUE, "profit": Measure.PROFIT}
 
 
@@ -48,17 +49,17 @@ def ceilings(month: Month) -> dict[str, Any]:
     homes, foresight, rules = _start(month)
     found: dict[str, Any] = {}
     gap = 0.0
-    for name, wishes in WISHES.items():
+    for name, kept in INSIDE_PREFERENCES.items():
         found[name] = {}
         for label, measure in MEASURES.items():
-            made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw)
+            made = bracket(homes, foresight, Goal(measure, kept, rules), rules.max_capacity_kw)
             found[name][label] = [made.lower, made.upper]
             gap = max(gap, made.gap)
     return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
 
 
 def exact_optima(
-    month: Month, tell: Callable[[str, int, int], None] = lambda name, done, of: None
+    month: Month, report: Callable[[str, int, int], None] = lambda name, done, of: None
 ) -> dict[str, dict[str, float]]:
     """Solve the month's linear program for both measures with and without preferences: USD of the devices alone.
 
@@ -69,12 +70,12 @@ def exact_optima(
 
     homes, foresight, rules = _start(month)
     optima: dict[str, dict[str, float]] = {}
-    for name, wishes in WISHES.items():
+    for name, kept in INSIDE_PREFERENCES.items():
         optima[name] = {}
         for label, measure in MEASURES.items():
-            made = devices(homes, foresight, Goal(measure, wishes, rules))
+            made = devices(homes, foresight, Goal(measure, kept, rules))
             optima[name][label] = exact(
-                made, rules.reserve_hours, rules.max_capacity_kw, partial(tell, f"{label}, {name}")
+                made, rules.reserve_hours, rules.max_capacity_kw, partial(report, f"{label}, {name}")
             )
     return optima
 
@@ -86,13 +87,12 @@ def _start(month: Month) -> tuple[Any, Any, Any]:
     return view.homes, view.foresight(), market_rules(world)
 
 
-def parser() -> argparse.ArgumentParser:
+EXAMPLES = ("--scenario august", "--scenario week20 --exact", "--set market.max_capacity_mw=0.4 --json bounds.json")
+
+
+def parser(prog: str = "vpp-env bounds") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m vpp_benchmarks.cli.bounds",
-        description="Print proven ceilings of a market month.",
-        allow_abbrev=False,
-    )
+    p = Parser(prog, "Print proven ceilings of a market month.", EXAMPLES)
     p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seed", default="0", metavar="INT", help="default: %(default)s")
     add_month_flags(p)
@@ -115,48 +115,38 @@ def month_of(args: argparse.Namespace) -> Month:
 def show(found: Mapping[str, Any], optima: Mapping[str, Mapping[str, float]] | None) -> str:
     """Return the table that is printed."""
     lines = [f"{'USD':24}{'plan':>12}{'ceiling':>12}{'gap':>9}" + (f"{'exact':>12}" if optima else "")]
-    for name in WISHES:
+    for name in INSIDE_PREFERENCES:
         for label in MEASURES:
             low, high = found[name][label]
             line = f"{label + ', ' + name:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
             lines.append(line + (f"{optima[name][label]:12.2f}" if optima else ""))
     for label in MEASURES:
-        price = price_of_preferences(found, label)
+        price = price_of_preferences(found["preferences"][label][1], found["free"][label][1])
         lines.append(f"price of preferences, {label}: {'none' if price is None else f'{price:.1%}'}")
     lines.append(f"widest gap {found['gap']:.2%}, {found['seconds']:.1f} s")
     return "\n".join(lines)
 
 
-def _tell(name: str, done: int, of: int) -> None:
+def _report(name: str, done: int, of: int) -> None:
     if sys.stderr.isatty() or done == of:
         print(f"\r{name}: {done} of {of} devices", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    args = parser().parse_args(argv)
-    try:
-        if args.json is not None and not args.json.parent.is_dir():
-            raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
-        month = month_of(args)
-        found = ceilings(month)
-        optima = None
-        if args.exact:
-            print(show(found, None), flush=True)  # what is computed is not lost if the rest is too slow
-            optima = exact_optima(month, _tell)
-        print(show(found, optima))
-        if args.json is not None:
-            scenario = {"name": month.scenario.name, "hash": month.scenario.hash, "seed": month.seed}
-            data = {"scenario": scenario, **found, **({"exact": optima} if optima else {})}
-            args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    except (VppError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    args = parser(prog).parse_args(argv)
+    if args.json is not None and not args.json.parent.is_dir():
+        raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
+    month = month_of(args)
+    found = ceilings(month)
+    optima = None
+    if args.exact:
+        print(show(found, None), flush=True)  # what is computed is not lost if the rest is too slow
+        optima = exact_optima(month, _report)
+    print(show(found, optima))
+    if args.json is not None:
+        scenario = {"name": month.scenario.name, "hash": month.scenario.hash, "seed": month.seed}
+        data = {"scenario": scenario, **found, **({"exact": optima} if optima else {})}
+        args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Compare policies over a market month: `python benchmarks/compare.py --policies agentic centralized`.
+"""Compare policies over a market month: `vpp-env compare`, or `python benchmarks/compare.py` in a checkout.
 
 Exit status: 0 all runs complete; 1 a policy failed (its row says why, the others are there); 2 something that was
 asked for is not possible; 130 interrupted (what was done is written).
@@ -10,29 +10,27 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from vpp_benchmarks.cli import llm_flags
-from vpp_benchmarks.report.tables import bracketed, number, percent, score
+from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.terminal import show_comparison
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.llm_kpis import bill_lines
-from vpp_benchmarks.run.executors import EXECUTORS
+from vpp_benchmarks.results.comparison import Comparison
+from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED
+from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.experiment import Experiment, Request, make_experiment, read_request, with_overrides
-from vpp_benchmarks.run.job import COMPLETE, FAILED, INTERRUPTED
 from vpp_benchmarks.run.log import console, log_to_terminal
 from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
-from vpp_benchmarks.run.runner import Outcome, resumed, run_experiment
-from vpp_env.errors import VppError
+from vpp_benchmarks.run.runner import resumed, run_experiment
 
 SHORTCUTS = {
     "fleet_size": "fleet.size",
@@ -43,14 +41,19 @@ SHORTCUTS = {
 """Options that are short for one field of the scenario."""
 
 
-def parser() -> argparse.ArgumentParser:
+EXAMPLES = (
+    "--policies agentic centralized",
+    '--policies truthful "centralized(horizon_hours=24)" my_module:MyPolicy --scenario week20',
+    "--policies agentic centralized --seeds 0:10 --set market.min_bid_mw=0",
+    "--policies agentic centralized --market-data prices.parquet",
+    "--resume results/august-20260101T120000",
+    "--list",
+)
+
+
+def parser(prog: str = "vpp-env compare") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
-        prog="compare.py",
-        description="Compare policies over a market month and write tables, summary and report.",
-        epilog='Options of a policy: --policies "centralized(horizon_hours=24)" my_module:MyPolicy',
-        allow_abbrev=False,
-    )
+    p = Parser(prog, "Compare policies over a market month and write tables, summary and report.", EXAMPLES)
     default = Request()
     p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
     scenarios = p.add_mutually_exclusive_group()
@@ -76,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         help="runs played at the same time; default: the cores (%(default)s)",
     )
-    p.add_argument("--executor", choices=EXECUTORS, default="auto", help="where runs are played: %(default)s")
+    p.add_argument("--executor", choices=executor_names(), default=AUTO, help="where runs are played: %(default)s")
     p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
     p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
     llm_flags.add_flags(p)
@@ -118,30 +121,28 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
     return make_experiment(with_overrides(request, args.overrides, shortcuts))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    args = parser().parse_args(argv)
+    args = parser(prog).parse_args(argv)
     out, err = console(), Console(stderr=True)
-    try:
-        if args.list:
-            from vpp_benchmarks.cli.catalog import show
+    if args.list:
+        from vpp_benchmarks.cli.catalog import show
 
-            show(out)
-            return 0
+        show(out)
+        return 0
+    try:
         experiment = experiment_of(args)
         if llm_flags.asks_models([c.spec for c in experiment.plans[0].contenders]):
             check_models(experiment, out, args.quiet)
         folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
-        outcome = run(experiment, folder, err, args)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        found = run(experiment, folder, err, args)
     except KeyboardInterrupt:
         print("stopped at once; runs that had finished are in the output folder", file=sys.stderr)
         return 130
     if not args.quiet:
-        show_outcome(out, experiment, outcome)
-    return {INTERRUPTED: 130, FAILED: 1}.get(outcome.status, 0)
+        show_comparison(out, found)
+    return {INTERRUPTED: 130, FAILED: 1}.get(found.status, 0)
 
 
 def check_models(experiment: Experiment, out: Console, quiet: bool) -> None:
@@ -154,7 +155,7 @@ def check_models(experiment: Experiment, out: Console, quiet: bool) -> None:
             out.print(line, highlight=False, soft_wrap=True)
 
 
-def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Namespace) -> Outcome:
+def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Namespace) -> Comparison:
     """Run an experiment with what should be seen of it."""
     moving = err.is_terminal and not args.quiet
     runs = len(experiment.jobs())
@@ -179,112 +180,3 @@ def run(experiment: Experiment, folder: Path, err: Console, args: argparse.Names
             address=args.address,
             resume=args.resume is not None,
         )
-
-
-def show_outcome(console: Console, experiment: Experiment, outcome: Outcome) -> None:
-    """Print the headline figures and where everything is."""
-    plan = experiment.plans[0]
-    if len(experiment.plans) > 1:
-        _show_cases(console, experiment, outcome)
-    elif outcome.seeds:
-        seeds = f"means of {len(outcome.seeds)} seeds" if len(plan.seeds) > 1 else f"seed {plan.seeds[0]}"
-        _show_policies(console, f"{plan.scenario.name}, {seeds}: {outcome.status}", outcome.summary["policies"])
-        for seed in outcome.seeds:
-            console.print(*ceiling_lines(seed), sep="\n", end="", highlight=False, soft_wrap=True)
-    if outcome.statistics and outcome.statistics.get("policies"):
-        _show_differences(console, outcome.statistics)
-    for line in (outcome.statistics or {}).get("verdict", ()):
-        console.print(f"- {line}", highlight=False, markup=False)
-    if outcome.status == INTERRUPTED:
-        console.print(
-            f"Interrupted: what was played is written. Continue with --resume {outcome.folder}", soft_wrap=True
-        )
-    for seed in outcome.seeds:
-        for label, p in seed["policies"].items():
-            if p["reason"]:
-                text = f"{label}, {seed['scenario']['name']}, seed {seed['seed']}: {p['status']}: {p['reason']}"
-                console.print(text, markup=False, highlight=False, style="red")
-        for line in bill_lines(seed["policies"]):
-            console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"Results: {outcome.folder}", soft_wrap=True, highlight=False)
-
-
-def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
-    for name in text:
-        table.add_column(name, overflow="fold")
-    for name in figures:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _show_policies(console: Console, title: str, policies: Mapping[str, Any]) -> None:
-    figures = ["profit\nUSD", "members\nUSD", "together\nUSD", "score\n%", "regret\nUSD"]
-    figures += ["satis-\nfaction", "con-\nsented", "viola-\ntions"]
-    table = _table(title, ["policy", "sees", "asks"], figures)
-    for label, p in policies.items():
-        table.add_row(label, p["information_set"], "yes" if p["asks_consent"] else "no", *_figures(p))
-    console.print(table)
-    silent = [label for label, p in policies.items() if not p["asks_consent"]]
-    if silent:
-        console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
-
-
-def ceiling_lines(seed: Mapping[str, Any]) -> list[str]:
-    """One line on a seed's ceilings, and an empty one after it; nothing where there are none."""
-    bounds = seed.get("ceilings")
-    if not bounds:
-        return []
-    kept, free = (bounds[name]["value"][1] for name in ("preferences", "free"))
-    line = f"seed {seed['seed']}: together no policy can bring more than {number(kept)} USD inside the owners' "
-    line += f"preferences, {number(free)} without (proven to {percent(bounds['gap'], 2)}); score = share of the first"
-    return [line, ""]
-
-
-def _show_cases(console: Console, experiment: Experiment, outcome: Outcome) -> None:
-    """Print one line per case and policy: means over its seeds."""
-    table = _table(
-        f"{len(experiment.plans)} cases: {outcome.status}",
-        ["case", "policy", "seeds"],
-        ["profit\nUSD", "satis-\nfaction"],
-    )
-    for plan in experiment.plans:
-        mine = [s["policies"] for s in outcome.seeds if s["scenario"]["hash"] == plan.scenario.hash]
-        for contender in plan.contenders:
-            done = [p[contender.label] for p in mine if p[contender.label]["status"] == COMPLETE]
-            means = [
-                sum(p[k] for p in done) / len(done) if done else None for k in ("total_profit", "avg_satisfaction")
-            ]
-            table.add_row(plan.case, contender.label, str(len(done)), number(means[0]), score(means[1]))
-    console.print(table)
-
-
-def _show_differences(console: Console, statistics: Mapping[str, Any]) -> None:
-    table = _table("Differences on the same months and seeds", ["difference", "of"], ["mean", "better", "p (Holm)"])
-    for row in statistics["differences"]:
-        spread = row["difference"]
-        mean = bracketed(spread, 4 if "satisf" in row["metric"] else 2)
-        p = "-" if row["holm_p"] is None else f"{row['holm_p']:.3g}"
-        name = f"{row['policy']} - {row['minus']}"
-        table.add_row(name, row["metric"], mean, f"{row['better']} of {spread['units']}", p)
-    console.print(table)
-
-
-def _figures(p: Mapping[str, Any]) -> list[str]:
-    keys = ("total_profit", "member_net_benefit", "joint_surplus", "score", "regret")
-    profit, members, together, share, regret = (_mean(p.get(key)) for key in keys)
-    satisfaction, consented = (_mean(p.get(key)) for key in ("avg_satisfaction", "satisfaction_consented"))
-    violations = p.get("total_violations") or {}
-    count = violations.get("mean", violations.get("total"))
-    money = [number(profit), number(members), number(together)]
-    money += [number(None if share is None else 100.0 * share, 1), number(regret)]
-    return [*money, score(satisfaction), score(consented), number(count, 0)]
-
-
-def _mean(value: Any) -> Any:
-    """Read a figure of one seed, or the mean of several."""
-    return value["mean"] if isinstance(value, Mapping) else value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

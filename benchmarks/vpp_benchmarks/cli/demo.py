@@ -1,19 +1,19 @@
-"""A demonstration in a few seconds: `python -m vpp_benchmarks.cli.demo`.
+"""A demonstration in a few seconds: `vpp-env demo`.
 
 One call of the optimizer, the set-up of a comparison, and a run of six hours.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import number, score
 from vpp_benchmarks.run.orchestrator import SimulationSummary, VPPSimulationOrchestrator
-from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 
@@ -99,24 +99,17 @@ def show_run(console: Console, scenario: Scenario) -> SimulationSummary:
         table.add_row(label, p["information_set"], asked, *figures, number(p["avg_time_seconds"], 4))
     console.print(table)
     console.print("Six hours of a few homes show how it works, not who is better.")
-    console.print("The comparison: python benchmarks/compare.py --policies agentic centralized")
+    console.print("The comparison: vpp-env compare --policies agentic centralized")
     return summary
 
 
-def main() -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Show everything; return the exit status."""
+    Parser(prog, "One call of the optimizer, the set-up of a comparison, and a run of six hours.").parse_args(argv)
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     scenario = load_scenario("quick").override({"fleet.size": 12})
-    try:
-        show_optimizer(console)
-        show_setup(console, scenario)
-        summary = show_run(console, scenario)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0 if summary.status == "complete" else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    show_optimizer(console)
+    show_setup(console, scenario)
+    return 0 if show_run(console, scenario).status == "complete" else 1

@@ -1,16 +1,15 @@
-"""Read a negotiation as a conversation: `python -m vpp_benchmarks.cli.transcript RUN --hour 2023-08-16T18`."""
+"""Read a negotiation as a conversation: `vpp-env transcript RUN --hour 2023-08-16T18`."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.results.store import TRANSCRIPTS
-from vpp_env.errors import DataError, VppError
+from vpp_env.errors import DataError
 
 SHOWN = 6
 """Homes that are named in a list before the rest is counted."""
@@ -40,7 +39,7 @@ def _bid(m: Mapping[str, Any]) -> str:
         return f"Home {m['prosumer_id']}: not available."
     parts = [f"{m['max_capacity_kw']:g} kW at {_cents(m['full_ask'])}"] if m["max_capacity_kw"] else []
     parts += [f"car alone {m['car_kw']:g} kW at {_cents(m['car_ask'])}"] if m["car_kw"] else []
-    parts += [f"standby {m['standby_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["standby_kw"] else []
+    parts += [f"reserve {m['standby_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["standby_kw"] else []
     return f"Home {m['prosumer_id']}: {', '.join(parts) or 'buys only'}."
 
 
@@ -114,7 +113,7 @@ def _moves(m: Mapping[str, Any]) -> str:
     return f"Homes' agents open: {m['homes']} homes{mean}, {m['withheld']} kept out (by {by or 'nobody'})."
 
 
-TELL: dict[str, Callable[[Mapping[str, Any]], str]] = {
+SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "market_opportunity": _opportunity,
     "prosumer_bid": _bid,
     "aggregator_offer": _offer,
@@ -163,31 +162,28 @@ def conversation(records: Iterator[dict[str, Any]]) -> Iterator[str]:
         if now != heading:
             yield ("" if heading is None else "\n") + f"== {now[0]}, {now[1]}"
             heading = now
-        tell = TELL.get(record.get("kind", ""))
-        yield clean(json.dumps(record, ensure_ascii=False)) if tell is None else "  " + tell(record)
+        sentence = SENTENCES.get(record.get("kind", ""))
+        yield clean(json.dumps(record, ensure_ascii=False)) if sentence is None else "  " + sentence(record)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+EXAMPLES = (
+    "results/august-20260101T120000 --hour 2023-08-16T18",
+    "results/mine/transcripts.jsonl --policy agentic",
+)
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line."""
-    p = argparse.ArgumentParser(prog="python -m vpp_benchmarks.cli.transcript", description="Read a negotiation.")
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or a transcripts.jsonl")
+    p = Parser(prog, "Read a negotiation as a conversation.", EXAMPLES)
+    p.add_argument("run", type=Path, metavar="RUN", help="folder that compare has written, or a transcripts.jsonl")
     p.add_argument("--hour", metavar="TIME", help="beginning of a local time, such as 2023-08-16T18; default: all")
     p.add_argument("--policy", metavar="LABEL", help="one policy only")
     args = p.parse_args(argv)
-    try:
-        found = False
-        for line in conversation(messages(args.run, args.hour, args.policy)):
-            found = True
-            print(line)
-        if not found:
-            raise DataError(f"nothing at {args.hour!r} of {args.policy or 'any policy'}; times look like 2023-08-16T18")
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        sys.stderr.close()
+    found = False
+    for line in conversation(messages(args.run, args.hour, args.policy)):
+        found = True
+        print(line)
+    if not found:
+        raise DataError(f"nothing at {args.hour!r} of {args.policy or 'any policy'}; times look like 2023-08-16T18")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,1 +1,1 @@
-"""The dashboard: `python -m vpp_benchmarks.dashboard RUN ...`; an extra, `pip install "vpp-env[dashboard]"`."""
+"""The dashboard: `vpp-env dashboard RUN ...`; an extra, `pip install "vpp-env[dashboard]"`."""

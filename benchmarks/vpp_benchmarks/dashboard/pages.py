@@ -1,29 +1,40 @@
-"""The pages of the dashboard; each reads run folders and shows one thing."""
+"""The pages of the dashboard, and the script that Streamlit runs; each page reads run folders and shows one thing."""
 
 from __future__ import annotations
 
 import base64
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from vpp_benchmarks.dashboard.card import MOST_CHARACTERS, READER, card_of
-from vpp_benchmarks.dashboard.source import figures, runs_of, state_of
-from vpp_benchmarks.dashboard.story import month_of_home
-from vpp_benchmarks.report.busiest_day import busiest_day
-from vpp_benchmarks.report.export import FOLDER
-from vpp_benchmarks.report.html import charts, negotiated, parts
-from vpp_benchmarks.report.html.style import COLORS, PARTS, scoped
-from vpp_benchmarks.report.html.svg import Plot, extent, legend
-from vpp_benchmarks.report.html.talk import talk_of
-from vpp_benchmarks.report.tables import number
+from vpp_benchmarks.dashboard.source import (
+    MOST_CHARACTERS,
+    READER,
+    card_of,
+    figures,
+    month_of_home,
+    points_of,
+    runs_of,
+    state_of,
+)
+from vpp_benchmarks.report import negotiation
+from vpp_benchmarks.report.fleet import day as day_chart
+from vpp_benchmarks.report.fleet import ordered
+from vpp_benchmarks.report.material import busiest_day
+from vpp_benchmarks.report.result import pareto
+from vpp_benchmarks.report.style import COLORS, PARTS, scoped
+from vpp_benchmarks.report.svg import Plot, extent, legend
+from vpp_benchmarks.report.svg import table as html_table
+from vpp_benchmarks.report.tables import FOLDER, number
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_folder import Stored
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_env.errors import VppError
 
 SCOPE = ".vpp"
@@ -61,7 +72,7 @@ def pictures(html: str) -> str:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _table(path: str, name: str, changed: float) -> pd.DataFrame:
-    return Stored(Path(path)).table(name)
+    return RunResult.read(Path(path)).table(name)
 
 
 def table(path: Path, name: str) -> pd.DataFrame:
@@ -69,14 +80,14 @@ def table(path: Path, name: str) -> pd.DataFrame:
     return _table(str(path), name, (path / "manifest.json").stat().st_mtime)
 
 
-def pick(roots: Sequence[Path], needs: str = "") -> tuple[Path, Stored] | None:
+def pick(roots: Sequence[Path], needs: str = "") -> tuple[Path, RunResult] | None:
     """Let one run be chosen, of those that have the table `needs`."""
     found = {k: p for k, p in runs_of(roots).items() if not needs or (p / f"{needs}.parquet").is_file()}
     if not found:
         st.info(f"No run {'with ' + needs + ' ' if needs else ''}yet.")
         return None
     name = st.selectbox("Run", list(found), key=f"run-{needs}")
-    return found[name], Stored(found[name])
+    return found[name], RunResult.read(found[name])
 
 
 def progress(roots: Sequence[Path]) -> None:
@@ -110,7 +121,7 @@ def progress(roots: Sequence[Path]) -> None:
 def comparison(roots: Sequence[Path]) -> None:
     """All runs side by side."""
     st.title("Comparison")
-    runs = {name: Stored(path) for name, path in runs_of(roots).items()}
+    runs = {name: RunResult.read(path) for name, path in runs_of(roots).items()}
     rows = pd.DataFrame([figures(run) | {"run": name} for name, run in runs.items()])
     if rows.empty:
         st.info("No run yet.")
@@ -121,23 +132,12 @@ def comparison(roots: Sequence[Path]) -> None:
     chosen = rows[(rows["world"] == world) & rows["policy"].isin(labels)]
     done = chosen[chosen["status"] == "complete"]
     if len(done):
-        means = done.groupby("policy", sort=False)[["profit", "satisfaction", "worst"]].mean()
-        asks = done.groupby("policy")["asks"].first().to_dict()
-        points = {
-            str(label): {
-                "profit": {"value": row["profit"], "low": None, "high": None},
-                "satisfaction": {"value": row["satisfaction"], "low": None, "high": None},
-                "worst": row["worst"],
-                "asks": bool(asks[label]),
-            }
-            for label, row in means.iterrows()
-        }
         paths = runs_of(roots)
         homes = {
             str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
             for label, part in done.groupby("policy", sort=False)
         }
-        drawn = charts.pareto(points) + charts.ordered(homes, "satisfaction", "satisfaction")
+        drawn = pareto(points_of([runs[name] for name in done["run"]])) + ordered(homes, "satisfaction", "satisfaction")
         show(f'<div class="grid2">{drawn}</div>')
     st.dataframe(chosen.drop(columns=["run", "world"]).round(4), hide_index=True)
 
@@ -159,11 +159,11 @@ def prices(roots: Sequence[Path]) -> None:
         tops = played[["defer_kw", "bess_kw", "v2g_kw"]].sum(axis=1)
         lows = -played[["bought_kw", "forced_kw"]].sum(axis=1)
         power = [*tops, *lows, *played["award_kw"], *played["reserve_kw"]]
-        show(charts.day(played, intervals, mine, run.label, extent(power, zero=True)))
+        show(day_chart(played, intervals, mine, run.label, extent(power, zero=True)))
     st.dataframe(mine, hide_index=True)
 
 
-def negotiation(roots: Sequence[Path]) -> None:
+def one_negotiation(roots: Sequence[Path]) -> None:
     """The negotiation of one hour."""
     st.title("Negotiation")
     chosen = pick(roots, "transcripts")
@@ -176,8 +176,8 @@ def negotiation(roots: Sequence[Path]) -> None:
     sold = table(chosen[0], "opportunities").set_index("opportunity")["sold_kwh"]
     best = max(range(len(names)), key=lambda j: float(sold.get(list(names.values())[j], 0.0)))
     name = st.selectbox("Hour", list(names), best, key="hour")
-    talk = talk_of(texts[texts["opportunity"] == names[name]]["message"].tolist())
-    show(negotiated.hour(talk))
+    messages = texts[texts["opportunity"] == names[name]]["message"].tolist()
+    show(negotiation.hour(negotiation.negotiation_of(messages)))
 
 
 def prosumer(roots: Sequence[Path]) -> None:
@@ -207,7 +207,7 @@ def prosumer(roots: Sequence[Path]) -> None:
     rows = [
         [f"{r['timestamp']:%d %b %H:%M}", r["why"], *(number(r[c]) for c in STORY)] for r in story.to_dict("records")
     ]
-    show(parts.table(["when", "why", *STORY.values()], rows, text_columns=2))
+    show(html_table(["when", "why", *STORY.values()], rows, text_columns=2))
 
 
 def _daily(by_day: pd.Series) -> str:
@@ -258,9 +258,23 @@ PAGES: Mapping[str, tuple[str, Any]] = {
     "progress": ("Progress", progress),
     "comparison": ("Comparison", comparison),
     "prices": ("Prices", prices),
-    "negotiation": ("Negotiation", negotiation),
+    "negotiation": ("Negotiation", one_negotiation),
     "home": ("One home", prosumer),
     "statement": ("Statement", statement),
     "export": ("Export", export),
 }
 """Pages by the last part of their address."""
+
+
+def app(roots: list[Path]) -> None:
+    """Show the page that was chosen."""
+    st.set_page_config(page_title="vpp_env", layout="wide")
+    pages = [
+        st.Page(partial(page, roots), title=title, url_path=address, default=address == "progress")
+        for address, (title, page) in PAGES.items()
+    ]
+    st.navigation(pages).run()
+
+
+if __name__ == "__main__":
+    app([Path(argument) for argument in sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Make a cassette anew: `python -m vpp_benchmarks.llm.cassette` records the shipped one with the scripted program.
+"""Make a cassette anew: `vpp-env cassette` records the shipped one with the scripted program.
 
 The shipped cassette is NOT a recording of a language model: `vpp_policies.llm.scripted`, a program of patterns and
 formulas, answered. `--llm gemini` records a real one, with your key and at your cost. It has to be made again whenever
@@ -7,10 +7,8 @@ prompts, statements, or what the policy does in the scenario change; a test says
 
 from __future__ import annotations
 
-import argparse
 import os
 import sqlite3
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,15 +16,17 @@ from pathlib import Path
 from vpp_policies.agentic import Agentic
 from vpp_policies.llm.stack import ADAPTERS, shipped
 
-from vpp_env.errors import VppError
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 
+EXAMPLES = ("", "--scenario quick --llm gemini --out mine.sqlite")
 
-def parser() -> argparse.ArgumentParser:
+
+def parser(prog: str = "vpp-env cassette") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(prog="python -m vpp_benchmarks.llm.cassette", description="Record a cassette.")
+    p = Parser(prog, "Record the answers of a language model, or of the scripted program, for replay.", EXAMPLES)
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     p.add_argument("--llm", default="scripted", choices=sorted(ADAPTERS), help="default: %(default)s")
@@ -56,17 +56,10 @@ def record(scenario: str, seed: int, llm: str, out: Path) -> int:
     return int(count)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line."""
-    args = parser().parse_args(argv)
-    try:
-        count = record(args.scenario, args.seed, args.llm, args.out)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    args = parser(prog).parse_args(argv)
+    count = record(args.scenario, args.seed, args.llm, args.out)
     print(f"{args.out}: {count} answers of {args.llm}, {args.out.stat().st_size / 1024:.0f} kB")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

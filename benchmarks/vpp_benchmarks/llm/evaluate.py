@@ -8,9 +8,7 @@ damage that remains.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +19,14 @@ from vpp_policies.agentic.card import PreferenceCard
 from vpp_policies.agentic.llm_brain import ENVELOPES
 from vpp_policies.llm.stack import NAMES
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.llm.players import Beside, Hears, Oracle
 from vpp_benchmarks.llm.truth import CHECKED, accuracy, loosened, true_card
 from vpp_benchmarks.report.tables import markdown, number, percent
-from vpp_benchmarks.results.llm_kpis import llm_kpis
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.llm_kpis import llm_bill
 from vpp_benchmarks.results.store import write_json, write_text
-from vpp_benchmarks.results.summary import plain
 from vpp_env.contract.policy import Policy
-from vpp_env.errors import VppError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.owners.statements import STYLES, statement
@@ -75,9 +73,9 @@ class Evaluation:
         run = simulate(self._month, policy)
         kpi = summarize(run)
         names = ("total_profit", "member_net_benefit", "joint_surplus", "avg_satisfaction")
-        out = {name: kpi[name] for name in names} | {"violations": kpi["total_violations"]["total"]}
-        model = llm_kpis(run.record.opportunities(), kpi["total_profit"])
-        return out if model is None else out | {"llm": model}
+        out = {name: kpi[name] for name in names} | {"violations": kpi.total_violations.total}
+        model = llm_bill(run.record.opportunities(), kpi.total_profit)
+        return out if model is None else out | {"llm": plain(model)}
 
     def rules(self) -> dict[str, Any]:
         """The rules brain, which reads no words."""
@@ -197,11 +195,12 @@ def _figures(run: dict[str, Any]) -> list[str]:
     return [*row, number(model.get("calls"), 0), number(model.get("usd"), 4), percent(model.get("fallback_rate"))]
 
 
-def parser() -> argparse.ArgumentParser:
+EXAMPLES = ("--llm scripted --hours 168", "--llm gemini --budget-usd 2 --out evaluation/")
+
+
+def parser(prog: str = "vpp-env evaluate-readers") -> Parser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m vpp_benchmarks.llm.evaluate", description="Evaluate a reader of statements."
-    )
+    p = Parser(prog, "Evaluate a reader of owners' statements: against the truth, and under attack.", EXAMPLES)
     p.add_argument("--llm", default="scripted", choices=NAMES, help="default: %(default)s")
     p.add_argument("--model", default="", help="model id; default: the configuration's")
     p.add_argument("--base-url", default="", help="address of an OpenAI-compatible server")
@@ -216,17 +215,14 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line."""
-    args = parser().parse_args(argv)
+    args = parser(prog).parse_args(argv)
     names = ("llm", "model", "base_url", "cassette", "budget_usd")
     options = {name: getattr(args, name) for name in names if getattr(args, name)}
-    try:
-        scenario = load_scenario(args.scenario).override({"time.duration_hours": args.hours})
-        result = evaluate(Month(scenario, args.seed), options, args.styles, args.envelopes)
-    except VppError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    scenario = load_scenario(args.scenario).override({"time.duration_hours": args.hours})
+    result = evaluate(Month(scenario, args.seed), options, args.styles, args.envelopes)
     text = report(result)
     print(text)
     if args.out is not None:
@@ -234,7 +230,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.out / "llm_eval.json", json.loads(json.dumps(result)))
         write_text(args.out / "llm_eval.md", text)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

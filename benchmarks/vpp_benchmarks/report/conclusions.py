@@ -1,37 +1,40 @@
-"""Sentences computed from a summary. None is fixed in advance: each states a figure and what it does not show."""
+"""Sentences computed from the runs of a seed: none is fixed, each states a figure and what it does not show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from vpp_benchmarks.report.tables import number, percent, score
-from vpp_benchmarks.run.job import COMPLETE
+from vpp_benchmarks.results.summary import SeedResult
+from vpp_env.contract.views import Information
+from vpp_env.evaluation.kpi import Kpis
 
-Policies = Mapping[str, Mapping[str, Any]]
+Policies = Mapping[str, Kpis]
+"""Label -> KPIs, of the runs that are complete."""
 SAME_SATISFACTION = 5e-5
 """Difference that is not visible at the four digits shown."""
 SAME_USD = 0.005
-PERFECT_FORESIGHT = "ORACLE"
 THIN_USD_PER_HOME_DAY = 1.0
 """Net energy revenue below which a home's energy is called thin: less than its own bill of a summer day, assumed."""
 
 
-def conclusions(summary: Mapping[str, Any]) -> list[str]:
+def conclusions(seed: SeedResult) -> list[str]:
     """Return what the figures of one seed say."""
-    done: Policies = {k: p for k, p in summary["policies"].items() if p["status"] == COMPLETE}
+    done: Policies = {run.label: run.kpis for run in seed.done if run.kpis is not None}
     lines = [
-        f"{label} is {p['status']} ({p['reason']}) and is left out of what follows."
-        for label, p in summary["policies"].items()
-        if p["status"] != COMPLETE
+        f"{run.label} is {run.status} ({run.reason}) and is left out of what follows."
+        for run in seed.runs
+        if not run.complete
     ]
     if not done:
         return [*lines, "No policy played the whole run: nothing can be concluded."]
-    first, *others = done
+    sees = {run.label: run.info.information for run in seed.done}
+    silent = [run.label for run in seed.done if not run.info.asks_consent]
+    market, first, *others = seed.scenario.market, *done
     for other in others:
-        lines += [_profit(done, first, other), _foresight(done, first, other), _satisfaction(done, first, other)]
-    lines += [_dominated(done), _consent(done), _violations(done), *_sources(done)]
-    lines += [_thin(done, summary["scenario"]), _void(done, summary["scenario"])]
+        lines += [_profit(done, first, other), _foresight(sees, first, other), _satisfaction(done, first, other)]
+    lines += [_dominated(done), _consent(silent), _violations(done), *_sources(done)]
+    lines += [_thin(done, seed.scenario.hours), _void(done, market.min_bid_mw)]
     lines.append(
         "Doing nothing scores 1 in satisfaction and earns 0: neither column ranks a policy alone, both together do."
     )
@@ -40,8 +43,9 @@ def conclusions(summary: Mapping[str, Any]) -> list[str]:
 
 def _ordered(done: Policies, first: str, second: str, kpi: str) -> tuple[str, float, str, float]:
     """Return the better policy and its value, then the other."""
-    high, low = sorted((first, second), key=lambda name: -done[name][kpi])
-    return high, done[high][kpi], low, done[low][kpi]
+    values = {name: done[name].number(kpi) or 0.0 for name in (first, second)}
+    high, low = sorted((first, second), key=lambda name: -values[name])
+    return high, values[high], low, values[low]
 
 
 def _profit(done: Policies, first: str, second: str) -> str:
@@ -51,16 +55,15 @@ def _profit(done: Policies, first: str, second: str) -> str:
     else:
         text = f"{more} earns the VPP {number(high)} USD, {less} {number(low)} USD: {number(high - low)} USD more"
         text += f", {high / low:.2f} times as much" if low > SAME_USD else ""
-    surplus = [f"{number(done[name]['joint_surplus'])} USD with {name}" for name in (first, second)]
+    surplus = [f"{number(done[name].joint_surplus)} USD with {name}" for name in (first, second)]
     return f"{text}. Counting the members' own gain as well, the joint surplus is {_and(surplus)}."
 
 
-def _foresight(done: Policies, first: str, second: str) -> str:
-    sets = {name: done[name]["information_set"] for name in (first, second)}
-    if sets[first] == sets[second]:
+def _foresight(sees: Mapping[str, Information], first: str, second: str) -> str:
+    if sees[first] is sees[second]:
         return ""
-    text = f"They do not see the same: {first} decides on {sets[first]}, {second} on {sets[second]}."
-    seers = [name for name, sees in sets.items() if sees == PERFECT_FORESIGHT]
+    text = f"They do not see the same: {first} decides on {sees[first].name}, {second} on {sees[second].name}."
+    seers = [name for name in (first, second) if sees[name] is Information.ORACLE]
     if seers:
         text += f" {seers[0]} knows the future, which no operator can: its figure is a yardstick, not a rival."
     return text
@@ -74,10 +77,10 @@ def _satisfaction(done: Policies, first: str, second: str) -> str:
     else:
         points = number(100 * (high - low))
         text = f"{more} is more satisfying: {score(high)} against {score(low)} of {less}, {points} points of 100"
-    worst = [f"{score(done[name]['worst_decile_satisfaction'])} with {name}" for name in (first, second)]
+    worst = [f"{score(done[name].worst_decile_satisfaction)} with {name}" for name in (first, second)]
     text += f"; the worst-off tenth of the homes has {_and(worst)}."
     if not same:
-        overlap = done[less]["satisfaction_weight_q95"] >= done[more]["satisfaction_weight_q05"]
+        overlap = done[less].satisfaction_weight_q95 >= done[more].satisfaction_weight_q05
         turns = "may depend" if overlap else "does not depend"
         text += f" The order {turns} on the weights of the components (5 % to 95 % quantiles)."
     return text
@@ -90,8 +93,8 @@ def _dominated(done: Policies) -> str:
         better = [
             other
             for other, q in done.items()
-            if q["total_profit"] > p["total_profit"] + SAME_USD
-            and q["avg_satisfaction"] > p["avg_satisfaction"] + SAME_SATISFACTION
+            if q.total_profit > p.total_profit + SAME_USD
+            and q.avg_satisfaction > p.avg_satisfaction + SAME_SATISFACTION
         ]
         if better:
             out.append(f"{label} by {_and(better)}")
@@ -100,8 +103,7 @@ def _dominated(done: Policies) -> str:
     return "No policy is beaten in profit and satisfaction at once." if len(done) > 1 else ""
 
 
-def _consent(done: Policies) -> str:
-    silent = [label for label, p in done.items() if not p["asks_consent"]]
+def _consent(silent: Sequence[str]) -> str:
     if not silent:
         return ""
     return (
@@ -113,66 +115,68 @@ def _consent(done: Policies) -> str:
 def _violations(done: Policies) -> str:
     parts = []
     for label, p in done.items():
-        kinds = {k: v for k, v in p["total_violations"].items() if k != "total" and v}
+        kinds = {kind: n for kind, n in p.total_violations.by_kind.items() if n}
         listed = ", ".join(f"{k} {number(v, 0)}" for k, v in sorted(kinds.items(), key=lambda kv: -kv[1]))
-        parts.append(f"{label} {number(p['total_violations']['total'], 0)}" + (f" ({listed})" if listed else ""))
+        parts.append(f"{label} {number(p.total_violations.total, 0)}" + (f" ({listed})" if listed else ""))
     return f"Violations of the owners' preferences: {'; '.join(parts)}."
 
 
 def _sources(done: Policies) -> list[str]:
     lines = []
     for label, p in done.items():
-        money, sold = p["money"], p["sold_mwh"]
-        if money["revenue"] <= SAME_USD:
-            lines.append(f"{label} earns nothing worth naming on the market ({number(money['revenue'])} USD).")
+        money, sold = p.money, p.sold_mwh
+        if money.revenue <= SAME_USD:
+            lines.append(f"{label} earns nothing worth naming on the market ({number(money.revenue)} USD).")
             continue
-        energy, reserve, paid = (percent(money[k] / money["revenue"], 0) for k in ("energy", "reserve", "payments"))
-        text = f"{label}: of {number(money['revenue'])} USD market revenue {energy} is energy and {reserve} reserve; "
+        energy, reserve, paid = (
+            percent(part / money.revenue, 0) for part in (money.energy, money.reserve, money.payments)
+        )
+        text = f"{label}: of {number(money.revenue)} USD market revenue {energy} is energy and {reserve} reserve; "
         text += f"{paid} goes to the members."
         if sold > 0:
-            devices = {"deferred charging": "deferred_mwh", "batteries": "bess_mwh", "V2G": "v2g_mwh"}
-            shares = ", ".join(f"{percent(p[key] / sold, 0)} {name}" for name, key in devices.items())
+            devices = {"deferred charging": p.deferred_mwh, "batteries": p.bess_mwh, "V2G": p.v2g_mwh}
+            shares = ", ".join(f"{percent(mwh / sold, 0)} {name}" for name, mwh in devices.items())
             text += f" Of {number(sold)} MWh sold, {shares}."
         lines.append(text)
     return lines
 
 
-def _thin(done: Policies, scenario: Mapping[str, Any]) -> str:
-    days = scenario["hours"] / 24.0
-    parts = [f"{number(p['energy_revenue_per_home'])} USD with {label}" for label, p in done.items()]
-    most = max(p["energy_revenue_per_home"] for p in done.values())
+def _thin(done: Policies, hours: int) -> str:
+    days = hours / 24.0
+    parts = [f"{number(p.energy_revenue_per_home)} USD with {label}" for label, p in done.items()]
+    most = max(p.energy_revenue_per_home for p in done.values())
     verdict = "Energy alone is thin" if most < THIN_USD_PER_HOME_DAY * days else "Energy"
     return f"{verdict}: net energy revenue per home in {days:.4g} days is {_and(parts)}, before anybody is paid."
 
 
-def _void(done: Policies, scenario: Mapping[str, Any]) -> str:
-    if scenario["min_bid_mw"] <= 0:
+def _void(done: Policies, min_bid_mw: float) -> str:
+    if min_bid_mw <= 0:
         return ""
     parts = []
     for label, p in done.items():
-        counts = f"{number(p['void_intervals'], 0)} of {number(p['cleared_intervals'], 0)}"
-        parts.append(f"{label} {percent(p['void_interval_share'], 0)} ({counts})")
+        counts = f"{number(p.void_intervals, 0)} of {number(p.cleared_intervals, 0)}"
+        parts.append(f"{label} {percent(p.void_interval_share, 0)} ({counts})")
     return (
-        f"Below the minimum bid of {scenario['min_bid_mw']:g} MW an energy award is void; of the 15-min intervals in "
+        f"Below the minimum bid of {min_bid_mw:g} MW an energy award is void; of the 15-min intervals in "
         f"which bids would clear these are: {', '.join(parts)}."
     )
 
 
-def caveats(summary: Mapping[str, Any]) -> list[str]:
+def caveats(seed: SeedResult) -> list[str]:
     """Return what the figures do not show."""
-    lines = [f"One seed ({summary['seed']}): nothing about chance. `--seeds 0:10` gives means and standard errors."]
-    if not summary["measured_prices"]:
+    lines = [f"One seed ({seed.seed}): nothing about chance. `--seeds 0:10` gives means and standard errors."]
+    if not seed.measured_prices:
         lines.append(
             "Prices are synthetic, calibrated to CAISO statistics; `--market-data PATH` runs on measured ones."
         )
     else:
-        modelled = sorted(k for k, source in summary["price_source"].items() if "model" in source)
+        modelled = sorted(k for k, source in seed.price_source.items() if "model" in source)
         if modelled:
             lines.append(f"Not measured but filled from the seeded model: {', '.join(modelled)} (see manifest.json).")
     return [
         *lines,
         "The VPP is a price taker in a simplified CAISO market; a bid does not move the price.",
-        "Preferences, premiums and several shares are assumptions of the scenario; `python -m vpp_env.scenario NAME` "
+        "Preferences, premiums and several shares are assumptions of the scenario; `vpp-env scenario NAME` "
         "prints the source of every field.",
         "Satisfaction is a model of owners, not a survey. The consented column measures acceptance, which "
         "`avg_satisfaction` does not.",
@@ -181,5 +185,5 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _and(names: list[str]) -> str:
+def _and(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,14 +1,105 @@
-"""Markdown tables over a summary."""
+"""How figures are written, and the tables for papers: CSV and JSON with every digit, Markdown and LaTeX as printed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from vpp_benchmarks.run.job import COMPLETE
+import pandas as pd
 
-Policy = Mapping[str, Any]
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.inference import Interval
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.statistics import Statistics
+from vpp_benchmarks.results.summary import SeedResult, Spread
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Format, Kpi, Place
+
 MISSING = "-"
+FOLDER = "tables"
+LATEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+    }
+)
+
+
+# -- figures as text ---------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number with thousands separators; a dash where there is none."""
+    if value is None:
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0.0 else text
+
+
+def score(value: float | None) -> str:
+    """Write a score so that 1 is shown for exactly 1 only."""
+    if value is None:
+        return MISSING
+    if value in (0, 1):
+        return str(int(value))
+    return f"{min(value, 0.9999):.4f}" if value < 1 else f"{value:.4f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Write a share as per cent."""
+    return MISSING if value is None else f"{100.0 * value:.{digits}f} %"
+
+
+def p_value(value: float | None) -> str:
+    """Write a p value to three digits."""
+    return MISSING if value is None else f"{value:.3g}"
+
+
+DIGITS = {
+    Format.COUNT: 0,
+    Format.TWO: 2,
+    Format.THREE: 3,
+    Format.FOUR: 4,
+    Format.SCORE: 4,
+    Format.PERCENT: 3,
+}
+"""Digits behind the point; of a share these are of the share."""
+
+
+def written(kpi: Kpi, value: float | None) -> str:
+    """Write a value of a KPI."""
+    if kpi.form is Format.SCORE:
+        return score(value)
+    return percent(value) if kpi.form is Format.PERCENT else number(value, DIGITS[kpi.form])
+
+
+def figure(run: RunResult, kpi: Kpi) -> str:
+    """Write a KPI of a run."""
+    return written(kpi, run.number(kpi.name))
+
+
+def mean(kpi: Kpi, spread: Spread) -> str:
+    """Write a mean over seeds with its standard error."""
+    digits = max(DIGITS[kpi.form], 2)  # a mean of counts is no count
+    error = spread.standard_error
+    return number(spread.mean, digits) + ("" if error is None else f" ± {error:,.{digits}f}")
+
+
+def bracketed(spread: Interval, digits: int) -> str:
+    """Write a figure with its interval; alone where there is none, or none that could be seen at these digits."""
+    value, low, high = (number(v, digits) for v in (spread.value, spread.low, spread.high))
+    return value if spread.low is None or low == value == high else f"{value} [{low}, {high}]"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
@@ -18,217 +109,141 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns:
     return "\n".join("| " + " | ".join(row) + " |" for row in [list(header), rule, *cells])
 
 
-def number(value: Any, digits: int = 2) -> str:
-    """Write a number with thousands separators; a dash where there is none."""
-    if value is None:
-        return MISSING
-    text = f"{value:,.{digits}f}"
-    return text.lstrip("-") if float(text.replace(",", "")) == 0.0 else text
+# -- tables ------------------------------------------------------------------------------------------------------
 
 
-def score(value: Any) -> str:
-    """Write a score so that 1 is shown for exactly 1 only."""
-    if value is None:
-        return MISSING
-    if value in (0, 1):
-        return str(int(value))
-    return f"{min(value, 0.9999):.4f}" if value < 1 else f"{value:.4f}"
+@dataclass(frozen=True)
+class Table:
+    """A table as records (raw values) and as text (what is printed)."""
+
+    name: str
+    records: Sequence[Mapping[str, Any]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: int = 1
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        return markdown(self.header, self.rows, self.text_columns) + "\n"
+
+    def latex(self) -> str:
+        """Return it as LaTeX (needs the package booktabs); every character is text, none a command."""
+        columns = "l" * self.text_columns + "r" * (len(self.header) - self.text_columns)
+        lines = [" & ".join(str(cell).translate(LATEX) for cell in row) + r" \\" for row in [self.header, *self.rows]]
+        body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
+        return "\n".join([*body, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+    def csv(self) -> str:
+        """Return the records as CSV, full precision."""
+        buffer = io.StringIO()
+        pd.DataFrame(list(self.records)).to_csv(buffer, index=False, lineterminator="\n")
+        return buffer.getvalue()
 
 
-def percent(value: Any, digits: int = 1) -> str:
-    """Write a share as per cent."""
-    return MISSING if value is None else f"{100.0 * value:.{digits}f} %"
+def write_exports(out: Path, seeds: Sequence[SeedResult], statistics: Statistics | None) -> None:
+    """Write `tables/<name>.csv|json|md|tex`."""
+    folder = out / FOLDER
+    store.make_folder(folder)
+    for one in tables(seeds, statistics):
+        store.write_text(folder / f"{one.name}.csv", one.csv())
+        store.write_json(folder / f"{one.name}.json", {"table": one.name, "rows": list(one.records)})
+        if not one.header:
+            continue
+        store.write_text(folder / f"{one.name}.md", one.markdown())
+        store.write_text(folder / f"{one.name}.tex", one.latex())
 
 
-def money(name: str) -> Callable[[Policy], Any]:
-    """Return a reader of one line of the VPP's ledger."""
-    return lambda p: p.get("money", {}).get(name)
+def tables(seeds: Sequence[SeedResult], statistics: Statistics | None) -> list[Table]:
+    """Return the tables of an experiment: of several units with intervals, of one as it is."""
+    out = [headline(seeds[0].runs)] if len(seeds) == 1 else []
+    if statistics is not None and statistics.policies:
+        out.append(interval_table(statistics, seeds[0]))
+        out += [difference_table(statistics)] if statistics.differences else []
+    return [*out, _kpis(seeds)]
 
 
-def headline_table(summary: Mapping[str, Any]) -> str:
-    """What everybody asks first; every policy with its information set and whether the owners were asked."""
-    header = ["policy", "sees", "owners asked", "profit", "members' net benefit", "joint surplus"]
-    header += ["satisfaction", "worst 10 %", "consented", "violations", "success", "s per decision"]
+def shown_at(place: Place, runs: Sequence[RunResult]) -> list[Kpi]:
+    """Return the KPIs of a place but those of ceilings that no run has."""
+    return [
+        kpi for kpi in table(place) if kpi.of_ceilings is None or any(run.number(kpi.name) is not None for run in runs)
+    ]
+
+
+def who(run: RunResult) -> list[str]:
+    """Return the first cells of a row: policy, what it sees, whether owners are asked."""
+    name = run.label if run.complete else f"{run.label} ({run.status})"
+    return [name, run.info.information.name, "yes" if run.info.asks_consent else "no"]
+
+
+def headline(runs: Sequence[RunResult]) -> Table:
+    """Return the headline of one seed."""
+    kpis = shown_at(Place.HEADLINE, runs)
+    records, rows = [], []
+    for run in runs:
+        cells = who(run)
+        first = dict(zip(("policy", "sees", "asks"), [run.label, *cells[1:]], strict=True))
+        records.append(first | {kpi.column or kpi.name: run.number(kpi.name) for kpi in kpis})
+        rows.append([*cells, *(figure(run, kpi) for kpi in kpis)])
+    return Table("headline", records, ["policy", "sees", "asks", *(kpi.heading for kpi in kpis)], rows, 3)
+
+
+def _digits(statistics: Statistics) -> dict[str, int]:
+    return {kpi.name: DIGITS[kpi.form] for kpi in table() if kpi.name in statistics.metrics}
+
+
+def interval_table(statistics: Statistics, seed: SeedResult) -> Table:
+    """Return means of several units with their intervals; `seed` says what each policy sees and asks."""
+    digits = _digits(statistics)
+    records: list[dict[str, Any]] = []
     rows = []
-    for label, p in summary["policies"].items():
-        name = label if p["status"] == COMPLETE else f"{label} ({p['status']})"
-        row = [name, p["information_set"], "yes" if p["asks_consent"] else "no"]
-        row += [number(p.get(k)) for k in ("total_profit", "member_net_benefit", "joint_surplus")]
-        row += [score(p.get(k)) for k in ("avg_satisfaction", "worst_decile_satisfaction")]
-        consented = p.get("satisfaction_consented")
-        row.append("0 by construction" if consented is not None and not p["asks_consent"] else score(consented))
-        row.append(number(p.get("total_violations", {}).get("total"), 0))
-        row += [percent(p.get("success_rate")), number(p.get("avg_time_seconds"), 4)]
-        rows.append(row)
-    return markdown(header, rows, text_columns=3)
+    for label, p in statistics.policies.items():
+        for metric in statistics.metrics:
+            record: dict[str, Any] = {"policy": label, "metric": metric}
+            for kind, spread in (("mean", p[metric].mean), ("iqm", p[metric].iqm)):
+                record |= {f"{kind}_value": spread.value, f"{kind}_low": spread.low, f"{kind}_high": spread.high}
+            records.append(record | {"units": p[metric].mean.units})
+        cells = [bracketed(p[m].mean, digits[m]) for m in statistics.metrics]
+        info = seed.run(label).info
+        rows.append([label, info.information.name, "yes" if info.asks_consent else "no", *cells])
+    return Table("headline", records, ["policy", "sees", "asks", *statistics.metrics.values()], rows, 3)
 
 
-def information_table(summary: Mapping[str, Any]) -> str:
-    """What each policy is, may see and asks."""
-    rows = [
-        (label, f"`{p['spec']}`", p["information_set"], p["consent"], p["description"])
-        for label, p in summary["policies"].items()
+def difference_table(statistics: Statistics) -> Table:
+    """Return paired differences, probability of improvement and tests."""
+    records, rows = [], []
+    digits = _digits(statistics)
+    for r in statistics.differences:
+        improved = r.probability_of_improvement
+        first = {key: getattr(r, key) for key in ("policy", "minus", "metric", "better", "wilcoxon_p", "holm_p")}
+        spread = {f"difference_{k}": v for k, v in asdict(r.difference).items()}
+        chance = {f"probability_{k}": getattr(improved, k) for k in ("value", "low", "high")}
+        records.append(first | spread | chance)
+        name, better = f"{r.policy} - {r.minus}", f"{r.better} of {r.difference.units}"
+        row = [name, statistics.metrics[r.metric], bracketed(r.difference, digits[r.metric]), better]
+        rows.append([*row, bracketed(improved, 2), p_value(r.holm_p)])
+    header = ["difference", "of", "mean", "better", "P(better)", "p (Holm)"]
+    return Table("differences", records, header, rows, 2)
+
+
+def _kpis(seeds: Sequence[SeedResult]) -> Table:
+    """Every number of every run but times, one a row: for a spreadsheet, not for print."""
+    times = {kpi.name for kpi in table() if kpi.is_time} | {"wall_seconds"}
+    records = [
+        {"case": seed.case, "seed": seed.seed, "policy": run.label, "kpi": key, "value": value}
+        for seed in seeds
+        for run in seed.runs
+        for key, value in _flat(run.summary_json(scored=seed.ceilings is not None))
+        if key not in times
     ]
-    return markdown(["policy", "as called", "information set", "consent", "what it is"], rows, text_columns=5)
+    return Table("kpis", records, (), ())
 
 
-def violations_table(summary: Mapping[str, Any]) -> str:
-    """Violations by kind."""
-    kinds = _keys(summary, "total_violations")
-    rows = [
-        [label, *(number(p.get("total_violations", {}).get(kind), 0) for kind in kinds)]
-        for label, p in summary["policies"].items()
-    ]
-    return markdown(["policy", *kinds], rows)
-
-
-def money_table(summary: Mapping[str, Any]) -> str:
-    """The VPP's ledger."""
-    columns = {
-        name: money(name) for name in ("energy", "reserve", "nopay", "deviation", "revenue", "payments", "compute")
-    }
-    columns |= {"profit": lambda p: p.get("total_profit")}
-    columns |= {"energy per home": lambda p: p.get("energy_revenue_per_home")}
-    return _columns(summary, columns, 2)
-
-
-def energy_table(summary: Mapping[str, Any]) -> str:
-    """Energy by device."""
-    names = {
-        "sold": "sold_mwh",
-        "deferred charging": "deferred_mwh",
-        "battery": "bess_mwh",
-        "V2G": "v2g_mwh",
-        "bought": "bought_mwh",
-        "forced": "forced_mwh",
-        "beyond envelope": "beyond_envelope_mwh",
-        "standby": "reserve_mw_h",
-    }
-    return _columns(summary, {name: _get(key) for name, key in names.items()}, 3)
-
-
-def ceilings_table(summary: Mapping[str, Any]) -> str:
-    """What each policy is short of the ceilings; empty where these were not worked out."""
-    if not summary.get("ceilings"):
-        return ""
-    rows = [
-        [
-            label,
-            number(p.get("joint_surplus")),
-            percent(p.get("score")),
-            number(p.get("regret")),
-            number(p.get("regret_free")),
-            percent(p.get("profit_score")),
-        ]
-        for label, p in summary["policies"].items()
-    ]
-    header = ["policy", "joint surplus", "score", "regret", "regret without preferences", "profit score"]
-    return markdown(header, rows)
-
-
-def fairness_table(summary: Mapping[str, Any]) -> str:
-    """Satisfaction and benefit beyond the mean."""
-    header = ["policy", "mean satisfaction", "worst 10 %", "weights 5 %", "weights 95 %", "per opportunity"]
-    keys = ["avg_satisfaction", "worst_decile_satisfaction", "satisfaction_weight_q05", "satisfaction_weight_q95"]
-    keys += ["opportunity_satisfaction"]
-    rows = [
-        [
-            label,
-            *(score(p.get(k)) for k in keys),
-            number(p.get("jain_net_benefit"), 3),
-            number(p.get("avg_coalition_size"), 1),
-        ]
-        for label, p in summary["policies"].items()
-    ]
-    return markdown([*header, "Jain index of net benefit", "mean coalition"], rows)
-
-
-def seeds_table(summary: Mapping[str, Any]) -> str:
-    """Means over seeds."""
-    columns = {
-        "profit": "total_profit",
-        "members' net benefit": "member_net_benefit",
-        "joint surplus": "joint_surplus",
-        "satisfaction": "avg_satisfaction",
-        "consented": "satisfaction_consented",
-        "violations": "total_violations",
-    }
-    rows = []
-    for label, p in summary["policies"].items():
-        cells = [_mean(p[key], 4 if "satisf" in key else 2) for key in columns.values()]
-        rows.append([label, p["information_set"], str(p["complete_seeds"]), *cells])
-    return markdown(["policy", "sees", "seeds", *columns], rows, text_columns=2)
-
-
-def paired_table(summary: Mapping[str, Any]) -> str:
-    """Differences from the first policy; empty for a single policy."""
-    first, *others = summary["policies"]
-    key = f"minus_{first}"
-    rows = []
-    for label in others:
-        pair = summary["policies"][label][key]
-        rows.append([f"{label} - {first}", _mean(pair["total_profit"], 2), _mean(pair["avg_satisfaction"], 4)])
-    return markdown(["difference", "profit", "satisfaction"], rows) if rows else ""
-
-
-def bracketed(spread: Mapping[str, Any], digits: int) -> str:
-    """Write a figure with its interval; alone where there is none, or none that could be seen at these digits."""
-    value, low, high = (number(spread[key], digits) for key in ("value", "low", "high"))
-    return value if spread["low"] is None or low == value == high else f"{value} [{low}, {high}]"
-
-
-def digits_of(metric: str) -> int:
-    """Digits at which a figure is shown: money to the cent, scores to four places."""
-    return 4 if "satisf" in metric or metric == "score" else 2
-
-
-def interval_table(statistics: Mapping[str, Any]) -> str:
-    """Means of several units with their intervals, and interquartile means."""
-    metrics = statistics["metrics"]
-    rows = [
-        [label, *(bracketed(p[m]["mean"], digits_of(m)) for m in metrics), bracketed(p["total_profit"]["iqm"], 2)]
-        for label, p in statistics["policies"].items()
-    ]
-    return markdown(["policy", *metrics.values(), "profit, IQM"], rows)
-
-
-def difference_table(statistics: Mapping[str, Any]) -> str:
-    """Paired differences, probability of improvement and tests."""
-    rows = [
-        [
-            f"{r['policy']} - {r['minus']}",
-            statistics["metrics"][r["metric"]],
-            bracketed(r["difference"], digits_of(r["metric"])),
-            f"{r['better']} of {r['difference']['units']}",
-            bracketed(r["probability_of_improvement"], 2),
-            p_value(r["wilcoxon_p"]),
-            p_value(r["holm_p"]),
-        ]
-        for r in statistics["differences"]
-    ]
-    return markdown(["difference", "of", "mean", "better", "P(better)", "p", "p (Holm)"], rows, text_columns=2)
-
-
-def p_value(value: float | None) -> str:
-    """Write a p value to three digits."""
-    return MISSING if value is None else f"{value:.3g}"
-
-
-def _mean(spread: Mapping[str, Any], digits: int) -> str:
-    error = spread["standard_error"]
-    return number(spread["mean"], digits) + ("" if error is None else f" ± {error:,.{digits}f}")
-
-
-def _keys(summary: Mapping[str, Any], name: str) -> list[str]:
-    return next((list(p[name]) for p in summary["policies"].values() if name in p), [])
-
-
-def _get(key: str) -> Callable[[Policy], Any]:
-    return lambda p: p.get(key)
-
-
-def _columns(summary: Mapping[str, Any], columns: Mapping[str, Callable[[Policy], Any]], digits: int) -> str:
-    rows = [
-        [label, *(number(read(p), digits) for read in columns.values())] for label, p in summary["policies"].items()
-    ]
-    return markdown(["policy", *columns], rows)
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    """Return the numbers of nested data with dotted names; text and truth values are left out."""
+    out: list[tuple[str, float]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            out += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            out.append((f"{prefix}{key}", value))
+    return out

@@ -6,11 +6,8 @@ scenario name has several hashes, nothing is ranked until one is chosen.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +15,119 @@ import numpy as np
 from rich import box
 from rich.table import Table as RichTable
 
-from vpp_benchmarks.report.tables import markdown, number, score
+from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.tables import markdown, written
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.manifest import RUN_SCHEMA
-from vpp_benchmarks.run.job import COMPLETE
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
-from vpp_env.errors import VppError, did_you_mean
+from vpp_env.errors import did_you_mean
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Better, Kpi, Place
 
 SCHEMA = "vpp_env.leaderboard/1"
-RANKABLE = ("total_profit", "joint_surplus", "member_net_benefit", "avg_satisfaction", "score")
-"""Figures to rank by; of each, more is better."""
-SHOWN = ("total_profit", "joint_surplus", "avg_satisfaction", "worst_decile_satisfaction")
+
+
+def rankable() -> list[str]:
+    """Names of the KPIs to rank by."""
+    return [kpi.name for kpi in table(Place.RANK)]
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a leaderboard takes from a run folder."""
+class Figure:
+    """A KPI over the common seeds; None where it is not defined."""
+
+    mean: float | None
+    std: float | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy as called, at one commit."""
+
+    policy: str
+    code: str  # commit, or version of the package
+    asks: bool
+    figures: Mapping[str, Figure]  # by name of the KPI
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One scenario on the same prices, for one information set; `entries` are in order."""
 
     scenario: str
     hash: str
     data: str  # digests of the price files and the node; empty for the seeded model
-    information: str
-    policy: str  # as called
-    code: str  # commit, or version of the package
-    seed: int
-    kpis: Mapping[str, Any]
-    where: str
+    information_set: str
+    by: str
+    seeds: tuple[int, ...]  # that all entries have in common
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...]  # where there is no common seed
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        world = f"{self.scenario} ({self.hash}{', prices ' + self.data if self.data else ''})"
+        many = len(self.seeds)
+        held = f"{many} common seed{'s' if many != 1 else ''}" if many else "no seed in common: not ranked"
+        return f"{world}, sees {self.information_set}, by {self.by}, {held}"
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the columns."""
+        return ["rank", "policy", "asks", "code", *(kpi.heading for kpi in table(Place.LEADERBOARD))]
+
+    def rows(self) -> list[list[str]]:
+        """Return the rows as text; what is ranked by with its standard deviation."""
+        return [
+            [str(e.rank), e.policy, "yes" if e.asks else "no", e.code, *(self._cell(e, kpi) for kpi in _shown())]
+            for e in self.entries
+        ]
+
+    def _cell(self, entry: Entry, kpi: Kpi) -> str:
+        figure = entry.figures[kpi.name]
+        spread = f" ± {written(kpi, figure.std)}" if kpi.name == self.by and figure.std else ""
+        return written(kpi, figure.mean) + spread
+
+    def to_json(self) -> dict[str, Any]:
+        """Return strict JSON data, a column a key."""
+        columns = {kpi.name: kpi.column or kpi.name for kpi in table()}
+        entries = []
+        for e in self.entries:
+            row: dict[str, Any] = {"rank": e.rank, "policy": e.policy, "code": e.code, "asks": e.asks}
+            for name, figure in e.figures.items():
+                row |= {columns[name]: figure.mean, f"{columns[name]}_std": figure.std}
+            entries.append(row)
+        head: dict[str, Any] = {"scenario": self.scenario, "hash": self.hash, "data": self.data or None}
+        head |= {"information_set": self.information_set, "seeds": self.seeds}
+        return plain(head | {"entries": entries, "left_out": self.left_out})
 
 
-def read_run(folder: Path) -> Run | None:
-    """Read a run folder; None where the run is not complete.
+@dataclass(frozen=True)
+class Leaderboard:
+    """All rankings of some runs."""
 
-    Raises
-    ------
-    PlanError
-        When its schema is not the one that this version reads.
-    """
-    m = store.read_json(folder / "manifest.json")
-    if m.get("schema") != RUN_SCHEMA:
-        raise PlanError(f"{folder}: its schema is {m.get('schema')!r}; this version reads {RUN_SCHEMA!r}")
-    if m["status"] != COMPLETE:
-        return None
-    git = m.get("git") or {}
-    commit = git.get("commit", "")[:10] + ("+" if git.get("dirty") else "")
-    digests = sorted(m["data"]["files_sha256"].values())
-    data = " ".join([*(d[:12] for d in digests), *([m["data"]["node"]] if m["data"]["node"] else [])])
-    return Run(
-        m["scenario"]["name"],
-        m["scenario"]["hash"],
-        data,
-        m["policy"]["information_set"],
-        m["policy"]["spec"],
-        commit or str(m["packages"]["vpp-env"]),
-        m["seed"],
-        store.read_json(folder / "summary.json"),
-        str(folder),
-    )
+    by: str
+    tables: tuple[Ranking, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return strict JSON data."""
+        return {"schema": SCHEMA, "by": self.by, "tables": [one.to_json() for one in self.tables]}
 
 
-def collect(roots: Sequence[Path]) -> list[Run]:
+def _shown() -> tuple[Kpi, ...]:
+    return table(Place.LEADERBOARD)
+
+
+def collect(roots: Sequence[Path]) -> list[RunResult]:
     """Return every complete run below some folders.
 
     Raises
     ------
     PlanError
-        When there is none.
+        When there is none, or one is of a schema that this version does not read.
     """
     runs = []
     for root in roots:
@@ -91,17 +135,18 @@ def collect(roots: Sequence[Path]) -> list[Run]:
             raise PlanError(f"{str(root)!r} is no folder; give one that holds results")
         # a run folder is told from a folder of a seed by its summary's name
         folders = sorted(f.parent for f in root.rglob("summary.json") if not f.parent.name.startswith("."))
-        runs += [run for folder in folders if (run := read_run(folder)) is not None]
+        runs += [run for folder in folders if (run := RunResult.read(folder)).complete]
     if not runs:
-        raise PlanError(f"no complete run in {', '.join(map(str, roots))}; results of compare.py hold them in runs/")
+        raise PlanError(f"no complete run in {', '.join(map(str, roots))}; results of compare hold them in runs/")
     return runs
 
 
-def check_unmixed(runs: Sequence[Run]) -> None:
+def check_unmixed(runs: Sequence[RunResult]) -> None:
     """Raise `PlanError` where one scenario name stands for several worlds."""
     worlds: dict[str, set[tuple[str, str]]] = {}
     for run in runs:
-        worlds.setdefault(run.scenario, set()).add((run.hash, run.data))
+        scenario = run.origin.scenario
+        worlds.setdefault(scenario.name, set()).add((scenario.hash, run.origin.prices.digest))
     for name, found in worlds.items():
         if len(found) > 1:
             listed = "; ".join(f"{h}{f' on prices {d}' if d else ''}" for h, d in sorted(found))
@@ -111,140 +156,96 @@ def check_unmixed(runs: Sequence[Run]) -> None:
             )
 
 
-def leaderboard(runs: Sequence[Run], by: str = "total_profit") -> dict[str, Any]:
-    """Return the ranked tables as strict JSON data.
+def leaderboard(runs: Sequence[RunResult], by: str = "total_profit") -> Leaderboard:
+    """Return the ranked tables.
 
     An entry is a policy as called, at one commit; its figures are means over the seeds that all entries of its table
     have in common, so that no entry gains by easier months.
 
     Parameters
     ----------
-    runs : sequence of Run
+    runs : sequence of RunResult
         Of one world per scenario name.
     by : str
-        One of `RANKABLE`.
+        One of `rankable()`.
 
     Raises
     ------
     PlanError
         When worlds are mixed, or the figure is not there.
     """
-    if by not in RANKABLE:
-        raise PlanError(did_you_mean(by, RANKABLE, "figure to rank by"))
+    if by not in rankable():
+        raise PlanError(did_you_mean(by, rankable(), "figure to rank by"))
     check_unmixed(runs)
-    groups: dict[tuple[str, str], dict[tuple[str, str], dict[int, Run]]] = {}
+    groups: dict[tuple[str, str], dict[tuple[str, str], dict[int, RunResult]]] = {}
     for run in runs:
-        group = groups.setdefault((run.scenario, run.information), {})
-        group.setdefault((run.policy, run.code), {})[run.seed] = run
+        group = groups.setdefault((run.origin.scenario.name, run.info.information.name), {})
+        group.setdefault((run.origin.policy.spec, run.origin.software.code), {})[run.origin.seed] = run
     tables = []
     for (scenario, information), entries in sorted(groups.items()):
-        first = next(iter(next(iter(entries.values())).values()))
-        common = sorted(set.intersection(*(set(seeds) for seeds in entries.values())))
-        tables.append(
-            {
-                "scenario": scenario,
-                "hash": first.hash,
-                "data": first.data or None,
-                "information_set": information,
-                "seeds": common,
-                "entries": _ranked(entries, common, by) if common else [],
-                "left_out": [] if common else [" at ".join(entry) for entry in entries],
-            }
-        )
-    return {"schema": SCHEMA, "by": by, "tables": tables}
+        origin = next(iter(next(iter(entries.values())).values())).origin
+        common = tuple(sorted(set.intersection(*(set(seeds) for seeds in entries.values()))))
+        ranked = tuple(_ranked(entries, common, by)) if common else ()
+        left_out = () if common else tuple(" at ".join(entry) for entry in entries)
+        hash_, data = origin.scenario.hash, origin.prices.digest
+        tables.append(Ranking(scenario, hash_, data, information, by, common, ranked, left_out))
+    return Leaderboard(by, tuple(tables))
 
 
-def _ranked(
-    entries: Mapping[tuple[str, str], Mapping[int, Run]], seeds: Sequence[int], by: str
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _ranked(entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: Sequence[int], by: str) -> list[Entry]:
+    kpis = {kpi.name: kpi for kpi in table() if kpi.name == by or kpi in _shown()}
+    made: list[tuple[float, Entry]] = []
+    sign = -1.0 if kpis[by].better is Better.LOWER else 1.0
     for (policy, code), runs in entries.items():
-        figures: dict[str, Any] = {}
-        for key in dict.fromkeys((by, *SHOWN)):
-            values = [runs[seed].kpis.get(key) for seed in seeds]
-            known = [v for v in values if v is not None]
-            if key == by and len(known) < len(values):
-                raise PlanError(f"{policy}: {key} is not in {runs[seeds[0]].where}; rank by another figure (--by)")
-            figures[key] = float(np.mean(known)) if known else None
-            figures[f"{key}_std"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
-        violations = float(np.mean([runs[s].kpis["total_violations"]["total"] for s in seeds]))
-        asks = all(runs[s].kpis["asks_consent"] for s in seeds)
-        rows.append({"policy": policy, "code": code, "asks": asks, **figures, "violations": violations})
-    rows.sort(key=lambda row: (-row[by], row["policy"], row["code"]))
+        figures: dict[str, Figure] = {}
+        for name in kpis:
+            values = [v for v in (runs[seed].number(name) for seed in seeds) if v is not None]
+            if name == by and len(values) < len(seeds):
+                raise PlanError(f"{policy}: {name} is not in {runs[seeds[0]].name}; rank by another figure (--by)")
+            std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+            figures[name] = Figure(float(np.mean(values)) if values else None, std)
+        asks = all(runs[seed].info.asks_consent for seed in seeds)
+        made.append((sign * (figures[by].mean or 0.0), Entry(policy, code, asks, figures)))
+    made.sort(key=lambda one: (-one[0], one[1].policy, one[1].code))
     # who has the same figure has the same rank
-    for row in rows:
-        row["rank"] = 1 + sum(other[by] > row[by] for other in rows)
-    return rows
+    return [replace(entry, rank=1 + sum(other > value for other, _ in made)) for value, entry in made]
 
 
-HEADER = ("rank", "policy", "asks", "code", "profit", "joint surplus", "satisfaction", "worst 10 %", "violations")
-
-
-def text_rows(table: Mapping[str, Any]) -> list[list[str]]:
-    """Return the rows of one table as text."""
-    return [
-        [
-            str(e["rank"]),
-            e["policy"],
-            "yes" if e["asks"] else "no",
-            e["code"],
-            number(e["total_profit"]) + (f" ± {number(e['total_profit_std'])}" if e["total_profit_std"] else ""),
-            number(e["joint_surplus"]),
-            score(e["avg_satisfaction"]),
-            score(e["worst_decile_satisfaction"]),
-            number(e["violations"], 0),
-        ]
-        for e in table["entries"]
-    ]
-
-
-def title(table: Mapping[str, Any], by: str) -> str:
-    """Return what stands above a table."""
-    world = f"{table['scenario']} ({table['hash']}{', prices ' + table['data'] if table['data'] else ''})"
-    seeds = table["seeds"]
-    held = f"{len(seeds)} common seed{'s' if len(seeds) != 1 else ''}" if seeds else "no seed in common: not ranked"
-    return f"{world}, sees {table['information_set']}, by {by}, {held}"
-
-
-def to_markdown(board: Mapping[str, Any]) -> str:
+def to_markdown(board: Leaderboard) -> str:
     """Return every table as Markdown."""
     parts = ["# Leaderboard", "Satisfaction of doing nothing is 1: read profit and satisfaction together."]
-    for table in board["tables"]:
-        parts += [f"## {title(table, board['by'])}", markdown(HEADER, text_rows(table), text_columns=4)]
+    for one in board.tables:
+        parts += [f"## {one.title}", markdown(one.header, one.rows(), text_columns=4)]
     return "\n\n".join(parts) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    p = argparse.ArgumentParser(prog="vpp-env leaderboard", description="Rank the runs below some folders.")
+    p = Parser(prog, "Rank the runs below some folders, per scenario and information set.", EXAMPLES)
     p.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     p.add_argument(
-        "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(RANKABLE)}; default: %(default)s"
+        "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(rankable())}; default: %(default)s"
     )
     p.add_argument("--hash", metavar="HEX", help="only scenarios whose hash begins so")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     args = p.parse_args(argv)
-    try:
-        runs = [run for run in collect(args.folders) if run.hash.startswith(args.hash or "")]
-        if not runs:
-            raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
-        board = leaderboard(runs, args.by)
-        if args.json:
-            store.write_json(args.json, board)
-        if args.markdown:
-            store.write_text(args.markdown, to_markdown(board))
-    except (VppError, json.JSONDecodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    runs = [run for run in collect(args.folders) if run.origin.scenario.hash.startswith(args.hash or "")]
+    if not runs:
+        raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
+    board = leaderboard(runs, args.by)
+    if args.json:
+        store.write_json(args.json, board.to_json())
+    if args.markdown:
+        store.write_text(args.markdown, to_markdown(board))
     out = console()
-    for table in board["tables"]:
-        shown = RichTable(*HEADER, title=title(table, args.by), title_justify="left", box=box.SIMPLE_HEAD)
-        for row in text_rows(table):
+    for one in board.tables:
+        shown = RichTable(*one.header, title=one.title, title_justify="left", box=box.SIMPLE_HEAD)
+        for row in one.rows():
             shown.add_row(*row)
         out.print(shown)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

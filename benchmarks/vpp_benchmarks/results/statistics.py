@@ -1,255 +1,170 @@
-"""What may be said from several seeds: intervals, differences, order. The unit is a month with its fleet, not an hour.
-
-Hours of one month share weather, fleet and prices, so they are no sample; months x seeds are. Policies play the same
-units (common random numbers), so differences are paired.
-
-Sources: IQM, probability of improvement and stratified bootstrap as in Agarwal et al. 2021, "Deep reinforcement
-learning at the edge of the statistical precipice" (`rliable`); Holm 1979 for several tests.
-"""
+"""What may be said from several seeds; the estimates are those of `results.inference`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
 
-from vpp_benchmarks.results.pareto import hypervolume, pareto_front
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.inference import (
+    CONFIDENCE,
+    LEAST_UNITS,
+    RESAMPLES,
+    Interval,
+    holm,
+    hypervolume,
+    improvement,
+    interval,
+    iqm,
+    least_units,
+    mean_of_cases,
+    pareto_front,
+    wilcoxon,
+)
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Kpi, Place
 
-CONFIDENCE = 0.95
-RESAMPLES = 5_000
-BATCH = 250
-"""Resamples that are held at once."""
-LEAST_UNITS = 5
-"""Units below which no interval is given: a percentile bootstrap of fewer covers far less than it says (assumed)."""
-TRIM = 0.25
-"""Share cut at either end for the interquartile mean."""
-Strata = Sequence[np.ndarray]
-"""Values of one policy, an array of seeds for every case (rliable: runs of every task)."""
+Figures = Mapping[str, float | None]
+"""KPIs of one run as numbers, by name."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A figure with its bootstrap confidence interval; low and high are None with too few units."""
+class MetricIntervals:
+    """One KPI of one policy over all units."""
 
-    value: float
-    low: float | None
-    high: float | None
-    units: int
+    mean: Interval
+    iqm: Interval
 
 
-def mean_of_cases(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean over cases of the mean over seeds: every case counts alike."""
-    return np.mean([np.mean(s, axis=axis) for s in samples], axis=0)
+@dataclass(frozen=True)
+class Difference:
+    """A policy less the first in one KPI, on the same units."""
+
+    policy: str
+    minus: str
+    metric: str
+    difference: Interval
+    better: int  # units in which it is above
+    probability_of_improvement: Interval
+    wilcoxon_p: float | None
+    holm_p: float | None = None  # corrected over all tests of the KPI
 
 
-def iqm(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Interquartile mean of all units together (rliable's `aggregate_iqm`): the middle half, cases pooled."""
-    return np.asarray(stats.trim_mean(np.concatenate(samples, axis=axis), TRIM, axis=axis))
+@dataclass(frozen=True)
+class Hypervolume:
+    """USD x score above 0 USD and satisfaction 0."""
+
+    all: float
+    alone: Mapping[str, float]  # by policy
+    contribution: Mapping[str, float]
 
 
-def interval(samples: Strata, statistic: Callable[..., np.ndarray], seed: int = 0) -> Interval:
-    """Bootstrap a statistic, seeds drawn anew inside every case (stratified, percentile method, as rliable).
+@dataclass(frozen=True)
+class Statistics:
+    """Everything that several units say; `policies` and what follows are empty where nothing can be compared."""
 
-    Parameters
-    ----------
-    samples : sequence of (seeds,) arrays
-        One per case.
-    statistic : callable
-        Vectorised over the last axis, takes one array per case.
-    seed : int
-        Of the draws: the same figures give the same interval.
-    """
-    units = sum(len(s) for s in samples)
-    value = float(statistic(*samples))
-    if units < LEAST_UNITS:
-        return Interval(value, None, None, units)
-    if min(len(s) for s in samples) < 2:
-        samples = [np.concatenate(samples)]  # months of one seed each: the months are what is drawn
-    result = stats.bootstrap(
-        tuple(samples),
-        statistic,
-        n_resamples=RESAMPLES,
-        batch=BATCH,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        random_state=np.random.default_rng(seed),  # its name before SciPy 1.15, still accepted
-        vectorized=True,
-    )
-    return Interval(value, float(result.confidence_interval.low), float(result.confidence_interval.high), units)
+    units: int  # that every policy completed
+    left_out: int
+    cases: Mapping[str, int]  # case -> units
+    metrics: Mapping[str, str]  # KPI -> its name for people
+    policies: Mapping[str, Mapping[str, MetricIntervals]]  # label -> KPI
+    differences: tuple[Difference, ...]
+    pareto_front: tuple[str, ...]
+    hypervolume: Hypervolume | None
+    verdict: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `statistics.json` holds: strict JSON data."""
+        head = {"schema": "vpp_env.statistics/1", "unit": "one month of one seed", "units": self.units}
+        head |= {"left_out": self.left_out, "cases": self.cases, "confidence": CONFIDENCE, "resamples": RESAMPLES}
+        if not self.policies:
+            return plain(head | {"policies": {}, "verdict": self.verdict})
+        names = ("metrics", "policies", "differences", "pareto_front", "hypervolume", "verdict")
+        return plain(head | {name: getattr(self, name) for name in names})
 
 
-def improvement(x: Strata, y: Strata, seed: int = 0) -> Interval:
-    """P(X > Y), ties counting half, mean over cases, with its bootstrap interval (rliable's definition).
-
-    Any pair of units counts, not only those of one seed. X and Y are drawn anew independently inside each case. A draw
-    is counts a, b of the units, and its value a W b / (n m) with W the table of all pairs: no pair is compared twice.
-
-    Parameters
-    ----------
-    x, y : sequence of (seeds,) arrays
-        Values of two policies, one array per case.
-    seed : int
-        Of the draws.
-    """
-    rng = np.random.default_rng(seed)
-    units, values, draws = sum(map(len, x)), [], []
-    for a, b in zip(x, y, strict=True):
-        wins = (a[:, None] > b[None, :]) + 0.5 * (a[:, None] == b[None, :])
-        values.append(wins.mean())
-        n, m = wins.shape
-        times_a = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)
-        times_b = rng.multinomial(m, np.full(m, 1 / m), RESAMPLES)
-        draws.append(((times_a @ wins) * times_b).sum(axis=1) / (n * m))
-    value = float(np.mean(values))
-    if units < LEAST_UNITS or min(map(len, x)) < 2:
-        return Interval(value, None, None, units)
-    tail = (1.0 - CONFIDENCE) / 2
-    low, high = np.quantile(np.mean(draws, axis=0), [tail, 1.0 - tail])
-    return Interval(value, float(low), float(high), units)
-
-
-def wilcoxon(differences: np.ndarray) -> float | None:
-    """Two-sided p of the signed-rank test; None with fewer than two units, 1 where nothing differs."""
-    if len(differences) < 2:
-        return None
-    if not np.any(differences):
-        return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction; None stays None and is no test."""
-    tested = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    out: list[float | None] = [None] * len(p_values)
-    worst = 0.0
-    for rank, (p, i) in enumerate(tested):
-        worst = max(worst, min(1.0, (len(tested) - rank) * p))
-        out[i] = worst
-    return out
-
-
-def least_units(tests: int, alpha: float = 1.0 - CONFIDENCE) -> int:
-    """Units from which a signed-rank test with Holm's correction for `tests` tests can fall below `alpha` at all.
-
-    The smallest two-sided p of n units is 2 / 2^n.
-    """
-    return math.ceil(1.0 + math.log2(max(tests, 1) / alpha))
-
-
-METRICS = {
-    "total_profit": "VPP profit, USD",
-    "member_net_benefit": "members' net benefit, USD",
-    "joint_surplus": "joint surplus, USD",
-    "avg_satisfaction": "satisfaction",
-    "worst_decile_satisfaction": "satisfaction, worst 10 %",
-}
-"""KPIs that statistics are made of, and their names for people."""
-OPTIONAL = {"score": "score (0 idle, 1 ceiling)", "regret": "regret, USD"}
-"""KPIs that are there where ceilings were computed."""
-PAIRED = ("total_profit", "joint_surplus", "avg_satisfaction")
-"""KPIs of which differences are tested."""
-
-
-def statistics(units: Mapping[str, Sequence[Mapping[str, Mapping[str, Any]]]], labels: Sequence[str]) -> dict[str, Any]:
-    """Return everything that several units say, as strict JSON data.
+def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labels: Sequence[str]) -> Statistics:
+    """Return everything that several units say.
 
     Parameters
     ----------
     units : mapping
-        Case -> for every seed label -> KPIs of a run (with its `status`).
+        Case -> for every seed label -> KPIs of a run; None where it is not complete.
     labels : sequence of str
         Policies; differences are from the first.
     """
-    shared = {
-        case: [s for s in seeds if all(s.get(label, {}).get("status") == "complete" for label in labels)]
-        for case, seeds in units.items()
-    }
+    whole = {case: [_whole(seed, labels) for seed in seeds] for case, seeds in units.items()}
+    shared = {case: [s for s in seeds if s is not None] for case, seeds in whole.items()}
     shared = {case: seeds for case, seeds in shared.items() if seeds}
     total, count = sum(map(len, units.values())), sum(map(len, shared.values()))
-    out: dict[str, Any] = {
-        "schema": "vpp_env.statistics/1",
-        "unit": "one month of one seed",
-        "units": count,
-        "left_out": total - count,
-        "cases": {case: len(seeds) for case, seeds in shared.items()},
-        "confidence": CONFIDENCE,
-        "resamples": RESAMPLES,
-    }
+    cases = {case: len(seeds) for case, seeds in shared.items()}
     if not shared:
-        return out | {"policies": {}, "verdict": ["No unit was completed by every policy: nothing can be compared."]}
+        said = ("No unit was completed by every policy: nothing can be compared.",)
+        return Statistics(count, total - count, cases, {}, {}, (), (), None, said)
 
-    def strata(label: str, metric: str) -> list[np.ndarray]:
+    def strata(label: str, metric: str) -> list[NDArray[np.float64]]:
         return [np.array([s[label][metric] for s in seeds], dtype=np.float64) for seeds in shared.values()]
 
-    def there(label: str, metric: str) -> bool:
-        return all(s[label].get(metric) is not None for seeds in shared.values() for s in seeds)
+    def there(kpi: Kpi) -> bool:
+        return all(s[label].get(kpi.name) is not None for label in labels for seeds in shared.values() for s in seeds)
 
-    metrics = [m for m in (*METRICS, *OPTIONAL) if all(there(label, m) for label in labels)]
-    out["metrics"] = {m: (METRICS | OPTIONAL)[m] for m in metrics}
-    out["policies"] = {
-        label: {
-            m: {
-                "mean": asdict(interval(strata(label, m), mean_of_cases)),
-                "iqm": asdict(interval(strata(label, m), iqm)),
-            }
-            for m in metrics
-        }
+    metrics = {kpi.name: kpi.label for kpi in table(Place.INTERVALS) if there(kpi)}
+    paired = [kpi.name for kpi in table(Place.DIFFERENCES) if there(kpi)]
+    policies = {
+        label: {m: MetricIntervals(interval(strata(label, m), mean_of_cases), interval(strata(label, m), iqm))
+                for m in metrics}
         for label in labels
-    }
-    out["differences"] = _differences(labels, strata)
-    points = {
-        label: tuple(out["policies"][label][m]["mean"]["value"] for m in ("total_profit", "avg_satisfaction"))
-        for label in labels
-    }
-    out["pareto_front"] = pareto_front(points)
-    whole = hypervolume(list(points.values()))
-    out["hypervolume"] = {
-        "all": whole,
-        "alone": {label: hypervolume([p]) for label, p in points.items()},
-        "contribution": {
-            label: whole - hypervolume([p for other, p in points.items() if other != label]) for label in labels
-        },
-    }
-    out["verdict"] = verdict(out, labels[0])
-    return out
+    }  # fmt: skip
+    points = {label: (p["total_profit"].mean.value, p["avg_satisfaction"].mean.value) for label, p in policies.items()}
+    area = hypervolume(list(points.values()))
+    volume = Hypervolume(
+        area,
+        {label: hypervolume([p]) for label, p in points.items()},
+        {label: area - hypervolume([p for other, p in points.items() if other != label]) for label in labels},
+    )
+    differences = tuple(_differences(labels, paired, strata))
+    front = tuple(pareto_front(points))
+    found = Statistics(count, total - count, cases, metrics, policies, differences, front, volume)
+    return replace(found, verdict=tuple(verdict(found, labels[0])))
 
 
-def _differences(labels: Sequence[str], strata: Callable[[str, str], list[np.ndarray]]) -> list[dict[str, Any]]:
+def _whole(seed: Mapping[str, Figures | None], labels: Sequence[str]) -> dict[str, Figures] | None:
+    """Return the figures of every policy; None where one did not complete."""
+    figures = {label: f for label in labels if (f := seed.get(label)) is not None}
+    return figures if len(figures) == len(labels) else None
+
+
+def _differences(
+    labels: Sequence[str], metrics: Sequence[str], strata: Callable[[str, str], list[NDArray[np.float64]]]
+) -> list[Difference]:
     """Every other policy less the first, on the same units; Holm's correction over all tests of one metric."""
     first, *others = labels
-    rows: list[dict[str, Any]] = []
-    for metric in PAIRED:
-        tests: list[dict[str, Any]] = []
+    rows: list[Difference] = []
+    for metric in metrics:
+        tests: list[Difference] = []
         for label in others:
             x, y = strata(label, metric), strata(first, metric)
             paired = [a - b for a, b in zip(x, y, strict=True)]
+            better = int(sum((d > 0).sum() for d in paired))
+            p = wilcoxon(np.concatenate(paired))
             tests.append(
-                {
-                    "policy": label,
-                    "minus": first,
-                    "metric": metric,
-                    "difference": asdict(interval(paired, mean_of_cases)),
-                    "better": int(sum((d > 0).sum() for d in paired)),
-                    "probability_of_improvement": asdict(improvement(x, y)),
-                    "wilcoxon_p": wilcoxon(np.concatenate(paired)),
-                }
+                Difference(label, first, metric, interval(paired, mean_of_cases), better, improvement(x, y), p)
             )
-        for row, p in zip(tests, holm([row["wilcoxon_p"] for row in tests]), strict=True):
-            row["holm_p"] = p
-        rows += tests
+        corrected = holm([row.wilcoxon_p for row in tests])
+        rows += [replace(row, holm_p=p) for row, p in zip(tests, corrected, strict=True)]
     return rows
 
 
-def verdict(result: Mapping[str, Any], first: str) -> list[str]:
+def verdict(found: Statistics, first: str) -> list[str]:
     """Return sentences on what the figures allow to say."""
-    units, policies = result["units"], list(result["policies"])
+    units, policies = found.units, list(found.policies)
     lines = []
-    if result["left_out"]:
-        lines.append(f"{result['left_out']} units are left out: not every policy completed them.")
+    if found.left_out:
+        lines.append(f"{found.left_out} units are left out: not every policy completed them.")
     if units < LEAST_UNITS:
         lines.append(
             f"{units} {'unit is' if units == 1 else 'units are'} too few to say anything about chance: no interval is "
@@ -262,17 +177,18 @@ def verdict(result: Mapping[str, Any], first: str) -> list[str]:
             f"{1 - CONFIDENCE:.2g}, whatever the figures: {need} units are the least."
         )
         return lines
-    for row in result["differences"]:
-        if row["holm_p"] is None:
+    titles = {kpi.name: kpi.title or kpi.short for kpi in table()}
+    for row in found.differences:
+        if row.holm_p is None:
             continue
-        sure = row["holm_p"] < 1 - CONFIDENCE
-        more = "more" if row["difference"]["value"] > 0 else "less"
-        what = result["metrics"][row["metric"]].removesuffix(", USD")
-        text = f"{row['policy']} has {more} {what} than {first} (Holm p {row['holm_p']:.3g})"
-        if row["difference"]["value"] == 0 and not sure:
-            text = f"{row['policy']} and {first} do not differ in {what}"
+        sure = row.holm_p < 1 - CONFIDENCE
+        more = "more" if row.difference.value > 0 else "less"
+        what = titles[row.metric]
+        text = f"{row.policy} has {more} {what} than {first} (Holm p {row.holm_p:.3g})"
+        if row.difference.value == 0 and not sure:
+            text = f"{row.policy} and {first} do not differ in {what}"
         elif not sure:
-            text = f"Whether {row['policy']} has more or less {what} than {first} cannot be told"
-            text += f" (Holm p {row['holm_p']:.3g})"
+            text = f"Whether {row.policy} has more or less {what} than {first} cannot be told"
+            text += f" (Holm p {row.holm_p:.3g})"
         lines.append(text + ".")
     return lines

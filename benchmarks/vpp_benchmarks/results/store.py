@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
-
-from vpp_benchmarks.results.run_folder import MANIFEST as RUN_MANIFEST
-from vpp_benchmarks.results.run_folder import RunFiles, is_time, to_json, to_parquet
-from vpp_benchmarks.run.job import COMPLETE, JobResult
+from vpp_benchmarks.results.encode import to_json
+from vpp_benchmarks.results.run_result import COMPLETE, RunResult
+from vpp_benchmarks.results.run_result import MANIFEST as RUN_MANIFEST
+from vpp_benchmarks.results.run_result import SUMMARY as RUN_SUMMARY
 from vpp_benchmarks.run.plan import PlanError, file_name
 from vpp_env.errors import VppError
 
@@ -23,7 +22,6 @@ RESULTS, SUMMARY, REPORT = "simulation_results.csv", "simulation_summary.json", 
 MANIFEST, LOG, TRANSCRIPTS, OVERVIEW = "manifest.json", "simulation.log", "transcripts.jsonl", "overview.png"
 EXPERIMENT, LOCK, RUNS, LIVE = "experiment.json", ".lock", "runs", "progress.json"
 STATISTICS, HTML = "statistics.json", "report.html"
-TABLES = ("opportunities", "intervals", "prosumers")
 TEMPORARY = ".tmp-"
 """Beginning of the name of a folder that is being written."""
 
@@ -162,7 +160,7 @@ class RunStore:
         for stale in root.glob(f"{TEMPORARY}*"):
             _checked(shutil.rmtree, stale)
 
-    def save(self, name: str, files: RunFiles) -> None:
+    def save(self, run: RunResult) -> None:
         """Write a run folder at once or not at all; one that is there already is replaced.
 
         Raises
@@ -170,6 +168,7 @@ class RunStore:
         StoreError
             When it cannot be written; a folder that was there before is still whole.
         """
+        name, files = run.name, run.files()
         final, temporary, old = self.root / name, self.root / f"{TEMPORARY}{name}", self.root / f"{TEMPORARY}old-{name}"
 
         def write(path: Path) -> None:
@@ -194,36 +193,13 @@ class RunStore:
         manifest = read_json(path)
         return manifest.get("status") == COMPLETE and manifest.get("hash") == digest
 
-
-def write_tables(folder: Path, results: Sequence[JobResult]) -> None:
-    """Write the long tables (parquet, with a column `policy`; times in a table of their own) and the transcripts."""
-    for name in TABLES:
-        parts = [(r.label, _timeless(getattr(r, name))) for r in results]
-        write_bytes(folder / f"{name}.parquet", to_parquet(_long(parts)))
-    times = [(r.label, _times(r.opportunities)) for r in results]
-    write_bytes(folder / "timing.parquet", to_parquet(_long(times)))
-    lines = [_line(r.label, message) for r in results for message in r.transcripts]
-    if lines:
-        write_text(folder / TRANSCRIPTS, "\n".join(lines) + "\n")
+    def read(self, name: str) -> RunResult:
+        """Read a run."""
+        return RunResult.read(self.root / name)
 
 
-def _long(parts: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    frames = [frame.assign(policy=label) for label, frame in parts if len(frame)]
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"policy": pd.Series(dtype="str")})
-    table.insert(0, "policy", table.pop("policy"))
-    return table
-
-
-def _timeless(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns=[column for column in table.columns if is_time(column)])
-
-
-def _times(table: pd.DataFrame) -> pd.DataFrame:
-    names = [c for c in table.columns if is_time(c) or c in ("opportunity", "timestamp")]
-    return table[names]
-
-
-def _line(label: str, message: Any) -> str:
-    """One message as a line of JSON, the policy first."""
-    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False, default=str)
-    return f'{{"policy": {json.dumps(label)}, {text[1:]}'
+def run_folders(folder: Path) -> list[Path]:
+    """Return the run folders of an experiment, or the folder itself where it is one."""
+    if (folder / RUNS).is_dir():
+        return sorted(f for f in (folder / RUNS).iterdir() if (f / RUN_MANIFEST).is_file())
+    return [folder] if (folder / RUN_SUMMARY).is_file() else []

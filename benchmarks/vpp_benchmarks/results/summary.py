@@ -1,198 +1,243 @@
-"""The summary of a comparison: plain data, from which the report is written."""
+"""What the runs of one seed come to, and the means over several seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from vpp_benchmarks.results.llm_kpis import llm_kpis
-from vpp_benchmarks.results.scores import scores
-from vpp_benchmarks.run.job import COMPLETE, JobResult
-from vpp_benchmarks.run.plan import Plan
-from vpp_env.simulation.month import Month
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult
+from vpp_benchmarks.run.plan import Contender, Plan
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Ceilings, Place
+from vpp_env.scenario import Scenario
 
 NOTHING = 1e-9
 """USD, score or MWh below which a figure is the rounding of a sum, and no base for a ratio."""
-CONSENT_NOTE = "0 by construction: this policy asks nobody"
-ADVANTAGES = {
-    "profit_advantage_percent": "total_profit",
-    "satisfaction_advantage_percent": "avg_satisfaction",
-    "efficiency_ratio": "total_capacity_mwh",
-}
-"""Two-policy figures and the KPI that each compares; see docs/benchmark.md."""
-HEADLINE = (
-    "total_profit",
-    "market_revenue",
-    "member_net_benefit",
-    "joint_surplus",
-    "avg_satisfaction",
-    "worst_decile_satisfaction",
-    "satisfaction_consented",
-    "success_rate",
-    "total_capacity_mwh",
-    "void_interval_share",
-    "energy_revenue_per_home",
-)
-"""KPIs of which a comparison of several seeds reports the mean."""
 
 
-SCORES = ("regret", "regret_free", "score", "profit_score")
-"""Figures against the ceilings; there where these were worked out."""
+def overall(states: Sequence[str]) -> str:
+    """One status of several: interrupted before failed before complete."""
+    if INTERRUPTED in states or NOT_RUN in states:
+        return INTERRUPTED
+    return FAILED if FAILED in states else COMPLETE
 
 
-def plain(value: Any) -> Any:
-    """Return `value` as strict JSON data: numpy as Python, not-a-number and infinity as None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+@dataclass(frozen=True)
+class Advantages:
+    """Figures of a comparison of two, first against second; see docs/benchmark.md."""
+
+    profit_advantage_percent: float | None  # None where it has no meaning
+    satisfaction_advantage_percent: float | None
+    efficiency_ratio: float | None  # capacity delivered, first / second
+    advantage_of: str
+    advantage_over: str
+    advantage_notes: Mapping[str, str]  # why one of them is None
 
 
-def policy_summary(result: JobResult, homes: int) -> dict[str, Any]:
-    """All KPIs of one run, with what the policy is and how the run ended."""
-    info = result.job.contender.info
-    kpis = {key: value for key, value in result.kpis.items() if key != "complete"}
-    out: dict[str, Any] = {
-        "spec": result.job.contender.spec,
-        "description": info.description,
-        "status": result.status,
-        "reason": result.reason or None,
-        "information_set": info.information.name,
-        "asks_consent": info.asks_consent,
-        "consent": info.consent.value,
-        "total_timesteps": len(result.opportunities),
-    }
-    out |= {key: value for key, value in kpis.items() if key not in out}
-    if "satisfaction_consented" in out and not info.asks_consent:
-        out["satisfaction_consented_note"] = CONSENT_NOTE
-    if len(result.intervals):
-        cleared = (result.intervals["void"] | (result.intervals["award_kw"] != 0)).sum()
-        void = int(result.intervals["void"].sum())
-        out["void_intervals"], out["cleared_intervals"] = void, int(cleared)
-        out["void_interval_share"] = void / cleared if cleared else 0.0
-        out["energy_revenue_per_home"] = out["money"]["energy"] / homes
-    model = llm_kpis(result.opportunities, result.kpis["total_profit"]) if result.kpis else None
-    if model is not None:
-        out["llm"] = model
-    out["wall_seconds"] = result.seconds
-    return out
-
-
-def advantages(policies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Two-policy figures, first against second; None with a note where they have no meaning."""
-    (first, a), (second, b) = policies.items()
-    out: dict[str, Any] = {}
+def advantages(first: RunResult, second: RunResult) -> Advantages:
+    """Compare two runs of one seed."""
     notes: dict[str, str] = {}
-    broken = [f"{label} is {p['status']}" for label, p in policies.items() if p["status"] != COMPLETE]
-    for name, kpi in ADVANTAGES.items():
-        if broken:
-            out[name], notes[name] = None, f"not comparable: {', '.join(broken)}"
-        elif abs(b[kpi]) < NOTHING:
-            out[name], notes[name] = None, f"not defined: {kpi} of {second} is 0"
-        elif name.endswith("_percent"):
-            out[name] = 100.0 * (a[kpi] - b[kpi]) / abs(b[kpi])
+    broken = [f"{run.label} is {run.status}" for run in (first, second) if not run.complete]
+
+    def compared(name: str, kpi: str, percent: bool) -> float | None:
+        a, b = first.number(kpi), second.number(kpi)
+        if broken or a is None or b is None:
+            notes[name] = f"not comparable: {', '.join(broken) or f'{kpi} is not defined'}"
+        elif abs(b) < NOTHING:
+            notes[name] = f"not defined: {kpi} of {second.label} is 0"
         else:
-            out[name] = a[kpi] / b[kpi]
-    out["advantage_of"], out["advantage_over"] = first, second
-    out["advantage_notes"] = notes
-    return out
+            return 100.0 * (a - b) / abs(b) if percent else a / b
+        return None
 
-
-def summarize_seed(
-    plan: Plan,
-    month: Month,
-    results: Sequence[JobResult],
-    status: str,
-    seconds: float,
-    bounds: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the summary of one seed as strict JSON data; `bounds` are its `bounds.ceilings`, where there are any."""
-    scenario = plan.scenario
-    policies = {r.label: policy_summary(r, scenario.fleet.size) for r in results}
-    if bounds is not None:
-        for policy in policies.values():
-            if policy["status"] == COMPLETE:
-                policy |= scores(policy, bounds)
-    out: dict[str, Any] = {
-        "status": status,
-        "scenario": {
-            "name": scenario.name,
-            "hash": scenario.hash,
-            "homes": scenario.fleet.size,
-            "start": scenario.time.start,
-            "hours": scenario.hours,
-            "opportunity_minutes": scenario.time.opportunity_minutes,
-            "min_bid_mw": scenario.market.min_bid_mw,
-            "clearing": scenario.market.clearing,
-            "payment": scenario.market.payment,
-        },
-        "seed": month.seed,
-        "price_source": dict(month.series.source),
-        "measured_prices": plan.market_data is not None,
-        "total_timesteps": max((len(r.opportunities) for r in results), default=0),
-        "planned_timesteps": scenario.n_opportunities,
-        "policies": policies,
-    }
-    if bounds is not None:
-        out["ceilings"] = bounds
-    if len(policies) == 2:
-        out |= advantages(policies)
-    out["total_simulation_time_minutes"] = seconds / 60.0
-    return plain(out)
-
-
-def summarize_seeds(plan: Plan, summaries: Sequence[Mapping[str, Any]], status: str) -> dict[str, Any]:
-    """Return means over seeds, and the paired difference from the first policy (common random numbers)."""
-    policies: dict[str, Any] = {}
-    first = plan.contenders[0].label
-    for contender in plan.contenders:
-        label = contender.label
-        done = [s["policies"][label] for s in summaries if s["policies"][label]["status"] == COMPLETE]
-        pairs = [
-            s["policies"]
-            for s in summaries
-            if all(s["policies"][name]["status"] == COMPLETE for name in (first, label))
-        ]
-        entry: dict[str, Any] = {
-            "spec": contender.spec,
-            "information_set": contender.info.information.name,
-            "asks_consent": contender.info.asks_consent,
-            "complete_seeds": len(done),
-            "total_violations": _spread([p["total_violations"]["total"] for p in done]),
-        }
-        known = [kpi for kpi in SCORES if done and all(p.get(kpi) is not None for p in done)]
-        entry |= {kpi: _spread([p[kpi] for p in done]) for kpi in (*HEADLINE, *known)}
-        if label != first:
-            entry[f"minus_{first}"] = {
-                kpi: _spread([p[label][kpi] - p[first][kpi] for p in pairs])
-                for kpi in ("total_profit", "avg_satisfaction")
-            }
-        policies[label] = entry
-    scenario = plan.scenario
-    return plain(
-        {
-            "status": status,
-            "scenario": {"name": scenario.name, "hash": scenario.hash, "homes": scenario.fleet.size},
-            "seeds": list(plan.seeds),
-            "finished_seeds": [s["seed"] for s in summaries],
-            "policies": policies,
-        }
+    return Advantages(
+        compared("profit_advantage_percent", "total_profit", True),
+        compared("satisfaction_advantage_percent", "avg_satisfaction", True),
+        compared("efficiency_ratio", "total_capacity_mwh", False),
+        first.label,
+        second.label,
+        notes,
     )
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, standard deviation between seeds and standard error of the mean."""
+@dataclass(frozen=True)
+class SeedResult:
+    """Every policy's run of one seed of one case, without tables; KPIs hold what the ceilings give."""
+
+    runs: tuple[RunResult, ...]  # in the order in which policies were named; at least one
+    ceilings: Ceilings | None = None
+
+    @classmethod
+    def of(cls, runs: Sequence[RunResult], ceilings: Ceilings | None) -> SeedResult:
+        """Sum up the runs of a seed."""
+        light = [run.without_tables() for run in runs]
+        return cls(tuple(run if ceilings is None else run.scored(ceilings) for run in light), ceilings)
+
+    @property
+    def case(self) -> str:
+        """Name of the case."""
+        return self.runs[0].origin.case
+
+    @property
+    def seed(self) -> int:
+        """Seed of fleet, weather and prices."""
+        return self.runs[0].origin.seed
+
+    @property
+    def status(self) -> str:
+        """Of all runs."""
+        return overall([run.status for run in self.runs])
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of all runs."""
+        return sum(run.seconds for run in self.runs)
+
+    @property
+    def played(self) -> int:
+        """Opportunities, of the run that played most."""
+        return max(run.played for run in self.runs)
+
+    @property
+    def done(self) -> tuple[RunResult, ...]:
+        """Runs that are complete."""
+        return tuple(run for run in self.runs if run.complete)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """What was played."""
+        return self.runs[0].origin.scenario.full
+
+    @property
+    def price_source(self) -> Mapping[str, str]:
+        """Kind of price -> file or model."""
+        return next((run.origin.prices.series for run in self.runs if run.origin.prices.series), {})
+
+    @property
+    def measured_prices(self) -> bool:
+        """Whether prices were read from files."""
+        return bool(self.runs[0].origin.prices.files_sha256)
+
+    @cached_property
+    def advantages(self) -> Advantages | None:
+        """First policy against second; None where there are not two."""
+        return advantages(*self.runs) if len(self.runs) == 2 else None
+
+    def run(self, label: str) -> RunResult:
+        """Return the run of a policy."""
+        return next(run for run in self.runs if run.label == label)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `simulation_summary.json` holds: strict JSON data."""
+        s = self.scenario
+        out: dict[str, Any] = {
+            "status": self.status,
+            "scenario": {
+                "name": s.name,
+                "hash": self.runs[0].origin.scenario.hash,
+                "homes": s.fleet.size,
+                "start": s.time.start,
+                "hours": s.hours,
+                "opportunity_minutes": s.time.opportunity_minutes,
+                "min_bid_mw": s.market.min_bid_mw,
+                "clearing": s.market.clearing,
+                "payment": s.market.payment,
+            },
+            "seed": self.seed,
+            "price_source": self.price_source,
+            "measured_prices": self.measured_prices,
+            "total_timesteps": self.played,
+            "planned_timesteps": s.n_opportunities,
+            "policies": {run.label: run.summary_json(scored=self.ceilings is not None) for run in self.runs},
+        }
+        if self.ceilings is not None:
+            out["ceilings"] = self.ceilings
+        if self.advantages is not None:
+            out |= plain(self.advantages)
+        out["total_simulation_time_minutes"] = self.seconds / 60.0
+        return plain(out)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over seeds; None where there are too few."""
+
+    n: int
+    mean: float | None
+    std: float | None  # between seeds
+    standard_error: float | None  # of the mean
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean, standard deviation and standard error."""
     n = len(values)
     if n == 0:
-        return {"n": 0, "mean": None, "std": None, "standard_error": None}
+        return Spread(0, None, None, None)
     std = float(np.std(values, ddof=1)) if n > 1 else None
-    error = None if std is None else std / math.sqrt(n)
-    return {"n": n, "mean": float(np.mean(values)), "std": std, "standard_error": error}
+    return Spread(n, float(np.mean(values)), std, None if std is None else std / math.sqrt(n))
+
+
+@dataclass(frozen=True)
+class PolicyMeans:
+    """One policy over the seeds that it completed."""
+
+    policy: Contender
+    complete_seeds: int
+    means: Mapping[str, Spread]  # KPI -> over seeds
+    minus_first: Mapping[str, Spread]  # KPI -> paired difference from the first policy; empty for the first
+
+
+@dataclass(frozen=True)
+class CaseMeans:
+    """Means over the seeds of a case, and paired differences from the first policy (common random numbers)."""
+
+    plan: Plan
+    status: str
+    finished_seeds: tuple[int, ...]
+    policies: Mapping[str, PolicyMeans]  # by label, the first policy first
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `simulation_summary.json` of several seeds holds."""
+        s, first = self.plan.scenario, next(iter(self.policies))
+        policies: dict[str, Any] = {}
+        for label, p in self.policies.items():
+            info = p.policy.info
+            head = {"spec": p.policy.spec, "information_set": info.information.name, "asks_consent": info.asks_consent}
+            policies[label] = head | {"complete_seeds": p.complete_seeds, **p.means}
+            if label != first:
+                policies[label][f"minus_{first}"] = p.minus_first
+        return plain(
+            {
+                "status": self.status,
+                "scenario": {"name": s.name, "hash": s.hash, "homes": s.fleet.size},
+                "seeds": self.plan.seeds,
+                "finished_seeds": self.finished_seeds,
+                "policies": policies,
+            }
+        )
+
+
+def case_means(plan: Plan, seeds: Sequence[SeedResult], status: str) -> CaseMeans:
+    """Return the means over the seeds of a case; a KPI that ceilings give only where all have it."""
+    first = plan.contenders[0].label
+    policies: dict[str, PolicyMeans] = {}
+    for contender in plan.contenders:
+        label = contender.label
+        done = [s.run(label) for s in seeds if s.run(label).complete]
+        pairs = [(s.run(label), s.run(first)) for s in seeds if s.run(label).complete and s.run(first).complete]
+        means: dict[str, Spread] = {}
+        for kpi in table(Place.MEANS):
+            known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
+            if kpi.of_ceilings is None or (done and len(known) == len(done)):
+                means[kpi.name] = spread(known)
+        minus: dict[str, Spread] = {}
+        for kpi in table(Place.DIFFERENCES) if label != first else ():
+            values = [(a.number(kpi.name), b.number(kpi.name)) for a, b in pairs]
+            minus[kpi.name] = spread([a - b for a, b in values if a is not None and b is not None])
+        policies[label] = PolicyMeans(contender, len(done), means, minus)
+    return CaseMeans(plan, status, tuple(s.seed for s in seeds), policies)

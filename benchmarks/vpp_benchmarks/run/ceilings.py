@@ -7,24 +7,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 from vpp_benchmarks.cli.bounds import ceilings
-from vpp_benchmarks.results import store
-from vpp_benchmarks.run.job import JobSpec
-from vpp_env.simulation.month import Month
+from vpp_benchmarks.results.comparison import Unit, read_ceilings
+from vpp_benchmarks.run.job import JobSpec, month_of
+from vpp_env.evaluation.kpi_entry import Ceilings
 
 log = logging.getLogger(__name__)
 
-Unit = tuple[str, int]
-"""Case and seed."""
+
+def _of(job: JobSpec) -> Ceilings:
+    return Ceilings.from_json(ceilings(month_of(job)))
 
 
-def _of(job: JobSpec) -> dict[str, Any]:
-    return ceilings(Month(job.scenario, job.seed, job.market_data, job.node))
-
-
-class Ceilings:
+class CeilingsOfUnits:
     """Ceilings of the units of an experiment.
 
     Parameters
@@ -35,7 +31,7 @@ class Ceilings:
 
     def __init__(self, folders: Mapping[Unit, Path | None]) -> None:
         self._folders = folders
-        self._begun: dict[Unit, Future[dict[str, Any]]] = {}
+        self._begun: dict[Unit, Future[Ceilings]] = {}
 
     def begin(self, jobs: Sequence[tuple[Unit, JobSpec]]) -> None:
         """Begin to work them out in a thread, in this order: for executors that play elsewhere than here."""
@@ -53,11 +49,10 @@ class Ceilings:
         # a daemon: an interrupted comparison does not wait for it
         threading.Thread(target=work, daemon=True, name="ceilings").start()
 
-    def get(self, unit: Unit, job: JobSpec) -> dict[str, Any]:
+    def get(self, unit: Unit, job: JobSpec) -> Ceilings:
         """Return the ceilings of a unit: those of its summary, those that were begun, or new ones."""
         folder = self._folders[unit]
-        if folder is not None and (folder / store.SUMMARY).is_file():
-            kept = store.read_json(folder / store.SUMMARY).get("ceilings")
-            if kept is not None:
-                return kept
+        written = None if folder is None else read_ceilings(folder)
+        if written is not None:
+            return written
         return self._begun[unit].result() if unit in self._begun else _of(job)

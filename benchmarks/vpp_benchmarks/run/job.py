@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
 
 import pandas as pd
 
+from vpp_benchmarks.results.llm_kpis import llm_bill
+from vpp_benchmarks.results.run_result import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    NOT_RUN,
+    Origin,
+    PriceSource,
+    RunResult,
+    ScenarioFacts,
+)
+from vpp_benchmarks.results.software import software
+from vpp_benchmarks.run.experiment import file_hashes, job_hash
 from vpp_benchmarks.run.plan import JobSpec
 from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError
-from vpp_env.evaluation.kpi import prosumer_table, summarize
+from vpp_env.evaluation.kpi import Kpis, summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 
 log = logging.getLogger(__name__)
 
-COMPLETE, INTERRUPTED, FAILED, NOT_RUN, RUNNING = "complete", "interrupted", "failed", "not_run", "running"
-"""States of a run."""
 STOPPED_BEFORE = "the comparison was interrupted before"
-
-
-@dataclass(frozen=True)
-class JobEnd:
-    """How a run ended: all that is kept of it in memory."""
-
-    job: JobSpec
-    status: str
-    reason: str = ""  # why it is not complete
-    seconds: float = 0.0  # wall clock
-    played: int = 0  # opportunities
-    profit: float | None = None  # USD
-    satisfaction: float | None = None
-    violations: int | None = None
 
 
 class Progress(Protocol):
@@ -51,48 +51,9 @@ class Progress(Protocol):
         """Take one more opportunity that has been played; may raise KeyboardInterrupt to stop there."""
         ...
 
-    def end(self, end: JobEnd) -> None:
-        """Close the run."""
+    def end(self, result: RunResult) -> None:
+        """Take what the run left behind; whoever keeps it keeps its tables."""
         ...
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """What one run leaves behind."""
-
-    job: JobSpec
-    status: str
-    reason: str = ""  # why it is not complete
-    seconds: float = 0.0  # wall clock
-    kpis: dict[str, Any] = field(default_factory=dict)  # `vpp_env.evaluation.kpi.summarize`; empty when it failed
-    opportunities: pd.DataFrame = field(default_factory=pd.DataFrame)
-    intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
-    prosumers: pd.DataFrame = field(default_factory=pd.DataFrame)
-    dispatch: pd.DataFrame = field(default_factory=pd.DataFrame)  # `vpp_env.evaluation.home_record`
-    events: pd.DataFrame = field(default_factory=pd.DataFrame)
-    prices: pd.DataFrame = field(default_factory=pd.DataFrame)
-    transcripts: tuple[Any, ...] = ()  # messages, or their JSON text where they were read from a folder
-    traceback: str = ""
-
-    @property
-    def label(self) -> str:
-        """The policy's label."""
-        return self.job.contender.label
-
-    @property
-    def end(self) -> JobEnd:
-        """The result in a few words."""
-        kpis = self.kpis
-        return JobEnd(
-            self.job,
-            self.status,
-            self.reason,
-            self.seconds,
-            len(self.opportunities),
-            kpis.get("total_profit"),
-            kpis.get("avg_satisfaction"),
-            kpis.get("total_violations", {}).get("total"),
-        )
 
 
 @lru_cache(maxsize=1)
@@ -106,21 +67,47 @@ def month_of(job: JobSpec) -> Month:
     return _month(job.scenario, job.seed, job.market_data, job.node)
 
 
-def play(job: JobSpec, progress: Progress) -> JobResult:
+def origin_of(job: JobSpec, series: Mapping[str, str] | None = None) -> Origin:
+    """Return where a run is from; `series` are the sources of its prices, where a month could be built."""
+    s = job.scenario
+    facts = ScenarioFacts(s.name, s.hash, s.fleet.size, s.n_opportunities, s.to_toml())
+    prices = PriceSource(dict(series or {}), dict(file_hashes(job.market_data)), job.node)
+    return Origin(job.name, job_hash(job), job.case, job.seed, job.contender, facts, prices, software())
+
+
+def not_run(job: JobSpec) -> RunResult:
+    """Return a run that was not begun."""
+    return RunResult(origin_of(job), NOT_RUN, STOPPED_BEFORE)
+
+
+def stopped(job: JobSpec, status: str, reason: str) -> RunResult:
+    """Return a run that left nothing behind: its process died, or was ended at once."""
+    return RunResult(origin_of(job), status, reason)
+
+
+def play(job: JobSpec, progress: Progress) -> RunResult:
     """Play one run.
 
     Returns
     -------
-    JobResult
+    RunResult
         `complete`; `interrupted` with all that was played before Ctrl-C; or `failed` with the reason and the
         opportunities that were played before it.
     """
     total = job.scenario.n_opportunities
     rows: list[dict[str, Any]] = []
+    month: Month | None = None
 
     def on_opportunity(row: dict[str, Any]) -> None:
         rows.append(row)
         progress.row(job, row)
+
+    def partial(status: str, reason: str, trace: str = "") -> RunResult:
+        tables = {"opportunities": pd.DataFrame(rows)} if rows else {}
+        origin = origin_of(job)
+        if month is not None:
+            origin, tables = origin_of(job, month.series.source), tables | {"prices": price_table(month)}
+        return RunResult(origin, status, reason, trace, played=len(rows), tables=tables)
 
     begin = time.perf_counter()
     try:
@@ -130,39 +117,42 @@ def play(job: JobSpec, progress: Progress) -> JobResult:
         if policy.info != job.contender.info:
             # the report prints what was declared when the comparison was planned
             raise PolicyError(f"it declares {policy.info}, and declared {job.contender.info} when the run was planned")
-        run = simulate(month, policy, on_opportunity)
-        result = _result_of(job, month, run, total, time.perf_counter() - begin)
+        result = _result_of(job, month, simulate(month, policy, on_opportunity))
     except Exception as error:
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
-        reason = f"{type(error).__name__}: {error}"
-        seconds, trace = time.perf_counter() - begin, traceback.format_exc()
-        result = JobResult(job, FAILED, reason, seconds, opportunities=pd.DataFrame(rows), traceback=trace)
+        result = partial(FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
     except KeyboardInterrupt:  # before the first or after the last opportunity; simulate() catches those between
-        reason = f"stopped after {len(rows)} of {total} opportunities"
-        result = JobResult(job, INTERRUPTED, reason, time.perf_counter() - begin, opportunities=pd.DataFrame(rows))
-    progress.end(result.end)
+        result = partial(INTERRUPTED, f"stopped after {len(rows)} of {total} opportunities")
+    result = replace(result, seconds=time.perf_counter() - begin)
+    progress.end(result)
     return result
 
 
-def _result_of(job: JobSpec, month: Month, run: Run, total: int, seconds: float) -> JobResult:
-    record = run.record
+def _result_of(job: JobSpec, month: Month, run: Run) -> RunResult:
+    record, total = run.record, job.scenario.n_opportunities
     played = len(record.rows)
     # Ctrl-C while the last opportunity was played has cost nothing
     complete = run.complete or played == total
-    kpis = summarize(run) if played else {}
-    return JobResult(
-        job=job,
-        status=COMPLETE if complete else INTERRUPTED,
-        reason="" if complete else f"stopped after {played} of {total} opportunities",
-        seconds=seconds,
+    kpis: Kpis | None = summarize(run) if played else None
+    opportunities = record.opportunities()
+    tables = {
+        "opportunities": opportunities,
+        "intervals": record.interval_table(),
+        "prosumers": prosumer_table(record, run.world.scenario.satisfaction, run.info),
+        "dispatch": record.homes.dispatch(),
+        "events": record.homes.events(),
+        "prices": price_table(month),
+    }
+    if record.transcripts:
+        tables["transcripts"] = message_table(record.transcripts)
+    return RunResult(
+        origin_of(job, month.series.source),
+        COMPLETE if complete else INTERRUPTED,
+        "" if complete else f"stopped after {played} of {total} opportunities",
+        played=played,
         kpis=kpis,
-        opportunities=record.opportunities(),
-        intervals=record.interval_table(),
-        prosumers=prosumer_table(record, run.world.scenario.satisfaction, run.info),
-        dispatch=record.homes.dispatch(),
-        events=record.homes.events(),
-        prices=price_table(month),
-        transcripts=tuple(record.transcripts),
+        llm=llm_bill(opportunities, kpis.total_profit) if kpis else None,
+        tables={name: table for name, table in tables.items() if len(table.columns)},
     )
 
 
@@ -174,3 +164,17 @@ def price_table(month: Month) -> pd.DataFrame:
     if month.scenario.market.reserve:
         table |= {f"{name}_usd_per_mw": values[:n] for name, values in series.reserve_usd_per_mw.items()}
     return pd.DataFrame(table)
+
+
+def message_table(messages: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the messages of a negotiation, one a row, each whole as JSON text."""
+    rows = [
+        {
+            "opportunity": message["opportunity"],
+            "timestamp": message["timestamp"],
+            "kind": str(message.get("kind", "")),
+            "message": json.dumps(message, ensure_ascii=False, default=str),
+        }
+        for message in messages
+    ]
+    return pd.DataFrame(rows)

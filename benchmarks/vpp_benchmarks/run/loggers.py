@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import Experiment
-from vpp_benchmarks.run.job import JobEnd, JobSpec, Progress
-from vpp_benchmarks.run.plan import PlanError
-from vpp_benchmarks.run.progress import Tally
+from vpp_benchmarks.run.job import JobSpec, Progress
+from vpp_benchmarks.run.progress import RunningSums
+from vpp_env.errors import needs
 
 EVERY = 24
 """Opportunities between two points of a curve: a day of hours."""
@@ -33,32 +34,30 @@ class TensorBoardLogger:
     """One event file per run under `DIR/tensorboard`; look at them with `tensorboard --logdir DIR/tensorboard`."""
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
-        try:
+        with needs("--log tensorboard", "tensorboard"):
             from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise PlanError('--log tensorboard needs it: pip install "vpp-env[tensorboard]"') from error
         self._make, self._folder = SummaryWriter, folder / "tensorboard"
-        self._runs: dict[str, tuple[Tally, Any]] = {}
+        self._runs: dict[str, tuple[RunningSums, Any]] = {}
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Open the run's file."""
-        self._runs[job.name] = (Tally(), self._make(str(self._folder / job.name)))
+        self._runs[job.name] = (RunningSums(), self._make(str(self._folder / job.name)))
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Add a point a day."""
-        tally, writer = self._runs[job.name]
-        tally.add(row)
-        if tally.played % EVERY == 0:
-            for name, value in tally.numbers().items():
-                writer.add_scalar(f"running/{name}", value, tally.played)
+        sums, writer = self._runs[job.name]
+        sums.add(row)
+        if sums.played % EVERY == 0:
+            for name, value in sums.numbers().items():
+                writer.add_scalar(f"running/{name}", value, sums.played)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Write the KPIs and close the file."""
-        if end.job.name in self._runs:  # a run that was not begun has none
-            _, writer = self._runs.pop(end.job.name)
-            for name, value in finals(end).items():
-                writer.add_scalar(f"final/{name}", value, end.played)
-            writer.add_text("run", f"{end.job.contender.spec}: {end.status} {end.reason}")
+        if result.name in self._runs:  # a run that was not begun has none
+            _, writer = self._runs.pop(result.name)
+            for name, value in finals(result).items():
+                writer.add_scalar(f"final/{name}", value, result.played)
+            writer.add_text("run", f"{result.origin.policy.spec}: {result.status} {result.reason}")
             writer.close()
 
     def close(self) -> None:
@@ -72,17 +71,15 @@ class MLflowLogger:
     """One MLflow run per run, in the store that MLFLOW_TRACKING_URI names, else in `DIR/mlflow`."""
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
-        try:
+        with needs("--log mlflow", "mlflow"):
             from mlflow import MlflowClient
-        except ImportError as error:
-            raise PlanError('--log mlflow needs it: pip install "vpp-env[mlflow]"') from error
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(folder / 'mlflow.db').resolve()}"
         # made when the first run begins: it makes its database, and the folder is not ours before that
         self._make: Callable[[], Any] = lambda: MlflowClient(tracking_uri=uri)
         self._client: Any = None
         self._name = folder.name
         self._experiment: str | None = None
-        self._runs: dict[str, tuple[Tally, str]] = {}
+        self._runs: dict[str, tuple[RunningSums, str]] = {}
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Open a run."""
@@ -96,24 +93,24 @@ class MLflowLogger:
         values |= {"information_set": job.contender.info.information.name}
         for key, value in values.items():
             self._client.log_param(run, key, value)
-        self._runs[job.name] = (Tally(), run)
+        self._runs[job.name] = (RunningSums(), run)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Add a point a day."""
-        tally, run = self._runs[job.name]
-        tally.add(row)
-        if tally.played % EVERY == 0:
-            for name, value in tally.numbers().items():
-                self._client.log_metric(run, f"running_{name}", value, step=tally.played)
+        sums, run = self._runs[job.name]
+        sums.add(row)
+        if sums.played % EVERY == 0:
+            for name, value in sums.numbers().items():
+                self._client.log_metric(run, f"running_{name}", value, step=sums.played)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Write the KPIs and close the run."""
-        if end.job.name in self._runs:
-            _, run = self._runs.pop(end.job.name)
-            for name, value in finals(end).items():
+        if result.name in self._runs:
+            _, run = self._runs.pop(result.name)
+            for name, value in finals(result).items():
                 self._client.log_metric(run, name, value)
-            self._client.set_tag(run, "reason", end.reason)
-            self._client.set_terminated(run, "FINISHED" if end.status == "complete" else "FAILED")
+            self._client.set_tag(run, "reason", result.reason)
+            self._client.set_terminated(run, "FINISHED" if result.complete else "FAILED")
 
     def close(self) -> None:
         """Close what an error left open."""
@@ -122,14 +119,15 @@ class MLflowLogger:
         self._runs.clear()
 
 
-def finals(end: JobEnd) -> dict[str, float]:
+def finals(result: RunResult) -> dict[str, float]:
     """Return the figures of a run that has ended."""
-    values = {"profit_usd": end.profit, "satisfaction": end.satisfaction, "violations": end.violations}
-    return {"seconds": end.seconds} | {name: float(value) for name, value in values.items() if value is not None}
+    names = {"profit_usd": "total_profit", "satisfaction": "avg_satisfaction", "violations": "total_violations"}
+    values = {name: result.number(kpi) for name, kpi in names.items()}
+    return {"seconds": result.seconds} | {name: float(value) for name, value in values.items() if value is not None}
 
 
 LOGGERS: dict[str, Callable[[Path, Experiment], RunLogger]] = {"tensorboard": TensorBoardLogger, "mlflow": MLflowLogger}
-"""Loggers by name."""
+"""Loggers by name: (folder, experiment) -> logger. `LOGGERS["mine"] = ...` adds one."""
 
 
 @contextmanager
@@ -138,7 +136,7 @@ def make_loggers(names: Sequence[str], folder: Path, experiment: Experiment) -> 
 
     Raises
     ------
-    PlanError
+    MissingExtraError
         When one is not installed.
     """
     loggers = [LOGGERS[name](folder, experiment) for name in dict.fromkeys(names)]

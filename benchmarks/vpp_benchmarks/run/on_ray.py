@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vpp_benchmarks.results.run_folder import failed_files
-from vpp_benchmarks.run.executors import Done, not_run, play_job
-from vpp_benchmarks.run.job import FAILED, INTERRUPTED, JobEnd, JobSpec, Progress
+from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
+from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
 from vpp_benchmarks.run.plan import PlanError
+from vpp_env.errors import needs
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ class _Silent:
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Say nothing."""
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Say nothing."""
 
 
-def _remote(job: JobSpec) -> Done:
-    return play_job(job, _Silent())
+def _remote(job: JobSpec) -> RunResult:
+    return play(job, _Silent())
 
 
 class OnRay:
@@ -49,18 +49,16 @@ class OnRay:
 
     Raises
     ------
-    PlanError
+    MissingExtraError
         When Ray is not installed.
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        try:
+        with needs("--executor ray", "ray"):
             import ray
-        except ImportError as error:
-            raise PlanError('--executor ray needs Ray: pip install "vpp-env[ray]"') from error
         self._ray, self._workers, self._address = ray, workers, address
 
-    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[Done]:
+    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[RunResult]:
         """See `Executor`; runs are shown as a whole, not by the opportunity."""
         ray = self._ray
         begun_here = not ray.is_initialized()
@@ -86,7 +84,7 @@ class OnRay:
             if begun_here:
                 ray.shutdown()
 
-    def _map(self, waiting: deque[JobSpec], progress: Progress) -> Iterator[Done]:
+    def _map(self, waiting: deque[JobSpec], progress: Progress) -> Iterator[RunResult]:
         ray = self._ray
         remote = ray.remote(max_retries=0, num_cpus=1)(_remote)
         running: dict[Any, JobSpec] = {}
@@ -109,19 +107,18 @@ class OnRay:
                 continue
             for reference in ready:
                 job = running.pop(reference)
-                done = self._get(reference, job)
-                progress.end(done.end)
-                yield done
+                result = self._get(reference, job)
+                progress.end(result)
+                yield result
 
-    def _get(self, reference: Any, job: JobSpec) -> Done:
+    def _get(self, reference: Any, job: JobSpec) -> RunResult:
         """Return what came back, also when nothing did."""
         errors = self._ray.exceptions
         try:
-            done: Done = self._ray.get(reference)
+            result: RunResult = self._ray.get(reference)
         except errors.TaskCancelledError:
-            return Done(JobEnd(job, INTERRUPTED, "stopped by Ctrl-C"))
+            return stopped(job, INTERRUPTED, "stopped by Ctrl-C")
         except errors.RayError as error:
             log.error("%s: %s", job.name, error)
-            end = JobEnd(job, FAILED, f"its Ray worker ended: {type(error).__name__} (killed, or out of memory)")
-            return Done(end, failed_files(end))
-        return done
+            return stopped(job, FAILED, f"its Ray worker ended: {type(error).__name__} (killed, or out of memory)")
+        return result

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from vpp_benchmarks.results.comparison import Comparison
+from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.run.plan import PlanError, make_plan
 from vpp_benchmarks.run.progress import LogProgress
-from vpp_benchmarks.run.runner import Outcome, run_plan
+from vpp_benchmarks.run.runner import run_plan
 from vpp_env.errors import UnknownNameError, did_you_mean
 from vpp_env.scenario import load_scenario
 
@@ -170,25 +172,25 @@ class VPPSimulationOrchestrator:
         return summary_of(run_plan(plan, self.out, LogProgress()))
 
 
-def summary_of(outcome: Outcome) -> SimulationSummary:
-    """Return the outcome of one seed as a `SimulationSummary`."""
-    assert outcome.last is not None
-    data = outcome.summary
-    percent = data.get("satisfaction_advantage_percent")
-    missing = {} if len(data["policies"]) == 2 else {"all": "defined for two policies only"}
+def summary_of(found: Comparison) -> SimulationSummary:
+    """Return the comparison of one seed as a `SimulationSummary`."""
+    seed = found.seeds[0]
+    compared = seed.advantages
+    percent = None if compared is None else compared.satisfaction_advantage_percent
+    assert found.table is not None  # written with the seed
     return SimulationSummary(
-        status=outcome.status,
-        scenario=data["scenario"]["name"],
-        seed=data["seed"],
-        total_timesteps=data["total_timesteps"],
-        simulation_duration_hours=data["total_timesteps"] * data["scenario"]["opportunity_minutes"] / 60,
-        policies=data["policies"],
-        profit_advantage_percent=data.get("profit_advantage_percent"),
+        status=found.status,
+        scenario=seed.scenario.name,
+        seed=seed.seed,
+        total_timesteps=seed.played,
+        simulation_duration_hours=seed.played * seed.scenario.time.opportunity_minutes / 60,
+        policies={run.label: plain(run.summary_json()) for run in seed.runs},
+        profit_advantage_percent=None if compared is None else compared.profit_advantage_percent,
         satisfaction_advantage_percent=percent,
         satisfaction_improvement=None if percent is None else percent / 100.0,
-        efficiency_ratio=data.get("efficiency_ratio"),
-        advantage_notes=data.get("advantage_notes", missing),
-        total_simulation_time_minutes=data["total_simulation_time_minutes"],
-        results=outcome.last.table,
-        folder=outcome.folder,
+        efficiency_ratio=None if compared is None else compared.efficiency_ratio,
+        advantage_notes={"all": "defined for two policies only"} if compared is None else compared.advantage_notes,
+        total_simulation_time_minutes=seed.seconds / 60.0,
+        results=found.table,
+        folder=found.folder,
     )

@@ -17,9 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from vpp_benchmarks.results.run_folder import failed_files
-from vpp_benchmarks.run.executors import Done, not_run, play_job
-from vpp_benchmarks.run.job import FAILED, INTERRUPTED, JobEnd, JobSpec, Progress
+from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
+from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class _Sender:
             self.pipe.recv()  # the parent says nothing else to a child at work
             raise KeyboardInterrupt
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Say nothing: the run itself follows."""
 
 
@@ -68,7 +67,7 @@ def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while isinstance(job := pipe.recv(), JobSpec):
-            pipe.send(("done", play_job(job, _Sender(pipe))))
+            pipe.send(("done", play(job, _Sender(pipe))))
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
         return
 
@@ -104,7 +103,7 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[Done]:
+    def map(self, jobs: Sequence[JobSpec], progress: Progress) -> Iterator[RunResult]:
         """See `Executor`."""
         waiting, crew, stopping = deque(jobs), list[_Child](), False
         try:
@@ -121,17 +120,17 @@ class Processes:
                         crew.remove(child)
                         kind, content = "done", _bury(child)
                     try:
-                        done = _take(child, kind, content, progress)
+                        result = _take(child, kind, content, progress)
                     except KeyboardInterrupt:
                         stopping = _stop(crew)
                         continue
-                    if done is not None:
-                        if done.end.status == INTERRUPTED:
+                    if result is not None:
+                        if result.status == INTERRUPTED:
                             stopping = _stop(crew)
-                        yield done
+                        yield result
         except KeyboardInterrupt:
             reason = "stopped at once by a second Ctrl-C"
-            yield from (Done(JobEnd(child.job, INTERRUPTED, reason)) for child in crew if child.job)
+            yield from (stopped(child.job, INTERRUPTED, reason) for child in crew if child.job)
             yield from (not_run(job) for job in waiting)
         finally:
             for child in crew:
@@ -149,7 +148,7 @@ class Processes:
             crew[-1].give(waiting.popleft())
 
 
-def _take(child: _Child, kind: str, content: Any, progress: Progress) -> Done | None:
+def _take(child: _Child, kind: str, content: Any, progress: Progress) -> RunResult | None:
     """Act on one message of a child; return its run when it is over."""
     assert child.job is not None
     if kind == "begin":
@@ -160,7 +159,7 @@ def _take(child: _Child, kind: str, content: Any, progress: Progress) -> Done | 
         logging.getLogger(content.name).handle(content)
     else:
         child.job = None
-        progress.end(content.end)
+        progress.end(content)
         return content
     return None
 
@@ -175,11 +174,10 @@ def _stop(crew: list[_Child]) -> bool:
     return True
 
 
-def _bury(child: _Child) -> Done:
+def _bury(child: _Child) -> RunResult:
     child.process.join()
     child.pipe.close()
     assert child.job is not None
     code = child.process.exitcode
     log.error("%s: its process ended with exit status %s", child.job.name, code)
-    end = JobEnd(child.job, FAILED, f"its process ended with exit status {code} (killed, or out of memory)")
-    return Done(end, failed_files(end))
+    return stopped(child.job, FAILED, f"its process ended with exit status {code} (killed, or out of memory)")

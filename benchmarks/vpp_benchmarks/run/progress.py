@@ -24,7 +24,8 @@ from rich.progress import (
 )
 
 from vpp_benchmarks.results import store
-from vpp_benchmarks.run.job import JobEnd, JobSpec
+from vpp_benchmarks.results.run_result import FAILED, RunResult
+from vpp_benchmarks.run.job import JobSpec
 from vpp_benchmarks.run.job import Progress as Listener
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ STOPPING = "interrupted: finishing this opportunity, then writing what is done; 
 
 
 @dataclass
-class Tally:
+class RunningSums:
     """Figures of a run so far."""
 
     played: int = 0
@@ -76,30 +77,30 @@ class LogProgress:
     """
 
     def __init__(self, runs: int = 1) -> None:
-        self._runs: dict[str, tuple[Tally, int]] = {}
+        self._runs: dict[str, tuple[RunningSums, int]] = {}
         self._total, self._ended, self._failed = runs, 0, 0
         self._begin = self._told = time.monotonic()
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Start counting."""
-        self._runs[job.name] = (Tally(), total)
+        self._runs[job.name] = (RunningSums(), total)
         if self._total <= FEW_RUNS:
             log.info("%s, seed %d: %d opportunities", job.contender.label, job.seed, total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; write at every quarter."""
-        tally, total = self._runs[job.name]
-        tally.add(row)
-        quarter = tally.played * LOG_PARTS // total > (tally.played - 1) * LOG_PARTS // total
+        sums, total = self._runs[job.name]
+        sums.add(row)
+        quarter = sums.played * LOG_PARTS // total > (sums.played - 1) * LOG_PARTS // total
         if quarter and self._total <= FEW_RUNS:
-            figures = ", ".join(f"{name} {value}" for name, value in tally.figures().items())
-            log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, tally.played, total, figures)
+            figures = ", ".join(f"{name} {value}" for name, value in sums.figures().items())
+            log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, sums.played, total, figures)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Write how far the whole is, where there are several runs; the runner logs every result."""
-        self._runs.pop(end.job.name, None)
+        self._runs.pop(result.name, None)
         self._ended += 1
-        self._failed += end.status == "failed"
+        self._failed += result.status == FAILED
         now = time.monotonic()
         if self._total > 2 and (now - self._told >= LOG_SECONDS or self._ended == self._total):
             self._told = now
@@ -118,7 +119,7 @@ class LiveProgress:
 
     def __init__(self, bars: Progress, runs: int) -> None:
         self._bars = bars
-        self._runs: dict[str, tuple[Tally, TaskID]] = {}
+        self._runs: dict[str, tuple[RunningSums, TaskID]] = {}
         self._shown: dict[str, float] = {}
         self._keep = runs <= FEW_RUNS
         none: dict[str, Any] = {"profit": "", "satisfaction": "", "violations": ""}
@@ -126,9 +127,9 @@ class LiveProgress:
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Add a line."""
-        tally = Tally()
+        sums = RunningSums()
         name = f"{job.contender.label} [dim]{job.case} #{job.seed}[/]"
-        self._runs[job.name] = (tally, self._bars.add_task(name, total=total, **tally.figures()))
+        self._runs[job.name] = (sums, self._bars.add_task(name, total=total, **sums.figures()))
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; show ten times a second at most."""
@@ -138,9 +139,9 @@ class LiveProgress:
             self._shown[job.name] = now
             self._show(job.name)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Show the last figures; of many runs the line goes."""
-        name = end.job.name
+        name = result.name
         # a run that failed before its first opportunity has no line
         if name in self._runs:
             self._show(name)
@@ -153,9 +154,9 @@ class LiveProgress:
             self._bars.advance(self._whole)
 
     def _show(self, name: str) -> None:
-        tally, task = self._runs[name]
-        if tally.played:  # on a cluster runs are not followed by the opportunity
-            self._bars.update(task, completed=tally.played, **tally.figures())
+        sums, task = self._runs[name]
+        if sums.played:  # on a cluster runs are not followed by the opportunity
+            self._bars.update(task, completed=sums.played, **sums.figures())
 
 
 @contextmanager
@@ -186,11 +187,11 @@ class FileProgress:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._runs, self._told = path, dict[str, tuple[Tally, int]](), 0.0
+        self._path, self._runs, self._told = path, dict[str, tuple[RunningSums, int]](), 0.0
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Start counting."""
-        self._runs[job.name] = (Tally(), total)
+        self._runs[job.name] = (RunningSums(), total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; write now and then."""
@@ -207,9 +208,9 @@ class FileProgress:
             except store.StoreError as error:  # nothing depends on it; the runs themselves will tell
                 log.warning("progress is not shown to others: %s", error)
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Forget the run."""
-        self._runs.pop(end.job.name, None)
+        self._runs.pop(result.name, None)
 
     def close(self) -> None:
         """Take the file away: nothing is under way any more."""
@@ -247,9 +248,9 @@ class Several:
         if self._stop.asked:
             raise KeyboardInterrupt
 
-    def end(self, end: JobEnd) -> None:
+    def end(self, result: RunResult) -> None:
         """Tell all."""
-        self._tell(lambda listener: listener.end(end))
+        self._tell(lambda listener: listener.end(result))
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 from vpp_policies.centralized.merit import merit_order
 from vpp_policies.centralized.policy import Centralized
 from vpp_policies.centralized.problem import DispatchProblem
@@ -121,7 +122,7 @@ def merit_over_highs(seconds: Timer) -> Measured:
     solver = solved(model(cp.Problem(cp.Maximize(gains[0] @ x), [cp.sum(x) <= 500.0])))
     columns = np.arange(400, dtype=np.int32)
 
-    def solve(gain: np.ndarray) -> float:
+    def solve(gain: NDArray[np.float64]) -> float:
         solver.changeColsCost(400, columns, -gain)
         return -optimum(again(solver))
 

@@ -1,4 +1,4 @@
-"""Speed, as ratios measured in one run: `python benchmarks/speed.py` (several minutes; `--quick` skips the months).
+"""Speed, as ratios measured in one run: `vpp-env speed` (several minutes; `--quick` skips the months).
 
 Two things that are compared are measured in alternating blocks of 10 ms and their medians are divided, so that a noisy
 machine disturbs both alike. Nothing asserts a figure; docs/performance.md explains what misses its target.
@@ -6,17 +6,17 @@ machine disturbs both alike. Nothing asserts a figure; docs/performance.md expla
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.speed.optimizers import growth, measured
 from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.api.parallel import MarketMonth
@@ -233,11 +233,12 @@ def month_table(scenario: Scenario) -> list[str]:
     return lines
 
 
-def main() -> None:
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
     """Print every figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog, "Print the speed of the environment and of the optimizers, as ratios.", ("--quick",))
     parser.add_argument("--quick", action="store_true", help="skip the months of the policies")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     scenario = load_scenario("august")
     print("\n".join(core_table(scenario)), flush=True)
     print(add_ratio(scenario).line(), flush=True)
@@ -252,7 +253,4 @@ def main() -> None:
     if not args.quick:
         print("\n".join(growth(scenario)), flush=True)
         print("\n".join(month_table(scenario)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

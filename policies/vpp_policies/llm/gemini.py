@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from vpp_env.errors import PolicyError
+from vpp_env.errors import needs
 from vpp_policies.llm.chat import Reply, Usage, json_schema, read, tokens
 from vpp_policies.llm.errors import Blocked, Permanent, Transient
 from vpp_policies.llm.status import failure
 
-INSTALL = 'llm="gemini" needs google-genai: pip install "vpp-env[gemini]"'
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
 """Finish reasons of an answer that was kept back."""
 
@@ -36,11 +35,9 @@ class Gemini:
     provider = "gemini"
 
     def __init__(self, model: str, key: str, base_url: str | None = None) -> None:
-        try:
+        with needs('llm="gemini"', "gemini"):
             import httpx
             from google import genai
-        except ImportError as error:
-            raise PolicyError(INSTALL) from error
         self.model = model
         self._genai, self._httpx = genai, httpx
         # an httpx client of our own: another transport library would bring other exceptions

@@ -12,12 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from vpp_env.errors import PolicyError
+from vpp_env.errors import needs
 from vpp_policies.llm.chat import Reply, Usage, json_schema, read, tokens
 from vpp_policies.llm.errors import Blocked, Permanent, Transient
 from vpp_policies.llm.status import failure
 
-INSTALL = 'llm="gemini_legacy" needs google-generativeai: pip install "vpp-env[gemini-legacy]"'
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 KEPT = ("type", "description", "enum", "items", "properties", "required")
 """Keywords of a schema that this client's protocol buffers have, under the same names."""
@@ -43,15 +42,13 @@ class GeminiLegacy:
     provider = "gemini_legacy"
 
     def __init__(self, model: str, key: str, base_url: str | None = None) -> None:
-        try:
+        with needs('llm="gemini_legacy"', "gemini-legacy"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # its own notice that support has ended
                 import google.generativeai as genai
             import requests
             from google.api_core import exceptions
             from google.protobuf import json_format
-        except ImportError as error:
-            raise PolicyError(INSTALL) from error
         self.model = model
         self._genai, self._exceptions, self._requests = genai, exceptions, requests
         self._no_json = (json_format.ParseError, UnicodeDecodeError, requests.exceptions.JSONDecodeError)

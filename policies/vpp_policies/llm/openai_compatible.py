@@ -6,12 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from vpp_env.errors import PolicyError
+from vpp_env.errors import needs
 from vpp_policies.llm.chat import Reply, Usage, json_schema, read, tokens
 from vpp_policies.llm.errors import Blocked, Permanent, Transient
 from vpp_policies.llm.status import failure
-
-INSTALL = 'the OpenAI-compatible client needs httpx: pip install "vpp-env[llm]"'
 
 
 class OpenAICompatible:
@@ -30,10 +28,8 @@ class OpenAICompatible:
     provider = "openai"
 
     def __init__(self, model: str, base_url: str, key: str | None = None) -> None:
-        try:
+        with needs("the OpenAI-compatible client", "llm"):
             import httpx
-        except ImportError as error:
-            raise PolicyError(INSTALL) from error
         self.model = model
         self._httpx = httpx
         headers = {"Authorization": f"Bearer {key}"} if key else {}

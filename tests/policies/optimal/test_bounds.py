@@ -162,7 +162,7 @@ def test_optimizers_stay_below_it_too(name: str) -> None:
     kpis = summarize(simulate(m, make_policy(name)))
     assert 0.0 < kpis["joint_surplus"] <= value + 1e-6
     assert kpis["total_profit"] <= profit + 1e-6
-    if kpis["total_violations"]["total"] == 0 and kpis["beyond_envelope_mwh"] == 0.0:
+    if kpis.total_violations.total == 0 and kpis["beyond_envelope_mwh"] == 0.0:
         value, profit = ceilings(m, True)
         assert kpis["joint_surplus"] <= value + 1e-6
         assert kpis["total_profit"] <= profit + 1e-6
@@ -191,7 +191,7 @@ def test_who_keeps_to_the_preferences_stays_below_their_ceiling(case: str, name:
     m = month("week20", {**RICH, **HARD[case]})
     value, profit = ceilings(m, True)
     kpis = summarize(simulate(m, make_policy(name)))
-    assert kpis["total_violations"]["total"] == 0
+    assert kpis.total_violations.total == 0
     assert kpis["joint_surplus"] <= value + 1e-6
     assert kpis["total_profit"] <= profit + 1e-6
 

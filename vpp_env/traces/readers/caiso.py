@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vpp_env.errors import DataError
+from vpp_env.errors import DataError, needs
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da
@@ -122,7 +122,8 @@ def read_market_file(path: Path) -> list[RawColumn]:
     if suffix not in (".csv", ".parquet"):
         raise DataError(f"{path.name}: got a {suffix or 'nameless'} file; allowed are .csv and .parquet (unzip first)")
     try:
-        table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
+        with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
+            table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
     except (ValueError, OSError) as error:  # pandas' and arrow's parser errors are ValueErrors or OSErrors
         raise DataError(f"{path.name}: not a readable {suffix} file ({error}); export it again") from error
     if table.empty:

@@ -1,0 +1,57 @@
+"""What every command has: a parser with examples, and errors that answer in one line."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from vpp_env.errors import VppError, did_you_mean
+
+Main = Callable[[Sequence[str] | None, str], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that shows examples as they are typed, takes no abbreviations and names the nearest option."""
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
+        lines = "".join(f"\n  {prog} {example}".rstrip() for example in examples)
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=f"examples:{lines}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2; an unknown option is answered with the nearest known one."""
+        first, _, rest = message.partition(": ")
+        option = rest.split()[0].partition("=")[0] if first == "unrecognized arguments" and rest else ""
+        if option.startswith("--"):
+            message = did_you_mean(option, [o for o in self._option_string_actions if o.startswith("--")], "option")
+        self.exit(2, f"error: {message}\nSee {self.prog} --help.\n")
+
+
+def command(main: Main) -> Callable[..., int]:
+    """Turn what `main(argv, prog)` raises into one line and an exit status: 2 for errors, 130 for Ctrl-C."""
+
+    @functools.wraps(main)
+    def wrapped(argv: Sequence[str] | None = None, prog: str = "") -> int:
+        try:
+            return main(argv, prog or f"vpp-env {main.__module__.rpartition('.')[2]}")
+        except BrokenPipeError:
+            # who reads has enough (`| head`): nothing more is flushed at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (VppError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    return wrapped

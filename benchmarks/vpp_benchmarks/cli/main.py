@@ -1,0 +1,100 @@
+"""The console command `vpp-env`: one word chooses what is done.
+
+A command's module is imported when it is called, so that help and typos answer at once, and so that a package that a
+command needs and the base installation lacks is named with its install command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One sub-command."""
+
+    group: str
+    name: str
+    function: str  # module:function of (argv, prog) -> exit status
+    text: str
+
+
+RUN, READ, KNOW, DEVELOP = "run", "look at results", "what there is", "for developers"
+COMMANDS = (
+    Command(RUN, "compare", "vpp_benchmarks.cli.compare:main", "play policies over a market month, write the report"),
+    Command(RUN, "bounds", "vpp_benchmarks.cli.bounds:main", "ceilings of a month that no policy can exceed, proven"),
+    Command(RUN, "demo", "vpp_benchmarks.cli.demo:main", "one optimizer call and six hours, in a few seconds"),
+    Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
+    Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
+    Command(READ, "leaderboard", "vpp_benchmarks.results.leaderboard:main", "rank runs by scenario and information"),
+    Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
+    Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
+    Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
+    Command(DEVELOP, "speed", "vpp_benchmarks.speed.physics:main", "speed of environment and optimizers, as ratios"),
+    Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
+    Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
+)
+
+EXAMPLES = """examples:
+  vpp-env demo
+  vpp-env compare --policies agentic centralized
+  vpp-env compare --list
+  vpp-env compare --policies my_module:MyPolicy truthful --scenario week20 --seeds 0:3
+  vpp-env leaderboard results/
+  vpp-env scenario august
+
+`vpp-env COMMAND --help` has the options and examples of each.
+Exit status: 0 done; 1 a policy failed; 2 what was asked for is not possible; 130 interrupted."""
+
+
+def help_text() -> str:
+    """Return the help: commands by group, and examples."""
+    lines = ["usage: vpp-env [--help | --version] COMMAND ...", ""]
+    lines += ["A virtual power plant's market month: an environment and benchmark for coordinating homes.", ""]
+    for group in dict.fromkeys(command.group for command in COMMANDS):
+        lines += [f"{group}:", *(f"  {c.name:<17} {c.text}" for c in COMMANDS if c.group == group), ""]
+    return "\n".join(lines) + EXAMPLES
+
+
+def call(command: Command, argv: Sequence[str], prog: str) -> int:
+    """Import a command and run it; a package that is missing is said in one line."""
+    from vpp_env.errors import MissingExtraError, needs  # loads the environment, which takes a second
+
+    module, _, function = command.function.partition(":")
+    try:
+        with needs(prog):
+            main = getattr(import_module(module), function)
+    except MissingExtraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(main(argv, prog))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    name, *rest = list(sys.argv[1:] if argv is None else argv) or [""]
+    if name in ("--help", "-h", "help", ""):
+        print(help_text(), file=sys.stdout if name else sys.stderr)
+        return 0 if name else 2
+    if name in ("--version", "-V"):
+        from importlib.metadata import version
+
+        print(f"vpp-env {version('vpp-env')}")
+        return 0
+    command = next((c for c in COMMANDS if c.name == name), None)
+    if command is None:
+        from vpp_env.errors import did_you_mean
+
+        remedy = "`vpp-env --help` says what each one does."
+        print(f"error: {did_you_mean(name, [c.name for c in COMMANDS], 'command', remedy)}", file=sys.stderr)
+        return 2
+    return call(command, rest, f"vpp-env {name}")
+
+
+def script() -> int:
+    """Run the installed command: a policy `my_module:MyPolicy` is searched for in the working directory first."""
+    sys.path.insert(0, os.getcwd())
+    return main()

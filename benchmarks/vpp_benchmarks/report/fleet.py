@@ -1,0 +1,200 @@
+"""The fleet in HTML: a day of it, violations, and who bears what; the dashboard draws the same charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
+from vpp_benchmarks.report.svg import Plot, color, extent, legend, table
+from vpp_benchmarks.report.tables import number, percent, score
+from vpp_env.evaluation.satisfaction import VIOLATIONS
+
+DEVICE_COLORS = {"deferred charging": "c0", "battery": "c1", "V2G": "c3", "bought": "c5", "bought back by force": "c4"}
+LEAST_DAYS = 4
+"""Days from which a band over days is drawn."""
+
+
+def one_day(m: Material) -> str:
+    """Return a day in the life of the fleet, policy by policy."""
+    tables = {run.label: run.table("intervals") for run in m.shown if "intervals" in run.tables}
+    date = m.day
+    if not tables or date is None:
+        return ""
+    days = {label: _on(intervals, date) for label, intervals in tables.items()}
+    tops = [t[list(SOLD.values())].sum(axis=1).max() for t in days.values()]
+    lows = [-t[list(BOUGHT.values())].sum(axis=1).max() for t in days.values()]
+    awards = [v for t in days.values() for v in (t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max())]
+    most = extent([*tops, *lows, *awards], zero=True)
+    panels = [
+        (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
+        for run in m.shown
+        if (label := run.label) in tables
+    ]
+    origin = m.shown[0].origin
+    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + _panels(panels, "day")
+
+
+def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
+    return table[table["timestamp"].dt.normalize() == date]
+
+
+def _panels(panels: Sequence[tuple[str, str]], name: str) -> str:
+    """Return panels side by side, with a button each that hides or shows it."""
+    buttons = "".join(
+        f'<button type=button data-panel="{name}-{j}" aria-pressed=true>{escape(title)}</button>'
+        for j, (title, _) in enumerate(panels)
+    )
+    boxes = "".join(
+        f'<div id="{name}-{j}"><h3>{escape(title)}</h3>{body}</div>' for j, (title, body) in enumerate(panels)
+    )
+    bar = f'<div class="buttons noprint">{buttons}</div>' if len(panels) > 1 else ""
+    return f"{bar}<div class=grid2>{boxes}</div>"
+
+
+def day(
+    table: pd.DataFrame, month: pd.DataFrame, prices: pd.DataFrame, title: str, most_kw: tuple[float, float]
+) -> str:
+    """Draw one day of a fleet: prices; award and dispatch by device; energy stored, with a band over days.
+
+    Parameters
+    ----------
+    table, month : DataFrame
+        Interval rows of the day, and of the whole run.
+    prices : DataFrame
+        Price rows of the day.
+    title : str
+        Name of the policy.
+    most_kw : (float, float)
+        Range of the power axis, the same for all policies.
+    """
+    # a run that was stopped has fewer intervals than the day has prices
+    prices = prices[prices["timestamp"].isin(table["timestamp"])]
+    hours = hours_of(table)
+    edge = [*hours, hours[-1] + 0.25]
+
+    def held(values: Any) -> list[float]:
+        array = np.asarray(values, dtype=np.float64)
+        return [*array, array[-1]]
+
+    da, rt = held(prices["da_usd_per_mwh"]), held(prices["rt_usd_per_mwh"])
+    price = _frame(hours, extent([*da, *rt], zero=True), f"{title}: prices", 150, "USD/MWh")
+    price.line(edge, da, "ink dash", step=True, tip="day-ahead price")
+    price.line(edge, rt, "ink", step=True, tip="real-time price")
+    power = _frame(hours, most_kw, f"{title}: power", 210, "kW to the grid")
+    for kinds, sign in ((SOLD, 1.0), (BOUGHT, -1.0)):
+        base = np.zeros(len(edge))
+        for name, column in kinds.items():
+            top = base + sign * np.asarray(held(table[column]))
+            power.area(edge, base.tolist(), top.tolist(), DEVICE_COLORS[name], step=True)
+            base = top
+    power.line(edge, held(table["award_kw"]), "ink", step=True, tip="award")
+    power.line(edge, held(table["reserve_kw"]), "ink dash", step=True, tip="reserve capacity")
+    power.segment((edge[0], 0.0), (edge[-1], 0.0), "zero")
+    stored = _stored(hours, table, month, title)
+    keys = [("real-time price; award", "ink", "line"), ("day-ahead price; reserve capacity", "ink", "dash")]
+    keys += [(name, DEVICE_COLORS[name], "box") for name in (*SOLD, *BOUGHT)]
+    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "c1 soft", "box")]
+    return f"<figure>{price.svg()}{power.svg()}{stored}{legend(keys)}</figure>"
+
+
+def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame, title: str) -> str:
+    """Energy in the batteries, MWh: the day, the same homes with no market, and the band of all days."""
+    own, baseline = (table[c].to_numpy(dtype=np.float64) / 1000 for c in ("soc_kwh", "baseline_soc_kwh"))
+    band = month["soc_kwh"].groupby(hours_of(month)).quantile(np.array([0.1, 0.9])).unstack() / 1000
+    band = band.reindex(hours)
+    many = month["timestamp"].dt.normalize().nunique() >= LEAST_DAYS and bool(band.notna().all(axis=None))
+    values = [*own, *baseline, *(band.to_numpy().ravel() if many else ())]
+    plot = _frame(hours, extent(values, zero=True), f"{title}: energy in batteries", 150, "MWh in batteries")
+    # values are at the end of each interval
+    ends = (hours + 0.25).tolist()
+    if many:
+        plot.area(ends, band[0.1].tolist(), band[0.9].tolist(), "c1 soft")
+    plot.line(ends, baseline.tolist(), "grey", tip="the same homes with no market")
+    plot.line(ends, own.tolist(), "c1", tip="energy in batteries")
+    return plot.svg()
+
+
+def hours_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """(n,) local clock hours of the rows."""
+    stamps = table["timestamp"].dt
+    return (stamps.hour + stamps.minute / 60).to_numpy(dtype=np.float64)
+
+
+def _clock(value: float) -> str:
+    return f"{int(value) % HOURS}:{round(value % 1 * 60):02d}"
+
+
+def _frame(hours: NDArray[np.float64], y: tuple[float, float], title: str, height: int, name: str) -> Plot:
+    """Make a plot over clock hours with a tick every three hours or every hour."""
+    low, high = float(hours[0]), float(hours[-1]) + 0.25
+    every = 3 if high - low > 9 else 1
+    marks = [h for h in range(int(low), int(high) + 1) if h >= low and h % every == 0]
+    return Plot((low, high), y, title, height).axes("", name, marks, write=_clock)
+
+
+def violations(m: Material) -> str:
+    """Return violations by kind and hour."""
+    some = {label: counts for label, counts in m.violations.items() if counts.any()}
+    none = [label for label, counts in m.violations.items() if not counts.any()]
+    parts = [heat(counts, escape(label)) for label, counts in some.items()]
+    note = f"<p>Without any violation: {escape(', '.join(none))}.</p>" if none else ""
+    told = "<p class=note>Pairs of home and opportunity, all units together.</p>"
+    return f"{told}<div class=grid2>{''.join(parts)}</div>{note}"
+
+
+def heat(counts: NDArray[np.int64], title: str) -> str:
+    """Draw violations by kind and local hour; the darker, the more."""
+    kinds = len(VIOLATIONS)
+    plot = Plot((0.0, float(HOURS)), (-float(kinds), 0.0), f"{title}: violations by kind and hour", 46 + 26 * kinds)
+    plot.left = 92
+    most = max(int(counts.max()), 1)
+    for h in range(0, HOURS, 3):
+        plot.text(plot.px(h + 0.5), plot.bottom + 15, str(h), "tick mid")
+    for j, kind in enumerate(VIOLATIONS):
+        plot.text(plot.left - 6, plot.py(-j - 0.5) + 4, kind.replace("_", " "), "tick end")
+        for h in range(HOURS):
+            n = int(counts[j, h])
+            shade = 0.15 + 0.85 * n / most if n else 0.0
+            plot.box((h + 0.04, h + 0.96), (-j - 0.95, -j - 0.05), "c4 cell" if n else "none cell", shade or 1.0,
+                     f"{kind}, {h} h: {n:,}")  # fmt: skip
+    plot.text((plot.left + plot.right) / 2, plot.bottom + 30, "local hour", "name mid")
+    return f"<figure><figcaption>{title}: {int(counts.sum()):,}</figcaption>{plot.svg()}</figure>"
+
+
+def fairness(m: Material) -> str:
+    """Return how satisfaction and payments spread over the homes."""
+    homes = {label: t for label, t in m.homes.items() if len(t)}
+    if not homes:
+        return ""
+    drawn = ordered(homes, "satisfaction", "satisfaction")
+    drawn += ordered(homes, "pay_usd", "payments, USD a home")
+    drawn += ordered(homes, "net_benefit_usd", "net benefit, USD a home")
+    rows = []
+    for label, t in homes.items():
+        by = t.groupby("profile")
+        cells = [f"{score(g['satisfaction'].mean())} / {number(g['pay_usd'].mean())}" for _, g in by]
+        lost = percent((t["net_benefit_usd"] < -0.005).mean())
+        rows.append([label, score(t["satisfaction"].min()), number(t["pay_usd"].median()), lost, *cells])
+    profiles = [str(name) for name, _ in next(iter(homes.values())).groupby("profile")]
+    header = ["policy", "worst home", "median pay, USD", "homes that lose", *profiles]
+    note = "<p class=note>By profile of the owner: mean satisfaction / mean payments in USD.</p>"
+    return f"<div class=grid2>{drawn}</div>{table(header, rows)}{note}"
+
+
+def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str) -> str:
+    """Draw a figure of every home in order, from the worst off to the best off, one curve per policy."""
+    curves = {k: np.sort(t[column].to_numpy(dtype=np.float64)) for k, t in homes.items() if len(t)}
+    values = np.concatenate(list(curves.values())) if curves else np.zeros(1)
+    plot = Plot((0.0, 100.0), extent(values), name, 240).axes("% of homes, in order", name)
+    for j, (label, curve) in enumerate(curves.items()):
+        # many homes: as many points as there are pixels
+        at = np.linspace(0, len(curve) - 1, min(len(curve), 200)).round().astype(int)
+        share = 100.0 * (at + 0.5) / len(curve)
+        plot.line(share.tolist(), curve[at].tolist(), color(j), tip=label)
+    return f"<figure>{plot.svg()}{legend([(k, color(j), 'line') for j, k in enumerate(curves)])}</figure>"

@@ -1,0 +1,252 @@
+"""The report in Markdown, written from results alone: every sentence and figure is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vpp_policies.llm.ledger import SOURCES
+
+from vpp_benchmarks.report.conclusions import caveats, conclusions
+from vpp_benchmarks.report.tables import (
+    DIGITS,
+    bracketed,
+    difference_table,
+    figure,
+    markdown,
+    mean,
+    number,
+    percent,
+    shown_at,
+    who,
+)
+from vpp_benchmarks.results.inference import CONFIDENCE
+from vpp_benchmarks.results.llm_kpis import LlmBill
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.statistics import Statistics
+from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_benchmarks.run.plan import Plan
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.evaluation.satisfaction import VIOLATIONS
+
+LEDGER = ("energy", "reserve", "nopay", "deviation", "revenue", "payments", "compute")
+"""Lines of the VPP's ledger that are shown."""
+
+
+def seed_report(seed: SeedResult, picture: str | None = None) -> str:
+    """Return the report of one seed; `picture` is the relative path of a picture to show."""
+    s = seed.scenario
+    labels = ", ".join(run.label for run in seed.runs)
+    parts = [
+        f"# {s.name}: {labels}",
+        f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, {s.n_opportunities} opportunities of "
+        f"{s.time.opportunity_minutes} min, seed {seed.seed}, {'measured' if seed.measured_prices else 'synthetic'} "
+        f"prices, clearing `{s.market.clearing}`, payment `{s.market.payment}`, minimum bid {s.market.min_bid_mw:g} "
+        f"MW. Scenario hash `{seed.runs[0].origin.scenario.hash}`. Status: {seed.status}.",
+        "## Result",
+        result_table(seed.runs),
+        "Satisfaction is a score in [0, 1] over the whole run; doing nothing scores 1. USD over the whole run.",
+    ]
+    said, limits = conclusions(seed), caveats(seed)
+    if picture is not None:
+        parts.append(f"![One day, and profit against satisfaction]({picture})")
+    parts += [
+        "## What the figures say",
+        _bullets(said),
+        *_ceilings(seed),
+        "## What each policy may see",
+        _information(seed.runs),
+        "## Violations of the owners' preferences",
+        _violations(seed.runs),
+        "Pairs of prosumer and opportunity; `underpaid` = less than the owner's own ask for what was sold.",
+        "## Where the money comes from",
+        _money(seed.runs),
+        "USD. Profit = energy + reserve - no-pay - deviation - payments - computing.",
+        kpi_table(Place.ENERGY, seed.runs),
+        "Sold = deferred charging + battery + V2G. Forced = bought back for a car that had to be ready.",
+        "## Who bears it",
+        kpi_table(Place.FAIRNESS, seed.runs),
+        "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its five components.",
+        *_language_models(seed.runs),
+        "## Caveats",
+        _bullets(limits),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def kpi_table(place: Place, runs: Sequence[RunResult]) -> str:
+    """Return the KPIs of a place, a policy a row."""
+    kpis = shown_at(place, runs)
+    rows = [[run.label, *(figure(run, kpi) for kpi in kpis)] for run in runs]
+    return markdown(["policy", *(kpi.heading for kpi in kpis)], rows)
+
+
+def result_table(runs: Sequence[RunResult]) -> str:
+    """Return what everybody asks first; every policy with its information set and whether the owners were asked."""
+    kpis = shown_at(Place.REPORT, runs)
+    rows = []
+    for run in runs:
+        cells = [figure(run, kpi) for kpi in kpis]
+        if run.kpis is not None and not run.info.asks_consent:
+            told = {kpi.name: cell for kpi, cell in zip(kpis, cells, strict=True)}
+            cells = list((told | {"satisfaction_consented": "0 by construction"}).values())
+        rows.append([*who(run), *cells])
+    return markdown(["policy", "sees", "owners asked", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
+
+
+def _ceilings(seed: SeedResult) -> list[str]:
+    """What could have been earned, and by how much each policy falls short of it."""
+    bounds = seed.ceilings
+    if bounds is None:
+        return []
+    kept, free = bounds.preferences.value, bounds.free.value
+    text = (
+        f"Joint surplus that no policy can exceed: {number(kept[1])} USD inside the owners' preferences (a plan of the "
+        f"relaxation is worth {number(kept[0])}), {number(free[1])} USD without them ({number(free[0])}). Brackets are "
+        f"proven, the widest to {percent(bounds.gap, 2)}. Score = joint surplus / the first; regret = what is short "
+        "of it. The ceilings know no minimum bid and all the future."
+    )
+    return ["## What could have been earned", kpi_table(Place.CEILINGS, seed.runs), text]
+
+
+def _information(runs: Sequence[RunResult]) -> str:
+    rows = [
+        (run.label, f"`{run.origin.policy.spec}`", run.info.information.name, run.info.consent.value,
+         run.info.description)
+        for run in runs
+    ]  # fmt: skip
+    return markdown(["policy", "as called", "information set", "consent", "what it is"], rows, text_columns=5)
+
+
+def _violations(runs: Sequence[RunResult]) -> str:
+    rows = []
+    for run in runs:
+        counts = None if run.kpis is None else run.kpis.total_violations
+        kinds = {kind: None for kind in VIOLATIONS} if counts is None else counts.by_kind
+        rows.append([run.label, *(number(n, 0) for n in (counts and counts.total, *kinds.values()))])
+    return markdown(["policy", "total", *VIOLATIONS], rows)
+
+
+def _money(runs: Sequence[RunResult]) -> str:
+    rows = []
+    for run in runs:
+        ledger = [None if run.kpis is None else getattr(run.kpis.money, line) for line in LEDGER]
+        values = [*ledger, run.number("total_profit"), run.number("energy_revenue_per_home")]
+        rows.append([run.label, *(number(v) for v in values)])
+    return markdown(["policy", *LEDGER, "profit", "energy per home"], rows)
+
+
+def _language_models(runs: Sequence[RunResult]) -> list[str]:
+    """What language models were asked, what it cost, and who decided; nothing without one."""
+    bills = [(run, run.llm) for run in runs if run.llm is not None]
+    if not bills:
+        return []
+    header = ["policy", "calls", "tokens in", "tokens out", "USD", "profit", "profit net of it"]
+    header += ["by model", "replayed", "by rules", "by fallback", "fallback"]
+    rows = []
+    for run, bill in bills:
+        row = [run.label, *(number(n, 0) for n in (bill.calls, bill.tokens_in, bill.tokens_out))]
+        row += [number(bill.usd, 4), number(run.number("total_profit")), number(bill.profit_net_of_llm)]
+        row += [*(number(bill.decisions_by[s], 0) for s in SOURCES), percent(bill.fallback_rate)]
+        rows.append(row)
+    note = (
+        "Decisions by who took them; `replayed` is a recorded answer and `fallback` the rules, where no usable answer "
+        "came. USD of a replay is what its tokens would cost at the recorded prices. A cassette says by whom it was "
+        "recorded: the shipped one by a scripted program, not by a language model."
+    )
+    events = "; ".join(f"{run.label}: {_events(bill)}" for run, bill in bills)
+    return ["## Language models", markdown(header, rows), note, f"Events. {events}."]
+
+
+def _events(bill: LlmBill) -> str:
+    return ", ".join(f"{name} {count}" for name, count in bill.events.items() if count) or "none"
+
+
+def seeds_report(means: CaseMeans, statistics: Statistics | None = None) -> str:
+    """Return the report of several seeds: means, differences on the same seeds, and what they allow to say."""
+    s, planned = means.plan.scenario, means.plan.seeds
+    seeds = ", ".join(map(str, means.finished_seeds))
+    parts = [
+        f"# {s.name}: {', '.join(means.policies)}, {len(planned)} seeds",
+        f"{s.fleet.size} homes, scenario hash `{s.hash}`, seeds {seeds}. Status: {means.status}. "
+        "One folder per seed holds its own report and tables.",
+        "## Means over seeds",
+        _means(means),
+        "Mean ± standard error; USD per run.",
+    ]
+    if len(means.policies) > 1:
+        parts += [
+            "## Differences on the same seeds",
+            _paired(means),
+            "Policies share every seed's prices, weather and fleet: the difference is known better than either mean.",
+        ]
+    return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
+
+
+def _means(means: CaseMeans) -> str:
+    """Means over seeds, of the KPIs of the terminal."""
+    kpis = [kpi for kpi in table(Place.TERMINAL) if all(kpi.name in p.means for p in means.policies.values())]
+    rows = [
+        [label, p.policy.info.information.name, str(p.complete_seeds), *(mean(kpi, p.means[kpi.name]) for kpi in kpis)]
+        for label, p in means.policies.items()
+    ]
+    return markdown(["policy", "sees", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=2)
+
+
+def _paired(means: CaseMeans) -> str:
+    """Differences from the first policy."""
+    first, *others = means.policies
+    kpis = table(Place.DIFFERENCES)
+    rows = [
+        [f"{label} - {first}", *(mean(kpi, means.policies[label].minus_first[kpi.name]) for kpi in kpis)]
+        for label in others
+    ]
+    return markdown(["difference", *(kpi.heading for kpi in kpis)], rows)
+
+
+def experiment_report(statistics: Statistics | None, status: str, cases: Mapping[str, Plan]) -> str:
+    """Return the report of several cases."""
+    rows = [
+        (case, str(p.scenario.fleet.size), str(p.scenario.hours), p.scenario.time.start, f"`{p.scenario.hash}`")
+        for case, p in cases.items()
+    ]
+    parts = [
+        f"# {', '.join(cases)}",
+        f"Status: {status}. One folder per case holds its own report and tables.",
+        markdown(["case", "homes", "hours", "start", "scenario hash"], rows, text_columns=5),
+    ]
+    return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
+
+
+def _statistics(found: Statistics | None) -> list[str]:
+    """Sections on intervals and tests; empty where nothing was compared."""
+    if found is None or not found.policies or found.hypervolume is None:
+        return []
+    digits = {kpi.name: DIGITS[kpi.form] for kpi in table()}
+    rows = [
+        [label, *(bracketed(p[m].mean, digits[m]) for m in found.metrics), bracketed(p["total_profit"].iqm, 2)]
+        for label, p in found.policies.items()
+    ]
+    parts = [
+        "## Intervals",
+        markdown(["policy", *found.metrics.values(), "profit, IQM"], rows),
+        f"{found.units} units of one month and seed. Brackets: {100 * CONFIDENCE:.0f} % "
+        "bootstrap interval, seeds drawn anew inside each case; IQM: mean of the middle half.",
+    ]
+    if found.differences:
+        parts += [
+            difference_table(found).markdown().rstrip("\n"),
+            "P(better): chance that a unit of the one is above a unit of the other (any pair, ties half). p: Wilcoxon "
+            "signed-rank on the same units, corrected by Holm over the comparisons of a figure.",
+        ]
+    return [
+        *parts,
+        "## What may be said",
+        _bullets(found.verdict),
+        f"Not beaten in profit and satisfaction at once: {', '.join(found.pareto_front)}. Together they dominate "
+        f"{found.hypervolume.all:,.2f} USD x score above 0 USD and satisfaction 0.",
+    ]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

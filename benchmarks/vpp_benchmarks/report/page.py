@@ -1,0 +1,68 @@
+"""The page: head, style, sections in order, a few lines of script. Nothing is loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from vpp_benchmarks.report import background, fleet, negotiation, result
+from vpp_benchmarks.report.material import Material, read_material
+from vpp_benchmarks.report.style import SCRIPT, STYLE
+from vpp_benchmarks.results import store
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""Content security policy: whatever a text of a run might hold, the browser loads nothing."""
+SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
+    ("result", "Result", result.headline),
+    ("pareto", "Profit against satisfaction", result.against_satisfaction),
+    ("day", "A day in the life of the fleet", fleet.one_day),
+    ("violations", "Violations of the owners' preferences", fleet.violations),
+    ("fairness", "Who bears it, who gains", fleet.fairness),
+    ("negotiation", "The negotiation", negotiation.negotiation),
+    ("bounds", "Ceilings and regret", background.bounds),
+    ("cost", "Time and cost", background.time_and_cost),
+    ("origin", "Policies, scenario, versions", background.origin),
+)
+"""Anchor, title and maker of every section."""
+
+
+def write_report(out: Path) -> None:
+    """Write `report.html` of an experiment again from its folder."""
+    store.write_text(out / store.HTML, report_page(read_material(out)))
+
+
+def report_page(material: Material) -> str:
+    """Return the page."""
+    facts = _facts(material)
+    made = [(anchor, title, make(material)) for anchor, title, make in SECTIONS]
+    shown = [(anchor, title, body) for anchor, title, body in made if body]
+    links = "".join(f'<a href="#{anchor}">{escape(title)}</a>' for anchor, title, _ in shown)
+    bodies = "".join(f'<section id="{a}"><h2>{escape(title)}</h2>{body}</section>' for a, title, body in shown)
+    title = escape(", ".join(material.planned.cases))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f"<header><h1>{title}</h1>{facts}<nav class=noprint>{links}</nav></header>"
+        f"<main>{bodies}</main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _facts(m: Material) -> str:
+    """Return the line under the title: what was run."""
+    planned, seeds = m.planned, m.planned.seeds
+    facts = [f"{len(planned.labels)} policies", f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"]
+    if m.seeds:
+        s, cases = m.seeds[0].scenario, len(planned.cases)
+        one = (
+            f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, opportunities of {s.time.opportunity_minutes} min"
+        )
+        facts.insert(0, one if cases == 1 else f"{cases} cases")
+        facts.append("measured prices" if m.seeds[0].measured_prices else "synthetic prices")
+        facts.append(f"status: {', '.join(sorted({seed.status for seed in m.seeds}))}")
+    hashes = ", ".join(planned.cases.values())
+    chips = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, f"scenario {hashes}"])
+    return f'<ul class="chips">{chips}</ul>'

@@ -1,0 +1,139 @@
+"""The result in HTML: headline, and profit against satisfaction; the dashboard draws the same chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vpp_benchmarks.report.conclusions import conclusions
+from vpp_benchmarks.report.material import Material
+from vpp_benchmarks.report.svg import Plot, bullets, color, extent, legend, table
+from vpp_benchmarks.report.tables import Table, number, percent, score, tables
+from vpp_benchmarks.results.statistics import CONFIDENCE, Difference, Interval
+from vpp_env.evaluation.kpi_entry import Ceilings
+
+MOST_LINES = 10
+"""Conclusions that are shown at once; more are folded."""
+
+
+def _of(one: Table) -> str:
+    return table(one.header, one.rows, one.text_columns)
+
+
+def headline(m: Material) -> str:
+    """Return the headline table, with intervals where there are several units, and what may be said."""
+    found = {t.name: t for t in tables(m.seeds, m.statistics)}
+    parts = [_of(found["headline"])] if "headline" in found else []
+    s = m.statistics
+    if s is not None and s.policies:
+        note = f"Means over {s.units} units (a month of a seed)"
+        parts.append(f"<p class=note>{note}; in brackets {percent(CONFIDENCE, 0)} bootstrap intervals.</p>")
+        if "differences" in found:
+            parts += ["<h3>Differences on the same units</h3>", _of(found["differences"])]
+        profit = [r for r in s.differences if r.metric == "total_profit"]
+        if profit:
+            parts.append(f"<div class=grid2>{forest(profit, 'difference of VPP profit, USD')}</div>")
+    if s is not None:
+        parts.append(bullets(s.verdict))
+    elif m.seeds:
+        said = conclusions(m.seeds[0])
+        fold = " open" if len(said) <= MOST_LINES else ""
+        parts.append(f"<details{fold}><summary>What the figures say</summary>{bullets(said)}</details>")
+    return "".join(parts)
+
+
+def forest(rows: Sequence[Difference], name: str) -> str:
+    """Draw differences with their intervals, one line each, around zero."""
+    values = [v for r in rows for v in (r.difference.value, r.difference.low, r.difference.high)]
+    xs = extent([v for v in (*values, 0.0) if v is not None])
+    plot = Plot(xs, (-len(rows) + 0.4, 0.6), f"Differences of {name}", 56 + 34 * len(rows))
+    plot.axes(name, yticks=())
+    plot.segment((0.0, -len(rows) + 0.4), (0.0, 0.6), "zero")
+    for j, row in enumerate(rows):
+        d = row.difference
+        if d.low is not None and d.high is not None:
+            plot.segment((d.low, -j), (d.high, -j), color(j + 1))
+        plot.point(d.value, -j, color(j + 1), tip=f"{d.value:.4g}")
+        plot.text(plot.left, plot.py(-j) - 9, f"{row.policy} - {row.minus}", "tick")
+    return f"<figure>{plot.svg()}</figure>"
+
+
+def against_satisfaction(m: Material) -> str:
+    """Return profit against satisfaction."""
+    points = _points(m)
+    if not points:
+        return ""
+    ceilings = m.seeds[0].ceilings if len(m.seeds) == 1 else None
+    lines = ["Doing nothing stands at 0 USD and satisfaction 1: neither axis ranks alone."]
+    if m.statistics is not None and m.statistics.hypervolume is not None:
+        area, front = m.statistics.hypervolume.all, ", ".join(m.statistics.pareto_front)
+        lines.append(f"Not beaten in both at once: {front}. Dominated area: {number(area)} USD x score.")
+    return f"<div class=grid2>{pareto(points, ceilings)}<div>{bullets(lines)}</div></div>"
+
+
+def _points(m: Material) -> dict[str, Point]:
+    """Profit and satisfaction of every policy, with intervals where there are."""
+    if not m.seeds:
+        return {}
+    if m.statistics is not None and m.statistics.policies:
+        return {
+            label: Point(
+                p["total_profit"].mean,
+                p["avg_satisfaction"].mean,
+                p["worst_decile_satisfaction"].mean.value,
+                m.seeds[0].run(label).info.asks_consent,
+            )
+            for label, p in m.statistics.policies.items()
+        }
+    found = {}
+    for run in m.seeds[0].runs:
+        if run.kpis is not None:
+            k, asks = run.kpis, run.info.asks_consent
+            profit, satisfaction = known(k.total_profit), known(k.avg_satisfaction)
+            found[run.label] = Point(profit, satisfaction, k.worst_decile_satisfaction, asks)
+    return found
+
+
+@dataclass(frozen=True)
+class Point:
+    """A policy in the plane of profit and satisfaction."""
+
+    profit: Interval
+    satisfaction: Interval
+    worst: float | None  # satisfaction of the worst-off tenth
+    asks: bool
+
+
+def known(value: float) -> Interval:
+    """Return a figure of one unit, which has no interval."""
+    return Interval(value, None, None, 1)
+
+
+def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str:
+    """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
+    profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
+    scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
+    bounds = {} if ceilings is None else {"free": ceilings.free.profit, "preferences": ceilings.preferences.profit}
+    xs = [v for v in (0.0, *profits, *(b[1] for b in bounds.values())) if v is not None]
+    low, _ = extent([v for v in scores if v is not None] + [1.0])
+    plot = Plot(extent(xs), (low, 1.0 + 0.06 * (1.0 - low)), "Profit against satisfaction", 300)
+    plot.axes("VPP profit, USD", "satisfaction")
+    for name, (lower, upper) in bounds.items():
+        tip = f"ceiling, {name}: {number(lower)} to {number(upper)} USD"
+        plot.box((lower, upper), (low, 1.0), "ceiling", 0.25)
+        plot.segment((upper, low), (upper, 1.0), "ceiling dash", tip)
+    entries = []
+    for j, (label, p) in enumerate(points.items()):
+        x, y = p.profit.value, p.satisfaction.value
+        if p.profit.low is not None and p.profit.high is not None:
+            plot.segment((p.profit.low, y), (p.profit.high, y), color(j))
+        if p.satisfaction.low is not None and p.satisfaction.high is not None:
+            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), color(j))
+        if p.worst is not None:
+            plot.segment((x, y), (x, p.worst), f"{color(j)} thin", f"{label}: worst tenth {score(p.worst)}")
+        tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p.asks else ", asks nobody")
+        plot.point(x, y, color(j), hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
+        # a point under another stays visible as a rim
+        entries.append((label + ("" if p.asks else " (asks nobody)"), color(j), "dot" if p.asks else "ring"))
+    entries += [(f"ceiling: {name}", "ceiling", "dash") for name in bounds]
+    return f"<figure>{plot.svg()}{legend(entries)}</figure>"

@@ -1,0 +1,187 @@
+"""A few lines of SVG (scales, axes, lines, areas, points) and HTML (tables, lists).
+
+Numbers go in, text comes out; every text is escaped here. Colours are CSS classes, so that the page's theme applies.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+WIDTH = 460
+"""Pixels of a chart at its natural size: readable on a telephone, two beside each other on a desk."""
+PAD = (54, 12, 12, 34)
+"""Left, top, right, bottom."""
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return round values inside [low, high]."""
+    span = high - low
+    if not math.isfinite(span) or span <= 0:
+        return [low]
+    raw = span / count
+    base = 10.0 ** math.floor(math.log10(raw))
+    step = next(base * m for m in (1, 2, 2.5, 5, 10) if base * m >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def label(value: float) -> str:
+    """Write a tick: thousands separators, no needless zeros."""
+    return f"{value:,.6g}"
+
+
+def extent(values: Iterable[float], margin: float = 0.06, zero: bool = False) -> tuple[float, float]:
+    """Return the range of the finite values with a margin; never empty."""
+    finite = [v for v in values if math.isfinite(v)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    span = (high - low) or abs(high) or 1.0
+    return low - margin * span * (not (zero and low == 0.0)), high + margin * span
+
+
+class Plot:
+    """One chart.
+
+    Parameters
+    ----------
+    x, y : (float, float)
+        Ranges of the axes.
+    title : str
+        What a screen reader says.
+    height : int
+        Pixels.
+    """
+
+    def __init__(self, x: tuple[float, float], y: tuple[float, float], title: str, height: int = 220) -> None:
+        self._x, self._y, self._title, self._height = x, y, title, height
+        self._parts: list[str] = []
+        self.left, self.top = PAD[0], PAD[1]
+        self.right, self.bottom = WIDTH - PAD[2], height - PAD[3]
+
+    def px(self, value: float) -> float:
+        """Pixel of an x value."""
+        low, high = self._x
+        return round(self.left + (value - low) / (high - low) * (self.right - self.left), 1)
+
+    def py(self, value: float) -> float:
+        """Pixel of a y value."""
+        low, high = self._y
+        return round(self.bottom - (value - low) / (high - low) * (self.bottom - self.top), 1)
+
+    def axes(
+        self,
+        xlabel: str = "",
+        ylabel: str = "",
+        xticks: Sequence[float] | None = None,
+        yticks: Sequence[float] | None = None,
+        write: Callable[[float], str] = label,
+    ) -> Plot:
+        """Draw grid, ticks and names."""
+        for v in ticks(*self._y) if yticks is None else yticks:
+            y = self.py(v)
+            self._parts.append(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y}" y2="{y}"/>')
+            self.text(self.left - 6, y + 4, label(v), "tick end")
+        for v in ticks(*self._x) if xticks is None else xticks:
+            self.text(self.px(v), self.bottom + 15, write(v), "tick mid")
+        self._parts.append(
+            f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>'
+        )
+        if xlabel:
+            self.text((self.left + self.right) / 2, self._height - 3, xlabel, "name mid")
+        if ylabel:
+            y = (self.top + self.bottom) / 2
+            turned = f'transform="rotate(-90 11 {y:.1f})"'
+            self._parts.append(f'<text class="name mid" x="11" y="{y:.1f}" {turned}>{escape(ylabel)}</text>')
+        return self
+
+    def text(self, x: float, y: float, text: str, css: str = "") -> None:
+        """Write text at pixels."""
+        self._parts.append(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>')
+
+    def line(self, xs: Sequence[float], ys: Sequence[float], css: str, step: bool = False, tip: str = "") -> None:
+        """Draw a line; gaps where a value is not finite; `step` holds every value up to the next x."""
+        path, pen = [], "M"
+        last: float | None = None
+        for x, y in zip(xs, ys, strict=True):
+            if not math.isfinite(y):
+                pen, last = "M", None
+                continue
+            if step and last is not None:
+                path.append(f"L{self.px(x)} {self.py(last)}")
+            path.append(f"{pen}{self.px(x)} {self.py(y)}")
+            pen, last = "L", y
+        self._parts.append(f'<path class="line {css}" d="{"".join(path)}">{_tip(tip)}</path>')
+
+    def area(
+        self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], css: str, step: bool = False
+    ) -> None:
+        """Fill between two curves."""
+        if step:
+            xs = np.repeat(xs, 2)[1:].tolist()
+            low, high = np.repeat(low, 2)[:-1].tolist(), np.repeat(high, 2)[:-1].tolist()
+        up = [f"{self.px(x)} {self.py(y)}" for x, y in zip(xs, high, strict=True)]
+        down = [f"{self.px(x)} {self.py(y)}" for x, y in zip(reversed(xs), reversed(low), strict=True)]
+        self._parts.append(f'<path class="area {css}" d="M{"L".join([*up, *down])}Z"/>')
+
+    def segment(self, a: tuple[float, float], b: tuple[float, float], css: str, tip: str = "") -> None:
+        """Draw a straight line between two values."""
+        where = f'x1="{self.px(a[0])}" y1="{self.py(a[1])}" x2="{self.px(b[0])}" y2="{self.py(b[1])}"'
+        self._parts.append(f'<line class="line {css}" {where}>{_tip(tip)}</line>')
+
+    def point(self, x: float, y: float, css: str, hollow: bool = False, tip: str = "", radius: float = 6) -> None:
+        """Draw a dot."""
+        kind = "ring" if hollow else "dot"
+        where = f'cx="{self.px(x)}" cy="{self.py(y)}" r="{radius}"'
+        self._parts.append(f'<circle class="{kind} {css}" {where}>{_tip(tip)}</circle>')
+
+    def box(
+        self, x: tuple[float, float], y: tuple[float, float], css: str, opacity: float = 1.0, tip: str = ""
+    ) -> None:
+        """Fill a rectangle between two x and two y values."""
+        left, right, top, bottom = self.px(x[0]), self.px(x[1]), self.py(y[1]), self.py(y[0])
+        where = f'x="{left}" y="{top}" width="{right - left:.1f}" height="{bottom - top:.1f}"'
+        self._parts.append(f'<rect class="{css}" {where} fill-opacity="{opacity:.3f}">{_tip(tip)}</rect>')
+
+    def svg(self) -> str:
+        """Return the chart."""
+        head = f'<svg viewBox="0 0 {WIDTH} {self._height}" role="img" aria-label="{escape(self._title, quote=True)}">'
+        return head + "".join(self._parts) + "</svg>"
+
+
+def _tip(text: str) -> str:
+    return f"<title>{escape(text)}</title>" if text else ""
+
+
+def legend(entries: Sequence[tuple[str, str, str]]) -> str:
+    """Return a legend in HTML: (text, CSS class, kind); kinds are box, line, dash, dot, ring."""
+    items = (f'<li><i class="key {kind} {css}"></i>{escape(text)}</li>' for text, css, kind in entries)
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def color(index: int) -> str:
+    """CSS class of the n-th policy."""
+    return f"c{index % 8}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
+    """Return an HTML table that scrolls inside itself where it is too wide."""
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{'' if j < text_columns else ' class=n'}>{escape(str(cell))}</{tag}>" for j, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Return a list."""
+    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(line)) for line in lines)
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"

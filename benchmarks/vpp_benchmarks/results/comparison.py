@@ -1,0 +1,90 @@
+"""What a whole comparison came to: in memory when it has been played, or read from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.statistics import Statistics, statistics
+from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Ceilings
+
+Unit = tuple[str, int]
+"""Case and seed."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an experiment was to run: the part of `experiment.json` that readers need."""
+
+    cases: Mapping[str, str]  # case -> hash of its scenario
+    labels: tuple[str, ...]  # of policies
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]  # names, in order
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Planned:
+        """Read what `experiment.to_data` made."""
+        return cls(
+            {case["case"]: case["hash"] for case in data["cases"]},
+            tuple(policy["label"] for policy in data["policies"]),
+            tuple(data["seeds"]),
+            tuple(data["runs"]),
+        )
+
+    @classmethod
+    def read(cls, out: Path) -> Planned:
+        """Read the plan of an experiment from its folder."""
+        return cls.from_json(store.read_json(out / store.EXPERIMENT))
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Cases x seeds."""
+        return tuple((case, seed) for case in self.cases for seed in self.seeds)
+
+    def folder(self, out: Path, unit: Unit) -> Path:
+        """Return the folder of a seed: the experiment's own where there is only one of them."""
+        base = out / unit[0] if len(self.cases) > 1 else out
+        return base / f"seed_{unit[1]}" if len(self.seeds) > 1 else base
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the runs of an experiment came to."""
+
+    planned: Planned
+    status: str
+    seeds: tuple[SeedResult, ...]  # those that were begun, case by case
+    statistics: Statistics | None = None  # of several units
+    means: Mapping[str, CaseMeans] = field(default_factory=dict)  # by case; empty with one seed
+    folder: Path | None = None
+    table: pd.DataFrame | None = field(default=None, repr=False)  # simulation_results of the last seed
+
+
+def statistics_of(planned: Planned, seeds: Sequence[SeedResult]) -> Statistics | None:
+    """Return what several units say; None for one seed of one case."""
+    if len(planned.units) < 2:
+        return None
+
+    def figures(run: RunResult) -> dict[str, float | None] | None:
+        return {kpi.name: run.number(kpi.name) for kpi in table()} if run.complete else None
+
+    units = {
+        case: [{run.label: figures(run) for run in seed.runs} for seed in seeds if seed.case == case]
+        for case in planned.cases
+    }
+    return statistics(units, planned.labels)
+
+
+def read_ceilings(folder: Path) -> Ceilings | None:
+    """Return the ceilings that the summary of a seed holds; None where it has none."""
+    path = folder / store.SUMMARY
+    found = store.read_json(path).get("ceilings") if path.is_file() else None
+    return None if found is None else Ceilings.from_json(found)

@@ -1,0 +1,292 @@
+"""One run, from the world to its folder and back: `RunResult`. What is read of a run anywhere is read here.
+
+| file | what it holds |
+|---|---|
+| `manifest.json` | schema, hash of the job, status, error, scenario, data, policy, versions |
+| `summary.json` | every KPI but times |
+| `opportunities.parquet`, `intervals.parquet`, `prosumers.parquet` | the tables of docs/benchmark.md |
+| `dispatch.parquet`, `events.parquet` | who was dispatched, what went wrong (`vpp_env.evaluation.home_record`) |
+| `prices.parquet`, `transcripts.parquet` | market prices; messages as JSON text |
+| `timing.parquet`, `timing.json` | seconds per opportunity; wall seconds |
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vpp_benchmarks.results.encode import is_time, plain, to_json, to_parquet
+from vpp_benchmarks.results.llm_kpis import LlmBill
+from vpp_benchmarks.results.software import Software
+from vpp_benchmarks.run.plan import Contender, PlanError
+from vpp_env.contract.policy import Consent, PolicyInfo
+from vpp_env.contract.views import Information
+from vpp_env.evaluation.kpi import Kpis, table
+from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_env.scenario import Scenario, scenario_from_dict
+
+COMPLETE, INTERRUPTED, FAILED, NOT_RUN = "complete", "interrupted", "failed", "not_run"
+"""States of a run."""
+RUN_SCHEMA = "vpp_env.run/1"
+"""Version of the files of a run folder; see docs/benchmark.md."""
+CONSENT_NOTE = "0 by construction: this policy asks nobody"
+TABLES = ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices", "transcripts")
+MANIFEST, SUMMARY, TIMING, TIMES = "manifest.json", "summary.json", "timing.json", "timing.parquet"
+VOLATILE = (TIMING, TIMES)
+"""The only files that differ between two plays of the same run."""
+
+
+@dataclass(frozen=True)
+class ScenarioFacts:
+    """The scenario that a run was played in; `toml` is all of it."""
+
+    name: str
+    hash: str
+    homes: int
+    planned_timesteps: int
+    toml: str
+
+    @property
+    def full(self) -> Scenario:
+        """The scenario itself; raises `ScenarioError` where it is of a version with other fields."""
+        return scenario_from_dict(tomllib.loads(self.toml))
+
+
+@dataclass(frozen=True)
+class PriceSource:
+    """Where a run's prices are from."""
+
+    series: Mapping[str, str]  # kind -> file or model
+    files_sha256: Mapping[str, str]  # path -> digest; empty for the seeded model
+    node: str | None
+
+    @property
+    def digest(self) -> str:
+        """Short digests of the files, and the node: the same for the same prices; empty for the seeded model."""
+        files = (sha[:12] for sha in sorted(self.files_sha256.values()))
+        return " ".join([*files, *([self.node] if self.node else [])])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run is from: everything that its result depends on."""
+
+    name: str  # of its folder
+    digest: str  # hash of the job, see `experiment.job_hash`
+    case: str
+    seed: int
+    policy: Contender
+    scenario: ScenarioFacts
+    prices: PriceSource
+    software: Software
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run leaves behind, in memory and on disk.
+
+    `tables` are `TABLES`, those that there are; of a run that was read from a folder each is read when it is asked for.
+    """
+
+    origin: Origin
+    status: str
+    reason: str = ""  # why it is not complete
+    traceback: str = ""
+    seconds: float = 0.0  # wall clock
+    played: int = 0  # opportunities
+    kpis: Kpis | None = None  # None when nothing was played, or the run failed
+    llm: LlmBill | None = None  # None without a language model
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.origin.name
+
+    @property
+    def label(self) -> str:
+        """The policy's label."""
+        return self.origin.policy.label
+
+    @property
+    def info(self) -> PolicyInfo:
+        """What the policy declared."""
+        return self.origin.policy.info
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole month was played."""
+        return self.status == COMPLETE
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to keep."""
+        return self.status != NOT_RUN
+
+    def number(self, kpi: str) -> float | None:
+        """Return a KPI as a number; None where it is not defined or not there."""
+        return None if self.kpis is None else self.kpis.number(kpi)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table; one without columns where the run left none."""
+        return self.tables[name] if name in self.tables else pd.DataFrame()
+
+    def scored(self, ceilings: Ceilings) -> RunResult:
+        """Return the run with the KPIs that ceilings give; as it is where it is not complete."""
+        return replace(self, kpis=self.kpis.scored(ceilings)) if self.complete and self.kpis else self
+
+    def without_tables(self) -> RunResult:
+        """Return the run as it is kept in memory when its tables are written."""
+        return replace(self, tables={})
+
+    # -- JSON ----------------------------------------------------------------------------------------------------
+
+    def summary_json(self, scored: bool = False) -> dict[str, Any]:
+        """Return what the policy is, how the run ended and every KPI; with `scored` also those of ceilings."""
+        info = self.info
+        out: dict[str, Any] = {
+            "spec": self.origin.policy.spec,
+            "description": info.description,
+            "status": self.status,
+            "reason": self.reason or None,
+            "information_set": info.information.name,
+            "asks_consent": info.asks_consent,
+            "consent": info.consent.value,
+            "total_timesteps": self.played,
+        }
+        if self.kpis is not None:
+            out |= self.kpis.to_json(scored and self.complete)
+            if not info.asks_consent:
+                out["satisfaction_consented_note"] = CONSENT_NOTE
+        if self.llm is not None:
+            out["llm"] = plain(self.llm)
+        return out | {"wall_seconds": self.seconds}
+
+    def policy_json(self) -> dict[str, Any]:
+        """Return what the policy is and what it was allowed to see."""
+        info = self.info
+        return {
+            "spec": self.origin.policy.spec,
+            "description": info.description,
+            "reference": info.reference or None,
+            "information_set": info.information.name,
+            "asks_consent": info.asks_consent,
+            "consent": info.consent.value if info.asks_consent else CONSENT_NOTE,
+        }
+
+    def manifest_json(self) -> dict[str, Any]:
+        """Return the manifest: nothing in it differs between two plays of the same run."""
+        o = self.origin
+        return {
+            "schema": RUN_SCHEMA,
+            "run": o.name,
+            "hash": o.digest,
+            "status": self.status,
+            "reason": self.reason or None,
+            "traceback": self.traceback or None,
+            "case": o.case,
+            "scenario": asdict(o.scenario),
+            "seed": o.seed,
+            "policy": {"label": self.label, **self.policy_json()},
+            "data": asdict(o.prices),
+            **asdict(o.software),
+        }
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files of its folder, name -> content: the same run gives the same bytes but for `VOLATILE`."""
+        times = {kpi.name for kpi in table() if kpi.is_time} | {"wall_seconds"}
+        summary = plain(self.summary_json())
+        files = {
+            MANIFEST: to_json(self.manifest_json()),
+            SUMMARY: to_json({key: value for key, value in summary.items() if key not in times}),
+            TIMING: to_json({key: value for key, value in summary.items() if key in times}),
+        }
+        played = self.table("opportunities")
+        timed = [column for column in played.columns if is_time(column)]
+        tables = {name: self.table(name) for name in TABLES} | {"opportunities": played.drop(columns=timed)}
+        files |= {f"{name}.parquet": to_parquet(one) for name, one in tables.items() if len(one.columns)}
+        files[TIMES] = to_parquet(played[[c for c in ("opportunity",) if c in played.columns] + timed])
+        return files
+
+    @classmethod
+    def read(cls, folder: Path) -> RunResult:
+        """Read a run folder.
+
+        Raises
+        ------
+        PlanError
+            When it is no run folder, or of another schema.
+        """
+        m = _json(folder, MANIFEST)
+        if m.get("schema") != RUN_SCHEMA:
+            raise PlanError(f"{folder}: its schema is {m.get('schema')!r}; this version reads {RUN_SCHEMA!r}")
+        summary, timing = _json(folder, SUMMARY), _json(folder, TIMING)
+        p = m["policy"]
+        consent = Consent(p["consent"]) if p["asks_consent"] else Consent.NEVER
+        info = PolicyInfo(
+            p["label"], Information[p["information_set"]], consent, p["description"], p["reference"] or ""
+        )
+        origin = Origin(
+            m["run"],
+            m["hash"],
+            m["case"],
+            m["seed"],
+            Contender(p["label"], p["spec"], info),
+            ScenarioFacts(**m["scenario"]),
+            PriceSource(**m["data"]),
+            Software(**{f.name: m[f.name] for f in fields(Software)}),
+        )
+        return cls(
+            origin,
+            m["status"],
+            m["reason"] or "",
+            m["traceback"] or "",
+            timing["wall_seconds"],
+            summary["total_timesteps"],
+            Kpis.from_json(summary | timing) if "total_profit" in summary else None,
+            LlmBill(**summary["llm"]) if "llm" in summary else None,
+            _FolderTables(folder),
+        )
+
+
+@dataclass(frozen=True)
+class _FolderTables(Mapping[str, pd.DataFrame]):
+    """The tables of a run folder, each read when it is asked for: a thousand runs are not kept in memory."""
+
+    folder: Path
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self:
+            raise KeyError(name)
+        found = pd.read_parquet(self.folder / f"{name}.parquet")
+        if name == "opportunities" and len(found):
+            times = pd.read_parquet(self.folder / TIMES)
+            found = found.assign(**{c: times[c] for c in times.columns if c != "opportunity"})
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in TABLES and (self.folder / f"{name}.parquet").is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in TABLES if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PlanError(f"{folder}: there is no {name}; this is no run folder") from error
+    except ValueError as error:
+        raise PlanError(f"{folder}: {name} is not valid JSON: {error}") from error
