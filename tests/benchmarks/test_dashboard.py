@@ -22,6 +22,8 @@ from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.plan import PlanError
 
 from tests.benchmarks.browser import browser_page
+from vpp_env.evaluation.kpi import table
+from vpp_env.evaluation.kpi_entry import Place
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGS = ["--scenario", "quick", "--duration-hours", "30", "--policies", "agentic", "random", "--no-figures", "--quiet"]
@@ -93,6 +95,29 @@ def test_a_statement_is_read_by_the_negotiations_own_reader() -> None:
         card_of(text, "scriptd")
     with pytest.raises(PlanError, match="cassette"):
         card_of(text, "replay")
+
+
+def test_every_page_is_shown(results: Path) -> None:
+    """Without a browser, where Streamlit is installed: no page raises, and the comparison has the table's columns."""
+    testing = pytest.importorskip("streamlit.testing.v1", reason='pip install "vpp-env[dashboard]"')
+
+    def page(name: str, root: str) -> None:
+        from pathlib import Path
+
+        from vpp_benchmarks.dashboard.pages import PAGES
+
+        PAGES[name][1]([Path(root)])
+
+    from vpp_benchmarks.dashboard.pages import PAGES
+
+    for name in PAGES:
+        shown = testing.AppTest.from_function(
+            page, kwargs={"name": name, "root": str(results)}, default_timeout=60
+        ).run()
+        assert not shown.exception, name
+        if name == "comparison":
+            columns = list(shown.dataframe[0].value.columns)
+            assert columns[-6:] == [kpi.heading for kpi in table(Place.DASHBOARD)]
 
 
 @contextmanager
