@@ -22,8 +22,9 @@ from vpp_benchmarks.llm.estimate import Estimate, estimate, estimate_lines
 from vpp_benchmarks.llm.truth import accuracy, loosened, true_card
 from vpp_benchmarks.results.llm_kpis import llm_kpis
 from vpp_benchmarks.run.plan import PlanError, make_plan
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import Agentic, agentic
 from vpp_policies.agentic.card import EMPTY
+from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.llm.stack import shipped
 
 from vpp_env.contract.policy import make_policy
@@ -108,8 +109,8 @@ def test_flags_reach_the_models_policies_only() -> None:
     args = parser().parse_args(["--llm-budget-usd", "0.5", "--llm-max-calls", "7", "--llm-sample-hours", "48"])
     made = with_flags(["idle", REPLAY], args)
     assert made[0] == "idle"
-    session = make_policy(made[1]).session  # type: ignore[attr-defined]
-    assert (session.reach.budget_usd, session.reach.max_calls, session.play.sample_hours) == (0.5, 7, 48.0)
+    options = make_policy(made[1]).brain.options  # type: ignore[attr-defined]
+    assert (options.reach.budget_usd, options.reach.max_calls, options.play.sample_hours) == (0.5, 7, 48.0)
     with pytest.raises(PlanError, match="no policy has brain='llm'"):
         with_flags(["agentic"], args)
     with pytest.raises(PlanError, match="given twice"):
@@ -148,9 +149,9 @@ def test_a_budget_on_the_command_line_ends_in_rules(tmp_path: Path, capsys: pyte
 def compared(spec: str, name: str, changes: dict[str, Any]) -> tuple[Estimate, dict[str, Any]]:
     policy = make_policy(spec)
     assert isinstance(policy, Agentic)
-    assert policy.session is not None
+    assert isinstance(policy.brain, LlmBrain)
     played = month(name, changes)
-    before = estimate(policy.session, played.scenario, 0)
+    before = estimate(policy.brain, played.scenario, 0)
     run = simulate(played, policy)
     after = llm_kpis(run.record.opportunities(), 0.0)
     assert after is not None
@@ -233,7 +234,7 @@ def test_a_statement_cannot_play_with_the_terminal(tmp_path: Path, capsys: pytes
 
 
 def test_full_transcripts_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = simulate(month("quick", {}), Agentic(transcript="full"))
+    run = simulate(month("quick", {}), agentic(transcript="full"))
     path = tmp_path / "transcripts.jsonl"
     path.write_text("\n".join(json.dumps({"policy": "a", **m}, default=str) for m in run.record.transcripts) + "\n")
     assert read_transcript([str(path)]) == 0

@@ -9,17 +9,26 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict
-from vpp_policies.llm.budget import Metered
 from vpp_policies.llm.cassette import Recorded, Replay, Tape, key_of
-from vpp_policies.llm.chat import Reply, Usage, clip, json_schema, read, whole
-from vpp_policies.llm.decide import Decider
-from vpp_policies.llm.errors import BudgetSpent, CassetteMiss, CircuitOpen, Malformed, Permanent, Transient
-from vpp_policies.llm.ledger import Ledger, Price
-from vpp_policies.llm.repair import Repair
-from vpp_policies.llm.retry import Breaker, RateLimit, Retry
-from vpp_policies.llm.settings import load_settings, secret
-from vpp_policies.llm.stack import NAMES, LlmOptions, open_stack, settings_of
-from vpp_policies.llm.status import failure, retry_after_s
+from vpp_policies.llm.chat import (
+    BudgetSpent,
+    CassetteMiss,
+    CircuitOpen,
+    Malformed,
+    Permanent,
+    Reply,
+    Transient,
+    Usage,
+    clip,
+    failure,
+    json_schema,
+    read,
+    retry_after_s,
+    whole,
+)
+from vpp_policies.llm.ledger import Decider, Ledger, Price
+from vpp_policies.llm.stack import NAMES, LlmOptions, load_settings, open_stack, secret, settings_of
+from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 
 from vpp_env.errors import DataError, PolicyError, UnknownNameError
 

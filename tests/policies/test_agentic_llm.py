@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from support import begin, month
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import agentic
 from vpp_policies.agentic.card import (
     DAYS,
     EMPTY,
@@ -24,18 +24,19 @@ from vpp_policies.agentic.card import (
     Evidence,
     PreferenceCard,
     Window,
+    card_table,
     question,
     supported,
+    tighten,
+    undeclared,
 )
 from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
-from vpp_policies.agentic.messages import CardRead, MovesMade, StrategyChosen, parse
-from vpp_policies.agentic.moves import sampled_hours
+from vpp_policies.agentic.messages import CardRead, OpeningAsksMade, StrategyChosen, parse
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance
+from vpp_policies.agentic.openings import sampled_hours
 from vpp_policies.agentic.outlook import WEIGHT
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Guidance
 from vpp_policies.agentic.strategy import RULES, Strategy
-from vpp_policies.agentic.tighten import card_table, tighten, untold
-from vpp_policies.llm.chat import Reply, Usage, read
-from vpp_policies.llm.errors import Blocked, CassetteMiss, Permanent, Transient
+from vpp_policies.llm.chat import Blocked, CassetteMiss, Permanent, Reply, Transient, Usage, read
 from vpp_policies.llm.prompts import version_of
 from vpp_policies.llm.scripted import Scripted
 
@@ -81,7 +82,7 @@ class Fake:
 
 
 def played(model: Any, name: str = "week20", changes: dict[str, Any] | None = None, **options: Any) -> Run:
-    return simulate(month(name, SHORT if changes is None else changes), Agentic(brain="llm", llm=model, **options))
+    return simulate(month(name, SHORT if changes is None else changes), agentic(brain="llm", llm=model, **options))
 
 
 def total(run: Run, name: str) -> float:
@@ -132,7 +133,7 @@ def test_a_card_never_loosens_a_row(hour: int, cards: list[PreferenceCard]) -> N
         assert (sign * (after * 1.0 - before * 1.0) >= -1e-12).all(), f.name
         assert np.isfinite(after * 1.0).all(), f.name
     # and with physics as the start it stays within physics
-    bare = tighten(untold(homes, public, table), table, public, rules)
+    bare = tighten(undeclared(homes, public, table), table, public, rules)
     assert (bare.bess_sell_kw <= homes.bess_sell_hard_kw + 1e-12).all()
     assert (bare.v2g_sell_kw <= homes.v2g_sell_hard_kw + 1e-12).all()
     assert (bare.willingness <= 1.0).all()
@@ -229,27 +230,27 @@ def test_one_owner_per_question_and_numbers_for_the_aggregator() -> None:
     assert len(strategies) == 24
     for user in strategies:
         # numbers, and the time of day
-        told = json.loads(user)
-        words = [v for v in told.values() if isinstance(v, str)]
-        assert words == [told["start"]]
+        shown = json.loads(user)
+        words = [v for v in shown.values() if isinstance(v, str)]
+        assert words == [shown["start"]]
         assert not any(len(piece) > 20 and piece in user for text in said for piece in text.split(". "))
     # at most one call per home and one per hour
     assert total(run, "calls") == 20 + 24
 
 
 def test_the_aggregators_nodes_are_not_given_words() -> None:
-    policy = Agentic(brain="llm", llm="scripted")
+    policy = agentic(brain="llm", llm="scripted")
     policy.reset(gate()[2], np.random.default_rng(0))
     channels = {n: set(node.input_schema.__annotations__) for n, node in policy.graph.builder.nodes.items()}
-    assert {n for n, names in channels.items() if "words" in names} == {"hear"}
+    assert {n for n, names in channels.items() if "statements" in names} == {"hear"}
     assert {n for n, names in channels.items() if "homes" in names} == {"collect_bids", "respond"}
-    assert channels["hear"] == {"words"}
-    rules = Agentic()
+    assert channels["hear"] == {"statements"}
+    rules = agentic()
     rules.reset(gate()[2], np.random.default_rng(0))
     assert "hear" not in rules.graph.builder.nodes
 
 
-def test_every_source_is_told() -> None:
+def test_every_source_is_named() -> None:
     run, _ = calm_run()
     assert (total(run, "by_model"), total(run, "by_fallback"), total(run, "by_rules")) == (44, 0, 0)
     said = [parse(r) for r in run.record.transcripts]
@@ -266,7 +267,7 @@ def test_every_source_is_told() -> None:
 
 
 def test_without_a_model_the_month_is_that_of_the_rules() -> None:
-    plain = simulate(month("week20", SHORT), Agentic())
+    plain = simulate(month("week20", SHORT), agentic())
     for run in (
         played(Fake(card=Permanent("no"), strategy=Transient("no")), attempts=1),
         played(Fake(), without="cards,strategy"),
@@ -303,26 +304,26 @@ def test_a_strategy_steers() -> None:
 
 @pytest.mark.parametrize("mode", ["batched", "full"])
 def test_the_homes_agents_ask_in_sampled_hours(mode: str) -> None:
-    def moves(told: dict[str, Any]) -> dict[str, Any]:
+    def openings(shown: dict[str, Any]) -> dict[str, Any]:
         rows = [
             {"home": r["home"], "sells": int(r["home"] % 2 == 0), "markup_percent": 10, "concession_percent": 50}
-            for r in told["rows"]
+            for r in shown["rows"]
         ]
-        return {"moves": [*rows, {"home": 999, "sells": 1, "markup_percent": 0, "concession_percent": 0}]}
+        return {"openings": [*rows, {"home": 999, "sells": 1, "markup_percent": 0, "concession_percent": 0}]}
 
-    model = Fake(moves=moves)
+    model = Fake(openings=openings)
     run = played(model, mode=mode, sample_hours=3, without="cards,strategy")
-    asked = [json.loads(user) for name, user in model.asked if name == "moves"]
+    asked = [json.loads(user) for name, user in model.asked if name == "openings"]
     assert {m["hour"] for m in asked} == {"Tue 19:00", "Tue 20:00", "Tue 21:00"}
     sizes = {len(m["rows"]) for m in asked}
     assert sizes == {1} if mode == "full" else max(sizes) > 1
     assert len(asked) == 3 if mode == "batched" else len(asked) > 10
     assert total(run, "unsupported") == len(asked)
-    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, MovesMade)]
+    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, OpeningAsksMade)]
     assert len(said) == 3
     assert all(m.withheld > 0 and m.sources.keys() == {"model"} for m in said)
     # a home that was kept out, or an answer that fails, never sells more than by rules
-    failed = played(Fake(moves=Permanent("no")), mode=mode, sample_hours=3, without="cards,strategy")
+    failed = played(Fake(openings=Permanent("no")), mode=mode, sample_hours=3, without="cards,strategy")
     assert bids_of(run) < bids_of(failed) == pytest.approx(bids_of(played(Fake(), without="cards,strategy")))
 
 
@@ -344,7 +345,7 @@ def test_physical_envelope_knows_what_was_read_only() -> None:
 
 @pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver"])
 def test_ablations_of_the_rules(without: str) -> None:
-    run = simulate(month("week20", SHORT), Agentic(without=without))
+    run = simulate(month("week20", SHORT), agentic(without=without))
     table = run.record.opportunities()
     assert run.complete
     assert (table["negotiation_rounds"] == 0).all() == ("negotiation" in without)
@@ -420,23 +421,23 @@ def test_guidance_is_bounded_in_the_program() -> None:
     _, public, rules = gate()
     from vpp_policies.agentic.outlook import notice
 
-    told = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
+    shown = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)
     solve: Callable[..., Any] = problem.solve
-    share = solve(lines, told, Guidance(reserve=0.25), envelope).share
-    called = share[CAR] * kw[CAR] + (share[FULL] + share[STANDBY]) * kw[FULL]
+    share = solve(lines, shown, Guidance(reserve=0.25), envelope).share
+    called = share[CAR] * kw[CAR] + (share[FULL] + share[RESERVE]) * kw[FULL]
     assert (called <= envelope + 1e-6).all()
-    assert float(share[STANDBY] @ kw[FULL]) <= 0.25 * 80.0 + 1e-6
-    assert solve(lines, told, Guidance(reserve=-3.0), envelope).share[STANDBY].max() == pytest.approx(0.0, abs=1e-9)
-    free = solve(lines, told, Guidance(reserve=99.0), kw.max(axis=0)).share
-    assert float(free[STANDBY] @ kw[FULL]) > 0.25 * 80.0
+    assert float(share[RESERVE] @ kw[FULL]) <= 0.25 * 80.0 + 1e-6
+    assert solve(lines, shown, Guidance(reserve=-3.0), envelope).share[RESERVE].max() == pytest.approx(0.0, abs=1e-9)
+    free = solve(lines, shown, Guidance(reserve=99.0), kw.max(axis=0)).share
+    assert float(free[RESERVE] @ kw[FULL]) > 0.25 * 80.0
     # risk: a spectral measure - still probabilities, never above the mean
     for risk in (-1.0, 0.0, 0.4, 1.0, 7.0):
         w = cautious(WEIGHT, risk)
         assert w.min() >= 0.0
         assert w.sum() == pytest.approx(1.0)
-        assert w @ told.price <= WEIGHT @ told.price + 1e-12
+        assert w @ shown.price <= WEIGHT @ shown.price + 1e-12
     asks = with_margin(lines.ask, 10**6)
     assert (asks >= lines.ask).all()
     assert (asks <= np.maximum(lines.ask * (1 + MARGIN), lines.ask) + 1e-12).all()

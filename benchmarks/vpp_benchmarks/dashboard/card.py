@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from vpp_policies.agentic.card import compile_card
-from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.stack import LlmOptions, open_stack
 
 from vpp_benchmarks.run.plan import PlanError

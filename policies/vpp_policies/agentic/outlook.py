@@ -12,7 +12,7 @@ import numpy as np
 
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Public
-from vpp_policies.agentic.state import Notice
+from vpp_policies.agentic.negotiation import FULL, Negotiation, Notice
 
 EDGES = np.concatenate(
     [np.linspace(0.0, 0.9, 25), [0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0]]
@@ -46,6 +46,8 @@ DEAR_HOURS = 6
 """Hours to come that stored energy may be kept for: a battery lasts for one to three."""
 PRIOR_RHO_SHARE = 0.04
 """Price of reserve as a share of the day-ahead price before there is a history (CAISO spin, 2-4 %) [assumed]."""
+WINDOW_HOURS = 12
+"""Batteries are refilled in the cheapest of the next 12 hours: that far are a day's cheap hours from its dear ones."""
 
 
 def bins(sample: np.ndarray) -> np.ndarray:
@@ -131,9 +133,9 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
     steps = public.steps
     per_hour = 4
     past = history(public)
-    ahead = public.da_usd_per_kwh[steps:]
-    whole = len(ahead) // per_hour * per_hour
-    hourly = ahead[:whole].reshape(-1, per_hour).mean(axis=1)
+    after = public.da_usd_per_kwh[steps:]
+    whole = len(after) // per_hour * per_hour
+    hourly = after[:whole].reshape(-1, per_hour).mean(axis=1)
     today = max(0, round(_hours_left_today(public) - public.hours))
     return Notice(
         opportunity_id=f"opp-{public.opportunity:05d}",
@@ -152,3 +154,35 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
         products=rules.products,
         max_rounds=max_rounds,
     )
+
+
+def later_price(negotiation: Negotiation) -> np.ndarray:
+    """(N,) USD/kWh: what the energy of this opportunity is expected to bring later today.
+
+    A battery that lasts for n hours at the agreed power sells in the n dearest hours; selling now takes the place of
+    the least of them.
+    """
+    kw, span = negotiation.declared.kw[FULL], negotiation.notice.hours
+    dear = np.maximum(negotiation.notice.later @ negotiation.notice.weight, 0.0)
+    total = np.concatenate([[0.0], np.cumsum(dear)])
+    knots = np.arange(len(total), dtype=np.float64)
+    hours = np.full(kw.shape, np.inf)
+    np.divide(negotiation.declared.energy_kwh, kw, out=hours, where=kw > 0)
+    last = np.minimum(hours, len(dear) + span)
+    got = np.interp(last, knots, total) - np.interp(np.maximum(last - span, 0.0), knots, total)
+    return np.where(np.isfinite(hours), got / span, 0.0)
+
+
+def buy_limits(negotiation: Negotiation) -> np.ndarray:
+    """(N,) USD/kWh: buy now only at what the needed hours will cost later, never above the declared limit."""
+    declared, hourly = negotiation.declared, negotiation.notice.cheap[:WINDOW_HOURS]
+    if not len(hourly):
+        return declared.buy_limit
+    later = np.arange(1, len(hourly) + 1)
+    reach = np.where(later <= declared.due_hours[:, None] - 1.0, hourly, np.inf)
+    ordered = np.sort(reach, axis=1)
+    # only whole hours to come can be counted on
+    need = np.ceil(declared.buy_hours).astype(np.int64)
+    pick = np.clip(need, 1, len(hourly)) - 1
+    price = np.take_along_axis(ordered, pick[:, None], axis=1)[:, 0]
+    return np.minimum(declared.buy_limit, np.where(need > len(hourly), np.inf, price))

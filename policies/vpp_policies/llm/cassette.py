@@ -14,8 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from vpp_env.errors import DataError
-from vpp_policies.llm.chat import ChatModel, Reply, Usage, read, schema_text
-from vpp_policies.llm.errors import CassetteMiss, Malformed, Permanent
+from vpp_policies.llm.chat import CassetteMiss, ChatModel, Malformed, Permanent, Reply, Usage, read, schema_text
 from vpp_policies.llm.prompts import version_of
 
 FORMAT = "1"
