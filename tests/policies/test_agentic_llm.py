@@ -30,11 +30,11 @@ from vpp_policies.agentic.card import (
     tighten,
     undeclared,
 )
-from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
+from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, with_margin
 from vpp_policies.agentic.messages import CardRead, OpeningAsksMade, StrategyChosen, parse
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance
 from vpp_policies.agentic.openings import sampled_hours
-from vpp_policies.agentic.outlook import WEIGHT
+from vpp_policies.agentic.outlook import WEIGHT, cautious
 from vpp_policies.agentic.strategy import RULES, Strategy
 from vpp_policies.llm.chat import Blocked, CassetteMiss, Permanent, Reply, Transient, Usage, read
 from vpp_policies.llm.prompts import version_of
@@ -171,7 +171,7 @@ def test_blackout_windows_meet_the_hour(start: str, window: tuple[Any, ...], mee
     assert under.blackout_now.tolist() == [meets] + [False] * 19
 
 
-def test_a_car_that_must_be_ready_early_is_not_put_off() -> None:
+def test_a_car_that_must_be_ready_early_is_not_deferred() -> None:
     homes, public, rules = gate(20)
     car = int(np.flatnonzero(homes.plugged)[0])
     homes = replace(homes, defer_kw=0.5 * homes.ev_kw * homes.plugged)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vpp_policies.agentic import agentic
-from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, expected, least_price, proportional
+from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, proportional
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Notice
-from vpp_policies.agentic.outlook import WEIGHT, bins
+from vpp_policies.agentic.outlook import WEIGHT, bins, expected, least_price
 
 from vpp_env.contract.policy import make_policy
 from vpp_env.contract.views import Information

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any
 
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_env import PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.agentic.llm_brain import LLM_PARTS, LlmBrain, ModelOptions
 from vpp_policies.agentic.negotiation import Brain, NegotiationOptions
 from vpp_policies.agentic.rules import RulesBrain

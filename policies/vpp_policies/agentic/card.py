@@ -18,11 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.units import BUY_LIMIT_RANGE
+from vpp_env import BUY_LIMIT_RANGE, Homes, MarketRules, Public
 from vpp_policies.agentic.messages import CardRead
-from vpp_policies.agentic.negotiation import Declared
 from vpp_policies.llm.chat import ChatModel, clip, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
@@ -294,16 +291,3 @@ def _blacked_out(windows: NDArray[np.int64], public: Public) -> NDArray[np.bool_
     # a window, or the opportunity, may reach over the end of the week
     meets = [(begin + shift < last) & (end + shift > first) for shift in (-WEEK_MIN, 0, WEEK_MIN)]
     return ((first >= 0) & np.any(meets, axis=0)).any(axis=1)
-
-
-def within(declared: Declared, limit: Declared) -> Declared:
-    """The envelope, enforced on what is declared: never more, for less, or later than `limit`, whatever a card says."""
-    return replace(
-        declared,
-        available=declared.available & limit.available,
-        kw=np.minimum(declared.kw, limit.kw),
-        energy_kwh=np.minimum(declared.energy_kwh, limit.energy_kwh),
-        buy_kw=np.minimum(declared.buy_kw, limit.buy_kw),
-        buy_limit=np.minimum(declared.buy_limit, limit.buy_limit),
-        due_hours=np.minimum(declared.due_hours, limit.due_hours),
-    )

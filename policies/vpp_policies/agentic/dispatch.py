@@ -25,10 +25,11 @@ from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.units import SELL_ASK_RANGE
+from vpp_env import SELL_ASK_RANGE
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Guidance, Negotiation, Notice
-from vpp_policies.agentic.outlook import buy_limits, later_price
+from vpp_policies.agentic.outlook import buy_limits, cautious, expected, later_price, least_price
 
 TIE = 1e-6
 """USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
@@ -43,74 +44,27 @@ SOLVER = cp.HIGHS
 class Lines:
     """What a coalition has agreed, (3, N) by line; 0 kW where there is nothing."""
 
-    kw: np.ndarray
-    ask: np.ndarray  # what is bid, USD/kWh; reserve USD/kW-h
-    member: np.ndarray  # (N,) bool
+    kw: NDArray[np.float64]
+    ask: NDArray[np.float64]  # what is bid, USD/kWh; reserve USD/kW-h
+    member: NDArray[np.bool_]  # (N,)
 
 
 @dataclass(frozen=True)
 class Shares:
     """The solution: (3, N) shares in [0, 1]."""
 
-    share: np.ndarray
+    share: NDArray[np.float64]
     seconds: float
     fallback: bool
 
 
-def expected(
-    price: np.ndarray, weight: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf
-) -> np.ndarray:
-    """Expected surplus over the ask of one unit offered as a limit.
-
-    Parameters
-    ----------
-    price, weight : ndarray
-        (K,) prices, ascending, and their probabilities.
-    ask : ndarray
-        (N,).
-    margin : float
-        The offer is ask x (1 + margin).
-    least : float
-        Prices below it clear nothing (the award would be below the market's minimum).
-
-    Returns
-    -------
-    ndarray
-        (N,) sum over k of weight_k (price_k - ask) where the offer clears.
-    """
-    # ascending prices: what clears is a tail, whose value and probability come from one cumulative sum each
-    value = np.concatenate([np.cumsum((price * weight)[::-1])[::-1], [0.0]])
-    chance = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
-    first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
-    return value[first] - chance[first] * ask
-
-
-def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -> float:
-    """Lowest price at which the offers that clear reach `min_kw`; inf when they never do."""
-    if min_kw <= 0.0:
-        return -np.inf
-    order = np.argsort(ask, kind="stable")
-    reached = np.searchsorted(np.cumsum(kw[order]), min_kw - 1e-9)
-    return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
-
-
-def cautious(weight: np.ndarray, risk: float) -> np.ndarray:
-    """(K,) probabilities of ascending prices under `risk`: (1 - risk) x mean + risk x mean of the lower half.
-
-    A spectral risk measure (Acerbi 2002): coherent, and linear in the program.
-    """
-    risk = float(np.clip(risk, 0.0, 1.0))
-    lower = np.minimum(np.cumsum(weight), 0.5)
-    return (1.0 - risk) * weight + risk * np.diff(lower, prepend=0.0) / 0.5
-
-
-def with_margin(ask: np.ndarray, margin: float) -> np.ndarray:
+def with_margin(ask: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
     """(3, N) asks raised by the guidance's margin, as far as a bid can hold it; never lowered."""
     top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], np.inf])[:, None]
     return np.maximum(ask, np.minimum(ask * (1.0 + float(np.clip(margin, 0.0, MARGIN))), top))
 
 
-def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
+def coefficients(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     """(3, N) USD per full share of each line over the opportunity, tie-break included."""
     keep = notice.margin
     kw = lines.kw * lines.member
@@ -138,12 +92,12 @@ class CoalitionProblem:
     Parameters
     ----------
     can : ndarray
-        (N,) bool: homes that have anything to sell with (public: the device limits). The others are not in it.
+        (N,): homes that have anything to sell with (public: the device limits). The others are not in it.
     guided : bool
         Whether a strategy guides it. Without, the program is the plain one.
     """
 
-    def __init__(self, can: np.ndarray, guided: bool = False) -> None:
+    def __init__(self, can: NDArray[np.bool_], guided: bool = False) -> None:
         self._who = np.flatnonzero(can)
         n = max(len(self._who), 1)
         self._share = cp.Variable((3, n), nonneg=True)
@@ -171,7 +125,7 @@ class CoalitionProblem:
         if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
-    def _once(self, able: np.ndarray, floor: float) -> np.ndarray | None:
+    def _once(self, able: NDArray[np.float64], floor: float) -> NDArray[np.float64] | None:
         self._able.value, self._floor.value = able, floor
         try:
             # cvxpy's warm start hands HiGHS the last basis through a slower path
@@ -181,7 +135,11 @@ class CoalitionProblem:
         return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
 
     def solve(
-        self, lines: Lines, notice: Notice, guidance: Guidance | None = None, envelope_kw: np.ndarray | None = None
+        self,
+        lines: Lines,
+        notice: Notice,
+        guidance: Guidance | None = None,
+        envelope_kw: NDArray[np.float64] | None = None,
     ) -> Shares:
         """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken.
 
@@ -212,7 +170,7 @@ class CoalitionProblem:
             full[:, self._who] = share
         return Shares(full, time.perf_counter() - begin, fallback=share is None)
 
-    def _solve(self, lines: Lines, notice: Notice, favour: str) -> np.ndarray | None:
+    def _solve(self, lines: Lines, notice: Notice, favour: str) -> NDArray[np.float64] | None:
         kw = lines.kw * lines.member
         gain = coefficients(lines, notice)
         if favour in FAVOURED:
@@ -235,7 +193,7 @@ class CoalitionProblem:
         return max(solved, key=lambda o: float((gain * o).sum())) if solved else None
 
 
-def proportional(lines: Lines, notice: Notice) -> np.ndarray:
+def proportional(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     """The fallback, (3, N): everybody's full line, or its car, scaled down alike to what may be sold."""
     kw = lines.kw * lines.member
     share = np.zeros_like(kw)
@@ -279,12 +237,16 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
 
 
 def _expected_profit(
-    notice: Notice, sell: np.ndarray, ask: np.ndarray, reserve: np.ndarray, reserve_ask: np.ndarray
+    notice: Notice,
+    sell: NDArray[np.float64],
+    ask: NDArray[np.float64],
+    reserve: NDArray[np.float64],
+    reserve_ask: NDArray[np.float64],
 ) -> float:
     """Profit of the VPP over the outlook, USD: what clears, less the members' pay (ask or revenue share)."""
     keep, share = 1.0 + notice.margin, notice.revenue_share
 
-    def mean(price: np.ndarray, asked: np.ndarray, kw: np.ndarray) -> float:
+    def mean(price: NDArray[np.float64], asked: NDArray[np.float64], kw: NDArray[np.float64]) -> float:
         clears = asked[:, None] * keep <= price
         total = (clears * kw[:, None]).sum(axis=0)
         kept = np.minimum(price - asked[:, None], (1.0 - share) * price) * clears

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_env import MarketRules, PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.agentic.negotiation import AggregatorBrain, NegotiationOptions, ProsumerBrain
 from vpp_policies.agentic.openings import ENVELOPES, MODES, LlmProsumer, sampled_hours
 from vpp_policies.agentic.strategy import LlmAggregator

@@ -17,9 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
+from vpp_env import Homes, MarketRules, PolicyError, Public, UnknownNameError, did_you_mean
 
 CAR, FULL, RESERVE = range(3)
 LINES = ("car", "full", "reserve")

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
+from vpp_env import Homes, MarketRules, Public
 from vpp_policies.agentic.card import (
     EMPTY,
     CardTable,
@@ -25,7 +24,6 @@ from vpp_policies.agentic.card import (
     compile_card,
     tighten,
     undeclared,
-    within,
 )
 from vpp_policies.agentic.messages import Message, OpeningAsksMade
 from vpp_policies.agentic.negotiation import CAR, FULL, Declared, NegotiationOptions, Offer, Response
@@ -146,6 +144,19 @@ def _row(i: int, kw: NDArray[np.float64], ask: NDArray[np.float64], homes: Homes
         "battery_percent": round(100 * float(homes.soc_kwh[i] / bess)) if bess > 0 else 0,
         "car_due_hours": round(float(homes.hours_to_ready[i])),
     }
+
+
+def within(declared: Declared, limit: Declared) -> Declared:
+    """The envelope, enforced on what is declared: never more, for less, or later than `limit`, whatever a card says."""
+    return replace(
+        declared,
+        available=declared.available & limit.available,
+        kw=np.minimum(declared.kw, limit.kw),
+        energy_kwh=np.minimum(declared.energy_kwh, limit.energy_kwh),
+        buy_kw=np.minimum(declared.buy_kw, limit.buy_kw),
+        buy_limit=np.minimum(declared.buy_limit, limit.buy_limit),
+        due_hours=np.minimum(declared.due_hours, limit.due_hours),
+    )
 
 
 @dataclass

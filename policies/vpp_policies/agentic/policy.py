@@ -22,9 +22,7 @@ import numpy as np
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Homes, Information, Public, View
+from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyInfo, Public, View, encode
 from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem, dispatch
 from vpp_policies.agentic.negotiation import (

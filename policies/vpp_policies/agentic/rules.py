@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.bids import RESERVE_TICK
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_env import (
+    BUY_LIMIT_RANGE,
+    POWER_QUANTUM_KW,
+    PRICE_TICK,
+    RESERVE_ASK_RANGE,
+    RESERVE_TICK,
+    SELL_ASK_RANGE,
+    Homes,
+    MarketRules,
+    Public,
+)
 from vpp_policies.agentic.negotiation import (
     FULL,
     AggregatorBrain,

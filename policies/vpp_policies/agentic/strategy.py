@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env.units import RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_env import RESERVE_ASK_RANGE, SELL_ASK_RANGE
 from vpp_policies.agentic.messages import Message, StrategyChosen
 from vpp_policies.agentic.negotiation import (
     CAR,
@@ -50,7 +50,7 @@ class Strategy(BaseModel):
     ask_percent: int = whole(10, 100, "share of the homes that are asked, cheapest first, percent")
     risk_percent: int = whole(0, 100, "0: count on the mean of the prices; 100: on their lower half")
     margin_percent: int = whole(0, 25, "added to asks, beside the market's own margin, percent")
-    reserve_percent: int = whole(0, 100, "most of the maximum that may be on reserve, percent")
+    reserve_percent: int = whole(0, 100, "most of the maximum kept for reserves, percent")
     favour: Literal["none", "cars", "batteries"] = Field(description="whom to prefer where it is close")
     reason: str = Field(description="one short sentence")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.units import KWH_PER_MWH
+from vpp_env import KWH_PER_MWH
 from vpp_policies.agentic.messages import (
     AggregatorOffer,
     BidConstraints,
@@ -51,7 +52,7 @@ def transcript_of(negotiation: Negotiation, full: bool) -> list[dict[str, Any]]:
     return [message.model_dump(mode="json") for message in said]
 
 
-def _numbers(values: np.ndarray, digits: int = 4) -> tuple[float, ...]:
+def _numbers(values: NDArray[np.float64], digits: int = 4) -> tuple[float, ...]:
     return tuple(np.round(values, digits).tolist())
 
 
@@ -144,8 +145,8 @@ def _responses(negotiation: Negotiation, offer: Offer, response: Response) -> li
     ]
 
 
-def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> np.ndarray:
-    """(N,) str: what serves the bid."""
+def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> NDArray[np.str_]:
+    """(N,): what serves the bid."""
     kw = negotiation.declared.kw
     storage = kw[FULL] > kw[CAR]
     served = np.where(storage & (kw[CAR] > 0), "car+storage", np.where(storage, "storage", "car"))

@@ -22,9 +22,9 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.errors import PolicyError
-from vpp_env.units import DT_H
+from vpp_env import DT_H, PolicyError
 from vpp_policies.optimal.devices import Device
 
 
@@ -86,7 +86,7 @@ def program(
     return cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits), sold
 
 
-def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, np.ndarray]:
+def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, NDArray[np.float64]]:
     problem, sold = program(devices, reserve_h, capacity_kw)
     problem.solve(solver=cp.HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:

@@ -1,6 +1,6 @@
 """Shadow prices of one device: the store that they make of it, the ceiling that they prove, and the plan beneath it.
 
-`bounds` says what is priced and why every choice of prices is valid.
+`ceilings` says what is priced and why every choice of prices is valid.
 """
 
 from __future__ import annotations
@@ -8,18 +8,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.jit import kernel
+from vpp_env import kernel
 from vpp_policies.optimal.devices import Device
-from vpp_policies.optimal.storage import Policy, Store, backward, step
+from vpp_policies.optimal.storage import BaseStock, Store, backward, step
 
 
 class Prices(NamedTuple):
     """Shadow prices of one device; T steps."""
 
-    share: np.ndarray  # (T,) lambda, share of the reserve's price that the energy behind it carries
-    theta: np.ndarray  # (days,) USD per kWh discharged on a day
-    mu: np.ndarray  # (T,) USD per kWh sold or held in reserve, the same for all homes
+    share: NDArray[np.float64]  # (T,) lambda, share of the reserve's price that the energy behind it carries
+    theta: NDArray[np.float64]  # (days,) USD per kWh discharged on a day
+    mu: NDArray[np.float64]  # (T,) USD per kWh sold or held in reserve, the same for all homes
 
 
 @kernel
@@ -76,14 +77,14 @@ def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: 
 def plan(
     device: Device,
     store: Store,
-    policy: Policy,
-    mu: np.ndarray,
-    most: np.ndarray,
+    policy: BaseStock,
+    mu: NDArray[np.float64],
+    most: NDArray[np.float64],
     reserve_h: float,
     dt: float,
-    sold: np.ndarray,
-    pull: np.ndarray,
-    over: np.ndarray,
+    sold: NDArray[np.float64],
+    pull: NDArray[np.float64],
+    over: NDArray[np.float64],
 ) -> float:
     """Follow the base stock of the priced `store`, cut to what the device may do; return its worth at true prices, USD.
 
@@ -125,8 +126,8 @@ def plan(
         by_power = device.power[t] - (used if device.busy[t] else 0.0)
         pull[t] = (by_energy - by_power) / max(device.power[t], 1e-9) if device.rho[t] > 0.0 else 0.0
         # where the plan is cut to its share anyway it may use all of it
-        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf and device.busy[t] else 0.0)
-        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[t] else np.inf)) if stands_by else 0.0
+        on_reserve = device.rho[t] > (mu[t] if most[t] == np.inf and device.busy[t] else 0.0)
+        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[t] else np.inf)) if on_reserve else 0.0
         worth += device.rho[t] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
@@ -141,13 +142,13 @@ def plan(
 def improve(
     device: Device,
     prices: Prices,
-    most: np.ndarray,
+    most: NDArray[np.float64],
     reserve_h: float,
     dt: float,
     rounds: int,
     patience: int,
     gap: float,
-    sold: np.ndarray,
+    sold: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Move the prices of one device, `mu` excepted; return (upper, lower) USD.
 
@@ -160,7 +161,7 @@ def improve(
     reserve_h, dt : float
         Hours of energy behind reserve; length of a step, h.
     rounds, patience, gap : int, int, float
-        See `bounds.ROUNDS`, `bounds.PATIENCE`, `bounds.GAP`.
+        See `ceilings.ROUNDS`, `ceilings.PATIENCE`, `ceilings.GAP`.
     sold : ndarray
         (T,) filled: kW that the best plan sells or holds in reserve.
     """

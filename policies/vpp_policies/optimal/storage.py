@@ -19,8 +19,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.jit import kernel
+from vpp_env import kernel
 
 IN, OUT = 2, 2
 """Segments on each side."""
@@ -29,29 +30,29 @@ IN, OUT = 2, 2
 class Store(NamedTuple):
     """One device over T steps; kWh of the store, USD per kWh of the store."""
 
-    lo: np.ndarray  # (T + 1,) least at the start of a step
-    hi: np.ndarray  # (T + 1,) most
-    ext: np.ndarray  # (T + 1,) kWh below lo from which `ext_price` brings it up at the start of the step
+    lo: NDArray[np.float64]  # (T + 1,) least at the start of a step
+    hi: NDArray[np.float64]  # (T + 1,) most
+    ext: NDArray[np.float64]  # (T + 1,) kWh below lo from which `ext_price` brings it up at the start of the step
     ext_price: float
-    in_w: np.ndarray  # (T, 2) widths
-    in_m: np.ndarray  # (T, 2) costs
-    out_w: np.ndarray  # (T, 2) widths
-    out_m: np.ndarray  # (T, 2) gains
-    hold: np.ndarray  # (T,) gain per kWh held at the end of the step
+    in_w: NDArray[np.float64]  # (T, 2) widths
+    in_m: NDArray[np.float64]  # (T, 2) costs
+    out_w: NDArray[np.float64]  # (T, 2) widths
+    out_m: NDArray[np.float64]  # (T, 2) gains
+    hold: NDArray[np.float64]  # (T,) gain per kWh held at the end of the step
     end: float  # gain per kWh held at the very end
     start: float  # kWh now
 
 
-class Policy(NamedTuple):
+class BaseStock(NamedTuple):
     """What `backward` leaves behind."""
 
     value: float  # V_0(start)
-    level: np.ndarray  # (T, 4) base stock of each pooled segment of the hull
-    grid: np.ndarray  # (T // every + 1, G) V at equally spaced states between lo and hi, USD
+    level: NDArray[np.float64]  # (T, 4) base stock of each pooled segment of the hull
+    grid: NDArray[np.float64]  # (T // every + 1, G) V at equally spaced states between lo and hi, USD
 
 
 @kernel
-def _insert(width: np.ndarray, slope: np.ndarray, first: int, count: int, w: float, m: float) -> int:
+def _insert(width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, w: float, m: float) -> int:
     """Merge a segment into the descending slopes at [first, first + count); return the new count."""
     if w <= 0.0:
         return count
@@ -64,13 +65,13 @@ def _insert(width: np.ndarray, slope: np.ndarray, first: int, count: int, w: flo
 
 
 @kernel
-def _dearer(price: np.ndarray, rank: int) -> int:
+def _dearer(price: NDArray[np.float64], rank: int) -> int:
     """Index of the dearer (rank 0) or the cheaper (rank 1) of two segments."""
     return rank if price[0] >= price[1] else 1 - rank
 
 
 @kernel
-def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -> int:
+def hull(store: Store, t: int, w: NDArray[np.float64], m: NDArray[np.float64], part: NDArray[np.int64]) -> int:
     """Write down the concave hull of step t: pooled segments from "take everything in" to "give everything out".
 
     Fills widths `w` and descending slopes `m` of the pooled segments, and for the four segments (in 0, in 1, out 0,
@@ -99,7 +100,9 @@ def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -
 
 
 @kernel
-def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _grow(
+    width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return room for more segments, the present ones in front."""
     size = max(64, 2 * count)
     w, m = np.empty(size), np.empty(size)
@@ -110,7 +113,13 @@ def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple
 
 @kernel
 def _sample(
-    low: float, base: float, width: np.ndarray, slope: np.ndarray, offset: float, at: np.ndarray, out: np.ndarray
+    low: float,
+    base: float,
+    width: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    offset: float,
+    at: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None:
     """Write V at ascending states `at`; outside its domain V continues along its end slopes."""
     n = len(width)
@@ -125,7 +134,7 @@ def _sample(
 
 
 @kernel
-def backward(store: Store, every: int, points: int) -> Policy:
+def backward(store: Store, every: int, points: int) -> BaseStock:
     """Solve the device from the end to now.
 
     Parameters
@@ -137,7 +146,7 @@ def backward(store: Store, every: int, points: int) -> Policy:
 
     Returns
     -------
-    Policy
+    BaseStock
         `value` is -inf when the start cannot be kept within the limits.
     """
     steps = len(store.hold)
@@ -215,11 +224,13 @@ def backward(store: Store, every: int, points: int) -> Policy:
         _sample(low, base, width[first : first + count], slope[first : first + count], offset, at0, value)
     else:
         value[0] = -np.inf
-    return Policy(value[0], levels, grid)
+    return BaseStock(value[0], levels, grid)
 
 
 @kernel
-def step(store: Store, policy: Policy, t: int, s: float, took: np.ndarray, gave: np.ndarray) -> float:
+def step(
+    store: Store, policy: BaseStock, t: int, s: float, took: NDArray[np.float64], gave: NDArray[np.float64]
+) -> float:
     """Take the best action of step t in state s; fill `took`, `gave` (2,) kWh, and return the next state.
 
     Beginning with everything taken in, each pooled segment moves the store down to its base stock. Inside a segment
