@@ -208,12 +208,12 @@ def undeclared(homes: Homes, public: Public, cards: CardTable) -> Homes:
     own = homes.own_cost + np.where(np.isnan(cards.price_floor) & np.isnan(cards.premium), CAUTION_PREMIUM, 0.0)
     reserve = np.divide(homes.reserve_ask, homes.own_ask, out=np.zeros_like(own), where=homes.own_ask > 0) * own
     share = np.where(np.isnan(cards.share), CAUTION_SHARE, 1.0)
-    keep = np.where(np.isnan(cards.reserve_kwh), CAUTION_SHARE * homes.bess_kwh, 0.0)
+    reserved = np.where(np.isnan(cards.reserve_kwh), CAUTION_SHARE * homes.bess_kwh, 0.0)
     day = np.where(np.isnan(cards.day_share), CAUTION_DAY, 10.0) * homes.bess_kwh
     cheap = float(np.sort(public.da_usd_per_kwh)[:CHEAP_STEPS].mean())
     return replace(
         homes,
-        floor_kwh=np.maximum(homes.bess_min_kwh, keep),
+        floor_kwh=np.maximum(homes.bess_min_kwh, reserved),
         willingness=np.where(cards.known, share, 0.0),
         day_left_kwh=np.maximum(day - homes.discharged_today_kwh, 0.0),
         buy_limit=np.where(np.isnan(cards.buy_limit), cheap, BUY_LIMIT_RANGE[1]),

@@ -66,16 +66,15 @@ def with_margin(ask: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
 
 def coefficients(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     """(3, N) USD per full share of each line over the opportunity, tie-break included."""
-    keep = notice.margin
     kw = lines.kw * lines.member
     energy_kw = np.maximum(kw[CAR], kw[FULL])
     lowest = np.where(kw[CAR] > 0, lines.ask[CAR], lines.ask[FULL])
-    least = least_price(energy_kw, lowest, keep, notice.min_bid_kw)
+    least = least_price(energy_kw, lowest, notice.margin, notice.min_bid_kw)
     value = np.stack(
         [
-            expected(notice.price, notice.weight, lines.ask[CAR], keep, least),
-            expected(notice.price, notice.weight, lines.ask[FULL], keep, least),
-            expected(notice.rho, notice.weight, lines.ask[RESERVE], keep),
+            expected(notice.price, notice.weight, lines.ask[CAR], notice.margin, least),
+            expected(notice.price, notice.weight, lines.ask[FULL], notice.margin, least),
+            expected(notice.rho, notice.weight, lines.ask[RESERVE], notice.margin),
         ]
     )
     # reserve is measured in shares of the full line
@@ -244,10 +243,10 @@ def _expected_profit(
     reserve_ask: NDArray[np.float64],
 ) -> float:
     """Profit of the VPP over the outlook, USD: what clears, less the members' pay (ask or revenue share)."""
-    keep, share = 1.0 + notice.margin, notice.revenue_share
+    raised, share = 1.0 + notice.margin, notice.revenue_share
 
     def mean(price: NDArray[np.float64], asked: NDArray[np.float64], kw: NDArray[np.float64]) -> float:
-        clears = asked[:, None] * keep <= price
+        clears = asked[:, None] * raised <= price
         total = (clears * kw[:, None]).sum(axis=0)
         kept = np.minimum(price - asked[:, None], (1.0 - share) * price) * clears
         return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice.min_bid_kw)) @ notice.weight)

@@ -98,7 +98,7 @@ def exact(
     devices: list[Device],
     reserve_h: float,
     capacity_kw: float,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> float:
     """Return the optimum of the month, USD: device by device where the VPP's maximum does not bind, else all in one.
 
@@ -111,7 +111,7 @@ def exact(
     for j, device in enumerate(devices):
         one, kw = _solve([device], reserve_h, None)
         worth, sold = worth + one, kw if j == 0 else sold + kw
-        tell(j + 1, len(devices))
+        progress(j + 1, len(devices))
     if sold.max(initial=0.0) <= capacity_kw + 1e-6:
         return worth
     return _solve(devices, reserve_h, capacity_kw)[0]
