@@ -107,8 +107,12 @@ def test_the_cassette_is_made_again_by_its_command(tmp_path: Path) -> None:
 
 def test_flags_reach_the_models_policies_only() -> None:
     args = parser().parse_args(["--llm-budget-usd", "0.5", "--llm-max-calls", "7", "--llm-sample-hours", "48"])
-    made = with_flags(["idle", REPLAY], args)
+    made = with_flags(["idle", REPLAY[:-1] + ", mode='full')", REPLAY], args)
     assert made[0] == "idle"
+    # hours are sampled where homes are asked only
+    assert "sample_hours" not in made[2]
+    with pytest.raises(PlanError, match="no policy has mode"):
+        with_flags([REPLAY], args)
     options = make_policy(made[1]).brain.options  # type: ignore[attr-defined]
     assert (options.reach.budget_usd, options.reach.max_calls, options.play.sample_hours) == (0.5, 7, 48.0)
     with pytest.raises(PlanError, match="no policy has brain='llm'"):

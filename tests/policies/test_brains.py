@@ -114,6 +114,15 @@ def test_options_that_do_not_apply_are_refused() -> None:
         Agentic("llm", options=HagglerOptions())
     with pytest.raises(PolicyError, match="got markup"):
         Agentic("haggler", NegotiationOptions(markup=0.3))
+    for wrong, match in (
+        ("llm='replay', model='m'", "llm='replay': got model"),
+        ("llm='scripted', strict=False", "got strict"),
+        ("batch=30", "got batch, which applies to mode batched only"),
+        ("mode='full', batch=30", "got batch"),
+        ("sample_hours=48", "mode batched or full only"),
+    ):
+        with pytest.raises(PolicyError, match=match):
+            make_policy(f"agentic(brain='llm', {wrong})")
     with pytest.raises(UnknownNameError, match="part for without"):
         make_policy("agentic(brain='haggler', without='cards')")
 

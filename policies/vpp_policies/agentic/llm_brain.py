@@ -62,6 +62,10 @@ class PlayOptions:
             raise PolicyError(f"batch: got {self.batch}; allowed is 20 to 50")
         if not self.sample_hours >= 0:
             raise PolicyError(f"sample_hours: got {self.sample_hours}; allowed is 0 or more")
+        # what means nothing to this mode is refused, not ignored
+        for name, modes in (("batch", ("batched",)), ("sample_hours", ("batched", "full"))):
+            if getattr(self, name) != getattr(type(self), name) and self.mode not in modes:
+                raise PolicyError(f"mode={self.mode!r}: got {name}, which applies to mode {' or '.join(modes)} only")
 
     @property
     def homes_per_call(self) -> int:

@@ -172,6 +172,12 @@ class LlmOptions:
     def __post_init__(self) -> None:
         if isinstance(self.llm, str) and self.llm not in NAMES:
             raise UnknownNameError(did_you_mean(self.llm, NAMES, "llm"))
+        # what means nothing to this llm is refused, not ignored
+        who = repr(self.llm) if isinstance(self.llm, str) else "a model object"
+        unused = ["model", "models", "base_url"] if self.is_replay or not isinstance(self.llm, str) else []
+        wrong = [name for name in unused if getattr(self, name)] + ["strict"] * (not self.strict and not self.is_replay)
+        if wrong:
+            raise PolicyError(f"llm={who}: got {', '.join(wrong)}, which does not apply; leave it out")
         for name in ("budget_usd", "max_calls"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
