@@ -82,9 +82,9 @@ class Dual:
         for d, device in enumerate(value.solution.devices):
             store, policy, eta, s = value.stores[d], value.policies[d], device.eta, start[d]
             for k in range(steps):
-                t = gate * steps + k
-                s = step(store, policy, t, s, took, gave)
-                by_energy = max(0.0, (s - device.empty[t]) * eta / rules.reserve_hours)
+                at = gate * steps + k
+                s = step(store, policy, at, s, took, gave)
+                by_energy = max(0.0, (s - device.empty[at]) * eta / rules.reserve_hours)
                 if d < len(b):
                     sell[d, k], buy[d, k] = gave[0] * eta / DT_H, took[1] / (eta * DT_H)
                     used = (gave[0] + gave[1]) * eta / DT_H
@@ -93,8 +93,8 @@ class Dual:
                     defer[c, k], v2g[c, k] = gave[0] / (eta * DT_H), gave[1] * eta / DT_H
                     back[c, k] = took[0] / (eta * DT_H)
                     used = v2g[c, k]
-                if device.rho[t] > 0.0:
-                    reserve[d, k] = max(0.0, min(device.power[t] - used, by_energy))
+                if device.rho[at] > 0.0:
+                    reserve[d, k] = max(0.0, min(device.power[at] - used, by_energy))
         least = reserve.min(axis=1)[:, None]
         nothing = np.zeros(len(e))
         return GatePlan(sell, buy, least[: len(b)], defer, back, v2g, least[len(b) :], nothing, 0.0, "optimal", 0.0)

@@ -1,4 +1,4 @@
-"""What flows through a negotiation, and the two minds that hold it: frozen dataclasses of arrays, and two protocols.
+"""What flows through a negotiation, and the two sides that hold it: frozen dataclasses of arrays, and two protocols.
 
 A bid has three *lines* (`CAR`, `FULL`, `RESERVE`), so prices and quantities are (3, N): the car's deferred charging
 alone, all devices together, and capacity on reserve. A home is given at most one of the first two.

@@ -71,7 +71,7 @@ class Solution:
         return priced(self.devices[d], self.prices(d), self.reserve_h, DT_H)
 
     def sweep(self, most: NDArray[np.float64] | None, rounds: int, gap: float) -> tuple[Bracket, NDArray[np.float64]]:
-        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, T)."""
+        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, K)."""
         free = np.full(len(self.mu), np.inf)
         sold = np.empty((len(self.devices), len(self.mu)))
         total = Bracket(0.0, 0.0)
@@ -137,8 +137,8 @@ def solve(
     # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
     # of the plans so far, which tends to the optimum of the relaxation while each single plan jumps.
     best, now, mean = Bracket(-np.inf, out.bracket.upper), out.bracket.upper, sold
-    for k in range(CONGESTION_ROUNDS):
-        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
+    for done in range(CONGESTION_ROUNDS):
+        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + done))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
         best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + whole.lower), best.upper)
         if best.gap <= gap:

@@ -29,19 +29,19 @@ class Measure(Enum):
 
 
 class Device(NamedTuple):
-    """A store and what it may earn beside energy; T steps."""
+    """A store and what it may earn beside energy; K intervals."""
 
     home: int
     store: Store
-    most_out: NDArray[np.float64]  # (T,) kWh of the store given out in a step along both segments together
-    rho: NDArray[np.float64]  # (T,) USD per kW-h of reserve, 0 where it may hold none
-    power: NDArray[np.float64]  # (T,) kW that may be on reserve or sold
-    empty: NDArray[np.float64]  # (T,) kWh of the store at the end of the step at which no energy is behind reserve
+    most_out: NDArray[np.float64]  # (K,) kWh of the store given out in a step along both segments together
+    rho: NDArray[np.float64]  # (K,) USD per kW-h of reserve, 0 where it may hold none
+    power: NDArray[np.float64]  # (K,) kW that may be on reserve or sold
+    empty: NDArray[np.float64]  # (K,) kWh of the store at the end of the step at which no energy is behind reserve
     eta: float  # reserve kWh per kWh of the store
     shares: NDArray[np.bool_]  # (2,): the segment given out uses the power that could be on reserve
-    busy: NDArray[np.bool_]  # (T,): what is sold and what is on reserve are two things (not so while reserve is called)
+    busy: NDArray[np.bool_]  # (K,): what is sold and what is on reserve are two things (not so while reserve is called)
     grid_kwh: NDArray[np.float64]  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
-    day: NDArray[np.int64]  # (T,)
+    day: NDArray[np.int64]  # (K,)
     day_kwh: float  # most kWh at the grid per day along segment 0
     constant: float  # USD that it earns in any case
 
@@ -89,9 +89,9 @@ def _reserve_left(
 class _Reserve(NamedTuple):
     """What reserve is worth to a device, USD/kW-h."""
 
-    up: NDArray[np.float64]  # (T,) what a kW of headroom to give earns above `down`
-    down: NDArray[np.float64]  # (T,) what every kW of the device earns in any case
-    asked: NDArray[np.bool_]  # (T,): it may be called to deliver
+    up: NDArray[np.float64]  # (K,) what a kW of headroom to give earns above `down`
+    down: NDArray[np.float64]  # (K,) what every kW of the device earns in any case
+    asked: NDArray[np.bool_]  # (K,): it may be called to deliver
 
 
 def _reserve(f: Foresight, ask: NDArray[np.float64], black: NDArray[np.bool_], goal: Goal) -> _Reserve:
@@ -179,7 +179,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
 
 
 def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> NDArray[np.float64]:
-    """(T + 1,) kWh that car i may lack of its baseline at the start of each step and still be ready in time.
+    """(K + 1,) kWh that car i may lack of its baseline at the start of each step and still be ready in time.
 
     What full power in the time left returns; away, what it left with. The first entry is what it lacks now.
     """
@@ -195,7 +195,7 @@ def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> NDArray[np.flo
 
 
 def most_deficit(i: int, homes: Homes, f: Foresight, goal: Goal) -> NDArray[np.float64]:
-    """(T + 1,) kWh that car i may lack of its baseline at the start of each step, before it comes home.
+    """(K + 1,) kWh that car i may lack of its baseline at the start of each step, before it comes home.
 
     With its owner's preferences, `most_ready`. Without, a car that still has charging to defer may lack anything; from
     there on the home's own forced charging brings it back, unless V2G keeps it from that.
@@ -208,12 +208,12 @@ def most_deficit(i: int, homes: Homes, f: Foresight, goal: Goal) -> NDArray[np.f
     after = baseline[:-1] + eta * DT_H * p_baseline
     anything = (p_baseline > 0.0) | (homes.v2g_kw[i] > 0.0)
     most, held = ready.copy(), ready[0]
-    for t in np.flatnonzero(f.plugged[:, i]):
-        held = after[t] if anything[t] else max(ready[t + 1], min(held, baseline[t]) - eta * homes.ev_kw[i] * DT_H)
-        most[t + 1] = held
+    for k in np.flatnonzero(f.plugged[:, i]):
+        held = after[k] if anything[k] else max(ready[k + 1], min(held, baseline[k]) - eta * homes.ev_kw[i] * DT_H)
+        most[k + 1] = held
     away = np.flatnonzero(~f.plugged[:, i])
-    for t in away:
-        most[t + 1] = most[t]
+    for k in away:
+        most[k + 1] = most[k]
     return most
 
 
@@ -279,5 +279,5 @@ def devices(homes: Homes, f: Foresight, goal: Goal) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    copies: dict[str, Any] = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
+    copies: dict[str, Any] = {name: np.array(v) for name, v in device._asdict().items() if isinstance(v, np.ndarray)}
     return device._replace(**copies)
