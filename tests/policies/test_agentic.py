@@ -19,30 +19,22 @@ from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Negot
 from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
 
+from tests.policies.gates import real_gate
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
 from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Information, Public
+from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
-from vpp_env.evaluation.simulate import market_rules, simulate
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
-from vpp_env.simulation.view_builder import build_view
-from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 EVENING = 18
 
 
-@lru_cache
 def gate(hour: int = EVENING) -> tuple[Homes, Public, MarketRules]:
-    """A real gate of week20, after some hours in which nobody traded."""
-    world = World([Month(load_scenario("week20"), 3)])
-    world.reset()
-    idle = np.full((world.n_homes, 6), -1.0)
-    for _ in range(24 + hour):
-        world.step(idle)
-    view = build_view(world, Information.DECLARED)
-    return view.homes, view.public, market_rules(world)
+    """A gate of the second day."""
+    return real_gate(24 + hour)
 
 
 @lru_cache
