@@ -174,8 +174,7 @@ class Auction:
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the market's rules."""
-        self._rules = rules
-        self._profile = MeteredProfile(rules)
+        self._rules, self._profile = rules, MeteredProfile(rules)
 
     def act(self, view: View) -> Bids:
         """Take what the homes declare, hold the auction, bid its result."""

@@ -9,6 +9,7 @@ at no less than every owner's ask. Both maximise the joint surplus of the VPP an
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -224,10 +225,9 @@ class PreferenceAware(Centralized):
         See `Centralized`.
     """
 
-    info = PolicyInfo(
+    info = replace(
+        Centralized.info,
         name="preference_aware",
-        information=Information.ORACLE,
-        consent=Consent.NEVER,
         description="CVXPY with perfect information, inside every owner's preferences; asks nobody",
     )
     preferences = True
