@@ -15,13 +15,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Information, Public, View
-from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, SELL_ASK_RANGE
-from vpp_policies.schedule import MeteredProfile
-from vpp_policies.truthful import own_offers
+from vpp_env import (
+    BUY_LIMIT_RANGE,
+    POWER_QUANTUM_KW,
+    PRICE_TICK,
+    SELL_ASK_RANGE,
+    Bids,
+    Consent,
+    Information,
+    MarketRules,
+    PolicyInfo,
+    Public,
+    View,
+    encode,
+)
+from vpp_policies.truthful import MeteredProfile, own_offers
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,14 @@ class Cleared:
     """Result of a double auction; prices in ticks, quantities in the unit of the offers."""
 
     price: float  # middle of the prices that clear; NaN where one side has no offer
-    sold: np.ndarray  # (S,) what each seller sells
-    bought: np.ndarray  # (B,) what each buyer buys
+    sold: NDArray[np.float64]  # (S,) what each seller sells
+    bought: NDArray[np.float64]  # (B,) what each buyer buys
     volume: float
 
 
-def clear(ask: np.ndarray, supply: np.ndarray, limit: np.ndarray, demand: np.ndarray) -> Cleared:
+def clear(
+    ask: NDArray[np.float64], supply: NDArray[np.float64], limit: NDArray[np.float64], demand: NDArray[np.float64]
+) -> Cleared:
     """Cross supply and demand, in O((S + B) log(S + B)).
 
     Parameters
@@ -67,25 +79,27 @@ def clear(ask: np.ndarray, supply: np.ndarray, limit: np.ndarray, demand: np.nda
     return Cleared(0.5 * (low + high), _share(ask, supply, volume), _share(-limit, demand, volume), volume)
 
 
-def _curve(price: np.ndarray, quantity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curve(
+    price: NDArray[np.float64], quantity: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Prices in merit order, and the cumulative quantity up to each."""
     there = quantity > 0
     order = np.argsort(price[there], kind="stable")
     return price[there][order], np.cumsum(quantity[there][order])
 
 
-def _last(price: np.ndarray, upto: np.ndarray, volume: float, otherwise: float) -> float:
+def _last(price: NDArray[np.float64], upto: NDArray[np.float64], volume: float, otherwise: float) -> float:
     """Price of the last unit inside the volume."""
     return float(price[np.searchsorted(upto, volume)]) if volume > 0 else otherwise
 
 
-def _next(price: np.ndarray, upto: np.ndarray, volume: float, otherwise: float) -> float:
+def _next(price: NDArray[np.float64], upto: NDArray[np.float64], volume: float, otherwise: float) -> float:
     """Price of the first unit beyond the volume."""
     j = int(np.searchsorted(upto, volume, side="right"))
     return float(price[j]) if j < len(price) else otherwise
 
 
-def _share(price: np.ndarray, quantity: np.ndarray, volume: float) -> np.ndarray:
+def _share(price: NDArray[np.float64], quantity: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
     """Quantity taken of each offer, cheapest first, pro rata at the margin."""
     levels, which = np.unique(price, return_inverse=True)
     total = np.bincount(which, weights=quantity, minlength=len(levels))
@@ -94,8 +108,8 @@ def _share(price: np.ndarray, quantity: np.ndarray, volume: float) -> np.ndarray
 
 
 def auctioned(
-    offers: dict[str, np.ndarray], public: Public, rules: MarketRules
-) -> tuple[dict[str, np.ndarray], Cleared]:
+    offers: dict[str, NDArray[np.float64]], public: Public, rules: MarketRules
+) -> tuple[dict[str, NDArray[np.float64]], Cleared]:
     """Hold the auction: what each home bids, given what all have declared.
 
     Parameters
@@ -160,8 +174,7 @@ class Auction:
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the market's rules."""
-        self._rules = rules
-        self._profile = MeteredProfile(rules)
+        self._rules, self._profile = rules, MeteredProfile(rules)
 
     def act(self, view: View) -> Bids:
         """Take what the homes declare, hold the auction, bid its result."""

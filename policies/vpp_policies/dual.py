@@ -1,7 +1,7 @@
 """`dual`: every home answers prices by exact dynamic programming; a coordinator only moves the prices.
 
 The coordinator announces the prices of the month and, where the fleet's answers together exceed the VPP's maximum, a
-price of congestion (`optimal.bounds` finds it by subgradients, from nothing but the fleet's total). Each device then
+price of congestion (`optimal.ceilings` finds it by subgradients, from nothing but the fleet's total). Each device then
 follows its own base-stock levels: it needs no model of any other home. The announced
 prices are the true ones: what is lost against `centralized` is lost by decomposition alone.
 """
@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Homes, Information, View
-from vpp_env.units import DT_H
-from vpp_policies.centralized.inputs import Plan
-from vpp_policies.centralized.offers import GatePrices, bids_of
+from vpp_env import DT_H, Bids, Consent, Homes, Information, MarketRules, PolicyInfo, View, encode
+from vpp_policies.gate.inputs import GatePlan
+from vpp_policies.gate.offers import GatePrices, bids_of
 from vpp_policies.optimal.month_value import MonthValue
 from vpp_policies.optimal.storage import step
 
@@ -25,7 +22,7 @@ class Dual:
 
     Parameters
     ----------
-    wishes : bool
+    preferences : bool
         Whether the homes answer inside their owners' preferences, and never below their asks. Off, it is the
         decomposed counterpart of `centralized`.
     """
@@ -38,10 +35,10 @@ class Dual:
         reference="Boyd et al., Notes on Decomposition Methods (2008)",
     )
 
-    def __init__(self, wishes: bool = True) -> None:
-        self._wishes = wishes
-        if not wishes:
-            # homes that are made to ignore their owners' wishes bid for nobody
+    def __init__(self, preferences: bool = True) -> None:
+        self._preferences = preferences
+        if not preferences:
+            # homes that are made to ignore their owners' preferences bid for nobody
             self.info = PolicyInfo(
                 "dual", Information.ORACLE, Consent.NEVER, self.info.description + "; ignores preferences"
             )
@@ -55,7 +52,7 @@ class Dual:
         homes, rules = view.homes, self._rules
         self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         self._first = view.public.opportunity - view.public.lead
-        return MonthValue(homes, view.foresight(), rules, self._wishes)
+        return MonthValue(homes, view.foresight(), rules, self._preferences)
 
     def act(self, view: View) -> Bids:
         """Let every device take its steps of the next opportunity."""
@@ -69,25 +66,25 @@ class Dual:
         span = slice(gate * f.steps, (gate + 1) * f.steps)
         prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
         plan = self._answers(homes, gate)
-        actions, expected = bids_of(plan, prices, self._who, rules, homes if self._wishes else None)
+        actions, expected = bids_of(plan, prices, self._who, rules, homes if self._preferences else None)
         return Bids(actions, expected_profit_usd=expected)
 
-    def _answers(self, homes: Homes, gate: int) -> Plan:
+    def _answers(self, homes: Homes, gate: int) -> GatePlan:
         """Every device's own steps, from where it is now."""
         value, rules = self._value, self._rules
         assert value is not None
         (b, e), steps = self._who, value.foresight.steps
         sell, buy = np.zeros((len(b), steps)), np.zeros((len(b), steps))
         defer, back, v2g = (np.zeros((len(e), steps)) for _ in range(3))
-        standby = np.zeros((len(b) + len(e), steps))
+        reserve = np.zeros((len(b) + len(e), steps))
         took, gave = np.zeros(2), np.zeros(2)
         start = np.concatenate([homes.soc_kwh[b], -homes.ev_deficit_kwh[e]])
         for d, device in enumerate(value.solution.devices):
             store, policy, eta, s = value.stores[d], value.policies[d], device.eta, start[d]
             for k in range(steps):
-                t = gate * steps + k
-                s = step(store, policy, t, s, took, gave)
-                by_energy = max(0.0, (s - device.empty[t]) * eta / rules.reserve_hours)
+                at = gate * steps + k
+                s = step(store, policy, at, s, took, gave)
+                by_energy = max(0.0, (s - device.empty[at]) * eta / rules.reserve_hours)
                 if d < len(b):
                     sell[d, k], buy[d, k] = gave[0] * eta / DT_H, took[1] / (eta * DT_H)
                     used = (gave[0] + gave[1]) * eta / DT_H
@@ -96,8 +93,8 @@ class Dual:
                     defer[c, k], v2g[c, k] = gave[0] / (eta * DT_H), gave[1] * eta / DT_H
                     back[c, k] = took[0] / (eta * DT_H)
                     used = v2g[c, k]
-                if device.rho[t] > 0.0:
-                    standby[d, k] = max(0.0, min(device.power[t] - used, by_energy))
-        least = standby.min(axis=1)[:, None]
+                if device.rho[at] > 0.0:
+                    reserve[d, k] = max(0.0, min(device.power[at] - used, by_energy))
+        least = reserve.min(axis=1)[:, None]
         nothing = np.zeros(len(e))
-        return Plan(sell, buy, least[: len(b)], defer, back, v2g, least[len(b) :], nothing, 0.0, "optimal", 0.0)
+        return GatePlan(sell, buy, least[: len(b)], defer, back, v2g, least[len(b) :], nothing, 0.0, "optimal", 0.0)

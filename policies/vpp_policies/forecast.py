@@ -1,4 +1,4 @@
-"""Forecasts of prices from public data only: what a policy that plans ahead may believe.
+"""Forecasts of prices from public data only: what a policy that plans may believe.
 
     price = FORECASTERS["seasonal"](view.public, steps=96)          (96,) USD/kWh from delivery on
 
@@ -13,10 +13,9 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from vpp_env.contract.views import Public
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
-from vpp_env.units import STEP_MINUTES
+from vpp_env import STEP_MINUTES, PolicyError, Public, UnknownNameError, did_you_mean
 
 DAY = 96
 """Steps of a day without a clock change."""
@@ -29,7 +28,7 @@ SATURDAY = 5
 class Forecaster(Protocol):
     """Real-time prices to come."""
 
-    def __call__(self, public: Public, steps: int) -> np.ndarray:
+    def __call__(self, public: Public, steps: int) -> NDArray[np.float64]:
         """Forecast the next `steps` 15-min intervals.
 
         Parameters
@@ -48,40 +47,44 @@ class Forecaster(Protocol):
 
 
 @dataclass(frozen=True)
-class Clock:
+class LocalClock:
     """Wall clock of past steps and of the horizon."""
 
-    quarter: np.ndarray  # quarter hour of the day, 0 to 95
-    weekend: np.ndarray  # bool
+    quarter: NDArray[np.int64]  # quarter hour of the day, 0 to 95
+    weekend: NDArray[np.bool_]
 
 
-def _clock(first: pd.Timestamp, steps: int) -> Clock:
+def _clock(first: pd.Timestamp, steps: int) -> LocalClock:
     local = pd.date_range(first, periods=steps, freq=f"{STEP_MINUTES}min")
     quarter = np.asarray(local.hour * QUARTERS_PER_HOUR + local.minute // STEP_MINUTES)
-    return Clock(quarter, np.asarray(local.day_of_week >= SATURDAY))
+    return LocalClock(quarter, np.asarray(local.day_of_week >= SATURDAY))
 
 
-def _past_clock(public: Public, steps: int) -> Clock:
+def _past_clock(public: Public, steps: int) -> LocalClock:
     """Clock of the last `steps` steps before the gate."""
     now = public.start if public.now is None else public.now
     return _clock(now - steps * pd.Timedelta(minutes=STEP_MINUTES), steps)
 
 
-def _means(key: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _means(
+    key: NDArray[np.int64], values: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(size,) mean of the values of each key, 0 where there is none, and their number."""
     count = np.bincount(key, minlength=size)
     total = np.bincount(key, weights=values, minlength=size)
     return np.divide(total, count, out=np.zeros(size), where=count > 0), count
 
 
-def _latest(key: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _latest(
+    key: NDArray[np.int64], values: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(size,) last value of each key, 0 where there is none, and whether there is one."""
     last, seen = np.zeros(size), np.zeros(size, dtype=bool)
     last[key], seen[key] = values, True  # of a key that is there more than once NumPy keeps the last
     return last, seen
 
 
-def day_ahead_prices(public: Public, steps: int) -> np.ndarray:
+def day_ahead_prices(public: Public, steps: int) -> NDArray[np.float64]:
     """(steps,) day-ahead prices from delivery on, USD/kWh.
 
     A step that is not published yet repeats the same quarter hour of the latest day that is known, as the owners' own
@@ -92,14 +95,14 @@ def day_ahead_prices(public: Public, steps: int) -> np.ndarray:
     PolicyError
         When no price is known at all.
     """
-    past, ahead = public.past_da_usd_per_kwh[-TWO_DAYS:], public.da_usd_per_kwh
-    known = np.concatenate([past, ahead])
+    past, published = public.past_da_usd_per_kwh[-TWO_DAYS:], public.da_usd_per_kwh
+    known = np.concatenate([past, published])
     if not len(known):
         raise PolicyError("no day-ahead price is published or past; a forecast needs one")
-    when = _clock(public.start, max(steps, len(ahead))).quarter
-    last, seen = _latest(np.concatenate([_past_clock(public, len(past)).quarter, when[: len(ahead)]]), known, DAY)
-    repeated = np.where(seen, last, known[0])[when[len(ahead) :]]
-    return np.concatenate([ahead, repeated])[:steps]
+    when = _clock(public.start, max(steps, len(published))).quarter
+    last, seen = _latest(np.concatenate([_past_clock(public, len(past)).quarter, when[: len(published)]]), known, DAY)
+    repeated = np.where(seen, last, known[0])[when[len(published) :]]
+    return np.concatenate([published, repeated])[:steps]
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class DayAheadForecast:
 
     days: int = 28
 
-    def __call__(self, public: Public, steps: int) -> np.ndarray:
+    def __call__(self, public: Public, steps: int) -> NDArray[np.float64]:
         """See `Forecaster`."""
         window = min(len(public.past_rt_usd_per_kwh), self.days * DAY)
         spread = public.past_rt_usd_per_kwh - public.past_da_usd_per_kwh
@@ -123,7 +126,7 @@ class DayAheadForecast:
         return day_ahead_prices(public, steps) + mean[_clock(public.start, steps).quarter // QUARTERS_PER_HOUR]
 
 
-def _filled(price: np.ndarray, seen: np.ndarray, public: Public) -> np.ndarray:
+def _filled(price: NDArray[np.float64], seen: NDArray[np.bool_], public: Public) -> NDArray[np.float64]:
     """`price` where it was seen, the forecast from day-ahead prices elsewhere."""
     return price if seen.all() else np.where(seen, price, DayAheadForecast()(public, len(price)))
 
@@ -132,7 +135,7 @@ def _filled(price: np.ndarray, seen: np.ndarray, public: Public) -> np.ndarray:
 class Persistence:
     """The latest day's real-time prices again and again; what no past day holds is forecast from day-ahead prices."""
 
-    def __call__(self, public: Public, steps: int) -> np.ndarray:
+    def __call__(self, public: Public, steps: int) -> NDArray[np.float64]:
         """See `Forecaster`."""
         past = public.past_rt_usd_per_kwh[-TWO_DAYS:]
         last, seen = _latest(_past_clock(public, len(past)).quarter, past, DAY)
@@ -153,7 +156,7 @@ class Seasonal:
 
     least_days: int = 4
 
-    def __call__(self, public: Public, steps: int) -> np.ndarray:
+    def __call__(self, public: Public, steps: int) -> NDArray[np.float64]:
         """See `Forecaster`."""
         past = public.past_rt_usd_per_kwh
         then, when = _past_clock(public, len(past)), _clock(public.start, steps)
@@ -164,7 +167,7 @@ class Seasonal:
         return _filled(mean, days[when.quarter] > 0, public)
 
 
-def reserve_prices(public: Public, steps: int) -> dict[str, np.ndarray]:
+def reserve_prices(public: Public, steps: int) -> dict[str, NDArray[np.float64]]:
     """Forecast each reserve product: the mean of the same hour on past days.
 
     Parameters

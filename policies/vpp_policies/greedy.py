@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Information, View
-from vpp_policies.centralized.merit import merit_order
+from vpp_env import Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
+from vpp_policies.gate.merit import merit_order
 from vpp_policies.truthful import own_offers, storage_ask
 
 

@@ -12,16 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Homes, Information, View
-from vpp_env.errors import PolicyError
-from vpp_policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
-from vpp_policies.centralized.offers import GatePrices, offers_of
+from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
 from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.forecast import make_forecaster, reserve_prices
+from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
+from vpp_policies.gate.offers import GatePrices, offers_of
 from vpp_policies.truthful import own_offers
 
 
@@ -66,7 +64,7 @@ class Mpc:
         return DispatchProblem(devices, physics, self._blocks, reserve=bool(rules.products))
 
     def act(self, view: View) -> Bids:
-        """Plan, and bid the plan's first opportunity."""
+        """GatePlan, and bid the plan's first opportunity."""
         homes, rules, public = view.homes, self._rules, view.public
         if self.problem is None:
             self.problem = self._begin(homes)
@@ -82,7 +80,7 @@ class Mpc:
         best = float(inputs.sale.max()) / (1.0 + rules.margin)
         # deferred charging is bought back soon; what storage sells it cannot sell at the dearest hour to come
         waits = np.where(own["sell_ask"] > homes.defer_ask, np.maximum(own["sell_ask"], best), own["sell_ask"])
-        # who stands by keeps the ask that pays for a call
+        # who is on reserve keeps the ask that pays for a call
         waits = np.where(offers["reserve_kw"] > 0.0, np.maximum(waits, offers["sell_ask"]), waits)
         offers["sell_ask"] = np.where(unsold, waits, offers["sell_ask"])
         spare = np.maximum(own["sell_kw"] - offers["reserve_kw"], 0.0)
@@ -142,10 +140,10 @@ class Mpc:
         )
 
 
-def _first(plan: Plan, steps: int) -> Plan:
+def _first(plan: GatePlan, steps: int) -> GatePlan:
     """The plan's first block as intervals of one opportunity."""
 
-    def wide(kw: np.ndarray) -> np.ndarray:
+    def wide(kw: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.repeat(kw[:, :1], steps, axis=1)
 
     return replace(
@@ -158,7 +156,9 @@ def _first(plan: Plan, steps: int) -> Plan:
     )
 
 
-def _cars(homes: Homes, e: np.ndarray, blocks: int, dt: float, eta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cars(
+    homes: Homes, e: NDArray[np.int64], blocks: int, dt: float, eta: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """What cars (C,) that are plugged in now would charge by themselves until they are due, by block.
 
     Returns

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.contract.bids import N_ACTION, Bids
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Information, View
+from vpp_env import N_ACTION, Bids, Consent, Information, MarketRules, PolicyInfo, View
 
 
 class Random:

@@ -1,22 +1,39 @@
 """Every home offers what its own preferences allow, at its own ask.
 
 Row i of the bids reads row i of the view and public prices, nothing else. A home chooses between two offers:
-the car alone at its (low) ask for putting charging off, or car, battery and V2G together at the higher of the asks.
+the car alone at its (low) ask for deferred charging, or car, battery and V2G together at the higher of the asks.
 It takes the second when the published day-ahead price (and an announced programme) would pay for it. Where the market
-settles twice, the VPP hands in what its own meter has shown on past days as the next day's schedule.
+settles twice, the VPP hands in what its own meter has shown at that hour of past days as the next day's schedule:
+nothing but metered energy of the past goes in, and the limits are what the homes asked for last.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Homes, Information, Public, View
-from vpp_policies.schedule import MeteredProfile
+from vpp_env import (
+    BUY_LIMIT_RANGE,
+    SELL_ASK_RANGE,
+    Bids,
+    Consent,
+    DayAheadSchedule,
+    Homes,
+    Information,
+    MarketRules,
+    PolicyInfo,
+    Public,
+    View,
+    encode,
+)
+
+DAYS = 7
+"""Past days whose mean is the forecast: a week holds each weekday once."""
 
 
-def storage_ask(homes: Homes) -> np.ndarray:
+def storage_ask(homes: Homes) -> NDArray[np.float64]:
     """(N,) least pay per kWh, USD, that covers whatever serves a home whose storage is on offer.
 
     Any charging in the opportunity is deferred before storage gives: also where it ends before the opportunity does, or
@@ -26,7 +43,7 @@ def storage_ask(homes: Homes) -> np.ndarray:
     return np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
 
 
-def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, np.ndarray]:
+def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
     """What each home would offer on its own account, (N,) each.
 
     Returns
@@ -52,18 +69,82 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, np
     late = homes.ev_deficit_kwh >= slack_h * rules.ev_eta * homes.ev_kw
     car_back = np.where(late, 0.0, homes.buy_back_kw)
     buy = np.where(back, car_back, will * homes.bess_buy_kw)
-    # what stands by must last through the whole opportunity (calls may repeat), beside what is sold; a call is paid
+    # what is on reserve must last through the whole opportunity (calls may repeat), beside what is sold; a call is paid
     # like a sale, so it is offered only where the sell ask covers what storage costs
-    standby = np.maximum(will * np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
+    reserve = np.maximum(will * np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
     covered = both | (storage <= 0)
     return {
         "sell_kw": sell,
         "sell_ask": np.where(both, both_ask, homes.defer_ask),
         "buy_kw": buy,
         "buy_limit": np.where(back, homes.defer_ask, homes.buy_limit),
-        "reserve_kw": np.where(covered, standby, 0.0),
+        "reserve_kw": np.where(covered, reserve, 0.0),
         "reserve_ask": homes.reserve_ask,
     }
+
+
+class MeteredProfile:
+    """Mean metered power of the VPP by local clock hour, over the last `DAYS` days.
+
+    Parameters
+    ----------
+    rules : MarketRules
+        The market's rules; without two settlements nothing is kept and nothing handed in.
+    """
+
+    def __init__(self, rules: MarketRules) -> None:
+        self._on, self._margin, self._hours = rules.two_settlement, rules.margin, rules.opportunity_hours
+        # kWh of each clock hour, one entry a day, the newest last
+        self._metered: list[deque[float]] = [deque(maxlen=DAYS) for _ in range(24)]
+        # what the homes last asked for a kWh sold, and would last pay for one bought, USD/kWh
+        self._ask, self._limit = SELL_ASK_RANGE[1], BUY_LIMIT_RANGE[0]
+        self._open: tuple[int, float] | None = None  # the clock hour that is being metered, and its kWh so far
+
+    def _watch(self, view: View) -> None:
+        if not len(view.public.past_rt_usd_per_kwh):
+            return  # the month begins: nothing has been metered
+        now = view.public.now if view.public.now is not None else view.public.start
+        hour = (now - np.timedelta64(round(self._hours * 60), "m")).hour
+        kwh = float(view.homes.last_market_kwh.sum())
+        if self._open is not None and self._open[0] == hour and self._hours < 1.0:
+            kwh += self._open[1]
+        self._open = (hour, kwh)
+        if now.minute == 0:
+            self._metered[hour].append(kwh)
+            self._open = None
+
+    def schedule(self, view: View, offers: dict[str, NDArray[np.float64]]) -> DayAheadSchedule | None:
+        """Take note of the last opportunity; at the day-ahead gate return the next day's schedule.
+
+        Parameters
+        ----------
+        view : View
+            Of this gate; call it once at every gate.
+        offers : dict
+            What the homes offer now, as `bids.encode` takes it. The schedule's limits are the mean ask and limit of the
+            latest offers that there were.
+
+        Returns
+        -------
+        DayAheadSchedule or None
+            kW by hour; None while the gate is shut or nothing has been metered yet.
+        """
+        if not self._on:
+            return None
+        self._watch(view)
+        self._ask = _mean(offers["sell_ask"], offers["sell_kw"], self._ask)
+        self._limit = _mean(offers["buy_limit"], offers["buy_kw"], self._limit)
+        hours = view.public.day_ahead_hours
+        if not hours or not any(self._metered):
+            return None
+        kw = np.array([float(np.mean(self._metered[h])) if self._metered[h] else 0.0 for h in hours])
+        return DayAheadSchedule(kw, np.where(kw >= 0.0, self._ask * (1.0 + self._margin), self._limit))
+
+
+def _mean(price: NDArray[np.float64], kw: NDArray[np.float64], otherwise: float) -> float:
+    """Mean of the prices, weighted by quantity; `otherwise` where nothing is offered."""
+    total = float(kw.sum())
+    return float((price * kw).sum()) / total if total > 0.0 else otherwise
 
 
 class Truthful:

@@ -22,8 +22,9 @@ from vpp_benchmarks.llm.estimate import Estimate, estimate, estimate_lines
 from vpp_benchmarks.llm.truth import accuracy, loosened, true_card
 from vpp_benchmarks.results.llm_kpis import llm_bill
 from vpp_benchmarks.run.plan import PlanError, make_plan
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import Agentic, agentic
 from vpp_policies.agentic.card import EMPTY
+from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.llm.stack import shipped
 
 from vpp_env.contract.policy import make_policy
@@ -106,10 +107,14 @@ def test_the_cassette_is_made_again_by_its_command(tmp_path: Path) -> None:
 
 def test_flags_reach_the_models_policies_only() -> None:
     args = parser().parse_args(["--llm-budget-usd", "0.5", "--llm-max-calls", "7", "--llm-sample-hours", "48"])
-    made = with_flags(["idle", REPLAY], args)
+    made = with_flags(["idle", REPLAY[:-1] + ", mode='full')", REPLAY], args)
     assert made[0] == "idle"
-    session = make_policy(made[1]).session  # type: ignore[attr-defined]
-    assert (session.reach.budget_usd, session.reach.max_calls, session.play.sample_hours) == (0.5, 7, 48.0)
+    # hours are sampled where homes are asked only
+    assert "sample_hours" not in made[2]
+    with pytest.raises(PlanError, match="no policy has mode"):
+        with_flags([REPLAY], args)
+    options = make_policy(made[1]).brain.options  # type: ignore[attr-defined]
+    assert (options.reach.budget_usd, options.reach.max_calls, options.play.sample_hours) == (0.5, 7, 48.0)
     with pytest.raises(PlanError, match="no policy has brain='llm'"):
         with_flags(["agentic"], args)
     with pytest.raises(PlanError, match="given twice"):
@@ -148,9 +153,9 @@ def test_a_budget_on_the_command_line_ends_in_rules(tmp_path: Path, capsys: pyte
 def compared(spec: str, name: str, changes: dict[str, Any]) -> tuple[Estimate, dict[str, Any]]:
     policy = make_policy(spec)
     assert isinstance(policy, Agentic)
-    assert policy.session is not None
+    assert isinstance(policy.brain, LlmBrain)
     played = month(name, changes)
-    before = estimate(policy.session, played.scenario, 0)
+    before = estimate(policy.brain, played.scenario, 0)
     run = simulate(played, policy)
     after = llm_bill(run.record.opportunities(), 0.0)
     assert after is not None
@@ -233,7 +238,7 @@ def test_a_statement_cannot_play_with_the_terminal(tmp_path: Path, capsys: pytes
 
 
 def test_full_transcripts_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = simulate(month("quick", {}), Agentic(transcript="full"))
+    run = simulate(month("quick", {}), agentic(transcript="full"))
     path = tmp_path / "transcripts.jsonl"
     path.write_text("\n".join(json.dumps({"policy": "a", **m}, default=str) for m in run.record.transcripts) + "\n")
     assert read_transcript([str(path)]) == 0

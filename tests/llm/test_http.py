@@ -10,14 +10,10 @@ from itertools import pairwise
 import pytest
 from pydantic import BaseModel, ConfigDict
 from vpp_policies.llm import LlmOptions, open_stack
-from vpp_policies.llm.budget import Metered
-from vpp_policies.llm.chat import ChatModel, Reply, whole
-from vpp_policies.llm.decide import Decider
-from vpp_policies.llm.errors import Blocked, ChatError, Malformed, Permanent, Transient
-from vpp_policies.llm.ledger import Ledger, Price
+from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Malformed, Permanent, Reply, Transient, whole
+from vpp_policies.llm.ledger import Decider, Ledger, Price
 from vpp_policies.llm.openai_compatible import OpenAICompatible
-from vpp_policies.llm.repair import Repair
-from vpp_policies.llm.retry import Retry
+from vpp_policies.llm.wrappers import Metered, Repair, Retry
 
 from tests.llm.server import serve
 
@@ -158,18 +154,18 @@ def test_the_wrappers_make_the_same_of_every_client(
 
 def test_a_month_goes_on_whatever_the_server_does(caplog: pytest.LogCaptureFixture) -> None:
     """No run crashes: every kind of trouble in turn, and the key in no log."""
-    from vpp_policies.agentic import Agentic
+    from vpp_policies.agentic import agentic
 
     from vpp_env.evaluation.simulate import simulate
     from vpp_env.scenario import load_scenario
     from vpp_env.simulation.month import Month
 
     month = Month(load_scenario("quick"), 0)
-    plain = simulate(month, Agentic()).record.opportunities()
+    plain = simulate(month, agentic()).record.opportunities()
     steps = ("blocked", "wrong", "cut", "denied", "garbage", "500", "good")
     with serve(*steps) as (address, script), caplog.at_level(logging.DEBUG), pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
-        policy = Agentic(brain="llm", llm="openai", base_url=f"http://{address}/v1", attempts=1, timeout_s=5.0)
+        policy = agentic(brain="llm", llm="openai", base_url=f"http://{address}/v1", attempts=1, timeout_s=5.0)
         run = simulate(month, policy)
     assert run.complete
     table = run.record.opportunities()

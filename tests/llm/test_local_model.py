@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from support import month
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import agentic
 from vpp_policies.agentic.card import PreferenceCard, compile_card
 from vpp_policies.agentic.strategy import Strategy
 from vpp_policies.llm import LlmOptions, open_stack
-from vpp_policies.llm.decide import Decider
+from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.openai_compatible import OpenAICompatible
 from vpp_policies.llm.prompts import prompt
 
@@ -79,11 +79,11 @@ def test_a_card_is_read_and_what_is_not_borne_is_struck_out(address: str) -> Non
 
 
 def test_a_short_month_ends_whatever_it_says(address: str) -> None:
-    policy = Agentic(brain="llm", llm="openai", base_url=f"{address}/v1", model="smollm2", timeout_s=300.0, attempts=1,
+    policy = agentic(brain="llm", llm="openai", base_url=f"{address}/v1", model="smollm2", timeout_s=300.0, attempts=1,
                      max_calls=8, strategy_every="day")  # fmt: skip
     run = simulate(month("quick", {"time.duration_hours": 3}), policy)
     assert run.complete
     table = run.record.opportunities()
     decided = {s: table[f"notes_llm_by_{s}"].sum() for s in ("model", "fallback")}
     assert sum(decided.values()) == 5 + 1
-    print(f"\nmonth: {decided}, {policy.session and policy.session.ledger}")
+    print(f"\nmonth: {decided}, {policy.brain}")

@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
-from vpp_policies.llm.budget import Metered
-from vpp_policies.llm.cassette import Recorded, Replay, Tape, key_of
-from vpp_policies.llm.chat import Reply, Usage, clip, json_schema, read, whole
-from vpp_policies.llm.decide import Decider
-from vpp_policies.llm.errors import BudgetSpent, CassetteMiss, CircuitOpen, Malformed, Permanent, Transient
-from vpp_policies.llm.ledger import Ledger, Price
-from vpp_policies.llm.repair import Repair
-from vpp_policies.llm.retry import Breaker, RateLimit, Retry
-from vpp_policies.llm.settings import load_settings, secret
-from vpp_policies.llm.stack import NAMES, LlmOptions, open_stack, settings_of
-from vpp_policies.llm.status import failure, retry_after_s
+from vpp_policies.llm.chat import (
+    BudgetSpent,
+    CircuitOpen,
+    Malformed,
+    Permanent,
+    Transient,
+    Usage,
+    clip,
+    failure,
+    json_schema,
+    read,
+    retry_after_s,
+)
+from vpp_policies.llm.ledger import Decider, Ledger, Price
+from vpp_policies.llm.stack import NAMES, LlmOptions, load_settings, open_stack, secret, settings_of
+from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 
+from tests.llm.forms import GOOD, SYSTEM, Form, Says, ask
 from vpp_env.errors import DataError, PolicyError, UnknownNameError
-
-SYSTEM = "# form v1\n\nFill in."
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    wh: int = whole(0, 100, "energy")
-
-
-class Form(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    cents: int = whole(-1, 50, "price")
-    parts: tuple[Part, ...] = ()
-
-
-GOOD = '{"cents": 5, "parts": []}'
-
-
-class Says:
-    """Say the texts, or raise the errors, one after the other; the last again and again."""
-
-    provider, model = "said", "s-1"
-
-    def __init__(self, *script: str | Exception, usage: Usage | None = None) -> None:
-        self.script, self.usage, self.asked = list(script), usage or Usage(100, 20), list[str]()
-
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
-        step = self.script[min(len(self.asked), len(self.script) - 1)]
-        self.asked.append(user)
-        if isinstance(step, Exception):
-            raise step
-        return read(schema, step, self.usage, self.model)
 
 
 class Clock:
@@ -68,10 +40,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
         self.now += seconds
-
-
-def ask(model: object, user: str = "x") -> Reply:
-    return model.complete(SYSTEM, user, Form, 50, 1.0)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -205,62 +173,6 @@ def test_one_repair_and_no_more() -> None:
     assert Decider(ledger).ask(Repair(bad, ledger), SYSTEM, "x", Form, 50) is None
     assert len(bad.asked) == 2
     assert ledger.decisions == {"fallback": 1}
-
-
-def test_cassette_replays_what_was_recorded(tmp_path: Path) -> None:
-    path = tmp_path / "some" / "tape.sqlite"
-    model = Says(GOOD, "no json", '{"cents": 7, "parts": []}')
-    tape = Tape(path, record=True)
-    tape.describe(provider=model.provider, model=model.model)
-    recorded = Recorded(model, tape)
-    first = ask(recorded, "a")
-    with pytest.raises(Malformed):
-        ask(recorded, "b")
-    assert ask(recorded, "a").replayed  # asked once only
-    assert len(model.asked) == 2
-    tape.close()
-    before = path.read_bytes()
-    again = Replay(Tape(path, record=False))
-    reply = ask(again, "a")
-    assert (reply.value, reply.usage, reply.model, reply.replayed) == (first.value, first.usage, first.model, True)
-    with pytest.raises(Malformed):
-        ask(again, "b")
-    with pytest.raises(CassetteMiss, match="record it again"):
-        ask(again, "c")
-    with pytest.raises(Permanent):
-        ask(Replay(Tape(path, record=False), strict=False), "c")
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_the_key_is_made_of_everything() -> None:
-    base = ("p", "m", SYSTEM, "u", Form, 50)
-    keys = {key_of(*base)}  # type: ignore[arg-type]
-    others = [
-        ("q", "m", SYSTEM, "u", Form, 50),
-        ("p", "n", SYSTEM, "u", Form, 50),
-        ("p", "m", SYSTEM.replace("v1", "v2"), "u", Form, 50),
-        ("p", "m", SYSTEM + "!", "u", Form, 50),
-        ("p", "m", SYSTEM, "v", Form, 50),
-        ("p", "m", SYSTEM, "u", Part, 50),
-        ("p", "m", SYSTEM, "u", Form, 51),
-    ]
-    keys |= {key_of(*o) for o in others}  # type: ignore[arg-type]
-    assert len(keys) == len(others) + 1
-
-
-def test_a_broken_cassette_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
-        Tape(tmp_path / "none.sqlite", record=False)
-    text = tmp_path / "text.sqlite"
-    text.write_text("hello, this is no database at all, whatever its name says")
-    with pytest.raises(DataError, match="cannot be read"):
-        Tape(text, record=False)
-    old = tmp_path / "old.sqlite"
-    with sqlite3.connect(old) as db:
-        db.execute("create table meta (name text, value text)")
-    with pytest.raises(DataError, match="format None"):
-        Tape(old, record=False)
 
 
 def test_keys_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from vpp_policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
+from vpp_policies.gate.inputs import SEGMENTS, Devices, Inputs, Physics
 
 PHYSICS = Physics(dt=0.25, eta_b=0.95, eta_e=0.92, wear=0.063, reserve_h=0.5, steps=4)
 """Four quarter hours."""

@@ -11,39 +11,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vpp_policies.agentic import Agentic
-from vpp_policies.agentic.brains import Concession, make_brains
+from vpp_policies.agentic import Agentic, NegotiationOptions
+from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem
-from vpp_policies.agentic.graph import build_graph
 from vpp_policies.agentic.messages import AggregatorOffer, CoalitionTable, NegotiationSummary, parse
-from vpp_policies.agentic.nodes import Nodes
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Negotiation, Offer, Response
+from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared, Offer, Response, Talk
 
+from tests.policies.gates import real_gate
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
 from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Information, Public
+from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
-from vpp_env.evaluation.simulate import market_rules, simulate
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
-from vpp_env.simulation.view_builder import build_view
-from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 EVENING = 18
 
 
-@lru_cache
 def gate(hour: int = EVENING) -> tuple[Homes, Public, MarketRules]:
-    """A real gate of week20, after some hours in which nobody traded."""
-    world = World([Month(load_scenario("week20"), 3)])
-    world.reset()
-    idle = np.full((world.n_homes, 6), -1.0)
-    for _ in range(24 + hour):
-        world.step(idle)
-    view = build_view(world, Information.DECLARED)
-    return view.homes, view.public, market_rules(world)
+    """A gate of the second day."""
+    return real_gate(24 + hour)
 
 
 @lru_cache
@@ -55,7 +46,7 @@ def problem() -> CoalitionProblem:
 def negotiate(
     homes: Homes, public: Public, rules: MarketRules, max_rounds: int = 3, brains: Any = None
 ) -> dict[str, Any]:
-    aggregator, prosumers = brains or make_brains("rules", Concession())
+    aggregator, prosumers = brains or make_brain("rules", NegotiationOptions()).begin(rules)
     nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds)
     return build_graph(nodes).invoke({"homes": homes, "public": public})
 
@@ -114,13 +105,13 @@ def test_nobody_gives_more_or_for_less_than_it_said(
 ) -> None:
     homes, public, rules = shuffled(hour, seed, level, min_bid_kw)
     final = negotiate(homes, public, rules, max_rounds)
-    talk: Talk = final["talk"]
+    negotiation: Negotiation = final["negotiation"]
     kw, own, now = own_lines(homes, public, rules)
-    assert talk.rounds <= max_rounds
-    done = ~np.isnan(talk.agreed)
-    assert (talk.agreed[done] >= own[done] - 1e-9).all()
-    assert not (done & ~talk.declared.available).any()
-    for offer, response in zip(talk.offers, talk.responses, strict=True):
+    assert negotiation.rounds <= max_rounds
+    done = ~np.isnan(negotiation.agreed)
+    assert (negotiation.agreed[done] >= own[done] - 1e-9).all()
+    assert not (done & ~negotiation.declared.available).any()
+    for offer, response in zip(negotiation.offers, negotiation.responses, strict=True):
         assert (offer.price[response.accepted] >= own[response.accepted] - 1e-9).all()
     # the bids, as the market reads them
     bids = final["bids"]
@@ -129,7 +120,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
     can = ~homes.blackout_now
     assert (sell + reserve <= np.maximum(kw[CAR], kw[FULL]) * can + 1e-6).all()
-    assert (reserve <= kw[STANDBY] * can + 1e-6).all()
+    assert (reserve <= kw[RESERVE] * can + 1e-6).all()
     assert (buy <= now["buy_kw"] * can + 1e-6).all()
     # storage is never sold below the owner's ask
     stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
@@ -141,7 +132,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     assert (offers.buy_tick[buys] * PRICE_TICK <= now["buy_limit"][buys] + 1e-9).all()
     bid = (sell > 0) | (buy > 0) | (reserve > 0)
     assert not (bid & ~bids.accepted).any()
-    assert talk.status == "bid" or not bid.any()
+    assert negotiation.status == "bid" or not bid.any()
     assert reserve.sum() == 0 or reserve.sum() >= rules.min_bid_kw - 0.01 * rules.n_homes
     assert sell.sum() + reserve.sum() <= public.required_kw + 1e-6
 
@@ -162,16 +153,16 @@ class Recited:
 def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
     homes, public, rules = gate()
     first = negotiate(homes, public, rules)
-    recited = Recited(first["talk"].declared, first["talk"].responses)
+    recited = Recited(first["negotiation"].declared, first["negotiation"].responses)
     rng = np.random.default_rng(5)
     other = {}
     for f in fields(Homes):
         value = np.array(getattr(homes, f.name))
         other[f.name] = ~value if value.dtype == bool else rng.permutation(value.T).T * 3 + 1
-    brains = (make_brains("rules", Concession())[0], recited)
+    brains = (make_brain("rules", NegotiationOptions()).begin(rules)[0], recited)
     second = negotiate(Homes(**other), public, rules, brains=brains)
     assert second["bids"].actions.tobytes() == first["bids"].actions.tobytes()
-    assert second["talk"].offers[0].price.tobytes() == first["talk"].offers[0].price.tobytes()
+    assert second["negotiation"].offers[0].price.tobytes() == first["negotiation"].offers[0].price.tobytes()
 
 
 @given(st.integers(0, 19), st.floats(0.3, 2.0))
@@ -187,42 +178,44 @@ def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
         else:
             value[j] = ~value[j]
         changed[f.name] = value
-    told, told_then = brain.declare(homes, public, rules), brain.declare(Homes(**changed), public, rules)
+    declared, declared_then = brain.declare(homes, public, rules), brain.declare(Homes(**changed), public, rules)
     rest = np.arange(rules.n_homes) != j
     for f in fields(Declared):
-        np.testing.assert_array_equal(getattr(told, f.name)[..., rest], getattr(told_then, f.name)[..., rest])
-    offer = Offer(1, told.ask * 0.97, told.kw, told.kw > 0)
-    said = brain.respond(homes, public, rules, offer, 3, told)
-    said_then = brain.respond(Homes(**changed), public, rules, offer, 3, told_then)
+        np.testing.assert_array_equal(getattr(declared, f.name)[..., rest], getattr(declared_then, f.name)[..., rest])
+    offer = Offer(1, declared.ask * 0.97, declared.kw, declared.kw > 0)
+    said = brain.respond(homes, public, rules, offer, 3, declared)
+    said_then = brain.respond(Homes(**changed), public, rules, offer, 3, declared_then)
     np.testing.assert_array_equal(said.accepted[:, rest], said_then.accepted[:, rest])
     np.testing.assert_array_equal(said.counter[:, rest], said_then.counter[:, rest])
 
 
 def test_homes_give_way_and_end_at_their_own_ask() -> None:
     homes, public, rules = gate()
-    talk: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), rules)["talk"]
-    asks = [talk.declared.ask, *(r.counter for r in talk.responses)]
-    assert talk.rounds == 3
+    cheap = replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0)
+    dear = replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0)
+    negotiation: Negotiation = negotiate(homes, cheap, rules)["negotiation"]
+    asks = [negotiation.declared.ask, *(r.counter for r in negotiation.responses)]
+    assert negotiation.rounds == 3
     for earlier, later in pairwise(asks):
         assert (later <= earlier + 1e-12).all()
-    own = own_lines(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0), rules)[1]
+    own = own_lines(homes, cheap, rules)[1]
     np.testing.assert_allclose(asks[-1], np.minimum(own, asks[0]), atol=1e-9)
     # dear hours end early: everybody's ask is below what the price is worth
-    early: Talk = negotiate(homes, replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0), rules)["talk"]
+    early: Negotiation = negotiate(homes, dear, rules)["negotiation"]
     selling = early.declared.kw[FULL] > 0
-    assert (early.agreed[FULL, selling] >= talk.agreed[FULL, selling] - 1e-9).all()
+    assert (early.agreed[FULL, selling] >= negotiation.agreed[FULL, selling] - 1e-9).all()
 
 
 @pytest.mark.parametrize("kind", ["summary", "full"])
 def test_transcript_holds_valid_messages_and_no_clock(kind: str) -> None:
     month = Month(replace(load_scenario("week20"), time=replace(load_scenario("week20").time, duration_hours=6)), 0)
-    runs = [simulate(month, Agentic(transcript=kind)).record.transcripts for _ in range(2)]
+    runs = [simulate(month, Agentic("rules", NegotiationOptions(transcript=kind))).record.transcripts for _ in range(2)]
     assert runs[0] == runs[1]
     said = [parse(record) for record in runs[0]]
     assert sum(isinstance(m, NegotiationSummary) for m in said) == 6
     assert all(m.round <= m.of_rounds == 3 for m in said if isinstance(m, AggregatorOffer))
     assert kind == "full" or any(isinstance(m, CoalitionTable) for m in said)
-    assert simulate(month, Agentic(transcript="none")).record.transcripts == []
+    assert simulate(month, Agentic("rules", NegotiationOptions(transcript="none"))).record.transcripts == []
 
 
 @pytest.mark.parametrize(("name", "hours"), [("week20", 168), ("august", 96)])
@@ -250,5 +243,5 @@ def test_a_fleet_without_devices_bids_nothing() -> None:
 def test_below_the_minimum_bid_nothing_is_bid() -> None:
     homes, public, rules = gate()
     final = negotiate(homes, public, replace(rules, min_bid_kw=1e4))
-    assert final["talk"].status == "below the minimum bid"
+    assert final["negotiation"].status == "below the minimum bid"
     assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()

@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 from support import begin, month
-from vpp_policies.agentic.brains import Concession
 from vpp_policies.agentic.card import FIELDS
 from vpp_policies.agentic.dispatch import CoalitionProblem
-from vpp_policies.agentic.graph import build_graph
-from vpp_policies.agentic.llm_brain import LlmAggregator, LlmProsumer
-from vpp_policies.agentic.nodes import Nodes
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, NegotiationOptions
+from vpp_policies.agentic.openings import LlmProsumer
+from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import own_lines
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared
+from vpp_policies.agentic.strategy import LlmAggregator
 from vpp_policies.llm.chat import ChatModel, Reply, Usage, read
-from vpp_policies.llm.decide import Decider
-from vpp_policies.llm.ledger import Ledger
+from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.scripted import Scripted
 
 from vpp_env.contract.bids import Offers, check_actions, decode
@@ -61,7 +59,7 @@ def homes_side(model: ChatModel, texts: list[str]) -> LlmProsumer:
     side = LlmProsumer(
         model=model,
         decider=Decider(Ledger()),
-        concession=Concession(),
+        negotiation=NegotiationOptions(),
         envelope="declared",
         reads=True,
         batch=25,
@@ -87,13 +85,13 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         side = homes_side(model, hostile)
         negotiator = LlmAggregator(model, Decider(Ledger()), 0.15, daily=False, asks=False, remembers=False)
         graph = build_graph(Nodes(rules, negotiator, side, problem, 3))
-        final = graph.invoke({"homes": homes, "public": public, "words": hostile.__getitem__})
+        final = graph.invoke({"homes": homes, "public": public, "statements": hostile.__getitem__})
         actions = check_actions(final["bids"].actions, N)
         offers = Offers(*decode(actions, rules.sell_limit_kw, rules.buy_limit_kw))
         sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
         can = ~homes.blackout_now
         outside = sell + reserve > np.maximum(kw[CAR], kw[FULL]) * can + 1e-6
-        outside |= reserve > kw[STANDBY] * can + 1e-6
+        outside |= reserve > kw[RESERVE] * can + 1e-6
         outside |= buy > now["buy_kw"] * can + 1e-6
         stored = ((sell + reserve > kw[CAR] + 0.01) | (reserve > 0)) & (homes.storage_sell_kw > 0)
         outside |= stored & (offers.sell_tick * PRICE_TICK < np.minimum(own[FULL], 0.5) - 1e-9)
@@ -105,9 +103,9 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         for half in (0, 1):
             is_hostile = np.arange(N) % 2 == half
             mixed = [hostile[i] if is_hostile[i] else clear[i] for i in range(N)]
-            told = homes_side(_Both(model, gullible, hostile), mixed).declare(homes, public, rules)
+            declared = homes_side(_Both(model, gullible, hostile), mixed).declare(homes, public, rules)
             for f in fields(Declared):
-                a, b = getattr(told, f.name)[..., ~is_hostile], getattr(calm, f.name)[..., ~is_hostile]
+                a, b = getattr(declared, f.name)[..., ~is_hostile], getattr(calm, f.name)[..., ~is_hostile]
                 assert a.tobytes() == b.tobytes(), f.name
 
 

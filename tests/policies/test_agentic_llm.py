@@ -1,215 +1,41 @@
-"""The `llm` brain: cards tighten, strategies steer within bounds, words stay with their home, sources are told."""
+"""The `llm` brain: strategies steer within bounds, words stay with their home, sources are told."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydantic import BaseModel
 from support import begin, month
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import agentic
 from vpp_policies.agentic.card import (
-    DAYS,
-    EMPTY,
     FIELDS,
-    Compiled,
-    Evidence,
     PreferenceCard,
-    Window,
-    question,
-    supported,
 )
-from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, cautious, with_margin
-from vpp_policies.agentic.messages import CardRead, MovesMade, StrategyChosen, parse
-from vpp_policies.agentic.moves import sampled_hours
-from vpp_policies.agentic.outlook import WEIGHT
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Guidance
+from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, with_margin
+from vpp_policies.agentic.messages import CardRead, OpeningAsksMade, StrategyChosen, parse
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance
+from vpp_policies.agentic.openings import sampled_hours
+from vpp_policies.agentic.outlook import WEIGHT, cautious
 from vpp_policies.agentic.strategy import RULES, Strategy
-from vpp_policies.agentic.tighten import card_table, tighten, untold
-from vpp_policies.llm.chat import Reply, Usage, read
-from vpp_policies.llm.errors import Blocked, CassetteMiss, Permanent, Transient
-from vpp_policies.llm.prompts import version_of
-from vpp_policies.llm.scripted import Scripted
+from vpp_policies.llm.chat import Blocked, CassetteMiss, Permanent, Transient
 
+from tests.policies.gates import real_gate
+from tests.policies.models import SHORT, Fake, played, total
 from vpp_env.contract.policy import MarketRules, make_policy
 from vpp_env.contract.views import Homes, Information, Public
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_env.evaluation.simulate import Run, market_rules, simulate
+from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.simulation.view_builder import build_view
 
-SHORT = {"time.duration_hours": 24}
 
-
-@lru_cache
 def gate(hour: int = 18) -> tuple[Homes, Public, MarketRules]:
-    """A real gate of week20."""
-    world = begin(month("week20", {}, 3))
-    idle = np.full((world.n_homes, 6), -1.0)
-    for _ in range(24 + hour):
-        world.step(idle)
-    view = build_view(world, Information.DECLARED)
-    return view.homes, view.public, market_rules(world)
-
-
-class Fake:
-    """A model that answers by the prompt's name; a value that is an error is raised. Keeps what it was asked."""
-
-    provider, model = "fake", "f-1"
-
-    def __init__(self, **answers: Any) -> None:
-        self._answers, self.asked = answers, list[tuple[str, str]]()
-        self._else = Scripted()
-
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
-        name = version_of(system).partition(" ")[0]
-        self.asked.append((name, user))
-        answer = self._answers.get(name)
-        if answer is None:
-            return self._else.complete(system, user, schema, max_tokens, timeout_s)
-        if isinstance(answer, Exception):
-            raise answer
-        made = answer(json.loads(user)) if callable(answer) else answer
-        return read(schema, made if isinstance(made, str) else json.dumps(made), Usage(10, 5), self.model)
-
-
-def played(model: Any, name: str = "week20", changes: dict[str, Any] | None = None, **options: Any) -> Run:
-    return simulate(month(name, SHORT if changes is None else changes), Agentic(brain="llm", llm=model, **options))
-
-
-def total(run: Run, name: str) -> float:
-    return float(run.record.opportunities()[f"notes_llm_{name}"].sum())
-
-
-CARDS = st.builds(
-    lambda numbers, windows: EMPTY.model_copy(update=numbers | {"blackouts": windows}),
-    st.fixed_dictionaries(
-        {
-            "reserve_wh": st.sampled_from([-1, 0, 500, 4000, 100_000]),
-            "share_percent": st.integers(-1, 100),
-            "premium_cents": st.integers(-1, 100),
-            "price_floor_cents": st.integers(-1, 200),
-            "day_percent": st.integers(-1, 100),
-            "cycles_percent": st.integers(-1, 500),
-            "ready_hhmm": st.sampled_from([-1, 0, 615, 745, 1830, 2359]),
-            "target_percent": st.integers(-1, 100),
-            "buy_limit_cents": st.integers(-1, 100),
-            "concession_percent": st.integers(-1, 100),
-        }
-    ),
-    st.lists(
-        st.builds(
-            Window,
-            from_day=st.sampled_from(DAYS),
-            from_hhmm=st.sampled_from([0, 1745, 2359]),
-            to_day=st.sampled_from(DAYS),
-            to_hhmm=st.sampled_from([0, 1830, 2400]),
-        ),
-        max_size=3,
-    ).map(tuple),
-)
-
-TIGHTER = {"floor_kwh": 1, "own_ask": 1, "reserve_ask": 1, "blackout_now": 1}
-"""Rows in which tighter is more; in all others it is less."""
-
-
-@given(st.sampled_from([2, 8, 13, 18, 20]), st.lists(CARDS, min_size=20, max_size=20))
-@settings(max_examples=40, deadline=None)
-def test_a_card_never_loosens_a_row(hour: int, cards: list[PreferenceCard]) -> None:
-    homes, public, rules = gate(hour)
-    table = card_table([Compiled(c, "model") for c in cards])
-    under = tighten(homes, table, public, rules)
-    for f in fields(Homes):
-        before, after = getattr(homes, f.name), getattr(under, f.name)
-        sign = TIGHTER.get(f.name, -1)
-        assert (sign * (after * 1.0 - before * 1.0) >= -1e-12).all(), f.name
-        assert np.isfinite(after * 1.0).all(), f.name
-    # and with physics as the start it stays within physics
-    bare = tighten(untold(homes, public, table), table, public, rules)
-    assert (bare.bess_sell_kw <= homes.bess_sell_hard_kw + 1e-12).all()
-    assert (bare.v2g_sell_kw <= homes.v2g_sell_hard_kw + 1e-12).all()
-    assert (bare.willingness <= 1.0).all()
-
-
-def test_an_empty_card_changes_nothing() -> None:
-    homes, public, rules = gate()
-    under = tighten(homes, card_table([Compiled(EMPTY, "model")] * 20), public, rules)
-    for f in fields(Homes):
-        if f.name not in ("bess_sell_kw", "storage_sell_kw"):
-            np.testing.assert_array_equal(getattr(under, f.name), getattr(homes, f.name), err_msg=f.name)
-    np.testing.assert_allclose(under.storage_sell_kw, homes.storage_sell_kw, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("start", "window", "meets"),
-    [
-        ("2023-08-16T18:00", ("wednesday", 1830, "wednesday", 1900), True),
-        ("2023-08-16T18:00", ("wednesday", 1900, "wednesday", 2000), False),
-        ("2023-08-16T18:00", ("wednesday", 1700, "wednesday", 1800), False),
-        ("2023-08-16T18:00", ("tuesday", 2300, "wednesday", 1801), True),
-        ("2023-08-20T23:30", ("monday", 0, "monday", 100), True),  # the hour reaches into the next week
-        ("2023-08-21T00:00", ("sunday", 2200, "monday", 30), True),  # the window does
-        ("2023-08-20T21:30", ("sunday", 2200, "monday", 30), True),
-        ("2023-08-22T12:00", ("sunday", 2200, "monday", 30), False),
-    ],
-)
-def test_blackout_windows_meet_the_hour(start: str, window: tuple[Any, ...], meets: bool) -> None:
-    homes, public, rules = gate()
-    first, begin_, last, end = window
-    card = EMPTY.model_copy(update={"blackouts": (Window(from_day=first, from_hhmm=begin_, to_day=last, to_hhmm=end),)})
-    at = replace(public, start=pd.Timestamp(start, tz=public.start.tz))
-    off = replace(homes, blackout_now=np.zeros(20, dtype=bool))
-    under = tighten(off, card_table([Compiled(card, "model")] + [Compiled(EMPTY, "model")] * 19), at, rules)
-    assert under.blackout_now.tolist() == [meets] + [False] * 19
-
-
-def test_a_car_that_must_be_ready_early_is_not_put_off() -> None:
-    homes, public, rules = gate(20)
-    car = int(np.flatnonzero(homes.plugged)[0])
-    homes = replace(homes, defer_kw=0.5 * homes.ev_kw * homes.plugged)
-    hour = (public.start + pd.Timedelta(hours=2)).hour
-    early = EMPTY.model_copy(update={"ready_hhmm": hour * 100, "target_percent": 100})
-    cards = [Compiled(early if i == car else EMPTY, "model") for i in range(20)]
-    low = replace(homes, ev_soc_kwh=np.where(np.arange(20) == car, 0.2 * homes.ev_kwh, homes.ev_soc_kwh))
-    under = tighten(low, card_table(cards), public, rules)
-    assert under.defer_kw[car] == 0.0
-    assert under.hours_to_ready[car] == 2.0
-    others = np.arange(20) != car
-    np.testing.assert_array_equal(under.defer_kw[others], homes.defer_kw[others])
-
-
-def test_evidence_must_be_in_the_statement() -> None:
-    said = "Keep 5.3 kWh. I ask for 4 cents."
-    card = EMPTY.model_copy(
-        update={
-            "reserve_wh": 5300,
-            "premium_cents": 4,
-            "share_percent": 100,
-            "evidence": (
-                Evidence(field="reserve_wh", quote="5.3 kWh"),
-                Evidence(field="premium_cents", quote="I ask for 40 cents"),
-                Evidence(field="share_percent", quote=" "),
-            ),
-        }
-    )
-    kept, struck = supported(card, said)
-    assert (kept.reserve_wh, kept.premium_cents, kept.share_percent, struck) == (5300, -1, -1, 2)
-    assert [e.field for e in kept.evidence] == ["reserve_wh"]
-
-
-@given(st.text(max_size=200))
-def test_a_statement_cannot_leave_its_quotation(text: str) -> None:
-    asked = question(text)
-    assert json.loads(asked) == {"statement": text}
-    assert "<" not in asked
-    assert "\n" not in asked
+    """A gate of the second day."""
+    return real_gate(24 + hour)
 
 
 @lru_cache
@@ -229,27 +55,27 @@ def test_one_owner_per_question_and_numbers_for_the_aggregator() -> None:
     assert len(strategies) == 24
     for user in strategies:
         # numbers, and the time of day
-        told = json.loads(user)
-        words = [v for v in told.values() if isinstance(v, str)]
-        assert words == [told["start"]]
+        shown = json.loads(user)
+        words = [v for v in shown.values() if isinstance(v, str)]
+        assert words == [shown["start"]]
         assert not any(len(piece) > 20 and piece in user for text in said for piece in text.split(". "))
     # at most one call per home and one per hour
     assert total(run, "calls") == 20 + 24
 
 
 def test_the_aggregators_nodes_are_not_given_words() -> None:
-    policy = Agentic(brain="llm", llm="scripted")
+    policy = agentic(brain="llm", llm="scripted")
     policy.reset(gate()[2], np.random.default_rng(0))
     channels = {n: set(node.input_schema.__annotations__) for n, node in policy.graph.builder.nodes.items()}
-    assert {n for n, names in channels.items() if "words" in names} == {"hear"}
+    assert {n for n, names in channels.items() if "statements" in names} == {"hear"}
     assert {n for n, names in channels.items() if "homes" in names} == {"collect_bids", "respond"}
-    assert channels["hear"] == {"words"}
-    rules = Agentic()
+    assert channels["hear"] == {"statements"}
+    rules = agentic()
     rules.reset(gate()[2], np.random.default_rng(0))
     assert "hear" not in rules.graph.builder.nodes
 
 
-def test_every_source_is_told() -> None:
+def test_every_source_is_named() -> None:
     run, _ = calm_run()
     assert (total(run, "by_model"), total(run, "by_fallback"), total(run, "by_rules")) == (44, 0, 0)
     said = [parse(r) for r in run.record.transcripts]
@@ -266,7 +92,7 @@ def test_every_source_is_told() -> None:
 
 
 def test_without_a_model_the_month_is_that_of_the_rules() -> None:
-    plain = simulate(month("week20", SHORT), Agentic())
+    plain = simulate(month("week20", SHORT), agentic())
     for run in (
         played(Fake(card=Permanent("no"), strategy=Transient("no")), attempts=1),
         played(Fake(), without="cards,strategy"),
@@ -303,26 +129,26 @@ def test_a_strategy_steers() -> None:
 
 @pytest.mark.parametrize("mode", ["batched", "full"])
 def test_the_homes_agents_ask_in_sampled_hours(mode: str) -> None:
-    def moves(told: dict[str, Any]) -> dict[str, Any]:
+    def openings(shown: dict[str, Any]) -> dict[str, Any]:
         rows = [
             {"home": r["home"], "sells": int(r["home"] % 2 == 0), "markup_percent": 10, "concession_percent": 50}
-            for r in told["rows"]
+            for r in shown["rows"]
         ]
-        return {"moves": [*rows, {"home": 999, "sells": 1, "markup_percent": 0, "concession_percent": 0}]}
+        return {"openings": [*rows, {"home": 999, "sells": 1, "markup_percent": 0, "concession_percent": 0}]}
 
-    model = Fake(moves=moves)
+    model = Fake(openings=openings)
     run = played(model, mode=mode, sample_hours=3, without="cards,strategy")
-    asked = [json.loads(user) for name, user in model.asked if name == "moves"]
+    asked = [json.loads(user) for name, user in model.asked if name == "openings"]
     assert {m["hour"] for m in asked} == {"Tue 19:00", "Tue 20:00", "Tue 21:00"}
     sizes = {len(m["rows"]) for m in asked}
     assert sizes == {1} if mode == "full" else max(sizes) > 1
     assert len(asked) == 3 if mode == "batched" else len(asked) > 10
     assert total(run, "unsupported") == len(asked)
-    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, MovesMade)]
+    said = [m for m in map(parse, run.record.transcripts) if isinstance(m, OpeningAsksMade)]
     assert len(said) == 3
     assert all(m.withheld > 0 and m.sources.keys() == {"model"} for m in said)
     # a home that was kept out, or an answer that fails, never sells more than by rules
-    failed = played(Fake(moves=Permanent("no")), mode=mode, sample_hours=3, without="cards,strategy")
+    failed = played(Fake(openings=Permanent("no")), mode=mode, sample_hours=3, without="cards,strategy")
     assert bids_of(run) < bids_of(failed) == pytest.approx(bids_of(played(Fake(), without="cards,strategy")))
 
 
@@ -344,7 +170,7 @@ def test_physical_envelope_knows_what_was_read_only() -> None:
 
 @pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver"])
 def test_ablations_of_the_rules(without: str) -> None:
-    run = simulate(month("week20", SHORT), Agentic(without=without))
+    run = simulate(month("week20", SHORT), agentic(without=without))
     table = run.record.opportunities()
     assert run.complete
     assert (table["negotiation_rounds"] == 0).all() == ("negotiation" in without)
@@ -420,23 +246,23 @@ def test_guidance_is_bounded_in_the_program() -> None:
     _, public, rules = gate()
     from vpp_policies.agentic.outlook import notice
 
-    told = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
+    shown = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)
     solve: Callable[..., Any] = problem.solve
-    share = solve(lines, told, Guidance(reserve=0.25), envelope).share
-    called = share[CAR] * kw[CAR] + (share[FULL] + share[STANDBY]) * kw[FULL]
+    share = solve(lines, shown, Guidance(reserve=0.25), envelope).share
+    called = share[CAR] * kw[CAR] + (share[FULL] + share[RESERVE]) * kw[FULL]
     assert (called <= envelope + 1e-6).all()
-    assert float(share[STANDBY] @ kw[FULL]) <= 0.25 * 80.0 + 1e-6
-    assert solve(lines, told, Guidance(reserve=-3.0), envelope).share[STANDBY].max() == pytest.approx(0.0, abs=1e-9)
-    free = solve(lines, told, Guidance(reserve=99.0), kw.max(axis=0)).share
-    assert float(free[STANDBY] @ kw[FULL]) > 0.25 * 80.0
+    assert float(share[RESERVE] @ kw[FULL]) <= 0.25 * 80.0 + 1e-6
+    assert solve(lines, shown, Guidance(reserve=-3.0), envelope).share[RESERVE].max() == pytest.approx(0.0, abs=1e-9)
+    free = solve(lines, shown, Guidance(reserve=99.0), kw.max(axis=0)).share
+    assert float(free[RESERVE] @ kw[FULL]) > 0.25 * 80.0
     # risk: a spectral measure - still probabilities, never above the mean
     for risk in (-1.0, 0.0, 0.4, 1.0, 7.0):
         w = cautious(WEIGHT, risk)
         assert w.min() >= 0.0
         assert w.sum() == pytest.approx(1.0)
-        assert w @ told.price <= WEIGHT @ told.price + 1e-12
+        assert w @ shown.price <= WEIGHT @ shown.price + 1e-12
     asks = with_margin(lines.ask, 10**6)
     assert (asks >= lines.ask).all()
     assert (asks <= np.maximum(lines.ask * (1 + MARGIN), lines.ask) + 1e-12).all()

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vpp_policies.agentic import Agentic
-from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, expected, least_price, proportional
-from vpp_policies.agentic.outlook import WEIGHT, bins
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Notice
+from vpp_policies.agentic import agentic
+from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, proportional
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Notice
+from vpp_policies.agentic.outlook import WEIGHT, bins, expected, least_price
 
 from vpp_env.contract.policy import make_policy
 from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, UnknownNameError
 
 
-def told() -> Notice:
+def announced() -> Notice:
     """An opportunity of one hour at a certain price of .10 USD/kWh."""
     flat = np.full(len(WEIGHT), 0.10)
     return Notice(
@@ -53,14 +53,14 @@ def problem() -> CoalitionProblem:
 
 def test_each_home_does_what_it_is_worth_most_for(problem: CoalitionProblem) -> None:
     # .10 pays for cars only; a battery is offered all the same, at its ask: it costs nothing where it does not clear
-    share = problem.solve(small_lines(), told()).share
+    share = problem.solve(small_lines(), announced()).share
     np.testing.assert_allclose(share, [[1, 0, 0], [0, 1, 1], [0, 0, 0]], atol=1e-7)
     # home 2 is a car only: its two lines are the same, and the tie goes to `full`
     assert share[CAR, 2] == pytest.approx(0.0)
 
 
 def test_the_maximum_goes_to_the_cheapest(problem: CoalitionProblem) -> None:
-    spike = replace(told(), price=np.full(len(WEIGHT), 0.5), required_kw=9.0)
+    spike = replace(announced(), price=np.full(len(WEIGHT), 0.5), required_kw=9.0)
     share = problem.solve(small_lines(), spike).share
     kw = share * small_lines().kw
     assert kw[:, 2].sum() == pytest.approx(3.0, abs=1e-6)
@@ -70,19 +70,19 @@ def test_the_maximum_goes_to_the_cheapest(problem: CoalitionProblem) -> None:
 
 
 def test_reserve_is_enough_for_the_market_or_none(problem: CoalitionProblem) -> None:
-    scarce = replace(told(), rho=np.full(len(WEIGHT), 0.10))
+    scarce = replace(announced(), rho=np.full(len(WEIGHT), 0.10))
     share = problem.solve(small_lines(), scarce).share
-    np.testing.assert_allclose(share[STANDBY, :2], 1.0, atol=1e-7)
-    assert problem.solve(small_lines(), replace(scarce, min_bid_kw=12.0)).share[STANDBY].max() == pytest.approx(0.0)
+    np.testing.assert_allclose(share[RESERVE, :2], 1.0, atol=1e-7)
+    assert problem.solve(small_lines(), replace(scarce, min_bid_kw=12.0)).share[RESERVE].max() == pytest.approx(0.0)
     # 8 kW are wanted, the best plan would leave 5: the program is solved again with the minimum, and without
     mixed = replace(scarce, price=np.full(len(WEIGHT), 0.27), rho=np.full(len(WEIGHT), 0.09), min_bid_kw=8.0)
-    reserve = float(problem.solve(small_lines(), mixed).share[STANDBY] @ small_lines().kw[FULL])
+    reserve = float(problem.solve(small_lines(), mixed).share[RESERVE] @ small_lines().kw[FULL])
     assert reserve == pytest.approx(0.0, abs=1e-6) or reserve >= 8.0 - 1e-6
 
 
 def test_nobody_outside_the_coalition_is_called(problem: CoalitionProblem) -> None:
     lines = replace(small_lines(), member=np.array([True, False, True]))
-    assert problem.solve(lines, told()).share[:, 1].max() == pytest.approx(0.0)
+    assert problem.solve(lines, announced()).share[:, 1].max() == pytest.approx(0.0)
 
 
 def test_least_price_is_where_the_minimum_is_reached() -> None:
@@ -94,7 +94,7 @@ def test_least_price_is_where_the_minimum_is_reached() -> None:
 
 
 def test_fallback_keeps_within_the_maximum() -> None:
-    little = replace(told(), required_kw=7.0)
+    little = replace(announced(), required_kw=7.0)
     assert (proportional(small_lines(), little) * small_lines().kw).sum() == pytest.approx(7.0)
 
 
@@ -109,9 +109,9 @@ def test_outlook_keeps_the_mean_and_values_a_limit(sample: list[float], ask: flo
 
 def test_wrong_options_name_the_remedy() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'rules'"):
-        Agentic(brain="rule")
+        agentic(brain="rule")
     with pytest.raises(UnknownNameError, match="summary"):
-        Agentic(transcript="all")
+        agentic(transcript="all")
     with pytest.raises(PolicyError, match="max_rounds: got 0"):
-        Agentic(max_rounds=0)
+        agentic(max_rounds=0)
     assert make_policy("agentic(max_rounds=1)").info.information is Information.DECLARED

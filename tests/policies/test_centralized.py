@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from vpp_policies.agentic.messages import MarketOpportunity
 from vpp_policies.centralized import Centralized, CentralizedOptimizer
-from vpp_policies.centralized.inputs import SEGMENTS, Devices, Plan
-from vpp_policies.centralized.offers import buy_threshold, sell_threshold, spread
 from vpp_policies.centralized.problem import DispatchProblem, everything
+from vpp_policies.gate.inputs import SEGMENTS, Devices, GatePlan
+from vpp_policies.gate.offers import buy_threshold, sell_threshold, spread
 
 from tests.policies.instances import NONE, PHYSICS, gate
 from vpp_env.contract.policy import make_policy
@@ -22,7 +22,7 @@ from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 
 
-def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> Plan:
+def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> GatePlan:
     """A battery of 4 kW, 1-10 kWh, over one hour; what it keeps is worth `value` per kWh."""
     problem = DispatchProblem(Devices(np.array([4.0]), np.array([1.0]), np.array([10.0]), NONE), PHYSICS, 1, False)
     return problem.solve(
@@ -68,7 +68,7 @@ def test_a_car_puts_charging_off_when_later_is_cheaper() -> None:
     devices = Devices(NONE, NONE, NONE, np.array([0.0]))
     problem = DispatchProblem(devices, PHYSICS, 1, False)
 
-    def solve(later: float) -> Plan:
+    def solve(later: float) -> GatePlan:
         return problem.solve(
             gate(
                 np.array([0.10, 0.30, 0.10, 0.30]),

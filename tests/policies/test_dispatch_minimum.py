@@ -10,9 +10,9 @@ import pytest
 from scipy.optimize import linprog
 from vpp_policies.centralized import Centralized
 from vpp_policies.centralized import problem as dispatch_problem
-from vpp_policies.centralized.inputs import Plan
 from vpp_policies.centralized.problem import SOME_KW, DispatchProblem
 from vpp_policies.centralized.statement import TIE
+from vpp_policies.gate.inputs import GatePlan
 
 from tests.policies.instances import PHYSICS, batteries
 from tests.support import begin, month
@@ -24,7 +24,7 @@ ROUNDING_KW = 1e-3
 K = PHYSICS.steps
 
 
-def net_of(plan: Plan) -> np.ndarray:
+def net_of(plan: GatePlan) -> np.ndarray:
     """(K,) kW that the plan sells, purchases negative."""
     sold = plan.sell_b.sum(axis=0) + plan.defer.sum(axis=0) + plan.v2g.sum(axis=0)
     return np.asarray(sold - plan.buy_b.sum(axis=0) - plan.back.sum(axis=0))

@@ -10,22 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from vpp_policies.centralized import problem as dispatch_problem
-from vpp_policies.centralized.inputs import SEGMENTS, Devices, Inputs, Limits, Plan
-from vpp_policies.centralized.merit import dispatch, merit_order
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.centralized.problem import everything as everything_allowed
+from vpp_policies.gate.inputs import SEGMENTS, Devices, GatePlan, Inputs, Limits
+from vpp_policies.gate.merit import dispatch, merit_order
 
 from tests.policies.instances import PHYSICS, gate
 from tests.support import month, with_prices
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.simulate import simulate
 
+
+def _grid(low: float, high: float) -> st.SearchStrategy[float]:
+    """Multiples of .001, far above HiGHS' tolerances of 1e-7.
+
+    HiGHS takes a gain, a width or a room below its tolerances for nothing: there the reference is wrong, not the
+    merit order, and by more than rounding. On this grid the program's optimum is exact.
+    """
+    return st.integers(round(1000 * low), round(1000 * high)).map(lambda i: i / 1000)
+
+
 # few values, so that ties, segments of no width and gains of exactly nothing are common
-GAIN = st.sampled_from([-0.2, -0.01, 0.0, 0.05, 0.05, 0.1, 0.3]) | st.floats(-1.0, 1.0)
-WIDTH = st.sampled_from([0.0, 1.0, 1.0, 2.5]) | st.floats(0.0, 10.0)
+GAIN = st.sampled_from([-0.2, -0.01, 0.0, 0.05, 0.05, 0.1, 0.3]) | _grid(-1.0, 1.0)
+WIDTH = st.sampled_from([0.0, 1.0, 1.0, 2.5]) | _grid(0.0, 10.0)
 
 
-@given(st.lists(st.tuples(GAIN, WIDTH), min_size=1, max_size=25), st.sampled_from([0.0, 3.0]) | st.floats(0.0, 100.0))
+@given(st.lists(st.tuples(GAIN, WIDTH), min_size=1, max_size=25), st.sampled_from([0.0, 3.0]) | _grid(0.0, 100.0))
 @settings(max_examples=150, deadline=None)
 def test_it_is_the_linear_programs_optimum(segments: list[tuple[float, float]], capacity: float) -> None:
     gain, kw = np.array(segments).T
@@ -84,7 +94,7 @@ def instance(rng: np.random.Generator, asked: bool) -> tuple[Devices, Inputs]:
     return devices, dataclasses.replace(inputs, limits=limits)
 
 
-def failed(devices: Devices, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> Plan:
+def failed(devices: Devices, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> GatePlan:
     """What the dispatch problem gives back when the solver finds nothing."""
     with monkeypatch.context() as patch:
         patch.setattr(dispatch_problem, "_run", lambda problem: "infeasible")

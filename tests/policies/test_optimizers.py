@@ -42,7 +42,7 @@ def test_who_keeps_preferences_breaks_none(name: str, seed: int) -> None:
     assert run.record.totals[led.L_SOLD].sum() > 10.0
     # the test can fail: who ignores preferences breaks them on the same evenings
     if name == "greedy":
-        other = summarize(simulate(with_spikes(month("week20", EVENING, seed)), make_policy("dual(wishes=False)")))
+        other = summarize(simulate(with_spikes(month("week20", EVENING, seed)), make_policy("dual(preferences=False)")))
         assert other.total_violations.total > 0
 
 
@@ -51,17 +51,17 @@ def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
     world = begin(made)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     most = {
-        wishes: bracket(view.homes, view.foresight(), Goal(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
-        for wishes in (False, True)
+        bind: bracket(view.homes, view.foresight(), Goal(Measure.VALUE, bind, rules), rules.max_capacity_kw)
+        for bind in (False, True)
     }
-    names = ("idle", "truthful", "preference_aware", "dual", "dual(wishes=False)", "centralized")
+    names = ("idle", "truthful", "preference_aware", "dual", "dual(preferences=False)", "centralized")
     value = {name: summarize(simulate(made, make_policy(name)))["joint_surplus"] for name in names}
     assert value["idle"] == pytest.approx(0.0, abs=1e-9)
     assert 0.0 < value["truthful"] < value["preference_aware"] <= most[True].upper
     assert value["dual"] <= most[True].upper
     assert value["centralized"] <= most[False].upper
     # decomposition alone costs little
-    assert value["dual(wishes=False)"] >= 0.95 * value["centralized"]
+    assert value["dual(preferences=False)"] >= 0.95 * value["centralized"]
     assert value["dual"] >= 0.95 * value["preference_aware"]
 
 
@@ -194,7 +194,7 @@ def test_nobody_is_late_where_everybody_can_be_ready() -> None:
         assert "notes_cars_late" not in simulate(month("week20", EVENING), make_policy(name)).record.opportunities()
 
 
-def test_wishes_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
+def test_preferences_are_kept_at_every_gate_of_a_day_with_spikes() -> None:
     base = month("week20", {"time.start": "2023-08-01T14:00", "time.duration_hours": 10})
     price = np.full(len(base.series.rt_usd_per_mwh), 40.0)
     price[9] = price[14] = price[21] = 1200.0

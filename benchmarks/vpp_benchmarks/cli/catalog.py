@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 
 from rich.console import Console
 from rich.table import Table
 
-from vpp_env.contract.policy import make_policy, policy_names
+from vpp_env.contract.policy import GROUP, make_policy, policy_names
 from vpp_env.market.clearing import CLEARINGS, make_clearing
 from vpp_env.market.payment import PAYMENTS
 from vpp_env.scenario import load_scenario, scenario_names
@@ -26,11 +27,11 @@ def scenario_rows() -> list[tuple[str, str, str, str]]:
 
 def policy_rows() -> list[tuple[str, str, str, str, str]]:
     """Name, information set, consent, what it is, and options of every registered policy."""
+    makers = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
     rows = []
     for name in policy_names():
-        policy = make_policy(name)
-        info = policy.info
-        options = [p for p in inspect.signature(type(policy)).parameters.values() if p.name not in ("args", "kwargs")]
+        info = make_policy(name).info
+        options = [p for p in inspect.signature(makers[name]).parameters.values() if p.name not in ("args", "kwargs")]
         text = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in options)
         rows.append((name, info.information.name, info.consent.value, info.description, text or "-"))
     return rows

@@ -37,18 +37,25 @@ def with_flags(specs: Sequence[str], args: argparse.Namespace) -> list[str]:
     if not given:
         return list(specs)
     out, found = [], False
+    samples = given.pop("sample_hours", None)
+    sampled = False
     for spec in specs:
         name, options = parse_spec(spec)
         if options.get("brain") != "llm":
             out.append(spec)
             continue
         found = True
-        if twice := given.keys() & options.keys():
+        mine = dict(given)
+        if samples is not None and options.get("mode", "cards") != "cards":
+            mine["sample_hours"], sampled = samples, True
+        if twice := mine.keys() & options.keys():
             raise PlanError(
                 f"{spec!r}: {', '.join(sorted(twice))} is given twice, by an --llm- option and in the policy"
             )
-        text = ", ".join(f"{key}={value!r}" for key, value in (options | given).items())
+        text = ", ".join(f"{key}={value!r}" for key, value in (options | mine).items())
         out.append(f"{name}({text})")
     if not found:
         raise PlanError("an --llm- option is given, and no policy has brain='llm'")
+    if samples is not None and not sampled:
+        raise PlanError("--llm-sample-hours is given, and no policy has mode='batched' or mode='full'")
     return out

@@ -39,7 +39,7 @@ def _bid(m: Mapping[str, Any]) -> str:
         return f"Home {m['prosumer_id']}: not available."
     parts = [f"{m['max_capacity_kw']:g} kW at {_cents(m['full_ask'])}"] if m["max_capacity_kw"] else []
     parts += [f"car alone {m['car_kw']:g} kW at {_cents(m['car_ask'])}"] if m["car_kw"] else []
-    parts += [f"reserve {m['standby_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["standby_kw"] else []
+    parts += [f"reserve {m['reserve_kw']:g} kW at {_cents(m['reserve_ask'])}"] if m["reserve_kw"] else []
     return f"Home {m['prosumer_id']}: {', '.join(parts) or 'buys only'}."
 
 
@@ -107,7 +107,7 @@ def _strategy(m: Mapping[str, Any]) -> str:
     )
 
 
-def _moves(m: Mapping[str, Any]) -> str:
+def _opening_asks(m: Mapping[str, Any]) -> str:
     mean = "" if m["mean_markup"] is None else f", on average {100 * m['mean_markup']:.0f} % above their own ask"
     by = ", ".join(f"{clean(k)} {v}" for k, v in m["sources"].items())
     return f"Homes' agents open: {m['homes']} homes{mean}, {m['withheld']} kept out (by {by or 'nobody'})."
@@ -124,7 +124,7 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "negotiation_summary": _summary,
     "card_read": _card,
     "strategy": _strategy,
-    "moves": _moves,
+    "opening_asks": _opening_asks,
 }
 """How each kind of message reads."""
 

@@ -197,7 +197,7 @@ def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
     """
     # the negotiation takes a second to import, and the command that starts the dashboard reads no card
     from vpp_policies.agentic.card import compile_card
-    from vpp_policies.llm.decide import Decider
+    from vpp_policies.llm.ledger import Decider
     from vpp_policies.llm.stack import LlmOptions, open_stack
 
     text = statement.strip()

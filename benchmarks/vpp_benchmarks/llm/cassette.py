@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import agentic
+from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.llm.stack import ADAPTERS, shipped
 
 from vpp_benchmarks.cli.common import Parser, command
@@ -39,11 +40,11 @@ def record(scenario: str, seed: int, llm: str, out: Path) -> int:
     fresh = out.with_name(f".{out.name}.tmp")
     fresh.unlink(missing_ok=True)
     try:
-        policy = Agentic(brain="llm", llm=llm, cassette=str(fresh), transcript="none")
+        policy = agentic(brain="llm", llm=llm, cassette=str(fresh), transcript="none")
         month = Month(load_scenario(scenario), seed)
         simulate(month, policy)
-        assert policy.session is not None
-        policy.session.close()
+        assert isinstance(policy.brain, LlmBrain)
+        policy.brain.close()
         with closing(sqlite3.connect(fresh)) as db, db:
             rows = [("scenario", month.scenario.name), ("scenario_hash", month.scenario.hash), ("seed", str(seed))]
             db.executemany("insert or replace into meta values (?, ?)", rows)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vpp_policies.agentic.card import PreferenceCard, question
-from vpp_policies.agentic.llm_session import LlmSession
-from vpp_policies.agentic.moves import Move, Moves
+from vpp_policies.agentic.llm_brain import LlmBrain
+from vpp_policies.agentic.openings import OpeningAsk, OpeningAsks
 from vpp_policies.agentic.strategy import RULES, Strategy
 from vpp_policies.llm.chat import schema_text, tokens
 from vpp_policies.llm.ledger import Price
@@ -24,7 +24,7 @@ STRATEGY_CHARS, MEMORY_CHARS = 430, 260
 CARD_CHARS, FIELD_CHARS = 270, 95
 """Characters of a card that says nothing, and of one field with its evidence (measured with the scripted reader)."""
 ROW_CHARS = 135
-"""Characters of one home's row in a question for moves (measured)."""
+"""Characters of one home's row in a question for opening asks (measured)."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,23 @@ def _calls(count: float, system: str, schema: str, asked: float, answered: float
     return Estimate(round(count), used_in, used_out, usd)
 
 
-def estimate(session: LlmSession, scenario: Scenario, seed: int) -> Estimate:
+def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
     """Estimate one month: statements are measured, everything else is counted."""
-    play, price = session.play, price_of(session.reach)
+    play, without = brain.options.play, brain.negotiation.left_out
+    price = price_of(brain.options.reach)
     fleet = build_fleet(scenario, seed)
     parts: list[Estimate] = []
-    if "cards" not in play.without:
+    if "cards" not in without:
         texts = [statement(scenario, fleet, seed, i) for i in range(fleet.n)]
         # a sentence is about a fact, but for the greeting
         facts = [max(text.count(". ") - 1, 0) for text in texts]
         asked = sum(len(question(text)) for text in texts) / fleet.n
         answered = CARD_CHARS + FIELD_CHARS * sum(facts) / fleet.n
         parts.append(_calls(fleet.n, prompt("card"), schema_text(PreferenceCard), asked, answered, price))
-    if "strategy" not in play.without:
+    if "strategy" not in without:
         hours = scenario.n_opportunities
         count = hours if play.strategy_every == "hour" else -(-scenario.hours // 24)
-        asked = STRATEGY_CHARS + (MEMORY_CHARS if "memory" not in play.without else 0)
+        asked = STRATEGY_CHARS + (MEMORY_CHARS if "memory" not in without else 0)
         answered = len(RULES.model_dump_json())
         parts.append(_calls(count, prompt("strategy"), schema_text(Strategy), asked, answered, price))
     if play.mode != "cards":
@@ -68,9 +69,11 @@ def estimate(session: LlmSession, scenario: Scenario, seed: int) -> Estimate:
         homes = int((fleet.has_bess | fleet.has_ev).sum())
         size = min(play.homes_per_call, max(homes, 1))
         count = hours * -(-homes // size)
-        one = len(Move(home=100, sells=1, markup_percent=15, concession_percent=50).model_dump_json()) + 1
+        one = len(OpeningAsk(home=100, sells=1, markup_percent=15, concession_percent=50).model_dump_json()) + 1
         rows = homes / max(-(-homes // size), 1)
-        parts.append(_calls(count, prompt("moves"), schema_text(Moves), 60 + ROW_CHARS * rows, 12 + one * rows, price))
+        parts.append(
+            _calls(count, prompt("openings"), schema_text(OpeningAsks), 60 + ROW_CHARS * rows, 12 + one * rows, price)
+        )
     return Estimate(
         sum(p.calls for p in parts),
         sum(p.tokens_in for p in parts),
@@ -79,10 +82,10 @@ def estimate(session: LlmSession, scenario: Scenario, seed: int) -> Estimate:
     )
 
 
-def sessions(plan: Plan) -> dict[str, LlmSession]:
+def llm_brains(plan: Plan) -> dict[str, LlmBrain]:
     """Language-model sides of a plan's policies, by label."""
-    made = {c.label: getattr(make_policy(c.spec), "session", None) for c in plan.contenders}
-    return {label: session for label, session in made.items() if isinstance(session, LlmSession)}
+    made = {c.label: getattr(make_policy(c.spec), "brain", None) for c in plan.contenders}
+    return {label: brain for label, brain in made.items() if isinstance(brain, LlmBrain)}
 
 
 def check(plan: Plan) -> None:
@@ -93,8 +96,8 @@ def check(plan: Plan) -> None:
     VppError
         When a package, a key, an address or a cassette is missing; the message says what to do.
     """
-    for session in sessions(plan).values():
-        reach = session.reach
+    for brain in llm_brains(plan).values():
+        reach = brain.options.reach
         if isinstance(reach.llm, str) and not reach.is_replay:
             ADAPTERS[reach.llm](settings_of(reach))
         price_of(reach)
@@ -103,9 +106,9 @@ def check(plan: Plan) -> None:
 def estimate_lines(plan: Plan) -> list[str]:
     """One line per policy with a language model, for printing before a run."""
     out = []
-    for label, session in sessions(plan).items():
-        e = estimate(session, plan.scenario, plan.seeds[0])
-        who = session.reach.llm if isinstance(session.reach.llm, str) else session.reach.llm.model
+    for label, brain in llm_brains(plan).items():
+        e, reach = estimate(brain, plan.scenario, plan.seeds[0]), brain.options.reach
+        who = reach.llm if isinstance(reach.llm, str) else reach.llm.model
         out.append(
             f"{label}: {who}, estimate per month: {e.calls:,} calls, {e.tokens_in:,} + {e.tokens_out:,} tokens, "
             f"{e.usd:.4f} USD"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vpp_policies.agentic import Agentic
+from vpp_policies.agentic import agentic
 from vpp_policies.agentic.card import PreferenceCard
-from vpp_policies.agentic.llm_brain import ENVELOPES
+from vpp_policies.agentic.llm_brain import LlmBrain
+from vpp_policies.agentic.openings import ENVELOPES
 from vpp_policies.llm.stack import NAMES
 
 from vpp_benchmarks.cli.common import Parser, command
@@ -62,7 +63,7 @@ class Evaluation:
         return [true_card(self._scenario, self._fleet, self._seed, i, style, text) for i, text in pairs]
 
     def _hears(self, envelope: str, texts: Sequence[str], **options: Any) -> Hears:
-        policy = Agentic(brain="llm", envelope=envelope, without="strategy", transcript="none", **options)
+        policy = agentic(brain="llm", envelope=envelope, without="strategy", transcript="none", **options)
         return Hears(policy, texts)
 
     def _oracle(self, envelope: str, style: str) -> Hears:
@@ -79,7 +80,7 @@ class Evaluation:
 
     def rules(self) -> dict[str, Any]:
         """The rules brain, which reads no words."""
-        return self._play(Agentic(transcript="none"))
+        return self._play(agentic(transcript="none"))
 
     def oracle(self, envelope: str, style: str) -> dict[str, Any]:
         """A reader that knows what each statement says."""
@@ -92,8 +93,8 @@ class Evaluation:
         figures = self._play(policy)
         if isinstance(policy, Beside):
             figures["decision_agreement"] = policy.agreement
-        assert heard.policy.session is not None
-        return Played(figures, tuple(c.card for c in heard.policy.session.prosumers.compiled))
+        assert isinstance(heard.policy.brain, LlmBrain)
+        return Played(figures, tuple(c.card for c in heard.policy.brain.prosumers.compiled))
 
     def style(self, style: str, envelopes: Sequence[str]) -> dict[str, Any]:
         """Everything about one style."""

@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 from vpp_policies.agentic import Agentic
 from vpp_policies.agentic.card import PreferenceCard
-from vpp_policies.llm.chat import Reply, Usage, read
-from vpp_policies.llm.errors import Permanent
+from vpp_policies.llm.chat import Permanent, Reply, Usage, read
 
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Bids, check_actions, decode
 from vpp_env.contract.policy import MarketRules

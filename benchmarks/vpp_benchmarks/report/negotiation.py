@@ -93,10 +93,10 @@ def _offer(m: Mapping[str, Any]) -> Round:
 
 
 def _members(m: Mapping[str, Any]) -> list[dict[str, Any]]:
-    columns = zip(m["prosumer_id"], m["sell_kw"], m["standby_kw"], m["agreed_price"], m["device"], strict=True)
+    columns = zip(m["prosumer_id"], m["sell_kw"], m["reserve_kw"], m["agreed_price"], m["device"], strict=True)
     return [
-        {"home": home, "kw": sell + standby, "price": price, "device": device}
-        for home, sell, standby, price, device in columns
+        {"home": home, "kw": sell + reserve, "price": price, "device": device}
+        for home, sell, reserve, price, device in columns
     ]
 
 

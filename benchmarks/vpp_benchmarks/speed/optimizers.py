@@ -11,9 +11,9 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
-from vpp_policies.centralized.merit import merit_order
 from vpp_policies.centralized.policy import Centralized
 from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.gate.merit import merit_order
 from vpp_policies.optimal.devices import Device, Goal, Measure, battery
 from vpp_policies.optimal.month_lp import program
 from vpp_policies.optimal.storage import backward

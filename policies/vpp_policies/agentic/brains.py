@@ -1,105 +1,169 @@
-"""The two minds of a negotiation, as interfaces: what each may know is in the types.
+"""Who can negotiate: the registry of brains, and the options that apply to each.
 
-An `AggregatorBrain` is given declared and public content only. A `ProsumerBrain` is given the homes' own rows; its
-functions are row-wise: entry i of what it returns depends on row i, on public data and on what was said to home i.
-Both work on all homes at once. A brain that talks to a language model implements the same two protocols.
+A brain is an entry of `BRAINS`: a maker of both sides (`negotiation.Brain`), and the class of its own options. Options
+reach a brain as two frozen dataclasses; on a command line, and in `agentic(...)`, as flat names of their fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from typing import Any
 
-import numpy as np
+from vpp_env import PolicyError, UnknownNameError, did_you_mean
+from vpp_policies.agentic.llm_brain import LLM_PARTS, LlmBrain, ModelOptions
+from vpp_policies.agentic.negotiation import Brain, NegotiationOptions
+from vpp_policies.agentic.rules import RulesBrain
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.errors import UnknownNameError, did_you_mean
-from vpp_policies.agentic.rules import RulesAggregator, RulesProsumer
-from vpp_policies.agentic.state import Declared, Notice, Offer, Response, Terms
-
-
-class AggregatorBrain(Protocol):
-    """The VPP's negotiator. None of its methods can see a private value."""
-
-    def opening(self, notice: Notice, declared: Declared) -> Terms:
-        """Rank the bids; say where the offers start and where they end."""
-        ...
-
-    def counter_offer(
-        self,
-        notice: Notice,
-        declared: Declared,
-        terms: Terms,
-        round_number: int,
-        asks: np.ndarray,
-        earlier: np.ndarray,
-        is_open: np.ndarray,
-    ) -> Offer:
-        """Make the offers of a round; `asks` and `earlier` (3, N) are the last and last but one asks of the homes."""
-        ...
-
-    def accepts(self, notice: Notice, terms: Terms, asks: np.ndarray) -> np.ndarray:
-        """(3, N) bool: which final asks it takes as limits."""
-        ...
-
-
-class ProsumerBrain(Protocol):
-    """The homes' own agents, row by row."""
-
-    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
-        """Bid: availability, capacity, opening asks, constraints."""
-        ...
-
-    def respond(
-        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
-    ) -> Response:
-        """Answer the offers: accept, or counter."""
-        ...
-
-
-@runtime_checkable
-class Listener(Protocol):
-    """A prosumer side that reads what owners say in words."""
-
-    def hear(self, words: Callable[[int], str], n: int) -> None:
-        """Hear every owner once a month; `words(i)` is the statement of home i."""
-        ...
+PARTS = ("negotiation", "solver")
+"""What any brain can be played without."""
 
 
 @dataclass(frozen=True)
-class Concession:
-    """How both sides give way (Faratin, Sierra & Jennings 1998, time-dependent tactics).
+class BrainEntry:
+    """One brain of the registry.
 
     Parameters
     ----------
-    markup : float
-        A home opens at (1 + markup) x its own ask.
-    home_beta, aggregator_beta : float
-        Shape of the concession over the rounds, (r / R) ** (1 / beta): 1 is linear, below 1 holds out (Boulware),
-        above 1 gives way early (Conceder).
+    make : callable
+        Takes the `NegotiationOptions` and the brain's own options, and returns the `Brain` of one policy object.
+    options : type, optional
+        Frozen dataclass of its own options, with defaults; a field may be such a dataclass itself. None: it has none.
+    parts : tuple of str
+        What it can be played without, beside `PARTS`.
+    unused : tuple of str
+        Fields of `NegotiationOptions` that mean nothing to it; they are refused.
     """
 
-    markup: float = 0.15
-    home_beta: float = 1.0
-    aggregator_beta: float = 0.15
+    make: Callable[[NegotiationOptions, Any], Brain]
+    options: type[Any] | None = None
+    parts: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def applying(self) -> dict[str, Any]:
+        """Flat names of the options that apply, with their defaults."""
+        general = {name: value for name, value in _flat(NegotiationOptions).items() if name not in self.unused}
+        return general | ({} if self.options is None else _flat(self.options))
 
 
-BRAINS: dict[str, Callable[[Concession], tuple[AggregatorBrain, ProsumerBrain]]] = {
-    "rules": lambda c: (RulesAggregator(c.aggregator_beta), RulesProsumer(c.markup, c.home_beta)),
+BRAINS: dict[str, BrainEntry] = {
+    "rules": BrainEntry(lambda negotiation, _: RulesBrain(negotiation)),
+    "llm": BrainEntry(LlmBrain, ModelOptions, LLM_PARTS),
 }
-"""Brains by name. More are registered here; each is a maker of the two sides."""
+"""Brains by name. More are registered here."""
 
 
-def make_brains(name: str, concession: Concession) -> tuple[AggregatorBrain, ProsumerBrain]:
-    """Return the two sides of the brain `name`.
+def entry_of(brain: str) -> BrainEntry:
+    """Return the entry of the brain.
 
     Raises
     ------
     UnknownNameError
         When there is no such brain; the message offers the nearest.
     """
-    if name not in BRAINS:
-        raise UnknownNameError(did_you_mean(name, BRAINS, "brain"))
-    return BRAINS[name](concession)
+    if brain not in BRAINS:
+        raise UnknownNameError(did_you_mean(brain, BRAINS, "brain"))
+    return BRAINS[brain]
+
+
+def make_brain(brain: str, negotiation: NegotiationOptions, options: Any = None) -> Brain:
+    """Make the brain of one policy object.
+
+    Parameters
+    ----------
+    brain : str
+        A name of `BRAINS`.
+    negotiation : NegotiationOptions
+        How is negotiated.
+    options : dataclass, optional
+        The brain's own; None: the defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        When the brain, or a part to play without, is unknown.
+    PolicyError
+        When options are given that do not apply to the brain.
+    """
+    entry = entry_of(brain)
+    for part in negotiation.left_out:
+        if part not in (*PARTS, *entry.parts):
+            raise UnknownNameError(did_you_mean(part, (*PARTS, *entry.parts), "part for without"))
+    changed = {f.name for f in fields(NegotiationOptions) if getattr(negotiation, f.name) != f.default}
+    _refuse(brain, changed & set(entry.unused))
+    if entry.options is None and options is not None:
+        raise PolicyError(f"brain {brain!r} has no options of its own; got {type(options).__name__}, allowed is None")
+    if entry.options is not None:
+        options = entry.options() if options is None else options
+        if not isinstance(options, entry.options):
+            raise PolicyError(
+                f"options of brain {brain!r}: got {type(options).__name__}; allowed is {entry.options.__name__}"
+            )
+    return entry.make(negotiation, options)
+
+
+def split_options(given: Mapping[str, Any]) -> tuple[str, NegotiationOptions, Any]:
+    """Turn flat options into the brain's name, how is negotiated, and the brain's own options.
+
+    Raises
+    ------
+    UnknownNameError
+        When no brain has an option of that name; the message offers the nearest.
+    PolicyError
+        When an option does not apply to the brain; the message names those that do.
+    """
+    flat = dict(given)
+    brain = flat.pop("brain", "rules")
+    entry = entry_of(brain)
+    known = flat_signature().parameters
+    for name in flat:
+        if name not in known:
+            raise UnknownNameError(did_you_mean(name, known, "option of agentic"))
+    _refuse(brain, flat.keys() - entry.applying().keys())
+    own = None if entry.options is None else _build(entry.options, flat)
+    return brain, _build(NegotiationOptions, flat), own
+
+
+def flat_signature() -> inspect.Signature:
+    """Return the signature of `agentic(...)`: every option of every brain."""
+    options = {"brain": "rules"} | _flat(NegotiationOptions)
+    for entry in BRAINS.values():
+        options |= entry.applying()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in options.items()])
+
+
+def _refuse(brain: str, names: set[str]) -> None:
+    if not names:
+        return
+    owners = sorted(b for b, entry in BRAINS.items() if names <= entry.applying().keys())
+    hint = f"; {' and '.join(f'brain={b!r}' for b in owners)} would take it" if owners else ""
+    raise PolicyError(
+        f"brain {brain!r}: got {', '.join(sorted(names))}, which does not apply; allowed is "
+        f"{', '.join(entry_of(brain).applying())}{hint}"
+    )
+
+
+def _parts(cls: type[Any]) -> list[tuple[Field[Any], Any]]:
+    """Fields and their defaults; every option has one."""
+    return [(f, f.default if f.default_factory is MISSING else f.default_factory()) for f in fields(cls)]
+
+
+def _flat(cls: type[Any]) -> dict[str, Any]:
+    """Names and defaults of a dataclass of options; those of its parts stand beside its own."""
+    out: dict[str, Any] = {}
+    for f, default in _parts(cls):
+        out |= _flat(type(default)) if is_dataclass(default) else {f.name: default}
+    return out
+
+
+def _build(cls: type[Any], flat: Mapping[str, Any]) -> Any:
+    """An object of `cls` (and of its parts) from flat options; what it does not know is left out."""
+    made = {}
+    for f, default in _parts(cls):
+        if is_dataclass(default):
+            made[f.name] = _build(type(default), flat)
+        elif f.name in flat:
+            made[f.name] = flat[f.name]
+    return cls(**made)

@@ -1,11 +1,11 @@
 """The dispatch of a coalition: one linear program in CVXPY, built once per fleet size, DPP, three shares per home.
 
 Sets: homes i = 1..N (those outside the coalition have member_i = 0). Variables, each in [0, 1]: the share of its line
-for which home i is called - x_i (deferred charging alone), y_i (energy of all devices), z_i (standing by).
+for which home i is called - x_i (deferred charging alone), y_i (energy of all devices), z_i (on reserve).
 
     max   sum_i  c_i x_i + e_i y_i + r_i z_i                       expected value of the opportunity, USD
     s.t.  x_i + y_i + z_i <= member_i                              one home, one use of the same kW
-          z_i <= standby_i                                         share of the line that qualifies to stand by
+          z_i <= able_i                                            share of the line that qualifies as reserve
           sum_i car_i x_i + full_i (y_i + z_i) <= required         the VPP's maximum, kW
           sum_i full_i z_i >= floor                                the market's minimum for reserve, or 0
 
@@ -25,9 +25,11 @@ from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.units import SELL_ASK_RANGE
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Guidance, Notice
+from vpp_env import SELL_ASK_RANGE
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Guidance, Negotiation, Notice
+from vpp_policies.agentic.outlook import buy_limits, cautious, expected, later_price, least_price
 
 TIE = 1e-6
 """USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
@@ -42,88 +44,40 @@ SOLVER = cp.HIGHS
 class Lines:
     """What a coalition has agreed, (3, N) by line; 0 kW where there is nothing."""
 
-    kw: np.ndarray
-    ask: np.ndarray  # what is bid, USD/kWh; standby USD/kW-h
-    member: np.ndarray  # (N,) bool
+    kw: NDArray[np.float64]
+    ask: NDArray[np.float64]  # what is bid, USD/kWh; reserve USD/kW-h
+    member: NDArray[np.bool_]  # (N,)
 
 
 @dataclass(frozen=True)
 class Shares:
     """The solution: (3, N) shares in [0, 1]."""
 
-    share: np.ndarray
+    share: NDArray[np.float64]
     seconds: float
     fallback: bool
 
 
-def expected(
-    price: np.ndarray, weight: np.ndarray, ask: np.ndarray, margin: float, least: float = -np.inf
-) -> np.ndarray:
-    """Expected surplus over the ask of one unit offered as a limit.
-
-    Parameters
-    ----------
-    price, weight : ndarray
-        (K,) prices, ascending, and their probabilities.
-    ask : ndarray
-        (N,).
-    margin : float
-        The offer is ask x (1 + margin).
-    least : float
-        Prices below it clear nothing (the award would be below the market's minimum).
-
-    Returns
-    -------
-    ndarray
-        (N,) sum over k of weight_k (price_k - ask) where the offer clears.
-    """
-    # ascending prices: what clears is a tail, whose value and probability come from one cumulative sum each
-    value = np.concatenate([np.cumsum((price * weight)[::-1])[::-1], [0.0]])
-    chance = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
-    first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
-    return value[first] - chance[first] * ask
-
-
-def least_price(kw: np.ndarray, ask: np.ndarray, margin: float, min_kw: float) -> float:
-    """Lowest price at which the offers that clear reach `min_kw`; inf when they never do."""
-    if min_kw <= 0.0:
-        return -np.inf
-    order = np.argsort(ask, kind="stable")
-    reached = np.searchsorted(np.cumsum(kw[order]), min_kw - 1e-9)
-    return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
-
-
-def cautious(weight: np.ndarray, risk: float) -> np.ndarray:
-    """(K,) probabilities of ascending prices under `risk`: (1 - risk) x mean + risk x mean of the lower half.
-
-    A spectral risk measure (Acerbi 2002): coherent, and linear in the program.
-    """
-    risk = float(np.clip(risk, 0.0, 1.0))
-    lower = np.minimum(np.cumsum(weight), 0.5)
-    return (1.0 - risk) * weight + risk * np.diff(lower, prepend=0.0) / 0.5
-
-
-def with_margin(ask: np.ndarray, margin: float) -> np.ndarray:
+def with_margin(ask: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
     """(3, N) asks raised by the guidance's margin, as far as a bid can hold it; never lowered."""
     top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], np.inf])[:, None]
     return np.maximum(ask, np.minimum(ask * (1.0 + float(np.clip(margin, 0.0, MARGIN))), top))
 
 
-def coefficients(lines: Lines, notice: Notice) -> np.ndarray:
+def coefficients(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     """(3, N) USD per full share of each line over the opportunity, tie-break included."""
-    keep = notice.margin
     kw = lines.kw * lines.member
     energy_kw = np.maximum(kw[CAR], kw[FULL])
     lowest = np.where(kw[CAR] > 0, lines.ask[CAR], lines.ask[FULL])
-    least = least_price(energy_kw, lowest, keep, notice.min_bid_kw)
+    least = least_price(energy_kw, lowest, notice.margin, notice.min_bid_kw)
     value = np.stack(
         [
-            expected(notice.price, notice.weight, lines.ask[CAR], keep, least),
-            expected(notice.price, notice.weight, lines.ask[FULL], keep, least),
-            expected(notice.rho, notice.weight, lines.ask[STANDBY], keep),
+            expected(notice.price, notice.weight, lines.ask[CAR], notice.margin, least),
+            expected(notice.price, notice.weight, lines.ask[FULL], notice.margin, least),
+            expected(notice.rho, notice.weight, lines.ask[RESERVE], notice.margin),
         ]
     )
-    # standing by is measured in shares of the full line
+    # reserve is measured in shares of the full line
     value *= np.stack([kw[CAR], kw[FULL], kw[FULL]]) * notice.hours
     order = np.argsort(lines.ask[FULL], kind="stable")
     rank = np.argsort(order, kind="stable") / max(len(order), 1)
@@ -137,19 +91,19 @@ class CoalitionProblem:
     Parameters
     ----------
     can : ndarray
-        (N,) bool: homes that have anything to sell with (public: the device limits). The others are not in it.
+        (N,): homes that have anything to sell with (public: the device limits). The others are not in it.
     guided : bool
         Whether a strategy guides it. Without, the program is the plain one.
     """
 
-    def __init__(self, can: np.ndarray, guided: bool = False) -> None:
+    def __init__(self, can: NDArray[np.bool_], guided: bool = False) -> None:
         self._who = np.flatnonzero(can)
         n = max(len(self._who), 1)
         self._share = cp.Variable((3, n), nonneg=True)
         x, y, z = self._share[0], self._share[1], self._share[2]
         self._gain = cp.Parameter((3, n))
         self._member = cp.Parameter(n, nonneg=True)
-        self._standby = cp.Parameter(n, nonneg=True)
+        self._able = cp.Parameter(n, nonneg=True)
         self._kw = cp.Parameter((2, n), nonneg=True)
         self._required = cp.Parameter(nonneg=True)
         self._floor = cp.Parameter(nonneg=True)
@@ -159,7 +113,7 @@ class CoalitionProblem:
         reserve = self._kw[1] @ z
         limits = [
             x + y + z <= self._member,
-            z <= self._standby,
+            z <= self._able,
             self._kw[0] @ x + self._kw[1] @ y + reserve <= self._required,
             reserve >= self._floor,
         ]
@@ -170,8 +124,8 @@ class CoalitionProblem:
         if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
-    def _once(self, standby: np.ndarray, floor: float) -> np.ndarray | None:
-        self._standby.value, self._floor.value = standby, floor
+    def _once(self, able: NDArray[np.float64], floor: float) -> NDArray[np.float64] | None:
+        self._able.value, self._floor.value = able, floor
         try:
             # cvxpy's warm start hands HiGHS the last basis through a slower path
             self._problem.solve(solver=SOLVER, warm_start=False)
@@ -180,7 +134,11 @@ class CoalitionProblem:
         return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
 
     def solve(
-        self, lines: Lines, notice: Notice, guidance: Guidance | None = None, envelope_kw: np.ndarray | None = None
+        self,
+        lines: Lines,
+        notice: Notice,
+        guidance: Guidance | None = None,
+        envelope_kw: NDArray[np.float64] | None = None,
     ) -> Shares:
         """Solve; reserve is all or nothing around the market's minimum; without an optimum `proportional` is taken.
 
@@ -189,7 +147,7 @@ class CoalitionProblem:
         lines, notice :
             What is agreed, and the outlook.
         guidance : Guidance, optional
-            A strategy's wishes; read by a guided program only.
+            What a strategy asks for; read by a guided program only.
         envelope_kw : ndarray, optional
             (N,) most that a home has declared, kW; read by a guided program only.
         """
@@ -198,11 +156,11 @@ class CoalitionProblem:
         if len(self._who):
             part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
             if self._guided:
-                wishes = guidance or Guidance()
-                notice = replace(notice, weight=cautious(notice.weight, wishes.risk))
+                asked = guidance or Guidance()
+                notice = replace(notice, weight=cautious(notice.weight, asked.risk))
                 limit = part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who]
                 self._envelope.value = np.maximum(limit, 0.0)
-                self._reserve_cap.value = float(np.clip(wishes.reserve, 0.0, 1.0)) * notice.required_kw
+                self._reserve_cap.value = float(np.clip(asked.reserve, 0.0, 1.0)) * notice.required_kw
             share = self._solve(part, notice, guidance.favour if self._guided and guidance else "none")
         full = np.zeros_like(lines.kw)
         if share is None:
@@ -211,30 +169,30 @@ class CoalitionProblem:
             full[:, self._who] = share
         return Shares(full, time.perf_counter() - begin, fallback=share is None)
 
-    def _solve(self, lines: Lines, notice: Notice, favour: str) -> np.ndarray | None:
+    def _solve(self, lines: Lines, notice: Notice, favour: str) -> NDArray[np.float64] | None:
         kw = lines.kw * lines.member
         gain = coefficients(lines, notice)
         if favour in FAVOURED:
             line = FAVOURED[favour]
             gain[line] += FAVOUR * np.maximum(gain[line], 0.0)
         self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
-        self._kw.value, self._required.value = kw[:STANDBY], notice.required_kw
-        standby = np.divide(kw[STANDBY], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
-        standby = np.clip(np.where(gain[STANDBY] > 0, standby, 0.0), 0.0, 1.0)
-        none = np.zeros_like(standby)
-        can = float(standby @ kw[FULL]) >= notice.min_bid_kw
+        self._kw.value, self._required.value = kw[:RESERVE], notice.required_kw
+        able = np.divide(kw[RESERVE], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
+        able = np.clip(np.where(gain[RESERVE] > 0, able, 0.0), 0.0, 1.0)
+        none = np.zeros_like(able)
+        can = float(able @ kw[FULL]) >= notice.min_bid_kw
         if self._guided and float(np.asarray(self._reserve_cap.value)) < notice.min_bid_kw:
             can = False
-        share = self._once(standby if can else none, 0.0)
-        if share is None or not 0.0 < float(share[STANDBY] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
+        share = self._once(able if can else none, 0.0)
+        if share is None or not 0.0 < float(share[RESERVE] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
             return share
         # too little reserve to be taken: either enough of it, or none
-        options = [self._once(standby, notice.min_bid_kw), self._once(none, 0.0)]
+        options = [self._once(able, notice.min_bid_kw), self._once(none, 0.0)]
         solved = [o for o in options if o is not None]
         return max(solved, key=lambda o: float((gain * o).sum())) if solved else None
 
 
-def proportional(lines: Lines, notice: Notice) -> np.ndarray:
+def proportional(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     """The fallback, (3, N): everybody's full line, or its car, scaled down alike to what may be sold."""
     kw = lines.kw * lines.member
     share = np.zeros_like(kw)
@@ -242,3 +200,55 @@ def proportional(lines: Lines, notice: Notice) -> np.ndarray:
     share[CAR] = (kw[CAR] > 0) & (kw[FULL] <= 0)
     total = float((share * kw).sum())
     return share * min(1.0, notice.required_kw / total) if total > 0 else share
+
+
+def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> CoalitionDispatch:
+    """Solve the coalition's program and read each member's bid from its shares."""
+    notice, declared, agreed = negotiation.notice, negotiation.declared, negotiation.agreed
+    guidance = None if negotiation.terms is None else negotiation.terms.guidance
+    asks = np.nan_to_num(agreed, nan=1.0)
+    if guidance is not None:
+        asks = with_margin(asks, guidance.margin)
+    waiting = later_price(negotiation) / (1.0 + notice.margin)
+    asks[FULL] = np.maximum(asks[FULL], np.minimum(waiting, SELL_ASK_RANGE[1]))
+    lines = Lines(np.where(np.isnan(agreed), 0.0, declared.kw), asks, negotiation.coalition)
+    if problem is None:
+        result = Shares(proportional(lines, notice), 0.0, fallback=False)
+    else:
+        result = problem.solve(lines, notice, guidance, declared.kw[:RESERVE].max(axis=0))
+    share = result.share
+    # where a home's optimum is a mix (at most where the VPP's maximum binds), it is called for the larger part
+    car_only = share[CAR] > share[FULL] + share[RESERVE]
+    sell = np.where(car_only, share[CAR] * lines.kw[CAR], share[FULL] * lines.kw[FULL])
+    reserve = np.where(car_only, 0.0, share[RESERVE] * lines.kw[FULL])
+    ask = np.where(car_only, asks[CAR], asks[FULL])
+    return CoalitionDispatch(
+        sell_kw=sell,
+        sell_ask=ask,
+        reserve_kw=reserve,
+        buy_kw=np.where(negotiation.coalition, declared.buy_kw, 0.0),
+        buy_limit=buy_limits(negotiation),
+        car_only=car_only,
+        expected_usd=_expected_profit(notice, sell, ask, reserve, asks[RESERVE]),
+        seconds=result.seconds,
+        fallback=result.fallback,
+    )
+
+
+def _expected_profit(
+    notice: Notice,
+    sell: NDArray[np.float64],
+    ask: NDArray[np.float64],
+    reserve: NDArray[np.float64],
+    reserve_ask: NDArray[np.float64],
+) -> float:
+    """Profit of the VPP over the outlook, USD: what clears, less the members' pay (ask or revenue share)."""
+    raised, share = 1.0 + notice.margin, notice.revenue_share
+
+    def mean(price: NDArray[np.float64], asked: NDArray[np.float64], kw: NDArray[np.float64]) -> float:
+        clears = asked[:, None] * raised <= price
+        total = (clears * kw[:, None]).sum(axis=0)
+        kept = np.minimum(price - asked[:, None], (1.0 - share) * price) * clears
+        return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice.min_bid_kw)) @ notice.weight)
+
+    return notice.hours * (mean(notice.price, ask, sell) + mean(notice.rho, reserve_ask, reserve))

@@ -1,227 +1,146 @@
 """The `llm` brain: cards from words, strategies from numbers, and the rules' arithmetic in between.
 
-Both sides ask through a `Decider`: an answer, or the rules and a count. No limit is left to what a model says.
+Its options, the month's model in its wrappers, its two sides, and what is reported of it. Both sides ask through a
+`Decider`: an answer, or the rules and a count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.units import RESERVE_ASK_RANGE, SELL_ASK_RANGE
-from vpp_policies.agentic.brains import Concession
-from vpp_policies.agentic.card import EMPTY, Compiled, compile_card
-from vpp_policies.agentic.messages import CardRead, Message, MovesMade, StrategyChosen
-from vpp_policies.agentic.moves import Openings, ask_moves
-from vpp_policies.agentic.rules import RulesAggregator, RulesProsumer
-from vpp_policies.agentic.state import Declared, Notice, Offer, Response, Terms
-from vpp_policies.agentic.strategy import MAX_TOKENS, RULES, Memory, Strategy, numbers, question
-from vpp_policies.agentic.tighten import CardTable, card_table, tighten, untold, within
-from vpp_policies.llm.chat import ChatModel, clip
-from vpp_policies.llm.decide import Decider
-from vpp_policies.llm.prompts import prompt
+from vpp_env import MarketRules, PolicyError, UnknownNameError, did_you_mean
+from vpp_policies.agentic.negotiation import AggregatorBrain, NegotiationOptions, ProsumerBrain
+from vpp_policies.agentic.openings import ENVELOPES, MODES, LlmProsumer, sampled_hours
+from vpp_policies.agentic.strategy import LlmAggregator
+from vpp_policies.llm.ledger import Decider, Ledger
+from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
 
-ENVELOPES = ("declared", "physical")
-"""What a card is applied to: the limits that a home's own agent holds (default), or physics alone (research: what is
-known of an owner is then what was understood)."""
+LLM_PARTS = ("cards", "strategy", "memory")
+"""What it can be played without: `cards` and `strategy` by rules instead of the model, and `memory`."""
+EVERY = ("hour", "day")
 
 
-@dataclass
-class LlmProsumer:
-    """The homes' side: one card per home, read once a month; then the rules under the card.
+@dataclass(frozen=True)
+class PlayOptions:
+    """What the model is asked for.
 
     Parameters
     ----------
-    model, decider :
-        Who is asked, and how.
-    concession : Concession
-        The rules' own.
+    mode : str
+        `cards` (one card per home, a strategy per hour); in sampled hours also the homes' opening asks: `batched`
+        (`batch` homes per call) or `full` (a call per home).
+    strategy_every : str
+        `hour` or `day`.
     envelope : str
-        One of `ENVELOPES`.
-    reads : bool
-        Whether statements are read; otherwise every card is empty (an ablation).
+        `declared`: a card tightens the limits that a home's agent holds. `physical`: research; the card is all that is
+        known of an owner's preferences.
     batch : int
-        Homes per call in sampled hours.
-    sampled : ndarray
-        (n_opportunities,) bool: hours in which the model opens for the homes.
+        Homes per call, 20 to 50.
+    sample_hours : float
+        Hours of the month in which `batched` and `full` ask for the homes.
     """
 
-    model: ChatModel
-    decider: Decider
-    concession: Concession
-    envelope: str
-    reads: bool
-    batch: int
-    sampled: np.ndarray
-    said: list[Message] = field(default_factory=list)
-    compiled: tuple[Compiled, ...] = ()
-    _cards: CardTable | None = None
-    _markup: np.ndarray | None = None
+    mode: str = "cards"
+    strategy_every: str = "hour"
+    envelope: str = "declared"
+    batch: int = 25
+    sample_hours: float = 24.0
 
-    def hear(self, words: Callable[[int], str], n: int) -> None:
-        """Read every owner's statement, one question each, once; an owner's words are in that owner's question only."""
-        if self._cards is not None:
-            return
-        cards = []
-        for i in range(n):
-            if not self.reads:
-                self.decider.ledger.decided("rules")
-                cards.append(Compiled(EMPTY, "rules"))
-                continue
-            statement = words(i)
-            read = compile_card(self.model, self.decider, statement)
-            cards.append(read)
-            self.said.append(CardRead.of(i, statement, read))
-        self.compiled = tuple(cards)
-        self._cards = card_table(cards)
+    def __post_init__(self) -> None:
+        for what, name, known in (
+            ("mode", self.mode, MODES),
+            ("strategy_every", self.strategy_every, EVERY),
+            ("envelope", self.envelope, ENVELOPES),
+        ):
+            if name not in known:
+                raise UnknownNameError(did_you_mean(name, known, what))
+        if not 20 <= self.batch <= 50:
+            raise PolicyError(f"batch: got {self.batch}; allowed is 20 to 50")
+        if not self.sample_hours >= 0:
+            raise PolicyError(f"sample_hours: got {self.sample_hours}; allowed is 0 or more")
+        # what means nothing to this mode is refused, not ignored
+        for name, modes in (("batch", ("batched",)), ("sample_hours", ("batched", "full"))):
+            if getattr(self, name) != getattr(type(self), name) and self.mode not in modes:
+                raise PolicyError(f"mode={self.mode!r}: got {name}, which applies to mode {' or '.join(modes)} only")
 
-    def _rows(self, homes: Homes, public: Public, rules: MarketRules) -> Homes:
-        cards = self._cards
-        if cards is None:
-            raise AssertionError("the owners are heard before they bid: the graph sees to it")
-        known = homes if self.envelope == "declared" else untold(homes, public, cards)
-        return tighten(known, cards, public, rules)
+    @property
+    def homes_per_call(self) -> int:
+        """Homes in one question for opening asks."""
+        return 1 if self.mode == "full" else self.batch
 
-    def _markups(self, n: int) -> np.ndarray:
-        """(N,) opening markups: the rules' own; less for who gives way readily, up to twice as much for others."""
-        assert self._cards is not None
-        given = np.where(np.isnan(self._cards.concession), 0.5, self._cards.concession)
-        return np.full(n, self.concession.markup) * 2.0 * (1.0 - given)
+    def sampled(self, n_opportunities: int, hours_each: float) -> NDArray[np.bool_]:
+        """(n,): opportunities in which the homes' agents ask."""
+        hours = 0.0 if self.mode == "cards" else self.sample_hours
+        return sampled_hours(n_opportunities, hours_each, hours)
 
-    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
-        """Bid under the card, and in sampled hours with the model's opening."""
-        rows = self._rows(homes, public, rules)
-        markup = self._markups(rules.n_homes)
-        sells = np.ones(rules.n_homes, dtype=bool)
-        if self.sampled[public.opportunity]:
-            opening = self._opening(rows, public, rules)
-            markup = np.where(np.isnan(opening.markup), markup, opening.markup)
-            sells = opening.sells
-        self._markup = markup
-        told = RulesProsumer(markup, self.concession.home_beta).declare(rows, public, rules)
-        told = replace(told, kw=told.kw * sells)
-        if self.envelope == "physical":
-            return told
-        own = RulesProsumer(self.concession.markup, self.concession.home_beta).declare(homes, public, rules)
-        return within(told, own)
 
-    def _opening(self, rows: Homes, public: Public, rules: MarketRules) -> Openings:
-        opening, sources = ask_moves(self.model, self.decider, rows, public, rules, self.batch)
-        known = ~np.isnan(opening.markup)
-        self.said.append(
-            MovesMade(
-                homes=int(known.sum()),
-                withheld=int((~opening.sells).sum()),
-                mean_markup=round(float(opening.markup[known].mean()), 4) if known.any() else None,
-                sources=sources,
-            )
+@dataclass(frozen=True)
+class ModelOptions:
+    """The `llm` brain's own options: how a model is reached, and what it is asked for."""
+
+    reach: LlmOptions = field(default_factory=LlmOptions)
+    play: PlayOptions = field(default_factory=PlayOptions)
+
+
+class LlmBrain:
+    """The language model's part of one policy object; `begin` starts a month anew."""
+
+    guided = True
+
+    def __init__(self, negotiation: NegotiationOptions, options: ModelOptions) -> None:
+        self.negotiation, self.options = negotiation, options
+        self._stack: Stack | None = None
+        self._before: dict[str, float] = {}
+
+    def begin(self, rules: MarketRules) -> tuple[AggregatorBrain, ProsumerBrain]:
+        """Open the model and return the two sides."""
+        self.close()
+        reach, play, without = self.options.reach, self.options.play, self.negotiation.left_out
+        self._stack = stack = open_stack(reach)
+        self._before = stack.ledger.totals()
+        decider = Decider(stack.ledger, reach.timeout_s)
+        self.prosumers = LlmProsumer(
+            model=stack.model,
+            decider=decider,
+            negotiation=self.negotiation,
+            envelope=play.envelope,
+            reads="cards" not in without,
+            batch=play.homes_per_call,
+            sampled=play.sampled(rules.n_opportunities, rules.opportunity_hours),
         )
-        return opening
-
-    def respond(
-        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
-    ) -> Response:
-        """Answer as the rules do, at the card's prices."""
-        assert self._markup is not None
-        side = RulesProsumer(self._markup, self.concession.home_beta)
-        return side.respond(self._rows(homes, public, rules), public, rules, offer, of_rounds, declared)
-
-
-@dataclass
-class LlmAggregator:
-    """The VPP's side: a strategy per hour or day, from numbers only, in the rules' arithmetic.
-
-    Parameters
-    ----------
-    model, decider :
-        Who is asked, and how.
-    beta : float
-        The rules' own concession.
-    daily : bool
-        One strategy per local day instead of one per opportunity.
-    asks : bool
-        Whether the model is asked; otherwise the rules' strategy stands (an ablation).
-    remembers : bool
-        Whether the last negotiations are shown (otherwise an ablation).
-    """
-
-    model: ChatModel
-    decider: Decider
-    beta: float
-    daily: bool
-    asks: bool
-    remembers: bool
-    said: list[Message] = field(default_factory=list)
-    _memory: Memory = field(default_factory=Memory)
-    _day: str = ""
-    _last: Strategy = RULES
-
-    def opening(self, notice: Notice, declared: Declared) -> Terms:
-        """Rank the bids under the strategy of this hour."""
-        strategy = self._strategy(notice, declared)
-        base = RulesAggregator(self.beta).opening(notice, declared)
-        if strategy is RULES:
-            return base
-        top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
-        # the cap is named for energy; standing by keeps the market's own
-        cap = np.minimum(base.cap, [strategy.cap_cents / 100.0, strategy.cap_cents / 100.0, np.inf])
-        share = strategy.ask_percent / 100.0
-        able = int((declared.available & (declared.kw > 0).any(axis=0)).sum())
-        asked = np.zeros(len(declared.available), dtype=bool)
-        asked[base.order[: int(np.ceil(share * able))]] = True
-        return replace(
-            base,
-            target=np.clip(base.target * strategy.target_percent / 100.0, 0.0, top),
-            cap=cap,
-            beta=strategy.concession_percent / 100.0,
-            first_step=(100 - strategy.opening_percent) / 100.0,
-            asked=None if share >= 1.0 else asked,
-            guidance=strategy.guidance(),
+        self.aggregator = LlmAggregator(
+            model=stack.model,
+            decider=decider,
+            beta=self.negotiation.aggregator_beta,
+            daily=play.strategy_every == "day",
+            asks="strategy" not in without,
+            remembers="memory" not in without,
         )
+        return self.aggregator, self.prosumers
 
-    def _strategy(self, notice: Notice, declared: Declared) -> Strategy:
-        day = notice.start[:10]
-        if self.daily and day == self._day:
-            return self._last
-        self._day = day
-        if not self.asks:
-            self.decider.ledger.decided("rules")
-            return RULES
-        told = numbers(notice, declared)
-        text = question(told, self._memory if self.remembers else None)
-        answer = self.decider.ask(self.model, prompt("strategy"), text, Strategy, MAX_TOKENS)
-        if answer is None:
-            self._last, source, model = RULES, "fallback", ""
-        else:
-            assert isinstance(answer.value, Strategy)
-            self._last, outside = clip(answer.value)
-            self.decider.ledger.event("clipped", outside)
-            source, model = answer.source, answer.model
-        self._memory.keep(told, self._last)
-        self.said.append(StrategyChosen.of(notice.opportunity_id, self._last, source, model))
-        return self._last
+    @property
+    def ledger(self) -> Ledger:
+        """Totals of the month so far."""
+        if self._stack is None:
+            raise AssertionError("no month has begun")
+        return self._stack.ledger
 
-    def counter_offer(
-        self,
-        notice: Notice,
-        declared: Declared,
-        terms: Terms,
-        round_number: int,
-        asks: np.ndarray,
-        earlier: np.ndarray,
-        is_open: np.ndarray,
-    ) -> Offer:
-        """Make the offers of a round under the strategy's terms."""
-        rules = RulesAggregator(self.beta)
-        return rules.counter_offer(notice, declared, terms, round_number, asks, earlier, is_open)
+    def close(self) -> None:
+        """Close the cassette."""
+        if self._stack is not None:
+            self._stack.close()
+            self._stack = None
 
-    def accepts(self, notice: Notice, terms: Terms, asks: np.ndarray) -> np.ndarray:
-        """Take every final ask up to the cap, of those who were asked."""
-        return RulesAggregator(self.beta).accepts(notice, terms, asks)
-
-
-__all__ = ["ENVELOPES", "LlmAggregator", "LlmProsumer"]
+    def collect(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Return what was counted and said since the last call."""
+        totals = self.ledger.totals()
+        notes = {name: value - self._before[name] for name, value in totals.items()}
+        self._before = totals
+        said = [m.model_dump(mode="json") for m in (*self.prosumers.said, *self.aggregator.said)]
+        self.prosumers.said.clear()
+        self.aggregator.said.clear()
+        return notes, said

@@ -1,19 +1,15 @@
 """Typed messages of a negotiation: what is said, and what goes into the transcript.
 
-Frozen pydantic models. Inside the graph the same content flows as arrays (`state`); a message is made only when it is
-written down. Power kW, energy prices USD/kWh, standby prices USD per kW and hour, times ISO 8601 with offset; only the
-market's own announcement is in MW and USD/MWh.
+Frozen pydantic models. Inside the graph the same content flows as arrays (`negotiation`); a message is made only when
+it is written down. Power kW, energy prices USD/kWh, reserve prices USD per kW and hour, times ISO 8601 with offset;
+only the market's own announcement is in MW and USD/MWh.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-if TYPE_CHECKING:
-    from vpp_policies.agentic.card import Compiled
-    from vpp_policies.agentic.strategy import Strategy
 
 
 class Message(BaseModel):
@@ -56,18 +52,18 @@ class ProsumerBid(Message):
     car_kw: float = Field(ge=0)  # deferred charging, alone
     car_ask: float | None
     full_ask: float | None  # for all devices together
-    standby_kw: float = Field(ge=0)
+    reserve_kw: float = Field(ge=0)
     reserve_ask: float | None
     constraints: BidConstraints
 
 
 class AggregatorOffer(Message):
-    """The aggregator to those it still talks to: one offer per target, in the order of `targets`."""
+    """The aggregator to those without agreement: one offer per target, in the order of `targets`."""
 
     kind: Literal["aggregator_offer"] = "aggregator_offer"
     offer_id: str
     targets: tuple[int, ...]
-    line: tuple[str, ...]  # which of the three parts of a bid: car, full or standby
+    line: tuple[str, ...]  # which of the three parts of a bid: car, full or reserve
     offered_price: tuple[float, ...]
     requested_kw: tuple[float, ...]
     round: int = Field(ge=1)
@@ -106,7 +102,7 @@ class CoalitionMember(Message):
     committed_kw: float = Field(ge=0)
     agreed_price: float | None
     device: str
-    schedule: str  # what it does in the opportunity: sell, standby, buy, or several
+    schedule: str  # what it does in the opportunity: sell, reserve, buy, or several
 
 
 class CoalitionTable(Message):
@@ -117,7 +113,7 @@ class CoalitionTable(Message):
     prosumer_id: tuple[int, ...]
     sell_kw: tuple[float, ...]
     agreed_price: tuple[float | None, ...]  # what the home's sale is bid at, USD/kWh; None: it sells nothing
-    standby_kw: tuple[float, ...]
+    reserve_kw: tuple[float, ...]
     buy_kw: tuple[float, ...]
     device: tuple[str, ...]
 
@@ -149,14 +145,6 @@ class CardRead(Message):
     model: str
     card: dict[str, Any]  # fields that were said, with their evidence
 
-    @classmethod
-    def of(cls, i: int, statement: str, read: Compiled) -> CardRead:
-        """Write down what was read of home i."""
-        from vpp_policies.agentic.card import FIELDS
-
-        said = read.card.model_dump(mode="json", include={f for f in FIELDS if read.card.says(f)} | {"evidence"})
-        return cls(prosumer_id=i, statement=statement, source=read.source, model=read.model, card=said)
-
 
 class StrategyChosen(Message):
     """The aggregator's strategy of an hour or day (brain="llm")."""
@@ -167,16 +155,11 @@ class StrategyChosen(Message):
     model: str
     strategy: dict[str, Any]
 
-    @classmethod
-    def of(cls, opportunity_id: str, strategy: Strategy, source: str, model: str) -> StrategyChosen:
-        """Write down a strategy."""
-        return cls(opportunity_id=opportunity_id, source=source, model=model, strategy=strategy.model_dump(mode="json"))
 
-
-class MovesMade(Message):
+class OpeningAsksMade(Message):
     """How the homes' agents opened in a sampled hour (brain="llm", mode batched or full)."""
 
-    kind: Literal["moves"] = "moves"
+    kind: Literal["opening_asks"] = "opening_asks"
     homes: int = Field(ge=0)
     withheld: int = Field(ge=0)  # homes that the model kept out
     mean_markup: float | None
@@ -194,7 +177,7 @@ MESSAGES: dict[str, type[Message]] = {
     "negotiation_summary": NegotiationSummary,
     "card_read": CardRead,
     "strategy": StrategyChosen,
-    "moves": MovesMade,
+    "opening_asks": OpeningAsksMade,
 }
 """Message types by their `kind`."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Public
-from vpp_policies.agentic.state import Notice
+from vpp_env import MarketRules, Public
+from vpp_policies.agentic.negotiation import FULL, Negotiation, Notice
 
 EDGES = np.concatenate(
     [np.linspace(0.0, 0.9, 25), [0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0]]
@@ -46,9 +46,11 @@ DEAR_HOURS = 6
 """Hours to come that stored energy may be kept for: a battery lasts for one to three."""
 PRIOR_RHO_SHARE = 0.04
 """Price of reserve as a share of the day-ahead price before there is a history (CAISO spin, 2-4 %) [assumed]."""
+WINDOW_HOURS = 12
+"""Batteries are refilled in the cheapest of the next 12 hours: that far are a day's cheap hours from its dear ones."""
 
 
-def bins(sample: np.ndarray) -> np.ndarray:
+def bins(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (K,) means of the sorted `sample` (any length above 0) between the quantiles `EDGES`, ascending."""
     ordered = np.sort(sample)
     total = np.concatenate([[0.0], np.cumsum(ordered)])
@@ -59,7 +61,7 @@ def bins(sample: np.ndarray) -> np.ndarray:
     return np.diff(upto) / np.diff(at)
 
 
-def first_guess(day_ahead: np.ndarray) -> np.ndarray:
+def first_guess(day_ahead: NDArray[np.float64]) -> NDArray[np.float64]:
     """Real-time price (any shape) that a day-ahead price suggests, USD/kWh."""
     return day_ahead - PREMIUM * np.maximum(day_ahead - PREMIUM_FROM, 0.0)
 
@@ -68,9 +70,9 @@ def first_guess(day_ahead: np.ndarray) -> np.ndarray:
 class History:
     """Past intervals of the window, (t,) USD/kWh."""
 
-    day_ahead: np.ndarray
-    surprise: np.ndarray  # real time less first guess
-    fresh: np.ndarray  # surprise less what an hour before let expect
+    day_ahead: NDArray[np.float64]
+    surprise: NDArray[np.float64]  # real time less first guess
+    fresh: NDArray[np.float64]  # surprise less what an hour before let expect
     carried: float  # what the last surprise lets expect now
 
 
@@ -84,7 +86,7 @@ def history(public: Public) -> History:
     return History(day_ahead, surprise, fresh, float(carried[-1]) if len(carried) else 0.0)
 
 
-def _sample(level: float, day_ahead: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _sample(level: float, day_ahead: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Surprises at about the day-ahead price `level`: the prior and the band, scaled to it."""
     level = max(level, LEAST)
     prior = np.asarray(PRIOR) * np.clip(level / PREMIUM_FROM, 1.0, 2.5)
@@ -92,21 +94,21 @@ def _sample(level: float, day_ahead: np.ndarray, values: np.ndarray) -> np.ndarr
     return np.concatenate([prior, values[near] * (level / np.maximum(day_ahead[near], LEAST))])
 
 
-def real_time_prices(public: Public, past: History) -> np.ndarray:
+def real_time_prices(public: Public, past: History) -> NDArray[np.float64]:
     """(K,) real-time prices of the opportunity, USD/kWh, ascending; an announced programme adds to each."""
     level = public.expected_lmp
     added = public.expected_sale_price - level
     return added + bins(first_guess(np.asarray(level)) + past.carried + _sample(level, past.day_ahead, past.fresh))
 
 
-def later_prices(past: History, dear: np.ndarray) -> np.ndarray:
+def later_prices(past: History, dear: NDArray[np.float64]) -> NDArray[np.float64]:
     """(h, K) real-time prices of hours to come, whose day-ahead prices are `dear` (h,), USD/kWh."""
     if not len(dear):
         return np.zeros((0, len(WEIGHT)))
     return first_guess(dear)[:, None] + bins(_sample(float(dear.mean()), past.day_ahead, past.surprise))
 
 
-def reserve_prices(public: Public, products: tuple[str, ...]) -> np.ndarray:
+def reserve_prices(public: Public, products: tuple[str, ...]) -> NDArray[np.float64]:
     """(K,) prices of the best upward reserve product, USD/kW-h, ascending."""
     up = [public.past_reserve_usd_per_kw_h[p][-WINDOW:] for p in products if p != "regdown"]
     if not up:
@@ -131,9 +133,9 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
     steps = public.steps
     per_hour = 4
     past = history(public)
-    ahead = public.da_usd_per_kwh[steps:]
-    whole = len(ahead) // per_hour * per_hour
-    hourly = ahead[:whole].reshape(-1, per_hour).mean(axis=1)
+    after = public.da_usd_per_kwh[steps:]
+    whole = len(after) // per_hour * per_hour
+    hourly = after[:whole].reshape(-1, per_hour).mean(axis=1)
     today = max(0, round(_hours_left_today(public) - public.hours))
     return Notice(
         opportunity_id=f"opp-{public.opportunity:05d}",
@@ -152,3 +154,86 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
         products=rules.products,
         max_rounds=max_rounds,
     )
+
+
+def later_price(negotiation: Negotiation) -> NDArray[np.float64]:
+    """(N,) USD/kWh: what the energy of this opportunity is expected to bring later today.
+
+    A battery that lasts for n hours at the agreed power sells in the n dearest hours; selling now takes the place of
+    the least of them.
+    """
+    kw, span = negotiation.declared.kw[FULL], negotiation.notice.hours
+    dear = np.maximum(negotiation.notice.later @ negotiation.notice.weight, 0.0)
+    total = np.concatenate([[0.0], np.cumsum(dear)])
+    knots = np.arange(len(total), dtype=np.float64)
+    hours = np.full(kw.shape, np.inf)
+    np.divide(negotiation.declared.energy_kwh, kw, out=hours, where=kw > 0)
+    last = np.minimum(hours, len(dear) + span)
+    got = np.interp(last, knots, total) - np.interp(np.maximum(last - span, 0.0), knots, total)
+    return np.where(np.isfinite(hours), got / span, 0.0)
+
+
+def buy_limits(negotiation: Negotiation) -> NDArray[np.float64]:
+    """(N,) USD/kWh: buy now only at what the needed hours will cost later, never above the declared limit."""
+    declared, hourly = negotiation.declared, negotiation.notice.cheap[:WINDOW_HOURS]
+    if not len(hourly):
+        return declared.buy_limit
+    later = np.arange(1, len(hourly) + 1)
+    reach = np.where(later <= declared.due_hours[:, None] - 1.0, hourly, np.inf)
+    ordered = np.sort(reach, axis=1)
+    # only whole hours to come can be counted on
+    need = np.ceil(declared.buy_hours).astype(np.int64)
+    pick = np.clip(need, 1, len(hourly)) - 1
+    price = np.take_along_axis(ordered, pick[:, None], axis=1)[:, 0]
+    return np.minimum(declared.buy_limit, np.where(need > len(hourly), np.inf, price))
+
+
+def expected(
+    price: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    ask: NDArray[np.float64],
+    margin: float,
+    least: float = -np.inf,
+) -> NDArray[np.float64]:
+    """Expected surplus over the ask of one unit offered as a limit.
+
+    Parameters
+    ----------
+    price, weight : ndarray
+        (K,) prices, ascending, and their probabilities.
+    ask : ndarray
+        (N,).
+    margin : float
+        The offer is ask x (1 + margin).
+    least : float
+        Prices below it clear nothing (the award would be below the market's minimum).
+
+    Returns
+    -------
+    ndarray
+        (N,) sum over k of weight_k (price_k - ask) where the offer clears.
+    """
+    # ascending prices: what clears is a tail, whose value and probability come from one cumulative sum each
+    value = np.concatenate([np.cumsum((price * weight)[::-1])[::-1], [0.0]])
+    chance = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
+    first = np.searchsorted(price, np.maximum(ask * (1.0 + margin), least), side="left")
+    return value[first] - chance[first] * ask
+
+
+def least_price(kw: NDArray[np.float64], ask: NDArray[np.float64], margin: float, min_kw: float) -> float:
+    """Lowest price at which the offers that clear reach `min_kw`; inf when they never do."""
+    if min_kw <= 0.0:
+        return -np.inf
+    order = np.argsort(ask, kind="stable")
+    reached = np.searchsorted(np.cumsum(kw[order]), min_kw - 1e-9)
+    return float(ask[order[reached]] * (1.0 + margin)) if reached < len(order) else np.inf
+
+
+def cautious(weight: NDArray[np.float64], risk: float) -> NDArray[np.float64]:
+    """(K,) probabilities of ascending prices under `risk`: (1 - risk) x mean + risk x mean of the lower half.
+
+    A spectral risk measure (Acerbi 2002): coherent, and linear in the program.
+    """
+    risk = float(np.clip(risk, 0.0, 1.0))
+    lower = np.minimum(np.cumsum(weight), 0.5)
+    return (1.0 - risk) * weight + risk * np.diff(lower, prepend=0.0) / 0.5

@@ -8,14 +8,34 @@ aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import RESERVE_TICK
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes, Public
-from vpp_env.units import BUY_LIMIT_RANGE, POWER_QUANTUM_KW, PRICE_TICK, RESERVE_ASK_RANGE, SELL_ASK_RANGE
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared, Notice, Offer, Response, Terms
+from vpp_env import (
+    BUY_LIMIT_RANGE,
+    POWER_QUANTUM_KW,
+    PRICE_TICK,
+    RESERVE_ASK_RANGE,
+    RESERVE_TICK,
+    SELL_ASK_RANGE,
+    Homes,
+    MarketRules,
+    Public,
+)
+from vpp_policies.agentic.negotiation import (
+    FULL,
+    AggregatorBrain,
+    AggregatorTerms,
+    Declared,
+    NegotiationOptions,
+    NegotiationRound,
+    Notice,
+    Offer,
+    ProsumerBrain,
+    Response,
+)
 from vpp_policies.truthful import own_offers
 
 TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
@@ -26,8 +46,8 @@ FIRST_STEP = 0.04
 """Share that the aggregator asks for in the first round, before it has seen a home give way."""
 
 
-def up(price: np.ndarray) -> np.ndarray:
-    """Round (3, N) prices up to whole ticks."""
+def up(price: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NegotiationRound (3, N) prices up to whole ticks."""
     return np.ceil(price / TICKS - 1e-6) * TICKS
 
 
@@ -36,7 +56,9 @@ def _given(share: float, beta: float) -> float:
     return float(np.clip(share, 0.0, 1.0) ** (1.0 / beta))
 
 
-def own_lines(homes: Homes, public: Public, rules: MarketRules) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def own_lines(
+    homes: Homes, public: Public, rules: MarketRules
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """A home's own truth, from its own truthful offer at a low and at a high price.
 
     Returns
@@ -52,14 +74,14 @@ def own_lines(homes: Homes, public: Public, rules: MarketRules) -> tuple[np.ndar
     storage = homes.storage_sell_kw
     car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell_kw"])
     full = high["sell_kw"]
-    # standing by is held to what lasts through the opportunity, like a sale; a car without storage stands by with
-    # what it can deferred in every interval
-    standby = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
+    # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve what
+    # it can defer in every interval
+    reserve = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
     # a car that comes home within the opportunity is deferred before the battery is touched
     has_both = (homes.ev_kwh > 0) & (storage > 0)
     full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell_ask"])
     ask = np.stack([low["sell_ask"], full_ask, now["reserve_ask"]])
-    return np.stack([car, full, standby]), up(ask), now
+    return np.stack([car, full, reserve]), up(ask), now
 
 
 def _at(public: Public, price: float) -> Public:
@@ -77,7 +99,7 @@ class RulesProsumer:
         Shape of the concession.
     """
 
-    def __init__(self, markup: float | np.ndarray, beta: float) -> None:
+    def __init__(self, markup: float | NDArray[np.float64], beta: float) -> None:
         self._markup, self._beta = markup, beta
 
     def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
@@ -129,45 +151,52 @@ class RulesAggregator:
     def __init__(self, beta: float) -> None:
         self._beta = beta
 
-    def opening(self, notice: Notice, declared: Declared) -> Terms:
+    def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
         """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
         # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
         price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.weight)
         target = notice.revenue_share * np.array([price, price, rho])
         # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
         top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
-        return Terms(
+        return AggregatorTerms(
             target=np.clip(target, 0.0, top),
             cap=top,
             order=np.lexsort((np.arange(len(declared.available)), declared.ask[FULL], ~declared.available)),
         )
 
-    def counter_offer(
-        self,
-        notice: Notice,
-        declared: Declared,
-        terms: Terms,
-        round_number: int,
-        asks: np.ndarray,
-        earlier: np.ndarray,
-        is_open: np.ndarray,
-    ) -> Offer:
+    def counter_offer(self, notice: Notice, declared: Declared, terms: AggregatorTerms, now: NegotiationRound) -> Offer:
         """Offer the limit of this round, or what one more concession of the same size would bring if that is less."""
-        given = _given(round_number / notice.max_rounds, self._beta if terms.beta is None else terms.beta)
+        given = _given(now.number / notice.max_rounds, self._beta if terms.beta is None else terms.beta)
         limit = terms.target + (terms.cap - terms.target) * given
         first = FIRST_STEP if terms.first_step is None else terms.first_step
-        step = np.where(earlier > asks, earlier - asks, first * asks if round_number == 1 else 0.0)
+        asks, gave = now.asks, now.earlier - now.asks
+        step = np.where(now.earlier > asks, gave, first * asks if now.number == 1 else 0.0)
         price = np.minimum(np.maximum(limit, 0.0)[:, None], up(np.maximum(asks - step, 0.0)))
-        return Offer(round=round_number, price=price, kw=declared.kw, to=_asked(is_open, terms))
+        return Offer(round=now.number, price=price, kw=declared.kw, to=_asked(now.is_open, terms))
 
-    def accepts(self, notice: Notice, terms: Terms, asks: np.ndarray) -> np.ndarray:
+    def accepts(self, notice: Notice, terms: AggregatorTerms, asks: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Take every final ask that the market's bid can hold: as a limit it costs nothing where it does not clear."""
         return _asked(asks <= terms.cap[:, None] + 1e-9, terms)
 
 
-def _asked(lines: np.ndarray, terms: Terms) -> np.ndarray:
+def _asked(lines: NDArray[np.bool_], terms: AggregatorTerms) -> NDArray[np.bool_]:
     """Keep the lines (3, N) of those who are asked at all."""
     return lines if terms.asked is None else lines & terms.asked
 
 
-__all__ = ["CAR", "FULL", "STANDBY", "RulesAggregator", "RulesProsumer", "own_lines", "up"]
+class RulesBrain:
+    """Both sides by rules; nothing is counted and nothing said beside the negotiation."""
+
+    guided = False
+
+    def __init__(self, negotiation: NegotiationOptions) -> None:
+        self._options = negotiation
+
+    def begin(self, rules: MarketRules) -> tuple[AggregatorBrain, ProsumerBrain]:
+        """Return the two sides; they remember nothing."""
+        options = self._options
+        return RulesAggregator(options.aggregator_beta), RulesProsumer(options.markup, options.home_beta)
+
+    def collect(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Nothing."""
+        return {}, []

@@ -1,17 +1,37 @@
-"""The aggregator's strategy: numbers in, bounded integers out, and what they mean in the rounds and in the dispatch."""
+"""The aggregator of the `llm` brain: a strategy from numbers, in the rules' arithmetic.
+
+Numbers in, bounded integers out, and what they mean in the rounds and in the dispatch. No limit is left to what a model
+says; without an answer the rules' strategy stands and is counted.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_policies.agentic.state import CAR, FULL, STANDBY, Declared, Guidance, Notice
-from vpp_policies.llm.chat import whole
+from vpp_env import RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_policies.agentic.messages import Message, StrategyChosen
+from vpp_policies.agentic.negotiation import (
+    CAR,
+    FULL,
+    RESERVE,
+    AggregatorTerms,
+    Declared,
+    Guidance,
+    NegotiationRound,
+    Notice,
+    Offer,
+)
+from vpp_policies.agentic.rules import RulesAggregator
+from vpp_policies.llm.chat import ChatModel, clip, whole
+from vpp_policies.llm.ledger import Decider
+from vpp_policies.llm.prompts import prompt
 
 MAX_TOKENS = 300
 MEMORY = 3
@@ -30,7 +50,7 @@ class Strategy(BaseModel):
     ask_percent: int = whole(10, 100, "share of the homes that are asked, cheapest first, percent")
     risk_percent: int = whole(0, 100, "0: count on the mean of the prices; 100: on their lower half")
     margin_percent: int = whole(0, 25, "added to asks, beside the market's own margin, percent")
-    reserve_percent: int = whole(0, 100, "most of the maximum that may stand by, percent")
+    reserve_percent: int = whole(0, 100, "most of the maximum kept for reserves, percent")
     favour: Literal["none", "cars", "batteries"] = Field(description="whom to prefer where it is close")
     reason: str = Field(description="one short sentence")
 
@@ -51,12 +71,12 @@ RULES = Strategy(
 
 
 @dataclass
-class Memory:
+class StrategyMemory:
     """What the aggregator has seen of its last negotiations: its own and public content."""
 
     past: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MEMORY))
 
-    def keep(self, numbers: dict[str, Any], strategy: Strategy) -> None:
+    def remember(self, numbers: dict[str, Any], strategy: Strategy) -> None:
         """Remember one negotiation."""
         kept = {name: numbers[name] for name in ("start", "expected_tenth_cents")}
         self.past.append(kept | {"target_percent": strategy.target_percent, "cap_cents": strategy.cap_cents})
@@ -76,7 +96,7 @@ def numbers(notice: Notice, declared: Declared) -> dict[str, Any]:
     kw = declared.kw * declared.available
     return {
         "start": notice.start[:16],
-        "expected_tenth_cents": tenths(notice.price @ notice.weight),
+        "expected_tenth_cents": tenths(float(notice.price @ notice.weight)),
         "median_tenth_cents": tenths(notice.price[half]),
         "top_hundredth_tenth_cents": tenths(notice.price[-1]),
         "dearest_hours_left_tenth_cents": [tenths(p) for p in (notice.later @ notice.weight)[:3]],
@@ -84,7 +104,7 @@ def numbers(notice: Notice, declared: Declared) -> dict[str, Any]:
         "members_share_percent": round(100.0 * notice.revenue_share),
         "least_kw": round(notice.min_bid_kw),
         "most_kw": round(notice.required_kw),
-        "homes_selling": int((kw[:STANDBY] > 0).any(axis=0).sum()),
+        "homes_selling": int((kw[:RESERVE] > 0).any(axis=0).sum()),
         "car_kw": round(float(kw[CAR].sum()), -1),
         "all_devices_kw": round(float(kw[FULL].sum()), -1),
         "car_asks_tenth_cents": quartiles(CAR, 1000.0),
@@ -92,6 +112,96 @@ def numbers(notice: Notice, declared: Declared) -> dict[str, Any]:
     }
 
 
-def question(told: dict[str, Any], memory: Memory | None) -> str:
+def question(shown: dict[str, Any], memory: StrategyMemory | None) -> str:
     """Return the data of one question."""
-    return json.dumps(told if memory is None else told | {"before": list(memory.past)}, separators=(",", ":"))
+    return json.dumps(shown if memory is None else shown | {"before": list(memory.past)}, separators=(",", ":"))
+
+
+@dataclass
+class LlmAggregator:
+    """The VPP's side: a strategy per hour or day, from numbers only, in the rules' arithmetic.
+
+    Parameters
+    ----------
+    model, decider :
+        Who is asked, and how.
+    beta : float
+        The rules' own concession.
+    daily : bool
+        One strategy per local day instead of one per opportunity.
+    asks : bool
+        Whether the model is asked; otherwise the rules' strategy stands (an ablation).
+    remembers : bool
+        Whether the last negotiations are shown (otherwise an ablation).
+    """
+
+    model: ChatModel
+    decider: Decider
+    beta: float
+    daily: bool
+    asks: bool
+    remembers: bool
+    said: list[Message] = field(default_factory=list)
+    _memory: StrategyMemory = field(default_factory=StrategyMemory)
+    _day: str = ""
+    _last: Strategy = RULES
+
+    def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
+        """Rank the bids under the strategy of this hour."""
+        strategy = self._strategy(notice, declared)
+        base = RulesAggregator(self.beta).opening(notice, declared)
+        if strategy is RULES:
+            return base
+        top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
+        # the cap is named for energy; reserve keeps the market's own
+        cap = np.minimum(base.cap, [strategy.cap_cents / 100.0, strategy.cap_cents / 100.0, np.inf])
+        share = strategy.ask_percent / 100.0
+        able = int((declared.available & (declared.kw > 0).any(axis=0)).sum())
+        asked = np.zeros(len(declared.available), dtype=bool)
+        asked[base.order[: int(np.ceil(share * able))]] = True
+        return replace(
+            base,
+            target=np.clip(base.target * strategy.target_percent / 100.0, 0.0, top),
+            cap=cap,
+            beta=strategy.concession_percent / 100.0,
+            first_step=(100 - strategy.opening_percent) / 100.0,
+            asked=None if share >= 1.0 else asked,
+            guidance=strategy.guidance(),
+        )
+
+    def _strategy(self, notice: Notice, declared: Declared) -> Strategy:
+        day = notice.start[:10]
+        if self.daily and day == self._day:
+            return self._last
+        self._day = day
+        if not self.asks:
+            self.decider.ledger.decided("rules")
+            return RULES
+        shown = numbers(notice, declared)
+        text = question(shown, self._memory if self.remembers else None)
+        answer = self.decider.ask(self.model, prompt("strategy"), text, Strategy, MAX_TOKENS)
+        if answer is None:
+            self._last, source, model = RULES, "fallback", ""
+        else:
+            assert isinstance(answer.value, Strategy)
+            self._last, outside = clip(answer.value)
+            self.decider.ledger.event("clipped", outside)
+            source, model = answer.source, answer.model
+        self._memory.remember(shown, self._last)
+        self.said.append(
+            StrategyChosen(
+                opportunity_id=notice.opportunity_id,
+                source=source,
+                model=model,
+                strategy=self._last.model_dump(mode="json"),
+            )
+        )
+        return self._last
+
+    def counter_offer(self, notice: Notice, declared: Declared, terms: AggregatorTerms, now: NegotiationRound) -> Offer:
+        """Make the offers of a round under the strategy's terms."""
+        return RulesAggregator(self.beta).counter_offer(notice, declared, terms, now)
+
+    def accepts(self, notice: Notice, terms: AggregatorTerms, asks: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Take every final ask up to the cap, of those who were asked."""
+        return RulesAggregator(self.beta).accepts(notice, terms, asks)

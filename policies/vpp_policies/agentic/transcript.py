@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.units import KWH_PER_MWH
+from vpp_env import KWH_PER_MWH
 from vpp_policies.agentic.messages import (
     AggregatorOffer,
     BidConstraints,
@@ -23,33 +24,40 @@ from vpp_policies.agentic.messages import (
     ProsumerResponse,
     ResponseCounts,
 )
-from vpp_policies.agentic.state import CAR, FULL, LINES, STANDBY, Offer, Plan, Response, Talk
+from vpp_policies.agentic.negotiation import (
+    CAR,
+    FULL,
+    LINES,
+    RESERVE,
+    CoalitionDispatch,
+    Negotiation,
+    Offer,
+    Response,
+)
 
-TRANSCRIPTS = ("summary", "full", "none")
-"""Kinds of transcript."""
 REASONS = ("accepted", "the price is below what this round asks for")
 
 
-def transcript_of(talk: Talk, full: bool) -> list[dict[str, Any]]:
+def transcript_of(negotiation: Negotiation, full: bool) -> list[dict[str, Any]]:
     """Messages of one negotiation as plain data, in the order in which they were said."""
-    said: list[Message] = [_opportunity(talk)]
+    said: list[Message] = [_opportunity(negotiation)]
     if full:
-        said += _prosumer_bids(talk)
-    for offer, response in zip(talk.offers, talk.responses, strict=True):
-        said.append(_offer(talk, offer))
-        said += _responses(talk, offer, response) if full else [_counts(talk, offer, response)]
-    if talk.plan is not None:
-        said += _members(talk, talk.plan) if full else [_table(talk, talk.plan)]
-    said.append(_summary(talk))
+        said += _prosumer_bids(negotiation)
+    for offer, response in zip(negotiation.offers, negotiation.responses, strict=True):
+        said.append(_offer(negotiation, offer))
+        said += _responses(negotiation, offer, response) if full else [_counts(negotiation, offer, response)]
+    if negotiation.dispatch is not None:
+        said += _members(negotiation, negotiation.dispatch) if full else [_table(negotiation, negotiation.dispatch)]
+    said.append(_summary(negotiation))
     return [message.model_dump(mode="json") for message in said]
 
 
-def _numbers(values: np.ndarray, digits: int = 4) -> tuple[float, ...]:
+def _numbers(values: NDArray[np.float64], digits: int = 4) -> tuple[float, ...]:
     return tuple(np.round(values, digits).tolist())
 
 
-def _opportunity(talk: Talk) -> MarketOpportunity:
-    notice = talk.notice
+def _opportunity(negotiation: Negotiation) -> MarketOpportunity:
+    notice = negotiation.notice
     return MarketOpportunity.model_construct(
         opportunity_id=notice.opportunity_id,
         product="+".join(("energy", *notice.products)),
@@ -66,67 +74,67 @@ def _price(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def _prosumer_bids(talk: Talk) -> list[Message]:
-    told = talk.declared
+def _prosumer_bids(negotiation: Negotiation) -> list[Message]:
+    declared = negotiation.declared
     out: list[Message] = []
-    for i in range(len(told.available)):
-        energy = float(told.energy_kwh[i])
-        buys = told.buy_kw[i] > 0
+    for i in range(len(declared.available)):
+        energy = float(declared.energy_kwh[i])
+        buys = declared.buy_kw[i] > 0
         out.append(
             ProsumerBid(
                 prosumer_id=i,
-                opportunity_id=talk.notice.opportunity_id,
-                is_available=bool(told.available[i]),
+                opportunity_id=negotiation.notice.opportunity_id,
+                is_available=bool(declared.available[i]),
                 min_capacity_kw=0.0,
-                max_capacity_kw=round(float(told.kw[FULL, i]), 4),
-                car_kw=round(float(told.kw[CAR, i]), 4),
-                car_ask=_price(told.ask[CAR, i]),
-                full_ask=_price(told.ask[FULL, i]),
-                standby_kw=round(float(told.kw[STANDBY, i]), 4),
-                reserve_ask=_price(told.ask[STANDBY, i]),
+                max_capacity_kw=round(float(declared.kw[FULL, i]), 4),
+                car_kw=round(float(declared.kw[CAR, i]), 4),
+                car_ask=_price(declared.ask[CAR, i]),
+                full_ask=_price(declared.ask[FULL, i]),
+                reserve_kw=round(float(declared.kw[RESERVE, i]), 4),
+                reserve_ask=_price(declared.ask[RESERVE, i]),
                 constraints=BidConstraints(
                     energy_kwh=round(energy, 4) if np.isfinite(energy) else None,
-                    buy_kw=round(float(told.buy_kw[i]), 4),
-                    buy_limit=round(float(told.buy_limit[i]), 4) if buys else None,
+                    buy_kw=round(float(declared.buy_kw[i]), 4),
+                    buy_limit=round(float(declared.buy_limit[i]), 4) if buys else None,
                 ),
             )
         )
     return out
 
 
-def _offer_id(talk: Talk, offer: Offer) -> str:
-    return f"{talk.notice.opportunity_id}-r{offer.round}"
+def _offer_id(negotiation: Negotiation, offer: Offer) -> str:
+    return f"{negotiation.notice.opportunity_id}-r{offer.round}"
 
 
-def _offer(talk: Talk, offer: Offer) -> AggregatorOffer:
+def _offer(negotiation: Negotiation, offer: Offer) -> AggregatorOffer:
     line, home = np.nonzero(offer.to)
     return AggregatorOffer.model_construct(
-        offer_id=_offer_id(talk, offer),
+        offer_id=_offer_id(negotiation, offer),
         targets=tuple(home.tolist()),
         line=tuple([LINES[j] for j in line.tolist()]),
         offered_price=_numbers(offer.price[line, home]),
         requested_kw=_numbers(offer.kw[line, home], 2),
         round=offer.round,
-        of_rounds=talk.notice.max_rounds,
-        bonus=talk.notice.revenue_share,
+        of_rounds=negotiation.notice.max_rounds,
+        bonus=negotiation.notice.revenue_share,
     )
 
 
-def _counts(talk: Talk, offer: Offer, response: Response) -> ResponseCounts:
+def _counts(negotiation: Negotiation, offer: Offer, response: Response) -> ResponseCounts:
     refused = offer.to & ~response.accepted
     return ResponseCounts.model_construct(
-        offer_id=_offer_id(talk, offer),
+        offer_id=_offer_id(negotiation, offer),
         accepted=int(response.accepted.sum()),
         countered=int(refused.sum()),
         mean_counter_price=round(float(response.counter[refused].mean()), 4) if refused.any() else None,
     )
 
 
-def _responses(talk: Talk, offer: Offer, response: Response) -> list[Message]:
+def _responses(negotiation: Negotiation, offer: Offer, response: Response) -> list[Message]:
     return [
         ProsumerResponse(
             prosumer_id=i,
-            offer_id=_offer_id(talk, offer),
+            offer_id=_offer_id(negotiation, offer),
             line=LINES[j],
             accepted=bool(response.accepted[j, i]),
             counter_price=round(float(response.counter[j, i]), 4),
@@ -137,24 +145,24 @@ def _responses(talk: Talk, offer: Offer, response: Response) -> list[Message]:
     ]
 
 
-def _devices(talk: Talk, plan: Plan) -> np.ndarray:
-    """(N,) str: what serves the bid."""
-    kw = talk.declared.kw
+def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> NDArray[np.str_]:
+    """(N,): what serves the bid."""
+    kw = negotiation.declared.kw
     storage = kw[FULL] > kw[CAR]
     served = np.where(storage & (kw[CAR] > 0), "car+storage", np.where(storage, "storage", "car"))
-    return np.where(plan.car_only, "car", served)
+    return np.where(called.car_only, "car", served)
 
 
-def _members(talk: Talk, plan: Plan) -> list[Message]:
-    device = _devices(talk, plan)
+def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Message]:
+    device = _devices(negotiation, called)
     out: list[Message] = []
-    for i in np.flatnonzero(talk.coalition).tolist():
-        parts = {"sell": plan.sell_kw[i], "standby": plan.reserve_kw[i], "buy": plan.buy_kw[i]}
+    for i in np.flatnonzero(negotiation.coalition).tolist():
+        parts = {"sell": called.sell_kw[i], "reserve": called.reserve_kw[i], "buy": called.buy_kw[i]}
         out.append(
             CoalitionMember(
                 prosumer_id=i,
-                committed_kw=round(float(plan.sell_kw[i] + plan.reserve_kw[i]), 4),
-                agreed_price=_price(plan.sell_ask[i]) if plan.sell_kw[i] + plan.reserve_kw[i] > 0 else None,
+                committed_kw=round(float(called.sell_kw[i] + called.reserve_kw[i]), 4),
+                agreed_price=_price(called.sell_ask[i]) if called.sell_kw[i] + called.reserve_kw[i] > 0 else None,
                 device=str(device[i]),
                 schedule=", ".join(f"{name} {kw:.2f} kW" for name, kw in parts.items() if kw > 0) or "idle",
             )
@@ -162,41 +170,38 @@ def _members(talk: Talk, plan: Plan) -> list[Message]:
     return out
 
 
-def _table(talk: Talk, plan: Plan) -> CoalitionTable:
-    who = np.flatnonzero(talk.coalition)
-    price, sells = _numbers(plan.sell_ask[who]), (plan.sell_kw[who] + plan.reserve_kw[who] > 0).tolist()
+def _table(negotiation: Negotiation, called: CoalitionDispatch) -> CoalitionTable:
+    who = np.flatnonzero(negotiation.coalition)
+    price, sells = _numbers(called.sell_ask[who]), (called.sell_kw[who] + called.reserve_kw[who] > 0).tolist()
     return CoalitionTable.model_construct(
-        opportunity_id=talk.notice.opportunity_id,
+        opportunity_id=negotiation.notice.opportunity_id,
         prosumer_id=tuple(who.tolist()),
-        sell_kw=_numbers(plan.sell_kw[who], 2),
+        sell_kw=_numbers(called.sell_kw[who], 2),
         agreed_price=tuple(p if given else None for p, given in zip(price, sells, strict=True)),
-        standby_kw=_numbers(plan.reserve_kw[who], 2),
-        buy_kw=_numbers(plan.buy_kw[who], 2),
-        device=tuple(_devices(talk, plan)[who].tolist()),
+        reserve_kw=_numbers(called.reserve_kw[who], 2),
+        buy_kw=_numbers(called.buy_kw[who], 2),
+        device=tuple(_devices(negotiation, called)[who].tolist()),
     )
 
 
-def _summary(talk: Talk) -> NegotiationSummary:
-    told, agreed, plan = talk.declared, talk.agreed, talk.plan
-    done = ~np.isnan(agreed[:STANDBY]) & (told.kw[:STANDBY] > 0)
-    weight = told.kw[:STANDBY] * done
+def _summary(negotiation: Negotiation) -> NegotiationSummary:
+    declared, agreed, called = negotiation.declared, negotiation.agreed, negotiation.dispatch
+    done = ~np.isnan(agreed[:RESERVE]) & (declared.kw[:RESERVE] > 0)
+    weight = declared.kw[:RESERVE] * done
     total = float(weight.sum())
-    price = float((weight * np.nan_to_num(agreed[:STANDBY])).sum() / total) if total > 0 else None
-    asked = float((weight * told.ask[:STANDBY]).sum() / total) if total > 0 else 0.0
-    committed = 0.0 if plan is None else float((plan.sell_kw + plan.reserve_kw).sum())
-    declared = float(told.kw[:STANDBY].max(axis=0).sum())
+    price = float((weight * np.nan_to_num(agreed[:RESERVE])).sum() / total) if total > 0 else None
+    asked = float((weight * declared.ask[:RESERVE]).sum() / total) if total > 0 else 0.0
+    committed = 0.0 if called is None else float((called.sell_kw + called.reserve_kw).sum())
+    offered = float(declared.kw[:RESERVE].max(axis=0).sum())
     return NegotiationSummary.model_construct(
-        opportunity_id=talk.notice.opportunity_id,
-        contacted=len(told.available),
-        bids=int(told.available.sum()),
-        rounds=talk.rounds,
-        coalition_size=0 if plan is None else int(talk.coalition.sum()),
+        opportunity_id=negotiation.notice.opportunity_id,
+        contacted=len(declared.available),
+        bids=int(declared.available.sum()),
+        rounds=negotiation.rounds,
+        coalition_size=0 if called is None else int(negotiation.coalition.sum()),
         committed_mw=round(committed / KWH_PER_MWH, 6),
         average_price=None if price is None else round(price, 4),
         price_improvement=round(1.0 - price / asked, 4) if price is not None and asked > 0 else None,
-        capacity_utilization=round(committed / declared, 4) if declared > 0 else 0.0,
-        status=talk.status,
+        capacity_utilization=round(committed / offered, 4) if offered > 0 else 0.0,
+        status=negotiation.status,
     )
-
-
-__all__ = ["TRANSCRIPTS", "transcript_of"]

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from vpp_env.errors import PolicyError
-from vpp_env.units import DT_H, KWH_PER_MWH
-from vpp_policies.centralized.inputs import SEGMENTS, Devices, Inputs, Physics
+from vpp_env import DT_H, KWH_PER_MWH, PolicyError
 from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.gate.inputs import SEGMENTS, Devices, Inputs, Physics
 
 DEFAULTS = {
     "bess_kwh": 0.0,
@@ -183,10 +183,10 @@ class CentralizedOptimizer:
 
     def _inputs(
         self,
-        column: dict[str, np.ndarray],
-        plugged: np.ndarray,
-        b: np.ndarray,
-        e: np.ndarray,
+        column: dict[str, NDArray[np.float64]],
+        plugged: NDArray[np.bool_],
+        b: NDArray[np.int64],
+        e: NDArray[np.int64],
         price: float,
         cap_kw: float,
         steps: int,

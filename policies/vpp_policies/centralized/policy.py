@@ -9,19 +9,17 @@ at no less than every owner's ask. Both maximise the joint surplus of the VPP an
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import Bids, encode
-from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
-from vpp_env.contract.views import Information, View
-from vpp_env.errors import PolicyError
-from vpp_env.units import DT_H
-from vpp_policies.centralized.gate import Gates
-from vpp_policies.centralized.inputs import Inputs, Physics, Plan
-from vpp_policies.centralized.merit import dispatch
-from vpp_policies.centralized.offers import GatePrices, bids_of
+from vpp_env import DT_H, Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
 from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
+from vpp_policies.gate.merit import dispatch
+from vpp_policies.gate.offers import GatePrices, bids_of
+from vpp_policies.optimal.devices import most_ready
 from vpp_policies.optimal.month_value import MonthValue
 
 log = logging.getLogger(__name__)
@@ -29,6 +27,117 @@ log = logging.getLogger(__name__)
 _QUANTITIES = np.array([True, False, True, False, True, False])
 LATE_KWH = 1e-3
 """A car that lacks less than this of being ready is ready."""
+
+
+class Gates:
+    """The gates of a month that is known.
+
+    Parameters
+    ----------
+    homes, rules : Homes, MarketRules
+        At the first gate.
+    value : MonthValue
+        What stored energy is worth.
+    opportunities : int
+        Length of the dispatch problem.
+    preferences : bool
+        Whether the owners' preferences and least payments bind.
+    """
+
+    def __init__(
+        self, homes: Homes, rules: MarketRules, value: MonthValue, opportunities: int, preferences: bool
+    ) -> None:
+        self.b, self.e = self.who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
+        self._rules, self._value, self._o, self._preferences = rules, value, opportunities, preferences
+        self.devices = Devices(
+            power=homes.bess_kw[self.b],
+            low=homes.bess_min_kwh[self.b],
+            high=homes.bess_max_kwh[self.b],
+            v2g=homes.v2g_kw[self.e],
+        )
+        f = value.foresight
+        ready = [most_ready(int(i), homes, f, rules.ev_eta) for i in self.e]
+        self._ready = np.array(ready).reshape(len(self.e), f.n_steps + 1)
+
+    def inputs(self, homes: Homes, gate: int, capacity_kw: float, least_kw: float) -> Inputs:
+        """Write down gate `gate` (counted from the first one); beyond the end the last step repeats."""
+        f, b, e, rules = self._value.foresight, self.b, self.e, self._rules
+        steps, dev = f.steps, self.devices
+        k = self._o * steps
+        rows = np.minimum(np.arange(gate * steps, gate * steps + k), f.n_steps - 1)
+        ends = np.minimum(rows[steps - 1 :: steps] + 1, f.n_steps)
+        at_home, p_baseline = f.plugged[rows][:, e].T, f.baseline_ev_kw[rows][:, e].T
+        soc = homes.soc_kwh[b]
+        reach = dev.power * k * DT_H / rules.bess_eta
+        low, high = np.maximum(dev.low, soc - reach), np.minimum(dev.high, soc + reach)
+        deficit = np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0)
+        can = dev.v2g > 0.0
+        end = gate + self._o
+        # what a car may lack at most by the end of the problem, in kWh of deficit
+        gained = np.cumsum(p_baseline, axis=1)[:, steps - 1 :: steps] * DT_H * rules.ev_eta
+        held = homes.ev_soc_kwh[e] + homes.ev_deficit_kwh[e]
+        physical = np.maximum(held - homes.ev_min_kwh[e], 0.0)[:, None] + gained
+        room = np.minimum(physical, self._ready[:, ends]) if self._preferences else physical
+        span = np.maximum(np.maximum(room[:, -1], deficit), 1e-6)
+        cars = self._value.slopes(slice(len(b), None), end, -span, np.zeros(len(e)), SEGMENTS)
+        limits = self._limits(homes, rows, k) if self._preferences else None
+        ask = self._asks(f.defer_ask, rows)[e] if self._preferences else None
+        black = f.blackout[rows].T
+        return Inputs(
+            lmp=f.lmp[rows],
+            sale=f.sale[rows],
+            rho=f.reserve_up[rows].reshape(-1, steps).mean(axis=1),
+            soc=soc,
+            surplus=f.surplus_kw[rows][:, b].T,
+            value_low=low,
+            value_width=(high - low) / SEGMENTS,
+            slopes=self._value.slopes(slice(0, len(b)), end, low, high, SEGMENTS),
+            deficit=deficit,
+            p_baseline=p_baseline if ask is None else p_baseline * ((ask <= f.highest_ask[rows] + 1e-9) & ~black[e]),
+            charge_room=np.where(
+                at_home & ~(black[e] & self._preferences), np.maximum(homes.ev_kw[e, None] - p_baseline, 0.0), 0.0
+            ),
+            v2g_room=dev.v2g[can, None] * at_home[can] * self._gives(rows, e[can]),
+            deficit_room=room,
+            back_width=span / SEGMENTS,
+            # the price of a deficit rises with it: the store's value falls with what it holds
+            back=cars[:, ::-1],
+            capacity_kw=capacity_kw,
+            least_kw=least_kw,
+            limits=limits,
+        )
+
+    def _asks(self, asks: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N, K) asks by interval of (O, N) asks by opportunity."""
+        return asks[rows // self._value.foresight.steps].T
+
+    def _gives(self, rows: NDArray[np.int64], who: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(W, K) whether a discharge at the owner's ask would clear, outside blackout windows."""
+        f = self._value.foresight
+        if not self._preferences:
+            return np.ones((len(who), len(rows)))
+        own = self._asks(f.own_ask, rows)[who]
+        return ((own <= f.highest_ask[rows] + 1e-9) & ~f.blackout[rows].T[who]).astype(np.float64)
+
+    def _limits(self, homes: Homes, rows: NDArray[np.int64], k: int) -> Limits:
+        f, b, e, rules = self._value.foresight, self.b, self.e, self._rules
+        power, steps = self.devices.power, f.steps
+        black = f.blackout[rows].T
+        today = f.day[rows[::steps]] == f.day[rows[0]]
+        reserve_ask = self._asks(f.reserve_ask, rows)[:, ::steps] * (1.0 + rules.margin)
+        may = (reserve_ask <= f.reserve_up[rows].reshape(-1, steps).min(axis=1) + 1e-12) & ~black.reshape(
+            len(black), -1, steps
+        ).any(axis=2)
+        left = np.maximum(homes.day_left_kwh[b], 0.0)
+        return Limits(
+            sell=power[:, None] * self._gives(rows, b),
+            buy=power[:, None] * ((f.lmp[rows] <= homes.buy_limit[b, None] + 1e-12) & ~black[b]),
+            floor=np.maximum(homes.floor_kwh[b], homes.bess_min_kwh[b]),
+            reserve_b=may[b] * np.minimum(power, left / rules.reserve_hours)[:, None],
+            reserve_e=np.where(may[e], MUCH, 0.0),
+            day_kwh=np.stack([left, homes.day_limit_kwh[b] * max(1, int(f.day[rows[-1]] - f.day[rows[0]]))]),
+            today=today.astype(np.float64),
+        )
 
 
 class Centralized:
@@ -50,7 +159,7 @@ class Centralized:
         consent=Consent.NEVER,
         description="CVXPY with perfect information and control; ignores preferences and asks nobody",
     )
-    wishes = False
+    preferences = False
 
     def __init__(self, horizon_hours: float = 0.0, minimum: bool = True) -> None:
         if not 0.0 <= horizon_hours <= 168.0:
@@ -67,9 +176,9 @@ class Centralized:
     def _begin(self, view: View) -> Gates:
         """Build the problem, and work out what stored energy is worth at every gate to come."""
         homes, rules, foresight = view.homes, self._rules, view.foresight()
-        ahead = max(1, round(self._horizon_hours / rules.opportunity_hours))
-        value = MonthValue(homes, foresight, rules, self.wishes)
-        gates = Gates(homes, rules, value, ahead, self.wishes)
+        opportunities = max(1, round(self._horizon_hours / rules.opportunity_hours))
+        value = MonthValue(homes, foresight, rules, self.preferences)
+        gates = Gates(homes, rules, value, opportunities, self.preferences)
         physics = Physics(
             DT_H,
             rules.bess_eta,
@@ -79,7 +188,7 @@ class Centralized:
             foresight.steps,
             foresight.export_usd_per_kwh,
         )
-        self.problem = DispatchProblem(gates.devices, physics, ahead, reserve=bool(rules.products))
+        self.problem = DispatchProblem(gates.devices, physics, opportunities, reserve=bool(rules.products))
         self._first, self._end = view.public.opportunity - view.public.lead, view.public.n_opportunities
         return gates
 
@@ -96,7 +205,7 @@ class Centralized:
         self.failures += "solver_failures" in notes
         notes["commitments"] = float(plan.committed)
         prices = GatePrices(inputs.lmp[:steps], inputs.sale[:steps], float(inputs.rho[0]))
-        actions, expected = bids_of(plan, prices, self.gates.who, rules, view.homes if self.wishes else None)
+        actions, expected = bids_of(plan, prices, self.gates.who, rules, view.homes if self.preferences else None)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
 
@@ -116,16 +225,17 @@ class PreferenceAware(Centralized):
         See `Centralized`.
     """
 
-    info = PolicyInfo(
+    info = replace(
+        Centralized.info,
         name="preference_aware",
-        information=Information.ORACLE,
-        consent=Consent.NEVER,
         description="CVXPY with perfect information, inside every owner's preferences; asks nobody",
     )
-    wishes = True
+    preferences = True
 
 
-def planned(problem: DispatchProblem, inputs: Inputs, e: np.ndarray, opportunity: int) -> tuple[Plan, dict[str, float]]:
+def planned(
+    problem: DispatchProblem, inputs: Inputs, e: NDArray[np.int64], opportunity: int
+) -> tuple[GatePlan, dict[str, float]]:
     """Solve a gate; without an optimum dispatch it in merit order. Returns the plan and what is to be noted of it.
 
     Parameters

@@ -16,7 +16,7 @@ energy kWh, prices USD/kWh. Energy is balanced per opportunity; inside one, only
          sum (d_k + x_k + v_k) + sum (q_bo + y_eo + q_uo) <= capacity      the VPP's maximum
 
 d, c, h, s, q: battery sold, bought, own sun (kWh), energy, reserve. x, r, v, g, y: car deferred charging, bought back,
-V2G, deficit against the undispatched car, charging that stands by. V_b is concave, B_e convex, both piecewise linear.
+V2G, deficit against the undispatched car, charging on reserve. V_b is concave, B_e convex, both piecewise linear.
 w keeps a car feasible that cannot be ready whatever is done; it costs more than any price.
 
 The market voids an award below its minimum. Where the linear program's net award of an interval lies strictly between
@@ -30,9 +30,10 @@ import time
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_policies.centralized.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics, Plan
 from vpp_policies.centralized.statement import Builder, batteries, cars, wide
+from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 
 ENOUGH_USD = 1.0
 """What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
@@ -119,7 +120,7 @@ class DispatchProblem:
             "owed_price": inputs.back,
             "reserve_b_room": limits.reserve_b,
             "reserve_x_room": limits.reserve_e,
-            # V2G stands by only where nobody asks its owner
+            # V2G is on reserve only where nobody asks its owner
             "reserve_u_room": np.full((len(self._u), self._o), MUCH if inputs.limits is None else 0.0),
             "capacity": inputs.capacity_kw,
             "open": np.full(self._k, MUCH),
@@ -127,7 +128,7 @@ class DispatchProblem:
         for name, parameter in self._params.items():
             parameter.value = values[name]
 
-    def solve(self, inputs: Inputs) -> Plan:
+    def solve(self, inputs: Inputs) -> GatePlan:
         """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
         begin = time.perf_counter()
         self._set(inputs)
@@ -140,13 +141,13 @@ class DispatchProblem:
                 problem, status = self._commit(net, small, inputs)
         return self._plan(problem, status, begin, committed)
 
-    def _net(self, least_kw: float) -> tuple[np.ndarray, np.ndarray]:
+    def _net(self, least_kw: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """(K,) net kW of the present solution, and where something is traded that the market would void."""
         sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
         net = sold - bought
         return net, (np.abs(net) < least_kw - SOME_KW) & (sold + bought > SOME_KW)
 
-    def _commit(self, net: np.ndarray, small: np.ndarray, inputs: Inputs) -> tuple[cp.Problem, str]:
+    def _commit(self, net: NDArray[np.float64], small: NDArray[np.bool_], inputs: Inputs) -> tuple[cp.Problem, str]:
         """Decide on the intervals that are too small: on/off where leaving them out costs more than `ENOUGH_USD`."""
         # no decision is worth more than the program without the minimum
         most = float(self.compiled.value)
@@ -168,11 +169,11 @@ class DispatchProblem:
             parameter.value = value.astype(float)
         return self._with_minimum, _run(self._with_minimum)
 
-    def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> Plan:
+    def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> GatePlan:
         nb, ne, k, o = len(self.devices.power), len(self.devices.v2g), self._k, self._o
         ok = status == cp.OPTIMAL
 
-        def value(name: str, rows: int, width: int) -> np.ndarray:
+        def value(name: str, rows: int, width: int) -> NDArray[np.float64]:
             if not ok or name not in self._vars:
                 return np.zeros((rows, width))
             return np.maximum(np.asarray(self._vars[name].value), 0.0)
@@ -180,7 +181,7 @@ class DispatchProblem:
         v2g, reserve_e = np.zeros((ne, k)), value("reserve_x", ne, o)
         v2g[self._u] = value("v2g", len(self._u), k)
         reserve_e[self._u] += value("reserve_u", len(self._u), o)
-        return Plan(
+        return GatePlan(
             sell_b=value("sell_b", nb, k),
             buy_b=value("buy_b", nb, k),
             reserve_b=value("reserve_b", nb, o),

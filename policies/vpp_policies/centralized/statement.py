@@ -6,8 +6,9 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_policies.centralized.inputs import SEGMENTS, Devices, Physics
+from vpp_policies.gate.inputs import SEGMENTS, Devices, Physics
 
 TIE = 1e-6
 """USD per kWh moved: among plans of equal profit take the one that moves least, so that the solution is unique."""
@@ -44,7 +45,7 @@ class Builder:
         return self.vars[name]
 
 
-def wide(column: np.ndarray, width: int) -> np.ndarray:
+def wide(column: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Repeat a column (N,) to (N, width)."""
     return np.repeat(column[:, None], width, axis=1)
 

@@ -4,8 +4,7 @@
 Clients of providers are imported only when they are named.
 """
 
-from vpp_policies.llm.chat import ChatModel, Reply, Usage
-from vpp_policies.llm.errors import Blocked, CassetteMiss, ChatError, Permanent, Transient
+from vpp_policies.llm.chat import Blocked, CassetteMiss, ChatError, ChatModel, Permanent, Reply, Transient, Usage
 from vpp_policies.llm.ledger import Ledger
 from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
 

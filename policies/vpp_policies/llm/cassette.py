@@ -14,8 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from vpp_env.errors import DataError
-from vpp_policies.llm.chat import ChatModel, Reply, Usage, read, schema_text
-from vpp_policies.llm.errors import CassetteMiss, Malformed, Permanent
+from vpp_policies.llm.chat import CassetteMiss, ChatModel, Malformed, Permanent, Reply, Usage, read, schema_text
 from vpp_policies.llm.prompts import version_of
 
 FORMAT = "1"
@@ -66,7 +65,7 @@ class Tape:
         ).fetchone()
         return None if row is None else (row[0], row[1], Usage(row[2], row[3]))
 
-    def keep(self, key: str, system: str, user: str, answer: str, model: str, usage: Usage) -> None:
+    def write(self, key: str, system: str, user: str, answer: str, model: str, usage: Usage) -> None:
         """Write one answer, at once."""
         row = (key, version_of(system), user, answer, model, usage.tokens_in, usage.tokens_out)
         self._db.execute("insert or replace into answers values (?, ?, ?, ?, ?, ?, ?)", row)
@@ -92,9 +91,9 @@ class Recorded:
         try:
             reply = self._inner.complete(system, user, schema, max_tokens, timeout_s)
         except Malformed as error:
-            self._tape.keep(key, system, user, error.text, error.model, error.usage)
+            self._tape.write(key, system, user, error.text, error.model, error.usage)
             raise
-        self._tape.keep(key, system, user, reply.text, reply.model, reply.usage)
+        self._tape.write(key, system, user, reply.text, reply.model, reply.usage)
         return reply
 
 

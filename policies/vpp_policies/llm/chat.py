@@ -1,4 +1,4 @@
-"""The one interface of a language model here: a question with a schema in, a validated object out.
+"""The one interface of a language model here: a question with a schema in, a validated object or an error out.
 
 Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them.
 """
@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from vpp_policies.llm.errors import Malformed
+from vpp_env.errors import VppError
 
 T = TypeVar("T", bound=BaseModel)
 CHARS_PER_TOKEN = 4.0
 """Characters of English and JSON per token, for estimates [assumed; providers name 4 as a rule of thumb]."""
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""Status codes after which asking again makes sense."""
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
@@ -29,6 +33,57 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out)
+
+
+class ChatError(VppError):
+    """Base: this question got no usable answer. Whoever asked falls back to rules."""
+
+
+class Transient(ChatError):
+    """It may work later: rate limit, server error, time-out, cut connection.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    retry_after : float, optional
+        Seconds that the server asked to wait.
+    maybe_billed : bool
+        The answer was lost on the way: the provider may have charged for it.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, maybe_billed: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.maybe_billed = maybe_billed
+
+
+class Permanent(ChatError):
+    """Asking again in the same way is no use: wrong key, unknown model, request refused as malformed."""
+
+
+class Blocked(ChatError):
+    """The provider's safety filter kept the answer back."""
+
+
+class Malformed(Permanent):
+    """There is an answer, and it does not fit the schema; it can be asked to be repaired."""
+
+    def __init__(self, message: str, text: str, usage: Usage, model: str) -> None:
+        super().__init__(message)
+        self.text, self.usage, self.model = text, usage, model
+
+
+class BudgetSpent(Permanent):
+    """The call would go beyond the budget; it was not made."""
+
+
+class CircuitOpen(Transient):
+    """The provider failed several times in a row; the call was not made."""
+
+
+class CassetteMiss(VppError, LookupError):
+    """A strict cassette has no answer. Not a `ChatError`: a replay must not turn into something else."""
 
 
 @dataclass(frozen=True)
@@ -147,3 +202,24 @@ def tokens(*texts: str) -> int:
 def schema_text(schema: type[BaseModel]) -> str:
     """Return the schema as compact JSON: what is sent, hashed and counted."""
     return json.dumps(json_schema(schema), separators=(",", ":"), ensure_ascii=False)
+
+
+def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
+    """Read a Retry-After header: seconds, or an HTTP date. None where it is neither."""
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
+
+
+def failure(provider: str, status: int, retry_after: str | None = None, detail: str = "") -> ChatError:
+    """Return the error of an HTTP status. `detail` is the server's message; addresses and keys are never in it."""
+    text = f"{provider}: HTTP {status}" + (f": {detail[:200]}" if detail else "")
+    return Transient(text, retry_after_s(retry_after)) if status in TRANSIENT else Permanent(text)

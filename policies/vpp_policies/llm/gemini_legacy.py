@@ -13,9 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vpp_env.errors import needs
-from vpp_policies.llm.chat import Reply, Usage, json_schema, read, tokens
-from vpp_policies.llm.errors import Blocked, Permanent, Transient
-from vpp_policies.llm.status import failure
+from vpp_policies.llm.chat import Blocked, Permanent, Reply, Transient, Usage, failure, json_schema, read, tokens
 
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 KEPT = ("type", "description", "enum", "items", "properties", "required")

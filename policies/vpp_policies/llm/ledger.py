@@ -1,11 +1,28 @@
-"""What was asked, answered, spent and who decided: counters that only grow."""
+"""What was asked, answered, spent and who decided: counters that only grow; and the place where they are counted.
+
+A `Decider` asks: an answer, or its absence, becomes a decision with a source.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
-from vpp_policies.llm.chat import Usage
+from pydantic import BaseModel
+
+from vpp_policies.llm.chat import (
+    Blocked,
+    BudgetSpent,
+    ChatError,
+    ChatModel,
+    CircuitOpen,
+    Malformed,
+    Transient,
+    Usage,
+)
+
+log = logging.getLogger(__name__)
 
 SOURCES = ("model", "replay", "rules", "fallback")
 """Who took a decision: a model asked now; a recorded answer; rules by choice; rules because there was no answer."""
@@ -70,3 +87,61 @@ class Ledger:
             **{f"llm_by_{s}": float(self.decisions[s]) for s in SOURCES},
             **{f"llm_{e}": float(self.events[e]) for e in EVENTS},
         }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A validated object and who gave it."""
+
+    value: BaseModel
+    source: str  # model or replay
+    model: str
+
+
+@dataclass
+class Decider:
+    """Ask, count, and say `None` where rules have to decide.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Counts every failure by class, and every decision by source.
+    timeout_s : float
+        Of one call.
+    """
+
+    ledger: Ledger
+    timeout_s: float = 30.0
+
+    def ask(
+        self, model: ChatModel, system: str, user: str, schema: type[BaseModel], max_tokens: int, decisions: int = 1
+    ) -> Answer | None:
+        """Return the answer, or None after a `ChatError`; `decisions` is how many decisions hang on it."""
+        try:
+            reply = model.complete(system, user, schema, max_tokens, self.timeout_s)
+        except ChatError as error:
+            kind = _kind(error)
+            self.ledger.event(kind)
+            # the first of a kind is news, the rest is a number in the ledger
+            news = self.ledger.events[kind] == 1
+            log.log(logging.WARNING if news else logging.DEBUG, "rules decide instead of the model: %s", error)
+            source = "fallback"
+            answer = None
+        else:
+            source = "replay" if reply.replayed else "model"
+            answer = Answer(reply.value, source, reply.model)
+        for _ in range(decisions):
+            self.ledger.decided(source)
+        return answer
+
+
+def _kind(error: ChatError) -> str:
+    """Name of the event; subclasses first."""
+    kinds: tuple[tuple[type[ChatError], str], ...] = (
+        (BudgetSpent, "budget"),
+        (CircuitOpen, "circuit"),
+        (Malformed, "malformed"),
+        (Blocked, "blocked"),
+        (Transient, "transient"),
+    )
+    return next((name for cls, name in kinds if isinstance(error, cls)), "permanent")

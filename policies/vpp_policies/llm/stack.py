@@ -5,19 +5,98 @@ Repair( Recorded( Breaker( Retry( Metered( RateLimit( adapter ))))))      and of
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
-from vpp_policies.llm.budget import Metered
+from vpp_env.errors import DataError, PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.llm.cassette import Recorded, Replay, Tape
 from vpp_policies.llm.chat import ChatModel
 from vpp_policies.llm.ledger import Ledger, Price
-from vpp_policies.llm.repair import Repair
-from vpp_policies.llm.retry import Breaker, RateLimit, Retry
-from vpp_policies.llm.settings import Settings, load_settings, secret
+from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
+
+ENV_FILE = ".env"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One provider."""
+
+    provider: str
+    model: str
+    price: Price
+    requests_per_minute: float
+    tokens_per_minute: float
+    keys: tuple[str, ...]  # environment variables, the first that is set is taken
+    base_url: str | None = None
+
+
+def load_settings(provider: str, models: str | None = None) -> Settings:
+    """Read one provider's section of `models.toml`, or of a file of the same form.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such section.
+    DataError
+        When the file cannot be read, or lacks a field.
+    """
+    try:
+        text = (
+            Path(models).read_text("utf-8") if models else files(__package__).joinpath("models.toml").read_text("utf-8")
+        )
+        table: dict[str, dict[str, Any]] = tomllib.loads(text)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"models file {models!r} cannot be read: {error}") from error
+    if provider not in table:
+        raise UnknownNameError(did_you_mean(provider, table, "provider", "They are sections of models.toml."))
+    row = table[provider]
+    try:
+        return Settings(
+            provider=provider,
+            model=str(row["model"]),
+            price=Price(float(row["usd_per_mtok_in"]), float(row["usd_per_mtok_out"])),
+            requests_per_minute=float(row["requests_per_minute"]),
+            tokens_per_minute=float(row["tokens_per_minute"]),
+            keys=tuple(row["keys"]),
+            base_url=row.get("base_url"),
+        )
+    except KeyError as error:
+        raise DataError(f"models file {models!r}: section [{provider}] has no {error}") from error
+
+
+def secret(names: tuple[str, ...], required: bool = True) -> str | None:
+    """Return the first key that is set in the environment, else in `.env` of the working directory.
+
+    Raises
+    ------
+    PolicyError
+        When none is set and one is required. The message names variables, never values.
+    """
+    stored = _env_file(Path(ENV_FILE))
+    for name in names:
+        value = os.environ.get(name) or stored.get(name)
+        if value:
+            return value
+    if required:
+        raise PolicyError(f"no key: set {' or '.join(names)} in the environment or in a file {ENV_FILE}")
+    return None
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; quotes and `export` are taken off, comments left out."""
+    if not path.is_file():
+        return {}
+    out: dict[str, str] = {}
+    for line in path.read_text("utf-8").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            out[name.strip()] = value.strip().strip("'\"")
+    return out
 
 
 def _gemini(s: Settings) -> ChatModel:
@@ -93,6 +172,12 @@ class LlmOptions:
     def __post_init__(self) -> None:
         if isinstance(self.llm, str) and self.llm not in NAMES:
             raise UnknownNameError(did_you_mean(self.llm, NAMES, "llm"))
+        # what means nothing to this llm is refused, not ignored
+        who = repr(self.llm) if isinstance(self.llm, str) else "a model object"
+        unused = ["model", "models", "base_url"] if self.is_replay or not isinstance(self.llm, str) else []
+        wrong = [name for name in unused if getattr(self, name)] + ["strict"] * (not self.strict and not self.is_replay)
+        if wrong:
+            raise PolicyError(f"llm={who}: got {', '.join(wrong)}, which does not apply; leave it out")
         for name in ("budget_usd", "max_calls"):
             value = getattr(self, name)
             if value is not None and not value >= 0:

@@ -2,7 +2,7 @@
 
 Every device is a store (`devices`), solved exactly (`storage`). What couples things is priced:
 
-- a device's power both sells and stands by, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share
+- a device's power is sold or held on reserve, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share
   lambda of the reserve's price is charged to the energy and the rest to the power; any lambda in [0, 1] gives an
   upper bound, the best one is the optimum;
 - discharge per day inside the envelope: a price theta >= 0 per day;
@@ -17,10 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.foresight import Foresight
-from vpp_env.contract.views import Homes
-from vpp_env.units import DT_H
+from vpp_env import DT_H, Foresight, Homes
 from vpp_policies.optimal.devices import Device, Goal, Measure, devices
 from vpp_policies.optimal.shadow import Prices, improve, priced
 from vpp_policies.optimal.storage import Store
@@ -57,9 +56,9 @@ class Solution:
     """Devices, their best shadow prices, and the bracket that they prove."""
 
     devices: list[Device]
-    shares: list[np.ndarray]
-    thetas: list[np.ndarray]
-    mu: np.ndarray
+    shares: list[NDArray[np.float64]]
+    thetas: list[NDArray[np.float64]]
+    mu: NDArray[np.float64]
     reserve_h: float
     bracket: Bracket
 
@@ -71,8 +70,8 @@ class Solution:
         """Device d with its shadow prices in its gains."""
         return priced(self.devices[d], self.prices(d), self.reserve_h, DT_H)
 
-    def sweep(self, most: np.ndarray | None, rounds: int, gap: float) -> tuple[Bracket, np.ndarray]:
-        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, T)."""
+    def sweep(self, most: NDArray[np.float64] | None, rounds: int, gap: float) -> tuple[Bracket, NDArray[np.float64]]:
+        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, K)."""
         free = np.full(len(self.mu), np.inf)
         sold = np.empty((len(self.devices), len(self.mu)))
         total = Bracket(0.0, 0.0)
@@ -138,8 +137,8 @@ def solve(
     # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
     # of the plans so far, which tends to the optimum of the relaxation while each single plan jumps.
     best, now, mean = Bracket(-np.inf, out.bracket.upper), out.bracket.upper, sold
-    for k in range(CONGESTION_ROUNDS):
-        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + k))
+    for done in range(CONGESTION_ROUNDS):
+        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + done))
         most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
         best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + whole.lower), best.upper)
         if best.gap <= gap:

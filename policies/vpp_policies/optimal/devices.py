@@ -1,11 +1,11 @@
 """Batteries and cars of a month as stores (`storage.Store`), from perfect foresight.
 
-A battery holds its state of charge. A car holds minus what it lacks of its undispatched baseline: putting charging off
+A battery holds its state of charge. A car holds minus what it lacks of its undispatched baseline: deferred charging
 and V2G give out, buying back takes in. Costs, prices and limits are those that the simulator charges;
 `docs/optimizers.md` derives every line and says where a store is a relaxation of what the simulator does.
 
 What is measured is a `Measure`: the joint surplus of the VPP and its members, or the VPP's own profit. Whether the
-owners' preferences bind is `wishes`.
+owners' preferences bind is `preferences`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.foresight import Foresight
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes
-from vpp_env.units import DT_H
+from vpp_env import DT_H, Foresight, Homes, MarketRules
 from vpp_policies.optimal.storage import Store
 
 
@@ -31,19 +29,19 @@ class Measure(Enum):
 
 
 class Device(NamedTuple):
-    """A store and what it may earn beside energy; T steps."""
+    """A store and what it may earn beside energy; K intervals."""
 
     home: int
     store: Store
-    most_out: np.ndarray  # (T,) kWh of the store given out in a step along both segments together
-    rho: np.ndarray  # (T,) USD per kW-h of reserve, 0 where it may not stand by
-    power: np.ndarray  # (T,) kW that may stand by or sell
-    empty: np.ndarray  # (T,) kWh of the store at the end of the step at which no energy is behind reserve
+    most_out: NDArray[np.float64]  # (K,) kWh of the store given out in a step along both segments together
+    rho: NDArray[np.float64]  # (K,) USD per kW-h of reserve, 0 where it may hold none
+    power: NDArray[np.float64]  # (K,) kW that may be on reserve or sold
+    empty: NDArray[np.float64]  # (K,) kWh of the store at the end of the step at which no energy is behind reserve
     eta: float  # reserve kWh per kWh of the store
-    shares: np.ndarray  # (2,) bool: the segment given out uses the power that could stand by
-    busy: np.ndarray  # (T,) bool: what is sold and what stands by are two things (not so while reserve is called)
-    grid_kwh: np.ndarray  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
-    day: np.ndarray  # (T,) int64
+    shares: NDArray[np.bool_]  # (2,): the segment given out uses the power that could be on reserve
+    busy: NDArray[np.bool_]  # (K,): what is sold and what is on reserve are two things (not so while reserve is called)
+    grid_kwh: NDArray[np.float64]  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
+    day: NDArray[np.int64]  # (K,)
     day_kwh: float  # most kWh at the grid per day along segment 0
     constant: float  # USD that it earns in any case
 
@@ -53,11 +51,11 @@ class Goal:
     """What the stores of a fleet are made from."""
 
     measure: Measure
-    wishes: bool  # the owners' preferences and least payments bind
+    preferences: bool  # the owners' preferences and least payments bind
     rules: MarketRules
 
 
-def _sale(f: Foresight, ask: np.ndarray, goal: Goal) -> np.ndarray:
+def _sale(f: Foresight, ask: NDArray[np.float64], goal: Goal) -> NDArray[np.float64]:
     """USD/kWh that a sale leaves, before wear: all of it in joint surplus, else what the member is not paid.
 
     What the VPP raises the price by when it buys is lost in joint surplus (net x (lmp - slope net) <= net x lmp);
@@ -66,44 +64,48 @@ def _sale(f: Foresight, ask: np.ndarray, goal: Goal) -> np.ndarray:
     if goal.measure is Measure.VALUE:
         return f.sale
     price = f.sale + f.raised
-    least = ask if goal.wishes else np.zeros_like(ask)
+    least = ask if goal.preferences else np.zeros_like(ask)
     return price - np.maximum(least, f.paid_share * price)
 
 
-def _stands_by(rho: np.ndarray, ask: np.ndarray, black: np.ndarray, goal: Goal) -> np.ndarray:
-    """Whether the owner wants to stand by at price `rho`."""
-    if not goal.wishes:
+def _offers_reserve(
+    rho: NDArray[np.float64], ask: NDArray[np.float64], black: NDArray[np.bool_], goal: Goal
+) -> NDArray[np.bool_]:
+    """Whether the owner offers reserve at price `rho`."""
+    if not goal.preferences:
         return np.ones(len(rho), dtype=bool)
     return (ask * (1.0 + goal.rules.margin) <= rho + 1e-12) & ~black
 
 
-def _standby(f: Foresight, rho: np.ndarray, ask: np.ndarray, black: np.ndarray, goal: Goal) -> np.ndarray:
-    """USD/kW-h that standing by leaves, 0 where it may not."""
-    least = ask if goal.wishes else np.zeros_like(ask)
+def _reserve_left(
+    f: Foresight, rho: NDArray[np.float64], ask: NDArray[np.float64], black: NDArray[np.bool_], goal: Goal
+) -> NDArray[np.float64]:
+    """USD/kW-h that reserve leaves, 0 where none may be offered."""
+    least = ask if goal.preferences else np.zeros_like(ask)
     left = rho if goal.measure is Measure.VALUE else rho - np.maximum(least, f.paid_share * rho)
-    return np.where(_stands_by(rho, ask, black, goal), np.maximum(left, 0.0), 0.0)
+    return np.where(_offers_reserve(rho, ask, black, goal), np.maximum(left, 0.0), 0.0)
 
 
 class _Reserve(NamedTuple):
     """What reserve is worth to a device, USD/kW-h."""
 
-    up: np.ndarray  # (T,) what a kW of headroom to give earns above `down`
-    down: np.ndarray  # (T,) what every kW of the device earns in any case
-    asked: np.ndarray  # (T,) bool: it may be called to deliver
+    up: NDArray[np.float64]  # (K,) what a kW of headroom to give earns above `down`
+    down: NDArray[np.float64]  # (K,) what every kW of the device earns in any case
+    asked: NDArray[np.bool_]  # (K,): it may be called to deliver
 
 
-def _reserve(f: Foresight, ask: np.ndarray, black: np.ndarray, goal: Goal) -> _Reserve:
+def _reserve(f: Foresight, ask: NDArray[np.float64], black: NDArray[np.bool_], goal: Goal) -> _Reserve:
     """Price both directions of reserve.
 
     A home serves one product, so it earns max(up U, down D) with U and D kW of headroom, both at most the device's
     power P: that is at most down P + max(up - down, 0) U.
     """
-    up, down = (_standby(f, rho, ask, black, goal) for rho in (f.reserve_up, f.reserve_down))
-    may = _stands_by(f.reserve_up, ask, black, goal) & (f.reserve_up > 0.0)
+    up, down = (_reserve_left(f, rho, ask, black, goal) for rho in (f.reserve_up, f.reserve_down))
+    may = _offers_reserve(f.reserve_up, ask, black, goal) & (f.reserve_up > 0.0)
     return _Reserve(np.maximum(up - down, 0.0), down, f.called & may)
 
 
-def _by_step(f: Foresight, rows: np.ndarray) -> np.ndarray:
+def _by_step(f: Foresight, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.repeat(rows, f.steps)[: f.n_steps]
 
 
@@ -122,7 +124,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     sells, buys = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     lo = np.full(n + 1, min(low, soc))
     reserve = _reserve(f, _by_step(f, f.reserve_ask[:, i]), black, goal)
-    if goal.wishes:
+    if goal.preferences:
         # a call is delivered at any price
         sells = ((own <= f.highest_ask + 1e-9) | reserve.asked) & ~black
         buys = (f.lowest_limit <= homes.buy_limit[i] + 1e-9) & ~black
@@ -165,19 +167,19 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         power=np.full(n, p),
         # Reserve counts on the energy at the start of the step: what the home takes for itself, or a call for the
         # market, was there. Never above what the store may fall to: no energy must not count against reserve.
-        empty=np.minimum((max(homes.floor_kwh[i], low) if goal.wishes else low) - before * (DT_H / eta), lo[1:]),
+        empty=np.minimum((max(homes.floor_kwh[i], low) if goal.preferences else low) - before * (DT_H / eta), lo[1:]),
         eta=eta,
-        shares=np.array([True, False]),  # serving the home does not keep the battery from standing by
+        shares=np.array([True, False]),  # serving the home does not keep the battery from being on reserve
         busy=~f.called,
         grid_kwh=np.array([eta, 0.0]),
         day=f.day,
-        day_kwh=float(homes.day_limit_kwh[i]) if goal.wishes else np.inf,
+        day_kwh=float(homes.day_limit_kwh[i]) if goal.preferences else np.inf,
         constant=kept + DT_H * p * float(reserve.down.sum()),
     )
 
 
-def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> np.ndarray:
-    """(T + 1,) kWh that car i may lack of its baseline at the start of each step and still be ready in time.
+def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> NDArray[np.float64]:
+    """(K + 1,) kWh that car i may lack of its baseline at the start of each step and still be ready in time.
 
     What full power in the time left returns; away, what it left with. The first entry is what it lacks now.
     """
@@ -192,26 +194,26 @@ def most_ready(i: int, homes: Homes, f: Foresight, eta: float) -> np.ndarray:
     return np.concatenate([[now], np.where(last >= 0, ready[last], now)])
 
 
-def most_deficit(i: int, homes: Homes, f: Foresight, goal: Goal) -> np.ndarray:
-    """(T + 1,) kWh that car i may lack of its baseline at the start of each step, before it comes home.
+def most_deficit(i: int, homes: Homes, f: Foresight, goal: Goal) -> NDArray[np.float64]:
+    """(K + 1,) kWh that car i may lack of its baseline at the start of each step, before it comes home.
 
-    With its owner's wishes, `most_ready`. Without, a car that still has charging to deferred may lack anything; from
+    With its owner's preferences, `most_ready`. Without, a car that still has charging to defer may lack anything; from
     there on the home's own forced charging brings it back, unless V2G keeps it from that.
     """
     eta = goal.rules.ev_eta
     ready = most_ready(i, homes, f, eta)
-    if goal.wishes:
+    if goal.preferences:
         return ready
     baseline, p_baseline = f.baseline_ev_soc_kwh[:, i], f.baseline_ev_kw[:, i]
     after = baseline[:-1] + eta * DT_H * p_baseline
     anything = (p_baseline > 0.0) | (homes.v2g_kw[i] > 0.0)
     most, held = ready.copy(), ready[0]
-    for t in np.flatnonzero(f.plugged[:, i]):
-        held = after[t] if anything[t] else max(ready[t + 1], min(held, baseline[t]) - eta * homes.ev_kw[i] * DT_H)
-        most[t + 1] = held
+    for k in np.flatnonzero(f.plugged[:, i]):
+        held = after[k] if anything[k] else max(ready[k + 1], min(held, baseline[k]) - eta * homes.ev_kw[i] * DT_H)
+        most[k + 1] = held
     away = np.flatnonzero(~f.plugged[:, i])
-    for t in away:
-        most[t + 1] = most[t]
+    for k in away:
+        most[k + 1] = most[k]
     return most
 
 
@@ -227,12 +229,12 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     own, defer, black = _by_step(f, f.own_ask[:, i]), _by_step(f, f.defer_ask[:, i]), f.blackout[:, i]
     puts_off, gives = at_home.copy(), at_home.copy()
     reserve = _reserve(f, _by_step(f, f.reserve_ask[:, i]), black, goal)
-    if goal.wishes:
+    if goal.preferences:
         puts_off &= ((defer <= f.highest_ask + 1e-9) | reserve.asked) & ~black
         gives &= ((own <= f.highest_ask + 1e-9) | reserve.asked) & ~black
-    standby = reserve.up * at_home
-    # charging that stands by cannot be deferred as well; it needs no energy behind it
-    waits = _sale(f, defer, goal) - standby * ~f.called
+    held = reserve.up * at_home
+    # charging on reserve cannot be deferred as well; it needs no energy behind it
+    waits = _sale(f, defer, goal) - held * ~f.called
     most = most_deficit(i, homes, f, goal)
     now = np.where(f.arrives[:, i], np.minimum(most, f.baseline_ev_soc_kwh[:, i]), most)
     room = np.maximum(homes.ev_kw[i] - p_baseline, 0.0) * at_home
@@ -253,8 +255,8 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         home=i,
         store=store,
         most_out=np.full(n, np.inf),
-        # inside its envelope V2G does not stand by
-        rho=np.zeros(n) if goal.wishes else standby * (v2g > 0.0),
+        # inside its envelope V2G offers no reserve
+        rho=np.zeros(n) if goal.preferences else held * (v2g > 0.0),
         power=np.where(at_home, v2g, 0.0),
         empty=np.minimum(homes.ev_min_kwh[i] - f.baseline_ev_soc_kwh[1:, i] - f.called * (v2g * DT_H / eta), -most[1:]),
         eta=eta,
@@ -263,8 +265,8 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         grid_kwh=np.array([1.0 / eta, eta]),
         day=f.day,
         day_kwh=np.inf,
-        # downward headroom is at most the charger's power, and never less than what may stand by upward
-        constant=DT_H * float((standby * p_baseline + reserve.down * at_home * (homes.ev_kw[i] + v2g)).sum()),
+        # downward headroom is at most the charger's power, and never less than what may be on reserve upward
+        constant=DT_H * float((held * p_baseline + reserve.down * at_home * (homes.ev_kw[i] + v2g)).sum()),
     )
 
 
@@ -277,5 +279,5 @@ def devices(homes: Homes, f: Foresight, goal: Goal) -> list[Device]:
 
 
 def _writable(device: Device) -> Device:
-    copies: dict[str, Any] = {k: np.array(v) for k, v in device._asdict().items() if isinstance(v, np.ndarray)}
+    copies: dict[str, Any] = {name: np.array(v) for name, v in device._asdict().items() if isinstance(v, np.ndarray)}
     return device._replace(**copies)

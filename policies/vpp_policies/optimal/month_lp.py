@@ -1,13 +1,13 @@
 """The month as one linear program in CVXPY: the statement that `bounds` encloses, and its exact optimum.
 
-Sets: devices d, steps t; a device is a `devices.Device`. Variables in kWh of the store: a_j (taken in along segment
+Sets: devices d, steps k; a device is a `devices.Device`. Variables in kWh of the store: a_j (taken in along segment
 j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent taking in); q (reserve, kW).
 
     max  sum  out_m g - in_m a - ext_price x + rho dt q + end s_T + constant
-    s.t. s_t+1 = s_t + x_t + sum a - sum g          lo <= s_t + x_t <= hi,   x <= ext
+    s.t. s_k+1 = s_k + x_k + sum a - sum g          lo <= s_k + x_k <= hi,   x <= ext
          a_j <= in_w_j z,   g_j <= out_w_j (1 - z),   sum_j g_j <= most_out (1 - z)
                                                     the hull of "take in" and "give out"
-         q <= power - busy sum_j shares_j g_j eta / dt,   reserve_h q <= eta (s_t+1 - empty)
+         q <= power - busy sum_j shares_j g_j eta / dt,   reserve_h q <= eta (s_k+1 - empty)
          sum over a day of g_0 grid_0 <= day_kwh
          sum_d (sum_j g_j grid_j / dt + busy q) <= capacity
 
@@ -22,14 +22,14 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.errors import PolicyError
-from vpp_env.units import DT_H
+from vpp_env import DT_H, PolicyError
 from vpp_policies.optimal.devices import Device
 
 
 def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any], cp.Expression]:
-    """Write one device down: its worth, its constraints, what it sells and holds in reserve (T,) kW."""
+    """Write one device down: its worth, its constraints, what it sells and holds in reserve (K,) kW."""
     st, steps = device.store, len(device.rho)
     a, g = cp.Variable((steps, 2), nonneg=True), cp.Variable((steps, 2), nonneg=True)
     z = cp.Variable(steps, bounds=[0.0, 1.0])
@@ -76,7 +76,7 @@ def program(
     Returns
     -------
     tuple
-        The program, and what each device sells and holds in reserve, (T,) kW.
+        The program, and what each device sells and holds in reserve, (K,) kW.
     """
     parts = [_device(d, reserve_h) for d in devices]
     sold = [part[2] for part in parts]
@@ -86,7 +86,7 @@ def program(
     return cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits), sold
 
 
-def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, np.ndarray]:
+def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, NDArray[np.float64]]:
     problem, sold = program(devices, reserve_h, capacity_kw)
     problem.solve(solver=cp.HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:
@@ -98,7 +98,7 @@ def exact(
     devices: list[Device],
     reserve_h: float,
     capacity_kw: float,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> float:
     """Return the optimum of the month, USD: device by device where the VPP's maximum does not bind, else all in one.
 
@@ -111,7 +111,7 @@ def exact(
     for j, device in enumerate(devices):
         one, kw = _solve([device], reserve_h, None)
         worth, sold = worth + one, kw if j == 0 else sold + kw
-        tell(j + 1, len(devices))
+        progress(j + 1, len(devices))
     if sold.max(initial=0.0) <= capacity_kw + 1e-6:
         return worth
     return _solve(devices, reserve_h, capacity_kw)[0]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.foresight import Foresight
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes
+from vpp_env import Foresight, Homes, MarketRules
 from vpp_policies.optimal.ceilings import Solution, solve
 from vpp_policies.optimal.devices import Goal, Measure
-from vpp_policies.optimal.storage import Policy, Store, backward
+from vpp_policies.optimal.storage import BaseStock, Store, backward
 
 GRID = 33
 """States at which a value function is written down between a store's limits."""
@@ -26,23 +25,25 @@ class MonthValue:
         At the first gate.
     rules : MarketRules
         The market's goal.
-    wishes : bool
+    preferences : bool
         Whether the owners' preferences bind.
     """
 
-    def __init__(self, homes: Homes, foresight: Foresight, rules: MarketRules, wishes: bool) -> None:
-        goal = Goal(Measure.VALUE, wishes, rules)
+    def __init__(self, homes: Homes, foresight: Foresight, rules: MarketRules, preferences: bool) -> None:
+        goal = Goal(Measure.VALUE, preferences, rules)
         self.solution: Solution = solve(homes, foresight, goal, rules.max_capacity_kw, ROUNDS, GAP)
         self.foresight = foresight
         self.stores: list[Store] = [self.solution.store(d) for d in range(len(self.solution.devices))]
-        self.policies: list[Policy] = [backward(store, foresight.steps, GRID) for store in self.stores]
+        self.policies: list[BaseStock] = [backward(store, foresight.steps, GRID) for store in self.stores]
         self._gates = np.arange(0, foresight.n_steps + 1, foresight.steps)
         shape = (len(self.stores), len(self._gates))  # there may be none
         self._value = np.array([policy.grid for policy in self.policies]).reshape(*shape, GRID)
         self._low = np.array([store.lo[self._gates] for store in self.stores]).reshape(shape)
         self._high = np.array([store.hi[self._gates] for store in self.stores]).reshape(shape)
 
-    def slopes(self, which: slice, gate: int, low: np.ndarray, high: np.ndarray, count: int) -> np.ndarray:
+    def slopes(
+        self, which: slice, gate: int, low: NDArray[np.float64], high: NDArray[np.float64], count: int
+    ) -> NDArray[np.float64]:
         """Mean marginal values of `count` equal pieces between `low` and `high` at the start of gate `gate`.
 
         Parameters

@@ -1,6 +1,6 @@
 """Shadow prices of one device: the store that they make of it, the ceiling that they prove, and the plan beneath it.
 
-`bounds` says what is priced and why every choice of prices is valid.
+`ceilings` says what is priced and why every choice of prices is valid.
 """
 
 from __future__ import annotations
@@ -8,31 +8,32 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.jit import kernel
+from vpp_env import kernel
 from vpp_policies.optimal.devices import Device
-from vpp_policies.optimal.storage import Policy, Store, backward, step
+from vpp_policies.optimal.storage import BaseStock, Store, backward, step
 
 
 class Prices(NamedTuple):
-    """Shadow prices of one device; T steps."""
+    """Shadow prices of one device; K intervals."""
 
-    share: np.ndarray  # (T,) lambda, share of the reserve's price that the energy behind it carries
-    theta: np.ndarray  # (days,) USD per kWh discharged on a day
-    mu: np.ndarray  # (T,) USD per kWh sold or held in reserve, the same for all homes
+    share: NDArray[np.float64]  # (K,) lambda, share of the reserve's price that the energy behind it carries
+    theta: NDArray[np.float64]  # (days,) USD per kWh discharged on a day
+    mu: NDArray[np.float64]  # (K,) USD per kWh sold or held in reserve, the same for all homes
 
 
 @kernel
-def _rho(device: Device, prices: Prices, t: int) -> float:
+def _rho(device: Device, prices: Prices, k: int) -> float:
     # a call fills the room that its own capacity was awarded
-    return max(device.rho[t] - prices.mu[t], 0.0) if device.busy[t] else device.rho[t]
+    return max(device.rho[k] - prices.mu[k], 0.0) if device.busy[k] else device.rho[k]
 
 
 @kernel
 def _copy(source: Prices, target: Prices) -> None:
     """Copy share and theta element by element: whole arrays would compile for seconds (Numba's shape error)."""
-    for t in range(len(source.share)):
-        target.share[t] = source.share[t]
+    for k in range(len(source.share)):
+        target.share[k] = source.share[k]
     for d in range(len(source.theta)):
         target.theta[d] = source.theta[d]
 
@@ -42,17 +43,17 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
     """Return the device's store with its shadow prices in its gains."""
     store = device.store
     out_w, out_m, hold = store.out_w.copy(), store.out_m.copy(), store.hold.copy()
-    for t in range(len(hold)):
-        rho, lam = _rho(device, prices, t), prices.share[t]
-        hold[t] += lam * rho * dt * device.eta / reserve_h
+    for k in range(len(hold)):
+        rho, lam = _rho(device, prices, k), prices.share[k]
+        hold[k] += lam * rho * dt * device.eta / reserve_h
         for j in range(2):
-            if device.shares[j] and device.busy[t]:
-                out_m[t, j] -= (1.0 - lam) * rho * device.eta
-            out_m[t, j] -= prices.mu[t] * device.grid_kwh[j]
-        out_m[t, 0] -= prices.theta[device.day[t] - device.day[0]] * device.grid_kwh[0]
+            if device.shares[j] and device.busy[k]:
+                out_m[k, j] -= (1.0 - lam) * rho * device.eta
+            out_m[k, j] -= prices.mu[k] * device.grid_kwh[j]
+        out_m[k, 0] -= prices.theta[device.day[k] - device.day[0]] * device.grid_kwh[0]
         # the converter's power goes to the better use first
-        worse = 1 if out_m[t, 0] >= out_m[t, 1] else 0
-        out_w[t, worse] = min(out_w[t, worse], device.most_out[t] - out_w[t, 1 - worse])
+        worse = 1 if out_m[k, 0] >= out_m[k, 1] else 0
+        out_w[k, worse] = min(out_w[k, worse], device.most_out[k] - out_w[k, 1 - worse])
     return Store(
         store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.end,
         store.start,
@@ -63,9 +64,9 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
 def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: float) -> float:
     """Return the upper bound that `value`, the optimum of the priced store, stands for, USD."""
     bound = value + device.constant
-    for t in range(len(device.rho)):
-        rho, lam = _rho(device, prices, t), prices.share[t]
-        bound += dt * rho * ((1.0 - lam) * device.power[t] - lam * device.eta * device.empty[t] / reserve_h)
+    for k in range(len(device.rho)):
+        rho, lam = _rho(device, prices, k), prices.share[k]
+        bound += dt * rho * ((1.0 - lam) * device.power[k] - lam * device.eta * device.empty[k] / reserve_h)
     total = 0.0
     for price in prices.theta:
         total += price
@@ -76,23 +77,23 @@ def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: 
 def plan(
     device: Device,
     store: Store,
-    policy: Policy,
-    mu: np.ndarray,
-    most: np.ndarray,
+    policy: BaseStock,
+    mu: NDArray[np.float64],
+    most: NDArray[np.float64],
     reserve_h: float,
     dt: float,
-    sold: np.ndarray,
-    pull: np.ndarray,
-    over: np.ndarray,
+    sold: NDArray[np.float64],
+    pull: NDArray[np.float64],
+    over: NDArray[np.float64],
 ) -> float:
     """Follow the base stock of the priced `store`, cut to what the device may do; return its worth at true prices, USD.
 
     Parameters
     ----------
     mu, most : ndarray
-        (T,) price of congestion, and kW that the device may sell and hold in reserve.
+        (K,) price of congestion, and kW that the device may sell and hold in reserve.
     sold, pull, over : ndarray
-        (T,) kW sold and held in reserve; (T,) excess of the energy behind reserve over the power for it, relative to
+        (K,) kW sold and held in reserve; (K,) excess of the energy behind reserve over the power for it, relative to
         the power; (days,) kWh beyond the daily limit. Filled.
     """
     true = device.store
@@ -100,39 +101,39 @@ def plan(
     took, gave = np.zeros(2), np.zeros(2)
     s, worth, today, left = true.start, device.constant, -1, device.day_kwh
     over[:] = -device.day_kwh
-    for t in range(steps + 1):
-        if s < true.lo[t]:
-            worth -= (true.lo[t] - s) * true.ext_price
-            s = true.lo[t]
-        if t == steps:
+    for k in range(steps + 1):
+        if s < true.lo[k]:
+            worth -= (true.lo[k] - s) * true.ext_price
+            s = true.lo[k]
+        if k == steps:
             break
-        if device.day[t] != today:
-            today, left = device.day[t], device.day_kwh
-        s_next = step(store, policy, t, s, took, gave)
+        if device.day[k] != today:
+            today, left = device.day[k], device.day_kwh
+        s_next = step(store, policy, k, s, took, gave)
         over[today - device.day[0]] += gave[0] * device.grid_kwh[0]
-        room = most[t] * dt
+        room = most[k] * dt
         for j in range(2):
             if device.grid_kwh[j] > 0.0:
                 allowed = min(room, left) if j == 0 else room
                 cut = max(0.0, gave[j] - allowed / device.grid_kwh[j])
-                cut = min(cut, true.hi[t + 1] - s_next)
+                cut = min(cut, true.hi[k + 1] - s_next)
                 gave[j] -= cut
                 s_next += cut
                 room -= gave[j] * device.grid_kwh[j]
         left -= gave[0] * device.grid_kwh[0]
         used = (gave[0] * device.shares[0] + gave[1] * device.shares[1]) * device.eta / dt
-        by_energy = max(0.0, (s_next - device.empty[t]) * device.eta / reserve_h)
-        by_power = device.power[t] - (used if device.busy[t] else 0.0)
-        pull[t] = (by_energy - by_power) / max(device.power[t], 1e-9) if device.rho[t] > 0.0 else 0.0
+        by_energy = max(0.0, (s_next - device.empty[k]) * device.eta / reserve_h)
+        by_power = device.power[k] - (used if device.busy[k] else 0.0)
+        pull[k] = (by_energy - by_power) / max(device.power[k], 1e-9) if device.rho[k] > 0.0 else 0.0
         # where the plan is cut to its share anyway it may use all of it
-        stands_by = device.rho[t] > (mu[t] if most[t] == np.inf and device.busy[t] else 0.0)
-        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[t] else np.inf)) if stands_by else 0.0
-        worth += device.rho[t] * dt * q
+        on_reserve = device.rho[k] > (mu[k] if most[k] == np.inf and device.busy[k] else 0.0)
+        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[k] else np.inf)) if on_reserve else 0.0
+        worth += device.rho[k] * dt * q
         for j in range(2):
-            worth += gave[j] * true.out_m[t, j] - took[j] * true.in_m[t, j]
-        sold[t] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
-        if device.busy[t]:
-            sold[t] += q
+            worth += gave[j] * true.out_m[k, j] - took[j] * true.in_m[k, j]
+        sold[k] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
+        if device.busy[k]:
+            sold[k] += q
         s = s_next
     return worth + true.end * s
 
@@ -141,13 +142,13 @@ def plan(
 def improve(
     device: Device,
     prices: Prices,
-    most: np.ndarray,
+    most: NDArray[np.float64],
     reserve_h: float,
     dt: float,
     rounds: int,
     patience: int,
     gap: float,
-    sold: np.ndarray,
+    sold: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Move the prices of one device, `mu` excepted; return (upper, lower) USD.
 
@@ -156,13 +157,13 @@ def improve(
     device, prices : Device, Prices
         The device and the prices to start from; the best are left in `prices`.
     most : ndarray
-        (T,) kW that its plan may sell and hold in reserve.
+        (K,) kW that its plan may sell and hold in reserve.
     reserve_h, dt : float
         Hours of energy behind reserve; length of a step, h.
     rounds, patience, gap : int, int, float
-        See `bounds.ROUNDS`, `bounds.PATIENCE`, `bounds.GAP`.
+        See `ceilings.ROUNDS`, `ceilings.PATIENCE`, `ceilings.GAP`.
     sold : ndarray
-        (T,) filled: kW that the best plan sells or holds in reserve.
+        (K,) filled: kW that the best plan sells or holds in reserve.
     """
     steps = len(device.rho)
     upper, best, worth = np.inf, -np.inf, -np.inf
@@ -184,17 +185,17 @@ def improve(
         made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over)
         # what the plan is worth where congestion has its price
         toll = 0.0
-        for t in range(steps):
-            toll += now[t] * prices.mu[t]
+        for k in range(steps):
+            toll += now[k] * prices.mu[k]
         paid = made - dt * toll
         if paid > best:
             best, worth = paid, made
-            for t in range(steps):
-                sold[t] = now[t]
+            for k in range(steps):
+                sold[k] = now[k]
         if upper - best <= gap * max(abs(upper), 1e-3):
             break
-        for t in range(steps):
-            trial.share[t] = min(1.0, max(0.0, trial.share[t] - size * min(1.0, max(-1.0, pull[t]))))
+        for k in range(steps):
+            trial.share[k] = min(1.0, max(0.0, trial.share[k] - size * min(1.0, max(-1.0, pull[k]))))
         if device.day_kwh < np.inf:
             for d in range(len(over)):
                 trial.theta[d] = max(0.0, trial.theta[d] + 0.1 * size * over[d] / max(device.day_kwh, 1e-3))

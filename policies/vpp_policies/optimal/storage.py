@@ -1,17 +1,17 @@
 """One storage device against known prices, solved exactly: dynamic programming on a concave piecewise-linear value.
 
-A device holds s kWh. In step t it may take energy in along up to two segments (width kWh, cost USD per kWh taken in)
+A device holds s kWh. In step k it may take energy in along up to two segments (width kWh, cost USD per kWh taken in)
 and give energy out along up to two (width, gain per kWh given), all in kWh of the store itself:
 
-    V_t(s) = max over s'  Gamma_t(s - s') + hold_t s' + V_t+1(s'),     lo_t+1 <= s' <= hi_t+1
+    V_k(s) = max over s'  Gamma_k(s - s') + hold_k s' + V_k+1(s'),     lo_k+1 <= s' <= hi_k+1
 
-Gamma_t is the concave hull of "take in" and "give out": a store does one of the two in a step. V_t is then concave and
-piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_t are merged into those of
-V_t+1 by slope, and the domain is cut to [lo_t, hi_t]. Nothing is discretised. The best action has the form of a base
-stock: each segment moves the store towards a level of its own, where V_t+1 + hold s' has the segment's price as slope.
+Gamma_k is the concave hull of "take in" and "give out": a store does one of the two in a step. V_k is then concave and
+piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_k are merged into those of
+V_k+1 by slope, and the domain is cut to [lo_k, hi_k]. Nothing is discretised. The best action has the form of a base
+stock: each segment moves the store towards a level of its own, where V_k+1 + hold s' has the segment's price as slope.
 
-A segment `ext_t` at the start of a step takes energy in at a price of its own (a car that comes home with less than
-its trip needed was charged elsewhere); it carries states from below lo_t up to it.
+A segment `ext_k` at the start of a step takes energy in at a price of its own (a car that comes home with less than
+its trip needed was charged elsewhere); it carries states from below lo_k up to it.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.jit import kernel
+from vpp_env import kernel
 
 IN, OUT = 2, 2
 """Segments on each side."""
 
 
 class Store(NamedTuple):
-    """One device over T steps; kWh of the store, USD per kWh of the store."""
+    """One device over K intervals; kWh of the store, USD per kWh of the store."""
 
-    lo: np.ndarray  # (T + 1,) least at the start of a step
-    hi: np.ndarray  # (T + 1,) most
-    ext: np.ndarray  # (T + 1,) kWh below lo from which `ext_price` brings it up at the start of the step
+    lo: NDArray[np.float64]  # (K + 1,) least at the start of a step
+    hi: NDArray[np.float64]  # (K + 1,) most
+    ext: NDArray[np.float64]  # (K + 1,) kWh below lo from which `ext_price` brings it up at the start of the step
     ext_price: float
-    in_w: np.ndarray  # (T, 2) widths
-    in_m: np.ndarray  # (T, 2) costs
-    out_w: np.ndarray  # (T, 2) widths
-    out_m: np.ndarray  # (T, 2) gains
-    hold: np.ndarray  # (T,) gain per kWh held at the end of the step
+    in_w: NDArray[np.float64]  # (K, 2) widths
+    in_m: NDArray[np.float64]  # (K, 2) costs
+    out_w: NDArray[np.float64]  # (K, 2) widths
+    out_m: NDArray[np.float64]  # (K, 2) gains
+    hold: NDArray[np.float64]  # (K,) gain per kWh held at the end of the step
     end: float  # gain per kWh held at the very end
     start: float  # kWh now
 
 
-class Policy(NamedTuple):
+class BaseStock(NamedTuple):
     """What `backward` leaves behind."""
 
     value: float  # V_0(start)
-    level: np.ndarray  # (T, 4) base stock of each pooled segment of the hull
-    grid: np.ndarray  # (T // every + 1, G) V at equally spaced states between lo and hi, USD
+    level: NDArray[np.float64]  # (K, 4) base stock of each pooled segment of the hull
+    grid: NDArray[np.float64]  # (K // every + 1, G) V at equally spaced states between lo and hi, USD
 
 
 @kernel
-def _insert(width: np.ndarray, slope: np.ndarray, first: int, count: int, w: float, m: float) -> int:
+def _insert(width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, w: float, m: float) -> int:
     """Merge a segment into the descending slopes at [first, first + count); return the new count."""
     if w <= 0.0:
         return count
@@ -64,14 +65,14 @@ def _insert(width: np.ndarray, slope: np.ndarray, first: int, count: int, w: flo
 
 
 @kernel
-def _dearer(price: np.ndarray, rank: int) -> int:
+def _dearer(price: NDArray[np.float64], rank: int) -> int:
     """Index of the dearer (rank 0) or the cheaper (rank 1) of two segments."""
     return rank if price[0] >= price[1] else 1 - rank
 
 
 @kernel
-def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -> int:
-    """Write down the concave hull of step t: pooled segments from "take everything in" to "give everything out".
+def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], part: NDArray[np.int64]) -> int:
+    """Write down the concave hull of step k: pooled segments from "take everything in" to "give everything out".
 
     Fills widths `w` and descending slopes `m` of the pooled segments, and for the four segments (in 0, in 1, out 0,
     out 1) the pooled one that each is `part` of (-1: it has no width); returns how many there are.
@@ -79,7 +80,7 @@ def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -
     n = 0
     order = np.empty(IN + OUT, dtype=np.int64)
     for j in range(IN + OUT):
-        side_w, side_m = (store.in_w[t], store.in_m[t]) if j < IN else (store.out_w[t], store.out_m[t])
+        side_w, side_m = (store.in_w[k], store.in_m[k]) if j < IN else (store.out_w[k], store.out_m[k])
         i = _dearer(side_m, j % 2)
         order[j] = i if j < IN else IN + i
         part[order[j]] = -1
@@ -99,7 +100,9 @@ def hull(store: Store, t: int, w: np.ndarray, m: np.ndarray, part: np.ndarray) -
 
 
 @kernel
-def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _grow(
+    width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return room for more segments, the present ones in front."""
     size = max(64, 2 * count)
     w, m = np.empty(size), np.empty(size)
@@ -110,7 +113,13 @@ def _grow(width: np.ndarray, slope: np.ndarray, first: int, count: int) -> tuple
 
 @kernel
 def _sample(
-    low: float, base: float, width: np.ndarray, slope: np.ndarray, offset: float, at: np.ndarray, out: np.ndarray
+    low: float,
+    base: float,
+    width: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    offset: float,
+    at: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None:
     """Write V at ascending states `at`; outside its domain V continues along its end slopes."""
     n = len(width)
@@ -125,7 +134,7 @@ def _sample(
 
 
 @kernel
-def backward(store: Store, every: int, points: int) -> Policy:
+def backward(store: Store, every: int, points: int) -> BaseStock:
     """Solve the device from the end to now.
 
     Parameters
@@ -137,7 +146,7 @@ def backward(store: Store, every: int, points: int) -> Policy:
 
     Returns
     -------
-    Policy
+    BaseStock
         `value` is -inf when the start cannot be kept within the limits.
     """
     steps = len(store.hold)
@@ -150,12 +159,12 @@ def backward(store: Store, every: int, points: int) -> Policy:
     low, base = store.lo[steps], store.end * store.lo[steps]
     high = store.hi[steps]
     count = _insert(width, slope, first, count, high - low, store.end)
-    for t in range(steps, -1, -1):
-        if t < steps:
-            hold = store.hold[t]
+    for k in range(steps, -1, -1):
+        if k < steps:
+            hold = store.hold[k]
             offset += hold
             base += hold * low
-            n = hull(store, t, w, m, part)
+            n = hull(store, k, w, m, part)
             for j in range(n):
                 # where the store is indifferent it neither takes in nor gives out
                 only_in = part[IN] != j and part[IN + 1] != j
@@ -164,20 +173,20 @@ def backward(store: Store, every: int, points: int) -> Policy:
                     if slope[i] + offset < m[j] or (only_in and slope[i] + offset <= m[j]):
                         break
                     level += width[i]
-                levels[t, j] = level
+                levels[k, j] = level
             if first + count + IN + OUT + 1 > len(width):
                 width, slope = _grow(width, slope, first, count)
                 first = 0
             for j in range(n):
                 count = _insert(width, slope, first, count, w[j], m[j] - offset)
             for j in range(IN):
-                if store.in_w[t, j] > 0.0:
-                    low -= store.in_w[t, j]
-                    base -= store.in_w[t, j] * store.in_m[t, j]
+                if store.in_w[k, j] > 0.0:
+                    low -= store.in_w[k, j]
+                    base -= store.in_w[k, j] * store.in_m[k, j]
             for j in range(OUT):
-                high += max(store.out_w[t, j], 0.0)
+                high += max(store.out_w[k, j], 0.0)
             # cut the domain
-            gone = store.lo[t] - low
+            gone = store.lo[k] - low
             while gone > 0.0 and count > 0:
                 cut = min(gone, width[first])
                 base += cut * (slope[first] + offset)
@@ -187,7 +196,7 @@ def backward(store: Store, every: int, points: int) -> Policy:
                 if width[first] > 0.0:
                     break
                 first, count = first + 1, count - 1
-            gone = high - store.hi[t]
+            gone = high - store.hi[k]
             while gone > 0.0 and count > 0:
                 last = first + count - 1
                 cut = min(gone, width[last])
@@ -197,17 +206,17 @@ def backward(store: Store, every: int, points: int) -> Policy:
                 if width[last] > 0.0:
                     break
                 count -= 1
-        if points > 0 and t % every == 0:
+        if points > 0 and k % every == 0:
             for g in range(points):
-                at[g] = store.lo[t] + (store.hi[t] - store.lo[t]) * g / max(points - 1, 1)
-            _sample(low, base, width[first : first + count], slope[first : first + count], offset, at, grid[t // every])
-        if store.ext[t] > 0.0:
+                at[g] = store.lo[k] + (store.hi[k] - store.lo[k]) * g / max(points - 1, 1)
+            _sample(low, base, width[first : first + count], slope[first : first + count], offset, at, grid[k // every])
+        if store.ext[k] > 0.0:
             if first + count + 1 > len(width):
                 width, slope = _grow(width, slope, first, count)
                 first = 0
-            count = _insert(width, slope, first, count, store.ext[t], store.ext_price - offset)
-            low -= store.ext[t]
-            base -= store.ext[t] * store.ext_price
+            count = _insert(width, slope, first, count, store.ext[k], store.ext_price - offset)
+            low -= store.ext[k]
+            base -= store.ext[k] * store.ext_price
     slack = 1e-9 * (1.0 + abs(store.start))
     value = np.zeros(1)
     if low - slack <= store.start <= high + slack:
@@ -215,12 +224,14 @@ def backward(store: Store, every: int, points: int) -> Policy:
         _sample(low, base, width[first : first + count], slope[first : first + count], offset, at0, value)
     else:
         value[0] = -np.inf
-    return Policy(value[0], levels, grid)
+    return BaseStock(value[0], levels, grid)
 
 
 @kernel
-def step(store: Store, policy: Policy, t: int, s: float, took: np.ndarray, gave: np.ndarray) -> float:
-    """Take the best action of step t in state s; fill `took`, `gave` (2,) kWh, and return the next state.
+def step(
+    store: Store, policy: BaseStock, k: int, s: float, took: NDArray[np.float64], gave: NDArray[np.float64]
+) -> float:
+    """Take the best action of step k in state s; fill `took`, `gave` (2,) kWh, and return the next state.
 
     Beginning with everything taken in, each pooled segment moves the store down to its base stock. Inside a segment
     that pools taking in and giving out both happen in part: the one place where a plan of the hull is no plan of the
@@ -228,19 +239,19 @@ def step(store: Store, policy: Policy, t: int, s: float, took: np.ndarray, gave:
     """
     w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.empty(IN + OUT, dtype=np.int64)
     done = np.zeros(IN + OUT)
-    n = hull(store, t, w, m, part)
-    least, most = store.lo[t + 1] - store.ext[t + 1], store.hi[t + 1]
+    n = hull(store, k, w, m, part)
+    least, most = store.lo[k + 1] - store.ext[k + 1], store.hi[k + 1]
     s_next = s
     for j in range(IN):
-        s_next += max(store.in_w[t, j], 0.0)
+        s_next += max(store.in_w[k, j], 0.0)
     for j in range(n):
-        down = max(0.0, min(w[j], s_next - min(max(policy.level[t, j], least), most)))
+        down = max(0.0, min(w[j], s_next - min(max(policy.level[k, j], least), most)))
         done[j] = down / w[j]
         s_next -= down
     for i in range(IN + OUT):
         share = done[part[i]] if part[i] >= 0 else 0.0
         if i < IN:
-            took[i] = (1.0 - share) * store.in_w[t, i] if part[i] >= 0 else 0.0
+            took[i] = (1.0 - share) * store.in_w[k, i] if part[i] >= 0 else 0.0
         else:
-            gave[i - IN] = share * store.out_w[t, i - IN]
+            gave[i - IN] = share * store.out_w[k, i - IN]
     return s_next

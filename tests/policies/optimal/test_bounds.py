@@ -22,7 +22,7 @@ from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import DT_H
 
-RULES = [(measure, wishes) for measure in Measure for wishes in (False, True)]
+RULES = [(measure, preferences) for measure in Measure for preferences in (False, True)]
 DAY = {"time.duration_hours": 30, "time.start": "2023-08-01T14:00", "market.min_bid_mw": 0.0}
 RICH = {**DAY, "fleet.size": 6, "fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6}
 CALLS = {"market.call_probability": 1.0}
@@ -34,10 +34,10 @@ def start(m: Month) -> tuple[Any, Any, MarketRules]:
     return view.homes, view.foresight(), market_rules(world)
 
 
-def ceilings(m: Month, wishes: bool) -> tuple[float, float]:
+def ceilings(m: Month, bind: bool) -> tuple[float, float]:
     """Joint surplus and profit that nobody exceeds, USD."""
     homes, foresight, rules = start(m)
-    value, profit = (bracket(homes, foresight, Goal(x, wishes, rules), rules.max_capacity_kw).upper for x in Measure)
+    value, profit = (bracket(homes, foresight, Goal(x, bind, rules), rules.max_capacity_kw).upper for x in Measure)
     return value, profit
 
 
@@ -48,8 +48,8 @@ def ceilings(m: Month, wishes: bool) -> tuple[float, float]:
 def test_the_exact_optimum_lies_in_the_bracket(changes: dict[str, Any], capacity_kw: float) -> None:
     m = month("week20", {**RICH, **changes})
     homes, foresight, rules = start(m)
-    for measure, wishes in RULES:
-        goal = Goal(measure, wishes, rules)
+    for measure, preferences in RULES:
+        goal = Goal(measure, preferences, rules)
         found = bracket(homes, foresight, goal, capacity_kw)
         best = exact(devices(homes, foresight, goal), rules.reserve_hours, capacity_kw)
         assert found.lower - 1e-5 <= best <= found.upper + 1e-5

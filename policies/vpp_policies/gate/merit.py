@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_policies.centralized.inputs import Devices, Inputs, Physics, Plan
+from vpp_policies.gate.inputs import Devices, GatePlan, Inputs, Physics
 
 
-def merit_order(gain: np.ndarray, kw: np.ndarray, capacity_kw: float) -> np.ndarray:
+def merit_order(gain: NDArray[np.float64], kw: NDArray[np.float64], capacity_kw: float) -> NDArray[np.float64]:
     """Take the segments that gain most, up to the capacity.
 
     Parameters
@@ -37,17 +38,17 @@ def merit_order(gain: np.ndarray, kw: np.ndarray, capacity_kw: float) -> np.ndar
     return out
 
 
-def dispatch(inputs: Inputs, devices: Devices, physics: Physics, failed: Plan) -> Plan:
+def dispatch(inputs: Inputs, devices: Devices, physics: Physics, failed: GatePlan) -> GatePlan:
     """Dispatch the first opportunity interval by interval in merit order: what is done when no optimum was found.
 
     Sales only, where they bring more than the most that a kWh of the device may be worth; nothing is bought, nothing
-    stands by.
+    is on reserve.
 
     Parameters
     ----------
     inputs, devices, physics : Inputs, Devices, Physics
         The gate.
-    failed : Plan
+    failed : GatePlan
         The plan without an optimum; its shape and status are kept.
     """
     steps, dt = physics.steps, physics.dt

@@ -1,6 +1,7 @@
-"""Retry, rate limit and circuit breaker: the three wrappers that deal with a provider's bad days.
+"""Wrappers around a model: budget, retry, rate limit, circuit breaker, repair. Callers notice none of them.
 
-All retries happen here, once: the clients' own are off. Clock and sleep are arguments, so that tests need neither.
+A budget is reserved before a call is made, and settled after it: it is never exceeded. All retries happen here, once:
+the clients' own are off. Clock and sleep are arguments, so that tests need neither.
 """
 
 from __future__ import annotations
@@ -8,16 +9,87 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from pydantic import BaseModel
 
-from vpp_policies.llm.chat import ChatModel, Reply, schema_text, tokens
-from vpp_policies.llm.errors import BudgetSpent, CircuitOpen, Malformed, Permanent, Transient
+from vpp_policies.llm.chat import (
+    Blocked,
+    BudgetSpent,
+    ChatModel,
+    CircuitOpen,
+    Malformed,
+    Permanent,
+    Reply,
+    Transient,
+    Usage,
+    schema_text,
+    tokens,
+)
 from vpp_policies.llm.ledger import Ledger
+from vpp_policies.llm.prompts import prompt
 
+ROOM = 1.25
+"""Tokens of the question are reserved with this much room: they are an estimate until the provider has counted."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 """Waits double from the first to the longest [assumed]."""
 MINUTE_S = 60.0
+SHOWN = 1500
+"""Characters of the bad answer that are shown again."""
+
+
+class Metered:
+    """Counts calls, tokens, USD and seconds of `inner`, and refuses a call that could exceed the budget.
+
+    Parameters
+    ----------
+    inner : ChatModel
+        The adapter.
+    ledger : Ledger
+        Where it is written down, at the ledger's prices.
+    usd, calls : float, int
+        Most that may be spent; inf for no limit. Every attempt counts, also one that fails.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModel,
+        ledger: Ledger,
+        usd: float = float("inf"),
+        calls: float = float("inf"),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.provider, self.model = inner.provider, inner.model
+        self._inner, self._ledger, self._usd, self._calls, self._clock = inner, ledger, usd, calls, clock
+
+    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+        """Reserve, ask, settle."""
+        question = tokens(system, user, schema_text(schema))
+        # what this call costs at most; nothing else is under way, so this is the reservation
+        most = self._ledger.price.usd(Usage(round(ROOM * question), max_tokens))
+        if self._ledger.calls + 1 > self._calls:
+            raise BudgetSpent(f"the {self._calls:g} calls of the budget are used up")
+        if self._ledger.usd + most > self._usd:
+            raise BudgetSpent(f"{self._ledger.usd:.4f} of {self._usd:g} USD spent; the next call may cost {most:.4f}")
+        self._ledger.calls += 1
+        begin = self._clock()
+        try:
+            reply = self._inner.complete(system, user, schema, max_tokens, timeout_s)
+        except Malformed as error:
+            self._ledger.charge(error.usage)
+            raise
+        except Transient as error:
+            if error.maybe_billed:
+                self._ledger.charge(Usage(question, max_tokens))
+            raise
+        except Blocked:
+            # the question is billed, the answer is not
+            self._ledger.charge(Usage(question, 0))
+            raise
+        finally:
+            self._ledger.seconds += self._clock() - begin
+        self._ledger.charge(reply.usage)
+        return reply
 
 
 class Retry:
@@ -114,3 +186,23 @@ class Breaker:
             raise
         self._failures = 0
         return reply
+
+
+class Repair:
+    """Ask once more, with the answer and what is wrong with it; a second bad answer is final."""
+
+    def __init__(self, inner: ChatModel, ledger: Ledger) -> None:
+        self.provider, self.model = inner.provider, inner.model
+        self._inner, self._ledger = inner, ledger
+
+    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+        """Ask, and ask again where the answer does not fit."""
+        try:
+            return self._inner.complete(system, user, schema, max_tokens, timeout_s)
+        except Malformed as error:
+            self._ledger.event("malformed")
+            note = prompt("repair").format(error=error, answer=error.text[:SHOWN])
+            spent = error.usage
+        reply = self._inner.complete(system, f"{user}\n\n{note}", schema, max_tokens, timeout_s)
+        self._ledger.event("repaired")
+        return replace(reply, usage=reply.usage + spent)

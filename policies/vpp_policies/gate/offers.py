@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_env.contract.bids import encode
-from vpp_env.contract.policy import MarketRules
-from vpp_env.contract.views import Homes
-from vpp_env.units import BUY_LIMIT_RANGE, DT_H, POWER_QUANTUM_KW, PRICE_TICK, SELL_ASK_RANGE
-from vpp_policies.centralized.inputs import Plan
+from vpp_env import BUY_LIMIT_RANGE, DT_H, POWER_QUANTUM_KW, PRICE_TICK, SELL_ASK_RANGE, Homes, MarketRules, encode
+from vpp_policies.gate.inputs import GatePlan
 from vpp_policies.truthful import storage_ask
 
 MOST_KW = 1e-6
@@ -24,24 +22,24 @@ MOST_KW = 1e-6
 class GatePrices(NamedTuple):
     """What is known or expected of the S intervals of one opportunity."""
 
-    lmp: np.ndarray  # (S,) USD/kWh
-    sale: np.ndarray  # (S,) USD/kWh that a sale brings
+    lmp: NDArray[np.float64]  # (S,) USD/kWh
+    sale: NDArray[np.float64]  # (S,) USD/kWh that a sale brings
     rho: float  # USD/kW-h of reserve
 
 
 def offers_of(
-    plan: Plan,
+    plan: GatePlan,
     prices: GatePrices,
-    who: tuple[np.ndarray, np.ndarray],
+    who: tuple[NDArray[np.int64], NDArray[np.int64]],
     rules: MarketRules,
     asks: Homes | None,
     certain: bool = True,
-) -> dict[str, np.ndarray]:
+) -> dict[str, NDArray[np.float64]]:
     """Turn the first opportunity of a plan into one offer per home, as `bids.encode` takes them.
 
     Parameters
     ----------
-    plan, prices : Plan, GatePrices
+    plan, prices : GatePlan, GatePrices
         The plan, whose first S intervals are the opportunity, and its prices.
     who : tuple of ndarray
         (B,), (C,) homes of the plan's batteries and cars.
@@ -67,7 +65,7 @@ def offers_of(
     reserve_ask = np.zeros(n)
     if asks is not None:
         sell_kw, ask = _at_their_asks(sell_kw, ask, sale, plan, who, asks, rules, certain)
-        ask, reserve = _stand_by(sell_kw, ask, reserve, asks)
+        ask, reserve = _on_reserve(sell_kw, ask, reserve, asks)
         # what the car does not take goes into the battery; and one bid cannot spare a part of the hour
         limit = np.where(asks.bess_kwh > 0, np.minimum(limit, asks.buy_limit), limit)
         sell_kw, buy_kw, reserve = (np.where(asks.blackout_now, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
@@ -84,8 +82,12 @@ def offers_of(
 
 
 def bids_of(
-    plan: Plan, prices: GatePrices, who: tuple[np.ndarray, np.ndarray], rules: MarketRules, asks: Homes | None
-) -> tuple[np.ndarray, float]:
+    plan: GatePlan,
+    prices: GatePrices,
+    who: tuple[NDArray[np.int64], NDArray[np.int64]],
+    rules: MarketRules,
+    asks: Homes | None,
+) -> tuple[NDArray[np.float32], float]:
     """Encode `offers_of` a plan, and say what they will bring the VPP, USD."""
     offers = offers_of(plan, prices, who, rules, asks)
     actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
@@ -93,15 +95,15 @@ def bids_of(
 
 
 def _at_their_asks(
-    sell_kw: np.ndarray,
-    ask: np.ndarray,
-    sale: np.ndarray,
-    plan: Plan,
-    who: tuple[np.ndarray, np.ndarray],
+    sell_kw: NDArray[np.float64],
+    ask: NDArray[np.float64],
+    sale: NDArray[np.float64],
+    plan: GatePlan,
+    who: tuple[NDArray[np.int64], NDArray[np.int64]],
     homes: Homes,
     rules: MarketRules,
     certain: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return quantities and asks (N,) that every owner's envelope can serve and at which no device is underpaid.
 
     A home delivers deferred charging first, then from storage, in every interval that its ask clears. One whose
@@ -118,28 +120,30 @@ def _at_their_asks(
     energy = np.minimum(above, homes.day_left_kwh)
     count = np.maximum(clears(ask, sale, rules.margin).sum(axis=1), 1) if certain else steps
     battery = np.minimum(homes.bess_kw, energy / (count * DT_H))
-    # what a car puts off, V2G can no longer give in time; a battery that runs dry leaves all to V2G
+    # what a car defers, V2G can no longer give in time; a battery that runs dry leaves all to V2G
     v2g = np.where(homes.defer_mean_kw > 0, 0.0, homes.v2g_sell_kw)
     storage = np.where(battery >= homes.bess_kw, battery + v2g, np.maximum(battery, v2g))
     most = homes.defer_kw + storage * stores
     return np.where(has, np.minimum(sell_kw, most), sell_kw), ask
 
 
-def _stand_by(sell_kw: np.ndarray, ask: np.ndarray, reserve: np.ndarray, homes: Homes) -> tuple[np.ndarray, np.ndarray]:
-    """Return asks and reserve (N,): a call is paid like a sale, so who stands by with storage asks for its cost."""
+def _on_reserve(
+    sell_kw: NDArray[np.float64], ask: NDArray[np.float64], reserve: NDArray[np.float64], homes: Homes
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return asks and reserve (N,): a call is paid like a sale, so storage on reserve asks for its cost."""
     storage = (reserve > 0.0) & (homes.storage_sell_kw > 0.0)
     least = storage_ask(homes)
     ask = np.where(storage & (sell_kw <= 0.0), np.maximum(ask, least), ask)
     return ask, np.where(storage & (ask < least - 1e-9), 0.0, reserve)
 
 
-def clears(ask: np.ndarray, sale: np.ndarray, margin: float) -> np.ndarray:
-    """(N, S) bool: whether a bid at `ask` (N,) clears at each price of a sale (S,), on the market's ticks."""
+def clears(ask: NDArray[np.float64], sale: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:
+    """(N, S): whether a bid at `ask` (N,) clears at each price of a sale (S,), on the market's ticks."""
     tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6)
     return tick[:, None] <= np.floor(sale / (1.0 + margin) / PRICE_TICK + 1e-9)
 
 
-def expected_profit(offers: dict[str, np.ndarray], prices: GatePrices, rules: MarketRules) -> float:
+def expected_profit(offers: dict[str, NDArray[np.float64]], prices: GatePrices, rules: MarketRules) -> float:
     """What offers bring the VPP if they are delivered in full, USD: the market's own rounding and pay.
 
     Purchases are passed through and bring nothing.
@@ -149,13 +153,13 @@ def expected_profit(offers: dict[str, np.ndarray], prices: GatePrices, rules: Ma
     tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6) * PRICE_TICK
     kept = sale[None, :] - np.maximum(tick[:, None], rules.revenue_share * sale[None, :])
     energy = DT_H * float((kw[:, None] * clears(ask, sale, rules.margin) * kept).sum())
-    standby = np.floor(offers["reserve_kw"] / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
+    held = np.floor(offers["reserve_kw"] / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
     rho = max(prices.rho, 0.0)
     share = rho - np.maximum(offers["reserve_ask"], rules.revenue_share * rho)
-    return energy + float((standby * np.maximum(share, 0.0)).sum()) * len(sale) * DT_H
+    return energy + float((held * np.maximum(share, 0.0)).sum()) * len(sale) * DT_H
 
 
-def spread(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spread(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Turn (N, S) planned kW into one quantity per home and the number of intervals in which it is meant.
 
     A bid holds one quantity for the whole opportunity; the plan's energy is spread over the intervals that carry
@@ -168,7 +172,7 @@ def spread(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kw, count
 
 
-def sell_threshold(lmp: np.ndarray, count: np.ndarray, margin: float) -> np.ndarray:
+def sell_threshold(lmp: NDArray[np.float64], count: NDArray[np.int64], margin: float) -> NDArray[np.float64]:
     """(N,) lowest ask that clears in the `count` dearest intervals only, USD/kWh.
 
     Low, because a member is paid at least its ask: nobody asked for more.
@@ -180,7 +184,7 @@ def sell_threshold(lmp: np.ndarray, count: np.ndarray, margin: float) -> np.ndar
     return np.clip(np.where(np.isfinite(following), tick * PRICE_TICK, 0.0), *SELL_ASK_RANGE)
 
 
-def buy_threshold(lmp: np.ndarray, count: np.ndarray) -> np.ndarray:
+def buy_threshold(lmp: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N,) limit that clears in the `count` cheapest intervals, USD/kWh."""
     ordered = np.sort(lmp)
     last = ordered[np.clip(count - 1, 0, len(lmp) - 1)]

@@ -1,0 +1,260 @@
+"""The homes' side of the `llm` brain: cards from words, then the rules under the card.
+
+In sampled hours (modes `batched` and `full`) the homes' agents also ask the model for their opening asks, from numbers
+only. No limit is left to what a model says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vpp_env import Homes, MarketRules, Public
+from vpp_policies.agentic.card import (
+    EMPTY,
+    CardTable,
+    Compiled,
+    card_read,
+    card_table,
+    compile_card,
+    tighten,
+    undeclared,
+)
+from vpp_policies.agentic.messages import Message, OpeningAsksMade
+from vpp_policies.agentic.negotiation import CAR, FULL, Declared, NegotiationOptions, Offer, Response
+from vpp_policies.agentic.rules import RulesProsumer, own_lines
+from vpp_policies.llm.chat import ChatModel, clip, whole
+from vpp_policies.llm.ledger import Decider
+from vpp_policies.llm.prompts import prompt
+
+MODES = ("cards", "batched", "full")
+ENVELOPES = ("declared", "physical")
+"""What a card is applied to: the limits that a home's own agent holds (default), or physics alone (research: what is
+known of an owner is then what was understood)."""
+TOKENS_PER_HOME, TOKENS_BASE = 40, 60
+"""Of one opening ask, and of the object around all of them."""
+
+
+class OpeningAsk(BaseModel):
+    """How one home opens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: int = whole(0, 10**9, "number of the row's home")
+    sells: int = whole(0, 1, "1: takes part in this hour")
+    markup_percent: int = whole(0, 100, "opening ask above its own ask, percent")
+    concession_percent: int = whole(0, 100, "how readily it gives way: 50 normal, 100 at once")
+
+
+class OpeningAsks(BaseModel):
+    """One answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    openings: tuple[OpeningAsk, ...] = Field(description="one per row")
+
+
+@dataclass(frozen=True)
+class Openings:
+    """(N,) arrays; NaN markup where rules decide."""
+
+    sells: NDArray[np.bool_]
+    markup: NDArray[np.float64]
+
+
+def sampled_hours(n_opportunities: int, hours_each: float, sample_hours: float) -> NDArray[np.bool_]:
+    """(n,): opportunities in which the model plays.
+
+    Whole days, evenly spread over the month; less than a day is one block that ends at 22:00 of the first day.
+    """
+    per_day = round(24.0 / hours_each)
+    wanted = min(round(sample_hours / hours_each), n_opportunities)
+    out = np.zeros(n_opportunities, dtype=bool)
+    if wanted < per_day:
+        end = min(max(wanted, round(22.0 / hours_each)), n_opportunities)
+        out[end - wanted : end] = True
+        return out
+    days = wanted // per_day
+    for day in np.linspace(0, max(n_opportunities // per_day - 1, 0), days).round().astype(np.int64):
+        out[day * per_day : (day + 1) * per_day] = True
+    return out
+
+
+def batches(who: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Split homes into batches of at most `size`."""
+    for first in range(0, len(who), size):
+        yield list(who[first : first + size])
+
+
+def ask_openings(
+    model: ChatModel, decider: Decider, homes: Homes, public: Public, rules: MarketRules, size: int
+) -> tuple[Openings, dict[str, int]]:
+    """Ask how the homes that could sell open, `size` homes per call; returns decisions by source beside it.
+
+    A home that an answer leaves out, or an answer that fails, leaves the rules in place. An opening of a home
+    that is not in the batch, or its second one, is dropped and counted.
+    """
+    kw, ask, _ = own_lines(homes, public, rules)
+    n = rules.n_homes
+    sells, markup = np.ones(n, dtype=bool), np.full(n, np.nan)
+    sources: dict[str, int] = {}
+    able = np.flatnonzero((kw > 0).any(axis=0) & ~homes.blackout_now).tolist()
+    for batch in batches(able, size):
+        rows = [_row(i, kw, ask, homes) for i in batch]
+        shown = {
+            "hour": public.start.strftime("%a %H:%M"),
+            "price_tenth_cents": round(1000 * public.expected_lmp),
+            "rows": rows,
+        }
+        limit = TOKENS_BASE + TOKENS_PER_HOME * len(batch)
+        answer = decider.ask(model, prompt("openings"), json.dumps(shown, separators=(",", ":")), OpeningAsks, limit, 0)
+        taken: set[int] = set()
+        if answer is not None:
+            assert isinstance(answer.value, OpeningAsks)
+            valid, outside = clip(answer.value)
+            decider.ledger.event("clipped", outside)
+            for opening in valid.openings:
+                if opening.home not in batch or opening.home in taken:
+                    decider.ledger.event("unsupported")
+                    continue
+                taken.add(opening.home)
+                sells[opening.home] = opening.sells > 0
+                # giving way readily is opening lower; nobody opens below the own ask
+                markup[opening.home] = opening.markup_percent / 100.0 * (1.0 - opening.concession_percent / 200.0)
+        for home in batch:
+            source = answer.source if answer is not None and home in taken else "fallback"
+            decider.ledger.decided(source)
+            sources[source] = sources.get(source, 0) + 1
+    return Openings(sells, markup), sources
+
+
+def _row(i: int, kw: NDArray[np.float64], ask: NDArray[np.float64], homes: Homes) -> dict[str, int]:
+    bess = homes.bess_kwh[i]
+    return {
+        "home": i,
+        "car_w": round(1000 * float(kw[CAR, i])),
+        "all_w": round(1000 * float(kw[FULL, i])),
+        "car_ask_tenth_cents": round(1000 * float(ask[CAR, i])),
+        "all_ask_tenth_cents": round(1000 * float(ask[FULL, i])),
+        "battery_percent": round(100 * float(homes.soc_kwh[i] / bess)) if bess > 0 else 0,
+        "car_due_hours": round(float(homes.hours_to_ready[i])),
+    }
+
+
+def within(declared: Declared, limit: Declared) -> Declared:
+    """The envelope, enforced on what is declared: never more, for less, or later than `limit`, whatever a card says."""
+    return replace(
+        declared,
+        available=declared.available & limit.available,
+        kw=np.minimum(declared.kw, limit.kw),
+        energy_kwh=np.minimum(declared.energy_kwh, limit.energy_kwh),
+        buy_kw=np.minimum(declared.buy_kw, limit.buy_kw),
+        buy_limit=np.minimum(declared.buy_limit, limit.buy_limit),
+        due_hours=np.minimum(declared.due_hours, limit.due_hours),
+    )
+
+
+@dataclass
+class LlmProsumer:
+    """The homes' side: one card per home, read once a month; then the rules under the card.
+
+    Parameters
+    ----------
+    model, decider :
+        Who is asked, and how.
+    negotiation : NegotiationOptions
+        Markup and shape of the rules' own concession.
+    envelope : str
+        One of `ENVELOPES`.
+    reads : bool
+        Whether statements are read; otherwise every card is empty (an ablation).
+    batch : int
+        Homes per call in sampled hours.
+    sampled : NDArray[np.bool_]
+        (n_opportunities,): hours in which the model opens for the homes.
+    """
+
+    model: ChatModel
+    decider: Decider
+    negotiation: NegotiationOptions
+    envelope: str
+    reads: bool
+    batch: int
+    sampled: NDArray[np.bool_]
+    said: list[Message] = field(default_factory=list)
+    compiled: tuple[Compiled, ...] = ()
+    _cards: CardTable | None = None
+    _markup: NDArray[np.float64] | None = None
+
+    def hear(self, statements: Callable[[int], str], n: int) -> None:
+        """Read every owner's statement, one question each, once; an owner's words are in that owner's question only."""
+        if self._cards is not None:
+            return
+        cards = []
+        for i in range(n):
+            if not self.reads:
+                self.decider.ledger.decided("rules")
+                cards.append(Compiled(EMPTY, "rules"))
+                continue
+            statement = statements(i)
+            read = compile_card(self.model, self.decider, statement)
+            cards.append(read)
+            self.said.append(card_read(i, statement, read))
+        self.compiled = tuple(cards)
+        self._cards = card_table(cards)
+
+    def _rows(self, homes: Homes, public: Public, rules: MarketRules) -> Homes:
+        cards = self._cards
+        if cards is None:
+            raise AssertionError("the owners are heard before they bid: the graph sees to it")
+        known = homes if self.envelope == "declared" else undeclared(homes, public, cards)
+        return tighten(known, cards, public, rules)
+
+    def _markups(self, n: int) -> NDArray[np.float64]:
+        """(N,) opening markups: the rules' own; less for who gives way readily, up to twice as much for others."""
+        assert self._cards is not None
+        given = np.where(np.isnan(self._cards.concession), 0.5, self._cards.concession)
+        return np.full(n, self.negotiation.markup) * 2.0 * (1.0 - given)
+
+    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
+        """Bid under the card, and in sampled hours with the model's opening."""
+        rows = self._rows(homes, public, rules)
+        markup = self._markups(rules.n_homes)
+        sells = np.ones(rules.n_homes, dtype=bool)
+        if self.sampled[public.opportunity]:
+            opening = self._opening(rows, public, rules)
+            markup = np.where(np.isnan(opening.markup), markup, opening.markup)
+            sells = opening.sells
+        self._markup = markup
+        declared = RulesProsumer(markup, self.negotiation.home_beta).declare(rows, public, rules)
+        declared = replace(declared, kw=declared.kw * sells)
+        if self.envelope == "physical":
+            return declared
+        own = RulesProsumer(self.negotiation.markup, self.negotiation.home_beta).declare(homes, public, rules)
+        return within(declared, own)
+
+    def _opening(self, rows: Homes, public: Public, rules: MarketRules) -> Openings:
+        opening, sources = ask_openings(self.model, self.decider, rows, public, rules, self.batch)
+        known = ~np.isnan(opening.markup)
+        self.said.append(
+            OpeningAsksMade(
+                homes=int(known.sum()),
+                withheld=int((~opening.sells).sum()),
+                mean_markup=round(float(opening.markup[known].mean()), 4) if known.any() else None,
+                sources=sources,
+            )
+        )
+        return opening
+
+    def respond(
+        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
+    ) -> Response:
+        """Answer as the rules do, at the card's prices."""
+        assert self._markup is not None
+        side = RulesProsumer(self._markup, self.negotiation.home_beta)
+        return side.respond(self._rows(homes, public, rules), public, rules, offer, of_rounds, declared)
