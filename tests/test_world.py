@@ -216,4 +216,8 @@ def test_what_is_asked_of_a_world_is_there_for_every_month() -> None:
         assert np.array_equal(rt[m], single[0][0])
         assert np.array_equal(rho[:, m], single[1][:, 0])
         assert np.array_equal(called[:, m], single[2][:, 0])
+    actions = np.random.default_rng(0).uniform(-1, 1, (6, 6))
+    both.step(actions)
+    for m, one in enumerate(alone):
+        one.step(actions[3 * m : 3 * m + 3])
         assert np.array_equal(both.closing_value()[m], one.closing_value()[0])

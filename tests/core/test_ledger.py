@@ -68,15 +68,15 @@ def expected_payments(o: Outcome, world: World, available: np.ndarray) -> tuple[
         return energy, 0.0
     # spin is never below non-spin: it is the best-paid product of every home
     rho = o.rho[0, 0, 0]
-    standby = rows[led.L_RESERVE]
+    reserve = rows[led.L_RESERVE]
     least = o.offers.reserve_tick[0] * RESERVE_TICK
     pay = {
         "floor_and_share": np.maximum(least, market.revenue_share * rho),
         "pay_as_bid": least,
-        "uniform": np.maximum(least, least[standby > 0].max(initial=0.0)),
+        "uniform": np.maximum(least, least[reserve > 0].max(initial=0.0)),
     }[market.payment]
-    missing = np.clip(standby - np.maximum(available * DT - rows[led.L_SOLD], 0.0), 0.0, None)
-    return energy + pay * (standby - missing), float((rho * missing).sum())
+    missing = np.clip(reserve - np.maximum(available * DT - rows[led.L_SOLD], 0.0), 0.0, None)
+    return energy + pay * (reserve - missing), float((rho * missing).sum())
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)
@@ -107,7 +107,7 @@ def test_money_is_conserved_and_recomputed(kind: str, bids: int, style: str) -> 
             assert money.profit[0] == pytest.approx(profit, abs=1e-9)
         assert money.revenue[0] == pytest.approx(money.profit[0] + money.payments[0] + money.compute[0], abs=1e-9)
         assert -1e-12 <= money.nopay[0] <= money.reserve[0] + 1e-9
-        assert (rows[led.L_PAY_RESERVE] >= -1e-12).all(), "nobody pays for standing by"
+        assert (rows[led.L_PAY_RESERVE] >= -1e-12).all(), "nobody pays for being on reserve"
 
 
 @pytest.mark.parametrize("kind", ["default", "spring", "team"])
@@ -247,7 +247,7 @@ def test_the_last_of_the_battery_is_not_free() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_pay_never_exceeds_the_reserve_pay(seed: int) -> None:
-    """Selling the energy that also stands by: the capacity is not there, its pay is lost, and no more than that."""
+    """Selling the energy that is also on reserve: the capacity is not there, its pay is lost, and no more than that."""
     changes = {"fleet.size": 40, "fleet.share_bess": 1.0, "market.min_bid_mw": 0.0, "time.duration_hours": 48}
     world, rng = begin(month("week20", changes, seed)), np.random.default_rng(seed)
     lost = 0.0

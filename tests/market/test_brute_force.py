@@ -15,8 +15,9 @@ from vpp_env.core.layout import Quote
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import clear_energy
+from vpp_env.market.opportunity import new_results
 from vpp_env.market.payment import PaymentRule
-from vpp_env.market.state import Awards, MarketState, new_results
+from vpp_env.market.state import Awards, MarketState
 from vpp_env.units import POWER_QUANTUM_KW
 
 few = settings(deadline=None, max_examples=150, derandomize=True)

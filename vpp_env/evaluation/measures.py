@@ -15,7 +15,7 @@ from vpp_env.core import ledger as led
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import COMPONENTS, VIOLATIONS, SatisfactionTotals, score, weight_sensitivity
 from vpp_env.evaluation.simulate import Run
-from vpp_env.market.settlement import Money
+from vpp_env.market.opportunity import Money
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import net_benefit
 from vpp_env.traces.fleet import PROFILES

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.core.layout import Floats
-from vpp_env.core.loops import Books, new_books
+from vpp_env.core.loops import Books
 from vpp_env.market.payment import PaymentRule
 
 Ints = NDArray[np.int64]
@@ -69,18 +69,3 @@ class IntervalResults(NamedTuple):
     reserve_usd_per_h: Floats  # (S, M)
     projected_kw: Floats  # (S, M) bid, and cannot be delivered
     void: Bools  # (S, M) there was an award, and it was below the minimum bid
-
-
-def new_results(steps: int, months: int, n: int) -> IntervalResults:
-    """Return empty results."""
-    shape = (steps, months)
-    return IntervalResults(
-        books=new_books(steps, months, n),
-        lmp=np.zeros(shape),
-        award_kw=np.zeros(shape),
-        called_kw=np.zeros(shape),
-        reserve_kw=np.zeros(shape),
-        reserve_usd_per_h=np.zeros(shape),
-        projected_kw=np.zeros(shape),
-        void=np.zeros(shape, dtype=np.bool_),
-    )

@@ -26,8 +26,8 @@ from vpp_env.core.loops import N_HEADROOM, Gate
 from vpp_env.errors import VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
-from vpp_env.market.opportunity import play
-from vpp_env.market.state import IntervalResults, MarketState, Submission, new_results
+from vpp_env.market.opportunity import new_results, play
+from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of

@@ -26,8 +26,8 @@ from vpp_env.core.home import deliver, home_at, put_state, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Floats, Homes, Order
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.jit import kernel
-from vpp_env.market.opportunity import play
-from vpp_env.market.state import Submission, new_results
+from vpp_env.market.opportunity import new_results, play
+from vpp_env.market.state import Submission
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
