@@ -23,11 +23,11 @@ from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
-from vpp_env.units import Floats
 
 GROUP = "vpp_env.policies"
 
@@ -63,8 +63,8 @@ class MarketRules:
     n_homes: int
     n_opportunities: int
     opportunity_hours: float  # h, length of an opportunity
-    sell_limit_kw: Floats  # (N,) what a sell or reserve bid of 1 stands for; read-only
-    buy_limit_kw: Floats  # (N,) what a buy bid of 1 stands for; read-only
+    sell_limit_kw: NDArray[np.float64]  # (N,) what a sell or reserve bid of 1 stands for; read-only
+    buy_limit_kw: NDArray[np.float64]  # (N,) what a buy bid of 1 stands for; read-only
     min_bid_kw: float  # a smaller award of the whole fleet is void
     max_capacity_kw: float  # most that the fleet may sell
     margin: float  # added to each ask in the offer to the market, share of it
