@@ -16,9 +16,11 @@ from vpp_benchmarks.report.material import read_material
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.run.files import TIMING
+from vpp_benchmarks.run.job import _month as month_cache
 from vpp_benchmarks.run.plan import PlanError, label_of, parse_override, parse_seeds, unique_labels
 
-from vpp_env.scenario import load_scenario, scenario_from_dict
+from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
+from vpp_env.simulation.month import Month
 
 PAIR = ["agentic", "centralized"]
 COLUMNS = [
@@ -272,3 +274,25 @@ def test_a_picture_of_runs_of_different_length(tmp_path: Path, monkeypatch: pyte
     assert main([*args, "--quiet"]) == 130
     assert (tmp_path / "out" / "overview.png").is_file()
     assert "](overview.png)" in (tmp_path / "out" / "simulation_report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_nothing_written_is_read_back_and_a_month_is_built_once(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*args: Any, **options: Any) -> None:
+        raise AssertionError("a table is read back by the process that wrote it")
+
+    built: list[int] = []
+    build = Month.__init__
+
+    def counted(month: Month, scenario: Scenario, seed: int, *args: Any) -> None:
+        built.append(seed)
+        build(month, scenario, seed, *args)
+
+    monkeypatch.setattr(pd, "read_parquet", read)
+    monkeypatch.setattr(Month, "__init__", counted)
+    month_cache.cache_clear()
+    args = ["--scenario", "quick", "--policies", "idle", "truthful", "--seeds", "40:42", "--executor", executor]
+    compare(tmp_path / "out", *args, "--jobs", "2")
+    assert built == [40, 41]

@@ -144,8 +144,8 @@ def violations(m: Material) -> str:
     none = [label for label, counts in m.violations.items() if not counts.any()]
     parts = [heat(counts, escape(label)) for label, counts in some.items()]
     note = f"<p>Without any violation: {escape(', '.join(none))}.</p>" if none else ""
-    told = "<p class=note>Pairs of home and opportunity, all units together.</p>"
-    return f"{told}<div class=grid2>{''.join(parts)}</div>{note}"
+    said = "<p class=note>Pairs of home and opportunity, all units together.</p>"
+    return f"{said}<div class=grid2>{''.join(parts)}</div>{note}"
 
 
 def heat(counts: NDArray[np.int64], title: str) -> str:

@@ -88,8 +88,8 @@ def result_table(runs: Sequence[RunResult]) -> str:
     for run in runs:
         cells = [figure(run, kpi) for kpi in kpis]
         if run.kpis is not None and not run.info.asks_consent:
-            told = {kpi.name: cell for kpi, cell in zip(kpis, cells, strict=True)}
-            cells = list((told | {"satisfaction_consented": "0 by construction"}).values())
+            by_name = {kpi.name: cell for kpi, cell in zip(kpis, cells, strict=True)}
+            cells = list((by_name | {"satisfaction_consented": "0 by construction"}).values())
         rows.append([*who(run), *cells])
     return markdown(["policy", "sees", "owners asked", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
 

@@ -145,12 +145,12 @@ def _hours(run: RunResult, found: Mapping[int, Negotiation], k: int) -> str:
 def hour(read: Negotiation) -> str:
     """Return one negotiation: what was announced, offers by round, and the coalition."""
     a, s = read.announced, read.summary
-    told = [f"<strong>{escape(read.start[:16])}</strong>"]
+    said = [f"<strong>{escape(read.start[:16])}</strong>"]
     if a:
-        told.append(f"day-ahead price {number(a['day_ahead_price'])} USD/MWh, for sale: {escape(str(a['product']))}")
+        said.append(f"day-ahead price {number(a['day_ahead_price'])} USD/MWh, for sale: {escape(str(a['product']))}")
     if s:
-        told.append(f"{s['contacted']} homes contacted, {s['bids']} bid, coalition of {s['coalition_size']}")
-        told.append(f"{number(1000 * s['committed_mw'], 1)} kW committed, {escape(str(s['status']))}")
+        said.append(f"{s['contacted']} homes contacted, {s['bids']} bid, coalition of {s['coalition_size']}")
+        said.append(f"{number(1000 * s['committed_mw'], 1)} kW committed, {escape(str(s['status']))}")
     rows = [
         [
             str(r.number),
@@ -182,7 +182,7 @@ def hour(read: Negotiation) -> str:
     others = "".join(f"<pre>{escape(json.dumps(x, ensure_ascii=False))}</pre>" for x in read.others[:MOST_MEMBERS])
     coalition = table(["coalition", "kW", "agreed, USD/kWh", "device"], members) + rest if members else ""
     return (
-        f"<p>{'; '.join(told)}.</p><div class=grid2><div>{table(header, rows, 0)}{drawn}</div>"
+        f"<p>{'; '.join(said)}.</p><div class=grid2><div>{table(header, rows, 0)}{drawn}</div>"
         f"<div>{coalition}</div></div>{others}"
     )
 
