@@ -63,7 +63,9 @@ def expected_payments(o: Outcome, world: World, available: np.ndarray) -> tuple[
         "pay_as_bid": ask,
         "uniform": np.maximum(ask, ask[rows[led.L_SOLD] > 0].max(initial=0.0)),
     }[market.payment]
-    energy = price * given - lmp * (rows[led.L_BOUGHT] + rows[led.L_FORCED])
+    # a clearing may accept a limit below the price: nobody pays more than its own limit
+    most = np.minimum(lmp, o.offers.buy_tick[0] * PRICE_TICK)
+    energy = price * given - most * rows[led.L_BOUGHT] - lmp * rows[led.L_FORCED]
     if not world.products:
         return energy, 0.0
     # spin is never below non-spin: it is the best-paid product of every home
