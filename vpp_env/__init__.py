@@ -57,7 +57,7 @@ from vpp_env.units import (
     STEP_MINUTES,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "BUY_KW",
