@@ -1,1 +1,1 @@
-"""Measured price months that travel with the package: what they are and where they are from is in each file's metadata."""
+"""Measured price months that travel with the package; each file says in its metadata what it is and where from."""

@@ -1,4 +1,4 @@
-"""Make the price months that travel with the package from public CAISO downloads: `python -m vpp_env.data.build FOLDER`.
+"""Make the price months that travel with the package from public CAISO prices: `python -m vpp_env.data.build FOLDER`.
 
 FOLDER holds the tidy parquet files that docs/prices.md names. Prices are rounded to .01 USD/MWh, five-minute real-time
 prices are averaged to the 15 min that the market clears in; nothing else is changed.
