@@ -7,7 +7,7 @@ import pytest
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.traces.price_clock import WARMUP_DAYS, build_clock
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da, scarcity_usd_per_mwh
-from vpp_env.traces.readers import price_tables as tables
+from vpp_env.traces import price_tables as tables
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.validation.prices import SEASONS, price_rows
 from vpp_env.traces.validation.report import main

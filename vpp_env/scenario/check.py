@@ -18,6 +18,7 @@ CHOICES = {
     "home.control": ("backup", "self_consumption"),
     "preferences.model": ("market", "reference"),
     "prices.model": ("caiso", "step"),
+    "prices.regime": ("drawn", "central", "calm", "stressed", "dear_gas", "deep_solar"),
     "prices.season": ("auto", "spring", "summer", "autumn", "winter"),
     "market.rules": ("caiso2023",),
     "market.programme": ("none", "elrp"),

@@ -132,6 +132,11 @@ class PriceSpec:
 
     model: str = _f("caiso", "caiso | step", "step: the published reference's shape")
     season: str = _f("auto", "auto | spring | summer | autumn | winter", "auto: by month; calibration data")
+    regime: str = _f(
+        "drawn",
+        "drawn | central | calm | stressed | dear_gas | deep_solar",
+        "drawn: per seed, as years differ; docs/prices.md",
+    )
     level: float = _f(1.0, "factor on the calibrated level", "assumed")
     heatwave_days: int = _f(0, "days of extreme heat and scarcity in the run", "August 2020 as pattern, assumed")
     spike_factor: float = _f(1.0, "factor on the frequency of real-time spikes", "assumed")
