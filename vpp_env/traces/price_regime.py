@@ -82,8 +82,10 @@ def regime_of(scenario: Scenario, seed: int) -> Regime:
     )
 
 
-def _lognormal(u: float, median: float, sigma: float) -> float:
-    return float(median * np.exp(sigma * ndtri(u)))
+def _lognormal(u: float, median: float, sigma: float, sigma_above: float | None = None) -> float:
+    """Quantile `u` of a lognormal, whose upper half may be wider."""
+    above = sigma_above is not None and u > 0.5
+    return float(median * np.exp((sigma_above if above else sigma) * ndtri(u)))
 
 
 def _solar(u: float) -> float:

@@ -18,19 +18,20 @@ Table = tuple[float, ...]
 
 # ---- regimes: (median, log standard deviation) unless said otherwise; fitted on how 2019, 2020 and 2023 differ ----------
 
-REGIME_GAS = (1.0, 0.40)
-"""Factor on `NIGHT_PRICE`: from .52 to 1.93 in nine of ten seeds. Measured months of 2019, 2020 and 2023: .69 to 1.84."""
+REGIME_GAS = (1.0, 0.35, 0.55)
+"""Factor on `NIGHT_PRICE`; log standard deviation below and above the median: gas is dear for a while more often than it is
+cheap. From .56 to 2.5 in nine of ten seeds; measured months of 2019, 2020 and 2023 are .69 to 1.84, the rest is assumed."""
 REGIME_RESTLESS = (0.12, 0.60)
 """Log standard deviation of the days' level: .05 (August 2019) to .47 (February 2019, a gas spike inside the month)."""
-REGIME_SOLAR = (-0.15, 1.40, 1.4)
-"""Depth of noon in night prices, low + (high - low) u^power: 0 is DLAP_PGAE 2019, .5-.7 DLAP_SCE 2023. The upper half, up
-to 1.4, is beyond the fitted months: solar and congestion of later years, assumed."""
+REGIME_SOLAR = (-0.15, 1.60, 1.7)
+"""Depth of noon in night prices, low + (high - low) u^power: 0 is DLAP_PGAE 2019, .5-.7 DLAP_SCE 2023. The upper third, up
+to 1.6, is beyond them: solar and congestion of later years, assumed (1.25 is DLAP_SCE in the spring of 2024)."""
 REGIME_EVENING = (0.65, 0.50)
 """Factor on what peaks have above the night price: 1 is 2019, .45-.8 is 2023; below, storage flattens them, assumed."""
 REGIME_SCARCITY = (0.15, 1.3)
 """Factor on the scarcity premium: .05 in 2019, .9 at DLAP_SCE in 2023, above 1 in August 2020."""
 REGIME_SCARCITY_MAX = 1.3
-REGIME_SPIKES = (1.0, 0.95)
+REGIME_SPIKES = (1.0, 1.0)
 """Factor on `SPIKE_SHARE`. Months of one season of 2019 differ by factors of 6 (summer) and 15 (winter)."""
 REGIME_WIDTH = (1.0, 0.25)
 """Factor on the width of the real-time spread; months of 2019 lie within .75 and 1.4 of the tables."""
@@ -44,7 +45,7 @@ REGIME_RESERVE = (1.0, 0.45)
 # fmt: off
 NIGHT_PRICE: Table = (40.0, 38.0, 33.0, 27.0, 24.0, 27.0, 33.0, 37.0, 37.0, 41.0, 44.0, 43.0)
 """Central night price by month: geometric middle of 2019, 2020 and 2023, smoothed and rounded."""
-SOLAR_WEIGHT: Table = (0.75, 0.9, 1.0, 1.0, 1.0, 0.8, 0.45, 0.45, 0.7, 0.75, 0.8, 0.75)
+SOLAR_WEIGHT: Table = (0.65, 0.85, 1.0, 1.0, 1.0, 0.8, 0.45, 0.45, 0.7, 0.75, 0.75, 0.65)
 """Share of the regime's solar depth that a month gets: 2019 against DLAP_SCE 2023 (June-December), else assumed."""
 SUN_HOURS = (
     (7.0, 9.5, 14.0, 16.0), (7.0, 9.0, 14.5, 17.0), (7.0, 8.5, 16.0, 18.5), (6.5, 8.0, 16.5, 18.5),
@@ -125,8 +126,10 @@ DAY_PHI, NOON_PHI, PEAK_PHI = 0.78, 0.55, 0.60
 """Lag-1 autocorrelations over days: level, noon and peak; middles of 37 measured months."""
 NOON_PEAK = 0.6
 """Correlation of a day's noon and its peak."""
-HOUR_SIGMA_NIGHT, HOUR_SIGMA_DAY, HOUR_RHO = 0.03, 0.09, 0.72
+HOUR_SIGMA_NIGHT, HOUR_SIGMA_DAY, HOUR_RHO = 0.03, 0.08, 0.72
 """Hourly residual in night prices (hours 0-4; others) and its lag-1 autocorrelation."""
+RESTLESS_POWER = 0.4
+"""Noon, peak and hourly residual move with (restless / its median) to this power: quiet months repeat their days."""
 BELOW_ZERO = (0.4, 0.45)
 """Prices below zero are multiplied by min(1, a + b x solar depth): bids of curtailed solar bunch near zero (2019: 5 % of
 spring hours within -6 and 0), while congested nodes fall to -1.5 night prices (DLAP_SCE, spring 2024)."""
@@ -160,7 +163,6 @@ class Season:
     """What real time and reserves have by season."""
 
     rt: str  # which of RT_BODY applies
-    spike_share: float  # central share of 15-min intervals with real time more than 100 USD/MWh above day-ahead
     regup_scale: float  # factor on REGUP that meets the season's mean
     regdown_scale: float  # factor on REGDOWN that meets the season's mean
     spin_share: float  # spin / regulation up in calm hours, meets the season's mean of spin
@@ -168,12 +170,16 @@ class Season:
 
 
 SEASONS = {
-    "spring": Season("wet", 0.016, 0.407, 0.647, 0.461, 1.559),
-    "summer": Season("dry", 0.006, 0.598, 0.618, 0.457, 2.995),
-    "autumn": Season("dry", 0.004, 0.765, 0.777, 0.441, 1.039),
-    "winter": Season("wet", 0.006, 0.659, 0.882, 0.434, 0.93),
+    "spring": Season("wet", 0.407, 0.647, 0.461, 1.559),
+    "summer": Season("dry", 0.598, 0.618, 0.457, 2.995),
+    "autumn": Season("dry", 0.765, 0.777, 0.441, 1.039),
+    "winter": Season("wet", 0.659, 0.882, 0.434, 0.93),
 }
-"""Spike shares: geometric means of the months of DLAP_PGAE 2019, rounded (May's and June's many are a stressed regime)."""
+RT_WIDTH: Table = (.72, .82, .93, 1.1, 1.35, 1.25, 1.05, 1.0, 1.05, 1.1, 1.15, .72)
+"""Factor on the width of `RT_BODY` by month: interquartile ranges of DLAP_PGAE 2019, half way to the season's."""
+SPIKE_SHARE: Table = (.006, .007, .014, .016, .014, .010, .005, .005, .005, .004, .004, .003)
+"""Central share of 15-min intervals with real time more than 100 USD/MWh above day-ahead, by month: DLAP_PGAE 2019, drawn
+towards the neighbouring months (the many of June, .026, are a stressed regime)."""
 MEDIAN_OVER_NIGHT = 1.03
 """Median day-ahead price over the night price, .9 to 1.1 in the measured months: the ordinary price of the tables below."""
 
@@ -197,6 +203,9 @@ the last knot (25 medians) is extrapolated.
 """
 RT_SLOW_PHI, RT_FAST_PHI, RT_SLOW_SHARE = 0.90, 0.35, 0.65
 """AR(1) parts of the 15-min noise: lags 1-4 of the clipped spread of 2019 are .72, .55, .53, .57."""
+RT_ROOM = (0.15, 0.3)
+"""Room below the spread's median, in ordinary prices and as a share of a median below zero: a downward deviation x of
+room r becomes r (1 - exp(-x/r)). Real time seldom falls below zero from an ordinary price (2019, winter: .4 % of 15 min)."""
 RT_TAIL = 1.0
 """Noise is sinh(RT_TAIL z), unit variance: std / (IQR/1.349) is 1.7 (2019 without spikes: 1.9)."""
 
@@ -209,8 +218,8 @@ SPIKE_SIZE: Table = (100.7, 132.6, 173.6, 248.2, 320.3, 346.5, 397.3, 618.8, 670
 """Deciles (0 to 100 %) of real time - day-ahead in spike intervals, USD/MWh, DLAP_PGAE 2019."""
 SPIKE_STAY = (0.36, 0.87)
 """Chance that a spike lasts one more interval, in short and in long episodes."""
-SPIKE_LONG = 0.05
-"""Share of long episodes: those of 11 and 19 intervals in June 2019; episodes of the year last 1.7 on average."""
+SPIKE_LONG, SPIKE_LONG_MAX = 0.04, 0.25
+"""Share of long episodes, times the square root of the regime's spike factor, at most: those of 11 and 19 intervals in June 2019; episodes of the year last 1.7 on average."""
 SPIKE_SAME_SIZE = 0.35
 """Chance that the next interval of an episode repeats its size: correlation .3 of neighbours in 2019."""
 SPIKE_DAY_SHAPE = 0.8

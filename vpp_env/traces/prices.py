@@ -91,12 +91,14 @@ def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> np.ndarray:
     peak = tables.NOON_PEAK * noon + np.sqrt(1.0 - tables.NOON_PEAK**2) * ar1(draws[:, 27], tables.PEAK_PHI)
     sun = np.stack([tables.sun_shape(i) for i in range(12)])[m, hour]
     depth = regime.solar * np.asarray(tables.SOLAR_WEIGHT)[m]
-    noon_sigma = np.asarray(tables.NOON_SIGMA)[m] * (1.0 + tables.NOON_SIGMA_SOLAR * max(regime.solar, 0.0))
-    evening = regime.evening * np.exp(tables.PEAK_SIGMA * peak - 0.5 * tables.PEAK_SIGMA**2)
+    unrest = (regime.restless / tables.REGIME_RESTLESS[0]) ** tables.RESTLESS_POWER
+    noon_sigma = unrest * np.asarray(tables.NOON_SIGMA)[m] * (1.0 + tables.NOON_SIGMA_SOLAR * max(regime.solar, 0.0))
+    peak_sigma = unrest * tables.PEAK_SIGMA
+    evening = regime.evening * np.exp(peak_sigma * peak - 0.5 * peak_sigma**2)
     base = np.asarray(tables.BASE)[m, hour] - 1.0
     peak_share = np.asarray(tables.PEAK_SHARE)[hour]
     weekend = np.where(clock.weekday >= 5, 5.0 / 7.0, -2.0 / 7.0)  # keeps the mean over the week
-    residual = np.where(hour < 5, tables.HOUR_SIGMA_NIGHT, tables.HOUR_SIGMA_DAY)
+    residual = unrest * np.where(hour < 5, tables.HOUR_SIGMA_NIGHT, tables.HOUR_SIGMA_DAY)
     shape = (
         1.0
         + np.where(base > 0.0, base * (1.0 + (evening[row] - 1.0) * peak_share), base)
@@ -191,10 +193,15 @@ def _real_time(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, leve
     z = np.sqrt(tables.RT_SLOW_SHARE) * slow + np.sqrt(1.0 - tables.RT_SLOW_SHARE) * fast
     noise = clock.window(np.sinh(tables.RT_TAIL * z) / np.sqrt(0.5 * np.expm1(2.0 * tables.RT_TAIL**2)))
     ratio = da / level
+    month_width = clock.to_steps(np.asarray(tables.RT_WIDTH)[_month_index(scenario, clock)])
     price = np.zeros(len(da))
     for name, here in _by_season(scenario, clock.to_steps(clock.month)):
         middle, width = (np.interp(ratio, tables.RT_RATIO, t) for t in tables.RT_BODY[tables.SEASONS[name].rt])
-        price[here] = (da + level * (middle + regime.bias + regime.width * width * noise))[here]
+        median = da + level * (middle + regime.bias)
+        deviation = regime.width * month_width * level * width * noise
+        room = np.maximum(median, 0.0) + tables.RT_ROOM[0] * level - tables.RT_ROOM[1] * np.minimum(median, 0.0)
+        down = room * np.expm1(np.minimum(deviation, 0.0) / room)
+        price[here] = (median + np.maximum(deviation, 0.0) + down)[here]
     spike = clock.window(_spikes(scenario, seed, clock, regime))
     return np.where(spike > 0.0, np.maximum(price, da + spike), price)
 
@@ -202,10 +209,11 @@ def _real_time(scenario: Scenario, seed: int, clock: Clock, da: np.ndarray, leve
 def _spikes(scenario: Scenario, seed: int, clock: Clock, regime: Regime) -> np.ndarray:
     """(4 H,) spike over the day-ahead price, USD/MWh; 0 = none."""
     size = np.zeros(len(clock.day) * STEPS_PER_HOUR)
-    share = np.array([0.0] + [tables.SEASONS[season_of(scenario, m)].spike_share for m in range(1, 13)])
-    mean_length = float(np.dot((1.0 - tables.SPIKE_LONG, tables.SPIKE_LONG), 1.0 / (1.0 - np.array(tables.SPIKE_STAY))))
+    share = np.asarray(tables.SPIKE_SHARE)[_month_index(scenario, clock)]
+    long = min(tables.SPIKE_LONG * regime.spikes**0.5, tables.SPIKE_LONG_MAX)
+    mean_length = (1.0 - long) / (1.0 - tables.SPIKE_STAY[0]) + long / (1.0 - tables.SPIKE_STAY[1])
     start = scenario.prices.spike_factor * regime.spikes * share / mean_length  # episodes per interval
-    chance = np.repeat(start[clock.month] * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
+    chance = np.repeat(start * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
     deciles = np.linspace(0.0, 1.0, len(tables.SPIKE_SIZE))
     first = np.flatnonzero(np.r_[True, np.diff(np.repeat(clock.day, STEPS_PER_HOUR)) > 0])
     for begin, day in zip(first, clock.days, strict=True):
@@ -214,7 +222,7 @@ def _spikes(scenario: Scenario, seed: int, clock: Clock, regime: Regime) -> np.n
         u = rng.random((25 * STEPS_PER_HOUR, 2))
         steps = int(np.searchsorted(clock.day, day, side="right")) * STEPS_PER_HOUR - begin
         for k in np.flatnonzero(u[:steps, 0] < intensity * chance[begin : begin + steps]):
-            stay = tables.SPIKE_STAY[int(rng.random() < tables.SPIKE_LONG)]
+            stay = tables.SPIKE_STAY[int(rng.random() < long)]
             length = 1 + int(np.log(1.0 - u[k, 1]) / np.log(stay))
             quantile = rng.random(length)
             quantile[rng.random(length) < tables.SPIKE_SAME_SIZE] = quantile[0]
