@@ -42,7 +42,7 @@ FILES = {
 
 def rows_sha256(table: pd.DataFrame) -> str:
     """SHA-256 of a price table's rows: UTC seconds and hundredths of a USD/MWh, whatever the file's compression."""
-    digest = hashlib.sha256(table["ts_utc"].astype("int64").to_numpy().tobytes())
+    digest = hashlib.sha256(table["ts_utc"].dt.as_unit("s").astype("int64").to_numpy().tobytes())
     for name in table.columns[1:]:
         digest.update(name.encode() + (table[name] * 10**DECIMALS).round().astype("int64").to_numpy().tobytes())
     return digest.hexdigest()

@@ -1,8 +1,8 @@
 """Hourly base shapes of the seeded day-ahead prices, from the packaged months: `python -m vpp_env.traces.price_fit`.
 
 A month's shape is its mean by local hour over its own night price (hours 0-4), days with a price above 3.5 night prices
-left out (they are the scarcity premium's). Months of 2023 are first brought to the solar depth and the evening excess of
-2019, the depth and the excess being what a regime draws; then the years are averaged.
+left out (they are the scarcity premium's). Months of 2023 are first brought to the solar depth and the evening excess
+of 2019, the depth and the excess being what a regime draws; then the years are averaged.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def base_shapes() -> np.ndarray:
     for m in range(12):
         here = shape(real_month(f"caiso:PGAE:2019-{m + 1:02d}"))
         others = [
-            _as_2019(shape(real_month(f"caiso:{node}:2023-{m + 1:02d}")), here, m)
-            for node in ("PGAE", "SCE")
-            if m >= 5
+            _as_2019(shape(real_month(f"caiso:{node}:2023-{m + 1:02d}")), here, m) for node in ("PGAE", "SCE") if m >= 5
         ]
         out[m] = 0.5 * here + 0.5 * np.mean(others, axis=0) if others else here
         out[m] /= out[m, NIGHT].mean()

@@ -1,8 +1,8 @@
 """Seeded prices held against measured months: `python -m vpp_env.traces.price_months --seeds 60`.
 
-For every statistic of every measured month of the package: where the measured figure lies among those of seeded months of
-the same calendar month (their 5 to 95 % band), and what a battery earns under measured against seeded real time on the
-same measured day-ahead prices.
+For every statistic of every measured month of the package: where the measured figure lies among those of seeded months
+of the same calendar month (their 5 to 95 % band), and what a battery earns under measured against seeded real time on
+the same measured day-ahead prices.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pandas as pd
 
 from vpp_env.data.months import find_real_month, real_month_names
 from vpp_env.scenario import Scenario
+from vpp_env.traces.price_regime import NAMED
 from vpp_env.traces.prices import build_prices, real_time_given_da
 
 BAND = (0.05, 0.95)
@@ -108,6 +109,7 @@ class Place:
     low: float
     middle: float
     high: float
+    rank: float  # share of seeds below it, half of those equal
 
     @property
     def inside(self) -> bool:
@@ -115,26 +117,36 @@ class Place:
         return self.low - 1e-9 <= self.measured <= self.high + 1e-9
 
 
+def _place(month: str, statistic: str, measured: float, seeded: np.ndarray) -> Place:
+    low, middle, high = np.quantile(seeded, (BAND[0], 0.5, BAND[1]))
+    rank = 0.5 * float(np.mean(seeded < measured) + np.mean(seeded <= measured))
+    return Place(month, statistic, measured, float(low), float(middle), float(high), rank)
+
+
 @cache
-def _seeded_statistics(month: str, seeds: int, first: int) -> dict[str, np.ndarray]:
+def _seeded_statistics(month: str, seeds: int, first: int, regime: str) -> dict[str, np.ndarray]:
     """Statistic -> (seeds,) values of seeded months; cached, because DLAPs share their calendar month."""
-    scenario = Scenario().for_month(month)
+    scenario = Scenario().for_month(month).override({"prices.regime": regime})
     made = [seeded_month(scenario, first + k) for k in range(seeds)]
     return {name: np.array([f(m) for m in made]) for name, f in STATISTICS.items()}
 
 
-def coverage(seeds: int, months: Sequence[str] = MONTHS, first_seed: int = 0) -> list[Place]:
-    """Hold measured months against seeds `first_seed` .. `first_seed` + `seeds` - 1 of the same calendar month."""
+def coverage(seeds: int, months: Sequence[str] = MONTHS, first_seed: int = 0, regime: str = "drawn") -> list[Place]:
+    """Hold measured months against seeds `first_seed` .. `first_seed` + `seeds` - 1 of the same calendar month.
+
+    Returns
+    -------
+    list of Place
+        Months in order, statistics within; real-time ones only where real time is measured.
+    """
     places = []
     for name in months:
         real, when = real_month(name), find_real_month(name).start
-        made = _seeded_statistics(f"caiso:PGAE:{when:%Y-%m}", seeds, first_seed)
+        made = _seeded_statistics(f"caiso:PGAE:{when:%Y-%m}", seeds, first_seed, regime)
         for statistic, f in STATISTICS.items():
             if statistic.startswith("RT") and real.rt is None:
                 continue
-            low, high = np.quantile(made[statistic], BAND)
-            middle = float(np.median(made[statistic]))
-            places.append(Place(name, statistic, f(real), float(low), middle, float(high)))
+            places.append(_place(name, statistic, f(real), made[statistic]))
     return places
 
 
@@ -149,8 +161,8 @@ def battery_value(price_usd_per_mwh: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (...) value of a 1 kW / 2 kWh battery that starts empty: backward induction over nine states of charge; a quarter
-        hour charges or discharges .25 kWh, of which .90 is sold; wear .063 USD per kWh sold.
+        (...) value of a 1 kW / 2 kWh battery that starts empty: backward induction over nine states of charge; a
+        quarter hour charges or discharges .25 kWh, of which .90 is sold; wear .063 USD per kWh sold.
     """
     price = np.moveaxis(np.atleast_2d(price_usd_per_mwh) / 1000.0, -1, 0)  # (T, S), USD/kWh
     energy = BATTERY_KW * _STEP_H
@@ -165,17 +177,15 @@ def battery_value(price_usd_per_mwh: np.ndarray) -> np.ndarray:
     return np.asarray(value[:, 0].reshape(np.shape(price_usd_per_mwh)[:-1]))
 
 
-def battery_ratios(seeds: int, months: Sequence[str], first_seed: int = 0) -> list[Place]:
+def battery_ratios(seeds: int, months: Sequence[str], first_seed: int = 0, regime: str = "drawn") -> list[Place]:
     """Battery's value under measured real time, among those under seeded real time on the same day-ahead prices."""
     places = []
     for name in months:
-        real, scenario = real_month(name), Scenario().for_month(name)
+        real, scenario = real_month(name), Scenario().for_month(name).override({"prices.regime": regime})
         da, level = np.repeat(real.da, 4), float(np.median(real.da))
         made = [real_time_given_da(scenario, first_seed + k, da, level) for k in range(seeds)]
         value = battery_value(np.stack(made))
-        low, middle, high = np.quantile(value, (BAND[0], 0.5, BAND[1]))
-        measured = float(battery_value(np.asarray(real.rt)))
-        places.append(Place(name, "battery", measured, float(low), float(middle), float(high)))
+        places.append(_place(name, "battery", float(battery_value(np.asarray(real.rt))), value))
     return places
 
 
@@ -203,6 +213,11 @@ def share_inside(places: Sequence[Place]) -> float:
     return float(np.mean([p.inside for p in places]))
 
 
+def share_in_middle(places: Sequence[Place]) -> float:
+    """Share of measured figures in the middle half of the seeds: .5 where the spread is exact, more where wide."""
+    return float(np.mean([0.25 <= p.rank <= 0.75 for p in places]))
+
+
 def battery_table(places: Sequence[Place]) -> str:
     """Markdown: value in USD, and the ratio measured / seeded at the seeds' median and at the band's ends."""
     lines = [
@@ -218,20 +233,30 @@ def battery_table(places: Sequence[Place]) -> str:
     return "\n".join(lines)
 
 
+def _count(places: Sequence[Place]) -> str:
+    return f"{sum(p.inside for p in places)} of {len(places)}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print both tables; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vpp_env.traces.price_months", description=__doc__)
     parser.add_argument("--seeds", type=int, default=60, help="seeds of the bands (default 60)")
     parser.add_argument("--first-seed", type=int, default=0, help="first of them (default 0)")
+    parser.add_argument(
+        "--regime", default="drawn", choices=("drawn", *NAMED), help="regime of the seeds (default drawn)"
+    )
     args = parser.parse_args(argv)
     if args.seeds < 2:
         parser.error(f"--seeds: got {args.seeds}; allowed is 2 or more")
-    places = coverage(args.seeds, MONTHS, args.first_seed)
+    places = coverage(args.seeds, MONTHS, args.first_seed, args.regime)
     print(f"Measured [5 % .. 95 % of {args.seeds} seeds]; **!** = outside.\n\n{coverage_table(places)}\n")
     measured_rt = [n for n in MONTHS if find_real_month(n).has_real_time]
-    ratios = battery_ratios(args.seeds, measured_rt, args.first_seed)
+    ratios = battery_ratios(args.seeds, measured_rt, args.first_seed, args.regime)
     print(f"Battery under measured and seeded real time, same day-ahead prices.\n\n{battery_table(ratios)}\n")
-    print(f"inside: {share_inside(places):.1%} of {len(places)} figures; battery {share_inside(ratios):.0%} of months")
+    print(
+        f"inside the 5-95 % band: {share_inside(places):.1%} of {len(places)} figures, battery {_count(ratios)} months"
+    )
+    print(f"in the middle half of the seeds: {share_in_middle(places):.0%} of figures")
     return 0
 
 

@@ -1,10 +1,10 @@
 """Calibration tables of the seeded CAISO-like prices, each with its public source.
 
 All prices are USD/MWh, all hours local wall-clock hours 0..23, all months January first. A *night price* is the mean
-day-ahead price of hours 0-4 of a month: the unit of the hourly shapes, since it follows the price of gas and little else.
-The tables are statistics (means, loadings, standard deviations) of public CAISO OASIS prices, not copies of series; the
-ranges of the regimes reach beyond the fitted months where that is said. How they were made and how well the seeded
-series meet measured months: docs/prices.md.
+day-ahead price of hours 0-4 of a month: the unit of the hourly shapes, since it follows the price of gas and little
+else. The tables are statistics (means, loadings, standard deviations) of public CAISO OASIS prices, not copies of
+series; the ranges of the regimes reach beyond the fitted months where that is said. How they were made and how well
+the seeded series meet measured months: docs/prices.md.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ import numpy as np
 Table = tuple[float, ...]
 
 
-# ---- regimes: (median, log standard deviation) unless said otherwise; fitted on how 2019, 2020 and 2023 differ ----------
+# ---- regimes: (median, log standard deviation) unless said otherwise; fitted on how 2019, 2020 and 2023 differ -----
 
 REGIME_GAS = (1.0, 0.35, 0.55)
-"""Factor on `NIGHT_PRICE`; log standard deviation below and above the median: gas is dear for a while more often than it is
-cheap. From .56 to 2.5 in nine of ten seeds; measured months of 2019, 2020 and 2023 are .69 to 1.84, the rest is assumed."""
+"""Factor on `NIGHT_PRICE`; log standard deviation below and above the median: gas is dear for a while more often than
+it is cheap. From .56 to 2.5 in nine of ten seeds; measured months of 2019, 2020 and 2023 are .69 to 1.84, the rest is
+assumed."""
 REGIME_RESTLESS = (0.12, 0.60)
 """Log standard deviation of the days' level: .05 (August 2019) to .47 (February 2019, a gas spike inside the month)."""
 REGIME_SOLAR = (-0.15, 1.60, 1.7)
-"""Depth of noon in night prices, low + (high - low) u^power: 0 is DLAP_PGAE 2019, .5-.7 DLAP_SCE 2023. The upper third, up
-to 1.6, is beyond them: solar and congestion of later years, assumed (1.25 is DLAP_SCE in the spring of 2024)."""
+"""Depth of noon in night prices, low + (high - low) u^power: 0 is DLAP_PGAE 2019, .5-.7 DLAP_SCE 2023. The upper
+third, up to 1.6, is beyond them: solar and congestion of later years, assumed (1.25 is DLAP_SCE in the spring of
+2024)."""
 REGIME_EVENING = (0.65, 0.50)
 """Factor on what peaks have above the night price: 1 is 2019, .45-.8 is 2023; below, storage flattens them, assumed."""
 REGIME_SCARCITY = (0.15, 1.3)
 """Factor on the scarcity premium: .05 in 2019, .9 at DLAP_SCE in 2023, above 1 in August 2020."""
 REGIME_SCARCITY_MAX = 1.3
-REGIME_SPIKES = (1.0, 1.0)
+REGIME_SPIKES = (1.0, 0.9)
 """Factor on `SPIKE_SHARE`. Months of one season of 2019 differ by factors of 6 (summer) and 15 (winter)."""
 REGIME_WIDTH = (1.0, 0.25)
 """Factor on the width of the real-time spread; months of 2019 lie within .75 and 1.4 of the tables."""
@@ -52,7 +54,8 @@ SUN_HOURS = (
     (6.0, 8.0, 16.5, 19.0), (6.0, 8.5, 15.5, 19.0), (6.5, 8.5, 15.0, 18.5), (6.5, 9.0, 15.0, 18.5),
     (6.5, 8.5, 15.0, 17.5), (7.0, 9.0, 14.5, 17.0), (6.5, 9.0, 13.5, 16.0), (7.0, 9.0, 14.0, 15.5),
 )
-"""Local hours at which the solar depth of a month begins, is full, starts to fade and ends; DLAP_PGAE less DLAP_SCE 2023."""
+"""Local hours at which the solar depth of a month begins, is full, starts to fade and ends; DLAP_PGAE less DLAP_SCE
+2023."""
 PEAK_SHARE: Table = (
     0, 0, 0, 0, 0, 0.6, 0.6, 0.6, 0.3, 0, 0, 0, 0, 0, 0, 0.3, 0.8, 1, 1, 1, 1, 1, 0.9, 0.7,
 )
@@ -107,7 +110,8 @@ BASE = (
         1.40, 1.64, 1.52, 1.47, 1.40, 1.33, 1.23, 1.13,
     ),
 )
-"""(12, 24) hourly shapes in night prices at solar depth 0 and evening factor 1: `python -m vpp_env.traces.price_fit`."""
+"""(12, 24) hourly shapes in night prices at solar depth 0 and evening factor 1: `python -m
+vpp_env.traces.price_fit`."""
 WEEKEND: Table = (
     0, 0, 0, -.03, -.07, -.15, -.22, -.28, -.32, -.33, -.33, -.33, -.33, -.33, -.33, -.33, -.30, -.27, -.25, -.22,
     -.20, -.15, -.10, -.05,
@@ -119,7 +123,8 @@ NOON_SIGMA: Table = (0.20, 0.25, 0.33, 0.35, 0.38, 0.33, 0.20, 0.18, 0.20, 0.18,
 """Standard deviation of a day's noon, night prices, at solar depth 0."""
 # fmt: on
 NOON_SIGMA_SOLAR = 0.5
-"""Relative growth of `NOON_SIGMA` per unit of solar depth: DLAP_SCE against DLAP_PGAE 2023 (.32/.19 at a depth of .6)."""
+"""Relative growth of `NOON_SIGMA` per unit of solar depth: DLAP_SCE against DLAP_PGAE 2023 (.32/.19 at a depth of
+.6)."""
 PEAK_SIGMA = 0.38
 """Log standard deviation of a day's peak excess."""
 DAY_PHI, NOON_PHI, PEAK_PHI = 0.78, 0.55, 0.60
@@ -131,8 +136,8 @@ HOUR_SIGMA_NIGHT, HOUR_SIGMA_DAY, HOUR_RHO = 0.03, 0.08, 0.72
 RESTLESS_POWER = 0.4
 """Noon, peak and hourly residual move with (restless / its median) to this power: quiet months repeat their days."""
 BELOW_ZERO = (0.4, 0.45)
-"""Prices below zero are multiplied by min(1, a + b x solar depth): bids of curtailed solar bunch near zero (2019: 5 % of
-spring hours within -6 and 0), while congested nodes fall to -1.5 night prices (DLAP_SCE, spring 2024)."""
+"""Prices below zero are multiplied by min(1, a + b x solar depth): bids of curtailed solar bunch near zero (2019: 5 %
+of spring hours within -6 and 0), while congested nodes fall to -1.5 night prices (DLAP_SCE, spring 2024)."""
 
 SCARCITY_MONTH: Table = (0.05, 0.05, 0.05, 0.05, 0.05, 0.35, 0.85, 1.0, 0.8, 0.35, 0.1, 0.05)
 """Share of August's scarcity premium that ordinary hot days of a month get: maxima of 2019, 2020 and 2023."""
@@ -170,18 +175,19 @@ class Season:
 
 
 SEASONS = {
-    "spring": Season("wet", 0.407, 0.647, 0.461, 1.559),
-    "summer": Season("dry", 0.598, 0.618, 0.457, 2.995),
+    "spring": Season("wet", 0.407, 0.530, 0.461, 1.559),
+    "summer": Season("dry", 0.598, 0.618, 0.457, 2.3),
     "autumn": Season("dry", 0.765, 0.777, 0.441, 1.039),
     "winter": Season("wet", 0.659, 0.882, 0.434, 0.93),
 }
-RT_WIDTH: Table = (.72, .82, .93, 1.1, 1.35, 1.25, 1.05, 1.0, 1.05, 1.1, 1.15, .72)
+RT_WIDTH: Table = (0.72, 0.82, 0.93, 1.1, 1.35, 1.25, 1.05, 1.0, 1.05, 1.1, 1.15, 0.72)
 """Factor on the width of `RT_BODY` by month: interquartile ranges of DLAP_PGAE 2019, half way to the season's."""
-SPIKE_SHARE: Table = (.006, .007, .014, .016, .014, .010, .005, .005, .005, .004, .004, .003)
-"""Central share of 15-min intervals with real time more than 100 USD/MWh above day-ahead, by month: DLAP_PGAE 2019, drawn
-towards the neighbouring months (the many of June, .026, are a stressed regime)."""
+SPIKE_SHARE: Table = (0.006, 0.007, 0.014, 0.016, 0.014, 0.010, 0.005, 0.005, 0.005, 0.004, 0.004, 0.003)
+"""Central share of 15-min intervals with real time more than 100 USD/MWh above day-ahead, by month: DLAP_PGAE 2019,
+drawn towards the neighbouring months (the many of June, .026, are a stressed regime)."""
 MEDIAN_OVER_NIGHT = 1.03
-"""Median day-ahead price over the night price, .9 to 1.1 in the measured months: the ordinary price of the tables below."""
+"""Median day-ahead price over the night price, .9 to 1.1 in the measured months: the ordinary price of the tables
+below."""
 
 RT_RATIO: Table = (-0.2, 0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.35, 1.75, 2.5, 4.0, 25.0)
 """Knots of day-ahead price / ordinary price for `RT_BODY`."""
@@ -205,7 +211,8 @@ RT_SLOW_PHI, RT_FAST_PHI, RT_SLOW_SHARE = 0.90, 0.35, 0.65
 """AR(1) parts of the 15-min noise: lags 1-4 of the clipped spread of 2019 are .72, .55, .53, .57."""
 RT_ROOM = (0.15, 0.3)
 """Room below the spread's median, in ordinary prices and as a share of a median below zero: a downward deviation x of
-room r becomes r (1 - exp(-x/r)). Real time seldom falls below zero from an ordinary price (2019, winter: .4 % of 15 min)."""
+room r becomes r (1 - exp(-x/r)). Real time seldom falls below zero from an ordinary price (2019, winter: .4 % of 15
+min)."""
 RT_TAIL = 1.0
 """Noise is sinh(RT_TAIL z), unit variance: std / (IQR/1.349) is 1.7 (2019 without spikes: 1.9)."""
 
@@ -219,7 +226,8 @@ SPIKE_SIZE: Table = (100.7, 132.6, 173.6, 248.2, 320.3, 346.5, 397.3, 618.8, 670
 SPIKE_STAY = (0.36, 0.87)
 """Chance that a spike lasts one more interval, in short and in long episodes."""
 SPIKE_LONG, SPIKE_LONG_MAX = 0.04, 0.25
-"""Share of long episodes, times the square root of the regime's spike factor, at most: those of 11 and 19 intervals in June 2019; episodes of the year last 1.7 on average."""
+"""Share of long episodes, times the square root of the regime's spike factor, at most: those of 11 and 19 intervals in
+June 2019; episodes of the year last 1.7 on average."""
 SPIKE_SAME_SIZE = 0.35
 """Chance that the next interval of an episode repeats its size: correlation .3 of neighbours in 2019."""
 SPIKE_DAY_SHAPE = 0.8

@@ -11,8 +11,8 @@ import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.traces.prices import build_prices, real_time_given_da
 from vpp_env.traces.price_tables import reserve_target
+from vpp_env.traces.prices import build_prices, real_time_given_da
 from vpp_env.traces.series import RESERVE_PRODUCTS
 from vpp_env.traces.validation.rows import Row
 from vpp_env.traces.validation.targets import HOURLY_TARGETS, TARGETS
