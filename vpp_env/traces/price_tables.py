@@ -36,9 +36,9 @@ REGIME_SCARCITY_MAX = 1.3
 REGIME_SPIKES = (1.0, 0.9)
 """Factor on `SPIKE_SHARE`. Months of one season of 2019 differ by factors of 6 (summer) and 15 (winter)."""
 REGIME_WIDTH = (1.0, 0.25)
-"""Factor on the width of the real-time spread; months of 2019 lie within .75 and 1.4 of the tables."""
+"""Factor on the width of the real-time spread; months of 2019 lie within .9 and 1.4 of the tables, calmer years are assumed."""
 REGIME_BIAS = (0.0, 0.05)
-"""Mean and standard deviation of the shift of the real-time spread's median, in ordinary prices; 2019: -.07 to .06."""
+"""Mean and standard deviation of the shift of the real-time spread's median, in ordinary prices; 2019: -.06 to .04."""
 REGIME_RESERVE = (1.0, 0.45)
 """Factor on reserve prices; system means of 2020 are 1.9, of 2024 .6, of 2025 .3 to .7 of those of 2023."""
 
@@ -50,8 +50,8 @@ NIGHT_PRICE: Table = (40.0, 38.0, 33.0, 27.0, 24.0, 27.0, 33.0, 37.0, 37.0, 41.0
 SOLAR_WEIGHT: Table = (0.65, 0.85, 1.0, 1.0, 1.0, 0.8, 0.45, 0.45, 0.7, 0.75, 0.75, 0.65)
 """Share of the regime's solar depth that a month gets: 2019 against DLAP_SCE 2023 (June-December), else assumed."""
 SUN_HOURS = (
-    (7.0, 9.5, 14.0, 16.0), (7.0, 9.0, 14.5, 17.0), (7.0, 8.5, 16.0, 18.5), (6.5, 8.0, 16.5, 18.5),
-    (6.0, 8.0, 16.5, 19.0), (6.0, 8.5, 15.5, 19.0), (6.5, 8.5, 15.0, 18.5), (6.5, 9.0, 15.0, 18.5),
+    (7.0, 9.5, 14.0, 16.0), (7.0, 9.0, 14.5, 17.0), (6.75, 8.25, 16.25, 18.5), (6.25, 7.75, 16.75, 18.75),
+    (5.75, 7.75, 16.75, 19.25), (6.0, 8.5, 15.5, 19.0), (6.5, 8.5, 15.0, 18.5), (6.5, 9.0, 15.0, 18.5),
     (6.5, 8.5, 15.0, 17.5), (7.0, 9.0, 14.5, 17.0), (6.5, 9.0, 13.5, 16.0), (7.0, 9.0, 14.0, 15.5),
 )
 """Local hours at which the solar depth of a month begins, is full, starts to fade and ends; DLAP_PGAE less DLAP_SCE
