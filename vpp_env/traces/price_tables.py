@@ -36,7 +36,8 @@ REGIME_SCARCITY_MAX = 1.3
 REGIME_SPIKES = (1.0, 0.9)
 """Factor on `SPIKE_SHARE`. Months of one season of 2019 differ by factors of 6 (summer) and 15 (winter)."""
 REGIME_WIDTH = (1.0, 0.25)
-"""Factor on the width of the real-time spread; months of 2019 lie within .9 and 1.4 of the tables, calmer years are assumed."""
+"""Factor on the width of the real-time spread; months of 2019 lie within .9 and 1.4 of the tables, calmer years are
+assumed."""
 REGIME_BIAS = (0.0, 0.05)
 """Mean and standard deviation of the shift of the real-time spread's median, in ordinary prices; 2019: -.06 to .04."""
 REGIME_RESERVE = (1.0, 0.45)
