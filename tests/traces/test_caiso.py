@@ -77,7 +77,7 @@ def test_five_minute_real_time_is_averaged(tmp_path: Path, two_days: Scenario) -
     series = load_market_data(f"{da},{rt}", two_days, 0, 0)
     expected = table["lmp_rt_usd_mwh"].to_numpy()[: 192 * 3].reshape(-1, 3).mean(axis=1)
     np.testing.assert_allclose(series.rt_usd_per_mwh, expected)
-    assert series.source["rt"].startswith("file rt.parquet")
+    assert series.source["rt"].startswith("measured: file rt.parquet")
 
 
 def test_plain_lmp_is_day_ahead_when_hourly_and_real_time_when_finer(tmp_path: Path, two_days: Scenario) -> None:
@@ -85,7 +85,7 @@ def test_plain_lmp_is_day_ahead_when_hourly_and_real_time_when_finer(tmp_path: P
     fine = quarter_hours().rename(columns={"lmp_rt_usd_mwh": "lmp_usd_mwh"})
     assert "lmp_usd_mwh" in load_market_data(write(coarse, tmp_path / "a.csv"), two_days, 0, 0).source["da"]
     series = load_market_data(write(fine, tmp_path / "b.csv"), two_days, 0, 0)
-    assert series.source["rt"].startswith("file b.csv")
+    assert series.source["rt"].startswith("measured: file b.csv")
     assert "forecast from the file's real-time prices" in series.source["da"]
 
 

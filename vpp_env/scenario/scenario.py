@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 
 import tomli_w
 
+from vpp_env.data.months import find_real_month
 from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.scenario.check import allowed, check_fleet, check_market, check_satisfaction, check_section, check_time
@@ -113,6 +114,17 @@ class Scenario:
         """First 12 hex digits of the SHA-256 of the content (without name and description)."""
         content = {k: v for k, v in self.to_dict().items() if k not in ("name", "description")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def for_month(self, name: str) -> Scenario:
+        """Return a copy that runs through a measured month, `caiso:<DLAP>:<YYYY-MM>`, from its first day to its last.
+
+        Raises
+        ------
+        UnknownNameError
+            When the package has no such month.
+        """
+        start = find_real_month(name).start
+        return self.override({"time.start": start.strftime("%Y-%m-%dT%H:%M"), "time.duration_hours": 0})
 
     def override(self, changes: Mapping[str, Any]) -> Scenario:
         """Return a copy with dotted fields changed, for example `{"fleet.size": 20}`.

@@ -190,6 +190,12 @@ class PriceSpec:
         "auto: by month; calibration data",
         choices=("auto", "spring", "summer", "autumn", "winter"),
     )
+    regime: str = _f(
+        "drawn",
+        "drawn | central | calm | stressed | dear_gas | deep_solar",
+        "drawn: per seed, as years differ; docs/prices.md",
+        choices=("drawn", "central", "calm", "stressed", "dear_gas", "deep_solar"),
+    )
     level: float = _f(1.0, "factor on the calibrated level", "assumed", 0.001, 1000)
     heatwave_days: int = _f(
         0, "days of extreme heat and scarcity in the run", "August 2020 as pattern, assumed", 0, 366

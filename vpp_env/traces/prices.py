@@ -1,11 +1,13 @@
 """Seeded prices: day-ahead, real time and reserves of a run, CAISO-like or the reference's steps.
 
-The CAISO-like model, per local hour h of day d (tables and sources: price_tables.py; fit: docs/prices.md):
+The CAISO-like model (tables and sources: price_tables.py; regime: price_regime.py; fit: docs/prices.md), per local hour
+h of day d, with the regime's gas, depth, evening and scarcity, and the days' level, noon and peak:
 
-- day-ahead = seasonal mean(h) + weekend shift(h) + day factor(d) x load(h) + hourly residual
+- day-ahead = gas x night price(month) x level(d) x [1 + base(month, h) scaled by evening x peak(d)
+  - depth x sun(month, h) + noon(d) x sun(month, h) + weekend shift(h) + hourly residual]
   + scarcity premium(heat of d) x shape(h); scarcity rises with the weather's heat: hot days, dear evenings.
-- real time = day-ahead + spread. The spread's median and width depend on the day-ahead price; rare spikes of
-  100 to 1,000 USD/MWh come in short episodes, more of them on some days.
+- real time = day-ahead + spread. The spread's median and width depend on the day-ahead price and the regime; rare
+  spikes of 100 to 1,000 USD/MWh come in short episodes, more of them on some days and in stressed regimes.
 - reserves follow the day-ahead price: RegUp >= spin >= non-spin >= its floor; RegDown is dear
   when energy is cheap.
 """
@@ -18,6 +20,7 @@ from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
 from vpp_env.traces import price_tables as tables
 from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
+from vpp_env.traces.price_regime import Regime, regime_of
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.weather import DAY_KEY, day_heat
 from vpp_env.units import Flags, Floats, Ints
@@ -53,10 +56,10 @@ def build_prices(scenario: Scenario, seed: int, tail_steps: int) -> MarketSeries
     if scenario.prices.model == "step":
         return step_prices(scenario, seed, clock)
     level = scenario.prices.level
-    base = day_ahead(scenario, seed, clock)
-    spread = _real_time(scenario, seed, clock, base, _level_of(scenario, clock))
-    reserves = _reserves(scenario, seed, clock, base, _level_of(scenario, clock))
-    source = f"seeded model caiso ({scenario.prices.season} season), docs/prices.md"
+    base, ordinary = day_ahead(scenario, seed, clock), ordinary_price(scenario, seed, clock)
+    spread = _real_time(scenario, seed, clock, base, ordinary)
+    reserves = _reserves(scenario, seed, clock, base, ordinary)
+    source = f"seeded model caiso ({scenario.prices.season} season, {scenario.prices.regime} regime), docs/prices.md"
     return MarketSeries(
         da_usd_per_mwh=clip_lmp(scenario, level * base),
         rt_usd_per_mwh=clip_lmp(scenario, level * spread),
@@ -73,8 +76,8 @@ def season_of(scenario: Scenario, month: int) -> str:
 def scarcity_usd_per_mwh(heat: float, ordinary_share: float = 1.0) -> float:
     """Scarcity premium of the peak hour at a heat 0..1, USD/MWh; rises with heat.
 
-    `ordinary_share` is the season's share on ordinary hot days (heat up to .6); a heat wave (heat 1) brings
-    the full premium in every season.
+    `ordinary_share` is the share that regime and month leave of it on ordinary hot days (heat up to .6); a heat wave
+    (heat 1) brings the full premium in every month and regime.
     """
     if heat <= 0.0:
         return 0.0
@@ -85,39 +88,54 @@ def scarcity_usd_per_mwh(heat: float, ordinary_share: float = 1.0) -> float:
 
 def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> Floats:
     """(S,) day-ahead prices at level 1, USD/MWh, before caps."""
-    draws = clock.draws(seed, _DAY_AHEAD, 27)
-    row, k, hour = clock.row, clock.k, clock.hour
-    heat = [day_heat(scenario, seed, d) for d in clock.days]
-    noise = np.exp(tables.SCARCITY_SIGMA * draws[:, 26] - 0.5 * tables.SCARCITY_SIGMA**2)
-    shape = np.asarray(tables.SCARCITY_SHAPE)
-    price = np.zeros(len(hour))
+    regime = regime_of(scenario, seed)
+    draws = clock.draws(seed, _DAY_AHEAD, 29)
+    m, row, hour = _month_index(scenario, clock), clock.row, clock.hour
+    level = ar1(draws[:, 25], tables.DAY_PHI)
+    noon = ar1(draws[:, 26], tables.NOON_PHI)
+    peak = tables.NOON_PEAK * noon + np.sqrt(1.0 - tables.NOON_PEAK**2) * ar1(draws[:, 27], tables.PEAK_PHI)
+    sun = np.stack([tables.sun_shape(i) for i in range(12)])[m, hour]
+    depth = regime.solar * np.asarray(tables.SOLAR_WEIGHT)[m]
+    unrest = (regime.restless / tables.REGIME_RESTLESS[0]) ** tables.RESTLESS_POWER
+    noon_sigma = unrest * np.asarray(tables.NOON_SIGMA)[m] * (1.0 + tables.NOON_SIGMA_SOLAR * max(regime.solar, 0.0))
+    peak_sigma = unrest * tables.PEAK_SIGMA
+    evening = regime.evening * np.exp(peak_sigma * peak - 0.5 * peak_sigma**2)
+    base = np.asarray(tables.BASE)[m, hour] - 1.0
+    peak_share = np.asarray(tables.PEAK_SHARE)[hour]
     weekend = np.where(clock.weekday >= 5, 5.0 / 7.0, -2.0 / 7.0)  # keeps the mean over the week
-    for name, here in _by_season(scenario, clock.month):
-        season = tables.SEASONS[name]
-        premium = np.array([scarcity_usd_per_mwh(h, season.scarcity) for h in heat]) * noise
-        factor = ar1(draws[:, 25], season.day_phi)[row]
-        residual = ar1(draws[row, k], season.hour_rho)
-        value = (
-            np.asarray(season.mean)[hour]
-            + weekend * np.asarray(season.weekend)[hour]
-            + np.asarray(season.day_load)[hour] * factor
-            + np.asarray(season.hour_std)[hour] * residual
-            + (premium[row] - season.scarcity * tables.SCARCITY_MEAN) * shape[hour]
-        )
-        price[here] = value[here]
-    return clock.to_steps(price)
+    residual = unrest * np.where(hour < 5, tables.HOUR_SIGMA_NIGHT, tables.HOUR_SIGMA_DAY)
+    shape = (
+        1.0
+        + np.where(base > 0.0, base * (1.0 + (evening[row] - 1.0) * peak_share), base)
+        + sun * (noon_sigma * noon[row] - depth)
+        + weekend * np.asarray(tables.WEEKEND)[hour] * np.asarray(tables.WEEKEND_WEIGHT)[m]
+        + residual * ar1(draws[row, clock.k], tables.HOUR_RHO)
+    )
+    day_level = np.exp(regime.restless * level - 0.5 * regime.restless**2)
+    price = regime.gas * np.asarray(tables.NIGHT_PRICE)[m] * day_level[row] * shape
+    below = min(1.0, tables.BELOW_ZERO[0] + tables.BELOW_ZERO[1] * max(regime.solar, 0.0))
+    price = np.where(price < 0.0, below * price, price)
+    return clock.to_steps(price + _scarcity(scenario, seed, clock, regime, draws[:, 28]))
 
 
-def real_time_given_da(scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float) -> Floats:
+def ordinary_price(scenario: Scenario, seed: int, clock: Clock) -> Floats:
+    """(S,) the price that counts as ordinary in a regime's month, USD/MWh: the unit of spread and reserves."""
+    night = np.asarray(tables.NIGHT_PRICE)[_month_index(scenario, clock)]
+    return clock.to_steps(regime_of(scenario, seed).gas * tables.MEDIAN_OVER_NIGHT * night)
+
+
+def real_time_given_da(
+    scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float | Floats
+) -> Floats:
     """Real-time prices from the seeded spread on given day-ahead prices.
 
     Parameters
     ----------
     scenario, seed
-        As in `build_prices`; the season's spread and spikes apply.
+        As in `build_prices`; the season's spread and spikes and the seed's real-time regime apply.
     da_usd_per_mwh : numpy.ndarray
         (S,) day-ahead prices from the run's first step, USD/MWh.
-    level_usd_per_mwh : float
+    level_usd_per_mwh : float or (S,) numpy.ndarray
         Price that counts as ordinary (the median day-ahead price), USD/MWh; the spread scales with it.
 
     Returns
@@ -126,12 +144,12 @@ def real_time_given_da(scenario: Scenario, seed: int, da_usd_per_mwh: Floats, le
         (S,) USD/MWh, inside the caps of `scenario.market`.
     """
     clock = build_clock(scenario.calendar, len(da_usd_per_mwh))
-    level = np.full(len(da_usd_per_mwh), level_usd_per_mwh)
+    level = np.broadcast_to(level_usd_per_mwh, np.shape(da_usd_per_mwh))
     return clip_lmp(scenario, _real_time(scenario, seed, clock, da_usd_per_mwh, level))
 
 
 def reserves_given_da(
-    scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float
+    scenario: Scenario, seed: int, da_usd_per_mwh: Floats, level_usd_per_mwh: float | Floats
 ) -> dict[str, Floats]:
     """Reserve prices from the seeded model on given day-ahead prices; arguments as `real_time_given_da`.
 
@@ -141,8 +159,25 @@ def reserves_given_da(
         Product -> (S,) USD/MW per h, at most `market.reserve_cap_usd_per_mw`.
     """
     clock = build_clock(scenario.calendar, len(da_usd_per_mwh))
-    level = np.full(len(da_usd_per_mwh), level_usd_per_mwh)
+    level = np.broadcast_to(level_usd_per_mwh, np.shape(da_usd_per_mwh))
     return _reserves(scenario, seed, clock, da_usd_per_mwh, level)
+
+
+def _month_index(scenario: Scenario, clock: Clock) -> Ints:
+    """(H,) month index 0..11 of every hour, or the middle month of the scenario's own season."""
+    season = scenario.prices.season
+    return clock.month - 1 if season == "auto" else np.full(len(clock.month), tables.MONTH_OF_SEASON[season] - 1)
+
+
+def _scarcity(scenario: Scenario, seed: int, clock: Clock, regime: Regime, noise: Floats) -> Floats:
+    """(H,) scarcity premium, USD/MWh: the day's heat through regime and month, an hour's share of it."""
+    size = np.exp(tables.SCARCITY_SIGMA * noise - 0.5 * tables.SCARCITY_SIGMA**2)
+    m = _month_index(scenario, clock)
+    first = np.searchsorted(clock.day, clock.days)
+    share = regime.scarcity * np.asarray(tables.SCARCITY_MONTH)[m[first]]
+    heat = [day_heat(scenario, seed, d) for d in clock.days]
+    premium = np.array([scarcity_usd_per_mwh(h, s) for h, s in zip(heat, share, strict=True)]) * size
+    return np.asarray(premium[clock.row] * np.asarray(tables.SCARCITY_SHAPE)[clock.hour])
 
 
 def _by_season(scenario: Scenario, month: Ints) -> list[tuple[str, Flags]]:
@@ -151,17 +186,9 @@ def _by_season(scenario: Scenario, month: Ints) -> list[tuple[str, Flags]]:
     return [(str(name), names == name) for name in np.unique(names)]
 
 
-def _level_of(scenario: Scenario, clock: Clock) -> Floats:
-    """(S,) the season's median day-ahead price, USD/MWh."""
-    month = clock.to_steps(clock.month)
-    level = np.zeros(len(month))
-    for name, here in _by_season(scenario, month):
-        level[here] = tables.SEASONS[name].level
-    return level
-
-
 def _real_time(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Floats) -> Floats:
     """(S,) real-time prices before caps: day-ahead + median + noise, and the spikes."""
+    regime = regime_of(scenario, seed)
     n = 25 * STEPS_PER_HOUR
     draws = clock.draws(seed, _SPREAD, 2 * n)
     row = np.repeat(clock.row, STEPS_PER_HOUR)
@@ -171,20 +198,27 @@ def _real_time(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: F
     z = np.sqrt(tables.RT_SLOW_SHARE) * slow + np.sqrt(1.0 - tables.RT_SLOW_SHARE) * fast
     noise = clock.window(np.sinh(tables.RT_TAIL * z) / np.sqrt(0.5 * np.expm1(2.0 * tables.RT_TAIL**2)))
     ratio = da / level
+    month_width = clock.to_steps(np.asarray(tables.RT_WIDTH)[_month_index(scenario, clock)])
     price = np.zeros(len(da))
     for name, here in _by_season(scenario, clock.to_steps(clock.month)):
         middle, width = (np.interp(ratio, tables.RT_RATIO, t) for t in tables.RT_BODY[tables.SEASONS[name].rt])
-        price[here] = (da + level * (middle + width * noise))[here]
-    spike = clock.window(_spikes(scenario, seed, clock))
+        median = da + level * (middle + regime.bias)
+        deviation = regime.width * month_width * level * width * noise
+        room = np.maximum(median, 0.0) + tables.RT_ROOM[0] * level - tables.RT_ROOM[1] * np.minimum(median, 0.0)
+        down = room * np.expm1(np.minimum(deviation, 0.0) / room)
+        price[here] = (median + np.maximum(deviation, 0.0) + down)[here]
+    spike = clock.window(_spikes(scenario, seed, clock, regime))
     return np.where(spike > 0.0, np.maximum(price, da + spike), price)
 
 
-def _spikes(scenario: Scenario, seed: int, clock: Clock) -> Floats:
+def _spikes(scenario: Scenario, seed: int, clock: Clock, regime: Regime) -> Floats:
     """(4 H,) spike over the day-ahead price, USD/MWh; 0 = none."""
     size = np.zeros(len(clock.day) * STEPS_PER_HOUR)
-    share = np.array([0.0] + [tables.SEASONS[season_of(scenario, m)].spike_share for m in range(1, 13)])
-    start = scenario.prices.spike_factor * share * (1.0 - tables.SPIKE_STAY)  # episodes per interval
-    chance = np.repeat(start[clock.month] * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
+    share = np.asarray(tables.SPIKE_SHARE)[_month_index(scenario, clock)]
+    long = min(tables.SPIKE_LONG * regime.spikes**0.5, tables.SPIKE_LONG_MAX)
+    mean_length = (1.0 - long) / (1.0 - tables.SPIKE_STAY[0]) + long / (1.0 - tables.SPIKE_STAY[1])
+    start = scenario.prices.spike_factor * regime.spikes * share / mean_length  # episodes per interval
+    chance = np.repeat(start * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
     deciles = np.linspace(0.0, 1.0, len(tables.SPIKE_SIZE))
     first = np.flatnonzero(np.r_[True, np.diff(np.repeat(clock.day, STEPS_PER_HOUR)) > 0])
     for begin, day in zip(first, clock.days, strict=True):
@@ -193,7 +227,8 @@ def _spikes(scenario: Scenario, seed: int, clock: Clock) -> Floats:
         u = rng.random((25 * STEPS_PER_HOUR, 2))
         steps = int(np.searchsorted(clock.day, day, side="right")) * STEPS_PER_HOUR - begin
         for k in np.flatnonzero(u[:steps, 0] < intensity * chance[begin : begin + steps]):
-            length = 1 + int(np.log(1.0 - u[k, 1]) / np.log(tables.SPIKE_STAY))
+            stay = tables.SPIKE_STAY[int(rng.random() < long)]
+            length = 1 + int(np.log(1.0 - u[k, 1]) / np.log(stay))
             quantile = rng.random(length)
             quantile[rng.random(length) < tables.SPIKE_SAME_SIZE] = quantile[0]
             at = slice(begin + k, begin + k + length)  # may run into the next day
@@ -209,15 +244,16 @@ def _reserves(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Fl
     down = clock.to_steps(ar1(noise[1], tables.REGDOWN_RHO))
     share = clock.to_steps(noise[2])
     ratio = da / level
+    factor = regime_of(scenario, seed).reserve
     month = clock.to_steps(clock.month)
     seasons = [tables.SEASONS[season_of(scenario, m)] for m in range(1, 13)]
     scale_up = np.array([s.regup_scale for s in seasons])[month - 1]
     scale_down = np.array([s.regdown_scale for s in seasons])[month - 1]
     spin_share = np.array([s.spin_share for s in seasons])[month - 1]
     nonspin_from = np.array([s.nonspin_from for s in seasons])[month - 1]
-    regup = scale_up * np.interp(ratio, tables.RESERVE_RATIO, tables.REGUP)
+    regup = factor * scale_up * np.interp(ratio, tables.RESERVE_RATIO, tables.REGUP)
     regup *= np.exp(tables.REGUP_SIGMA * up - 0.5 * tables.REGUP_SIGMA**2)
-    regdown = scale_down * np.interp(ratio, tables.RESERVE_RATIO, tables.REGDOWN)
+    regdown = factor * scale_down * np.interp(ratio, tables.RESERVE_RATIO, tables.REGDOWN)
     regdown *= np.exp(tables.REGDOWN_SIGMA * down - 0.5 * tables.REGDOWN_SIGMA**2)
     tightness = ratio * np.exp(tables.TIGHTNESS_SIGMA * up)
     scarce = np.clip((tightness - nonspin_from) / tables.NONSPIN_WIDTH, 0.0, 1.0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vpp_benchmarks.run.plan import JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
+from vpp_env.data.months import is_real_month
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.traces.readers.caiso import resolve_paths
@@ -228,5 +229,6 @@ def job_hash(job: JobSpec) -> str:
         "case": job.case,
         "node": job.node,
         "data": sorted(file_hashes(job.market_data).values()),
+        "month": job.market_data if is_real_month(job.market_data) else None,  # DLAPs share a file
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import DataError, needs
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar, month_hours
@@ -41,8 +42,8 @@ def load_market_data(
     Parameters
     ----------
     path : str or Path
-        A tidy parquet or CSV file, a raw OASIS CSV file, a folder of them, a glob pattern, or several of these
-        with commas between.
+        A measured month of the package, `caiso:<DLAP>:<YYYY-MM>`; or a tidy parquet or CSV file, a raw OASIS CSV file,
+        a folder of them, a glob pattern, or several of these with commas between.
     scenario : Scenario
         The run that the data must cover, and the caps.
     seed : int
@@ -50,18 +51,22 @@ def load_market_data(
     tail_steps : int
         Steps wanted behind the run; what the files lack of them repeats the last day.
     node : str, optional
-        Pricing node, for example "pgae"; matters where a file has several. Default "sce" when present.
+        Pricing node, for example "pgae"; matters where a file has several. Default "sce" when present. A measured month
+        names its own.
 
     Returns
     -------
     MarketSeries
-        (n_steps + tail_steps) values per column; `source` says for each where it is from and what was filled.
+        (n_steps + tail_steps) values per column; `source` says for each where it is from and what was filled, and
+        starts with `measured` or `seeded`.
 
     Raises
     ------
     DataError
         When a file cannot be used; names file, row and remedy.
     """
+    if is_real_month(path):
+        node = _node_of_month(str(path), scenario, node)
     raw = [column for file in resolve_paths(path) for column in read_market_file(file)]
     columns = {quantity: check_column(parts) for quantity, parts in _choose(raw, node, str(path)).items()}
     values: dict[str, Floats] = {}
@@ -71,7 +76,7 @@ def load_market_data(
     if "da" not in values:
         model = build_prices(scenario, seed, tail_steps).da_usd_per_mwh
         values["da"], note = day_ahead_from_real_time(columns["rt"].values, scenario.calendar, model)
-        source["da"] = f"{note} ({source['rt']})"
+        source["da"] = f"seeded: {note} ({source['rt']})"
     level = max(float(np.median(values["da"][: scenario.n_steps])), MIN_LEVEL_USD_PER_MWH)
     if "rt" not in values:
         values["rt"] = real_time_given_da(scenario, seed, values["da"], level)
@@ -85,13 +90,17 @@ def load_market_data(
 
 
 def resolve_paths(path: str | Path) -> list[Path]:
-    """Return the files that a path, folder, glob pattern or comma-separated list stands for, sorted.
+    """Return the files that a measured month, path, folder, glob pattern or comma-separated list stands for, sorted.
 
     Raises
     ------
     DataError
         When one of them stands for no file.
+    UnknownNameError
+        When it is the name of a measured month that the package has not.
     """
+    if is_real_month(path):
+        return list(find_real_month(str(path)).files)
     found: list[Path] = []
     whole = [str(path)] if Path(path).exists() else str(path).split(",")
     for part in (Path(p.strip()) for p in whole):
@@ -136,6 +145,21 @@ def read_market_file(path: Path) -> list[RawColumn]:
         f"{path.name}: neither ts_utc (tidy) nor {START} (OASIS) among the columns"
         f" {', '.join(map(str, table.columns))}; name the UTC start of each interval ts_utc"
     )
+
+
+def _node_of_month(name: str, scenario: Scenario, node: str | None) -> str | None:
+    """Check that the run lies in the named month and the node is the month's; return the node to pick."""
+    month = find_real_month(name)
+    if (scenario.start.year, scenario.start.month) != (month.start.year, month.start.month):
+        raise DataError(
+            f"market data {name}: the scenario starts at {scenario.start:%Y-%m-%dT%H:%M}, outside this month; use"
+            f" --start {month.start:%Y-%m-%dT%H:%M} (time.start), or scenario.for_month({name!r})"
+        )
+    if node is not None and node.upper() != month.dlap:
+        raise DataError(
+            f"market data {name}: node {node!r} was asked for, but the month is {month.dlap}'s; leave it out"
+        )
+    return month.node
 
 
 def _choose(raw: Sequence[RawColumn], node: str | None, path: str) -> dict[str, list[RawColumn]]:
@@ -202,7 +226,7 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
     if column.quantity not in _TITLES and above:
         notes.append(f"{above} hours above the bid cap kept as measured")
     files = ", ".join(f"{p.name} sha256:{_digest(p)}" for p in column.paths)
-    return values, "; ".join([f"file {files} column {column.name}", *notes])
+    return values, "; ".join([f"measured: file {files} column {column.name}", *notes])
 
 
 def day_ahead_from_real_time(real_time: pd.Series, calendar: Calendar, model: Floats) -> tuple[Floats, str]:

@@ -1,0 +1,76 @@
+"""Measured price months by name: `caiso:<DLAP>:<YYYY-MM>`, from the files of this folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from vpp_env.errors import UnknownNameError, did_you_mean
+
+PREFIX = "caiso:"
+_HERE = Path(__file__).parent
+_YEARS = {
+    2019: (("PGAE",), range(1, 13), ("caiso_2019_pgae_da.parquet", "caiso_2019_pgae_rt.parquet")),
+    2023: (("PGAE", "SCE", "SDGE", "VEA"), range(6, 13), ("caiso_2023_da.parquet",)),
+}
+"""Year -> its DLAPs, months and files."""
+
+
+@dataclass(frozen=True)
+class RealMonth:
+    """A measured month; real time is measured in 2019 and seeded in 2023 (no public series was at hand)."""
+
+    name: str  # caiso:PGAE:2019-08
+    dlap: str  # PGAE, SCE, SDGE or VEA
+    start: datetime  # naive local, the first of the month
+    files: tuple[Path, ...]
+
+    @property
+    def node(self) -> str | None:
+        """Node to pick from the files; None where they hold one only."""
+        return self.dlap.lower() if self.start.year == 2023 else None
+
+    @property
+    def has_real_time(self) -> bool:
+        """Whether real time is measured too."""
+        return len(self.files) == 2
+
+
+@cache
+def _months() -> dict[str, RealMonth]:
+    found = {}
+    for year, (dlaps, months, files) in _YEARS.items():
+        for dlap in dlaps:
+            for m in months:
+                name = f"{PREFIX}{dlap}:{year}-{m:02d}"
+                found[name] = RealMonth(name, dlap, datetime(year, m, 1), tuple(_HERE / f for f in files))
+    return found
+
+
+def real_month_names() -> list[str]:
+    """Names of the measured months: `caiso:PGAE:2019-01` .. `caiso:VEA:2023-12`."""
+    return list(_months())
+
+
+def is_real_month(name: object) -> bool:
+    """Whether `name` is meant as the name of a measured month, existing or not."""
+    return str(name).lower().startswith(PREFIX)
+
+
+def find_real_month(name: str) -> RealMonth:
+    """Return the measured month of that name (letters in either case).
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none; the message names the nearest and lists all.
+    """
+    months = _months()
+    dlap, _, when = str(name)[len(PREFIX) :].partition(":")
+    key = f"{PREFIX}{dlap.upper()}:{when}"
+    if not is_real_month(name) or key not in months:
+        remedy = "Months of 2019 have measured real time, those of 2023 seeded real time; other months: give files."
+        raise UnknownNameError(did_you_mean(str(name), months, "measured month", remedy))
+    return months[key]
