@@ -4,10 +4,11 @@ With perfect information a promise is exact, to 1e-6 USD in every opportunity, w
 
 - opportunities of 15 min: a bid holds one quantity and one price for the whole opportunity;
 - no cars: a home delivers deferred charging before storage, whatever the plan meant to use;
-- no reserve: a call is paid like a sale, and nobody promises it.
+- no reserve: a call is paid like a sale, and nobody promises it;
+- no panels: a battery that gives stores no sun, of which the program leaves the share in which it does not give.
 
-Own sun does not matter: purchases are passed through to the members and earn the VPP nothing, and what is sold does
-not depend on it. The one exception left is an award that the market voids because it stays below its minimum. The
+With panels a battery near its minimum is so promised a little of the sun of the very interval: less than a thousandth
+of a month's profit. The one exception left is an award that the market voids because it stays below its minimum. The
 plan takes the minimum into account unless told not to (`minimum=False`); then the void opportunities, and only those,
 are paid less than was promised: nothing.
 """
@@ -28,12 +29,13 @@ EXACT: dict[str, Any] = {
     "time.duration_hours": 48,
     "time.opportunity_minutes": 15,
     "fleet.share_ev": 0.0,
+    "fleet.share_pv": 0.0,
     "market.reserve": False,
 }
 
 
-def played(name: str, seed: int = 0) -> pd.DataFrame:
-    return simulate(month("week20", EXACT, seed), make_policy(name)).record.opportunities()
+def played(name: str, seed: int = 0, changes: dict[str, Any] | None = None) -> pd.DataFrame:
+    return simulate(month("week20", EXACT | (changes or {}), seed), make_policy(name)).record.opportunities()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -43,6 +45,15 @@ def test_every_promise_is_kept(name: str, seed: int) -> None:
     np.testing.assert_allclose(table["actual_profit"], table["expected_profit"], rtol=0.0, atol=1e-6)
     assert table["actual_profit"].sum() > 1.0, "there is something to promise"
     assert (table["bought_kwh"] > 0.0).any(), "purchases are among it"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_own_sun_is_promised_by_a_thousandth_too_much_at_most(seed: int) -> None:
+    table = played("centralized", seed, {"fleet.share_pv": 0.55})
+    short = table["expected_profit"] - table["actual_profit"]
+    assert (short > -1e-6).all(), "nothing comes that was not promised"
+    assert short.sum() < 1e-3 * table["actual_profit"].sum()
+    assert short.max() < 1e-3
 
 
 def test_without_a_thought_of_the_minimum_only_void_awards_are_unpaid() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
-from scipy.special import ndtri
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
@@ -62,6 +61,8 @@ class Regime:
 
 def regime_of(scenario: Scenario, seed: int) -> Regime:
     """Return the regime of a world: drawn from the seed, or the one that `scenario.prices.regime` pins."""
+    from scipy.special import ndtri  # .2 s of imports that only a month that is made needs
+
     name = scenario.prices.regime
     u = (
         stream(seed, "prices", REGIME_PURPOSE).random(len(fields(Percentiles)))
@@ -84,6 +85,8 @@ def regime_of(scenario: Scenario, seed: int) -> Regime:
 
 def _lognormal(u: float, median: float, sigma: float, sigma_above: float | None = None) -> float:
     """Quantile `u` of a lognormal, whose upper half may be wider."""
+    from scipy.special import ndtri
+
     above = sigma_above is not None and u > 0.5
     return float(median * np.exp((sigma_above if above else sigma) * ndtri(u)))
 
