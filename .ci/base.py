@@ -13,6 +13,10 @@ for name in ("idle", "random", "truthful", "auction"):
     kpis = vpp_env.summarize(vpp_env.simulate(month, vpp_env.make_policy(name)))
     print(f"{name}: {kpis['total_profit']:.2f} USD")
 
+scenario = vpp_env.load_scenario("quick").override({"time.start": "2019-08-01T16:00"})
+real = vpp_env.Month(scenario, 0, "caiso:PGAE:2019-08")
+assert real.series.source["rt"].startswith("measured"), real.series.source
+
 env = vpp_env.parallel_env(scenario="quick", render_mode="rgb_array")
 env.reset(seed=0)
 while env.agents:

@@ -29,6 +29,7 @@ from vpp_env.contract.bids import (
 from vpp_env.contract.foresight import Foresight
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, policy_names
 from vpp_env.contract.views import Future, Homes, Information, Public, View
+from vpp_env.data.months import real_month_names
 from vpp_env.errors import (
     BidError,
     DataError,
@@ -113,6 +114,7 @@ __all__ = [
     "market_rules",
     "parallel_env",
     "policy_names",
+    "real_month_names",
     "scenario_from_dict",
     "scenario_names",
     "simulate",

@@ -228,7 +228,10 @@ def test_bad_file(tmp_path: Path, two_days: Scenario, name: str) -> None:
 
 
 def test_unreadable_files(tmp_path: Path, two_days: Scenario) -> None:
-    for name, message in (("a.parquet", "not a readable .parquet"), ("a.xlsx", "allowed are .csv and .parquet")):
+    for name, message in (
+        ("a.parquet", "not a readable .parquet"),
+        ("a.xlsx", "allowed are .csv, .csv.gz and .parquet"),
+    ):
         (tmp_path / name).write_text("no such format")
         with pytest.raises(DataError, match=message):
             load_market_data(tmp_path / name, two_days, 0, 0)

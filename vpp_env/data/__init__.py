@@ -1,1 +1,1 @@
-"""Measured price months that travel with the package; each file says in its metadata what it is and where from."""
+"""Measured price months that travel with the package; `sources.json` says what each is and where from."""

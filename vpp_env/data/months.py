@@ -12,8 +12,8 @@ from vpp_env.errors import UnknownNameError, did_you_mean
 PREFIX = "caiso:"
 _HERE = Path(__file__).parent
 _YEARS = {
-    2019: (("PGAE",), range(1, 13), ("caiso_2019_pgae_da.parquet", "caiso_2019_pgae_rt.parquet")),
-    2023: (("PGAE", "SCE", "SDGE", "VEA"), range(6, 13), ("caiso_2023_da.parquet",)),
+    2019: (("PGAE",), range(1, 13), ("caiso_2019_pgae_da.csv.gz", "caiso_2019_pgae_rt.csv.gz")),
+    2023: (("PGAE", "SCE", "SDGE", "VEA"), range(6, 13), ("caiso_2023_da.csv.gz",)),
 }
 """Year -> its DLAPs, months and files."""
 

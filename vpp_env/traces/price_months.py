@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from vpp_env.data.build import read_packaged
 from vpp_env.data.months import find_real_month, real_month_names
 from vpp_env.scenario import Scenario
 from vpp_env.traces.price_regime import NAMED
@@ -46,7 +47,7 @@ def real_month(name: str) -> Measured:
     end = start + pd.DateOffset(months=1)
 
     def read(k: int, column: str) -> pd.Series:
-        table = pd.read_parquet(month.files[k]).set_index("ts_utc")[column]
+        table = read_packaged(month.files[k]).set_index("ts_utc")[column]
         return table[(table.index >= start) & (table.index < end)]
 
     da = read(0, "lmp_da_usd_mwh" if month.node is None else f"lmp_{month.node}_usd_mwh")

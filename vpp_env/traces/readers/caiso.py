@@ -25,6 +25,8 @@ from vpp_env.traces.readers.market_column import Column, RawColumn, check_column
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.units import STEP_MINUTES, Floats
 
+KINDS = (".csv", ".csv.gz", ".parquet")
+"""Endings of the files that are read."""
 DEFAULT_NODE = "sce"
 """Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
 MIN_LEVEL_USD_PER_MWH = 5.0
@@ -105,7 +107,7 @@ def resolve_paths(path: str | Path) -> list[Path]:
     whole = [str(path)] if Path(path).exists() else str(path).split(",")
     for part in (Path(p.strip()) for p in whole):
         if part.is_dir():
-            files = sorted(f for f in part.iterdir() if f.suffix.lower() in (".csv", ".parquet"))
+            files = sorted(f for f in part.iterdir() if f.name.lower().endswith(KINDS))
         elif part.is_file():
             files = [part]
         else:
@@ -127,9 +129,10 @@ def read_market_file(path: Path) -> list[RawColumn]:
     DataError
         When the file is unreadable, empty or of no known shape.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise DataError(f"{path.name}: got a {suffix or 'nameless'} file; allowed are .csv and .parquet (unzip first)")
+    suffix = next((kind for kind in KINDS if path.name.lower().endswith(kind)), "")
+    if not suffix:
+        got = path.suffix.lower() or "nameless"
+        raise DataError(f"{path.name}: got a {got} file; allowed are .csv, .csv.gz and .parquet (unzip first)")
     try:
         with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
             table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
