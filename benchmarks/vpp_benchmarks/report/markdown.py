@@ -19,10 +19,10 @@ from vpp_benchmarks.report.tables import (
     shown_at,
     who,
 )
-from vpp_benchmarks.results.inference import CONFIDENCE
+from vpp_benchmarks.results.intervals import CONFIDENCE
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.results.statistics import Statistics
+from vpp_benchmarks.results.statistics import METHOD, Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
@@ -231,13 +231,13 @@ def _statistics(found: Statistics | None) -> list[str]:
         "## Intervals",
         markdown(["policy", *found.metrics.values(), "profit, IQM"], rows),
         f"{found.units} units of one month and seed. Brackets: {100 * CONFIDENCE:.0f} % "
-        "bootstrap interval, seeds drawn anew inside each case; IQM: mean of the middle half.",
+        f"interval ({METHOD}), drawn: {found.sampling and found.sampling.value}; IQM: mean of the middle half.",
     ]
     if found.differences:
         parts += [
             difference_table(found).markdown().rstrip("\n"),
             "P(better): chance that a unit of the one is above a unit of the other (any pair, ties half). p: Wilcoxon "
-            "signed-rank on the same units, corrected by Holm over the comparisons of a figure.",
+            "signed-rank on the same units, corrected by Holm over all policies and figures of this table.",
         ]
     return [
         *parts,

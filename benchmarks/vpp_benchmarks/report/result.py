@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from vpp_benchmarks.report.conclusions import conclusions
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import Plot, bullets, color, extent, legend, table
 from vpp_benchmarks.report.tables import Table, number, percent, score, tables
-from vpp_benchmarks.results.statistics import CONFIDENCE, Difference, Interval
+from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
+from vpp_benchmarks.results.statistics import METHOD, Difference
 from vpp_env.evaluation.kpi_entry import Ceilings
 
 MOST_LINES = 10
@@ -27,7 +29,8 @@ def headline(m: Material) -> str:
     s = m.statistics
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"
-        parts.append(f"<p class=note>{note}; in brackets {percent(CONFIDENCE, 0)} bootstrap intervals.</p>")
+        how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
+        parts.append(f"<p class=note>{note}; {how}; drawn: {s.sampling and s.sampling.value}.</p>")
         if "differences" in found:
             parts += ["<h3>Differences on the same units</h3>", _of(found["differences"])]
         profit = [r for r in s.differences if r.metric == "total_profit"]

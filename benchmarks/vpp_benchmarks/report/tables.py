@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.inference import Interval
+from vpp_benchmarks.results.intervals import Interval
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult, Spread
