@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from vpp_benchmarks.cli.compare import main as compare
-from vpp_benchmarks.results.leaderboard import SCHEMA, collect, leaderboard, main
+from vpp_benchmarks.cli.leaderboard import main
+from vpp_benchmarks.results.leaderboard import SCHEMA, collect, leaderboard
 from vpp_benchmarks.run.plan import PlanError
 
 

@@ -29,7 +29,7 @@ COMMANDS = (
     Command(RUN, "demo", "vpp_benchmarks.cli.demo:main", "one optimizer call and six hours, in a few seconds"),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
-    Command(READ, "leaderboard", "vpp_benchmarks.results.leaderboard:main", "rank runs by scenario and information"),
+    Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),

@@ -12,15 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table as RichTable
 
-from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.report.tables import markdown, written
-from vpp_benchmarks.results import store
+from vpp_benchmarks.report.tables import written
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
@@ -209,43 +204,3 @@ def _ranked(entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: S
     made.sort(key=lambda one: (-one[0], one[1].policy, one[1].code))
     # who has the same figure has the same rank
     return [replace(entry, rank=1 + sum(other > value for other, _ in made)) for value, entry in made]
-
-
-def to_markdown(board: Leaderboard) -> str:
-    """Return every table as Markdown."""
-    parts = ["# Leaderboard", "Satisfaction of doing nothing is 1: read profit and satisfaction together."]
-    for one in board.tables:
-        parts += [f"## {one.title}", markdown(one.header, one.rows(), text_columns=4)]
-    return "\n\n".join(parts) + "\n"
-
-
-EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
-
-
-@command
-def main(argv: Sequence[str] | None, prog: str) -> int:
-    """Run the command line and return its exit status."""
-    p = Parser(prog, "Rank the runs below some folders, per scenario and information set.", EXAMPLES)
-    p.add_argument("folders", nargs="+", type=Path, metavar="DIR")
-    p.add_argument(
-        "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(rankable())}; default: %(default)s"
-    )
-    p.add_argument("--hash", metavar="HEX", help="only scenarios whose hash begins so")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
-    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
-    args = p.parse_args(argv)
-    runs = [run for run in collect(args.folders) if run.origin.scenario.hash.startswith(args.hash or "")]
-    if not runs:
-        raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
-    board = leaderboard(runs, args.by)
-    if args.json:
-        store.write_json(args.json, board.to_json())
-    if args.markdown:
-        store.write_text(args.markdown, to_markdown(board))
-    out = console()
-    for one in board.tables:
-        shown = RichTable(*one.header, title=one.title, title_justify="left", box=box.SIMPLE_HEAD)
-        for row in one.rows():
-            shown.add_row(*row)
-        out.print(shown)
-    return 0
