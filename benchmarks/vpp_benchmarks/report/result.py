@@ -11,6 +11,7 @@ from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import Plot, bullets, color, extent, legend, table
 from vpp_benchmarks.report.tables import Table, number, percent, score, tables
 from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
+from vpp_benchmarks.results.notes import notes
 from vpp_benchmarks.results.statistics import METHOD, Difference
 from vpp_env.evaluation.kpi_entry import Ceilings
 
@@ -24,8 +25,10 @@ def _of(one: Table) -> str:
 
 def headline(m: Material) -> str:
     """Return the headline table, with intervals where there are several units, and what may be said."""
-    found = {t.name: t for t in tables(m.seeds, m.statistics)}
-    parts = [_of(found["headline"])] if "headline" in found else []
+    found = {t.name: t for t in tables(m.planned, m.seeds, m.statistics)}
+    said = notes(m.planned, m.seeds)
+    parts = [bullets(said)] if said else []
+    parts += [_of(found["headline"])] if "headline" in found else []
     s = m.statistics
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, mean, number, percent, shown_at, who, written
 from vpp_benchmarks.results.comparison import Comparison
+from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
@@ -23,6 +24,9 @@ NARROW = 9
 
 def show_comparison(console: Console, found: Comparison) -> None:
     """Print the headline figures and where everything is."""
+    for line in notes(found.planned, found.seeds):
+        style = None if line.startswith("prices") else "red"
+        console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
     if len(found.planned.cases) > 1:
         _show_cases(console, found)
     elif found.means and found.seeds:
@@ -37,10 +41,6 @@ def show_comparison(console: Console, found: Comparison) -> None:
     if found.status == INTERRUPTED:
         console.print(f"Interrupted: what was played is written. Continue with --resume {found.folder}", soft_wrap=True)
     for seed in found.seeds:
-        for run in seed.runs:
-            if run.reason:
-                text = f"{run.label}, {run.origin.scenario.name}, seed {seed.seed}: {run.status}: {run.reason}"
-                console.print(text, markup=False, highlight=False, style="red")
         for run in seed.runs:
             if run.llm is not None:
                 console.print(run.llm.line(run.label), highlight=False, soft_wrap=True)
@@ -80,7 +80,8 @@ def _show_means(console: Console, means: CaseMeans) -> None:
     for label, p in policies.items():
         info = p.policy.info
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
-        made.add_row(label, info.information.name, "yes" if info.asks_consent else "no", *cells)
+        name = named(label, p.complete_seeds, len(means.plan.seeds))
+        made.add_row(name, info.information.name, "yes" if info.asks_consent else "no", *cells)
     console.print(made)
     _tell_silent(console, [label for label, p in policies.items() if not p.policy.info.asks_consent])
 
@@ -113,7 +114,7 @@ def _show_cases(console: Console, found: Comparison) -> None:
             for kpi in kpis:
                 known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
                 cells.append(written(kpi, sum(known) / len(known) if known else None))
-            made.add_row(case, label, str(len(done)), *cells)
+            made.add_row(case, label, f"{len(done)} of {len(found.planned.seeds)}", *cells)
     console.print(made)
 
 

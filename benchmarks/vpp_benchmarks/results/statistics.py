@@ -112,6 +112,8 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     labels : sequence of str
         Policies; differences are from the first.
     """
+    absent = [label for label in labels if all(seed.get(label) is None for seeds in units.values() for seed in seeds)]
+    labels = [label for label in labels if label not in absent] or list(labels)
     whole = {case: [_whole(seed, labels) for seed in seeds] for case, seeds in units.items()}
     shared = {case: [s for s in seeds if s is not None] for case, seeds in whole.items()}
     shared = {case: seeds for case, seeds in shared.items() if seeds}
@@ -144,7 +146,8 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     differences = tuple(_differences(labels, paired, strata))
     front = tuple(pareto_front(points))
     found = Statistics(count, total - count, cases, metrics, policies, differences, front, volume)
-    return replace(found, verdict=tuple(verdict(found, labels[0])))
+    gone = [f"{label} completed no unit and is left out." for label in absent]
+    return replace(found, verdict=(*gone, *verdict(found, labels[0])))
 
 
 def _whole(seed: Mapping[str, Figures | None], labels: Sequence[str]) -> dict[str, Figures] | None:
@@ -210,7 +213,7 @@ def _about_intervals(found: Statistics) -> list[str]:
     if found.drawn < LEAST_UNITS:
         why = f"{units} {'unit' if units == 1 else 'units'}" + (f" of {many} cases" if many > 1 else "")
         few = f"{why} {'is' if units == 1 else 'are'} too few to say anything about chance: no interval is given. "
-        return [few + f"Run at least {LEAST_UNITS} seeds, better 10 (--seeds 0:10)."]
+        return [few + f"Run at least {LEAST_UNITS} seeds, better 10 (--seeds test:10)."]
     if found.sampling is Sampling.WITHIN:
         return [
             f"Intervals and tests are about seeds of these {many} cases; they say nothing about other months "
