@@ -47,7 +47,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     console.print(f"Results: {found.folder}", soft_wrap=True, highlight=False)
 
 
-def _heading(kpi: Kpi) -> str:
+def heading(kpi: Kpi) -> str:
     """Return the heading of a narrow column: a word a line, long ones broken, the unit below."""
     words = re.sub(rf"(\w{{5}})(\w{{{NARROW - 4},}})", "\\1-\n\\2", kpi.short).replace(" ", "\n")
     return f"{words}\n{kpi.unit}" if kpi.unit else words
@@ -65,7 +65,7 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 def _show_seed(console: Console, seed: SeedResult) -> None:
     kpis = shown_at(Place.TERMINAL, seed.runs)
     title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
-    made = _table(title, ["policy", "sees", "asks"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
     for run in seed.runs:
         made.add_row(run.label, *who(run)[1:], *(figure(run, kpi) for kpi in kpis))
     console.print(made)
@@ -76,7 +76,7 @@ def _show_means(console: Console, means: CaseMeans) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
     title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _table(title, ["policy", "sees", "asks"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
     for label, p in policies.items():
         info = p.policy.info
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
@@ -105,7 +105,7 @@ def _show_cases(console: Console, found: Comparison) -> None:
     """Print one line per case and policy: means over its seeds, of the KPIs of which differences are tested."""
     kpis = table(Place.DIFFERENCES)
     title = f"{len(found.planned.cases)} cases: {found.status}"
-    made = _table(title, ["case", "policy", "seeds"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["case", "policy", "seeds"], [heading(kpi) for kpi in kpis])
     for case in found.planned.cases:
         mine = [seed for seed in found.seeds if seed.case == case]
         for label in found.planned.labels:
