@@ -53,3 +53,15 @@ class Slow(_Nothing):
     def act(self, view: View) -> Bids:
         time.sleep(self._seconds)
         return super().act(view)
+
+
+class Sometimes(_Nothing):
+    """Raises in the months of some fleets."""
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        super().reset(rules, rng)
+        self._bad = int(rules.sell_limit_kw.sum()) % 2 == 0
+
+    def happen(self) -> None:
+        if self._bad:
+            raise RuntimeError("this fleet is too much")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support import month
-from vpp_benchmarks.cli.bounds import ceilings, main
+from vpp_benchmarks.cli.bounds import main
+from vpp_benchmarks.run.ceilings import ceilings
 
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.kpi import summarize

@@ -211,7 +211,9 @@ def test_measured_prices_are_named_and_hashed(tmp_path: Path) -> None:
     manifest = strict(out / "manifest.json")
     assert manifest["data"]["files_sha256"] == {str(data): hashlib.sha256(data.read_bytes()).hexdigest()}
     assert "prices.csv" in manifest["data"]["series"]["da"]
-    assert "Not measured but filled from the seeded model: nonspin, regdown, regup, rt, spin" in (
+    assert (manifest["data"]["kinds"]["da"], manifest["data"]["kinds"]["rt"]) == ("measured", "seeded")
+    assert strict(out / "simulation_summary.json")["price_kinds"]["rt"] == "seeded"
+    assert "Not all prices are measured: da measured, rt seeded, reserves seeded" in (
         out / "simulation_report.md"
     ).read_text(encoding="utf-8")
 
@@ -226,6 +228,7 @@ def test_labels() -> None:
 
 def test_seeds_and_overrides() -> None:
     assert parse_seeds(["0:3", "7"]) == (0, 1, 2, 7)
+    assert parse_seeds(["test:2", "validation:2", "31"]) == (0, 1, 1000, 1001, 31)
     scenario = load_scenario("quick")
     assert parse_override("market.min_bid_mw = 0.2", scenario) == ("market.min_bid_mw", 0.2)
     assert parse_override("market.clearing=pm10", scenario) == ("market.clearing", "pm10")

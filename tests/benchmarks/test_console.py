@@ -163,3 +163,22 @@ def test_the_extras_of_the_errors_are_those_of_the_project() -> None:
     for module, extra in EXTRA_OF.items():
         assert module.lower() in extras[extra]
         assert f"{module}>" not in base
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_the_solver_writes_nothing_into_the_output(executor: str, tmp_path: Path) -> None:
+    """HiGHS greets every process on file descriptor 1."""
+    args = ["compare", "--scenario", "quick", "--policies", "centralized", "agentic", "--executor", executor]
+    args += [
+        "--set",
+        "time.duration_hours=4",
+        "--no-figures",
+        "--no-ceilings",
+        "--quiet",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    code = f"from vpp_benchmarks.cli.main import main; main({args!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert (tmp_path / "out" / "runs" / "quick-s0-centralized" / "summary.json").is_file()

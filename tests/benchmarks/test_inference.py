@@ -7,17 +7,25 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
+from vpp_benchmarks.cli.coverage import main as print_coverage
+from vpp_benchmarks.results.coverage import coverage
 from vpp_benchmarks.results.inference import (
-    LEAST_UNITS,
     holm,
     hypervolume,
-    improvement,
-    interval,
-    iqm,
     least_units,
-    mean_of_cases,
+    observations,
     pareto_front,
     wilcoxon,
+)
+from vpp_benchmarks.results.intervals import (
+    LEAST_UNITS,
+    Sampling,
+    Statistic,
+    estimate,
+    improvement,
+    interval,
+    padded,
+    sampling,
 )
 from vpp_benchmarks.results.statistics import statistics
 
@@ -42,49 +50,161 @@ def test_probability_of_improvement_is_the_share_of_pairs() -> None:
     assert found.low < found.value < found.high
 
 
-def test_its_interval_is_that_of_drawn_pairs() -> None:
+def test_its_interval_is_where_the_share_is_two_errors_off() -> None:
     x, y = RNG.normal(0.5, 1, 12), RNG.normal(0, 1, 12)
-    draws = []
-    for _ in range(3000):
-        a, b = RNG.choice(x, 12)[:, None], RNG.choice(y, 12)[None, :]
-        draws.append(((a > b) + 0.5 * (a == b)).mean())
-    low, high = np.quantile(draws, [0.025, 0.975])
     found = improvement([x], [y])
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.03)
+    n, z = 12, stats.norm.ppf(0.975)
+    for end in (found.low, found.high):
+        assert end is not None
+        error2 = end * (1 - end) * (1 + (n - 1) * ((1 - end) / (2 - end) + end / (1 + end))) / n**2
+        assert abs(end - found.value) == pytest.approx(z * np.sqrt(error2), abs=1e-9)
+    # of two cases: the distances of both, put together
+    both = improvement([x, x], [y, y])
+    assert both.high is not None
+    assert found.high is not None
+    assert both.high - both.value == pytest.approx((found.high - found.value) / np.sqrt(2.0))
+
+
+@pytest.mark.parametrize("cases", [1, 3, 12])
+def test_ten_wins_of_ten_are_no_certainty(cases: int) -> None:
+    x, y = [np.arange(10.0) + 100.0] * cases, [np.arange(10.0)] * cases
+    found = improvement(x, y)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low is not None
+    assert 0.6 < found.low < 0.95
+    assert improvement(y, x).high == pytest.approx(1.0 - found.low)
 
 
 def test_iqm_is_the_mean_of_the_middle_half_of_all_units() -> None:
     cases = [np.array([1.0, 100.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0, -100.0])]
-    assert iqm(*cases) == pytest.approx(np.mean([2.0, 3.0, 4.0, 5.0]))
-    assert mean_of_cases(*cases) == pytest.approx((26.5 - 21.25) / 2)
+    assert interval(cases, Statistic.IQM).value == pytest.approx(np.mean([2.0, 3.0, 4.0, 5.0]))
+    assert interval(cases).value == pytest.approx((26.5 - 21.25) / 2)
+    odd = RNG.normal(size=11)
+    assert interval([odd], Statistic.IQM).value == pytest.approx(stats.trim_mean(odd, 0.25))
+    assert interval([odd[:3]], Statistic.IQM).value == pytest.approx(stats.trim_mean(odd[:3], 0.25))
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    hits = 0
-    for k in range(60):
-        sample = np.random.default_rng(k).normal(3.0, 1.0, 25)
-        found = interval([sample], mean_of_cases)
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 3.0 <= found.high
-    assert 51 <= hits <= 60
+def errors(samples: list[np.ndarray], statistic: Statistic) -> tuple[float, float]:
+    values, sizes = padded(samples)
+    there = np.arange(values.shape[1]) < sizes[:, None]
+    grouped = sampling([len(s) for s in samples]) is Sampling.CASES
+    found = estimate(values[None], there[None], statistic, grouped)
+    return float(found.error[0]), float(found.freedom[0])
+
+
+def test_standard_errors_by_hand() -> None:
+    x = RNG.exponential(size=12)
+    assert errors([x], Statistic.MEAN) == pytest.approx((stats.sem(x), 11.0))
+    # Tukey and McLaughlin: the winsorised spread over the middle half
+    wins = np.sort(x)
+    wins[:3], wins[-3:] = wins[3], wins[-4]
+    by_hand = np.std(wins, ddof=1) * np.sqrt(12) / 6
+    assert errors([x], Statistic.IQM) == pytest.approx((by_hand, 5.0))
+    # two cases that are not drawn: Welch
+    y = RNG.normal(size=7)
+    a, b = np.var(x, ddof=1) / 12, np.var(y, ddof=1) / 7
+    freedom = (a + b) ** 2 / (a**2 / 11 + b**2 / 6)
+    assert errors([x, y], Statistic.MEAN) == pytest.approx((np.sqrt(a + b) / 2, freedom))
+    # cases that are drawn: one observation each, however many seeds it has
+    cases = [RNG.normal(k, 1.0, 3 + k % 3) for k in range(6)]
+    assert errors(cases, Statistic.MEAN) == pytest.approx((stats.sem([c.mean() for c in cases]), 5.0))
+
+
+def test_what_is_drawn() -> None:
+    assert sampling([10]) is Sampling.SEEDS
+    assert sampling([1] * 12) is Sampling.CASES_ALONE
+    assert sampling([3] * 12) is Sampling.CASES
+    assert sampling([10, 10]) is Sampling.WITHIN
+
+
+def test_intervals_cover() -> None:
+    """Nominal 95 %: at ten units and skewed figures too; t and percentile of the pooled seeds do not."""
+    rows = {(row.figure, row.sample): row for row in coverage(units=10, repetitions=150, seed=3)}
+    noise = 0.036  # two standard errors of a share of .95 in 150 samples
+    hard = ("mean, lognormal(1)", "mean, months")
+    for (figure, sample), row in rows.items():
+        assert row.covered > (0.90 if figure in hard else 0.93) - noise, (figure, sample)
+    skewed = rows["mean, gamma(.5)", "10 seeds"]
+    assert skewed.percentile is not None
+    assert skewed.percentile + 0.05 < skewed.covered
+    months = rows["mean, months", "10 months x 10 seeds"]
+    assert months.t is not None
+    assert months.t < 0.6
+    assert months.width > 3.0
+
+
+def test_the_table_of_coverage_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_coverage(["--repetitions", "2", "--units", "5"]) == 0
+    out = capsys.readouterr().out
+    assert "| mean, exponential | 5 seeds |" in out
+    assert print_coverage(["--units", "4"]) == 2
+    assert "no interval is given" in capsys.readouterr().err
 
 
 def test_the_same_figures_give_the_same_interval() -> None:
     sample = [RNG.normal(size=10)]
-    assert interval(sample, iqm) == interval(sample, iqm)
+    assert interval(sample, Statistic.IQM) == interval(sample, Statistic.IQM)
+
+
+def test_figures_that_do_not_differ_have_no_width() -> None:
+    found = interval([np.full(8, 0.3)])
+    assert (found.low, found.high) == (found.value, found.value)
+    # one that differs is enough for a width, though most draws leave it out
+    found = interval([np.array([1.0] * 9 + [2.0])])
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.0 < 1.1 < found.high
 
 
 def test_months_of_one_seed_are_drawn_among_themselves() -> None:
-    found = interval([np.array([float(k)]) for k in range(12)], mean_of_cases)
+    found = interval([np.array([float(k)]) for k in range(12)])
+    assert found == interval([np.arange(12.0)])
     assert found.low is not None
     assert found.high is not None
     assert found.low < 5.5 < found.high
 
 
 def test_too_few_units_have_no_interval() -> None:
-    found = interval([np.arange(LEAST_UNITS - 1.0)], mean_of_cases)
-    assert (found.low, found.high) == (None, None)
+    for samples in ([np.arange(LEAST_UNITS - 1.0)], [np.arange(8.0), np.array([1.0])]):
+        found = interval(samples)
+        assert (found.low, found.high) == (None, None)
+
+
+def test_tests_count_a_month_once() -> None:
+    months = [np.full(5, float(k + 1)) for k in range(6)]
+    assert list(observations(months)) == [1, 2, 3, 4, 5, 6]
+    assert len(observations(months[:4])) == 20
+    # thirty units of six months: no more can be shown than by six
+    profits = RNG.normal(1000, 300, 6)
+    units = {
+        str(k): [{"one": run(p, 0.9), "two": run(p + 5, 0.9)} for p in profit + RNG.normal(size=5)]
+        for k, profit in enumerate(profits)
+    }
+    found = statistics(units, ["one", "two"])
+    assert found.sampling is Sampling.CASES
+    assert found.differences[0].wilcoxon_p == pytest.approx(2 / 2**6)
+    assert any("draw the 6 cases" in line for line in found.verdict)
+    two = statistics({k: units[k] for k in ("0", "1")}, ["one", "two"])
+    assert any("nothing about other months" in line for line in two.verdict)
+
+
+def test_one_family_of_tests() -> None:
+    """Policies and figures are corrected together: a p of one of six tests is six times as hard to reach."""
+    shift = 5 + RNG.normal(size=12)
+    units = {
+        "a": [
+            {"one": run(m, 0.5), "two": run(m + d, 0.5 + RNG.normal()), "three": run(m + RNG.normal(), 0.5)}
+            for m, d in zip(RNG.normal(1000, 500, 12), shift, strict=True)
+        ]
+    }
+    found = statistics(units, ["one", "two", "three"])
+    raw = [row.wilcoxon_p for row in found.differences]
+    assert found.tests == len(raw) >= 6
+    assert [row.holm_p for row in found.differences] == pytest.approx(holm(raw))
+    best = min(found.differences, key=lambda row: row.wilcoxon_p or 1.0)
+    assert best.wilcoxon_p is not None
+    assert best.holm_p == pytest.approx(best.wilcoxon_p * len(raw))
+    assert any(f"for all {len(raw)} tests" in line for line in found.verdict)
 
 
 def test_holm_by_hand() -> None:

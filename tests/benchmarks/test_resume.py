@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vpp_benchmarks.cli.bounds import ceilings
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.results import store
 from vpp_benchmarks.run import ceilings as of_units
 from vpp_benchmarks.run import runner
+from vpp_benchmarks.run.ceilings import ceilings
 from vpp_benchmarks.run.job import not_run
 from vpp_benchmarks.run.plan import PlanError
 

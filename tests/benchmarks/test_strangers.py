@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.cli.leaderboard import main as leaderboard
 from vpp_benchmarks.dashboard.source import figures
-from vpp_benchmarks.results.leaderboard import main as leaderboard
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.executors import EXECUTORS
 from vpp_benchmarks.run.experiment import Experiment
@@ -55,6 +56,25 @@ def several(peak: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("several") / "out"
     assert main([*ARGS, "--quiet", "--seeds", "0:5", "--executor", "serial", "--out", str(out)]) == 0
     return out
+
+
+def peak_of(evidence: Any) -> float:
+    return float(evidence.opportunities["sold_kwh"].max())
+
+
+def test_a_new_kpi_reaches_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTERED, NAME, replace(PEAK, of_run=peak_of))
+    out = tmp_path / "out"
+    assert main([*ARGS, "--quiet", "--seeds", "0:2", "--executor", "processes", "--jobs", "2", "--out", str(out)]) == 0
+    for run in ("quick-s0-truthful", "quick-s1-truthful"):
+        assert json.loads((out / "runs" / run / "summary.json").read_text("utf-8"))[NAME] == most_sold(
+            out / "runs" / run
+        )
+
+
+def test_a_kpi_that_cannot_be_sent_is_refused(peak: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGS, "--quiet", "--executor", "processes", "--out", str(tmp_path / "out")]) == 2
+    assert f"KPI {NAME!r} cannot be sent to processes" in capsys.readouterr().err
 
 
 def most_sold(run: Path) -> float:

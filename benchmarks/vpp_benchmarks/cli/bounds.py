@@ -11,81 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Goal, Measure, devices
-
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.run.ceilings import INSIDE_PREFERENCES, MEASURES, ceilings, exact_optima
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
-from vpp_env.contract.views import Information
 from vpp_env.evaluation.kpi_entry import price_of_preferences
-from vpp_env.evaluation.simulate import market_rules
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
-from vpp_env.simulation.view_builder import build_view
-from vpp_env.simulation.world import World
-
-INSIDE_PREFERENCES = {"free": False, "preferences": True}
-"""Ceiling -> whether every owner's preferences bind."""
-MEASURES = {"value": Measure.VALUE, "profit": Measure.PROFIT}
-
-
-def ceilings(month: Month) -> dict[str, Any]:
-    """Enclose the best month.
-
-    Returns
-    -------
-    dict
-        `free` and `preferences`: each {"value": [lower, upper], "profit": [lower, upper]}, USD; no policy exceeds
-        `upper`, and the relaxation that it comes from attains `lower`. `gap`: widest of the four relative to its upper
-        end. `seconds`: what it took.
-    """
-    begin = time.perf_counter()
-    homes, foresight, rules = _start(month)
-    found: dict[str, Any] = {}
-    gap = 0.0
-    for name, kept in INSIDE_PREFERENCES.items():
-        found[name] = {}
-        for label, measure in MEASURES.items():
-            made = bracket(homes, foresight, Goal(measure, kept, rules), rules.max_capacity_kw)
-            found[name][label] = [made.lower, made.upper]
-            gap = max(gap, made.gap)
-    return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
-
-
-def exact_optima(
-    month: Month, report: Callable[[str, int, int], None] = lambda name, done, of: None
-) -> dict[str, dict[str, float]]:
-    """Solve the month's linear program for both measures with and without preferences: USD of the devices alone.
-
-    Slow: about 50 ms per device-month, and minutes where the VPP's maximum binds. What belongs to no device (a
-    day-ahead schedule) is not in it, but it is in the brackets.
-    """
-    from vpp_policies.optimal.month_lp import exact  # CVXPY takes a second to import
-
-    homes, foresight, rules = _start(month)
-    optima: dict[str, dict[str, float]] = {}
-    for name, kept in INSIDE_PREFERENCES.items():
-        optima[name] = {}
-        for label, measure in MEASURES.items():
-            made = devices(homes, foresight, Goal(measure, kept, rules))
-            optima[name][label] = exact(
-                made, rules.reserve_hours, rules.max_capacity_kw, partial(report, f"{label}, {name}")
-            )
-    return optima
-
-
-def _start(month: Month) -> tuple[Any, Any, Any]:
-    world = World([month])
-    world.reset()
-    view = build_view(world, Information.ORACLE)
-    return view.homes, view.foresight(), market_rules(world)
-
 
 EXAMPLES = ("--scenario august", "--scenario week20 --exact", "--set market.max_capacity_mw=0.4 --json bounds.json")
 

@@ -44,7 +44,7 @@ SHORTCUTS = {
 EXAMPLES = (
     "--policies agentic centralized",
     '--policies truthful "centralized(horizon_hours=24)" my_module:MyPolicy --scenario week20',
-    "--policies agentic centralized --seeds 0:10 --set market.min_bid_mw=0",
+    "--policies agentic centralized --seeds test:10 --set market.min_bid_mw=0",
     "--policies agentic centralized --market-data prices.parquet",
     "--resume results/august-20260101T120000",
     "--list",
@@ -69,7 +69,9 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     p.add_argument("--start", metavar="TIME", help="local time, for example 2023-08-01T00:00")
     seeds = p.add_mutually_exclusive_group()
     seeds.add_argument("--seed", metavar="INT", help="default: 0")
-    seeds.add_argument("--seeds", nargs="+", metavar="INT|A:B", help="several; 0:10 is ten. A folder each, and means")
+    seeds.add_argument(
+        "--seeds", nargs="+", metavar="INT|A:B|SPLIT", help="several: 0:10, test, validation:5; a folder each"
+    )
     add_month_flags(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/<scenario>-<time>")
     p.add_argument(

@@ -29,11 +29,12 @@ COMMANDS = (
     Command(RUN, "demo", "vpp_benchmarks.cli.demo:main", "one optimizer call and six hours, in a few seconds"),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
-    Command(READ, "leaderboard", "vpp_benchmarks.results.leaderboard:main", "rank runs by scenario and information"),
+    Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
     Command(DEVELOP, "speed", "vpp_benchmarks.speed.physics:main", "speed of environment and optimizers, as ratios"),
+    Command(DEVELOP, "coverage", "vpp_benchmarks.cli.coverage:main", "how often intervals hold the truth, simulated"),
     Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
     Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
 )

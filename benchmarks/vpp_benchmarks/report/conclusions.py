@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vpp_benchmarks.report.tables import number, percent, score
+from vpp_benchmarks.results.notes import prices_text
+from vpp_benchmarks.results.run_result import MEASURED, SEEDED
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.kpi import Kpis
+from vpp_env.scenario.splits import not_of_test
 
 Policies = Mapping[str, Kpis]
 """Label -> KPIs, of the runs that are complete."""
@@ -164,15 +167,14 @@ def _void(done: Policies, min_bid_mw: float) -> str:
 
 def caveats(seed: SeedResult) -> list[str]:
     """Return what the figures do not show."""
-    lines = [f"One seed ({seed.seed}): nothing about chance. `--seeds 0:10` gives means and standard errors."]
-    if not seed.measured_prices:
+    lines = [f"One seed ({seed.seed}): nothing about chance. `--seeds test:10` gives means and intervals."]
+    if MEASURED not in seed.price_kinds.values():
         lines.append(
             "Prices are synthetic, calibrated to CAISO statistics; `--market-data PATH` runs on measured ones."
         )
-    else:
-        modelled = sorted(k for k, source in seed.price_source.items() if "model" in source)
-        if modelled:
-            lines.append(f"Not measured but filled from the seeded model: {', '.join(modelled)} (see manifest.json).")
+    elif SEEDED in seed.price_kinds.values():
+        lines.append(f"Not all prices are measured: {prices_text(seed.price_kinds)} (sources: manifest.json).")
+    lines += [text for text in [not_of_test([seed.seed])] if text]
     return [
         *lines,
         "The VPP is a price taker in a simplified CAISO market; a bid does not move the price.",

@@ -19,10 +19,11 @@ from vpp_benchmarks.report.tables import (
     shown_at,
     who,
 )
-from vpp_benchmarks.results.inference import CONFIDENCE
+from vpp_benchmarks.results.intervals import CONFIDENCE
 from vpp_benchmarks.results.llm_kpis import LlmBill
+from vpp_benchmarks.results.notes import prices_text
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.results.statistics import Statistics
+from vpp_benchmarks.results.statistics import METHOD, Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
@@ -40,8 +41,8 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
     parts = [
         f"# {s.name}: {labels}",
         f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, {s.n_opportunities} opportunities of "
-        f"{s.time.opportunity_minutes} min, seed {seed.seed}, {'measured' if seed.measured_prices else 'synthetic'} "
-        f"prices, clearing `{s.market.clearing}`, payment `{s.market.payment}`, minimum bid {s.market.min_bid_mw:g} "
+        f"{s.time.opportunity_minutes} min, seed {seed.seed}, prices: {prices_text(seed.price_kinds) or 'none'}; "
+        f"clearing `{s.market.clearing}`, payment `{s.market.payment}`, minimum bid {s.market.min_bid_mw:g} "
         f"MW. Scenario hash `{seed.runs[0].origin.scenario.hash}`. Status: {seed.status}.",
         "## Result",
         result_table(seed.runs),
@@ -162,14 +163,18 @@ def _events(bill: LlmBill) -> str:
     return ", ".join(f"{name} {count}" for name, count in bill.events.items() if count) or "none"
 
 
-def seeds_report(means: CaseMeans, statistics: Statistics | None = None) -> str:
-    """Return the report of several seeds: means, differences on the same seeds, and what they allow to say."""
+def seeds_report(means: CaseMeans, statistics: Statistics | None = None, notes: Sequence[str] = ()) -> str:
+    """Return the report of several seeds: means, differences on the same seeds, and what they allow to say.
+
+    `notes` are what must be said beside the headline, see `results.notes`.
+    """
     s, planned = means.plan.scenario, means.plan.seeds
     seeds = ", ".join(map(str, means.finished_seeds))
     parts = [
         f"# {s.name}: {', '.join(means.policies)}, {len(planned)} seeds",
         f"{s.fleet.size} homes, scenario hash `{s.hash}`, seeds {seeds}. Status: {means.status}. "
         "One folder per seed holds its own report and tables.",
+        *([_bullets(notes)] if notes else []),
         "## Means over seeds",
         _means(means),
         "Mean ± standard error; USD per run.",
@@ -187,7 +192,12 @@ def _means(means: CaseMeans) -> str:
     """Means over seeds, of the KPIs of the terminal."""
     kpis = [kpi for kpi in table(Place.TERMINAL) if all(kpi.name in p.means for p in means.policies.values())]
     rows = [
-        [label, p.policy.info.information.name, str(p.complete_seeds), *(mean(kpi, p.means[kpi.name]) for kpi in kpis)]
+        [
+            label,
+            p.policy.info.information.name,
+            f"{p.complete_seeds} of {len(means.plan.seeds)}",
+            *(mean(kpi, p.means[kpi.name]) for kpi in kpis),
+        ]
         for label, p in means.policies.items()
     ]
     return markdown(["policy", "sees", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=2)
@@ -204,8 +214,10 @@ def _paired(means: CaseMeans) -> str:
     return markdown(["difference", *(kpi.heading for kpi in kpis)], rows)
 
 
-def experiment_report(statistics: Statistics | None, status: str, cases: Mapping[str, Plan]) -> str:
-    """Return the report of several cases."""
+def experiment_report(
+    statistics: Statistics | None, status: str, cases: Mapping[str, Plan], notes: Sequence[str] = ()
+) -> str:
+    """Return the report of several cases; `notes` are what must be said beside the headline."""
     rows = [
         (case, str(p.scenario.fleet.size), str(p.scenario.hours), p.scenario.time.start, f"`{p.scenario.hash}`")
         for case, p in cases.items()
@@ -213,6 +225,7 @@ def experiment_report(statistics: Statistics | None, status: str, cases: Mapping
     parts = [
         f"# {', '.join(cases)}",
         f"Status: {status}. One folder per case holds its own report and tables.",
+        *([_bullets(notes)] if notes else []),
         markdown(["case", "homes", "hours", "start", "scenario hash"], rows, text_columns=5),
     ]
     return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
@@ -231,13 +244,13 @@ def _statistics(found: Statistics | None) -> list[str]:
         "## Intervals",
         markdown(["policy", *found.metrics.values(), "profit, IQM"], rows),
         f"{found.units} units of one month and seed. Brackets: {100 * CONFIDENCE:.0f} % "
-        "bootstrap interval, seeds drawn anew inside each case; IQM: mean of the middle half.",
+        f"interval ({METHOD}), drawn: {found.sampling and found.sampling.value}; IQM: mean of the middle half.",
     ]
     if found.differences:
         parts += [
             difference_table(found).markdown().rstrip("\n"),
             "P(better): chance that a unit of the one is above a unit of the other (any pair, ties half). p: Wilcoxon "
-            "signed-rank on the same units, corrected by Holm over the comparisons of a figure.",
+            "signed-rank on the same units, corrected by Holm over all policies and figures of this table.",
         ]
     return [
         *parts,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from vpp_benchmarks.report.conclusions import conclusions
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import Plot, bullets, color, extent, legend, table
 from vpp_benchmarks.report.tables import Table, number, percent, score, tables
-from vpp_benchmarks.results.statistics import CONFIDENCE, Difference, Interval
+from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
+from vpp_benchmarks.results.notes import notes
+from vpp_benchmarks.results.statistics import METHOD, Difference
 from vpp_env.evaluation.kpi_entry import Ceilings
 
 MOST_LINES = 10
@@ -22,12 +25,15 @@ def _of(one: Table) -> str:
 
 def headline(m: Material) -> str:
     """Return the headline table, with intervals where there are several units, and what may be said."""
-    found = {t.name: t for t in tables(m.seeds, m.statistics)}
-    parts = [_of(found["headline"])] if "headline" in found else []
+    found = {t.name: t for t in tables(m.planned, m.seeds, m.statistics)}
+    said = notes(m.planned, m.seeds)
+    parts = [bullets(said)] if said else []
+    parts += [_of(found["headline"])] if "headline" in found else []
     s = m.statistics
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"
-        parts.append(f"<p class=note>{note}; in brackets {percent(CONFIDENCE, 0)} bootstrap intervals.</p>")
+        how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
+        parts.append(f"<p class=note>{note}; {how}; drawn: {s.sampling and s.sampling.value}.</p>")
         if "differences" in found:
             parts += ["<h3>Differences on the same units</h3>", _of(found["differences"])]
         profit = [r for r in s.differences if r.metric == "total_profit"]

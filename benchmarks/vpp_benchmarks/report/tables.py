@@ -11,7 +11,9 @@ from typing import Any
 import pandas as pd
 
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.inference import Interval
+from vpp_benchmarks.results.comparison import Planned
+from vpp_benchmarks.results.intervals import Interval
+from vpp_benchmarks.results.notes import completed, named
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult, Spread
@@ -140,11 +142,11 @@ class Table:
         return buffer.getvalue()
 
 
-def write_exports(out: Path, seeds: Sequence[SeedResult], statistics: Statistics | None) -> None:
+def write_exports(out: Path, planned: Planned, seeds: Sequence[SeedResult], statistics: Statistics | None) -> None:
     """Write `tables/<name>.csv|json|md|tex`."""
     folder = out / FOLDER
     store.make_folder(folder)
-    for one in tables(seeds, statistics):
+    for one in tables(planned, seeds, statistics):
         store.write_text(folder / f"{one.name}.csv", one.csv())
         store.write_json(folder / f"{one.name}.json", {"table": one.name, "rows": list(one.records)})
         if not one.header:
@@ -153,11 +155,11 @@ def write_exports(out: Path, seeds: Sequence[SeedResult], statistics: Statistics
         store.write_text(folder / f"{one.name}.tex", one.latex())
 
 
-def tables(seeds: Sequence[SeedResult], statistics: Statistics | None) -> list[Table]:
+def tables(planned: Planned, seeds: Sequence[SeedResult], statistics: Statistics | None) -> list[Table]:
     """Return the tables of an experiment: of several units with intervals, of one as it is."""
     out = [headline(seeds[0].runs)] if len(seeds) == 1 else []
     if statistics is not None and statistics.policies:
-        out.append(interval_table(statistics, seeds[0]))
+        out.append(interval_table(statistics, planned, seeds))
         out += [difference_table(statistics)] if statistics.differences else []
     return [*out, _kpis(seeds)]
 
@@ -191,20 +193,24 @@ def _digits(statistics: Statistics) -> dict[str, int]:
     return {kpi.name: DIGITS[kpi.form] for kpi in table() if kpi.name in statistics.metrics}
 
 
-def interval_table(statistics: Statistics, seed: SeedResult) -> Table:
-    """Return means of several units with their intervals; `seed` says what each policy sees and asks."""
-    digits = _digits(statistics)
+def interval_table(statistics: Statistics, planned: Planned, seeds: Sequence[SeedResult]) -> Table:
+    """Return means of several units with their intervals; who did not complete all that was planned says so."""
+    digits, done, units = _digits(statistics), completed(planned, seeds), len(planned.units)
     records: list[dict[str, Any]] = []
     rows = []
-    for label, p in statistics.policies.items():
-        for metric in statistics.metrics:
+    for label in planned.labels:
+        p = statistics.policies.get(label)
+        for metric in statistics.metrics if p is not None else ():
+            assert p is not None
             record: dict[str, Any] = {"policy": label, "metric": metric}
             for kind, spread in (("mean", p[metric].mean), ("iqm", p[metric].iqm)):
                 record |= {f"{kind}_value": spread.value, f"{kind}_low": spread.low, f"{kind}_high": spread.high}
-            records.append(record | {"units": p[metric].mean.units})
-        cells = [bracketed(p[m].mean, digits[m]) for m in statistics.metrics]
-        info = seed.run(label).info
-        rows.append([label, info.information.name, "yes" if info.asks_consent else "no", *cells])
+            records.append(record | {"units": p[metric].mean.units, "complete": done[label], "planned": units})
+        cells = [MISSING if p is None else bracketed(p[m].mean, digits[m]) for m in statistics.metrics]
+        info = seeds[0].run(label).info
+        rows.append(
+            [named(label, done[label], units), info.information.name, "yes" if info.asks_consent else "no", *cells]
+        )
     return Table("headline", records, ["policy", "sees", "asks", *statistics.metrics.values()], rows, 3)
 
 

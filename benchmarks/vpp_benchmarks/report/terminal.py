@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, mean, number, percent, shown_at, who, written
 from vpp_benchmarks.results.comparison import Comparison
+from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
@@ -23,6 +24,9 @@ NARROW = 9
 
 def show_comparison(console: Console, found: Comparison) -> None:
     """Print the headline figures and where everything is."""
+    for line in notes(found.planned, found.seeds):
+        style = None if line.startswith("prices") else "red"
+        console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
     if len(found.planned.cases) > 1:
         _show_cases(console, found)
     elif found.means and found.seeds:
@@ -38,16 +42,12 @@ def show_comparison(console: Console, found: Comparison) -> None:
         console.print(f"Interrupted: what was played is written. Continue with --resume {found.folder}", soft_wrap=True)
     for seed in found.seeds:
         for run in seed.runs:
-            if run.reason:
-                text = f"{run.label}, {run.origin.scenario.name}, seed {seed.seed}: {run.status}: {run.reason}"
-                console.print(text, markup=False, highlight=False, style="red")
-        for run in seed.runs:
             if run.llm is not None:
                 console.print(run.llm.line(run.label), highlight=False, soft_wrap=True)
     console.print(f"Results: {found.folder}", soft_wrap=True, highlight=False)
 
 
-def _heading(kpi: Kpi) -> str:
+def heading(kpi: Kpi) -> str:
     """Return the heading of a narrow column: a word a line, long ones broken, the unit below."""
     words = re.sub(rf"(\w{{5}})(\w{{{NARROW - 4},}})", "\\1-\n\\2", kpi.short).replace(" ", "\n")
     return f"{words}\n{kpi.unit}" if kpi.unit else words
@@ -65,7 +65,7 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 def _show_seed(console: Console, seed: SeedResult) -> None:
     kpis = shown_at(Place.TERMINAL, seed.runs)
     title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
-    made = _table(title, ["policy", "sees", "asks"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
     for run in seed.runs:
         made.add_row(run.label, *who(run)[1:], *(figure(run, kpi) for kpi in kpis))
     console.print(made)
@@ -76,11 +76,12 @@ def _show_means(console: Console, means: CaseMeans) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
     title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _table(title, ["policy", "sees", "asks"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
     for label, p in policies.items():
         info = p.policy.info
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
-        made.add_row(label, info.information.name, "yes" if info.asks_consent else "no", *cells)
+        name = named(label, p.complete_seeds, len(means.plan.seeds))
+        made.add_row(name, info.information.name, "yes" if info.asks_consent else "no", *cells)
     console.print(made)
     _tell_silent(console, [label for label, p in policies.items() if not p.policy.info.asks_consent])
 
@@ -104,7 +105,7 @@ def _show_cases(console: Console, found: Comparison) -> None:
     """Print one line per case and policy: means over its seeds, of the KPIs of which differences are tested."""
     kpis = table(Place.DIFFERENCES)
     title = f"{len(found.planned.cases)} cases: {found.status}"
-    made = _table(title, ["case", "policy", "seeds"], [_heading(kpi) for kpi in kpis])
+    made = _table(title, ["case", "policy", "seeds"], [heading(kpi) for kpi in kpis])
     for case in found.planned.cases:
         mine = [seed for seed in found.seeds if seed.case == case]
         for label in found.planned.labels:
@@ -113,7 +114,7 @@ def _show_cases(console: Console, found: Comparison) -> None:
             for kpi in kpis:
                 known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
                 cells.append(written(kpi, sum(known) / len(known) if known else None))
-            made.add_row(case, label, str(len(done)), *cells)
+            made.add_row(case, label, f"{len(done)} of {len(found.planned.seeds)}", *cells)
     console.print(made)
 
 

@@ -12,26 +12,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table as RichTable
 
-from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.report.tables import markdown, written
+from vpp_benchmarks.report.tables import written
 from vpp_benchmarks.results import store
+from vpp_benchmarks.results.comparison import Planned, read_ceilings
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run.log import console
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Better, Kpi, Place
 
-SCHEMA = "vpp_env.leaderboard/1"
+SCHEMA = "vpp_env.leaderboard/2"
+VIOLATES = "[!]"
+"""Mark of a policy that breaks owners' preferences."""
+TEXT = ("rank", "policy", "asks", "code", "complete")
+"""Columns before the KPIs."""
+MOST_REASONS = 3
+"""Failed runs of an entry that are told one by one."""
 
 
 def rankable() -> list[str]:
     """Names of the KPIs to rank by."""
     return [kpi.name for kpi in table(Place.RANK)]
+
+
+def ranked_by() -> str:
+    """Name of the KPI that ranks unless another is asked for: the score, the first that is made from ceilings."""
+    return next(kpi.name for kpi in table(Place.RANK) if kpi.of_ceilings is not None)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,15 @@ class Entry:
     code: str  # commit, or version of the package
     asks: bool
     figures: Mapping[str, Figure]  # by name of the KPI
+    complete: int  # runs, of all that the folders hold
+    begun: int
+    failures: tuple[str, ...]  # why the others are not complete
     rank: int = 0
+
+    @property
+    def violates(self) -> bool:
+        """Whether it broke any owner's preferences in the common seeds."""
+        return (self.figures["total_violations"].mean or 0.0) > 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ class Ranking:
 
     scenario: str
     hash: str
+    market: str  # version of the market's rules
     data: str  # digests of the price files and the node; empty for the seeded model
     information_set: str
     by: str
@@ -69,22 +86,44 @@ class Ranking:
     @property
     def title(self) -> str:
         """What stands above it."""
-        world = f"{self.scenario} ({self.hash}{', prices ' + self.data if self.data else ''})"
+        prices = f", prices {self.data}" if self.data else ""
+        world = f"{self.scenario} ({self.hash}, market {self.market}{prices})"
         many = len(self.seeds)
         held = f"{many} common seed{'s' if many != 1 else ''}" if many else "no seed in common: not ranked"
         return f"{world}, sees {self.information_set}, by {self.by}, {held}"
 
     @property
+    def kpis(self) -> tuple[Kpi, ...]:
+        """KPIs of the columns, what is ranked by first."""
+        return _shown(self.by)
+
+    @property
     def header(self) -> list[str]:
         """Names of the columns."""
-        return ["rank", "policy", "asks", "code", *(kpi.heading for kpi in table(Place.LEADERBOARD))]
+        return [*TEXT, *(kpi.heading for kpi in self.kpis)]
 
     def rows(self) -> list[list[str]]:
         """Return the rows as text; what is ranked by with its standard deviation."""
         return [
-            [str(e.rank), e.policy, "yes" if e.asks else "no", e.code, *(self._cell(e, kpi) for kpi in _shown())]
+            [
+                str(e.rank),
+                f"{e.policy} {VIOLATES}" if e.violates else e.policy,
+                "yes" if e.asks else "no",
+                e.code,
+                f"{e.complete} of {e.begun}",
+                *(self._cell(e, kpi) for kpi in self.kpis),
+            ]
             for e in self.entries
         ]
+
+    def notes(self) -> list[str]:
+        """Return what must be said below the table: who breaks preferences, who failed and why."""
+        lines = [f"{VIOLATES} breaks owners' preferences."] if any(e.violates for e in self.entries) else []
+        for e in self.entries:
+            if e.complete < e.begun:
+                why = "; ".join(e.failures[:MOST_REASONS])
+                lines.append(f"{e.policy}: {e.complete} of {e.begun} runs complete ({why}); ranked on seeds of all.")
+        return lines
 
     def _cell(self, entry: Entry, kpi: Kpi) -> str:
         figure = entry.figures[kpi.name]
@@ -97,10 +136,12 @@ class Ranking:
         entries = []
         for e in self.entries:
             row: dict[str, Any] = {"rank": e.rank, "policy": e.policy, "code": e.code, "asks": e.asks}
+            row |= {"complete": e.complete, "begun": e.begun, "failures": e.failures, "violates": e.violates}
             for name, figure in e.figures.items():
                 row |= {columns[name]: figure.mean, f"{columns[name]}_std": figure.std}
             entries.append(row)
-        head: dict[str, Any] = {"scenario": self.scenario, "hash": self.hash, "data": self.data or None}
+        head: dict[str, Any] = {"scenario": self.scenario, "hash": self.hash, "market_version": self.market}
+        head |= {"data": self.data or None}
         head |= {"information_set": self.information_set, "seeds": self.seeds}
         return plain(head | {"entries": entries, "left_out": self.left_out})
 
@@ -117,12 +158,13 @@ class Leaderboard:
         return {"schema": SCHEMA, "by": self.by, "tables": [one.to_json() for one in self.tables]}
 
 
-def _shown() -> tuple[Kpi, ...]:
-    return table(Place.LEADERBOARD)
+def _shown(by: str) -> tuple[Kpi, ...]:
+    """Return the columns: what is ranked by, then those of the table."""
+    return (*(kpi for kpi in table() if kpi.name == by), *(kpi for kpi in table(Place.LEADERBOARD) if kpi.name != by))
 
 
 def collect(roots: Sequence[Path]) -> list[RunResult]:
-    """Return every complete run below some folders.
+    """Return every run below some folders, with the score where its seed's ceilings were worked out.
 
     Raises
     ------
@@ -135,14 +177,32 @@ def collect(roots: Sequence[Path]) -> list[RunResult]:
             raise PlanError(f"{str(root)!r} is no folder; give one that holds results")
         # a run folder is told from a folder of a seed by its summary's name
         folders = sorted(f.parent for f in root.rglob("summary.json") if not f.parent.name.startswith("."))
-        runs += [run for folder in folders if (run := RunResult.read(folder)).complete]
-    if not runs:
+        runs += [_scored(RunResult.read(folder), folder) for folder in folders]
+    if not any(run.complete for run in runs):
         raise PlanError(f"no complete run in {', '.join(map(str, roots))}; results of compare hold them in runs/")
     return runs
 
 
+def _scored(run: RunResult, folder: Path) -> RunResult:
+    """Return a run with what its ceilings give; as it is where it lies outside an experiment, or has none."""
+    out = folder.parent.parent
+    if folder.parent.name != store.RUNS or not (out / store.EXPERIMENT).is_file():
+        return run
+    ceilings = read_ceilings(Planned.read(out).folder(out, (run.origin.case, run.origin.seed)))
+    return run if ceilings is None else run.scored(ceilings)
+
+
 def check_unmixed(runs: Sequence[RunResult]) -> None:
-    """Raise `PlanError` where one scenario name stands for several worlds."""
+    """Raise `PlanError` where runs are of several versions of the market, or one scenario name of several worlds."""
+    versions: dict[str, set[str]] = {}
+    for run in runs:
+        versions.setdefault(run.origin.scenario.market_version, set()).add(run.origin.scenario.name)
+    if len(versions) > 1:
+        listed = "; ".join(f"{v} ({', '.join(sorted(names))})" for v, names in sorted(versions.items()))
+        raise PlanError(
+            f"the runs are of different versions of the market: {listed}; what was earned under different rules cannot "
+            "be ranked together: choose one with --market, or give fewer folders"
+        )
     worlds: dict[str, set[tuple[str, str]]] = {}
     for run in runs:
         scenario = run.origin.scenario
@@ -156,7 +216,7 @@ def check_unmixed(runs: Sequence[RunResult]) -> None:
             )
 
 
-def leaderboard(runs: Sequence[RunResult], by: str = "total_profit") -> Leaderboard:
+def leaderboard(runs: Sequence[RunResult], by: str | None = None) -> Leaderboard:
     """Return the ranked tables.
 
     An entry is a policy as called, at one commit; its figures are means over the seeds that all entries of its table
@@ -166,34 +226,51 @@ def leaderboard(runs: Sequence[RunResult], by: str = "total_profit") -> Leaderbo
     ----------
     runs : sequence of RunResult
         Of one world per scenario name.
-    by : str
-        One of `rankable()`.
+    by : str, optional
+        One of `rankable()`; the score unless another is given.
 
     Raises
     ------
     PlanError
         When worlds are mixed, or the figure is not there.
     """
+    by = ranked_by() if by is None else by
     if by not in rankable():
         raise PlanError(did_you_mean(by, rankable(), "figure to rank by"))
     check_unmixed(runs)
-    groups: dict[tuple[str, str], dict[tuple[str, str], dict[int, RunResult]]] = {}
+    failed: dict[tuple[str, str, str, str], list[str]] = {}
     for run in runs:
+        if not run.complete:
+            key = (
+                run.origin.scenario.name,
+                run.info.information.name,
+                run.origin.policy.spec,
+                run.origin.software.code,
+            )
+            failed.setdefault(key, []).append(f"seed {run.origin.seed} {run.status}: {run.reason}")
+    groups: dict[tuple[str, str], dict[tuple[str, str], dict[int, RunResult]]] = {}
+    for run in (run for run in runs if run.complete):
         group = groups.setdefault((run.origin.scenario.name, run.info.information.name), {})
         group.setdefault((run.origin.policy.spec, run.origin.software.code), {})[run.origin.seed] = run
     tables = []
     for (scenario, information), entries in sorted(groups.items()):
         origin = next(iter(next(iter(entries.values())).values())).origin
         common = tuple(sorted(set.intersection(*(set(seeds) for seeds in entries.values()))))
-        ranked = tuple(_ranked(entries, common, by)) if common else ()
+        mine = {entry: failed.get((scenario, information, *entry), []) for entry in entries}
+        ranked = tuple(_ranked(entries, common, by, mine)) if common else ()
         left_out = () if common else tuple(" at ".join(entry) for entry in entries)
-        hash_, data = origin.scenario.hash, origin.prices.digest
-        tables.append(Ranking(scenario, hash_, data, information, by, common, ranked, left_out))
+        hash_, market, data = origin.scenario.hash, origin.scenario.market_version, origin.prices.digest
+        tables.append(Ranking(scenario, hash_, market, data, information, by, common, ranked, left_out))
     return Leaderboard(by, tuple(tables))
 
 
-def _ranked(entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: Sequence[int], by: str) -> list[Entry]:
-    kpis = {kpi.name: kpi for kpi in table() if kpi.name == by or kpi in _shown()}
+def _ranked(
+    entries: Mapping[tuple[str, str], Mapping[int, RunResult]],
+    seeds: Sequence[int],
+    by: str,
+    failed: Mapping[tuple[str, str], Sequence[str]],
+) -> list[Entry]:
+    kpis = {kpi.name: kpi for kpi in (*_shown(by), *table()) if kpi in _shown(by) or kpi.name == "total_violations"}
     made: list[tuple[float, Entry]] = []
     sign = -1.0 if kpis[by].better is Better.LOWER else 1.0
     for (policy, code), runs in entries.items():
@@ -201,51 +278,16 @@ def _ranked(entries: Mapping[tuple[str, str], Mapping[int, RunResult]], seeds: S
         for name in kpis:
             values = [v for v in (runs[seed].number(name) for seed in seeds) if v is not None]
             if name == by and len(values) < len(seeds):
-                raise PlanError(f"{policy}: {name} is not in {runs[seeds[0]].name}; rank by another figure (--by)")
+                raise PlanError(
+                    f"{policy}: {name} is not in {runs[seeds[0]].name} (a score needs ceilings: compare without "
+                    "--no-ceilings works them out); rank by another figure, for example --by joint_surplus"
+                )
             std = float(np.std(values, ddof=1)) if len(values) > 1 else None
             figures[name] = Figure(float(np.mean(values)) if values else None, std)
         asks = all(runs[seed].info.asks_consent for seed in seeds)
-        made.append((sign * (figures[by].mean or 0.0), Entry(policy, code, asks, figures)))
+        why = tuple(failed[policy, code])
+        entry = Entry(policy, code, asks, figures, len(runs), len(runs) + len(why), why)
+        made.append((sign * (figures[by].mean or 0.0), entry))
     made.sort(key=lambda one: (-one[0], one[1].policy, one[1].code))
     # who has the same figure has the same rank
     return [replace(entry, rank=1 + sum(other > value for other, _ in made)) for value, entry in made]
-
-
-def to_markdown(board: Leaderboard) -> str:
-    """Return every table as Markdown."""
-    parts = ["# Leaderboard", "Satisfaction of doing nothing is 1: read profit and satisfaction together."]
-    for one in board.tables:
-        parts += [f"## {one.title}", markdown(one.header, one.rows(), text_columns=4)]
-    return "\n\n".join(parts) + "\n"
-
-
-EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
-
-
-@command
-def main(argv: Sequence[str] | None, prog: str) -> int:
-    """Run the command line and return its exit status."""
-    p = Parser(prog, "Rank the runs below some folders, per scenario and information set.", EXAMPLES)
-    p.add_argument("folders", nargs="+", type=Path, metavar="DIR")
-    p.add_argument(
-        "--by", default="total_profit", metavar="FIGURE", help=f"{', '.join(rankable())}; default: %(default)s"
-    )
-    p.add_argument("--hash", metavar="HEX", help="only scenarios whose hash begins so")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
-    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
-    args = p.parse_args(argv)
-    runs = [run for run in collect(args.folders) if run.origin.scenario.hash.startswith(args.hash or "")]
-    if not runs:
-        raise PlanError(f"no run has a scenario whose hash begins with {args.hash!r}")
-    board = leaderboard(runs, args.by)
-    if args.json:
-        store.write_json(args.json, board.to_json())
-    if args.markdown:
-        store.write_text(args.markdown, to_markdown(board))
-    out = console()
-    for one in board.tables:
-        shown = RichTable(*one.header, title=one.title, title_justify="left", box=box.SIMPLE_HEAD)
-        for row in one.rows():
-            shown.add_row(*row)
-        out.print(shown)
-    return 0

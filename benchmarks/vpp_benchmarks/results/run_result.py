@@ -33,6 +33,10 @@ from vpp_env.scenario import Scenario, scenario_from_dict
 
 COMPLETE, INTERRUPTED, FAILED, NOT_RUN = "complete", "interrupted", "failed", "not_run"
 """States of a run."""
+MEASURED, SEEDED = "measured", "seeded"
+"""Kinds of price series."""
+FIRST_MARKET = "caiso2023.1"
+"""Version of the market before scenarios named it."""
 RUN_SCHEMA = "vpp_env.run/1"
 """Version of the files of a run folder; see docs/benchmark.md."""
 CONSENT_NOTE = "0 by construction: this policy asks nobody"
@@ -53,6 +57,11 @@ class ScenarioFacts:
     toml: str
 
     @property
+    def market_version(self) -> str:
+        """Version of the market's rules; scenarios that name none are of the first."""
+        return str(tomllib.loads(self.toml)["market"].get("version", FIRST_MARKET))
+
+    @property
     def full(self) -> Scenario:
         """The scenario itself; raises `ScenarioError` where it is of a version with other fields."""
         return scenario_from_dict(tomllib.loads(self.toml))
@@ -65,6 +74,11 @@ class PriceSource:
     series: Mapping[str, str]  # kind -> file or model
     files_sha256: Mapping[str, str]  # path -> digest; empty for the seeded model
     node: str | None
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Series -> `measured` or `seeded`: what its source begins with; a file is measured."""
+        return {k: MEASURED if text.startswith((MEASURED, "file")) else SEEDED for k, text in self.series.items()}
 
     @property
     def digest(self) -> str:
@@ -194,7 +208,7 @@ class RunResult:
             "scenario": asdict(o.scenario),
             "seed": o.seed,
             "policy": {"label": self.label, **self.policy_json()},
-            "data": asdict(o.prices),
+            "data": {**asdict(o.prices), "kinds": o.prices.kinds},
             **asdict(o.software),
         }
 
@@ -241,7 +255,7 @@ class RunResult:
             m["seed"],
             Contender(p["label"], p["spec"], info),
             ScenarioFacts(**m["scenario"]),
-            PriceSource(**m["data"]),
+            PriceSource(**{f.name: m["data"][f.name] for f in fields(PriceSource)}),
             Software(**{f.name: m[f.name] for f in fields(Software)}),
         )
         return cls(

@@ -1,4 +1,4 @@
-"""What may be said from several seeds; the estimates are those of `results.inference`."""
+"""What may be said from several seeds; intervals are those of `results.intervals`, tests those of `inference`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_benchmarks.results.encode import plain
-from vpp_benchmarks.results.inference import (
+from vpp_benchmarks.results.inference import holm, hypervolume, least_units, observations, pareto_front, wilcoxon
+from vpp_benchmarks.results.intervals import (
     CONFIDENCE,
     LEAST_UNITS,
     RESAMPLES,
     Interval,
-    holm,
-    hypervolume,
+    Sampling,
+    Statistic,
+    drawn,
     improvement,
     interval,
-    iqm,
-    least_units,
-    mean_of_cases,
-    pareto_front,
-    wilcoxon,
+    sampling,
 )
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Kpi, Place
 
+METHOD = "wider of Student's t and the studentised bootstrap"
 Figures = Mapping[str, float | None]
 """KPIs of one run as numbers, by name."""
 
@@ -51,7 +50,7 @@ class Difference:
     better: int  # units in which it is above
     probability_of_improvement: Interval
     wilcoxon_p: float | None
-    holm_p: float | None = None  # corrected over all tests of the KPI
+    holm_p: float | None = None  # corrected over all tests of the table: every policy in every KPI
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,26 @@ class Statistics:
     hypervolume: Hypervolume | None
     verdict: tuple[str, ...] = ()
 
+    @property
+    def sampling(self) -> Sampling | None:
+        """What the intervals take for drawn at random; None without units."""
+        return sampling(list(self.cases.values())) if self.cases else None
+
+    @property
+    def drawn(self) -> int:
+        """How many things are drawn: units, or cases where cases are drawn."""
+        return drawn(list(self.cases.values())) if self.cases else 0
+
+    @property
+    def tests(self) -> int:
+        """Tests that are corrected together."""
+        return sum(row.wilcoxon_p is not None for row in self.differences)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `statistics.json` holds: strict JSON data."""
         head = {"schema": "vpp_env.statistics/1", "unit": "one month of one seed", "units": self.units}
         head |= {"left_out": self.left_out, "cases": self.cases, "confidence": CONFIDENCE, "resamples": RESAMPLES}
+        head |= {"interval": METHOD, "drawn": self.sampling and self.sampling.value, "tests": self.tests}
         if not self.policies:
             return plain(head | {"policies": {}, "verdict": self.verdict})
         names = ("metrics", "policies", "differences", "pareto_front", "hypervolume", "verdict")
@@ -97,6 +112,8 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     labels : sequence of str
         Policies; differences are from the first.
     """
+    absent = [label for label in labels if all(seed.get(label) is None for seeds in units.values() for seed in seeds)]
+    labels = [label for label in labels if label not in absent] or list(labels)
     whole = {case: [_whole(seed, labels) for seed in seeds] for case, seeds in units.items()}
     shared = {case: [s for s in seeds if s is not None] for case, seeds in whole.items()}
     shared = {case: seeds for case, seeds in shared.items() if seeds}
@@ -115,7 +132,7 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     metrics = {kpi.name: kpi.label for kpi in table(Place.INTERVALS) if there(kpi)}
     paired = [kpi.name for kpi in table(Place.DIFFERENCES) if there(kpi)]
     policies = {
-        label: {m: MetricIntervals(interval(strata(label, m), mean_of_cases), interval(strata(label, m), iqm))
+        label: {m: MetricIntervals(interval(strata(label, m)), interval(strata(label, m), Statistic.IQM))
                 for m in metrics}
         for label in labels
     }  # fmt: skip
@@ -129,7 +146,8 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     differences = tuple(_differences(labels, paired, strata))
     front = tuple(pareto_front(points))
     found = Statistics(count, total - count, cases, metrics, policies, differences, front, volume)
-    return replace(found, verdict=tuple(verdict(found, labels[0])))
+    gone = [f"{label} completed no unit and is left out." for label in absent]
+    return replace(found, verdict=(*gone, *verdict(found, labels[0])))
 
 
 def _whole(seed: Mapping[str, Figures | None], labels: Sequence[str]) -> dict[str, Figures] | None:
@@ -141,42 +159,37 @@ def _whole(seed: Mapping[str, Figures | None], labels: Sequence[str]) -> dict[st
 def _differences(
     labels: Sequence[str], metrics: Sequence[str], strata: Callable[[str, str], list[NDArray[np.float64]]]
 ) -> list[Difference]:
-    """Every other policy less the first, on the same units; Holm's correction over all tests of one metric."""
+    """Every other policy less the first, on the same units; one family of tests, corrected together (Holm)."""
     first, *others = labels
     rows: list[Difference] = []
     for metric in metrics:
-        tests: list[Difference] = []
         for label in others:
             x, y = strata(label, metric), strata(first, metric)
             paired = [a - b for a, b in zip(x, y, strict=True)]
             better = int(sum((d > 0).sum() for d in paired))
-            p = wilcoxon(np.concatenate(paired))
-            tests.append(
-                Difference(label, first, metric, interval(paired, mean_of_cases), better, improvement(x, y), p)
-            )
-        corrected = holm([row.wilcoxon_p for row in tests])
-        rows += [replace(row, holm_p=p) for row, p in zip(tests, corrected, strict=True)]
-    return rows
+            p = wilcoxon(observations(paired))
+            rows.append(Difference(label, first, metric, interval(paired), better, improvement(x, y), p))
+    corrected = holm([row.wilcoxon_p for row in rows])
+    return [replace(row, holm_p=p) for row, p in zip(rows, corrected, strict=True)]
 
 
 def verdict(found: Statistics, first: str) -> list[str]:
     """Return sentences on what the figures allow to say."""
-    units, policies = found.units, list(found.policies)
     lines = []
     if found.left_out:
         lines.append(f"{found.left_out} units are left out: not every policy completed them.")
-    if units < LEAST_UNITS:
+    lines += _about_intervals(found)
+    need = least_units(found.tests)
+    cases = found.sampling in (Sampling.CASES, Sampling.CASES_ALONE)
+    counted = len(found.cases) if cases else found.units
+    if counted < need and found.tests:
         lines.append(
-            f"{units} {'unit is' if units == 1 else 'units are'} too few to say anything about chance: no interval is "
-            f"given. Run at least {LEAST_UNITS} seeds, better 10 (--seeds 0:10)."
-        )
-    need = least_units(len(policies) - 1)
-    if units < need and len(policies) > 1:
-        lines.append(
-            f"With {units} units and {len(policies) - 1} comparisons no signed-rank test can fall below "
-            f"{1 - CONFIDENCE:.2g}, whatever the figures: {need} units are the least."
+            f"With {counted} {'cases' if cases else 'units'} and {found.tests} tests corrected together no signed-rank "
+            f"test can fall below {1 - CONFIDENCE:.2g}, whatever the figures: {need} are the least."
         )
         return lines
+    if found.tests:
+        lines.append(f"p values are corrected together (Holm) for all {found.tests} tests: every policy in every KPI.")
     titles = {kpi.name: kpi.title or kpi.short for kpi in table()}
     for row in found.differences:
         if row.holm_p is None:
@@ -192,3 +205,20 @@ def verdict(found: Statistics, first: str) -> list[str]:
             text += f" (Holm p {row.holm_p:.3g})"
         lines.append(text + ".")
     return lines
+
+
+def _about_intervals(found: Statistics) -> list[str]:
+    """Say what the intervals are about, or why there are none."""
+    units, many = found.units, len(found.cases)
+    if found.drawn < LEAST_UNITS:
+        why = f"{units} {'unit' if units == 1 else 'units'}" + (f" of {many} cases" if many > 1 else "")
+        few = f"{why} {'is' if units == 1 else 'are'} too few to say anything about chance: no interval is given. "
+        return [few + f"Run at least {LEAST_UNITS} seeds, better 10 (--seeds test:10)."]
+    if found.sampling is Sampling.WITHIN:
+        return [
+            f"Intervals and tests are about seeds of these {many} cases; they say nothing about other months "
+            f"(from {LEAST_UNITS} cases on, cases are what is drawn)."
+        ]
+    if found.sampling is Sampling.CASES:
+        return [f"Intervals and tests draw the {many} cases, then seeds inside each: a case counts once."]
+    return []

@@ -119,9 +119,9 @@ class SeedResult:
         return next((run.origin.prices.series for run in self.runs if run.origin.prices.series), {})
 
     @property
-    def measured_prices(self) -> bool:
-        """Whether prices were read from files."""
-        return bool(self.runs[0].origin.prices.files_sha256)
+    def price_kinds(self) -> Mapping[str, str]:
+        """Kind of price -> `measured` or `seeded`; empty where no month could be built."""
+        return next((run.origin.prices.kinds for run in self.runs if run.origin.prices.series), {})
 
     @cached_property
     def advantages(self) -> Advantages | None:
@@ -140,6 +140,7 @@ class SeedResult:
             "scenario": {
                 "name": s.name,
                 "hash": self.runs[0].origin.scenario.hash,
+                "market_version": self.runs[0].origin.scenario.market_version,
                 "homes": s.fleet.size,
                 "start": s.time.start,
                 "hours": s.hours,
@@ -150,7 +151,7 @@ class SeedResult:
             },
             "seed": self.seed,
             "price_source": self.price_source,
-            "measured_prices": self.measured_prices,
+            "price_kinds": self.price_kinds,
             "total_timesteps": self.played,
             "planned_timesteps": s.n_opportunities,
             "policies": {run.label: run.summary_json(scored=self.ceilings is not None) for run in self.runs},

@@ -1,19 +1,89 @@
-"""Ceilings, worked out beside the runs that they are for, and read back where a seed's summary has them already."""
+"""Ceilings of months: worked out, beside the runs that they are for, or read back from a seed's summary.
+
+What nobody can exceed, whatever it knows (`free`), and what nobody can exceed who keeps to every owner's preferences
+(`preferences`), in joint surplus (`value`) and in the VPP's profit; docs/optimizers.md proves them.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from vpp_benchmarks.cli.bounds import ceilings
+from vpp_policies.optimal.ceilings import bracket
+from vpp_policies.optimal.devices import Goal, Measure, devices
+
 from vpp_benchmarks.results.comparison import Unit, read_ceilings
 from vpp_benchmarks.run.job import JobSpec, month_of
+from vpp_env.contract.views import Information
 from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_env.evaluation.simulate import market_rules
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
+from vpp_env.simulation.world import World
 
 log = logging.getLogger(__name__)
+
+INSIDE_PREFERENCES = {"free": False, "preferences": True}
+"""Ceiling -> whether every owner's preferences bind."""
+MEASURES = {"value": Measure.VALUE, "profit": Measure.PROFIT}
+
+
+def ceilings(month: Month) -> dict[str, Any]:
+    """Enclose the best month.
+
+    Returns
+    -------
+    dict
+        `free` and `preferences`: each {"value": [lower, upper], "profit": [lower, upper]}, USD; no policy exceeds
+        `upper`, and the relaxation that it comes from attains `lower`. `gap`: widest of the four relative to its upper
+        end. `seconds`: what it took.
+    """
+    begin = time.perf_counter()
+    homes, foresight, rules = _start(month)
+    found: dict[str, Any] = {}
+    gap = 0.0
+    for name, kept in INSIDE_PREFERENCES.items():
+        found[name] = {}
+        for label, measure in MEASURES.items():
+            made = bracket(homes, foresight, Goal(measure, kept, rules), rules.max_capacity_kw)
+            found[name][label] = [made.lower, made.upper]
+            gap = max(gap, made.gap)
+    return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
+
+
+def exact_optima(
+    month: Month, report: Callable[[str, int, int], None] = lambda name, done, of: None
+) -> dict[str, dict[str, float]]:
+    """Solve the month's linear program for both measures with and without preferences: USD of the devices alone.
+
+    Slow: about 50 ms per device-month, and minutes where the VPP's maximum binds. What belongs to no device (a
+    day-ahead schedule) is not in it, but it is in the brackets.
+    """
+    from vpp_policies.optimal.month_lp import exact  # CVXPY takes a second to import
+
+    homes, foresight, rules = _start(month)
+    optima: dict[str, dict[str, float]] = {}
+    for name, kept in INSIDE_PREFERENCES.items():
+        optima[name] = {}
+        for label, measure in MEASURES.items():
+            made = devices(homes, foresight, Goal(measure, kept, rules))
+            optima[name][label] = exact(
+                made, rules.reserve_hours, rules.max_capacity_kw, partial(report, f"{label}, {name}")
+            )
+    return optima
+
+
+def _start(month: Month) -> tuple[Any, Any, Any]:
+    world = World([month])
+    world.reset()
+    view = build_view(world, Information.ORACLE)
+    return view.homes, view.foresight(), market_rules(world)
 
 
 def _of(job: JobSpec) -> Ceilings:

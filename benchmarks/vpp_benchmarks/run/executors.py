@@ -44,8 +44,9 @@ class Serial:
 
 
 def _processes(workers: int, address: str | None) -> Executor:
-    from vpp_benchmarks.run.process_pool import Processes  # multiprocessing, where it is used only
+    from vpp_benchmarks.run.process_pool import Processes, check_kpis  # multiprocessing, where it is used only
 
+    check_kpis()
     return Processes(workers)
 
 

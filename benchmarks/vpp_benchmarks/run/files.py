@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vpp_benchmarks.report.tables import write_exports
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.encode import is_time, to_parquet
+from vpp_benchmarks.results.notes import notes
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.experiment import Experiment
@@ -118,15 +120,21 @@ def write_experiment(
         folders = {seed: f"seed_{seed}" for seed in means.finished_seeds}
         store.make_folder(folder)
         store.write_json(folder / store.SUMMARY, means.to_json())
-        store.write_text(folder / store.REPORT, seeds_report(means, None if several else found.statistics))
+        said = notes(
+            replace(found.planned, cases={case: found.planned.cases[case]}), [s for s in found.seeds if s.case == case]
+        )
+        store.write_text(folder / store.REPORT, seeds_report(means, None if several else found.statistics, said))
         store.write_json(folder / store.MANIFEST, plan_manifest(means.plan, folders, found.status, machine))
     if found.statistics is not None:
         store.write_json(out / store.STATISTICS, found.statistics.to_json())
     if several:
         cases = {plan.case: plan for plan in experiment.plans}
-        store.write_text(out / store.REPORT, experiment_report(found.statistics, found.status, cases))
+        store.write_text(
+            out / store.REPORT,
+            experiment_report(found.statistics, found.status, cases, notes(found.planned, found.seeds)),
+        )
         store.write_json(out / store.MANIFEST, experiment_manifest(cases, found.status, machine))
-    write_exports(out, found.seeds, found.statistics)
+    write_exports(out, found.planned, found.seeds, found.statistics)
     store.write_text(out / store.HTML, report_page(gathering.material(found.seeds, found.statistics)))
 
 
@@ -224,7 +232,8 @@ def seed_manifest(seed: SeedResult, machine: Mapping[str, Any]) -> dict[str, Any
     """Manifest of the folder of one seed; `machine` is `software.environment()`."""
     origin = seed.runs[0].origin
     facts = origin.scenario
-    data = {"series": dict(seed.price_source), "files_sha256": dict(origin.prices.files_sha256)}
+    data: dict[str, Any] = {"series": dict(seed.price_source), "kinds": dict(seed.price_kinds)}
+    data |= {"files_sha256": dict(origin.prices.files_sha256)}
     return {
         "status": seed.status,
         "scenario": {"name": facts.name, "hash": facts.hash, "toml": facts.toml},

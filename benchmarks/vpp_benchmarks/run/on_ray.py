@@ -6,13 +6,15 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
 from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import needs
+from vpp_env.evaluation.kpi import REGISTERED
+from vpp_env.evaluation.kpi_entry import Kpi
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class _Silent:
         """Say nothing."""
 
 
-def _remote(job: JobSpec) -> RunResult:
+def _remote(job: JobSpec, kpis: Mapping[str, Kpi]) -> RunResult:
+    REGISTERED.update(kpis)
     return play(job, _Silent())
 
 
@@ -97,7 +100,7 @@ class OnRay:
                 while waiting and len(running) < self._workers and not stopping:
                     job = waiting.popleft()
                     # the reference is kept before anybody may interrupt
-                    running[remote.remote(job)] = job
+                    running[remote.remote(job, dict(REGISTERED))] = job
                     progress.begin(job, job.scenario.n_opportunities)
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS) if running else ([], [])
             except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from vpp_env.errors import VppError, did_you_mean
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
+from vpp_env.scenario.splits import SPLITS, named_seeds
 from vpp_env.traces.readers.caiso import resolve_paths
 
 
@@ -123,18 +124,24 @@ def unique_labels(labels: Sequence[str]) -> list[str]:
 
 
 def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
-    """Read seeds: integers, or ranges such as `0:10` (ten seeds, the end not included).
+    """Read seeds: integers, ranges such as `0:10` (the end not included), or names of splits such as `test:10`.
 
     Raises
     ------
-    PlanError
-        When a text is neither.
+    VppError
+        When a text is none of them; see `vpp_env.scenario.splits` for the names.
     """
     seeds: list[int] = []
     for text in texts:
+        if text.strip().partition(":")[0] in SPLITS:
+            seeds += named_seeds(text)
+            continue
         match = re.fullmatch(r"(\d+)(?::(\d+))?", text.strip())
         if match is None or (match[2] is not None and int(match[2]) <= int(match[1])):
-            raise PlanError(f"seed {text!r}: allowed is an integer such as 7, or a range such as 0:10 (0 to 9)")
+            raise PlanError(
+                f"seed {text!r}: allowed is an integer such as 7, a range such as 0:10 (0 to 9), "
+                f"or one of {', '.join(SPLITS)}, as in test:10"
+            )
         seeds += range(int(match[1]), int(match[2])) if match[2] is not None else [int(match[1])]
     return tuple(seeds)
 

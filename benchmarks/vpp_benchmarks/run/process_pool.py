@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import multiprocessing
+import pickle
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -19,6 +20,9 @@ from typing import Any
 
 from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
 from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
+from vpp_benchmarks.run.plan import PlanError
+from vpp_env.evaluation.kpi import REGISTERED
+from vpp_env.evaluation.kpi_entry import Kpi
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +62,9 @@ class _LogSender(logging.Handler):
         self._pipe.send(("log", self._prepare(record)))
 
 
-def _work(pipe: Connection) -> None:
-    """Play one job after the other; the whole of a child process."""
+def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
+    """Play one job after the other; the whole of a child process. `kpis` are those that the parent knows of others."""
+    REGISTERED.update(kpis)
     root = logging.getLogger()
     root.addHandler(_LogSender(pipe))
     root.setLevel(logging.INFO)
@@ -83,11 +88,23 @@ class _Child:
         self.pipe.send(job)
 
 
+def check_kpis() -> None:
+    """Raise `PlanError` where a KPI of somebody else cannot be sent to a process: its runs would lack it."""
+    for name, kpi in REGISTERED.items():
+        try:
+            pickle.dumps(kpi)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise PlanError(
+                f"KPI {name!r} cannot be sent to processes ({error}): compute it by a function of a module instead of "
+                "a lambda or an inner function, or play with --executor serial"
+            ) from error
+
+
 def _hire() -> _Child:
     # spawn: a fork would copy a process whose other threads draw the terminal
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process = context.Process(target=_work, args=(theirs, dict(REGISTERED)), daemon=True)
     process.start()
     theirs.close()  # so that the end of the child is the end of the pipe
     return _Child(process, ours)

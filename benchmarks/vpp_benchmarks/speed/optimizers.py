@@ -18,7 +18,7 @@ from vpp_policies.optimal.devices import Device, Goal, Measure, battery
 from vpp_policies.optimal.month_lp import program
 from vpp_policies.optimal.storage import backward
 
-from vpp_benchmarks.cli.bounds import ceilings
+from vpp_benchmarks.run.ceilings import ceilings
 from vpp_benchmarks.speed.direct_highs import again, model, optimum, solved
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.policy import MarketRules, make_policy

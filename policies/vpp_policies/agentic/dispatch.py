@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from vpp_env import SELL_ASK_RANGE
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Guidance, Negotiation, Notice
 from vpp_policies.agentic.outlook import buy_limits, cautious, expected, later_price, least_price
+from vpp_policies.highs import HIGHS
 
 TIE = 1e-6
 """USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
@@ -37,7 +38,6 @@ than the car alone, and the home that comes first in the merit order rather than
 FAVOUR, MARGIN = 0.05, 0.25
 """Most by which guidance can raise the worth of a favoured line, and the asks, as shares [assumed]."""
 FAVOURED = {"cars": CAR, "batteries": FULL}
-SOLVER = cp.HIGHS
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class CoalitionProblem:
         self._able.value, self._floor.value = able, floor
         try:
             # cvxpy's warm start hands HiGHS the last basis through a slower path
-            self._problem.solve(solver=SOLVER, warm_start=False)
+            self._problem.solve(solver=HIGHS, warm_start=False)
         except cp.SolverError:
             return None
         return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)

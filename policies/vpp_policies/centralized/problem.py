@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from vpp_policies.centralized.statement import Builder, batteries, cars, wide
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
+from vpp_policies.highs import HIGHS
 
 ENOUGH_USD = 1.0
 """What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
@@ -202,7 +203,7 @@ def _run(problem: cp.Problem) -> str:
     try:
         # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
         problem.solve(
-            solver=cp.HIGHS, warm_start=False, **({"mip_rel_gap": MIP_GAP} if problem.is_mixed_integer() else {})
+            solver=HIGHS, warm_start=False, **({"mip_rel_gap": MIP_GAP} if problem.is_mixed_integer() else {})
         )
     except cp.SolverError:
         return "solver_error"

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import DT_H, PolicyError
+from vpp_policies.highs import HIGHS
 from vpp_policies.optimal.devices import Device
 
 
@@ -88,7 +89,7 @@ def program(
 
 def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, NDArray[np.float64]]:
     problem, sold = program(devices, reserve_h, capacity_kw)
-    problem.solve(solver=cp.HIGHS, warm_start=False)
+    problem.solve(solver=HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:
         raise PolicyError(f"the month's linear program ended as {problem.status!r}; only 'optimal' is an answer")
     return float(problem.value), np.sum([np.asarray(kw.value) for kw in sold], axis=0)
