@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,13 @@ class Month:
         fleet = self.fleet
         limits = float(fleet.sell_limit_kw.sum()), float(fleet.buy_limit_kw.sum())
         return Conditions(self.series, self.calls, self.events, self.acceptance, *limits)
+
+    @cached_property
+    def statements(self) -> tuple[str, ...]:
+        """What each owner says of its preferences in words."""
+        from vpp_env.owners.statements import statement  # text is needed by few policies
+
+        return tuple(statement(self.scenario, self.fleet, self.seed, i) for i in range(self.fleet.n))
 
     def _calls(self) -> NDArray[np.bool_]:
         """(S,) bool: reserve is called in this step; a call is drawn per half hour and lasts 30 minutes."""
