@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
+import pickle
 from datetime import timedelta
+from types import FunctionType, ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,7 +17,7 @@ from support import begin, leaves, month, random_actions
 from vpp_env.api.observation import Observer
 from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.contract.views import Homes, Information, View
-from vpp_env.errors import InformationError
+from vpp_env.errors import InformationError, VppError
 from vpp_env.evaluation.simulate import market_rules, policy_rng
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
@@ -206,7 +209,7 @@ def test_a_bid_follows_from_its_own_row(policy: str) -> None:
     others_changed = 0
     for j in range(0, world.n_homes, 2):
         view = build_view(world, Information.OWN)
-        poked = View(view.public, view.information, lambda v=view, j=j: change_home(v.homes, j), None, None, None)  # type: ignore[arg-type]
+        poked = dataclasses.replace(view, homes=change_home(view.homes, j))
         made = []
         for v in (view, poked):
             player = make_policy(policy)
@@ -290,14 +293,89 @@ def test_arrays_have_the_type_that_their_field_says() -> None:
 
 def test_a_kept_view_never_shows_a_later_gate() -> None:
     world = begin(case("midnight"))
-    kept, late = build_view(world, Information.OWN), build_view(world, Information.ORACLE)
-    expected = content(kept.homes)
+    view = build_view(world, Information.ORACLE)
+    expected = content(view.homes), content(view.public)
+    future = view.future(1)
+    kept = content(future)
     world.step(random_actions(np.random.default_rng(0), world.n_homes))
-    assert content(kept.homes) == expected, "what was asked for in time is kept"
+    assert (content(view.homes), content(view.public)) == expected
+    assert content(future) == kept, "what was asked for in time is kept"
     with pytest.raises(InformationError, match="opportunity 0"):
-        _ = late.homes
+        view.future(1)
     with pytest.raises(InformationError, match="opportunity 0"):
-        late.future(1)
+        view.foresight()
+
+
+def reachable(*roots: Any) -> list[Any]:
+    """Everything that can be reached from `roots` by attributes, items, closures and the garbage collector.
+
+    Types, modules and the globals of functions are left out: they lead to the whole interpreter from anywhere.
+    """
+    seen: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        x = todo.pop()
+        if id(x) in seen or isinstance(x, type | ModuleType):
+            continue
+        seen[id(x)] = x
+        if isinstance(x, FunctionType):
+            todo += [c.cell_contents for c in x.__closure__ or ()]
+        else:
+            todo += gc.get_referents(x)
+            todo += [x.base] if isinstance(x, np.ndarray) and x.base is not None else []
+    return list(seen.values())
+
+
+@pytest.mark.parametrize("information", [Information.OWN, Information.DECLARED, Information.FULL])
+def test_no_road_leads_from_a_view_to_the_world(information: Information) -> None:
+    world = begin(case("whole_market"))
+    world.step(random_actions(np.random.default_rng(0), world.n_homes))
+    m, view = world.months[0], build_view(world, information)
+    found = reachable(view, market_rules(world), policy_rng(m.seed))
+    assert any(x is view.homes.soc_kwh for x in found), "the walk walks"
+    hidden = (m.series.rt_usd_per_mwh, m.calls, m.acceptance, m.series, m.fleet, m, world, world.exchange)
+    assert not [type(x) for x in found if any(x is h for h in hidden)]
+    room = [x for x in found if type(x).__module__.startswith("vpp_env.") and not isinstance(x, Information)]
+    assert {type(x).__module__.split(".")[1] for x in room} == {"contract"}, "contracts only"
+    ahead = m.series.rt_usd_per_mwh[world.t :]
+    for array in (x for x in found if isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+        assert not np.isin(ahead / 1000, array).any(), "no price that is still to come"
+    assert any(x is world for x in reachable(build_view(world, Information.ORACLE))), "the walk would find it"
+
+
+def test_writing_a_larger_set_into_a_view_grants_nothing() -> None:
+    view = build_view(begin(case("midnight")), Information.OWN)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        view.information = Information.ORACLE  # type: ignore[misc]
+    object.__setattr__(view, "information", Information.ORACLE)
+    for ask in (lambda: view.future(1), view.foresight, lambda: view.statement(0)):
+        with pytest.raises(InformationError):
+            ask()
+
+
+@pytest.mark.parametrize("information", Information)
+def test_a_view_is_the_same_behind_a_pickle(information: Information) -> None:
+    world = begin(case("whole_market"))
+    world.step(random_actions(np.random.default_rng(0), world.n_homes))
+    view = build_view(world, information)
+    copied: View = pickle.loads(pickle.dumps(view))
+    assert content(copied.public) == content(view.public)
+    assert content(copied.homes) == content(view.homes)
+    assert copied.statements == view.statements
+    if information is Information.ORACLE:
+        assert content(copied.future(6)) == content(view.future(6))
+        assert content(copied.future(1e6)) == content(view.future(1e6))
+        assert content(copied.foresight()) == content(view.foresight())
+        assert not [x for x in reachable(copied) if isinstance(x, World | Month)]
+    else:
+        with pytest.raises(InformationError):
+            copied.future(1)
+
+
+def test_a_view_of_several_months_is_refused() -> None:
+    world = begin(case("midnight"), month("week20", BASE | CASES["midnight"], 4))
+    with pytest.raises(VppError, match="2 months; allowed is a world of one"):
+        build_view(world, Information.OWN)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def at_price(public: Public, level: float, incentive: float = 0.0) -> Public:
 
 
 def view_of(homes: Homes, public: Public) -> View:
-    return View(public, Information.DECLARED, lambda: homes, None, None, None)  # type: ignore[arg-type]
+    return View(public, Information.DECLARED, homes)
 
 
 def decoded(policy: Auction | Truthful, homes: Homes, public: Public, rules: MarketRules) -> Offers:

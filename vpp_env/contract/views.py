@@ -1,4 +1,4 @@
-"""Views: what a policy may see. All arrays are read-only copies, made by `view_builder` only.
+"""Views: what a policy may see. Plain data, read-only copies, made by `view_builder` only.
 
 | set | what it holds |
 |---|---|
@@ -7,14 +7,16 @@
 | FULL | all rows for one mind: true states and preferences of everybody |
 | ORACLE | FULL and the future: real-time and reserve prices, load, sun, car use |
 
-A policy declares its set; asking a view for what the set does not hold raises `InformationError`.
+A policy declares its set; asking a view for what the set does not hold raises `InformationError`. A view of another set
+than ORACLE holds no reference to the world and no closure over it: what was not granted is not behind it, whatever is
+done to `view.information`. See docs/information.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -146,62 +148,80 @@ class Future:
     called: Flags  # (H,) reserve is called
 
 
+class Oracle(Protocol):
+    """Who answers for the future; only a view of the set ORACLE has one."""
+
+    def future(self, steps: int) -> Future:
+        """The next `steps` 15-min steps from delivery on."""
+        ...
+
+    def foresight(self) -> Foresight:
+        """Everything to the end of the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class KnownFuture:
+    """An `Oracle` of plain data: what a pickled view of the set ORACLE carries instead of its world."""
+
+    whole: Future  # to the end of what is known
+    all: Foresight
+
+    def future(self, steps: int) -> Future:
+        """The first `steps` steps of what is known."""
+        cut = {name: value[:steps] for name, value in vars(self.whole).items() if not isinstance(value, dict)}
+        reserve = {name: value[:steps] for name, value in self.whole.reserve_usd_per_kw_h.items()}
+        return Future(reserve_usd_per_kw_h=reserve, **cut)
+
+    def foresight(self) -> Foresight:
+        """Everything to the end of the run."""
+        return self.all
+
+
+@dataclass(frozen=True, eq=False)
 class View:
-    """What one policy sees at one gate.
+    """What one policy sees at one gate: only what `information` grants, so that it can be pickled and handed on.
 
     Parameters
     ----------
     public : Public
-        Always there.
+        What anybody may know.
     information : Information
-        The set that was granted.
-    homes, future, statement, foresight : callable
-        Makers of the parts; a part is made when it is first asked for, if the set holds it.
+        The set that was granted. Writing another one into it grants nothing: what is not granted is not held.
+    homes : Homes
+        Every home's own row (OWN: row i serves the bid of home i only).
+    statements : tuple of str, optional
+        What each owner has said in words; `None` below DECLARED.
+    oracle : Oracle, optional
+        Who answers for the future; `None` below ORACLE.
     """
 
-    def __init__(
-        self,
-        public: Public,
-        information: Information,
-        homes: Callable[[], Homes],
-        future: Callable[[int], Future],
-        statement: Callable[[int], str],
-        foresight: Callable[[], Foresight],
-    ) -> None:
-        self.public = public
-        self.information = information
-        self._make_homes = homes
-        self._make_future = future
-        self._make_statement = statement
-        self._make_foresight = foresight
-        self._homes: Homes | None = None
+    public: Public
+    information: Information
+    homes: Homes
+    statements: tuple[str, ...] | None = None
+    oracle: Oracle | None = None
 
-    def _need(self, needed: Information, what: str) -> None:
-        if self.information < needed:
-            raise InformationError(
-                f"{what} is not in the information set {self.information.name}; it needs {needed.name}. "
-                "Declare that set in PolicyInfo.information: it is printed beside every result."
-            )
-
-    @property
-    def homes(self) -> Homes:
-        """Every home's own row (OWN: row i serves the bid of home i only)."""
-        self._need(Information.OWN, "view.homes")
-        if self._homes is None:
-            self._homes = self._make_homes()
-        return self._homes
+    def _missing(self, needed: Information, what: str) -> InformationError:
+        return InformationError(
+            f"{what} is not in the information set {self.information.name}; it needs {needed.name}. "
+            "Declare that set in PolicyInfo.information: it is printed beside every result."
+        )
 
     def statement(self, i: int) -> str:
         """What the owner of home i has said in words (DECLARED)."""
-        self._need(Information.DECLARED, "view.statement()")
-        return self._make_statement(i)
+        if self.statements is None:
+            raise self._missing(Information.DECLARED, "view.statement()")
+        return self.statements[i]
 
     def future(self, hours: float) -> Future:
         """The true next `hours` hours (ORACLE); shorter near the end of what is known."""
-        self._need(Information.ORACLE, "view.future()")
-        return self._make_future(round(hours / DT_H))
+        if self.oracle is None:
+            raise self._missing(Information.ORACLE, "view.future()")
+        return self.oracle.future(round(hours / DT_H))
 
     def foresight(self) -> Foresight:
         """Everything to the end of the run (ORACLE): prices, what the homes do by themselves, what owners ask."""
-        self._need(Information.ORACLE, "view.foresight()")
-        return self._make_foresight()
+        if self.oracle is None:
+            raise self._missing(Information.ORACLE, "view.foresight()")
+        return self.oracle.foresight()

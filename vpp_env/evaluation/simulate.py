@@ -11,7 +11,7 @@ import numpy as np
 
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
-from vpp_env.scenario.streams import stream
+from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -58,8 +58,8 @@ def market_rules(world: World) -> MarketRules:
 
 
 def policy_rng(seed: int) -> np.random.Generator:
-    """The policies' own stream of a seed: the same for every policy."""
-    return stream(seed, "policy")
+    """The policies' own stream of a seed without a salt, the same for every policy; `Month.policy_rng` has both."""
+    return policy_stream(seed)
 
 
 def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None) -> Run:
@@ -87,7 +87,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
     info = policy.info
     world = World([month])
     world.reset()
-    policy.reset(market_rules(world), policy_rng(month.seed))
+    policy.reset(market_rules(world), month.policy_rng())
     record = Recorder(world, info)
     try:
         while not world.done:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from vpp_env.core.loops import run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.market.exchange import Conditions
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.streams import stream
+from vpp_env.scenario.streams import check_salt, policy_stream, salt_hash, stream, world_seed
 from vpp_env.traces.fleet import Fleet, build_fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.prices import build_prices
@@ -65,13 +66,26 @@ class Month:
         Real prices; see docs/market-data.md.
     node : str, optional
         Price node, where the file holds several.
+    salt : str, optional
+        A secret that is hashed into all streams, so that who knows the seed alone cannot make this month beforehand;
+        only `salt_hash` is ever recorded. Without one a month is what its seed says.
     """
 
     def __init__(
-        self, scenario: Scenario, seed: int, market_data: str | Path | None = None, node: str | None = None
+        self,
+        scenario: Scenario,
+        seed: int,
+        market_data: str | Path | None = None,
+        node: str | None = None,
+        *,
+        salt: str | None = None,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
+        self._salt = check_salt(salt)
+        self.salt_hash = salt_hash(salt)
+        # what the streams are drawn from: the seed, or a hash of it and the salt
+        self.world_seed = seed = world_seed(seed, salt)
         self.calendar = scenario.calendar
         self.fleet: Fleet = build_fleet(scenario, seed)
         self.series = load_series(scenario, seed, market_data, node)
@@ -94,10 +108,21 @@ class Month:
         limits = float(fleet.sell_limit_kw.sum()), float(fleet.buy_limit_kw.sum())
         return Conditions(self.series, self.calls, self.events, self.acceptance, *limits)
 
+    @cached_property
+    def statements(self) -> tuple[str, ...]:
+        """What each owner says of its preferences in words."""
+        from vpp_env.owners.statements import statement  # text is needed by few policies
+
+        return tuple(statement(self.scenario, self.fleet, self.world_seed, i) for i in range(self.fleet.n))
+
+    def policy_rng(self) -> np.random.Generator:
+        """The policies' own stream of this month, from its start: the same for every policy."""
+        return policy_stream(self.seed, self._salt)
+
     def _calls(self) -> NDArray[np.bool_]:
         """(S,) bool: reserve is called in this step; a call is drawn per half hour and lasts 30 minutes."""
         steps = self.calendar.n_steps + TAIL_STEPS
-        draws = stream(self.seed, "market").random((steps + 3) // 2)
+        draws = stream(self.world_seed, "market").random((steps + 3) // 2)
         # half hours are aligned to the clock: a run always starts on a full hour
         return np.repeat(draws < self.scenario.market.call_probability, 2)[:steps]
 

@@ -1,17 +1,18 @@
-"""The only builder of views: it reads the world and hands out read-only copies."""
+"""The only builder of views: it reads the world and hands out read-only copies, and only what the set grants."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_env.contract.views import Future, Homes, Information, Public, View
+from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.views import Future, Homes, Information, KnownFuture, Public, View
 from vpp_env.core import ledger as led
-from vpp_env.errors import InformationError
+from vpp_env.errors import InformationError, VppError
 from vpp_env.simulation.foresight_builder import build_foresight
 from vpp_env.simulation.world import World
 
@@ -28,7 +29,18 @@ def _length(world: World) -> pd.Timedelta:
 
 
 def build_view(world: World, information: Information) -> View:
-    """Build the view of a world of one month at the gate of its next opportunity."""
+    """Build the view of a world of one month at the gate of its next opportunity.
+
+    Raises
+    ------
+    VppError
+        When the world has several months: a view is of one.
+    """
+    if world.n_months != 1:
+        raise VppError(
+            f"build_view: got a world of {world.n_months} months; allowed is a world of one. Make a World([month]) for "
+            "each month, or read all of them by the vector interface's observations"
+        )
     t, calendar, scenario = world.t, world.calendar, world.scenario
     past_da, past_rt, past_rho = world.past()
     incentive, day_ahead_kw = world.announced()
@@ -51,31 +63,42 @@ def build_view(world: World, information: Information) -> View:
         day_ahead_hours=world.exchange.day_ahead.hours(t),
         day_ahead_kw=_locked(day_ahead_kw[0]),
     )
-    month = world.months[0]
-
-    def statement(i: int) -> str:
-        from vpp_env.owners.statements import statement as say  # text is needed by few policies
-
-        return say(scenario, month.fleet, month.seed, i)
-
-    gate = world.opportunity
-
-    def at_gate() -> World:
-        if world.opportunity != gate:
-            raise InformationError(
-                f"this view is of opportunity {gate}, and the world has gone on to {world.opportunity}; ask a view for "
-                "its parts before the bids are played, or keep what they hold"
-            )
-        return world
-
     return View(
         public,
         information,
-        lambda: _homes(at_gate()),
-        lambda h: _future(at_gate(), h),
-        statement,
-        lambda: build_foresight(at_gate()),
+        _homes(world),
+        world.months[0].statements if information >= Information.DECLARED else None,
+        WorldOracle(world, world.opportunity) if information >= Information.ORACLE else None,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class WorldOracle:
+    """Answers for the future from the world itself, when it is asked: for the set ORACLE, which may know everything."""
+
+    world: World
+    gate: int  # the opportunity whose view this is
+
+    def _at_gate(self) -> World:
+        if self.world.opportunity != self.gate:
+            raise InformationError(
+                f"this view is of opportunity {self.gate}, and the world has gone on to {self.world.opportunity}; ask "
+                "for the future before the bids are played, or keep what it answered"
+            )
+        return self.world
+
+    def future(self, steps: int) -> Future:
+        """The next `steps` 15-min steps from delivery on."""
+        return _future(self._at_gate(), steps)
+
+    def foresight(self) -> Foresight:
+        """Everything to the end of the run."""
+        return build_foresight(self._at_gate())
+
+    def __reduce__(self) -> tuple[type[KnownFuture], tuple[Future, Foresight]]:
+        """Pickle as plain data (tens of MB): another process has no world."""
+        world = self._at_gate()
+        return KnownFuture, (self.future(world.series_length()), self.foresight())
 
 
 def _homes(world: World) -> Homes:

@@ -51,7 +51,7 @@ class Evaluation:
 
     def __init__(self, month: Month, options: dict[str, Any]) -> None:
         self._month, self._options = month, options
-        self._scenario, self._fleet, self._seed = month.scenario, month.fleet, month.seed
+        self._scenario, self._fleet, self._seed = month.scenario, month.fleet, month.world_seed
 
     def texts(self, style: str) -> list[str]:
         """Every owner's statement in a style."""

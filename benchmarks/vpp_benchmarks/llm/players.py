@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel
@@ -14,7 +15,6 @@ from vpp_policies.llm.chat import Permanent, Reply, Usage, read
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Bids, check_actions, decode
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import View
-from vpp_env.units import DT_H
 
 
 class Oracle:
@@ -46,16 +46,7 @@ class Hears:
 
     def act(self, view: View) -> Bids:
         """Bid on the same view with other words."""
-        return self.policy.act(
-            View(
-                view.public,
-                view.information,
-                lambda: view.homes,
-                lambda steps: view.future(steps * DT_H),
-                self._texts.__getitem__,
-                view.foresight,
-            )
-        )
+        return self.policy.act(replace(view, statements=self._texts))
 
 
 class Beside:
