@@ -212,3 +212,11 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     assert str(out) in stdout
     assert manifest(out)["status"] == "interrupted"
     assert 7 <= len((out / "simulation_results.csv").read_text(encoding="utf-8").splitlines()) < 25
+
+
+def test_baselines_are_added(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([*QUICK, "--policies", "truthful", "greedy", "--with-baselines", "--out", str(out)]) == 0
+    labels = list(json.loads((out / "simulation_summary.json").read_text("utf-8"))["policies"])
+    assert labels == ["truthful", "greedy", "idle", "random", "zero", "constant"]
+    assert main(["--resume", str(out), "--with-baselines"]) == 2

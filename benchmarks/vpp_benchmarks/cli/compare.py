@@ -25,7 +25,15 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED
 from vpp_benchmarks.run.executors import AUTO, executor_names
-from vpp_benchmarks.run.experiment import Experiment, Request, make_experiment, read_request, with_overrides
+from vpp_benchmarks.run.experiment import (
+    BASELINES,
+    Experiment,
+    Request,
+    make_experiment,
+    read_request,
+    with_baselines,
+    with_overrides,
+)
 from vpp_benchmarks.run.log import console, log_to_terminal
 from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
@@ -56,6 +64,10 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     p = Parser(prog, "Compare policies over a market month and write tables, summary and report.", EXAMPLES)
     default = Request()
     p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
+    # None, not False: a folder that is resumed has its policies already
+    p.add_argument(
+        "--with-baselines", action="store_true", default=None, help=f"add {', '.join(BASELINES)} to the policies"
+    )
     scenarios = p.add_mutually_exclusive_group()
     scenarios.add_argument("--scenario", metavar="NAME|FILE.toml", help=f"default: {default.scenarios[0]}")
     scenarios.add_argument("--scenarios", nargs="+", metavar="NAME|FILE.toml", help="several; a folder each")
@@ -92,7 +104,7 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     return p
 
 
-PLANNED = ("policies", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
+PLANNED = ("policies", "with_baselines", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
 DATA = ("market_data", "node")
 """Options that say what is run; a folder that is resumed has them already."""
 
@@ -118,6 +130,8 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         "node": args.node,
     }
     request = replace(request, **{key: value for key, value in asked.items() if value is not None})
+    if args.with_baselines:
+        request = replace(request, policies=with_baselines(request.policies))
     request = replace(request, policies=tuple(llm_flags.with_flags(request.policies, args)))
     shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
     return make_experiment(with_overrides(request, args.overrides, shortcuts))

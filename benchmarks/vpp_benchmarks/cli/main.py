@@ -27,6 +27,9 @@ COMMANDS = (
     Command(RUN, "compare", "vpp_benchmarks.cli.compare:main", "play policies over a market month, write the report"),
     Command(RUN, "bounds", "vpp_benchmarks.cli.bounds:main", "ceilings of a month that no policy can exceed, proven"),
     Command(RUN, "demo", "vpp_benchmarks.cli.demo:main", "one optimizer call and six hours, in a few seconds"),
+    Command(
+        RUN, "sensitivity", "vpp_benchmarks.cli.sensitivity:main", "does the order of policies hang on assumed values"
+    ),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
     Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
@@ -35,6 +38,7 @@ COMMANDS = (
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
     Command(DEVELOP, "speed", "vpp_benchmarks.speed.physics:main", "speed of environment and optimizers, as ratios"),
     Command(DEVELOP, "coverage", "vpp_benchmarks.cli.coverage:main", "how often intervals hold the truth, simulated"),
+    Command(DEVELOP, "tune-constant", "vpp_benchmarks.cli.tune_constant:main", "find the best constant bid"),
     Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
     Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
 )

@@ -19,6 +19,8 @@ from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.traces.readers.caiso import resolve_paths
 
 SCHEMA = "vpp_env.experiment/1"
+BASELINES = ("idle", "random", "zero", "truthful", "constant")
+"""Policies that every table that is published shows: nothing, noise, an untrained network, honesty, one good bid."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,11 @@ def with_overrides(request: Request, texts: Sequence[str], shortcuts: Mapping[st
                 raise PlanError(f"{name} is given twice: by {option} and by --set")
             changes[name] = value
     return replace(request, changes={**request.changes, **changes})
+
+
+def with_baselines(policies: Sequence[str]) -> tuple[str, ...]:
+    """Return the policies, and after them the baselines that are not among them."""
+    return (*policies, *(name for name in BASELINES if name not in policies))
 
 
 # -- what a folder keeps of it -----------------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""Does the order of policies depend on what is assumed: `vpp-env sensitivity`, the command of docs/sensitivity.md.
+
+Exit status: 0 done; 1 a policy failed somewhere (said below the table); 2 something that was asked for is not possible;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.tables import DIGITS, markdown, number
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.software import software
+from vpp_benchmarks.results.summary import NOTHING
+from vpp_benchmarks.run.executors import AUTO, executor_names
+from vpp_benchmarks.run.experiment import BASELINES
+from vpp_benchmarks.run.log import log_to_terminal
+from vpp_benchmarks.run.plan import PlanError, parse_seeds
+from vpp_benchmarks.run.progress import LogProgress, Several, live, stop_on_interrupt
+from vpp_benchmarks.run.sensitivity import DEFAULT, Order, Sensitivity, changed, sensitivity
+from vpp_benchmarks.run.tune import aims
+from vpp_env.errors import did_you_mean
+from vpp_env.evaluation.kpi import table
+from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario.splits import not_of_test
+
+EXAMPLES = (
+    "--markdown docs/sensitivity.md",
+    "--policies truthful my_module:MyPolicy --scenario week20 --seeds test:10",
+    "--change market.margin=0.3 --change fleet.v2g_share=0.5 --only-given",
+)
+SATISFACTION = "avg_satisfaction"
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
+    """Run the command line and return its exit status."""
+    default = (*BASELINES, "greedy", "agentic")
+    p = Parser(prog, "Change one parameter at a time and see whether the order of policies changes.", EXAMPLES)
+    p.add_argument("--policies", nargs="+", default=default, metavar="SPEC", help=f"default: {' '.join(default)}")
+    p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
+    p.add_argument("--seeds", nargs="+", default=["test:10"], metavar="INT|A:B|SPLIT", help="default: test:10")
+    p.add_argument(
+        "--by", nargs="+", default=[aims()[0], SATISFACTION], metavar="KPI", help=f"default: {aims()[0]} {SATISFACTION}"
+    )
+    p.add_argument("--change", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="one more; may repeat")
+    p.add_argument("--only-given", action="store_true", help="make the changes of --change alone")
+    p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
+    p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
+    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
+    args = p.parse_args(argv)
+    for kpi in args.by:
+        if kpi not in aims():
+            raise PlanError(did_you_mean(kpi, aims(), "KPI to order by"))
+    if len(args.policies) < 2:
+        raise PlanError("--policies: an order has two policies or more")
+    if args.markdown is not None and not args.markdown.parent.is_dir():
+        raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
+    base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
+    scenarios, skipped = changed(base, args.change, args.only_given)
+    err = Console(stderr=True)
+    runs = len(scenarios) * len(seeds) * len(args.policies)
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_interrupt(err.print if err.is_terminal else None))
+        if err.is_terminal:
+            shown: Any = stack.enter_context(live(err, runs))
+        else:
+            stack.enter_context(log_to_terminal(logging.WARNING))
+            shown = LogProgress(runs)
+        listeners = Several([shown], stop)
+        found = sensitivity(scenarios, skipped, args.policies, seeds, args.by, listeners, args.jobs, args.executor)
+    words = [*prog.split(), "--policies", *args.policies, "--scenario", args.scenario, "--seeds", *args.seeds]
+    words += [word for text in args.change for word in ("--change", text)]
+    called = shlex.join([*words, *(["--only-given"] if args.only_given else [])])
+    text = page(found, base, seeds, args.by, called)
+    if args.markdown is not None:
+        store.write_text(args.markdown, text)
+    print(text, end="")
+    return 1 if found.failures else 0
+
+
+def page(found: Sensitivity, base: Scenario, seeds: Sequence[int], kpis: Sequence[str], called: str) -> str:
+    """Return the page as Markdown."""
+    entries = {kpi.name: kpi for kpi in table()}
+    version = base.to_dict()["market"].get("version")
+    what = f"`{base.name}` (hash {base.hash}" + (f", market {version}" if version else "") + ")"
+    parts = [
+        "# Sensitivity of the order of policies",
+        f"One parameter of {what} is changed at a time; every policy plays the same {len(seeds)} seeds again. Written "
+        f"by `{called}` at {software().code}.",
+        *(text for text in [not_of_test(seeds)] if text),
+        "Kendall distance: pairs of policies that stand the other way round than in the order as it is (half where "
+        f"one is a tie), of {found.pairs}. Figures are means over the seeds that every policy completed; whether two "
+        "differ by more than chance is not said here.",
+    ]
+    for name in kpis:
+        kpi = entries[name]
+        moved = [o for o in found.orders if o.distance[name] > 0]
+        total = len(found.orders) - 1
+        digits = DIGITS[kpi.form]
+        rows = [
+            [o.change, ordered(o.means[name], digits), "-" if o.change == DEFAULT else distance(o.distance[name])]
+            for o in found.orders
+        ]
+        parts += [
+            f"## By {kpi.label}",
+            f"{len(moved)} of {total} changes move the order"
+            + (f", at most by {distance(max(o.distance[name] for o in moved))} of {found.pairs}." if moved else "."),
+            markdown(["change", "order, best first", "Kendall distance"], rows, text_columns=2),
+        ]
+    parts += [f"Not changed: {'; '.join(found.skipped)}."] if found.skipped else []
+    few = [o for o in found.orders if o.units < len(seeds)]
+    parts += [_incomplete(few, len(seeds), found.failures)] if few else []
+    return "\n\n".join(parts) + "\n"
+
+
+def ordered(means: Mapping[str, float], digits: int) -> str:
+    """Return `a 3.10 > b 2.00 = c 2.00`."""
+    if not means:
+        return "no seed was completed by every policy"
+    ranked = sorted(means.items(), key=lambda item: -item[1])
+    text = f"{ranked[0][0]} {number(ranked[0][1], digits)}"
+    for (_, before), (label, value) in pairwise(ranked):
+        text += f" {'=' if before - value <= NOTHING else '>'} {label} {number(value, digits)}"
+    return text
+
+
+def distance(value: float) -> str:
+    """Return a Kendall distance, which is whole or half."""
+    return "not defined" if math.isnan(value) else f"{value:g}"
+
+
+def _incomplete(few: Sequence[Order], seeds: int, failures: Sequence[str]) -> str:
+    counts = "; ".join(f"{o.change}: {o.units} of {seeds} seeds" for o in few)
+    return f"**Not every seed was completed by every policy.** {counts}. {'; '.join(failures)}."
