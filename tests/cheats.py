@@ -114,7 +114,8 @@ class Follows(Honest):
 
     def more(self, view: View) -> Any:
         more = np.zeros(len(view.homes.own_ask))
-        more[self.row] = 0.003 * abs(float(getattr(view.homes, self.part)[self.other]))
+        # many ticks of the ask, and never so much that there is no bid left
+        more[self.row] = 0.1 * (7.3 * float(getattr(view.homes, self.part)[self.other]) % 1.0)
         return more
 
 
