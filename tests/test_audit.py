@@ -1,0 +1,146 @@
+"""The audit: who sees more than it declares is refuted, with the gate and the row; who does not is verified."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+from typing import Any
+
+import cheats
+import numpy as np
+import pytest
+from support import begin, month
+
+from vpp_env.contract.policy import make_policy, policy_names
+from vpp_env.contract.views import Information
+from vpp_env.errors import VppError
+from vpp_env.evaluation import audit as audit_module
+from vpp_env.evaluation.audit import ROWS, altered_after, audit, other_rows, separating_groups
+from vpp_env.evaluation.verdict import Audit, Verdict
+from vpp_env.simulation.view_builder import build_view
+
+SHORT = {
+    "fleet.size": 8,
+    "time.duration_hours": 6,
+    "fleet.share_bess": 1.0,
+    "fleet.share_ev": 0.5,
+    "market.min_bid_mw": 0.0,
+}
+
+
+@contextmanager
+def _here(spec: str, timeout_s: float = 0.0) -> Any:
+    """A cheat in this process: where isolation is not what stops it."""
+    name, _, options = spec.removeprefix("cheats:").partition("(")
+    if hasattr(cheats, name):
+        yield getattr(cheats, name)(**dict(eval(f"dict({options}" if options else "dict()")))
+    else:
+        yield make_policy(spec)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_module, "player", _here)
+
+
+@pytest.mark.parametrize("name", policy_names())
+def test_every_policy_of_the_registry_is_what_it_declares(name: str) -> None:
+    found = audit(month("week20", SHORT, 1), name)
+    assert found.verdict is Verdict.VERIFIED, found
+    assert found.separate == (make_policy(name).info.information is Information.OWN)
+
+
+@pytest.mark.parametrize("name", ["Honest", "Keeps"])
+@pytest.mark.usefixtures("here")
+def test_an_honest_policy_is_verified(name: str) -> None:
+    found = audit(month("week20", SHORT), f"cheats:{name}")
+    assert (found.verdict, found.evidence, found.separate) == (Verdict.VERIFIED, (), True)
+    assert ROWS in found.checked
+    assert len(found.gates) == 3
+
+
+@pytest.mark.parametrize("name", ["Mixes", "Remembers"])
+@pytest.mark.usefixtures("here")
+def test_rows_that_are_mixed_are_refuted(name: str) -> None:
+    found = audit(month("week20", SHORT), f"cheats:{name}")
+    assert found.verdict is Verdict.REFUTED
+    assert not found.separate
+    first = found.evidence[0]
+    assert (first.part, first.altered) == ("actions", ROWS)
+    assert 0 <= first.row < 8
+    assert first.gate == (1 if name == "Remembers" else 0)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_fuzz_of_illegal_reads_is_never_verified() -> None:
+    """200 cheats: some home's ask follows some field of some other home."""
+    rng = np.random.default_rng(0)
+    m = month("week20", SHORT | {"time.duration_hours": 2})
+    homes = build_view(begin(m), Information.OWN).homes
+    has = (homes.storage_sell_kw > 0.05) & (homes.own_ask < 0.4)
+    for _ in range(200):
+        row = int(rng.choice(np.flatnonzero(has)))
+        other = int(rng.choice([j for j in range(8) if j != row]))
+        part = str(rng.choice(["soc_kwh", "own_ask", "bess_kwh", "floor_kwh", "willingness", "day_limit_kwh"]))
+        found = audit(
+            m, f"cheats:Follows(row={row}, other={other}, part={part!r})", gates=1, seed=int(rng.integers(99))
+        )
+        assert found.verdict is Verdict.REFUTED, (row, other, part)
+        assert {f.row for f in found.evidence} == {row}
+
+
+@pytest.mark.usefixtures("here")
+def test_who_looks_at_the_world_behind_a_frame_is_refuted() -> None:
+    found = audit(month("week20", SHORT), "cheats:Peeks", seed=1)
+    assert found.verdict is Verdict.REFUTED
+    assert found.evidence[0].altered == "the future"
+
+
+@pytest.mark.usefixtures("here")
+def test_who_draws_its_own_numbers_is_no_more_than_claimed() -> None:
+    found = audit(month("week20", SHORT), "cheats:Rolls")
+    assert found.verdict is Verdict.CLAIMED
+    assert "not deterministic" in found.reason
+
+
+def test_in_a_process_of_its_own_there_is_no_world_to_find() -> None:
+    m = month("week20", SHORT | {"time.duration_hours": 3, "fleet.size": 3})
+    for name, verdict in (("Searches", Verdict.VERIFIED), ("Peeks", Verdict.VERIFIED), ("Mixes", Verdict.REFUTED)):
+        assert audit(m, f"cheats:{name}", gates=1).verdict is verdict, name
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 20, 200])
+def test_groups_separate_every_ordered_pair(n: int) -> None:
+    groups = separating_groups(n, np.random.default_rng(n))
+    assert all(any(g[i] and not g[j] for g in groups) for i, j in itertools.permutations(range(n), 2))
+    assert len(groups) <= {200: 10, 20: 6}.get(n, n + 1)
+
+
+def test_altered_rows_are_others_and_kept_ones_are_not() -> None:
+    homes = build_view(begin(month("week20", SHORT)), Information.OWN).homes
+    kept = np.arange(8) < 4
+    other = other_rows(homes, kept, np.random.default_rng(0))
+    for part in ("soc_kwh", "own_ask", "load_forecast_kw"):
+        assert np.array_equal(getattr(homes, part)[..., kept], getattr(other, part)[..., kept])
+        assert (getattr(homes, part)[..., ~kept] != getattr(other, part)[..., ~kept]).any()
+        assert getattr(homes, part).dtype == getattr(other, part).dtype
+
+
+def test_an_altered_future_is_another_one_for_an_oracle_only() -> None:
+    m = month("week20", SHORT)
+    other = altered_after(m, 3, np.random.default_rng(0))
+    a, b = begin(m), begin(other)
+    for _ in range(3):
+        a.step(np.zeros((8, 6)))
+        b.step(np.zeros((8, 6)))
+    views = [build_view(w, Information.FULL) for w in (a, b)]
+    assert np.array_equal(views[0].public.da_usd_per_kwh, views[1].public.da_usd_per_kwh)
+    assert np.array_equal(views[0].public.past_rt_usd_per_kwh, views[1].public.past_rt_usd_per_kwh)
+    futures = [build_view(w, Information.ORACLE).future(1).rt_usd_per_kwh for w in (a, b)]
+    assert (futures[0] != futures[1]).all()
+
+
+def test_an_audit_says_what_it_cannot_do() -> None:
+    with pytest.raises(VppError, match="allowed is 1 or more"):
+        audit(month("week20", SHORT), "truthful", gates=0)
+    assert not Audit(Verdict.CLAIMED, Information.OWN, 0, (), ()).separate

@@ -1,0 +1,256 @@
+"""A policy in a process of its own: it is sent views, and sends back bids as plain numbers.
+
+    with player("path/to/file.py:MyPolicy") as policy:      # not of the registry: isolated
+        run = simulate(month, policy)
+
+The process is told the market's rules, a random stream and views; it never holds a world, a month, a seed or the
+evaluator that judges it. What goes to it is pickled here and read there. What comes back is never unpickled: JSON and
+raw numbers, built into `Bids` field by field, so that no answer executes anything here. docs/information.md says what
+a process does not keep apart (files, and the memory of other processes of the same user).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from vpp_env.contract.bids import Bids
+from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, parse_spec
+from vpp_env.contract.views import Future, Information, View
+from vpp_env.errors import PolicyError
+from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer, encode_answer
+from vpp_env.scenario.streams import SALT_VARIABLE
+
+TIMEOUT_S = 600.0
+"""Longest that one answer is waited for [assumed]: a language model's negotiation takes minutes."""
+START = "from vpp_env.evaluation.isolation import serve; serve({})"
+
+
+# -- the policy's own process ------------------------------------------------------------------------------
+
+
+def _exactly(connection: socket.socket, n: int, deadline: float | None = None) -> bytes:
+    """Read n bytes; raise EOFError at the end of the stream, TimeoutError at the deadline."""
+    parts, left = [], n
+    while left:
+        if deadline is not None:
+            connection.settimeout(max(deadline - time.monotonic(), 1e-3))
+        part = connection.recv(min(left, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Asks:
+    """The oracle of a view in another process: asks for the future when the policy does."""
+
+    connection: socket.socket
+
+    def _ask(self, what: str, steps: int = 0) -> Any:
+        self.connection.sendall(encode_answer({"ask": what, "steps": steps}))
+        return _receive(self.connection)
+
+    def future(self, steps: int) -> Future:
+        return self._ask("future", steps)
+
+    def foresight(self) -> Any:
+        return self._ask("foresight")
+
+
+def _receive(connection: socket.socket) -> Any:
+    (length, _) = HEAD.unpack(_exactly(connection, HEAD.size))
+    return pickle.loads(_exactly(connection, length))  # from the process that started this one
+
+
+def serve(fd: int) -> None:
+    """Play the policy's part until the other side hangs up: the main function of its process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the evaluator, which then hangs up
+    connection = socket.socket(fileno=fd)
+    policy: Policy | None = None
+    while True:
+        try:
+            what, *parts = _receive(connection)
+        except (EOFError, OSError):
+            return
+        try:
+            if what == "make":
+                policy = make_policy(parts[0])
+                answer: Any = {f.name: getattr(policy.info, f.name) for f in dataclasses.fields(policy.info)}
+                answer |= {"information": int(policy.info.information), "consent": policy.info.consent.name}
+            elif policy is None:
+                raise PolicyError(f"{what!r} before the policy was made")
+            elif what == "reset":
+                policy.reset(*parts)
+                answer = None
+            else:
+                view, oracle = parts
+                answer = policy.act(dataclasses.replace(view, oracle=_Asks(connection)) if oracle else view)
+            message = encode_answer({"answer": answer})
+        except KeyboardInterrupt:
+            message = encode_answer({"interrupt": True})
+        except Exception as error:  # noqa: BLE001 - told to the other side, which raises it
+            known = isinstance(error, PolicyError) or what == "make"
+            told = str(error) if known else f"{type(error).__name__}: {error}"
+            message = encode_answer({"error": told, "trace": traceback.format_exc()})
+        connection.sendall(message)
+
+
+# -- the evaluator's side ----------------------------------------------------------------------------------
+
+
+class IsolatedPolicy:
+    """A policy that plays in a process of its own; a `Policy` like any other for who calls it.
+
+    Parameters
+    ----------
+    spec : str
+        As on the command line: `package.module:Class(option=1)` or `path/to/file.py:Class`.
+    timeout_s : float
+        Longest that one answer is waited for.
+
+    Raises
+    ------
+    PolicyFailure
+        When it cannot be made; later from `reset` and `act` when it raises, dies or takes too long. After a failure,
+        and after Ctrl-C, its process is ended.
+    """
+
+    def __init__(self, spec: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.spec, self.timeout_s = spec, timeout_s
+        self._view: View | None = None
+        self._connection, theirs = socket.socketpair()
+        env = {name: value for name, value in os.environ.items() if name != SALT_VARIABLE}
+        env["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", START.format(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            env=env,
+            pass_fds=(theirs.fileno(),),
+        )
+        theirs.close()
+        told = self._call("make", spec)
+        try:
+            told |= {"information": Information(told["information"]), "consent": Consent[told["consent"]]}
+            self.info = PolicyInfo(**told)
+        except (KeyError, TypeError, ValueError) as error:
+            self.close()
+            raise PolicyFailure(f"policy {spec!r} declares something that cannot be read: {error!r}") from error
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """Begin a month there."""
+        self._call("reset", rules, rng)
+
+    def act(self, view: View) -> Bids:
+        """Return the bids that the policy there makes of a copy of the view."""
+        self._view = view
+        # the future is tens of MB: it goes there when the policy asks for it
+        bids = self._call("act", dataclasses.replace(view, oracle=None), view.oracle is not None)
+        if not isinstance(bids, Bids):
+            self.close()
+            raise PolicyFailure(f"act() of {self.spec!r} returned {type(bids).__name__}; allowed is Bids")
+        return bids
+
+    def close(self) -> None:
+        """End its process."""
+        self._connection.close()
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_process"):
+            self.close()
+
+    def _send(self, value: Any) -> None:
+        data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+        self._connection.settimeout(self.timeout_s)
+        self._connection.sendall(HEAD.pack(len(data), 0) + data)
+
+    def _call(self, *message: Any) -> Any:
+        if self._connection.fileno() < 0:
+            raise PolicyFailure(f"the process of policy {self.spec!r} has been ended; make the policy anew")
+        deadline = time.monotonic() + self.timeout_s
+        try:
+            self._send(message)
+            while True:
+                head, body = HEAD.unpack(_exactly(self._connection, HEAD.size, deadline))
+                if head + body > MOST_BYTES:
+                    raise PolicyFailure(f"the policy's process sent {head + body} bytes; allowed are {MOST_BYTES}")
+                data = _exactly(self._connection, head + body, deadline)
+                told = decode_answer(data[:head], data[head:])
+                if not isinstance(told, dict) or "ask" not in told:
+                    break
+                self._send(self._future(told))
+        except TimeoutError as error:
+            self.close()
+            raise PolicyFailure(f"{message[0]} took longer than {self.timeout_s:g} s; its process was ended") from error
+        except (EOFError, OSError) as error:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(2.0)
+            code = self._process.poll()
+            self.close()
+            raise PolicyFailure(f"the policy's process {_ended(code)} during {message[0]}") from error
+        except BaseException:  # Ctrl-C among them: half an answer may be on its way, so nothing can be asked again
+            self.close()
+            raise
+        if isinstance(told, dict) and told.get("interrupt"):
+            self.close()
+            raise KeyboardInterrupt
+        if not isinstance(told, dict) or "answer" not in told:
+            self.close()
+            error_text, trace = (str(told.get(k, "")) if isinstance(told, dict) else "" for k in ("error", "trace"))
+            raise PolicyFailure(error_text or "the policy's process sent no answer", trace)
+        return told["answer"]
+
+    def _future(self, asked: dict[str, Any]) -> Any:
+        """Answer for the future, if the view that is being played has one to ask."""
+        if self._view is None or self._view.oracle is None:
+            raise PolicyFailure("the policy's process asks for the future, which was not granted to it")
+        if asked["ask"] == "foresight":
+            return self._view.oracle.foresight()
+        return self._view.oracle.future(int(asked["steps"]))
+
+
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "hung up"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def is_outside(spec: str) -> bool:
+    """Whether a policy is named by its class and not by the registry: it plays in a process of its own."""
+    return ":" in parse_spec(spec)[0]
+
+
+@contextmanager
+def player(spec: str, timeout_s: float = TIMEOUT_S) -> Iterator[Policy]:
+    """Make a policy from its command-line form: of the registry in this process, any other one in its own.
+
+    Raises
+    ------
+    UnknownNameError, PolicyError
+        When it cannot be made.
+    """
+    if not is_outside(spec):
+        yield make_policy(spec)
+        return
+    policy = IsolatedPolicy(spec, timeout_s)
+    try:
+        yield policy
+    finally:
+        policy.close()

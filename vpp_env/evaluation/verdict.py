@@ -1,0 +1,44 @@
+"""What an audit of a policy's information found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from vpp_env.contract.views import Information
+
+
+class Verdict(Enum):
+    """How far what a policy declares about its information can be believed."""
+
+    VERIFIED = "verified"  # what its set hides was altered, and no bid moved
+    CLAIMED = "claimed"  # nobody looked, or it could not be looked at
+    REFUTED = "refuted"  # a bid moved with what its set hides
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One bid that moved with what it must not know."""
+
+    gate: int  # opportunity at which the bid was made
+    row: int  # prosumer whose bid moved; -1: an output of the fleet
+    part: str  # of the bids: "actions", ...
+    altered: str  # what had been altered
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of `vpp_env.evaluation.audit.audit`."""
+
+    verdict: Verdict
+    information: Information  # the set that was declared and granted
+    seed: int  # of the audit's own draws
+    gates: tuple[int, ...]  # those after which the future was altered
+    checked: tuple[str, ...]  # what was altered
+    evidence: tuple[Finding, ...] = ()  # the first few
+    reason: str = ""  # why it is no more than claimed
+
+    @property
+    def separate(self) -> bool:
+        """Whether each home's bids follow from its own row alone: what consent by the owner's own bids needs."""
+        return self.verdict is Verdict.VERIFIED and self.information is Information.OWN
