@@ -54,6 +54,7 @@ def market_rules(world: World) -> MarketRules:
         two_settlement=market.two_settlement,
         programme_usd_per_kwh=0.0 if market.programme == "none" else market.programme_usd_per_kwh,
         lead=world.lead,
+        minimum=market.minimum,
     )
 
 

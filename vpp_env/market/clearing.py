@@ -1,7 +1,7 @@
 """Energy clearing: a protocol with registered implementations.
 
-The rules of model `caiso2023`: the offer of a slice is its ask x (1 + margin); sells and buys net out inside the VPP;
-an award whose net total is below the minimum bid is void; the VPP's maximum caps each side.
+The rules of model `caiso2023.2`: the offer of a slice is its ask x (1 + margin); sells and buys net out inside the VPP;
+a side whose offer is below the minimum bid is not taken; the VPP's maximum caps each side.
 
 A clearing states its `Terms` for the intervals of an opportunity - up to which ask a sale clears and down to which
 limit a purchase clears - and the compiled loop (`market.opportunity`) applies them to what each home can deliver. Where

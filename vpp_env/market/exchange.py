@@ -128,6 +128,7 @@ class Exchange:
             callable=self._callable,
             cap_q=cap_q,
             min_q=self._min_q,
+            on_offers=self._scenario.market.minimum == "offer",
             incentive=incentive,
             slope=float(terms.slope * POWER_QUANTUM_KW),
             offer_factor=1.0 + self._scenario.market.margin,

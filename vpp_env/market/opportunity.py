@@ -45,6 +45,7 @@ def new_results(steps: int, months: int, n: int) -> IntervalResults:
         reserve_usd_per_h=np.zeros(shape),
         projected_kw=np.zeros(shape),
         void=np.zeros(shape, dtype=np.bool_),
+        taken=np.zeros(shape, dtype=np.bool_),
     )
 
 
@@ -96,11 +97,13 @@ def play(
         product=np.zeros(shape, dtype=np.int64),
         last_sale=np.zeros(months, dtype=np.int64),
         last_reserve=np.zeros((months, market.rho.shape[2]), dtype=np.int64),
+        taken=np.zeros(months, dtype=np.bool_),
     )
     gate_up = homes.quote.reserve_up.copy()
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
         _clear_reserve(taken.offers, homes.quote, gate_up, market, j, awards)
+        results.taken[j] = awards.taken
         for m in range(months):
             _order(m, taken.offers, homes.quote, market, j, awards, orders, results)
             _price(m, taken.offers, market, j, awards, results.lmp[j, m], prices)
@@ -131,9 +134,9 @@ def _clear_reserve(
         room[m] = max(room[m], 0)
     clear_reserve(
         ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], up, down),
-        ReserveTerms(market.rho[j], market.reserve_highest[j], market.is_down, market.min_q),
+        ReserveTerms(market.rho[j], market.reserve_highest[j], market.is_down, market.min_q, market.on_offers),
         room,
-        ReserveAwards(awards.reserve, awards.product, awards.last_reserve),
+        ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken),
     )
 
 

@@ -212,7 +212,7 @@ class Centralized:
     def inputs(self, view: View) -> Inputs:
         """Write the gate down for the problem."""
         assert self.gates is not None
-        least = self._rules.min_bid_kw if self._minimum else 0.0
+        least = self._rules.min_bid_kw if self._minimum and self._rules.minimum == "award" else 0.0
         return self.gates.inputs(view.homes, view.public.opportunity - self._first, view.public.required_kw, least)
 
 
