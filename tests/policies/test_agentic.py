@@ -125,7 +125,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     # storage is never sold below the owner's ask
     stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
     has_storage = homes.storage_sell_kw > 0
-    low = np.minimum(own[FULL], 0.5)
+    low = np.minimum(own[FULL], 1.0)
     assert (offers.sell_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
     assert (offers.sell_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
     buys = buy > 0

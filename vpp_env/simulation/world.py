@@ -244,7 +244,7 @@ class World:
         Raises
         ------
         BidError
-            When the bids have the wrong shape or are not numbers; nothing has changed then.
+            When the bids have the wrong shape, are not numbers or lie outside [-1, 1]; nothing has changed then.
         VppError
             When the month is over or was never reset.
         """
