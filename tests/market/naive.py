@@ -79,14 +79,14 @@ def taken(homes: list[Home], r: Rules) -> tuple[list[Home], int]:
 def price_taker(homes: list[Home], r: Rules) -> list[int]:
     at = r.lmp if r.threshold is None else r.threshold
     sells = [h.ask * TICK * (1 + r.margin) <= at + r.incentive for h in homes]
-    buys = [h.limit * TICK >= at for h in homes]
+    buys = [h.limit * TICK >= at + r.incentive for h in homes]
     homes, least = taken(homes, r)
     return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
 
 
 def pm10(homes: list[Home], r: Rules) -> list[int]:
     sells = [h.ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive) for h in homes]
-    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp for h in homes]
+    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive for h in homes]
     homes, least = taken(homes, r)
     return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
 
@@ -95,7 +95,7 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
     """Net awards and price, where the price falls by `slope` for every quantum: try every stretch of the curve."""
     homes, least = taken(homes, r)
     offer = [h.ask * TICK * (1 + r.margin) - r.incentive for h in homes]
-    limit = [h.limit * TICK for h in homes]
+    limit = [h.limit * TICK - r.incentive for h in homes]
     breaks = sorted(set(offer) | set(limit))
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]

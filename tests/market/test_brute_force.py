@@ -65,6 +65,7 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
         min_q=r.least,
         on_offers=r.on_offers,
         incentive=incentive,
+        event_kwh=np.zeros(1),
         slope=terms.slope * POWER_QUANTUM_KW,
         offer_factor=1.0 + float(r.margin),
         da=lmp,
@@ -132,7 +133,10 @@ def test_residual_supply_is_a_fixed_point(homes: list[Home], r: Rules) -> None:
     assert price == pytest.approx(float(r.lmp) - slope * sum(got), abs=1e-12)
     rounding = slope * (len(homes) + 1)
     for h, q in zip(homes, got, strict=True):
-        offer, limit = h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive), h.limit * float(TICK)
+        offer, limit = (
+            h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive),
+            h.limit * float(TICK) - float(r.incentive),
+        )
         assert q <= 0 or offer <= price + rounding
         assert q >= 0 or limit >= price - rounding
     if 0 < sum(max(q, 0) for q in got) < r.cap - len(homes) and not any(q < 0 for q in got):

@@ -124,7 +124,7 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
 def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int]:
     """(Highest ask, lowest limit) in ticks that clear at `price`."""
     highest = int(np.floor((price + incentive) / factor / PRICE_TICK + 1e-9))
-    return highest, -int(np.floor(-price / PRICE_TICK + 1e-9))
+    return highest, -int(np.floor(-(price + incentive) / PRICE_TICK + 1e-9))
 
 
 @inlined

@@ -204,7 +204,7 @@ class Money(NamedTuple):
     deviation: Floats
     payments: Floats
     compute: Floats
-    programme: Floats  # what a programme pays for the net metered delivery
+    programme: Floats  # what a programme pays for the net metered delivery of its event
     day_ahead: Floats  # what the day-ahead award earned over the real-time price
 
     @property
@@ -232,20 +232,24 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
     """Return (7, M) USD: energy, reserve, no-pay, deviation, payments, programme, day-ahead.
 
     With a day-ahead award D and metered energy M the last row is dt D (lmp_da - lmp), so that energy and day-ahead
-    together are dt [D lmp_da + (M - D) lmp].
+    together are dt [D lmp_da + (M - D) lmp]. A programme pays what an interval adds to its due for the event's net
+    delivery E so far, incentive max(0, E): it takes back what a later purchase cancels.
     """
     steps, months = market.lmp.shape
     ledger, flow = results.books.ledger, results.books.flow
     n = ledger.shape[1] // months
     out = np.zeros((7, months))
     for m in range(months):
+        event = market.event_kwh[m]
         for j in range(steps):
             metered, lmp = flow[j, FLOW.market, m], results.lmp[j, m]
             gap = abs(metered - results.award_kw[j, m] - results.called_kw[j, m])
             out[0, m] += dt * metered * lmp
             out[1, m] += dt * results.reserve_usd_per_h[j, m]
             out[3, m] += kappa * dt * gap * max(lmp, 0.0)
-            out[5, m] += market.incentive[j, m] * dt * max(metered, 0.0)
+            before = max(event, 0.0)
+            event = event + dt * metered if market.incentive[j, m] > 0.0 else 0.0
+            out[5, m] += market.incentive[j, m] * (max(event, 0.0) - before)
             out[6, m] += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
         for i in range(m * n, (m + 1) * n):
             out[2, m] += ledger[led.L_NOPAY, i]

@@ -40,7 +40,8 @@ class MarketState(NamedTuple):
     cap_q: Ints  # (M,) most quanta the VPP may sell, and buy
     min_q: int  # quanta of the minimum bid
     on_offers: bool  # a side whose offer is below `min_q` is not taken; else a smaller award is void
-    incentive: Floats  # (S, M) USD/kWh that a programme adds to the price of a sale
+    incentive: Floats  # (S, M) USD/kWh that a programme pays for the net delivery of an event
+    event_kwh: Floats  # (M,) net delivery of the event so far; 0 where none has begun
     slope: float  # USD/kWh by which the price falls per quantum of net sales
     offer_factor: float  # offer / ask
     da: Floats  # (S, M) day-ahead price, USD/kWh

@@ -40,7 +40,7 @@ class Outcome:
     offers: Offers  # decoded bids, (M, N)
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: Floats  # (M, N) USD
-    incentive: Floats  # (S, M) USD/kWh that a programme adds to the price of a sale
+    incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
 

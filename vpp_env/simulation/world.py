@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, decode
 from vpp_env.core.headroom import Delivery, Headroom
-from vpp_env.core.layout import Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import FLOW, Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate
 from vpp_env.errors import VppError
@@ -258,6 +258,7 @@ class World:
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
         self.last_ledger = results.books.ledger
+        self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
         return outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes)
