@@ -82,6 +82,24 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
     }
 
 
+def full_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
+    """What each home offers where its gateway keeps the owner's envelope: full device power, see `own_offers`.
+
+    A home that would have its car alone serve at its low ask still offers no more than the car can defer: the envelope
+    is kept at delivery, the price of what serves is not.
+    """
+    offers = own_offers(homes, public, rules)
+    stores = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
+    both_ask = storage_ask(homes)
+    pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
+    full = ~stores | pays | (homes.defer_kw <= 0)
+    return offers | {
+        "sell_kw": np.where(full, rules.sell_limit_kw, homes.defer_kw),
+        "sell_ask": np.where(full & stores, both_ask, homes.defer_ask),
+        "reserve_kw": np.where(full, rules.sell_limit_kw, 0.0),
+    }
+
+
 class MeteredProfile:
     """Mean metered power of the VPP by local clock hour, over the last `DAYS` days.
 
@@ -164,6 +182,6 @@ class Truthful:
     def act(self, view: View) -> Bids:
         """Encode every home's own offer."""
         rules = self._rules
-        offers = own_offers(view.homes, view.public, rules)
+        offers = (full_offers if rules.safeguard else own_offers)(view.homes, view.public, rules)
         schedule = self._profile.schedule(view, offers)
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)

@@ -102,6 +102,9 @@ class Bids:
         Messages of a negotiation, for the record.
     day_ahead : DayAheadSchedule, optional
         The next local day's schedule, where `Public.day_ahead_hours` says that its gate is open.
+    override : ndarray, optional
+        (N,) bool: homes whose gateway does not keep the owner's envelope at delivery: every breach is counted. `None`:
+        it is kept everywhere (see `market.safeguard`).
     """
 
     actions: NDArray[np.floating]
@@ -110,6 +113,7 @@ class Bids:
     notes: dict[str, float] = field(default_factory=dict)
     transcript: list[dict[str, Any]] | None = None
     day_ahead: DayAheadSchedule | None = None
+    override: Flags | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,22 @@ def check_actions(actions: NDArray[Any], n: int) -> Floats:
             "are not clipped (use np.clip(actions, -1, 1), or an output squashed by tanh)"
         )
     return np.clip(array, -1.0, 1.0)
+
+
+def check_override(override: Flags | None, n: int) -> Flags:
+    """Return `override` as a new (n,) bool array; all False where it is None.
+
+    Raises
+    ------
+    BidError
+        When it is not (n,) bool.
+    """
+    if override is None:
+        return np.zeros(n, dtype=np.bool_)
+    array = np.asarray(override)
+    if array.shape != (n,) or array.dtype != np.bool_:
+        raise BidError(f"override is {array.dtype} of shape {array.shape}; allowed is bool of shape ({n},), or None")
+    return array.copy()
 
 
 @kernel

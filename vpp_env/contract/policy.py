@@ -77,6 +77,7 @@ class MarketRules:
     two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery
+    safeguard: bool = False  # a home's gateway keeps its owner's envelope unless `Bids.override` says otherwise
     minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
 
 

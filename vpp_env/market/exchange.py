@@ -45,7 +45,7 @@ class Waiting:
     """
 
     def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
-        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer)
+        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_))
         self._queue = deque(nothing for _ in range(lead))
         self._hours, self._homes = hours, own.size
 
@@ -57,7 +57,8 @@ class Waiting:
     def pending_kwh(self) -> Floats:
         """(M*N,) kWh that the waiting bids may take from each home at most."""
         pending = np.zeros(self._homes)
-        for offers, _, _ in self._queue:
+        for waiting in self._queue:
+            offers = waiting.offers
             pending += (offers[SELL_KW] + offers[RESERVE_KW]).ravel() * (POWER_QUANTUM_KW * self._hours)
         return pending
 

@@ -79,7 +79,7 @@ def play(
     steps, months = market.lmp.shape
     n = taken.offers.shape[2]
     count = months * n
-    orders = Order(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count))
+    orders = Order(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count))
     prices = Price(
         np.zeros(count),
         np.zeros(count),
@@ -99,7 +99,9 @@ def play(
         last_reserve=np.zeros((months, market.rho.shape[2]), dtype=np.int64),
         taken=np.zeros(months, dtype=np.bool_),
     )
-    gate_up = homes.quote.reserve_up.copy()
+    override = taken.override.ravel()
+    gate_up = np.where(override, homes.quote.reserve_up, homes.quote.reserve_kept)
+    orders.free[:] = override
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
         _clear_reserve(taken.offers, homes.quote, gate_up, market, j, awards)
@@ -162,7 +164,8 @@ def _order(
             rho = market.rho[j, m, r]
             if market.called[j, m] and market.callable[r]:
                 call = reserve
-            room = able.reserve_down[f] - buy if market.is_down[r] else able.reserve_up[f] - sell
+            up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+            room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
             available = max(0.0, room)
         orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
         orders.reserve[f], orders.available[f] = reserve, available

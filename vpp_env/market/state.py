@@ -24,6 +24,7 @@ class Submission(NamedTuple):
     offers: Ints  # (6, M, N) decoded bids
     own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
     defer: Floats  # (M, N) the same per kWh of deferred charging
+    override: Bools  # (M, N) the owner's envelope is not kept at delivery
 
 
 class MarketState(NamedTuple):

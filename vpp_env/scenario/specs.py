@@ -218,6 +218,11 @@ class MarketSpec:
         "offer: DERA minimum size of a resource's offer; award: the published reference",
         choices=("offer", "award"),
     )
+    safeguard: bool = _f(
+        False,
+        "a home's gateway keeps its owner's envelope at delivery unless a policy overrides it",
+        "backup reserve of an inverter, assumed",
+    )
     max_capacity_mw: float = _f(5.0, "MW, cap of the VPP", "assumed", 0.001)
     max_share_of_flexible: float = _f(1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7", 0, 1)
     reserve: bool = _f(True, "spin and non-spin capacity are sold", "CAISO ancillary services")
