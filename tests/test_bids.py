@@ -33,7 +33,7 @@ def test_quanta_and_ticks_come_back_exactly(seed: int) -> None:
         rng.integers(0, whole["b"] + 1),
         rng.integers(0, whole["s"] + 1),
     )
-    ask, reserve_ask = rng.integers(0, 501, FLEET.n), rng.integers(0, 501, FLEET.n)
+    ask, reserve_ask = rng.integers(0, 1001, FLEET.n), rng.integers(0, 501, FLEET.n)
     limit = rng.integers(-150, 351, FLEET.n)
     offers = there_and_back(
         sell_kw=q_sell * POWER_QUANTUM_KW,
@@ -70,7 +70,7 @@ def test_the_ends_of_the_box() -> None:
     np.testing.assert_allclose(high[SELL_Q] * POWER_QUANTUM_KW, SELL, atol=POWER_QUANTUM_KW)
     np.testing.assert_allclose(high[BUY_Q] * POWER_QUANTUM_KW, BUY, atol=POWER_QUANTUM_KW)
     assert (low[SELL_TICK] == 0).all()
-    assert (high[SELL_TICK] == 500).all()
+    assert (high[SELL_TICK] == 1000).all()
     assert (low[BUY_TICK] == -150).all()
     assert (high[BUY_TICK] == 350).all()
     assert (high[RESERVE_TICKS] == 500).all()
@@ -87,7 +87,7 @@ def test_encoded_bids_lie_in_the_box() -> None:
 
 
 def test_an_ask_above_the_span_is_not_offered_below_it() -> None:
-    o = there_and_back(sell_kw=1.0, sell_ask=0.7, reserve_kw=1.0, reserve_ask=0.09, buy_kw=1.0, buy_limit=-0.4)
+    o = there_and_back(sell_kw=1.0, sell_ask=1.2, reserve_kw=1.0, reserve_ask=0.09, buy_kw=1.0, buy_limit=-0.4)
     assert not o[[SELL_Q, BUY_Q, RESERVE_Q]].any()
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support import begin, month, play, random_actions, scenario
+from support import begin, month, random_actions, scenario
 from vpp_policies.truthful import Truthful
 
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import Observer
 from vpp_env.api.parallel import parallel_env
-from vpp_env.contract.bids import Bids
+from vpp_env.contract.bids import SELL_ASK, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.simulate import simulate
@@ -39,7 +39,10 @@ def test_a_lead_is_rounded_up_to_whole_opportunities(minutes: int, length: int, 
 
 
 def test_without_a_lead_nothing_is_new() -> None:
-    """Figures of the world without lead times, programmes and two settlements, on the prices of this version."""
+    """Figures of the world before there were lead times, programmes and two settlements.
+
+    Asks spanned 0 to .5 USD/kWh then, half of today's span, and the minimum was one of awards.
+    """
     cases = [
         (month("quick", {}, 3), 5, "any", [0.011853064570775063, -0.6109017100474083, 26.711660058535497]),
         (
@@ -50,6 +53,7 @@ def test_without_a_lead_nothing_is_new() -> None:
                     "market.regulation": True,
                     "market.call_probability": 0.2,
                     "market.deviation_kappa": 0.25,
+                    "market.minimum": "award",
                 },
                 1,
             ),
@@ -59,7 +63,11 @@ def test_without_a_lead_nothing_is_new() -> None:
         ),
     ]
     for m, seed, style, expected in cases:
-        out = play(begin(m), seed, style)
+        world, rng, out = begin(m), np.random.default_rng(seed), []
+        while not world.done:
+            actions = random_actions(rng, world.n_homes, style).astype(np.float64)
+            actions[:, SELL_ASK] = (actions[:, SELL_ASK] - 1.0) / 2.0
+            out.append(world.step(actions))
         got = [
             sum(f(o) for o in out)
             for f in (lambda o: o.money.profit[0], lambda o: o.rewards.sum(), lambda o: o.ledger.sum())

@@ -132,7 +132,7 @@ BAD = [
     ({"satisfaction.weights": [0.5, 0.5]}, "five"),
     ({"satisfaction.weights": [-0.3, 0.6, 0.3, 0.2, 0.2]}, "0 to 1"),
     ({"satisfaction.ev_scale": 0.0}, "1e-06 or more"),
-    ({"market.rules": "caiso2022"}, "caiso2023"),
+    ({"market.version": "caiso2023"}, "caiso2023.2"),
     ({"market.margin": -0.1}, "0 to 10"),
     ({"market.max_capacity_mw": 0.0}, "0.001 or more"),
     ({"market.reserve": 1}, "market.reserve"),

@@ -174,11 +174,15 @@ def test_outcomes_are_not_overwritten_by_the_next_step(quick_world: World) -> No
     assert all(np.array_equal(a, b) for a, b in zip(kept, again, strict=True))
 
 
-def test_actions_outside_the_box_are_the_edge_of_the_box(quick_month: Month) -> None:
-    rng = np.random.default_rng(0)
-    wild = rng.uniform(-3, 3, (5, 6))
-    a, b = begin(quick_month).step(wild), begin(quick_month).step(np.clip(wild, -1, 1))
-    assert same(a, b)
+def test_actions_outside_the_box_are_refused_and_change_nothing(quick_month: Month) -> None:
+    """They were clipped in silence, and won."""
+    wild = np.zeros((5, 6))
+    wild[3, 1], wild[2, 4] = -2.5, 1.7
+    world, other = begin(quick_month), begin(quick_month)
+    with pytest.raises(BidError, match=r"prosumer 3 has sell_ask = -2\.5; allowed is \[-1, 1\].*encode.*clip"):
+        world.step(wild)
+    edge = np.where(np.zeros((5, 6)) == 0.0, 1.0 + 5e-7, 0.0)
+    assert same(world.step(edge), other.step(np.ones((5, 6))))
 
 
 def test_idle_homes_are_their_baselines_to_the_last_bit() -> None:

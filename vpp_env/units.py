@@ -29,8 +29,8 @@ PRICE_TICK = 0.001
 POWER_QUANTUM_KW = 0.01
 """Clearing resolution of power, kW (10 W)."""
 
-SELL_ASK_RANGE = (0.0, 0.5)
-"""Span of a sell ask, USD per kWh."""
+SELL_ASK_RANGE = (0.0, 1.0)
+"""Span of a sell ask, USD per kWh: real-time prices spike beyond .5 (CAISO's soft cap is 1 USD/kWh)."""
 BUY_LIMIT_RANGE = (-0.15, 0.35)
 """Span of a buy limit, USD per kWh."""
 RESERVE_ASK_RANGE = (0.0, 0.05)

@@ -50,9 +50,8 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
     -------
     dict
         `sell_kw`, `sell_ask`, `buy_kw`, `buy_limit`, `reserve_kw`, `reserve_ask` as `bids.encode` takes them. The
-        quantities are `willingness` x what the envelope allows in every interval of the opportunity.
+        quantities are what the envelope allows in every interval of the opportunity.
     """
-    will = homes.willingness
     storage = homes.storage_sell_kw
     # a car without a battery behind it may offer its first interval's charging: when the car is full before the
     # opportunity ends it simply delivers less, and no other device has to step in
@@ -61,17 +60,17 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
     both_ask = storage_ask(homes)
     pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
     both = (storage > 0) & (pays | (car <= 0))
-    sell = will * np.where(both, car + storage, car)
+    sell = np.where(both, car + storage, car)
     # a car that has put charging off buys it back for no more than it sold it for; a battery at the owner's limit
     # (not when it is so late that it charges by force anyway: the battery would take what the car cannot)
     slack_h = homes.hours_to_ready - public.hours
     back = homes.ev_deficit_kwh > 0
     late = homes.ev_deficit_kwh >= slack_h * rules.ev_eta * homes.ev_kw
     car_back = np.where(late, 0.0, homes.buy_back_kw)
-    buy = np.where(back, car_back, will * homes.bess_buy_kw)
+    buy = np.where(back, car_back, homes.bess_buy_kw)
     # what is on reserve must last through the whole opportunity (calls may repeat), beside what is sold; a call is paid
     # like a sale, so it is offered only where the sell ask covers what storage costs
-    reserve = np.maximum(will * np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
+    reserve = np.maximum(np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
     covered = both | (storage <= 0)
     return {
         "sell_kw": sell,
@@ -80,6 +79,24 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
         "buy_limit": np.where(back, homes.defer_ask, homes.buy_limit),
         "reserve_kw": np.where(covered, reserve, 0.0),
         "reserve_ask": homes.reserve_ask,
+    }
+
+
+def full_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
+    """What each home offers where its gateway keeps the owner's envelope: full device power, see `own_offers`.
+
+    A home that would have its car alone serve at its low ask still offers no more than the car can defer: the envelope
+    is kept at delivery, the price of what serves is not.
+    """
+    offers = own_offers(homes, public, rules)
+    stores = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
+    both_ask = storage_ask(homes)
+    pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
+    full = ~stores | pays | (homes.defer_kw <= 0)
+    return offers | {
+        "sell_kw": np.where(full, rules.sell_limit_kw, homes.defer_kw),
+        "sell_ask": np.where(full & stores, both_ask, homes.defer_ask),
+        "reserve_kw": np.where(full, rules.sell_limit_kw, 0.0),
     }
 
 
@@ -165,6 +182,6 @@ class Truthful:
     def act(self, view: View) -> Bids:
         """Encode every home's own offer."""
         rules = self._rules
-        offers = own_offers(view.homes, view.public, rules)
+        offers = (full_offers if rules.safeguard else own_offers)(view.homes, view.public, rules)
         schedule = self._profile.schedule(view, offers)
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)

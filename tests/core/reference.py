@@ -203,7 +203,8 @@ def begin(
     if step.k == 0:
         s.given_today = s.shortfall = 0.0
     departed = short = missed = away = 0.0
-    give = give_reserve = take = 0.0
+    give = give_reserve = take = kept = 0.0
+    black = any(first <= step.week_step < end for first, end in home.windows)
     if home.ev_kwh > 0:
         soc = s.soc_e
         if step.k in (step.leaves, step.ready):
@@ -222,18 +223,29 @@ def begin(
             give_reserve = baseline.ev_kw + can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h)
             most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc) / (home.eta_e * DT))
             take = clip0(most - max(baseline.ev_kw, forced))
+            kept = clip0(baseline.ev_kw - forced)
     soc = s.soc_b
     charge, _ = home_battery(home, step, soc, s.below_since, baseline.ev_kw)
     give += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT)
     give_reserve += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, home.reserve_h)
     take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
-    return (give, take, give_reserve, take), (departed, short, missed, away)
+    above = can_give(soc, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, home.reserve_h)
+    kept += clip0(min(above, (home.day_limit - s.given_today) / home.reserve_h))
+    kept = 0.0 if black else min(kept, give_reserve)
+    return (give, take, give_reserve, take, kept), (departed, short, missed, away)
 
 
-def deliver(home: Home, step: Step, baseline: Baseline, s: State, order: tuple[float, float, float]) -> lib.Flow[float]:
-    """Deliver (sell award, reserve call, buy award) kW; changes the state `s` and returns the flows."""
+def deliver(
+    home: Home, step: Step, baseline: Baseline, s: State, order: tuple[float, float, float], free: bool = True
+) -> lib.Flow[float]:
+    """Deliver (sell award, reserve call, buy award) kW; changes the state `s` and returns the flows.
+
+    Unless the envelope is overridden (`free`) nothing comes from beyond it, and nothing is bought in a blackout window.
+    """
     sell, call, buy = order
     black = any(first <= step.week_step < end for first, end in home.windows)
+    if black and not free:
+        buy = 0.0
     soc_e, soc_b = s.soc_e, s.soc_b
     plugged = home.ev_kwh > 0 and step.plugged
     forced = defer_env = defer_hard = v2g_env = v2g_hard = 0.0
@@ -258,9 +270,10 @@ def deliver(home: Home, step: Step, baseline: Baseline, s: State, order: tuple[f
     bess = min(owed - defer, bess_env)
     v2g = min(owed - defer - bess, v2g_env)
     inside = defer + bess + v2g
-    defer += min(clip0(owed - inside), defer_hard - defer)
-    bess += min(clip0(owed - defer - bess - v2g), bess_hard - bess)
-    v2g += min(clip0(owed - defer - bess - v2g), v2g_hard - v2g)
+    if free:
+        defer += min(clip0(owed - inside), defer_hard - defer)
+        bess += min(clip0(owed - defer - bess - v2g), bess_hard - bess)
+        v2g += min(clip0(owed - defer - bess - v2g), v2g_hard - v2g)
     given = defer + bess + v2g
 
     car = car_bought = car_forced = 0.0

@@ -33,13 +33,17 @@ def begin(homes: Homes, day: Day, k: int) -> np.ndarray:
     return np.concatenate([books.events, books.ledger[[led.L_AWAY]]])
 
 
-def deliver(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarray:
-    """Deliver step k under `order` (3, N) kW sold, called, bought; returns the flows (N_FLOW, N)."""
+def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+    """Deliver step k under `order` (3, N) kW sold, called, bought; returns the flows (N_FLOW, N).
+
+    `free`: (N,) whose envelope is overridden; None: everybody's.
+    """
     n = order.shape[1]
     books, none = new_books(1, n, 1), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     prices = Price(none, none, none, none, none, none, none)
-    _deliver(homes, day, k, Order(sell, call, buy, none, none), prices, books)
+    opened = np.ones(n) if free is None else free.astype(np.float64)
+    _deliver(homes, day, k, Order(sell, call, buy, none, none, opened), prices, books)
     return books.flow[0]
 
 

@@ -89,11 +89,12 @@ def test_one_step_is_the_reference(case: int) -> None:
             quote, events = ref.begin(home, ref.step_of(day.plan, k, i), baseline_at(day, k, i), before, expected[i])
             assert quote == tuple(x[i] for x in homes.quote), (k, i)
             assert (*events[:3], rules.away * events[3]) == tuple(booked[:, i]), (k, i)
-        out = run.deliver(homes, day, k, order)
+        free = rng.random(n) < 0.5
+        out = run.deliver(homes, day, k, order, free)
         for i, home in enumerate(references):
             sells, calls, buys = (float(v) for v in order[:, i])
             step, now = ref.step_of(day.plan, k, i), baseline_at(day, k, i)
-            flows = ref.deliver(home, step, now, expected[i], (sells, calls, buys))
+            flows = ref.deliver(home, step, now, expected[i], (sells, calls, buys), bool(free[i]))
             assert flows == tuple(out[:, i]), (k, i)
         assert same_state(homes, expected)
         touched += np.abs(out).sum(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
@@ -30,6 +30,7 @@ class Rules:
     least: int
     incentive: Fraction = Fraction(0)
     threshold: Fraction | None = None  # where not lmp: what offers are held against
+    on_offers: bool = False  # `least` is of what is offered, not of what is awarded
 
 
 def merit(quantity: list[int], tick: list[int], cap: int) -> list[int]:
@@ -66,23 +67,35 @@ def award(homes: list[Home], up: list[int], down: list[int], most_up: int, most_
     return net if abs(sum(net)) >= least else [0] * len(homes)
 
 
+def taken(homes: list[Home], r: Rules) -> tuple[list[Home], int]:
+    """The offers that the market takes, and the least award: a side that offers too little is as good as not there."""
+    if not r.on_offers:
+        return homes, r.least
+    up = sum(min(h.sell, h.can_sell) for h in homes) >= r.least
+    down = sum(min(h.buy, h.can_buy) for h in homes) >= r.least
+    return [replace(h, sell=h.sell * up, buy=h.buy * down) for h in homes], 0
+
+
 def price_taker(homes: list[Home], r: Rules) -> list[int]:
     at = r.lmp if r.threshold is None else r.threshold
     sells = [h.ask * TICK * (1 + r.margin) <= at + r.incentive for h in homes]
-    buys = [h.limit * TICK >= at for h in homes]
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, r.least)
+    buys = [h.limit * TICK >= at + r.incentive for h in homes]
+    homes, least = taken(homes, r)
+    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
 
 
 def pm10(homes: list[Home], r: Rules) -> list[int]:
     sells = [h.ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive) for h in homes]
-    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp for h in homes]
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, r.least)
+    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive for h in homes]
+    homes, least = taken(homes, r)
+    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
 
 
 def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], Fraction]:
     """Net awards and price, where the price falls by `slope` for every quantum: try every stretch of the curve."""
+    homes, least = taken(homes, r)
     offer = [h.ask * TICK * (1 + r.margin) - r.incentive for h in homes]
-    limit = [h.limit * TICK for h in homes]
+    limit = [h.limit * TICK - r.incentive for h in homes]
     breaks = sorted(set(offer) | set(limit))
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]
@@ -92,7 +105,7 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
         net = min(sum(up), r.cap) - min(sum(down), r.cap)
         price = r.lmp - slope * net
         if low < price < high:
-            got = award(homes, up, down, r.cap, r.cap, r.least)
+            got = award(homes, up, down, r.cap, r.cap, least)
             return got, r.lmp - slope * sum(got)
     for price in breaks:  # else it stands at a break, and the marginal offers are taken in part
         up, down = sides(homes, [o <= price for o in offer], [x >= price for x in limit])
@@ -107,6 +120,6 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
                 most_up = max(0, most_down + floor(net))
             else:
                 most_down = max(0, most_up - ceil(net))
-            got = award(homes, up, down, most_up, most_down, r.least)
+            got = award(homes, up, down, most_up, most_down, least)
             return got, r.lmp - slope * sum(got)
     raise AssertionError("the curves always meet")

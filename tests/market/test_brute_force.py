@@ -43,6 +43,7 @@ rules_st = st.builds(
     cap=st.integers(0, 250),
     least=st.integers(0, 30),
     incentive=st.sampled_from([Fraction(0), Fraction(0), Fraction(1, 100), Fraction(2)]),
+    on_offers=st.booleans(),
 )
 
 
@@ -62,7 +63,9 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
         callable=nobody,
         cap_q=np.array([r.cap]),
         min_q=r.least,
+        on_offers=r.on_offers,
         incentive=incentive,
+        event_kwh=np.zeros(1),
         slope=terms.slope * POWER_QUANTUM_KW,
         offer_factor=1.0 + float(r.margin),
         da=lmp,
@@ -74,7 +77,15 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     rows = [[h.sell for h in homes], [h.ask for h in homes], [h.buy for h in homes], [h.limit for h in homes]]
     offers = np.array([*rows, zero, zero], dtype=np.int64)[:, None, :]
     sell, buy, reserve, product = (np.zeros((1, n), dtype=np.int64) for _ in range(4))
-    awards = Awards(sell, buy, reserve, product, np.zeros(1, dtype=np.int64), np.zeros((1, 0), dtype=np.int64))
+    awards = Awards(
+        sell,
+        buy,
+        reserve,
+        product,
+        np.zeros(1, dtype=np.int64),
+        np.zeros((1, 0), dtype=np.int64),
+        np.zeros(1, dtype=np.bool_),
+    )
     results = new_results(1, 1, n)
     can = [np.array([getattr(h, k) for h in homes]) * POWER_QUANTUM_KW for k in ("can_sell", "can_buy")]
     clear_energy(offers, Quote(*can, *can), market, 0, awards, results)
@@ -96,7 +107,9 @@ def test_pm10(homes: list[Home], r: Rules) -> None:
 @few
 @given(homes=homes_st, r=rules_st, shift=st.integers(-40, 40), scale=st.sampled_from([1, 5, 20]))
 def test_logit_moves_the_threshold_and_not_the_price(homes: list[Home], r: Rules, shift: int, scale: int) -> None:
-    moved = Rules(r.lmp, r.margin, r.cap, r.least, r.incentive, r.lmp + Fraction(scale, 1000) * Fraction(shift, 10))
+    moved = Rules(
+        r.lmp, r.margin, r.cap, r.least, r.incentive, r.lmp + Fraction(scale, 1000) * Fraction(shift, 10), r.on_offers
+    )
     got = clear(homes, r, Logit(float(MARGIN), scale / 1000), shift / 10)
     assert got == (price_taker(homes, moved), float(r.lmp))
 
@@ -120,7 +133,10 @@ def test_residual_supply_is_a_fixed_point(homes: list[Home], r: Rules) -> None:
     assert price == pytest.approx(float(r.lmp) - slope * sum(got), abs=1e-12)
     rounding = slope * (len(homes) + 1)
     for h, q in zip(homes, got, strict=True):
-        offer, limit = h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive), h.limit * float(TICK)
+        offer, limit = (
+            h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive),
+            h.limit * float(TICK) - float(r.incentive),
+        )
         assert q <= 0 or offer <= price + rounding
         assert q >= 0 or limit >= price - rounding
     if 0 < sum(max(q, 0) for q in got) < r.cap - len(homes) and not any(q < 0 for q in got):

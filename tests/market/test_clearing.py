@@ -136,20 +136,45 @@ def test_the_cap_binds_both_sides_and_reserve_with_energy() -> None:
     assert (b.award_kw[:, 0] < -cap + 0.6).all()
 
 
-def test_an_award_below_the_minimum_is_void_and_moves_nothing() -> None:
-    world, o = sale({"market.min_bid_mw": 0.05}, sell_kw=0.5, sell_ask=0.0)
+@pytest.mark.parametrize("minimum", ["offer", "award"])
+def test_what_is_below_the_minimum_is_void_and_moves_nothing(minimum: str) -> None:
+    world, o = sale({"market.min_bid_mw": 0.05, "market.minimum": minimum}, sell_kw=0.5, sell_ask=0.0)
     assert o.void.all()
     assert not o.award_kw.any()
     assert not o.ledger[[led.L_SOLD, led.L_PAY_SOLD, led.L_AWARD]].any()
     assert o.money.profit[0] == 0.0
-    _, fits = sale({"market.min_bid_mw": 0.01}, sell_kw=0.5, sell_ask=0.0)
+    assert not o.taken.any()
+    _, fits = sale({"market.min_bid_mw": 0.01, "market.minimum": minimum}, sell_kw=0.5, sell_ask=0.0)
     assert not fits.void.any()
+    assert fits.taken.all()
     assert (fits.award_kw >= 10.0).all()
     assert world.n_homes * 0.5 == pytest.approx(float(fits.award_kw[0, 0]), abs=0.5)
 
 
+def test_an_offer_of_the_minimum_clears_in_any_size() -> None:
+    """Most of what is offered is too dear; the rest clears though it is too small an award."""
+    ask = np.where(np.arange(HOUR["fleet.size"]) < 6, 0.05, 0.4)
+    rules = {"market.min_bid_mw": 0.02}
+    _, o = sale(rules, sell_kw=0.5, sell_ask=ask)
+    assert o.taken.all()
+    assert not o.void.any()
+    assert (o.award_kw[:, 0] > 0.0).all()
+    assert (o.award_kw[:, 0] <= 3.0 + 1e-9).all()
+    _, a = sale(rules | {"market.minimum": "award"}, sell_kw=0.5, sell_ask=ask)
+    assert a.void.all()
+    assert not a.taken.any()
+    assert not a.award_kw.any()
+    _, dear = sale(rules, sell_kw=0.5, sell_ask=0.4)
+    assert dear.taken.all(), "an offer that nobody buys is taken all the same"
+    assert not dear.award_kw.any()
+
+
 def test_sales_and_purchases_net_out_before_the_minimum() -> None:
-    world = begin(with_prices(month("week20", HOUR | {"market.min_bid_mw": 0.02}), rt=300.0, calls=False))
+    world = begin(
+        with_prices(
+            month("week20", HOUR | {"market.min_bid_mw": 0.02, "market.minimum": "award"}), rt=300.0, calls=False
+        )
+    )
     seller = np.arange(world.n_homes) % 2 == 0
     o = world.step(
         encode(

@@ -7,6 +7,7 @@ import pytest
 from support import begin, month, play, with_prices
 from vpp_policies.truthful import Truthful
 
+from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
@@ -41,13 +42,14 @@ def test_events_are_the_evenings_of_hot_days(start: str) -> None:
 @pytest.mark.parametrize("style", ["any", "sell", "edge"])
 def test_the_programme_pays_for_net_delivery_and_money_is_conserved(style: str) -> None:
     world = begin(month("week20", EVENING | {"time.opportunity_minutes": 15}, 2))
-    paid = 0.0
+    paid, net = 0.0, 0.0
     for o in play(world, 1, style):
         rows, money, lmp, incentive = o.ledger[:, 0], o.money, o.lmp[0, 0], o.incentive[0, 0]
         stamp = world.calendar.local[o.opportunity]
         assert incentive == (2.0 if 16 <= stamp.hour < 21 else 0.0)
         metered = float(o.flow_kw[0, FLOW.market, 0])
-        assert money.programme[0] == pytest.approx(incentive * 0.25 * max(0.0, metered), abs=1e-12)
+        before, net = max(0.0, net), net + 0.25 * metered if incentive else 0.0
+        assert money.programme[0] == pytest.approx(incentive * (max(0.0, net) - before), abs=1e-9)
         given = rows[led.L_SOLD] + rows[led.L_CALLED]
         pay = np.maximum(o.offers.sell_tick[0] * PRICE_TICK, 0.7 * (lmp + incentive)) * given
         np.testing.assert_allclose(rows[led.L_PAY_SOLD], pay, rtol=0, atol=1e-12)
@@ -55,6 +57,42 @@ def test_the_programme_pays_for_net_delivery_and_money_is_conserved(style: str) 
         assert money.profit[0] == pytest.approx(float(left[0] - money.payments[0]), abs=1e-12)
         paid += float(money.programme[0])
     assert paid > 0.0
+
+
+@pytest.mark.parametrize("incentive", [0.05, 2.0])
+def test_selling_and_buying_in_turns_inside_an_event_earns_nothing(incentive: float) -> None:
+    """The programme pays for the net of the event, and a purchase in it must be worth the incentive that it cancels."""
+    changes = EVENING | {"market.programme_usd_per_kwh": incentive, "time.opportunity_minutes": 15}
+    made = with_prices(month("week20", changes | {"fleet.share_bess": 1.0}, 2), rt=100.0, da=100.0, calls=False)
+    earned, net, bought = {}, {}, {}
+    for kind in ("pump", "sell"):
+        world, paid, energy, taken = begin(made), 0.0, 0.0, 0.0
+        while not world.done:
+            turn = world.opportunity % 2 == 0
+            event = made.events[world.t]
+            sells = event and (turn if kind == "pump" else world.opportunity % 8 < 2)
+            o = world.step(
+                encode(
+                    world.sell_limit_kw,
+                    world.buy_limit_kw,
+                    sell_kw=99.0 * sells,
+                    sell_ask=0.0,
+                    buy_kw=99.0 * (event and kind == "pump" and not turn),
+                    buy_limit=0.35,
+                )
+            )
+            paid += float(o.money.programme[0])
+            energy += float(o.flow_kw[:, FLOW.market].sum()) * 0.25 * event
+            taken += float(o.ledger[led.L_BOUGHT].sum())
+            profit, left = o.money.profit[0], o.money.revenue[0] - o.money.payments[0] - o.money.compute[0]
+            assert profit == pytest.approx(left, abs=1e-9)
+        earned[kind], net[kind], bought[kind] = paid, energy, taken
+    for kind in earned:
+        assert earned[kind] == pytest.approx(incentive * max(0.0, net[kind]), abs=1e-9)
+    assert earned["sell"] > 0.0
+    # at 2 USD/kWh no limit pays for what is given up; at .05 purchases clear, and cancel the sales
+    assert (bought["pump"] > 0.0) == (incentive < 0.25)
+    assert net["pump"] <= net["sell"] + float(made.fleet.bess_kwh.sum()), "the net is what the stores held"
 
 
 def test_an_event_is_announced_with_the_prices_of_its_day() -> None:

@@ -25,6 +25,7 @@ def brute(
     high: list[int],
     room: int,
     low: int,
+    on_offers: bool,
 ) -> tuple[list[int], list[int]]:
     """Each home picks the product that pays it most; each product fills in merit order, the best-paid list first."""
     n, kinds = len(offers), len(rho)
@@ -34,6 +35,8 @@ def brute(
     award = [0] * n
     for j in range(kinds):
         mine = [i for i in range(n) if pick[i] == j and offers[i][1] <= high[j]]
+        if on_offers and sum(can[i][j] for i in range(n) if pick[i] == j) < low:
+            continue
         got, left = dict.fromkeys(mine, 0), room
         for tick in sorted({offers[i][1] for i in mine}):
             here = [i for i in mine if offers[i][1] == tick]
@@ -43,7 +46,7 @@ def brute(
             if total > left:
                 break
             left -= total
-        if sum(got.values()) >= low:
+        if on_offers or sum(got.values()) >= low:
             room -= sum(got.values())
             for i in mine:
                 award[i] = got[i]
@@ -56,24 +59,29 @@ def brute(
     seed=st.integers(0, 999),
     room=st.integers(0, 200),
     low=st.integers(0, 25),
+    on_offers=st.booleans(),
 )
-def test_reserve_clears_as_brute_force_does(offers: list[tuple[int, int]], seed: int, room: int, low: int) -> None:
+def test_reserve_clears_as_brute_force_does(
+    offers: list[tuple[int, int]], seed: int, room: int, low: int, on_offers: bool
+) -> None:
     rng, n = np.random.default_rng(seed), len(offers)
     up, down = rng.integers(-5, 30, n), rng.integers(-5, 30, n)
     rho, high = rng.integers(0, 8, 3).astype(float), rng.integers(-1, 10, 3)
     award, product = np.zeros((1, n), dtype=np.int64), np.zeros((1, n), dtype=np.int64)
-    last, left = np.zeros((1, 3), dtype=np.int64), np.array([room])
+    last, left, taken = np.zeros((1, 3), dtype=np.int64), np.array([room]), np.zeros(1, dtype=np.bool_)
     clear_reserve(
         ReserveOffers(one([q for q, _ in offers]), one([t for _, t in offers]), one(up), one(down)),
-        ReserveTerms(rho[None, :], one(high), np.array([False, False, True]), low),
+        ReserveTerms(rho[None, :], one(high), np.array([False, False, True]), low, on_offers),
         left,
-        ReserveAwards(award, product, last),
+        ReserveAwards(award, product, last, taken),
     )
-    expected, pick = brute(offers, up.tolist(), down.tolist(), rho.tolist(), high.tolist(), room, low)
+    expected, pick = brute(offers, up.tolist(), down.tolist(), rho.tolist(), high.tolist(), room, low, on_offers)
     assert award[0].tolist() == expected
     assert product[0].tolist() == pick
     assert left[0] == room - sum(expected)
     assert left[0] >= 0
+    if not on_offers:
+        assert taken[0] == (sum(expected) > 0)
 
 
 HOUR = {"time.duration_hours": 1, "fleet.size": 60, "fleet.share_bess": 1.0, "fleet.share_ev": 0.0}
@@ -86,11 +94,12 @@ def on_reserve(changes: dict[str, float], prices: dict[str, float], **offer: flo
     return world, world.step(encode(world.sell_limit_kw, world.buy_limit_kw, **offer))
 
 
-def test_a_product_below_the_minimum_bid_is_void() -> None:
-    _, o = on_reserve({"market.min_bid_mw": 1.0}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
+@pytest.mark.parametrize("minimum", ["offer", "award"])
+def test_a_product_below_the_minimum_bid_is_void(minimum: str) -> None:
+    _, o = on_reserve({"market.min_bid_mw": 1.0, "market.minimum": minimum}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
     assert o.reserve_kw.sum() == 0.0
     assert o.money.reserve[0] == 0.0
-    _, o = on_reserve({"market.min_bid_mw": 0.05}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
+    _, o = on_reserve({"market.min_bid_mw": 0.05, "market.minimum": minimum}, PRICES, reserve_kw=9.0, reserve_ask=0.0)
     assert (o.reserve_kw > 50.0).all()
 
 

@@ -73,7 +73,7 @@ def shuffled(hour: int, seed: int, level: float, min_bid_kw: float) -> tuple[Hom
     homes = replace(homes, storage_sell_kw=np.maximum(homes.bess_sell_kw, homes.v2g_sell_kw))
     steps = len(public.da_usd_per_kwh)
     public = replace(public, da_usd_per_kwh=np.clip(level * rng.uniform(0.3, 2.0, steps), -0.15, 1.0))
-    return homes, public, replace(rules, min_bid_kw=min_bid_kw)
+    return homes, public, replace(rules, min_bid_kw=min_bid_kw, minimum="award")
 
 
 def test_graph_has_the_stages_and_one_loop() -> None:
@@ -125,7 +125,7 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     # storage is never sold below the owner's ask
     stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
     has_storage = homes.storage_sell_kw > 0
-    low = np.minimum(own[FULL], 0.5)
+    low = np.minimum(own[FULL], 1.0)
     assert (offers.sell_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
     assert (offers.sell_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
     buys = buy > 0
@@ -242,6 +242,6 @@ def test_a_fleet_without_devices_bids_nothing() -> None:
 
 def test_below_the_minimum_bid_nothing_is_bid() -> None:
     homes, public, rules = gate()
-    final = negotiate(homes, public, replace(rules, min_bid_kw=1e4))
+    final = negotiate(homes, public, replace(rules, min_bid_kw=1e4, minimum="award"))
     assert final["negotiation"].status == "below the minimum bid"
     assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()

@@ -94,7 +94,7 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         outside |= reserve > kw[RESERVE] * can + 1e-6
         outside |= buy > now["buy_kw"] * can + 1e-6
         stored = ((sell + reserve > kw[CAR] + 0.01) | (reserve > 0)) & (homes.storage_sell_kw > 0)
-        outside |= stored & (offers.sell_tick * PRICE_TICK < np.minimum(own[FULL], 0.5) - 1e-9)
+        outside |= stored & (offers.sell_tick * PRICE_TICK < np.minimum(own[FULL], 1.0) - 1e-9)
         outside |= (sell > 0) & (offers.sell_tick * PRICE_TICK < np.minimum(homes.defer_ask, own[FULL]) - 1e-9)
         outside |= (buy > 0) & (offers.buy_tick * PRICE_TICK > now["buy_limit"] + 1e-9)
         assert int(outside.sum()) == 0

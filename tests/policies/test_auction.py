@@ -58,7 +58,7 @@ def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive
     for name in ("sell_kw", "buy_kw", "reserve_kw", "reserve_ask"):
         assert np.array_equal(bids[name], declared[name])
     # asks live on whole ticks: within one tick of the price all are at it, or at what a bid can express
-    at = np.clip(price, 0.0, 0.5)
+    at = np.clip(price, 0.0, 1.0)
     assert (np.abs(bids["sell_ask"][sells] - at) < PRICE_TICK).all()
     np.testing.assert_allclose(bids["buy_limit"][buys], max(price, -0.15))
     assert np.array_equal(bids["sell_ask"][~sells], declared["sell_ask"][~sells])

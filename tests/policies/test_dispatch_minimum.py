@@ -119,7 +119,7 @@ def test_where_no_award_is_too_small_the_plan_is_the_linear_programs() -> None:
 
 
 def test_at_every_gate_of_a_fleet_nothing_is_planned_that_the_market_would_void() -> None:
-    made = month("week20", {"time.duration_hours": 36, "market.reserve": False})
+    made = month("week20", {"time.duration_hours": 36, "market.reserve": False, "market.minimum": "award"})
     world, policy = begin(made), make_policy("centralized")
     assert isinstance(policy, Centralized)
     rules = market_rules(world)

@@ -54,7 +54,7 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     column  name           meaning                                span
     ======  =============  =====================================  =================
     0       sell_kw        most power it may be called for        0 .. device limit
-    1       sell_ask       least pay, USD/kWh                     0 .. 0.5
+    1       sell_ask       least pay, USD/kWh                     0 .. 1
     2       buy_kw         most power it may charge with          0 .. device limit
     3       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
     4       reserve_kw     capacity on reserve                    0 .. device limit

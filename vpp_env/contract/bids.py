@@ -3,15 +3,15 @@
 | column | name | decoded | span |
 |---|---|---|---|
 | 0 | sell_kw | kW, share of the home's device limit (battery + charger + V2G) | [0, limit] |
-| 1 | sell_ask | USD/kWh, least pay per kWh sold | [0, 0.5] |
+| 1 | sell_ask | USD/kWh, least pay per kWh sold | [0, 1] |
 | 2 | buy_kw | kW, share of the home's device limit (battery + charger) | [0, limit] |
 | 3 | buy_limit | USD/kWh, most paid per kWh bought | [-0.15, 0.35] |
 | 4 | reserve_kw | kW, share of the home's sell limit | [0, limit] |
 | 5 | reserve_ask | USD per kW and hour on reserve | [0, 0.05] |
 
-Every column is affine in [-1, 1]: -1 is the low end of the span. Quantities are cleared in quanta of 10 W, asks in
-ticks of .001 USD/kWh (reserve .0001 USD/kW-h), all integers, so that a clearing does not depend on the order of
-homes or on rounding.
+Every column is affine in [-1, 1]: -1 is the low end of the span. A value outside it is an error and is not clipped.
+Quantities are cleared in quanta of 10 W, asks in ticks of .001 USD/kWh (reserve .0001 USD/kW-h), all integers, so that
+a clearing does not depend on the order of homes or on rounding.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from vpp_env.units import (
 
 N_ACTION = 6
 SELL_KW, SELL_ASK, BUY_KW, BUY_LIMIT, RESERVE_KW, RESERVE_ASK = range(N_ACTION)
+COLUMNS = ("sell_kw", "sell_ask", "buy_kw", "buy_limit", "reserve_kw", "reserve_ask")
+ROUNDING = 1e-6
+"""How far a value may lie outside [-1, 1]: float32 holds no more."""
 RESERVE_TICK = 0.0001
 """Clearing resolution of reserve asks, USD per kW and hour."""
 
@@ -99,6 +102,9 @@ class Bids:
         Messages of a negotiation, for the record.
     day_ahead : DayAheadSchedule, optional
         The next local day's schedule, where `Public.day_ahead_hours` says that its gate is open.
+    override : ndarray, optional
+        (N,) bool: homes whose gateway does not keep the owner's envelope at delivery: every breach is counted. `None`:
+        it is kept everywhere (see `market.safeguard`).
     """
 
     actions: NDArray[np.floating]
@@ -107,6 +113,7 @@ class Bids:
     notes: dict[str, float] = field(default_factory=dict)
     transcript: list[dict[str, Any]] | None = None
     day_ahead: DayAheadSchedule | None = None
+    override: Flags | None = None
 
 
 @dataclass(frozen=True)
@@ -122,12 +129,12 @@ class Offers:
 
 
 def check_actions(actions: NDArray[Any], n: int) -> Floats:
-    """Return `actions` as (n, 6) float64.
+    """Return `actions` as (n, 6) float64 in [-1, 1]; float32 rounding at the ends, up to `ROUNDING`, is taken off.
 
     Raises
     ------
     BidError
-        When the shape is wrong or a value is not a number.
+        When the shape is wrong, a value is not a number, or one lies outside [-1, 1].
     """
     array = np.asarray(actions, dtype=np.float64)
     if array.shape != (n, N_ACTION):
@@ -136,7 +143,31 @@ def check_actions(actions: NDArray[Any], n: int) -> Floats:
     if not finite.all():
         rows = np.unique(np.nonzero(~finite)[0])[:5].tolist()
         raise BidError(f"bids of prosumers {rows} are not finite numbers; allowed is [-1, 1]")
-    return array
+    over = np.abs(array)
+    if over.max(initial=0.0) > 1.0 + ROUNDING:
+        row, column = np.unravel_index(int(np.argmax(over)), over.shape)
+        raise BidError(
+            f"the bid of prosumer {row} has {COLUMNS[column]} = {array[row, column]:.6g}; allowed is [-1, 1]. Usual "
+            "causes: kW or USD where a share of the span is meant (use vpp_env.encode), or actions of a learner that "
+            "are not clipped (use np.clip(actions, -1, 1), or an output squashed by tanh)"
+        )
+    return np.clip(array, -1.0, 1.0)
+
+
+def check_override(override: Flags | None, n: int) -> Flags:
+    """Return `override` as a new (n,) bool array; all False where it is None.
+
+    Raises
+    ------
+    BidError
+        When it is not (n,) bool.
+    """
+    if override is None:
+        return np.zeros(n, dtype=np.bool_)
+    array = np.asarray(override)
+    if array.shape != (n,) or array.dtype != np.bool_:
+        raise BidError(f"override is {array.dtype} of shape {array.shape}; allowed is bool of shape ({n},), or None")
+    return array.copy()
 
 
 @kernel

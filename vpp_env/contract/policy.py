@@ -65,7 +65,7 @@ class MarketRules:
     opportunity_hours: float  # h, length of an opportunity
     sell_limit_kw: NDArray[np.float64]  # (N,) what a sell or reserve bid of 1 stands for; read-only
     buy_limit_kw: NDArray[np.float64]  # (N,) what a buy bid of 1 stands for; read-only
-    min_bid_kw: float  # a smaller award of the whole fleet is void
+    min_bid_kw: float  # least offer (`minimum` = "award": least award) of the whole fleet
     max_capacity_kw: float  # most that the fleet may sell
     margin: float  # added to each ask in the offer to the market, share of it
     revenue_share: float  # of the real-time price, to the owner
@@ -77,6 +77,8 @@ class MarketRules:
     two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery
+    safeguard: bool = False  # a home's gateway keeps its owner's envelope unless `Bids.override` says otherwise
+    minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from vpp_env.core.devices.battery import (
     inside_envelope,
     own_use,
     relative_depth,
+    reserve_inside,
     restores,
 )
 from vpp_env.core.devices.vehicle import (
@@ -121,7 +122,12 @@ def quote(home: Home[float], state: HomeState[float], step: Step, rules: Rules) 
     own = _own_use(home, state, step, rules)
     battery = battery_range(home.battery, state.battery, own, rules.battery)
     take = car.take + battery.take
-    return Quote(car.give + battery.give, take, car.give_reserve + battery.give_reserve, take)
+    kept = 0.0
+    if not in_window(step.week_step, home.blackout_1, home.blackout_2):
+        defer = vehicle_limits(home.vehicle, state.vehicle, step.vehicle, False, rules.vehicle).defer
+        kept = defer + reserve_inside(home.battery, state.battery, rules.battery)
+    up = car.give_reserve + battery.give_reserve
+    return Quote(car.give + battery.give, take, up, take, min(kept, up))
 
 
 @inlined
@@ -133,12 +139,14 @@ def _own_use(home: Home[float], state: HomeState[float], step: Step, rules: Rule
 
 @inlined
 def deliver(
-    home: Home[float], state: HomeState[float], step: Step, order: Order[float], rules: Rules
+    home: Home[float], state: HomeState[float], step: Step, order: Order[float], rules: Rules, spends: bool = True
 ) -> tuple[HomeState[float], Flow[float]]:
     """Run the devices through the step under an order.
 
     A home delivers cheapest first - deferred charging, battery, V2G, all inside the owner's envelope - and what is
-    still owed then comes from beyond it, in the same order, down to the hard limits.
+    still owed then comes from beyond it, in the same order, down to the hard limits. Unless the owner's envelope is
+    overridden (`order.free`) the home's gateway keeps it: nothing comes from beyond it, nothing is bought in a blackout
+    window, and the battery does not charge at a price above the owner's limit (`spends` False).
     """
     b, before = home.battery, state.battery
     black = in_window(step.week_step, home.blackout_1, home.blackout_2)
@@ -152,14 +160,19 @@ def deliver(
     y = min(owed - x, inside)
     z = min(owed - x - y, car.v2g)
     kept = x + y + z
-    x += min(max(0.0, owed - kept), car.defer_hard - x)
-    y += min(max(0.0, owed - x - y - z), hard - y)
-    z += min(max(0.0, owed - x - y - z), car.v2g_hard - z)
+    buy = order.buy
+    if order.free > 0.0:
+        x += min(max(0.0, owed - kept), car.defer_hard - x)
+        y += min(max(0.0, owed - x - y - z), hard - y)
+        z += min(max(0.0, owed - x - y - z), car.v2g_hard - z)
+    elif black:
+        buy = 0.0
     given = x + y + z
     vehicle, ev = vehicle_step(
-        home.vehicle, state.vehicle, step.vehicle, car.forced, (x, z), order.buy, rules.vehicle
+        home.vehicle, state.vehicle, step.vehicle, car.forced, (x, z), buy, rules.vehicle
     )  # fmt: skip
-    battery, bess = battery_step(b, before, own, y, order.buy - ev.bought, step.day, rules.battery)
+    for_battery = buy - ev.bought if spends or order.free > 0.0 else 0.0
+    battery, bess = battery_step(b, before, own, y, for_battery, step.day, rules.battery)
     # the record
     bought = ev.bought + bess.bought
     sold = min(given, order.sell)

@@ -49,6 +49,7 @@ class Quote(NamedTuple, Generic[T]):
     buy: T
     reserve_up: T
     reserve_down: T
+    reserve_kept: T  # of `reserve_up` what is inside the owner's envelope
 
 
 class Rules(NamedTuple):
@@ -135,6 +136,7 @@ class Order(NamedTuple, Generic[T]):
     buy: T
     reserve: T  # capacity on reserve
     available: T  # of it, what the home can keep up
+    free: T  # 1: the owner's envelope is overridden, 0: the gateway keeps it
 
 
 class Price(NamedTuple, Generic[T]):
@@ -226,7 +228,7 @@ def initial_state(fleet: Fleet) -> HomeState[Floats]:
 
 def no_quote(n: int) -> Quote[Floats]:
     """A quote of nothing."""
-    return Quote(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
+    return Quote(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
 
 
 Arrays = TypeVar("Arrays", bound=tuple[Any, ...])

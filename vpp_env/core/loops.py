@@ -95,6 +95,7 @@ def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
         account_events(events, homes.rules, books.ledger, i)
         now = quote(home, state, step, homes.rules)
         q.sell[i], q.buy[i], q.reserve_up[i], q.reserve_down[i] = now.sell, now.buy, now.reserve_up, now.reserve_down
+        q.reserve_kept[i] = now.reserve_kept
 
 
 @inlined
@@ -114,7 +115,7 @@ def deliver_step(
         for i in range(m * n, (m + 1) * n):
             home, step = home_at(homes.home, i), step_at(day, k, i)
             order = Order(
-                orders.sell[i], orders.call[i], orders.buy[i], orders.reserve[i], orders.available[i]
+                orders.sell[i], orders.call[i], orders.buy[i], orders.reserve[i], orders.available[i], orders.free[i]
             )  # fmt: skip
             price = Price(
                 prices.lmp[i],
@@ -125,7 +126,9 @@ def deliver_step(
                 prices.own[i],
                 prices.defer[i],
             )
-            state, flow = deliver(home, state_at(homes.state, i), step, order, homes.rules)
+            state, flow = deliver(
+                home, state_at(homes.state, i), step, order, homes.rules, price.bought <= home.buy_limit
+            )
             put_state(homes.state, i, state)
             account(home, step, order, price, flow, homes.rules, books.ledger, i)
             _add_flow(books.flow[j], m, flow)

@@ -139,7 +139,7 @@ class Kpis:
         shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.LEADERBOARD, Place.DASHBOARD),
     )  # fmt: skip
     success_rate: float = _kpi(
-        "success", "", Better.HIGHER, Format.PERCENT, "share of opportunities with an award",
+        "success", "", Better.HIGHER, Format.PERCENT, "share of opportunities whose offer the market took",
         lambda e: success_rate(e.opportunities), shown=(Place.REPORT, Place.MEANS),
     )  # fmt: skip
     avg_time_seconds: float = _kpi(
@@ -194,7 +194,7 @@ class Kpis:
         lambda e: e.mwh("reserve_kw_h"), shown=(Place.ENERGY,),
     )  # fmt: skip
     void_intervals: int = _kpi(
-        "void", "", Better.LOWER, Format.COUNT, "15-min intervals whose award stays below the minimum bid",
+        "void", "", Better.LOWER, Format.COUNT, "15-min intervals in which an offer is below the minimum bid",
         lambda e: e.void_intervals,
     )  # fmt: skip
     cleared_intervals: int = _kpi(

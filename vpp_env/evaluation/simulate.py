@@ -54,6 +54,8 @@ def market_rules(world: World) -> MarketRules:
         two_settlement=market.two_settlement,
         programme_usd_per_kwh=0.0 if market.programme == "none" else market.programme_usd_per_kwh,
         lead=world.lead,
+        minimum=market.minimum,
+        safeguard=market.safeguard,
     )
 
 
@@ -94,7 +96,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
             begin = time.perf_counter()
             bids = policy.act(build_view(world, info.information))
             seconds = time.perf_counter() - begin
-            outcome = world.step(bids.actions, (bids.day_ahead,))
+            outcome = world.step(bids.actions, (bids.day_ahead,), bids.override)
             row = record.add(bids, outcome, seconds)
             if on_opportunity is not None:
                 on_opportunity(row)

@@ -1,7 +1,7 @@
 """Energy clearing: a protocol with registered implementations.
 
-The rules of model `caiso2023`: the offer of a slice is its ask x (1 + margin); sells and buys net out inside the VPP;
-an award whose net total is below the minimum bid is void; the VPP's maximum caps each side.
+The rules of model `caiso2023.2`: the offer of a slice is its ask x (1 + margin); sells and buys net out inside the VPP;
+a side whose offer is below the minimum bid is not taken; the VPP's maximum caps each side.
 
 A clearing states its `Terms` for the intervals of an opportunity - up to which ask a sale clears and down to which
 limit a purchase clears - and the compiled loop (`market.opportunity`) applies them to what each home can deliver. Where
@@ -44,7 +44,7 @@ class Clearing(Protocol):
         lmp_usd_per_kwh : ndarray
             (S, M) real-time prices, USD/kWh.
         incentive : ndarray or float
-            (S, M) what a programme adds to the price of a sale, USD/kWh.
+            (S, M) what a programme pays for a kWh of net delivery, USD/kWh: a sale earns it, a purchase gives it up.
         shift : ndarray or float
             (S, M) standard logistic draws of the month; the same for every policy.
         """
@@ -65,7 +65,7 @@ class PriceTaker:
     def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
         worth = lmp_usd_per_kwh + incentive
-        return Terms(floor_tick(worth / (1.0 + self.margin)), -floor_tick(-lmp_usd_per_kwh))
+        return Terms(floor_tick(worth / (1.0 + self.margin)), -floor_tick(-worth))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Pm10:
     def terms(self, lmp_usd_per_kwh: Floats, incentive: Prices = 0.0, shift: Prices = 0.0) -> Terms:
         """See `Clearing.terms`."""
         worth = lmp_usd_per_kwh + incentive
-        return Terms(floor_tick(self.factor * worth), -floor_tick(-lmp_usd_per_kwh / self.factor))
+        return Terms(floor_tick(self.factor * worth), -floor_tick(-worth / self.factor))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Energy clearing of one interval, compiled: what every registered clearing shares.
 
 Each home's offer is cut to what it can deliver now; a home whose sale and purchase both clear trades the difference;
-each side is awarded in merit order on integers, in O(N); an award below the minimum bid is void. Where the price falls
-with the VPP's own quantity (`MarketState.slope` > 0) the price and the quantity are found together first.
+each side is awarded in merit order on integers, in O(N). A side that offers less than the
+minimum bid, at any price and cut to what can be delivered, is not taken; or (`MarketState.on_offers` False) an award
+below it is void. Where the price falls with the VPP's own quantity (`MarketState.slope` > 0) the price and the quantity
+are found together first.
 """
 
 from __future__ import annotations
@@ -122,7 +124,7 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
 def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int]:
     """(Highest ask, lowest limit) in ticks that clear at `price`."""
     highest = int(np.floor((price + incentive) / factor / PRICE_TICK + 1e-9))
-    return highest, -int(np.floor(-price / PRICE_TICK + 1e-9))
+    return highest, -int(np.floor(-(price + incentive) / PRICE_TICK + 1e-9))
 
 
 @inlined
@@ -172,7 +174,7 @@ def clear_energy(
     market, j : MarketState, int
         The market, and the interval.
     awards : Awards
-        `sell`, `buy` and `last_sale` are filled.
+        `sell`, `buy`, `last_sale` and `taken` are filled.
     results : IntervalResults
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
     """
@@ -185,13 +187,26 @@ def clear_energy(
     most_sold, most_bought = market.cap_q.copy(), market.cap_q.copy()
     for m in range(months):
         beyond = 0
+        sale = 0
+        purchase = 0
         for i in range(n):
             a = min(offers[SELL_Q, m, i], quanta(able.sell[m * n + i]))
             b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
             beyond += offers[SELL_Q, m, i] - a + offers[BUY_Q, m, i] - b
             can_sell[m, i], can_buy[m, i] = a, b
             minus[m, i] = -offers[BUY_TICK, m, i]
+            sale += a
+            purchase += b
         results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW
+        awards.taken[m] = False
+        if market.on_offers:
+            if 0 < sale < market.min_q:
+                can_sell[m, :] = 0
+                results.void[j, m] = True
+            if 0 < purchase < market.min_q:
+                can_buy[m, :] = 0
+                results.void[j, m] = True
+            awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
         side = Side(offers[SELL_TICK, m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
         if market.slope > 0.0:
             highest[m], lowest[m], most_sold[m], most_bought[m] = _meet(side, market, j, m)
@@ -205,11 +220,13 @@ def clear_energy(
         for i in range(n):
             net += sell[m, i] - buy[m, i]
             gross += sell[m, i] + buy[m, i]
-        if abs(net) < market.min_q:
+        if not market.on_offers and abs(net) < market.min_q:
             results.void[j, m] = gross > 0
             sell[m, :] = 0
             buy[m, :] = 0
             net = 0
-        if last[m] > highest[m] or results.void[j, m]:
+            gross = 0
+        awards.taken[m] |= gross > 0
+        if last[m] > highest[m] or (results.void[j, m] and not market.on_offers):
             last[m] = 0
         results.lmp[j, m] = market.lmp[j, m] - market.slope * net

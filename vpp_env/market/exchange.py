@@ -17,7 +17,7 @@ from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.market.state import Bools, Ints, MarketState, Submission
 from vpp_env.scenario import Scenario
 from vpp_env.traces.series import MarketSeries
-from vpp_env.units import KWH_PER_MWH, POWER_QUANTUM_KW
+from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
 
 
 class Conditions(NamedTuple):
@@ -45,7 +45,7 @@ class Waiting:
     """
 
     def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
-        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer)
+        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_))
         self._queue = deque(nothing for _ in range(lead))
         self._hours, self._homes = hours, own.size
 
@@ -57,7 +57,8 @@ class Waiting:
     def pending_kwh(self) -> Floats:
         """(M*N,) kWh that the waiting bids may take from each home at most."""
         pending = np.zeros(self._homes)
-        for offers, _, _ in self._queue:
+        for waiting in self._queue:
+            offers = waiting.offers
             pending += (offers[SELL_KW] + offers[RESERVE_KW]).ravel() * (POWER_QUANTUM_KW * self._hours)
         return pending
 
@@ -103,6 +104,7 @@ class Exchange:
     def reset(self) -> None:
         """Go back to the prices without the VPP, and forget its schedules."""
         self.rt = np.stack([m.series.rt_usd_per_mwh for m in self._months]) / KWH_PER_MWH
+        self._event_kwh = np.zeros(len(self._months))
         self.day_ahead.reset()
 
     def cap_q(self, flexible_kw: Floats) -> Ints:
@@ -128,13 +130,21 @@ class Exchange:
             callable=self._callable,
             cap_q=cap_q,
             min_q=self._min_q,
+            on_offers=self._scenario.market.minimum == "offer",
             incentive=incentive,
+            event_kwh=self._event_kwh.copy(),
             slope=float(terms.slope * POWER_QUANTUM_KW),
             offer_factor=1.0 + self._scenario.market.margin,
             da=np.ascontiguousarray(self.da[:, span].T),
             day_ahead_kw=np.ascontiguousarray(self.day_ahead.award_kw[:, span].T),
             payment=self._payment,
         )
+
+    def meter(self, t: int, metered_kw: Floats) -> None:
+        """Add (S, M) kW metered from step t on to what the programme's event has delivered so far."""
+        for j, row in enumerate(metered_kw):
+            event = self.incentive[:, t + j] > 0.0
+            self._event_kwh = np.where(event, self._event_kwh + DT_H * row, 0.0)
 
     def publish(self, t: int, lmp: Floats) -> None:
         """Take the settled prices (S, M) of the opportunity from step t on as the ones that the market publishes."""

@@ -45,6 +45,7 @@ def new_results(steps: int, months: int, n: int) -> IntervalResults:
         reserve_usd_per_h=np.zeros(shape),
         projected_kw=np.zeros(shape),
         void=np.zeros(shape, dtype=np.bool_),
+        taken=np.zeros(shape, dtype=np.bool_),
     )
 
 
@@ -78,7 +79,7 @@ def play(
     steps, months = market.lmp.shape
     n = taken.offers.shape[2]
     count = months * n
-    orders = Order(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count))
+    orders = Order(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count))
     prices = Price(
         np.zeros(count),
         np.zeros(count),
@@ -96,11 +97,15 @@ def play(
         product=np.zeros(shape, dtype=np.int64),
         last_sale=np.zeros(months, dtype=np.int64),
         last_reserve=np.zeros((months, market.rho.shape[2]), dtype=np.int64),
+        taken=np.zeros(months, dtype=np.bool_),
     )
-    gate_up = homes.quote.reserve_up.copy()
+    override = taken.override.ravel()
+    gate_up = np.where(override, homes.quote.reserve_up, homes.quote.reserve_kept)
+    orders.free[:] = override
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
         _clear_reserve(taken.offers, homes.quote, gate_up, market, j, awards)
+        results.taken[j] = awards.taken
         for m in range(months):
             _order(m, taken.offers, homes.quote, market, j, awards, orders, results)
             _price(m, taken.offers, market, j, awards, results.lmp[j, m], prices)
@@ -131,9 +136,9 @@ def _clear_reserve(
         room[m] = max(room[m], 0)
     clear_reserve(
         ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], up, down),
-        ReserveTerms(market.rho[j], market.reserve_highest[j], market.is_down, market.min_q),
+        ReserveTerms(market.rho[j], market.reserve_highest[j], market.is_down, market.min_q, market.on_offers),
         room,
-        ReserveAwards(awards.reserve, awards.product, awards.last_reserve),
+        ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken),
     )
 
 
@@ -159,7 +164,8 @@ def _order(
             rho = market.rho[j, m, r]
             if market.called[j, m] and market.callable[r]:
                 call = reserve
-            room = able.reserve_down[f] - buy if market.is_down[r] else able.reserve_up[f] - sell
+            up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+            room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
             available = max(0.0, room)
         orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
         orders.reserve[f], orders.available[f] = reserve, available
@@ -201,7 +207,7 @@ class Money(NamedTuple):
     deviation: Floats
     payments: Floats
     compute: Floats
-    programme: Floats  # what a programme pays for the net metered delivery
+    programme: Floats  # what a programme pays for the net metered delivery of its event
     day_ahead: Floats  # what the day-ahead award earned over the real-time price
 
     @property
@@ -229,20 +235,24 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
     """Return (7, M) USD: energy, reserve, no-pay, deviation, payments, programme, day-ahead.
 
     With a day-ahead award D and metered energy M the last row is dt D (lmp_da - lmp), so that energy and day-ahead
-    together are dt [D lmp_da + (M - D) lmp].
+    together are dt [D lmp_da + (M - D) lmp]. A programme pays what an interval adds to its due for the event's net
+    delivery E so far, incentive max(0, E): it takes back what a later purchase cancels.
     """
     steps, months = market.lmp.shape
     ledger, flow = results.books.ledger, results.books.flow
     n = ledger.shape[1] // months
     out = np.zeros((7, months))
     for m in range(months):
+        event = market.event_kwh[m]
         for j in range(steps):
             metered, lmp = flow[j, FLOW.market, m], results.lmp[j, m]
             gap = abs(metered - results.award_kw[j, m] - results.called_kw[j, m])
             out[0, m] += dt * metered * lmp
             out[1, m] += dt * results.reserve_usd_per_h[j, m]
             out[3, m] += kappa * dt * gap * max(lmp, 0.0)
-            out[5, m] += market.incentive[j, m] * dt * max(metered, 0.0)
+            before = max(event, 0.0)
+            event = event + dt * metered if market.incentive[j, m] > 0.0 else 0.0
+            out[5, m] += market.incentive[j, m] * (max(event, 0.0) - before)
             out[6, m] += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
         for i in range(m * n, (m + 1) * n):
             out[2, m] += ledger[led.L_NOPAY, i]

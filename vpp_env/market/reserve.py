@@ -40,7 +40,8 @@ class ReserveTerms(NamedTuple):
     rho: Floats  # (M, R) USD/kW-h
     highest: Ints  # (M, R) highest ask tick that clears
     is_down: Bools  # (R,)
-    min_q: int  # a product whose total is below is void
+    min_q: int  # quanta of the minimum bid
+    on_offers: bool  # a product whose offer is below `min_q` is not taken; else a smaller award of it is void
 
 
 class ReserveAwards(NamedTuple):
@@ -49,6 +50,7 @@ class ReserveAwards(NamedTuple):
     q: Ints  # (M, N) quanta
     product: Ints  # (M, N) the product that each home serves, -1 = none
     last: Ints  # (M, R) highest ask accepted
+    taken: Bools  # (M,) set where the offer of a product is taken; never unset
 
 
 @kernel
@@ -82,15 +84,23 @@ def clear_reserve(offers: ReserveOffers, terms: ReserveTerms, room: Ints, awards
                     best_q[m, i] = left
     for r in range(rho.shape[1]):
         for m in range(months):
+            offered = 0
             for i in range(n):
                 mine[m, i] = best_q[m, i] if product[m, i] == r else 0
+                offered += mine[m, i]
+            if terms.on_offers and offered < terms.min_q:
+                mine[m, :] = 0
+                offered = 0
+            if terms.on_offers and offered > 0:
+                awards.taken[m] = True
         clear_side(mine, offers.tick, terms.highest[:, r].copy(), room, part, top)
         for m in range(months):
             awards.last[m, r] = top[m]
             total = 0
             for i in range(n):
                 total += part[m, i]
-            if total >= terms.min_q:
+            if terms.on_offers or total >= terms.min_q:
+                awards.taken[m] |= total > 0
                 room[m] -= total
                 for i in range(n):
                     award[m, i] += part[m, i]

@@ -24,6 +24,7 @@ class Submission(NamedTuple):
     offers: Ints  # (6, M, N) decoded bids
     own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
     defer: Floats  # (M, N) the same per kWh of deferred charging
+    override: Bools  # (M, N) the owner's envelope is not kept at delivery
 
 
 class MarketState(NamedTuple):
@@ -38,8 +39,10 @@ class MarketState(NamedTuple):
     is_down: Bools  # (R,) headroom to charge
     callable: Bools  # (R,) may be called to deliver
     cap_q: Ints  # (M,) most quanta the VPP may sell, and buy
-    min_q: int  # quanta below which an award is void
-    incentive: Floats  # (S, M) USD/kWh that a programme adds to the price of a sale
+    min_q: int  # quanta of the minimum bid
+    on_offers: bool  # a side whose offer is below `min_q` is not taken; else a smaller award is void
+    incentive: Floats  # (S, M) USD/kWh that a programme pays for the net delivery of an event
+    event_kwh: Floats  # (M,) net delivery of the event so far; 0 where none has begun
     slope: float  # USD/kWh by which the price falls per quantum of net sales
     offer_factor: float  # offer / ask
     da: Floats  # (S, M) day-ahead price, USD/kWh
@@ -56,6 +59,7 @@ class Awards(NamedTuple):
     product: Ints  # (M, N) reserve product that each home serves, -1 = none
     last_sale: Ints  # (M,) highest ask accepted, ticks; 0 where none is
     last_reserve: Ints  # (M, R) highest ask accepted, reserve ticks
+    taken: Bools  # (M,) the market took an offer
 
 
 class IntervalResults(NamedTuple):
@@ -68,4 +72,5 @@ class IntervalResults(NamedTuple):
     reserve_kw: Floats  # (S, M)
     reserve_usd_per_h: Floats  # (S, M)
     projected_kw: Floats  # (S, M) bid, and cannot be delivered
-    void: Bools  # (S, M) there was an award, and it was below the minimum bid
+    void: Bools  # (S, M) an energy offer (or award, see `MarketState.on_offers`) was below the minimum bid
+    taken: Bools  # (S, M) the market took an offer of energy or reserve

@@ -207,12 +207,28 @@ class PriceSpec:
 class MarketSpec:
     """The rules of the market and of the members' pay."""
 
-    rules: str = _f("caiso2023", "version of the rules", "CAISO tariff as of 2023, simplified", choices=("caiso2023",))
+    version: str = _f(
+        "caiso2023.2",
+        "version of the rules; results of different versions are not compared",
+        "CAISO tariff as of 2023, simplified",
+        choices=("caiso2023.2",),
+    )
     clearing: str = _f("price_taker", "registered clearing", "docs/model.md")
     payment: str = _f("floor_and_share", "floor_and_share | uniform | pay_as_bid", "docs/model.md")
     margin: float = _f(0.05, "added to each ask in the offer", "assumed", 0, 10)
     revenue_share: float = _f(0.70, "of the real-time price, to the member", "assumed", 0, 1)
-    min_bid_mw: float = _f(0.1, "MW; a smaller award is void", "DERA minimum, FERC Order 2222", 0)
+    min_bid_mw: float = _f(0.1, "MW; see minimum", "DERA minimum, FERC Order 2222", 0)
+    minimum: str = _f(
+        "offer",
+        "offer | award: a smaller offer is not taken, or a smaller award is void",
+        "offer: DERA minimum size of a resource's offer; award: the published reference",
+        choices=("offer", "award"),
+    )
+    safeguard: bool = _f(
+        False,
+        "a home's gateway keeps its owner's envelope at delivery unless a policy overrides it",
+        "backup reserve of an inverter, assumed",
+    )
     max_capacity_mw: float = _f(5.0, "MW, cap of the VPP", "assumed", 0.001)
     max_share_of_flexible: float = _f(1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7", 0, 1)
     reserve: bool = _f(True, "spin and non-spin capacity are sold", "CAISO ancillary services")

@@ -30,7 +30,8 @@ class Outcome:
     market_kw: Floats  # (S, M) metered
     reserve_kw: Floats  # (S, M) reserve awarded
     rho: Floats  # (S, M, R) USD/kW-h of each reserve product on sale
-    void: NDArray[np.bool_]  # (S, M) there was an award, and it was below the minimum bid
+    void: NDArray[np.bool_]  # (S, M) an energy offer (`market.minimum = "award"`: an award) was below the minimum bid
+    taken: NDArray[np.bool_]  # (S, M) the market took an offer of energy or reserve
     flow_kw: Floats  # (S, N_FLOW, M) sums of the step results over homes, rows as in core.layout.FLOW
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     departed: Floats  # (M, N) departures in this opportunity
@@ -39,7 +40,7 @@ class Outcome:
     offers: Offers  # decoded bids, (M, N)
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: Floats  # (M, N) USD
-    incentive: Floats  # (S, M) USD/kWh that a programme adds to the price of a sale
+    incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
 
@@ -86,6 +87,7 @@ def outcome_of(
         reserve_kw=results.reserve_kw,
         rho=market.rho,
         void=results.void,
+        taken=results.taken,
         flow_kw=books.flow,
         soc_kwh=books.soc_kwh,
         departed=events[DEPARTED],

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.bids import DayAheadSchedule, check_actions, decode
+from vpp_env.contract.bids import DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.core.headroom import Delivery, Headroom
-from vpp_env.core.layout import Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import FLOW, Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate
 from vpp_env.errors import VppError
@@ -116,7 +116,9 @@ class World:
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0)
-        taken = Submission(np.zeros((6, *nothing.shape), dtype=np.int64), nothing, nothing)
+        taken = Submission(
+            np.zeros((6, *nothing.shape), dtype=np.int64), nothing, nothing, np.zeros(nothing.shape, dtype=np.bool_)
+        )
         self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
@@ -231,7 +233,12 @@ class World:
 
     # -- one opportunity -------------------------------------------------------------------------------
 
-    def step(self, actions: NDArray[Any], day_ahead: Sequence[DayAheadSchedule | None] = ()) -> Outcome:
+    def step(
+        self,
+        actions: NDArray[Any],
+        day_ahead: Sequence[DayAheadSchedule | None] = (),
+        override: NDArray[np.bool_] | None = None,
+    ) -> Outcome:
         """Take bids, and play one opportunity: with `market.gate_lead_minutes` with bids that were taken before.
 
         Parameters
@@ -240,11 +247,14 @@ class World:
             (M*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
         day_ahead : sequence of DayAheadSchedule or None, optional
             One for each month, at the gate of the day-ahead market.
+        override : ndarray, optional
+            (M*N,) bool: homes whose gateway does not keep the owner's envelope in that opportunity; None: all keep it.
+            Without `market.safeguard` none does.
 
         Raises
         ------
         BidError
-            When the bids have the wrong shape or are not numbers; nothing has changed then.
+            When the bids have the wrong shape, are not numbers or lie outside [-1, 1]; nothing has changed then.
         VppError
             When the month is over or was never reset.
         """
@@ -252,12 +262,17 @@ class World:
             raise VppError("the month has not begun or is over; call reset() first")
         months, n, t = self.n_months, self.n_homes, self.t
         offers = decode(check_actions(actions, months * n), self.sell_limit_kw, self.buy_limit_kw)
+        free = check_override(override, months * n) | (not self.scenario.market.safeguard)
         self.exchange.day_ahead.check(t, day_ahead)
         self.exchange.day_ahead.submit(t, day_ahead)
-        taken = self._waiting.swap(Submission(offers.reshape(6, months, n), self._owners.own, self._owners.defer))
+        submission = Submission(
+            offers.reshape(6, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
+        )
+        taken = self._waiting.swap(submission)
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
         self.last_ledger = results.books.ledger
+        self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
         return outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes)

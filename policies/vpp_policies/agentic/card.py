@@ -207,23 +207,27 @@ def undeclared(homes: Homes, public: Public, cards: CardTable) -> Homes:
     """
     own = homes.own_cost + np.where(np.isnan(cards.price_floor) & np.isnan(cards.premium), CAUTION_PREMIUM, 0.0)
     reserve = np.divide(homes.reserve_ask, homes.own_ask, out=np.zeros_like(own), where=homes.own_ask > 0) * own
-    share = np.where(np.isnan(cards.share), CAUTION_SHARE, 1.0)
+    # what nobody said limits the quantities; what was said of the share of the power limits nothing
+    share = np.where(cards.known, np.where(np.isnan(cards.share), CAUTION_SHARE, 1.0), 0.0)
     reserved = np.where(np.isnan(cards.reserve_kwh), CAUTION_SHARE * homes.bess_kwh, 0.0)
     day = np.where(np.isnan(cards.day_share), CAUTION_DAY, 10.0) * homes.bess_kwh
     cheap = float(np.sort(public.da_usd_per_kwh)[:CHEAP_STEPS].mean())
     return replace(
         homes,
         floor_kwh=np.maximum(homes.bess_min_kwh, reserved),
-        willingness=np.where(cards.known, share, 0.0),
         day_left_kwh=np.maximum(day - homes.discharged_today_kwh, 0.0),
         buy_limit=np.where(np.isnan(cards.buy_limit), cheap, BUY_LIMIT_RANGE[1]),
         own_ask=own,
         reserve_ask=reserve,
         blackout_now=np.zeros_like(homes.blackout_now),
-        bess_sell_kw=homes.bess_sell_hard_kw,
-        v2g_sell_kw=homes.v2g_sell_hard_kw,
-        storage_sell_kw=homes.bess_sell_hard_kw + homes.v2g_sell_hard_kw,
-        reserve_kw=homes.reserve_hard_kw,
+        bess_sell_kw=share * homes.bess_sell_hard_kw,
+        v2g_sell_kw=share * homes.v2g_sell_hard_kw,
+        storage_sell_kw=share * (homes.bess_sell_hard_kw + homes.v2g_sell_hard_kw),
+        defer_kw=share * homes.defer_kw,
+        defer_first_kw=share * homes.defer_first_kw,
+        defer_mean_kw=share * homes.defer_mean_kw,
+        bess_buy_kw=share * homes.bess_buy_kw,
+        reserve_kw=share * homes.reserve_hard_kw,
     )
 
 
@@ -247,7 +251,6 @@ def tighten(homes: Homes, cards: CardTable, public: Public, rules: MarketRules) 
         homes,
         floor_kwh=floor,
         day_left_kwh=day_left,
-        willingness=np.fmin(homes.willingness, cards.share),
         buy_limit=np.fmin(homes.buy_limit, cards.buy_limit),
         own_ask=own,
         reserve_ask=homes.reserve_ask * np.divide(own, homes.own_ask, out=np.ones_like(own), where=homes.own_ask > 0),

@@ -148,7 +148,8 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
         later=later_prices(past, np.sort(hourly[:today])[::-1][:DEAR_HOURS]),
         cheap=hourly,
         required_kw=public.required_kw,
-        min_bid_kw=rules.min_bid_kw,
+        # what is agreed may clear in any size where the minimum is one of offers
+        min_bid_kw=rules.min_bid_kw if rules.minimum == "award" else 0.0,
         margin=rules.margin,
         revenue_share=rules.revenue_share,
         products=rules.products,

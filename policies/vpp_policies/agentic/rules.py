@@ -76,7 +76,7 @@ def own_lines(
     full = high["sell_kw"]
     # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve what
     # it can defer in every interval
-    reserve = np.minimum(homes.willingness * np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
+    reserve = np.minimum(np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
     # a car that comes home within the opportunity is deferred before the battery is touched
     has_both = (homes.ev_kwh > 0) & (storage > 0)
     full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell_ask"])
@@ -120,7 +120,7 @@ class RulesProsumer:
             available=can,
             kw=kw * can,
             ask=up(np.minimum(own * (1.0 + self._markup), np.maximum(own, SPANS))),
-            energy_kwh=np.where(homes.bess_kwh > 0, homes.willingness * left, np.inf),
+            energy_kwh=np.where(homes.bess_kwh > 0, left, np.inf),
             buy_kw=buy * can,
             # what a full car leaves of a buy award goes into the battery, at the battery's limit
             buy_limit=np.where(homes.bess_kwh > 0, np.minimum(now["buy_limit"], homes.buy_limit), now["buy_limit"]),

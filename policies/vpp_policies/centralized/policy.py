@@ -207,12 +207,13 @@ class Centralized:
         prices = GatePrices(inputs.lmp[:steps], inputs.sale[:steps], float(inputs.rho[0]))
         actions, expected = bids_of(plan, prices, self.gates.who, rules, view.homes if self.preferences else None)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
-        return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes)
+        override = None if self.preferences else np.ones(rules.n_homes, dtype=np.bool_)
+        return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes, override=override)
 
     def inputs(self, view: View) -> Inputs:
         """Write the gate down for the problem."""
         assert self.gates is not None
-        least = self._rules.min_bid_kw if self._minimum else 0.0
+        least = self._rules.min_bid_kw if self._minimum and self._rules.minimum == "award" else 0.0
         return self.gates.inputs(view.homes, view.public.opportunity - self._first, view.public.required_kw, least)
 
 

@@ -95,7 +95,7 @@ class DispatchProblem:
 
     def _set(self, inputs: Inputs) -> None:
         power, limits = self.devices.power, inputs.limits or everything(self.devices, inputs)
-        deficit = inputs.deficit[:, None]
+        deficit, plain = inputs.deficit[:, None], inputs.sale <= inputs.lmp + 1e-9
         values = {
             "lmp": inputs.lmp,
             "sale": inputs.sale,
@@ -104,7 +104,8 @@ class DispatchProblem:
             "floor": np.minimum(limits.floor, inputs.soc)[:, None],
             "surplus": inputs.surplus,
             "sell_room": limits.sell,
-            "buy_room": np.maximum(np.minimum(limits.buy, power[:, None] - inputs.surplus), 0.0),
+            # in an event a purchase is not worth the incentive that it cancels: it would not clear
+            "buy_room": np.maximum(np.minimum(limits.buy, power[:, None] - inputs.surplus), 0.0) * plain,
             "today": limits.today,
             "day_left": limits.day_kwh[0],
             "day_later": limits.day_kwh[1],

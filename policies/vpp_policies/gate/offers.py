@@ -58,7 +58,7 @@ def offers_of(
     reserve[b] += plan.reserve_b[:, 0]
     reserve[e] += plan.reserve_e[:, 0]
     if float(reserve.sum()) < rules.min_bid_kw:
-        reserve[:] = 0.0  # the market would void it
+        reserve[:] = 0.0  # the market would not take it
     sell_kw, sell_k = spread(sell)
     buy_kw, buy_k = spread(buy)
     ask, limit = sell_threshold(sale, sell_k, rules.margin), buy_threshold(lmp, buy_k)
@@ -71,6 +71,12 @@ def offers_of(
         sell_kw, buy_kw, reserve = (np.where(asks.blackout_now, 0.0, kw) for kw in (sell_kw, buy_kw, reserve))
         reserve = np.minimum(reserve, asks.reserve_kw)
         reserve_ask = asks.reserve_ask
+    if rules.minimum == "offer":
+        most = rules.sell_limit_kw if asks is None or certain else asks.defer_kw + asks.storage_sell_kw
+        if not clears(np.array([SELL_ASK_RANGE[1]]), sale, rules.margin).any():
+            sell_kw, ask = _topped_up(sell_kw, ask, most, SELL_ASK_RANGE[1], rules.min_bid_kw)
+        if certain and lmp.min() > BUY_LIMIT_RANGE[0]:
+            buy_kw, limit = _topped_up(buy_kw, limit, rules.buy_limit_kw, BUY_LIMIT_RANGE[0], rules.min_bid_kw)
     return {
         "sell_kw": sell_kw,
         "sell_ask": ask,
@@ -92,6 +98,20 @@ def bids_of(
     offers = offers_of(plan, prices, who, rules, asks)
     actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
     return actions, expected_profit(offers, prices, rules)
+
+
+def _topped_up(
+    kw: NDArray[np.float64], price: NDArray[np.float64], most: NDArray[np.float64], never: float, least_kw: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return quantities and prices (N,) of a side that the market takes.
+
+    The market's minimum is of what is offered: where less than it is meant, the idle homes offer what they have at the
+    price `never`, which does not clear.
+    """
+    if not 0.0 < kw.sum() < least_kw:
+        return kw, price
+    idle = kw <= 0.0
+    return np.where(idle, most, kw), np.where(idle, never, price)
 
 
 def _at_their_asks(

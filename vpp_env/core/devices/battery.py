@@ -131,6 +131,13 @@ def inside_envelope(b: Battery[float], s: BatteryState[float], rules: BatteryRul
 
 
 @inlined
+def reserve_inside(b: Battery[float], s: BatteryState[float], rules: BatteryRules) -> float:
+    """Power that it may hold on reserve inside the owner's envelope, for as long as reserve must last."""
+    above = discharge_limit(s.soc_kwh, max(b.floor_kwh, b.min_kwh), b.kw, rules.eta, rules.reserve_h)
+    return max(0.0, min(above, (b.day_limit_kwh - s.discharged_kwh) / rules.reserve_h))
+
+
+@inlined
 def battery_step(
     b: Battery[float], s: BatteryState[float], own: OwnUse, given: float, buy: float, day: int, rules: BatteryRules
 ) -> tuple[BatteryState[float], BatteryFlow]:
