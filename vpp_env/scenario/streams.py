@@ -21,6 +21,7 @@ STREAMS = {
     "vehicles": 7,
     "market": 8,
     "policy": 9,
+    "owners": 10,
 }
 """Stream name -> first element of its spawn key. Append only: the numbers are part of every result."""
 
