@@ -8,7 +8,9 @@ from support import begin, month, with_prices
 
 from vpp_env.contract.views import Information
 from vpp_env.owners.asks import buy_back_prices, cheap_price
+from vpp_env.scenario.streams import STREAMS
 from vpp_env.simulation.view_builder import build_view
+from vpp_env.traces.fleet import PRIVATE_VALUES
 
 
 def steps(hours: list[float]) -> np.ndarray:
@@ -80,3 +82,74 @@ def test_the_fleet_keeps_its_ranges() -> None:
         "the envelope never asks for over-cycling"
     )
     assert set(np.bincount(f.profile)) == {666, 667}
+
+
+FLEET_SEED_0 = {
+    "bess_kwh": 89886.5,
+    "bess_kw": 46137.0,
+    "bess_min_kwh": 8860.024135306572,
+    "bess_max_kwh": 84622.1538954145,
+    "bess_init_kwh": 52871.181224377324,
+    "ev_kwh": 687575.0,
+    "ev_kw": 104219.40000000001,
+    "v2g_kw": 7482.3,
+    "ev_min_kwh": 68757.5,
+    "pv_kwp": 85230.0,
+    "orientation": 52270.0,
+    "load_kw": 22353.813980359133,
+    "profile": 19070.0,
+    "backup_hours": 110761.17349700502,
+    "willingness": 13033.52008509423,
+    "premium": 1086.942093179181,
+    "max_discharge": 11665.747616184432,
+    "cycles_per_day": 19718.356516084543,
+    "ev_priority": 17375.0,
+    "ev_target_kwh": 569050.1100452626,
+    "ready_minutes": 9503265.0,
+    "buy_limit": 1216.0683245470054,
+    "reference_compensation": 3932.0772794238487,
+    "floor_kwh": 20101.955502754085,
+    "blackout": 49054686.0,
+}
+"""Sum of position x value of every array of August's fleet, as it was before the owners had private values."""
+
+
+def test_private_values_have_a_stream_of_their_own_and_move_nothing_else() -> None:
+    fleet = month("august", {"time.duration_hours": 1}).fleet
+    for name, expected in FLEET_SEED_0.items():
+        values = getattr(fleet, name).ravel()
+        assert float((np.arange(values.size) * values).sum()) == pytest.approx(expected, rel=1e-12), name
+    first = ("fleet", "statements", "weather", "prices", "solar", "load", "vehicles", "market", "policy")
+    assert [STREAMS[name] for name in first] == list(range(1, 10)), "the numbers of a stream never move"
+
+
+def test_private_values_keep_their_ranges_by_profile_and_scale() -> None:
+    changes = {"fleet.size": 600, "time.duration_hours": 1}
+    m, scaled = month("august", changes, 3), month("august", changes | {"preferences.private_value_factor": 2.0}, 3)
+    prefs, f = m.scenario.preferences, m.fleet
+    for name in (*PRIVATE_VALUES, "tolerance"):
+        values = getattr(f, name)
+        for profile, (low, high) in enumerate(getattr(prefs, name)):
+            mine = values[f.profile == profile]
+            assert low <= mine.min() < mine.max() <= high, name
+            assert mine.mean() == pytest.approx((low + high) / 2, abs=0.1 * (high - low)), name
+    for name in PRIVATE_VALUES:
+        np.testing.assert_allclose(getattr(scaled.fleet, name), 2.0 * getattr(f, name), rtol=1e-12)
+    np.testing.assert_array_equal(scaled.fleet.tolerance, f.tolerance)
+    np.testing.assert_array_equal(scaled.fleet.expected_gain, f.expected_gain)
+    wish = 2.9 * f.bess_kw + f.has_ev
+    assert (f.expected_gain >= 0.5 * wish).all()
+    assert (f.expected_gain <= 1.5 * wish).all()
+    assert (f.expected_gain[~f.has_bess & ~f.has_ev] == 0.0).all()
+    assert not np.array_equal(f.tolerance, month("august", changes, 4).fleet.tolerance)
+
+
+def test_no_view_holds_a_private_value() -> None:
+    m = month("week20", {"time.duration_hours": 2})
+    hidden = [getattr(m.fleet, name) for name in (*PRIVATE_VALUES, "tolerance", "expected_gain")]
+    for information in (Information.OWN, Information.DECLARED, Information.FULL):
+        homes = build_view(begin(m), information).homes
+        shown = [np.asarray(getattr(homes, name)) for name in dir(homes) if not name.startswith("_")]
+        columns = [a for a in shown if a.shape == (m.fleet.n,) and a.dtype == np.float64]
+        assert len(columns) > 10
+        assert not any(np.array_equal(a, b) for a in columns for b in hidden)

@@ -34,9 +34,7 @@ EXACT: dict[str, Any] = {
 }
 
 
-def played(
-    name: str, seed: int = 0, minimum: str = "offer", changes: dict[str, Any] | None = None
-) -> pd.DataFrame:
+def played(name: str, seed: int = 0, minimum: str = "offer", changes: dict[str, Any] | None = None) -> pd.DataFrame:
     scenario = EXACT | {"market.minimum": minimum} | (changes or {})
     return simulate(month("week20", scenario, seed), make_policy(name)).record.opportunities()
 

@@ -70,6 +70,54 @@ class Kpis:
         lambda e: e.profit() + e.home_sum("net_benefit_usd"),
         shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
     )  # fmt: skip
+    welfare: float = _kpi(
+        "welfare", "USD", Better.HIGHER, Format.TWO,
+        "joint surplus - what broken wishes are worth to their owners: the figure that ranks",
+        lambda e: e.profit() + e.owners_gain(),
+        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
+    )  # fmt: skip
+    owners_gain: float = _kpi(
+        "owners' gain", "USD", Better.HIGHER, Format.TWO,
+        "members' net benefit - private cost: the owners' part of welfare; the rest is the VPP's profit",
+        lambda e: e.owners_gain(), shown=(Place.MEANS,),
+    )  # fmt: skip
+    private_cost: float = _kpi(
+        "private cost", "USD", Better.LOWER, Format.TWO, "what broken wishes are worth to their owners, of all kinds",
+        lambda e: e.private_cost(), shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
+    private_cost_floor: float = _kpi(
+        "below floors", "USD", Better.LOWER, Format.TWO, "kWh below reserve floors x hours, at phi",
+        lambda e: e.private_cost("floor"),
+    )  # fmt: skip
+    private_cost_car: float = _kpi(
+        "cars not ready", "USD", Better.LOWER, Format.TWO,
+        "kWh that cars are short when they must be ready, at epsilon", lambda e: e.private_cost("car"),
+    )  # fmt: skip
+    private_cost_overuse: float = _kpi(
+        "over-use", "USD", Better.LOWER, Format.TWO, "kWh discharged beyond the daily limit, at delta",
+        lambda e: e.private_cost("overuse"),
+    )  # fmt: skip
+    private_cost_blackout: float = _kpi(
+        "in blackout windows", "USD", Better.LOWER, Format.TWO,
+        "kWh sold, called or bought in a blackout window, at beta", lambda e: e.private_cost("blackout"),
+    )  # fmt: skip
+    private_cost_hassle: float = _kpi(
+        "hassle", "USD", Better.LOWER, Format.TWO, "clock hours in which storage gives, at alpha",
+        lambda e: e.private_cost("hassle"),
+    )  # fmt: skip
+    private_cost_standby: float = _kpi(
+        "standing by", "USD", Better.LOWER, Format.TWO, "kW-h on reserve, at sigma",
+        lambda e: e.private_cost("standby"),
+    )  # fmt: skip
+    private_cost_restoring: float = _kpi(
+        "restoring", "USD", Better.LOWER, Format.TWO,
+        "floors still broken at the end: phi until restored, and the retail tariff",
+        lambda e: e.private_cost("restoring"),
+    )  # fmt: skip
+    owners_worse_off: int = _kpi(
+        "worse off", "homes", Better.LOWER, Format.COUNT, "owners whose net benefit is below their private cost",
+        lambda e: e.worse_off(), shown=(Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
     money: MoneyTotals = _kpi(  # noqa: RUF009 (a field is made)
         "ledger", "USD", Better.NEITHER, Format.TWO, "the VPP's whole ledger", lambda e: e.money
     )

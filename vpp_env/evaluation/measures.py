@@ -15,6 +15,7 @@ from vpp_env.core import ledger as led
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import COMPONENTS, VIOLATIONS, SatisfactionTotals, score, weight_sensitivity
 from vpp_env.evaluation.simulate import Run
+from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import net_benefit
@@ -31,6 +32,7 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
     total_score = score(parts, spec)
     closing = record.closing_value()
     worn, worn_baseline = record.rainflow_usd()
+    private = record.private_cost()
     columns: dict[str, Any] = {
         "prosumer": [f"prosumer_{i}" for i in range(fleet.n)],
         "profile": [PROFILES[p] for p in fleet.profile],
@@ -50,6 +52,8 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "wear_rainflow_baseline_usd": worn_baseline,
         "closing_value_usd": closing,
         "net_benefit_usd": net_benefit(totals) + closing,
+        "private_cost_usd": private.sum(axis=0),
+        **{f"private_{kind}_usd": private[j] for j, kind in enumerate(PARTS)},
         "satisfaction": total_score,
         "satisfaction_consented": total_score * consent_share(satisfaction, info),
     }
@@ -172,6 +176,18 @@ class Evidence:
     def profit(self) -> float:
         """USD left to the VPP."""
         return float(self.opportunities["actual_profit"].sum())
+
+    def private_cost(self, kind: str = "") -> float:
+        """USD that the owners' broken wishes were worth to them; of one kind of `welfare.PARTS`, or of all."""
+        return self.home_sum(f"private_{kind}_usd" if kind else "private_cost_usd")
+
+    def owners_gain(self) -> float:
+        """USD: the members' net benefit less their private cost."""
+        return self.home_sum("net_benefit_usd") - self.private_cost()
+
+    def worse_off(self) -> int:
+        """Owners whose net benefit is below their private cost."""
+        return int((self.prosumers["net_benefit_usd"] < self.prosumers["private_cost_usd"] - 1e-9).sum())
 
     def mean(self, column: str) -> float:
         """Mean of a column over opportunities."""

@@ -19,6 +19,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
+from vpp_env.evaluation.welfare import BrokenWishes, private_cost
 from vpp_env.market.reserve import products
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
@@ -159,6 +160,7 @@ class Recorder:
         self.fleet = world.months[0].fleet
         self._products = products(world.scenario.market)
         self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
+        self._wishes = BrokenWishes(self.fleet)
         self.totals = np.zeros((led.N_LEDGER, self.fleet.n))
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
@@ -189,6 +191,7 @@ class Recorder:
         ends = world.done or day[t + world.steps - 1] != day[min(t + world.steps, len(day) - 1)]
         accepted, broken = consent(self._info, bids, fleet.n), violations(outcome)
         self.satisfaction.add(outcome, broken, accepted, bool(ends))
+        self._wishes.add(outcome, int(t * DT_H), bool(ends))
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
@@ -288,6 +291,10 @@ class Recorder:
     def closing_value(self) -> Floats:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
         return self._world.closing_value()[0]
+
+    def private_cost(self) -> Floats:
+        """(7, N) USD: what was asked of each owner at its private values, by kind; see `evaluation.welfare`."""
+        return private_cost(self._wishes, self._world)
 
     def opportunities(self) -> pd.DataFrame:
         """One row per opportunity."""

@@ -1,6 +1,7 @@
 """The parameters of a scenario by section: one table of fields, each with unit, default, source and what is allowed.
 
 Where a source says `assumed`, the value is a default of ours. Rules that join two fields are in `check`.
+It is longer than other modules because it is one table.
 """
 
 from __future__ import annotations
@@ -177,6 +178,67 @@ class PreferenceSpec:
         (0.02, 0.10), "USD/kWh paid for charging, uniform", "assumed", -1, form=RANGE
     )
     floor_cap: float = _f(0.8, "reserve floor at most, share of capacity", "assumed", 0, 1)
+    # what a wish is worth to its owner: private values, known to nobody else
+    floor_value: tuple[tuple[float, float], ...] = _f(
+        ((0.02, 0.08), (0.008, 0.04), (0.002, 0.016)),
+        "phi, USD per kWh and hour below the reserve floor, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    car_value: tuple[tuple[float, float], ...] = _f(
+        ((1.0, 3.0), (0.6, 2.0), (0.4, 1.0)),
+        "epsilon, USD per kWh that the car is short when it must be ready, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    hassle_value: tuple[tuple[float, float], ...] = _f(
+        ((0.02, 0.10), (0.01, 0.05), (0.0, 0.02)),
+        "alpha, USD per clock hour in which storage gives, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    blackout_value: tuple[tuple[float, float], ...] = _f(
+        ((0.5, 1.5), (0.3, 1.0), (0.1, 0.5)),
+        "beta, USD per kWh sold, called or bought in a blackout window, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    overuse_value: tuple[tuple[float, float], ...] = _f(
+        ((0.10, 0.20), (0.06, 0.15), (0.03, 0.10)),
+        "delta, USD per kWh discharged beyond the owner's daily limit, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    standby_value: tuple[tuple[float, float], ...] = _f(
+        ((0.001, 0.004), (0.0005, 0.002), (0.0, 0.001)),
+        "sigma, USD per kW and hour on reserve, uniform",
+        "assumed",
+        0,
+        form=BY_PROFILE,
+    )
+    private_value_factor: float = _f(1.0, "factor on the six private values above", "assumed; sensitivity x .5, x 2", 0)
+    gain_usd_per_kw_month: float = _f(
+        2.9,
+        "USD a month per battery kW that owners joined for",
+        "Modo Energy: CAISO batteries, 2024; as a wish assumed",
+        0,
+    )
+    gain_usd_per_car_month: float = _f(1.0, "USD a month for a car that owners joined for", "assumed", 0)
+    gain_spread: tuple[float, float] = _f(
+        (0.5, 1.5), "factor on what each joined for, uniform", "assumed", 0, form=RANGE
+    )
+    tolerance: tuple[tuple[float, float], ...] = _f(
+        ((4, 8), (8, 16), (16, 32)),
+        "annoyance that the owner bears, points, uniform",
+        "assumed",
+        0.001,
+        form=BY_PROFILE,
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ STREAMS = {
     "load": 6,
     "vehicles": 7,
     "market": 8,
+    "owners": 10,
 }
 """Stream name -> first element of its spawn key. Append only: the numbers are part of every result (9 was the policy's,
 which is a hash of its own now)."""

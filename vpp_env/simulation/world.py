@@ -196,6 +196,12 @@ class World:
         k = self.clock(self.t)[1]
         return np.maximum(self.day.baseline.ev_soc[k] - self.state.vehicle.soc_kwh, 0.0)
 
+    def baseline_battery_kwh(self) -> Floats:
+        """(M*N,) kWh in the baselines' batteries at the end of the last step that was played."""
+        day, k = self.clock(self.t)
+        before = self.day if k > 0 else join_days([m.day(day - 1) for m in self.months])
+        return before.baseline.bess_soc[k - 1]
+
     def closing_value(self) -> Floats:
         """(M, N) USD: what the homes hold more than their baselines now, at the owners' own cost of replacing it.
 
@@ -203,9 +209,7 @@ class World:
         """
         shape = (self.n_months, self.n_homes)
         eta_b, eta_e = self.scenario.fleet.bess_eta, self.scenario.fleet.ev_eta
-        day, k = self.clock(self.t)
-        before = self.day if k > 0 else join_days([m.day(day - 1) for m in self.months])
-        battery = (self.state.battery.soc_kwh - before.baseline.bess_soc[k - 1]).reshape(shape)
+        battery = (self.state.battery.soc_kwh - self.baseline_battery_kwh()).reshape(shape)
         return battery / eta_b * self._owners.refill - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
 
     def required_kw(self) -> Floats:

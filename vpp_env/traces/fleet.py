@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from vpp_env.scenario import Scenario
+from vpp_env.scenario.specs import PreferenceSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Flags, Floats, Ints
 
@@ -18,6 +19,8 @@ PROFILES = ("conservative", "moderate", "aggressive")
 EV_PRIORITIES = ("low", "medium", "high")
 _PRIORITY_BY_PROFILE = ((2, 1), (1, 1, 0), (0, 1))
 """EV priority drawn uniformly from the row of the profile (0 low, 1 medium, 2 high)."""
+PRIVATE_VALUES = ("floor_value", "car_value", "hassle_value", "blackout_value", "overuse_value", "standby_value")
+"""Fields of the fleet and of `PreferenceSpec`, in the order in which they are drawn: append only."""
 N_ORIENTATIONS = 6
 """Roof orientation classes; solar.py says which tilt and azimuth each one has."""
 
@@ -52,6 +55,15 @@ class Fleet:
     buy_limit: Floats  # highest price paid for charging, USD/kWh
     reference_compensation: Floats  # USD/kWh, used by preferences.model = "reference"
     floor_kwh: Floats  # reserve floor of the battery, kWh
+    # private values: what keeping a wish is worth to its owner, known to nobody else
+    floor_value: Floats  # phi, USD per kWh and hour below the reserve floor
+    car_value: Floats  # epsilon, USD per kWh that the car is short when it must be ready
+    hassle_value: Floats  # alpha, USD per clock hour in which the home's storage gives
+    blackout_value: Floats  # beta, USD per kWh sold, called or bought in a blackout window
+    overuse_value: Floats  # delta, USD per kWh discharged beyond `day_discharge_kwh` a day
+    standby_value: Floats  # sigma, USD per kW and hour on reserve
+    expected_gain: Floats  # USD a month, what the owner joined for; 0 without battery and car
+    tolerance: Floats  # annoyance that the owner bears before opting out, points
     blackout: Ints  # (N, 2, 2) int64: windows [from, to) in quarter hours of the week; -1 = none
 
     @property
@@ -103,6 +115,36 @@ def _uniform_by_profile(rng: np.random.Generator, rows: tuple[tuple[float, float
 def _choice(rng: np.random.Generator, rows: tuple[tuple[float, ...], ...], n: int) -> Floats:
     table = np.asarray(rows, dtype=np.float64)
     return table[rng.choice(len(table), size=n, p=table[:, -1])]
+
+
+def private_values(
+    prefs: PreferenceSpec, seed: int, profile: Ints, bess_kw: Floats, has_ev: Flags
+) -> dict[str, Floats]:
+    """Draw what the owners' wishes are worth to them, from a stream of their own.
+
+    Parameters
+    ----------
+    prefs : PreferenceSpec
+        Ranges by profile; `private_value_factor` scales the six values, neither the gain nor the tolerance.
+    seed : int
+        Seed of the world.
+    profile, bess_kw, has_ev : ndarray
+        (N,) index into `PROFILES`, battery power in kW, whether there is a car.
+
+    Returns
+    -------
+    dict
+        (N,) each, by the name of the fleet's field; units as there.
+    """
+    rng = stream(seed, "owners")
+    values = {
+        name: prefs.private_value_factor * _uniform_by_profile(rng, getattr(prefs, name), profile)
+        for name in PRIVATE_VALUES
+    }
+    wish = prefs.gain_usd_per_kw_month * bess_kw + prefs.gain_usd_per_car_month * has_ev
+    values["expected_gain"] = rng.uniform(*prefs.gain_spread, len(profile)) * wish
+    values["tolerance"] = _uniform_by_profile(rng, prefs.tolerance, profile)
+    return values
 
 
 def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> Ints:
@@ -173,6 +215,7 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
         reference_compensation=_uniform_by_profile(rng, prefs.reference_min_compensation, profile),
         floor_kwh=np.minimum(np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0]),
         blackout=_blackouts(rng, scenario, n),
+        **private_values(prefs, seed, profile, bess[:, 1], ev[:, 0] > 0),
     )
     for f in fields(fleet):
         getattr(fleet, f.name).setflags(write=False)
