@@ -47,7 +47,8 @@ def test_what_cannot_be_is_said(arguments: list[str], word: str, capsys: pytest.
 
 
 def test_doing_nothing_scores_nothing_and_the_rest_lies_below_one() -> None:
-    m = month("week20", {"time.duration_hours": 24})
+    # stressed: a day on which there is something to earn
+    m = month("week20", {"time.duration_hours": 24, "prices.regime": "stressed"})
     found = Ceilings.from_json(ceilings(m))
     kept, free = found.preferences.value[1], found.free.value[1]
     idle = summarize(simulate(m, make_policy("idle"))).scored(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -100,7 +101,8 @@ def test_bad_files_are_told(text: str, says: str, tmp_path: Path, capsys: pytest
 
 def test_cases_that_differ_in_name_only_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "copy.toml"
-    copy.write_text('name = "copy"\n[time]\nstart = "2023-08-01T00:00"\n', encoding="utf-8")
+    same = (files("vpp_env.scenario") / "august.toml").read_text(encoding="utf-8")
+    copy.write_text(same.replace('"august"', '"copy"', 1), encoding="utf-8")
     assert main(["--scenarios", "august", str(copy), "--policies", "idle", "--out", str(tmp_path / "out")]) == 2
     assert "scenario hash" in capsys.readouterr().err
 

@@ -295,10 +295,12 @@ def test_the_vector_env_begins_again_on_the_step_after_the_end() -> None:
     assert face.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     face.reset(seed=5)
     acts = actions(3, 2).reshape(STEPS, 2, N, 6)
+    earned = False
     for a in acts:
         _, rewards, _, cut, _ = face.step(a)
+        earned = earned or bool(rewards.any())
     assert cut.all()
-    assert rewards.any()
+    assert earned
     obs, rewards, over, cut, _ = face.step(np.full((2, N, 6), 1.0))
     assert not np.concatenate([rewards, over, cut]).any()
     assert face.observation_space.contains(obs)

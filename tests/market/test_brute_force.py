@@ -88,7 +88,7 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     )
     results = new_results(1, 1, n)
     can = [np.array([getattr(h, k) for h in homes]) * POWER_QUANTUM_KW for k in ("can_sell", "can_buy")]
-    clear_energy(offers, Quote(*can, *can), market, 0, awards, results)
+    clear_energy(offers, Quote(*can, *can, can[0]), market, 0, awards, results)
     return (sell - buy)[0].tolist(), float(results.lmp[0, 0])
 
 

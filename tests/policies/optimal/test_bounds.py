@@ -157,7 +157,8 @@ def test_the_heatwaves_programme_is_in_the_ceiling() -> None:
 
 @pytest.mark.parametrize("name", ["agentic", "centralized"])
 def test_optimizers_stay_below_it_too(name: str) -> None:
-    m = month("week20", {"time.duration_hours": 24})
+    # stressed: a day on which there is something to earn
+    m = month("week20", {"time.duration_hours": 24, "prices.regime": "stressed"})
     value, profit = ceilings(m, False)
     kpis = summarize(simulate(m, make_policy(name)))
     assert 0.0 < kpis["joint_surplus"] <= value + 1e-6
