@@ -176,16 +176,18 @@ def test_what_was_declared_before_the_month_holds_to_its_end(when: str) -> None:
 class Fickle(Turncoat):
     """Declares something else every time that it is made."""
 
-    made = 0
-
     def __init__(self) -> None:
         super().__init__("never")
-        Fickle.made += 1
-        if Fickle.made > 1:
+        # a policy from outside is made in a process of its own: what it remembers lies in a file
+        made = Path(os.environ["FICKLE"])
+        again = made.exists()
+        made.touch()
+        if again:
             self.info = PolicyInfo("turncoat", Information.ORACLE, Consent.OWN_BIDS, "sees everything")
 
 
-def test_a_run_is_played_with_what_its_plan_prints(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_is_played_with_what_its_plan_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FICKLE", str(tmp_path / "made"))
     plan = make_plan(load_scenario("quick"), [f"{__name__}:Fickle"], (0,))
     (job,) = plan.jobs(0)
     result = play_job(job, LogProgress())

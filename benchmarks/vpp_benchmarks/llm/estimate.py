@@ -15,6 +15,7 @@ from vpp_policies.llm.stack import ADAPTERS, price_of, settings_of
 
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.contract.policy import make_policy
+from vpp_env.evaluation.isolation import is_outside
 from vpp_env.owners.statements import statement
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import build_fleet
@@ -84,7 +85,9 @@ def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
 
 def llm_brains(plan: Plan) -> dict[str, LlmBrain]:
     """Language-model sides of a plan's policies, by label."""
-    made = {c.label: getattr(make_policy(c.spec), "brain", None) for c in plan.contenders}
+    made = {
+        c.label: None if is_outside(c.spec) else getattr(make_policy(c.spec), "brain", None) for c in plan.contenders
+    }
     return {label: brain for label, brain in made.items() if isinstance(brain, LlmBrain)}
 
 

@@ -27,8 +27,9 @@ from vpp_benchmarks.results.run_result import (
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.experiment import file_hashes, job_hash
 from vpp_benchmarks.run.plan import JobSpec
-from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError
+from vpp_env.evaluation.answers import PolicyFailure
+from vpp_env.evaluation.isolation import player
 from vpp_env.evaluation.kpi import Kpis, summarize
 from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import Run, simulate
@@ -113,11 +114,15 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     try:
         progress.begin(job, total)
         month = month_of(job)
-        policy = make_policy(job.contender.spec)
-        if policy.info != job.contender.info:
-            # the report prints what was declared when the comparison was planned
-            raise PolicyError(f"it declares {policy.info}, and declared {job.contender.info} when the run was planned")
-        result = _result_of(job, month, simulate(month, policy, on_opportunity))
+        with player(job.contender.spec) as policy:
+            if policy.info != job.contender.info:
+                # the report prints what was declared when the comparison was planned
+                declared = job.contender.info
+                raise PolicyError(f"it declares {policy.info}, and declared {declared} when the run was planned")
+            result = _result_of(job, month, simulate(month, policy, on_opportunity))
+    except PolicyFailure as error:  # in a process of its own: the words and the traceback are from there
+        log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
+        result = partial(FAILED, str(error), error.trace or traceback.format_exc())
     except Exception as error:
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
         result = partial(FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())

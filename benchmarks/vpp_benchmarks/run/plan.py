@@ -11,8 +11,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from vpp_env.contract.policy import PolicyInfo, make_policy, parse_spec
+from vpp_env.contract.policy import PolicyInfo, parse_spec
 from vpp_env.errors import VppError, did_you_mean
+from vpp_env.evaluation.isolation import player
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
@@ -93,11 +94,15 @@ def make_plan(
     elif node is not None:
         raise PlanError(f"node {node!r} picks a price node of a data file; give the file too (--market-data PATH)")
     labels = unique_labels([label_of(spec) for spec in specs])
-    contenders = [
-        Contender(label, spec.strip(), make_policy(spec).info) for label, spec in zip(labels, specs, strict=True)
-    ]
+    contenders = [Contender(label, spec.strip(), declared(spec)) for label, spec in zip(labels, specs, strict=True)]
     data = None if market_data is None else str(market_data)
     return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node, case or file_name(scenario.name))
+
+
+def declared(spec: str) -> PolicyInfo:
+    """Return what a policy declares; one from outside the registry is not even imported by this process."""
+    with player(spec) as policy:
+        return policy.info
 
 
 def file_name(text: str) -> str:
