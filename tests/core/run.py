@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import Day, Floats, Homes, HomeState, Order, Price, copied, no_quote
+from vpp_env.core.layout import Day, Homes, HomeState, Order, Price, copied, no_quote
 from vpp_env.core.loops import Books, begin_step, deliver_step, new_books
 from vpp_env.jit import kernel
 from vpp_env.simulation.month import Month
+from vpp_env.units import Floats
 
 
 @kernel

@@ -27,8 +27,9 @@ from vpp_env.core.devices.vehicle import (
     vehicle_range,
     vehicle_step,
 )
-from vpp_env.core.layout import Day, Floats, Flow, Home, HomeState, Order, Quote, Rules, Step
+from vpp_env.core.layout import Day, Flow, Home, HomeState, Order, Quote, Rules, Step
 from vpp_env.jit import inlined
+from vpp_env.units import Floats
 
 # -- one home, gathered and put back -----------------------------------------------------------------------
 

@@ -15,11 +15,9 @@ from vpp_env.core.devices.battery import Battery, BatteryRules, BatteryState
 from vpp_env.core.devices.vehicle import Vehicle, VehicleRules, VehicleState, VehicleStep
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet
-from vpp_env.units import DT_H
+from vpp_env.units import DT_H, Floats
 
 T = TypeVar("T")
-Floats = NDArray[np.float64]
-"""(N,) one number for each home."""
 
 
 # -- what does not change ----------------------------------------------------------------------------------

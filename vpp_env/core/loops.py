@@ -10,9 +10,10 @@ from vpp_env.core.devices.battery import baseline_next, own_use, restores
 from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
-from vpp_env.core.layout import N_FLOW, Day, Floats, Flow, Homes, HomeState, Order, Price
+from vpp_env.core.layout import N_FLOW, Day, Flow, Homes, HomeState, Order, Price
 from vpp_env.core.ledger import N_LEDGER, account, account_events
 from vpp_env.jit import inlined, kernel
+from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
 DEPARTED, SHORT, MISSED = range(3)

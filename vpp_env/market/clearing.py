@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from vpp_env.errors import UnknownNameError, did_you_mean
 from vpp_env.scenario.specs import MarketSpec
-from vpp_env.units import KWH_PER_MWH, PRICE_TICK
+from vpp_env.units import KWH_PER_MWH, PRICE_TICK, Floats
 
-Floats = NDArray[np.float64]
 Prices = Floats | float
 
 

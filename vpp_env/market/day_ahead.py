@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp_env.contract.bids import DayAheadSchedule
-from vpp_env.core.layout import Floats
 from vpp_env.errors import BidError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar
-from vpp_env.units import KWH_PER_MWH
+from vpp_env.units import KWH_PER_MWH, Floats
 
 STEPS_PER_HOUR = 4
 PUBLICATION_HOUR = 13.0

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.core.layout import Floats, Quote
+from vpp_env.core.layout import Quote
 from vpp_env.jit import inlined, kernel
-from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Awards, IntervalResults, Ints, MarketState
-from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Awards, IntervalResults, MarketState
+from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK, Floats, Ints
 
 HALVINGS = 64
 """Halvings of the price interval in search of the fixed point: far below the resolution of a tick."""

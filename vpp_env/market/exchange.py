@@ -9,23 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.contract.bids import RESERVE_KW, RESERVE_TICK, SELL_KW
-from vpp_env.core.layout import Floats
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
-from vpp_env.market.state import Bools, Ints, MarketState, Submission
+from vpp_env.market.state import MarketState, Submission
 from vpp_env.scenario import Scenario
 from vpp_env.traces.series import MarketSeries
-from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW
+from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, Flags, Floats, Ints
 
 
 class Conditions(NamedTuple):
     """What one month brings to the market; S steps, the tail beyond the end included."""
 
     series: MarketSeries
-    calls: Bools  # (S,) reserve is called
-    events: Bools  # (S,) a programme's event
+    calls: Flags  # (S,) reserve is called
+    events: Flags  # (S,) a programme's event
     acceptance: Floats  # (S,) standard logistic draws, for the clearing `logit`
     sell_limit_kw: float  # of all devices of the fleet
     buy_limit_kw: float

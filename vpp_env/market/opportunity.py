@@ -13,7 +13,7 @@ import numpy as np
 
 from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import FLOW, Day, Floats, Homes, Order, Price, Quote
+from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom, new_books
 from vpp_env.jit import inlined, kernel
 from vpp_env.market.energy import clear_energy, quanta
@@ -25,12 +25,11 @@ from vpp_env.market.state import (
     SELL_TICK,
     Awards,
     IntervalResults,
-    Ints,
     MarketState,
     Submission,
 )
 from vpp_env.scenario.specs import MarketSpec
-from vpp_env.units import DT_H, POWER_QUANTUM_KW, PRICE_TICK
+from vpp_env.units import DT_H, POWER_QUANTUM_KW, PRICE_TICK, Floats, Ints
 
 
 def new_results(steps: int, months: int, n: int) -> IntervalResults:

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.core.layout import Floats
 from vpp_env.jit import kernel
 from vpp_env.market.energy import clear_side
-from vpp_env.market.state import Bools, Ints
 from vpp_env.scenario.specs import MarketSpec
+from vpp_env.units import Flags, Floats, Ints
 
 DOWN = "regdown"
 """The one product that is headroom to charge; the others are headroom to give."""
@@ -39,7 +38,7 @@ class ReserveTerms(NamedTuple):
 
     rho: Floats  # (M, R) USD/kW-h
     highest: Ints  # (M, R) highest ask tick that clears
-    is_down: Bools  # (R,)
+    is_down: Flags  # (R,)
     min_q: int  # quanta of the minimum bid
     on_offers: bool  # a product whose offer is below `min_q` is not taken; else a smaller award of it is void
 
@@ -50,7 +49,7 @@ class ReserveAwards(NamedTuple):
     q: Ints  # (M, N) quanta
     product: Ints  # (M, N) the product that each home serves, -1 = none
     last: Ints  # (M, R) highest ask accepted
-    taken: Bools  # (M,) set where the offer of a product is taken; never unset
+    taken: Flags  # (M,) set where the offer of a product is taken; never unset
 
 
 @kernel

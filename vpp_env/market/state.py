@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vpp_env.core.layout import Floats
 from vpp_env.core.loops import Books
 from vpp_env.market.payment import PaymentRule
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from vpp_env.units import Flags, Floats, Ints
 
 # rows of the offers, (6, M, N) int64, in the order of `bids.Offers`
 SELL_Q, SELL_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(6)
@@ -24,7 +18,7 @@ class Submission(NamedTuple):
     offers: Ints  # (6, M, N) decoded bids
     own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
     defer: Floats  # (M, N) the same per kWh of deferred charging
-    override: Bools  # (M, N) the owner's envelope is not kept at delivery
+    override: Flags  # (M, N) the owner's envelope is not kept at delivery
 
 
 class MarketState(NamedTuple):
@@ -35,9 +29,9 @@ class MarketState(NamedTuple):
     lmp: Floats  # (S, M) USD/kWh, before the VPP's own influence
     rho: Floats  # (S, M, R) USD/kW-h
     reserve_highest: Ints  # (S, M, R) reserve ticks
-    called: Bools  # (S, M)
-    is_down: Bools  # (R,) headroom to charge
-    callable: Bools  # (R,) may be called to deliver
+    called: Flags  # (S, M)
+    is_down: Flags  # (R,) headroom to charge
+    callable: Flags  # (R,) may be called to deliver
     cap_q: Ints  # (M,) most quanta the VPP may sell, and buy
     min_q: int  # quanta of the minimum bid
     on_offers: bool  # a side whose offer is below `min_q` is not taken; else a smaller award is void
@@ -59,7 +53,7 @@ class Awards(NamedTuple):
     product: Ints  # (M, N) reserve product that each home serves, -1 = none
     last_sale: Ints  # (M,) highest ask accepted, ticks; 0 where none is
     last_reserve: Ints  # (M, R) highest ask accepted, reserve ticks
-    taken: Bools  # (M,) the market took an offer
+    taken: Flags  # (M,) the market took an offer
 
 
 class IntervalResults(NamedTuple):
@@ -72,5 +66,5 @@ class IntervalResults(NamedTuple):
     reserve_kw: Floats  # (S, M)
     reserve_usd_per_h: Floats  # (S, M)
     projected_kw: Floats  # (S, M) bid, and cannot be delivered
-    void: Bools  # (S, M) an energy offer (or award, see `MarketState.on_offers`) was below the minimum bid
-    taken: Bools  # (S, M) the market took an offer of energy or reserve
+    void: Flags  # (S, M) an energy offer (or award, see `MarketState.on_offers`) was below the minimum bid
+    taken: Flags  # (S, M) the market took an offer of energy or reserve

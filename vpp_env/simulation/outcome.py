@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import FLOW, Day, Floats, Homes
+from vpp_env.core.layout import FLOW, Day, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
 from vpp_env.jit import kernel
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.scenario import Scenario
+from vpp_env.units import Floats
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.core.headroom import Delivery, Headroom
-from vpp_env.core.layout import FLOW, Floats, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate
 from vpp_env.errors import VppError
@@ -31,7 +31,7 @@ from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
-from vpp_env.units import DT_H, POWER_QUANTUM_KW
+from vpp_env.units import DT_H, POWER_QUANTUM_KW, Floats
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""

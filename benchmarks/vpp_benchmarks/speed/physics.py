@@ -23,7 +23,7 @@ from vpp_env.api.parallel import MarketMonth
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.core.home import deliver, home_at, put_state, state_at, step_at
-from vpp_env.core.layout import N_FLOW, Day, Floats, Homes, Order
+from vpp_env.core.layout import N_FLOW, Day, Homes, Order
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.jit import kernel
 from vpp_env.market.opportunity import new_results, play
@@ -31,6 +31,7 @@ from vpp_env.market.state import Submission
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
+from vpp_env.units import Floats
 
 BLOCK_S = 0.01
 BLOCKS = 25

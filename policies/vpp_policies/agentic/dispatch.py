@@ -221,6 +221,8 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
     car_only = share[CAR] > share[FULL] + share[RESERVE]
     sell = np.where(car_only, share[CAR] * lines.kw[CAR], share[FULL] * lines.kw[FULL])
     reserve = np.where(car_only, 0.0, share[RESERVE] * lines.kw[FULL])
+    if float(reserve.sum()) < notice.min_bid_kw - 1e-6:
+        reserve = np.zeros_like(reserve)  # what the mixed homes took away left too little to be taken
     ask = np.where(car_only, asks[CAR], asks[FULL])
     return CoalitionDispatch(
         sell_kw=sell,
