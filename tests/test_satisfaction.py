@@ -18,13 +18,12 @@ from vpp_env.evaluation.measures import consent_share, jain_index, prosumer_tabl
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import (
     COMPONENTS,
-    VIOLATIONS,
     SatisfactionTotals,
     opportunity_score,
     score,
-    violations,
 )
 from vpp_env.evaluation.simulate import Run, market_rules, policy_rng, simulate
+from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario import scenario_names
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.month import Month
@@ -59,7 +58,7 @@ def added_up(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | Non
     totals = SatisfactionTotals(fleet, SPEC)
     for day in days:
         for j, o in enumerate(day):
-            totals.add(o, violations(o), accepted, j == len(day) - 1)
+            totals.add(o, o.violated[:, 0], accepted, j == len(day) - 1)
     return totals
 
 
@@ -125,11 +124,11 @@ def test_the_score_is_a_weighted_geometric_mean_over_what_applies() -> None:
 
 def test_the_score_of_an_opportunity_is_over_those_it_touched(fleet: Fleet) -> None:
     untouched = outcome(fleet, {})
-    assert opportunity_score(untouched, violations(untouched), fleet, SPEC) == 1.0
+    assert opportunity_score(untouched, untouched.violated[:, 0], fleet, SPEC) == 1.0
     half = outcome(fleet, {led.L_SOLD: 1.0, led.L_PAY_SOLD: 0.1, led.L_OWED: 0.2})
     # reserve 1, pay .5, consent 1, use 1: no departure
-    assert opportunity_score(half, violations(half), fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
-    assert violations(half).sum() == 1
+    assert opportunity_score(half, half.violated[:, 0], fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
+    assert half.violated[:, 0].sum() == 1
 
 
 @pytest.mark.parametrize("name", scenario_names())

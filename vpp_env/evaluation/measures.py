@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from vpp_env.contract.policy import PolicyInfo
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.record import Recorder
-from vpp_env.evaluation.satisfaction import COMPONENTS, VIOLATIONS, SatisfactionTotals, score, weight_sensitivity
+from vpp_env.evaluation.satisfaction import COMPONENTS, SatisfactionTotals, score, weight_sensitivity
 from vpp_env.evaluation.simulate import Run
 from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
+from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import net_benefit
 from vpp_env.traces.fleet import PROFILES

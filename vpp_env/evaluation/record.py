@@ -17,10 +17,11 @@ from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
-from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
+from vpp_env.evaluation.satisfaction import SatisfactionTotals, opportunity_score
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost
 from vpp_env.market.reserve import products
+from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK, Flags, Floats, Ints
@@ -81,7 +82,7 @@ class HomeRecord:
         self._stamps: dict[int, pd.Timestamp] = {}
 
     def add(self, stamp: pd.Timestamp, outcome: Outcome, broken: Flags, accepted: Flags | None) -> None:
-        """Append one opportunity; `broken` (5, N) as `violations`, `accepted` (N,), None where nobody is asked."""
+        """Append one opportunity; `broken` (5, N) its `violated`, `accepted` (N,), None where nobody is asked."""
         rows, offers, o = outcome.ledger[:, 0], outcome.offers, outcome.opportunity
         self._stamps[o] = stamp
         moved = rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT] + rows[led.L_FORCED] + rows[led.L_RESERVE]
@@ -189,7 +190,7 @@ class Recorder:
         world, fleet = self._world, self.fleet
         t, day = outcome.opportunity * world.steps, world.calendar.day
         ends = world.done or day[t + world.steps - 1] != day[min(t + world.steps, len(day) - 1)]
-        accepted, broken = consent(self._info, bids, fleet.n), violations(outcome)
+        accepted, broken = consent(self._info, bids, fleet.n), outcome.violated[:, 0]
         self.satisfaction.add(outcome, broken, accepted, bool(ends))
         self._wishes.add(outcome, int(t * DT_H), bool(ends))
         self.totals += outcome.ledger[:, 0]

@@ -15,8 +15,9 @@ from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
 from vpp_env.jit import kernel
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
+from vpp_env.owners.violations import violations
 from vpp_env.scenario import Scenario
-from vpp_env.units import Floats
+from vpp_env.units import Flags, Floats
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ class Outcome:
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
+    absent: Flags  # (M, N) opted out: took no bid in this opportunity
+
+    @property
+    def violated(self) -> Flags:
+        """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
+        return violations(self.ledger, self.short, self.missed)
+
+    @property
+    def storage_kwh(self) -> Floats:
+        """(M, N) kWh that batteries and cars' batteries gave: what an owner notices, unlike charging that waits."""
+        return self.ledger[led.L_BESS] + self.ledger[led.L_V2G]
 
 
 class Snapshot(NamedTuple):
@@ -58,7 +70,13 @@ class Snapshot(NamedTuple):
 
 
 def outcome_of(
-    scenario: Scenario, opportunity: int, taken: Submission, market: MarketState, results: IntervalResults, homes: Homes
+    scenario: Scenario,
+    opportunity: int,
+    taken: Submission,
+    market: MarketState,
+    results: IntervalResults,
+    homes: Homes,
+    absent: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -68,6 +86,8 @@ def outcome_of(
         The rules, and the index of the opportunity.
     taken, market, results, homes :
         What `play` was given, and has filled.
+    absent : ndarray
+        (M, N) homes whose bids were not taken.
     """
     steps, (_, months, n), books, spec = len(market.lmp), taken.offers.shape, results.books, scenario.reward
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
@@ -100,6 +120,7 @@ def outcome_of(
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        absent=absent,
     )
 
 
