@@ -18,7 +18,7 @@ from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.evaluation.verdict import Audit, Verdict
 
-VERIFIED, CLAIMED, REFUTED = (Audit(v, Information.OWN, 0, (), ()) for v in Verdict)
+VERIFIED, CLAIMED, REFUTED = (Audit(v, Information.OWN, 0, 0, ()) for v in Verdict)
 SHORT = {"fleet.share_bess": 1.0, "time.duration_hours": 30, "market.min_bid_mw": 0.0}
 
 

@@ -137,7 +137,7 @@ def test_idle_is_content_to_the_last_digit(name: str) -> None:
     base = month(name).scenario
     changes = {"fleet.size": min(base.fleet.size, 60), "time.duration_hours": min(base.hours, 72)}
     for extra in ({}, {"home.control": "self_consumption"}):
-        verified = Audit(Verdict.VERIFIED, Information.OWN, 0, (), ())
+        verified = Audit(Verdict.VERIFIED, Information.OWN, 0, 0, ())
         run = simulate(month(name, changes | extra, 1), make_policy("idle"), audit=verified)
         kpi = summarize(run)
         assert kpi["avg_satisfaction"] == kpi["worst_decile_satisfaction"] == kpi["opportunity_satisfaction"] == 1.0

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH
@@ -61,6 +63,11 @@ def market_rules(world: World) -> MarketRules:
     )
 
 
+def take(world: World, bids: Bids) -> Outcome:
+    """Play one opportunity of a world of one month with what a policy has decided."""
+    return world.step(bids.actions, (bids.day_ahead,), bids.override)
+
+
 def policy_rng(seed: int) -> np.random.Generator:
     """The policies' own stream of a seed without a salt, the same for every policy; `Month.policy_rng` has both."""
     return policy_stream(seed)
@@ -105,7 +112,7 @@ def simulate(
             begin = time.perf_counter()
             bids = policy.act(build_view(world, info.information))
             seconds = time.perf_counter() - begin
-            outcome = world.step(bids.actions, (bids.day_ahead,), bids.override)
+            outcome = take(world, bids)
             row = record.add(bids, outcome, seconds)
             if on_opportunity is not None:
                 on_opportunity(row)
