@@ -279,7 +279,7 @@ class World:
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
-        return outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes)
+        return outcome_of(self.scenario, self.opportunity - 1, taken, market, results)
 
     def _play(self, taken: Submission, market: MarketState, k: int, steps: int) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
