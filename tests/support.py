@@ -95,7 +95,7 @@ def play(world: World, seed: int, style: str = "any", limit: int = 10_000) -> li
 
 def same(a: Outcome, b: Outcome) -> bool:
     """Whether two outcomes are the same bit for bit (the money, the ledger, every flow)."""
-    pairs = [(a.ledger, b.ledger), (a.flow_kw, b.flow_kw), (a.rewards, b.rewards), (a.lmp, b.lmp)]
+    pairs = [(a.ledger, b.ledger), (a.flow_kw, b.flow_kw), (a.lmp, b.lmp)]
     pairs += [(a.soc_kwh, b.soc_kwh), (a.award_kw, b.award_kw), (a.reserve_kw, b.reserve_kw), (a.short, b.short)]
     pairs += list(zip(a.money, b.money, strict=True))
     return all(np.array_equal(x, y) for x, y in pairs)

@@ -139,7 +139,7 @@ BAD = [
     ({"market.price_floor_usd_per_mwh": 3000.0}, "price_cap"),
     ({"market.call_probability": 2.0}, "0 to 1"),
     ({"reward.team_share": 1.5}, "0 to 1"),
-    ({"reward.discomfort_factor": float("nan")}, "discomfort_factor"),
+    ({"reward.team_share": float("nan")}, "team_share"),
 ]
 
 

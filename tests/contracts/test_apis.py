@@ -20,6 +20,7 @@ import vpp_env
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import N_OBS, Observer
 from vpp_env.api.parallel import MarketMonth, env, parallel_env
+from vpp_env.api.rewards import Rewards
 from vpp_env.errors import BidError, ScenarioError, VppError
 from vpp_env.simulation.month import Month
 
@@ -35,10 +36,10 @@ def actions(seed: int, months: int = 1) -> np.ndarray:
 
 def native(seed: int, acts: np.ndarray) -> Trajectory:
     world = begin(Month(SMALL, seed))
-    observer = Observer(world)
+    observer, counted = Observer(world), Rewards(world)
     made = [(observer.matrix(), np.zeros(N))]
     for a in acts:
-        rewards = world.step(a).rewards[0]
+        rewards = counted.of(world.step(a)).homes[0]
         made.append((observer.matrix(), rewards))
     assert world.done
     return made

@@ -17,7 +17,6 @@ from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.scenario import Scenario
-from vpp_env.simulation.outcome import Outcome
 
 
 def _boxes(session: Session) -> tuple[Box, Box]:
@@ -25,17 +24,13 @@ def _boxes(session: Session) -> tuple[Box, Box]:
     return Box(-1.0, 1.0, (n, N_OBS), np.float32), Box(-1.0, 1.0, (n, N_ACTION), np.float32)
 
 
-def joint_reward(outcome: Outcome) -> NDArray[np.float64]:
-    """(M,) USD: the VPP's profit and the sum of the homes' rewards."""
-    return outcome.money.profit + outcome.rewards.sum(axis=1)
-
-
 class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
     Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 6))`, float32: row i is home i; the columns are those
-    of `vpp_env.api.parallel.MarketMonth`. Reward, USD: the VPP's profit plus the sum of the homes' rewards. The episode
-    is truncated after the last opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,).
+    of `vpp_env.api.parallel.MarketMonth`. Reward, USD: welfare, the VPP's profit and every home's part of it; over an
+    episode it adds up to the welfare that the evaluator reports. The episode is truncated after the last opportunity.
+    `info` holds `vpp_profit_usd` and `home_rewards` (N,), the rewards of `MarketMonth` (`team_share` mixed in).
 
     Parameters
     ----------
@@ -69,9 +64,9 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
-        obs, outcome, over = self._session.step(action)
-        info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": outcome.rewards[0]}
-        return obs, float(joint_reward(outcome)[0]), False, over, info
+        obs, reward, outcome, over = self._session.step(action)
+        info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": reward.homes[0]}
+        return obs, float(reward.joint[0]), False, over, info
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """The month so far: an rgb array or one line of text."""
@@ -81,7 +76,7 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
 class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
-    Observations (M, N, 54), actions (M, N, 6), rewards (M,): the joint reward of `CentralMarketMonth`. Month m of an
+    Observations (M, N, 54), actions (M, N, 6), rewards (M,): the welfare of `CentralMarketMonth`. Month m of an
     episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
     are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (M,) and `home_rewards` (M, N).
 
@@ -130,6 +125,6 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         if self._over:
             obs, infos = self.reset()
             return obs, np.zeros(self.num_envs), no, no.copy(), infos
-        obs, outcome, self._over = self._session.step(np.asarray(actions).reshape(-1, N_ACTION))
-        infos = {"vpp_profit_usd": outcome.money.profit, "home_rewards": outcome.rewards}
-        return self._shaped(obs), joint_reward(outcome), no, np.full(self.num_envs, self._over), infos
+        obs, reward, outcome, self._over = self._session.step(np.asarray(actions).reshape(-1, N_ACTION))
+        infos = {"vpp_profit_usd": outcome.money.profit, "home_rewards": reward.homes}
+        return self._shaped(obs), reward.joint, no, np.full(self.num_envs, self._over), infos

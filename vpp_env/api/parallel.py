@@ -61,8 +61,10 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     5       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
     ======  =============  =====================================  =================
 
-    **Reward** USD: payment - (bill - baseline's bill) - wear - discomfort, `team_share` of the team's mean mixed in
-    (see docs/model.md). The VPP's profit is in `state()`, and in `infos` with `full_infos=True`.
+    **Reward** USD: payment - (bill - baseline's bill) - wear - what was taken of the owner's wishes at its private
+    values, and at the last opportunity what is stored more than without a market: the sum over homes and the VPP's
+    profit is the welfare that the evaluator reports. `reward.team_share` mixes in the team's mean (see docs/model.md).
+    The VPP's profit is in `state()` and in `infos` (`vpp_profit_usd`), never in an observation.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
     full_infos : bool
-        Put sold, bought, metered kWh, payment and the VPP's profit into `infos` (costs time).
+        Put sold, bought, metered kWh and payment into `infos` (costs time).
     **world : WorldOptions
         `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
     """
@@ -150,19 +152,19 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
             wrong = next(name for name, bid in zip(names, bids, strict=True) if len(bid) != N_ACTION)
             raise BidError(f"action of {wrong!r} has {len(actions[wrong])} numbers; allowed is {N_ACTION}")
         flat = np.concatenate(bids)
-        self._matrix, outcome, over = self._session.step(flat.reshape(-1, N_ACTION))
-        rewards = dict(zip(names, outcome.rewards[0].tolist(), strict=True))
-        infos: dict[str, dict[str, Any]] = {name: {} for name in names}
+        self._matrix, reward, outcome, over = self._session.step(flat.reshape(-1, N_ACTION))
+        rewards = dict(zip(names, reward.homes[0].tolist(), strict=True))
+        profit = float(outcome.money.profit[0])
+        infos: dict[str, dict[str, Any]] = {name: {"vpp_profit_usd": profit} for name in names}
         if self._full_infos:
             rows = outcome.ledger[:, 0]
             pay = led.member_pay(rows)
             for i, name in enumerate(names):
-                infos[name] = {
+                infos[name] |= {
                     "sold_kwh": float(rows[led.L_SOLD, i] + rows[led.L_CALLED, i]),
                     "bought_kwh": float(rows[led.L_BOUGHT, i] + rows[led.L_FORCED, i]),
                     "market_kwh": float(rows[led.L_MARKET, i]),
                     "payment_usd": float(pay[i]),
-                    "vpp_profit_usd": float(outcome.money.profit[0]),
                 }
         if over:
             self.agents = []

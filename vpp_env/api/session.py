@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.api.observation import Observer
+from vpp_env.api.rewards import Reward, Rewards
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
@@ -25,6 +26,15 @@ class WorldOptions(TypedDict, total=False):
     seed: int  # of the first episode that is reset without a seed; the next ones follow from it; default 0
     market_data: str | Path | None  # real prices, see docs/market-data.md
     node: str | None  # their price node, where the file holds several
+
+
+class Played(NamedTuple):
+    """What `Session.step` returns."""
+
+    observations: NDArray[np.float32]  # (M*N, N_OBS)
+    reward: Reward
+    outcome: Outcome
+    over: bool  # whether the month is
 
 
 class Session:
@@ -77,11 +87,11 @@ class Session:
         self.world.reset()
         self.outcome = None
         self.history = []
-        self._observer = Observer(self.world)
+        self._observer, self._rewards = Observer(self.world), Rewards(self.world)
         return self._observer.matrix()
 
-    def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], Outcome, bool]:
-        """Play one opportunity with (M*N, 6) actions; return observations, outcome and whether the month is over."""
+    def step(self, actions: NDArray[Any]) -> Played:
+        """Play one opportunity with (M*N, N_ACTION) actions."""
         if self.world is None:
             raise VppError("step() before reset(): call reset() first")
         outcome = self.world.step(actions)
@@ -94,7 +104,7 @@ class Session:
                 float(outcome.money.profit[0]),
             )
         )
-        return self._observer.matrix(), outcome, self.world.done
+        return Played(self._observer.matrix(), self._rewards.of(outcome), outcome, self.world.done)
 
     def companion(self) -> NDArray[np.float32]:
         """(6,) float32 the VPP's side of the last opportunity; see `STATE_COMPANION`."""

@@ -158,7 +158,7 @@ class Recorder:
         self.fleet = world.months[0].fleet
         self._products = products(world.scenario.market)
         self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
-        self._wishes = BrokenWishes(self.fleet)
+        self._wishes = BrokenWishes(world)
         self.totals = np.zeros((led.N_LEDGER, self.fleet.n))
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
@@ -190,7 +190,7 @@ class Recorder:
         accepted, broken = claimed(self._info, bids, fleet.n), outcome.violated[:, 0]
         covered = covered_kwh(self._info, self.audit, outcome)
         self.satisfaction.add(outcome, broken, covered, bool(ends))
-        self._wishes.add(outcome, int(t * DT_H), bool(ends))
+        self._wishes.add(outcome)
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
@@ -293,7 +293,7 @@ class Recorder:
 
     def private_cost(self) -> Floats:
         """(7, N) USD: what was asked of each owner at its private values, by kind; see `evaluation.welfare`."""
-        return private_cost(self._wishes, self._world)
+        return private_cost(self._wishes, self._world)[:, 0]
 
     def opportunities(self) -> pd.DataFrame:
         """One row per opportunity."""

@@ -13,74 +13,98 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
+from vpp_env.jit import kernel
 from vpp_env.scenario.specs import HomeSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
-from vpp_env.traces.fleet import Fleet
 from vpp_env.units import DT_H, Floats, Ints
 
 PARTS = ("floor", "car", "overuse", "blackout", "hassle", "standby", "restoring")
 """Kinds of private cost."""
+VALUES = ("floor_value", "car_value", "overuse_value", "blackout_value", "hassle_value", "standby_value")
+"""What of a fleet prices the first six."""
+STEPS_PER_HOUR = 4
 HASSLE_KWH = 0.05
 """Storage that gives no more than this in a clock hour is not noticed, kWh [assumed]."""
 
 
-class BrokenWishes:
-    """How much of what was asked of every home over a run, added up opportunity by opportunity.
+@kernel
+def _broken(
+    soc_kwh: Floats, ledger: Floats, short: Floats, limits: Floats, running: Floats, hour_begins: bool, out: Floats
+) -> None:
+    """Fill `out` (6, n) with what one opportunity broke; advances `running`.
 
-    Rows of `amounts` are the first six of `PARTS`: kWh h, kWh, kWh, kWh, clock hours, kW-h.
+    A limit of a day or an hour is broken when its sum passes it, so that the parts of an opportunity add up to what the
+    whole day or hour comes to.
+
+    Parameters
+    ----------
+    soc_kwh : ndarray
+        (S, 2, n) charge of each battery and of its baseline, at the end of the interval.
+    ledger, short : ndarray
+        (N_LEDGER, n) see `core.ledger`, and (n,) shortfalls of departing cars, share of capacity.
+    limits : ndarray
+        (3, n) kWh: floor or hard minimum, capacity of the car, discharge of a day.
+    running : ndarray
+        (2, n) kWh: from the battery today, from storage in this clock hour.
+    hour_begins : bool
+        Whether the opportunity begins a clock hour.
+    """
+    for i in range(out.shape[1]):
+        depth = 0.0
+        for j in range(len(soc_kwh)):
+            depth += max(0.0, min(limits[0, i], soc_kwh[j, 1, i]) - soc_kwh[j, 0, i])
+        out[0, i] = DT_H * depth
+        out[1, i] = max(0.0, short[i]) * limits[1, i]
+        day = running[0, i] + ledger[led.L_BESS, i]
+        out[2, i] = max(0.0, day - limits[2, i]) - max(0.0, running[0, i] - limits[2, i])
+        out[3, i] = ledger[led.L_BLACK, i]
+        before = 0.0 if hour_begins else running[1, i]
+        hour = before + ledger[led.L_BESS, i] + ledger[led.L_V2G, i]
+        out[4, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0
+        out[5, i] = ledger[led.L_RESERVE, i]
+        running[0, i], running[1, i] = day, hour
+
+
+class BrokenWishes:
+    """How much of what was asked of every home of a world, opportunity by opportunity.
+
+    Rows are the first six of `PARTS`: kWh h, kWh, kWh, kWh, clock hours, kW-h.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        n = fleet.n
-        self._fleet = fleet
-        self._floor = np.maximum(fleet.floor_kwh, fleet.bess_min_kwh)
-        self._done = np.zeros((len(PARTS) - 1, n))
-        self._day_kwh, self._hour_kwh, self._hour = np.zeros(n), np.zeros(n), -1
+    def __init__(self, world: World) -> None:
+        fleets = [m.fleet for m in world.months]
+        self._shape = (len(PARTS) - 1, world.n_months, world.n_homes)
+        self._calendar, self._steps = world.calendar, world.steps
+        floors = [np.maximum(f.floor_kwh, f.bess_min_kwh) for f in fleets]
+        cars, days = [f.ev_kwh for f in fleets], [f.day_discharge_kwh for f in fleets]
+        self._limits = np.stack([np.concatenate(rows) for rows in (floors, cars, days)])
+        self._values = np.stack([np.stack([getattr(f, name) for f in fleets]) for name in VALUES])
+        self._running = np.zeros((2, self._limits.shape[1]))
+        self._total = np.zeros(self._shape)
 
-    def add(self, outcome: Outcome, hour: int, day_ends: bool) -> None:
-        """Add one opportunity of the first month.
-
-        Parameters
-        ----------
-        outcome : Outcome
-            What was played.
-        hour : int
-            Clock hour of the run that it lies in, counted from its start.
-        day_ends : bool
-            Whether the local day is over with it.
-        """
-        rows = outcome.ledger[:, 0]
-        if hour != self._hour:
-            self._done[4] += self._hour_kwh > HASSLE_KWH
-            self._hour_kwh[:], self._hour = 0.0, hour
-        soc, baseline = outcome.soc_home_kwh[:, 0, 0], outcome.soc_home_kwh[:, 1, 0]
-        self._done[0] += DT_H * below(self._floor, soc, baseline).sum(axis=0)
-        self._done[1] += np.maximum(outcome.short[0], 0.0) * self._fleet.ev_kwh
-        self._done[3] += rows[led.L_BLACK]
-        self._done[5] += rows[led.L_RESERVE]
-        self._day_kwh += rows[led.L_BESS]
-        self._hour_kwh += rows[led.L_BESS] + rows[led.L_V2G]
-        if day_ends:
-            self._done[2] += self._beyond_day()
-            self._day_kwh[:] = 0.0
-
-    def _beyond_day(self) -> Floats:
-        return np.maximum(self._day_kwh - self._fleet.day_discharge_kwh, 0.0)
-
-    @property
-    def amounts(self) -> Floats:
-        """(6, N), the day and the hour in progress included."""
-        out = self._done.copy()
-        out[2] += self._beyond_day()
-        out[4] += self._hour_kwh > HASSLE_KWH
-        return out
+    def add(self, outcome: Outcome) -> Floats:
+        """Add one opportunity; return (M, N) USD of what it broke, at the owners' private values."""
+        t, n = outcome.opportunity * self._steps, self._running.shape[1]
+        day = self._calendar.day
+        if t > 0 and day[t] != day[t - 1]:
+            self._running[0] = 0.0
+        amounts = np.empty(self._shape)
+        _broken(
+            outcome.soc_home_kwh.reshape(self._steps, 2, n),
+            outcome.ledger.reshape(-1, n),
+            outcome.short.reshape(n),
+            self._limits,
+            self._running,
+            t % STEPS_PER_HOUR == 0,
+            amounts.reshape(-1, n),
+        )
+        self._total += amounts
+        return np.asarray((amounts * self._values).sum(axis=0))
 
     def cost(self) -> Floats:
-        """(6, N) USD: the amounts at the owners' private values."""
-        f = self._fleet
-        values = (f.floor_value, f.car_value, f.overuse_value, f.blackout_value, f.hassle_value, f.standby_value)
-        return self.amounts * np.stack(values)
+        """(6, M, N) USD: what was broken so far, at the owners' private values."""
+        return self._total * self._values
 
 
 def below(floor_kwh: Floats, soc_kwh: Floats, baseline_kwh: Floats) -> Floats:
@@ -128,16 +152,16 @@ def restoring(
 
 
 def restoring_cost(world: World) -> Floats:
-    """(N,) USD: breaches of the first month that are open now, until the homes have restored them.
+    """(M, N) USD: breaches that are open now, until the homes have restored them.
 
     The closing value has priced the missing energy at the owner's refill price already: what restoring it at the
     retail tariff costs more, and phi for the hours until then, is what is left to count.
     """
-    fleet, scenario = world.months[0].fleet, world.scenario
-    soc, since = (x[: fleet.n] for x in (world.state.battery.soc_kwh, world.state.battery.below_since))
+    scenario, battery = world.scenario, world.parameters.battery
+    shape = (world.n_months, world.n_homes)
+    soc, since = world.state.battery.soc_kwh, world.state.battery.below_since
     day, k = world.clock(world.t)
-    baseline = world.baseline_battery_kwh()[: fleet.n]
-    missing = below(np.maximum(fleet.floor_kwh, fleet.bess_min_kwh), soc, baseline)
+    missing = below(np.maximum(battery.floor_kwh, battery.min_kwh), soc, world.baseline_battery_kwh())
     # a difference of rounding is no breach, and the home would not restore it
     missing = np.where((since >= 0.0) & (missing > 1e-9), missing, 0.0)
     minutes = np.array([int(scenario.home.restore_hour * 60)])
@@ -148,10 +172,13 @@ def restoring_cost(world: World) -> Floats:
     now = float(world.calendar.day_hours(day)[k])
     hour = np.where(wait > 0, scenario.home.restore_hour, now)
     eta = scenario.fleet.bess_eta
-    depth, usd = restoring(missing, fleet.bess_kw, wait, hour, eta, scenario.home)
-    return fleet.floor_value * depth + usd - missing / eta * world.owners.refill[0]
+    depth, usd = restoring(missing, battery.kw, wait, hour, eta, scenario.home)
+    phi = np.stack([m.fleet.floor_value for m in world.months])
+    return np.asarray(
+        phi * depth.reshape(shape) + usd.reshape(shape) - missing.reshape(shape) / eta * world.owners.refill
+    )
 
 
 def private_cost(wishes: BrokenWishes, world: World) -> Floats:
-    """(7, N) USD: D of every home of the first month by kind, rows as `PARTS`."""
+    """(7, M, N) USD: D of every home by kind, rows as `PARTS`, as if the run ended now."""
     return np.concatenate([wishes.cost(), restoring_cost(world)[None]])

@@ -365,5 +365,4 @@ class SatisfactionSpec:
 class RewardSpec:
     """The learner's reward."""
 
-    team_share: float = _f(0.0, "alpha in [0, 1]", "assumed", 0, 1)
-    discomfort_factor: float = _f(5.0, "x min_compensation per kWh for a whole-floor breach of one hour", "assumed", 0)
+    team_share: float = _f(0.0, "alpha in [0, 1]: share of the team's mean in every home's reward", "assumed", 0, 1)

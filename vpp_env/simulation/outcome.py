@@ -1,4 +1,4 @@
-"""What one opportunity brought: the record that the world hands out after every step, with the learners' rewards."""
+"""What one opportunity brought: the record that the world hands out after every step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
-from vpp_env.jit import kernel
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.violations import violations
@@ -43,7 +42,6 @@ class Outcome:
     own_ask: Floats  # (M, N) USD/kWh that each owner asked at the bids' gate for what its storage gives
     defer_ask: Floats  # (M, N) the same for charging that waits
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
-    rewards: Floats  # (M, N) USD
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
@@ -77,7 +75,6 @@ def outcome_of(
     taken: Submission,
     market: MarketState,
     results: IntervalResults,
-    homes: Homes,
     absent: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
@@ -86,20 +83,14 @@ def outcome_of(
     ----------
     scenario, opportunity : Scenario, int
         The rules, and the index of the opportunity.
-    taken, market, results, homes :
+    taken, market, results :
         What `play` was given, and has filled.
     absent : ndarray
         (M, N) homes whose bids were not taken.
     """
-    steps, (_, months, n), books, spec = len(market.lmp), taken.offers.shape, results.books, scenario.reward
+    steps, (_, months, n), books = len(market.lmp), taken.offers.shape, results.books
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
     money = settle(scenario.market, market, results)
-    harm = Harm(
-        depth_h=ledger[led.L_DEPTH_H],
-        short=events[SHORT],
-        floor_kwh=homes.home.battery.floor_kwh.reshape(months, n),
-        ev_kwh=homes.home.vehicle.kwh.reshape(months, n),
-    )
     return Outcome(
         opportunity=opportunity,
         ledger=ledger,
@@ -120,7 +111,6 @@ def outcome_of(
         own_ask=taken.own,
         defer_ask=taken.defer,
         projected_kw=results.projected_kw.mean(axis=0),
-        rewards=rewards(net_benefit(ledger), money.profit, harm, taken.own, spec.discomfort_factor, spec.team_share),
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
@@ -132,47 +122,3 @@ def net_benefit(ledger: Floats) -> Floats:
     """Return (M, N) USD: payments - (bill - baseline's bill) - wear - charging elsewhere, from (N_LEDGER, M, N)."""
     bill = ledger[led.L_BILL] - ledger[led.L_BILL_BASELINE]
     return led.member_pay(ledger) - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
-
-
-class Harm(NamedTuple):
-    """What an opportunity did to comfort and backup, (M, N) each."""
-
-    depth_h: Floats  # share of the floor x h
-    short: Floats  # shortfall of a departing car, share of capacity
-    floor_kwh: Floats  # reserve floor
-    ev_kwh: Floats  # car capacity
-
-
-@kernel
-def rewards(
-    benefit: Floats, profit: Floats, harm: Harm, own: Floats, discomfort_factor: float, team_share: float
-) -> Floats:
-    """Return (M, N) USD: net benefit less discomfort, with `team_share` of the team's mean mixed in.
-
-    Discomfort is `discomfort_factor` x the owner's compensation per kWh x (floor x depth x hours + kWh that the
-    car is short of its target): breaching the whole floor for an hour costs 5 x min_compensation per kWh.
-
-    Parameters
-    ----------
-    benefit : ndarray
-        (M, N) `net_benefit` of the opportunity, USD.
-    profit : ndarray
-        (M,) USD, the VPP's.
-    harm : Harm
-        Floors that were breached, cars that were not ready.
-    own : ndarray
-        (M, N) owner's compensation, USD/kWh.
-    discomfort_factor, team_share : float
-        See `scenario.RewardSpec`.
-    """
-    months, n = own.shape
-    out = np.empty((months, n))
-    for m in range(months):
-        team = profit[m]
-        for i in range(n):
-            kwh = harm.floor_kwh[m, i] * harm.depth_h[m, i] + harm.ev_kwh[m, i] * max(0.0, harm.short[m, i])
-            out[m, i] = benefit[m, i] - discomfort_factor * own[m, i] * kwh
-            team += out[m, i]
-        for i in range(n):
-            out[m, i] = (1.0 - team_share) * out[m, i] + team_share * team / n
-    return out

@@ -291,7 +291,7 @@ class World:
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
-        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes, absent)
+        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, absent)
         self._live(outcome, self.clock(t)[0])
         return outcome
 

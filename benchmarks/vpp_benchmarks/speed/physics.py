@@ -154,14 +154,14 @@ def layer_ratio(scenario: Scenario) -> Ratio:
     env.reset(seed=0)
     names = env.possible_agents
     actions = {name: np.zeros(N_ACTION, dtype=np.float32) for name in names}
-    obs, outcome, _ = env._session.step(np.zeros((200, N_ACTION)))
-    env._session.step = lambda flat: (obs, outcome, False)  # type: ignore[method-assign, assignment]
+    played = env._session.step(np.zeros((200, N_ACTION)))
+    env._session.step = lambda flat: played  # type: ignore[method-assign, assignment]
 
     def least() -> object:
         np.concatenate([actions[name] for name in names])
         return (
-            dict(zip(names, obs.copy(), strict=True)),
-            dict(zip(names, outcome.rewards[0].tolist(), strict=True)),
+            dict(zip(names, played.observations.copy(), strict=True)),
+            dict(zip(names, played.reward.homes[0].tolist(), strict=True)),
             dict.fromkeys(names, False),
             dict.fromkeys(names, False),
             {name: {} for name in names},

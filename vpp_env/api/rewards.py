@@ -1,0 +1,50 @@
+"""The learners' reward: each home's part of welfare, so that all parts add up to what the evaluator reports.
+
+    r_i = payment - (bill - baseline's bill) - wear - charging elsewhere - what was taken, at the owner's private values
+    at the last opportunity also + closing value - restoring of floors that are still broken
+    sum over opportunities of (VPP's profit + sum_i r_i) = `Kpis.welfare`
+
+A wish of a day or an hour is priced when its limit is passed. It is computed by the evaluator's own code (see
+`evaluation.welfare`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vpp_env.evaluation.welfare import BrokenWishes, restoring_cost
+from vpp_env.simulation.outcome import Outcome, net_benefit
+from vpp_env.simulation.world import World
+from vpp_env.units import Floats
+
+
+class Reward(NamedTuple):
+    """What an opportunity was worth, USD; M months of N homes."""
+
+    joint: Floats  # (M,) welfare: the VPP's profit and the sum of the homes' parts
+    homes: Floats  # (M, N) each home's part, with `reward.team_share` of the team's mean mixed in
+
+
+class Rewards:
+    """Rewards of one episode.
+
+    Parameters
+    ----------
+    world : World
+        At the start of its months; `of` is called after each of its steps.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world, self._wishes = world, BrokenWishes(world)
+        self._team_share = world.scenario.reward.team_share
+
+    def of(self, outcome: Outcome) -> Reward:
+        """Reward of the opportunity that was played last."""
+        homes = net_benefit(outcome.ledger) - self._wishes.add(outcome)
+        if self._world.done:
+            homes += self._world.closing_value() - restoring_cost(self._world)
+        joint = outcome.money.profit + homes.sum(axis=1)
+        alpha = self._team_share
+        if alpha > 0.0:
+            homes = (1.0 - alpha) * homes + alpha * (joint / homes.shape[1])[:, None]
+        return Reward(joint, homes)
