@@ -161,7 +161,7 @@ class PreferenceSpec:
         0,
         form=BY_PROFILE,
     )
-    reserve_ask_share: float = _f(0.02, "reserve ask / min_compensation, per h", "assumed", 0)
+    reserve_ask_share: float = _f(0.02, "reserve ask / min_compensation, per h, of the model reference", "assumed", 0)
     defer_premium_usd_per_kwh: tuple[float, float, float] = _f(
         (0.01, 0.03, 0.06), "USD/kWh by ev_priority low, medium, high", "assumed", -1, form=BY_PRIORITY
     )
