@@ -156,7 +156,7 @@ def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it
             fleet = b.months[0].fleet
             assert not np.array_equal(fleet.hassle_value, m.fleet.hassle_value)
             assert b.months[0].seed != m.seed
-        actions = rng.uniform(-1, 1, (8, 6))
+        actions = rng.uniform(-1, 1, (8, 8))
         assert np.array_equal(a.step(actions).ledger, b.step(actions).ledger)
     assert b.months[0].fleet is m.fleet
 

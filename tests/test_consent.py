@@ -39,7 +39,7 @@ class Seller:
         ask = self._share * np.where(stores, homes.own_ask, self._waits * homes.defer_ask)
         kw = np.where(stores, storage, homes.defer_kw)
         accepted = np.ones(rules.n_homes, dtype=np.bool_)
-        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=kw, sell_ask=ask), accepted)
+        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, sell1_kw=kw, sell1_ask=ask), accepted)
 
 
 def played(policy: Any, audit: Audit | None, changes: dict[str, Any] | None = None) -> Run:

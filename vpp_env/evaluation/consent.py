@@ -25,6 +25,7 @@ from vpp_env.units import PRICE_TICK, Flags, Floats
 
 TICK_TOLERANCE = 1e-6
 """Share of a tick below which two asks are the same."""
+USD_TOLERANCE = 1e-9
 BY_CONSTRUCTION = "0 by construction: this policy asks nobody"
 CLAIMED = "0: its own agents accept inside the policy, and nobody else can say whether they did"
 NOT_AUDITED = "0: the bids are said to be the owners' own; no audit has verified it (--verify)"
@@ -54,12 +55,16 @@ def claimed(info: PolicyInfo, bids: Bids, n: int) -> Flags | None:
 def covered_by_bids(outcome: Outcome) -> Floats:
     """(N,) kWh sold, delivered on call or bought at bids that their owners could have made, inside their envelopes.
 
-    What lies outside the envelope is taken off the rest: it is not known which kWh of an opportunity were.
+    What waits is asked for on the cheaper line, what storage gives on the dearer one, and where the pay is below what
+    the owner's asks amount to the lines did not hold what they were for. What lies outside the envelope is taken off
+    the rest: it is not known which kWh of an opportunity were.
     """
-    rows, ask = outcome.ledger[:, 0], (outcome.offers.sell_tick[0] + TICK_TOLERANCE) * PRICE_TICK
+    rows, offers = outcome.ledger[:, 0], outcome.offers
+    cheap, dear = ((ticks[0] + TICK_TOLERANCE) * PRICE_TICK for ticks in offers.asked_ticks)
     stored, waits = rows[led.L_BESS] + rows[led.L_V2G], rows[led.L_DEFER]
-    asked = stored * (ask >= outcome.own_ask[0]) + waits * (ask >= outcome.defer_ask[0]) + rows[led.L_BOUGHT]
-    return np.maximum(asked - np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK]), 0.0)
+    sold = stored * (dear >= outcome.own_ask[0]) + waits * (cheap >= outcome.defer_ask[0])
+    paid = rows[led.L_PAY_SOLD] >= rows[led.L_OWED] - USD_TOLERANCE
+    return np.maximum(sold * paid + rows[led.L_BOUGHT] - np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK]), 0.0)
 
 
 def covered_kwh(info: PolicyInfo, audit: Audit | None, outcome: Outcome) -> Floats:
