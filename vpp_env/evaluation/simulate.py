@@ -12,6 +12,7 @@ import numpy as np
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
+from vpp_env.evaluation.returned import checked
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
@@ -110,7 +111,7 @@ def simulate(
     try:
         while not world.done:
             begin = time.perf_counter()
-            bids = policy.act(build_view(world, info.information))
+            bids = checked(policy.act(build_view(world, info.information)), world.n_homes)
             seconds = time.perf_counter() - begin
             outcome = take(world, bids)
             row = record.add(bids, outcome, seconds)
