@@ -179,6 +179,7 @@ def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
     """Without calls, which come at any price: the VPP earns on every slice and no home sells below its ask."""
     changes = {
         "fleet.size": 40,
+        "fleet.share_ev": 1.0,  # most are not plugged in, and batteries rarely sell
         "time.duration_hours": 96,
         "market.min_bid_mw": 0.0,
         "market.call_probability": 0.0,

@@ -41,11 +41,10 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
 
     # the car: what it must charge, what it can deferred and give
     p_tw, p_max, soc_e, soc_tw = baseline.ev_kw[k], vehicle.kw, car.soc_kwh, baseline.ev_soc[k]
-    away = (plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr)
-    plugged = (vehicle.kwh > 0.0) & ~away
-    due = n - k + plan.next_due
+    plugged = (vehicle.kwh > 0.0) & ((k < plan.dep) | ((plan.arr <= k) & (k < plan.out)))
+    end = np.where(k < plan.dep, plan.dep, plan.out)
+    due = np.where(end < n, end - k, n - k + plan.next_due)
     due = np.where(k < plan.ready, np.minimum(due, plan.ready - k), due)
-    due = np.where(k < plan.dep, np.minimum(due, plan.dep - k), due)
     need = np.maximum(soc_tw, np.minimum(vehicle.target_kwh, soc_tw + eta_e * p_max * (due * dt))) - soc_e
     later = eta_e * p_max * ((due - 1) * dt)
     force = np.where(plugged, np.minimum(p_max, np.maximum(0.0, (need - later) / (eta_e * dt))), 0.0)

@@ -49,21 +49,23 @@ class Step:
     restore_step: int
     week_step: int
     sun_less_load: float  # kW
-    leaves: int  # step, -1 = stays
-    returns: int
-    trip: float  # kWh
+    leaves: int  # step at which yesterday's session ends; 0 = there is none, the length of the day = it goes on
+    returns: int  # step at which it is plugged in; the length of the day = it is not
+    out: int  # step at which today's session ends; the length of the day = it goes on
+    trip: float  # kWh used before it is plugged in
     ready: int
     next_due: int
 
     @property
     def plugged(self) -> bool:
-        return self.leaves < 0 or self.k < self.leaves or self.k >= self.returns
+        return self.k < self.leaves or self.returns <= self.k < self.out
 
     @property
     def due(self) -> int:
         """Steps until the car has to be ready."""
-        ahead = [self.steps_in_day - self.k + self.next_due]
-        ahead += [moment - self.k for moment in (self.ready, self.leaves) if moment > self.k]
+        end = self.leaves if self.k < self.leaves else self.out
+        ahead = [end - self.k if end < self.steps_in_day else self.steps_in_day - self.k + self.next_due]
+        ahead += [self.ready - self.k] if self.ready > self.k else []
         return min(ahead)
 
 
@@ -125,6 +127,7 @@ def step_of(plan: lib.DayPlan, k: int, i: int) -> Step:
         sun_less_load=float(plan.pv[k, i] - plan.load[k, i]),
         leaves=int(plan.dep[i]),
         returns=int(plan.arr[i]),
+        out=int(plan.out[i]),
         trip=float(plan.trip[i]),
         ready=int(plan.ready[i]),
         next_due=int(plan.next_due[i]),
@@ -207,15 +210,14 @@ def begin(
     black = any(first <= step.week_step < end for first, end in home.windows)
     if home.ev_kwh > 0:
         soc = s.soc_e
-        if step.k in (step.leaves, step.ready):
+        ends = {step.leaves, step.out} - {0}
+        if step.k in ends or (step.k == step.ready and step.plugged and step.k != step.returns):
             s.shortfall = max(s.shortfall, (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh)
-        if step.k == step.leaves:
-            lacks, baseline_lacks = clip0(step.trip - soc), clip0(step.trip - baseline.ev_soc)
-            departed, short = 1.0, s.shortfall
-            missed = 1.0 if lacks > baseline_lacks + 1e-9 else 0.0
-            s.shortfall = 0.0
+        if step.k in ends:
+            departed, short, s.shortfall = 1.0, s.shortfall, 0.0
         if step.k == step.returns:
             away = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
+            missed = 1.0 if away > 1e-9 else 0.0
             soc = s.soc_e = clip0(soc - step.trip)
         if step.plugged:
             _, forced = car_plan(home, step, baseline, soc)

@@ -144,8 +144,8 @@ class Future:
     pv_kw: Floats32  # (H, N)
     plugged: Flags  # (H, N)
     baseline_ev_kw: Floats  # (H, N) what the undispatched car charges
-    departs: Flags  # (H, N) the car leaves at the start of this step
-    trip_kwh: Floats  # (H, N) energy of the trip that starts here
+    departs: Flags  # (H, N) the car's session ends at the start of this step
+    trip_kwh: Floats  # (H, N) energy that the car has used when it is plugged in at the start of this step
     called: Flags  # (H,) reserve is called
 
 

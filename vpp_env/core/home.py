@@ -88,6 +88,7 @@ def step_at(day: Day, k: int, i: int) -> Step:
             steps_in_day=len(p.load),
             dep=p.dep[i],
             arr=p.arr[i],
+            out=p.out[i],
             trip_kwh=p.trip[i],
             ready=p.ready[i],
             next_due=p.next_due[i],
@@ -109,7 +110,7 @@ def in_window(week_step: int, first: tuple[float, float], second: tuple[float, f
 
 @inlined
 def begin(home: Home[float], state: HomeState[float], step: Step) -> tuple[HomeState[float], VehicleEvents]:
-    """Begin a step: the day's counters start at midnight, the car departs and arrives."""
+    """Begin a step: the day's counters start at midnight, the car's sessions end and begin."""
     b = state.battery
     discharged = 0.0 if step.k == 0 else b.discharged_kwh
     vehicle, events = vehicle_begin(home.vehicle, state.vehicle, step.vehicle)

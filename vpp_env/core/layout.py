@@ -80,10 +80,11 @@ class DayPlan(NamedTuple):
 
     load: NDArray[np.float32]  # (n, N) kW
     pv: NDArray[np.float32]  # (n, N) kW
-    dep: NDArray[np.int64]  # (N,) step, -1 = stays
-    arr: NDArray[np.int64]  # (N,) step, -1 = stays
-    trip: Floats  # (N,) kWh
-    ready: NDArray[np.int64]  # (N,) step at which the car must be ready
+    dep: NDArray[np.int64]  # (N,) step at which yesterday's car session ends, 0 = none, n = it goes on all day
+    arr: NDArray[np.int64]  # (N,) step at which the car is plugged in, n = it is not
+    out: NDArray[np.int64]  # (N,) step at which today's session ends, n = it goes on
+    trip: Floats  # (N,) kWh used before `arr`
+    ready: NDArray[np.int64]  # (N,) step at which the car must be ready, if it is plugged in
     next_due: NDArray[np.int64]  # (N,) steps after midnight at which it is due tomorrow
     week_step: NDArray[np.int64]  # (n,) quarter hour of the week
     peak: NDArray[np.bool_]  # (n,) peak tariff

@@ -67,7 +67,7 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
                 soc = max(0.0, soc - plan.trip[i])
             out.ev_soc[k, i] = soc
             ev = 0.0
-            if is_plugged(k, plan.dep[i], plan.arr[i]):
+            if is_plugged(k, plan.dep[i], plan.arr[i], plan.out[i]):
                 ev = baseline_charge(home.vehicle, soc, rules.vehicle)
                 soc += rules.vehicle.eta * ev * rules.dt_h
             surplus = plan.pv[k, i] - plan.load[k, i] - ev

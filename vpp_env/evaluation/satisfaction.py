@@ -76,6 +76,11 @@ def departures(short: Floats, missed: Floats, spec: SatisfactionSpec) -> Floats:
     return np.where(missed > 0, 0.0, np.exp(-np.maximum(short, 0.0) / spec.ev_scale))
 
 
+def _gone(outcome: Outcome) -> Flags:
+    """(N,) a car has left; a trip that its energy did not allow is known, and counts, when it is plugged in again."""
+    return (outcome.departed[0] > 0) | (outcome.missed[0] > 0)
+
+
 def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: SatisfactionSpec) -> float:
     """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody.
 
@@ -92,7 +97,7 @@ def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: Satis
     parts = np.stack(
         [
             np.where(fleet.has_bess, np.exp(-rows[led.L_DEPTH_H] / spec.reserve_scale_h), nan),
-            np.where(outcome.departed[0] > 0, departures(outcome.short[0], outcome.missed[0], spec), nan),
+            np.where(_gone(outcome), departures(outcome.short[0], outcome.missed[0], spec), nan),
             _pay(rows[led.L_PAY_SOLD], rows[led.L_OWED]),
             1.0 - np.clip(_ratio(_outside(rows), done, KWH_TOLERANCE), 0.0, 1.0),
             1.0 - np.clip(_ratio(rows[led.L_OVER], limit, 0.0), 0.0, 1.0),
@@ -130,7 +135,7 @@ class SatisfactionTotals:
         done = _dispatched(rows)
         self._day_depth += rows[led.L_DEPTH_H]
         self._day_over += rows[led.L_OVER]
-        gone = outcome.departed[0] > 0
+        gone = _gone(outcome)
         self._ev += gone * departures(outcome.short[0], outcome.missed[0], self._spec)
         self._departures += gone
         self._pay += rows[led.L_PAY_SOLD]

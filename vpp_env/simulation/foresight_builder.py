@@ -29,8 +29,8 @@ def _due(first: int, plan: DayPlan, has_ev: Flags, out: Ints) -> None:
     n = len(plan.load)
     for row in range(len(out)):
         for i in range(out.shape[1]):
-            if has_ev[i] and is_plugged(first + row, plan.dep[i], plan.arr[i]):
-                out[row, i] = steps_until_due(first + row, n, plan.dep[i], plan.ready[i], plan.next_due[i])
+            if has_ev[i] and is_plugged(first + row, plan.dep[i], plan.arr[i], plan.out[i]):
+                out[row, i] = steps_until_due(first + row, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
 
 
 @kernel
@@ -129,7 +129,7 @@ def build_foresight(world: World) -> Foresight:
         net = (plan.pv[span] - plan.load[span]) - baseline.ev_kw[span]  # in the kernels' own precision
         surplus[rows], shortage[rows] = np.maximum(net, 0.0), np.maximum(-net, 0.0)
         ev_kw[rows], ev_soc[rows] = baseline.ev_kw[span], baseline.ev_soc[span]
-        arrives[rows] = (np.arange(span.start, span.stop)[:, None] == plan.arr) & (plan.dep >= 0)
+        arrives[rows] = np.arange(span.start, span.stop)[:, None] == plan.arr
         rate[rows] = np.where(plan.peak[span], home.import_peak_usd_per_kwh, home.import_offpeak_usd_per_kwh)
         _due(k, plan, fleet.has_ev, due[rows])
         _blackout(fleet.blackout, plan.week_step[span], blackout[rows])
@@ -138,7 +138,7 @@ def build_foresight(world: World) -> Foresight:
         row, day, k = rows.stop, day + 1, 0
     end_day, end_k = world.clock(calendar.n_steps)
     end_plan, end_baseline = month.day(end_day)
-    ev_soc[total], arrives[total] = end_baseline.ev_soc[end_k], (end_plan.arr == end_k) & (end_plan.dep >= 0)
+    ev_soc[total], arrives[total] = end_baseline.ev_soc[end_k], end_plan.arr == end_k
     # what is delivered before the first gate's own delivery was bid for earlier, or never: it counts at that gate
     asks = _asks(month, world.clock, range(t0, calendar.n_steps + 1, world.steps), world.lead * world.steps, due)
     end = asks.pop()

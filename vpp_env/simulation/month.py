@@ -145,7 +145,7 @@ class Month:
     def _make_day(self, day: int) -> Day:
         calendar, fleet, home = self.calendar, self.fleet, self.scenario.home
         traces = self._homes.day(day)
-        next_dep = self._homes.vehicle_day(day + 1)[0]
+        next_dep = self._homes.vehicle_day(day + 1).dep
         next_ready = calendar.wall_to_step(day + 1, fleet.ready_minutes)
         hours = calendar.day_hours(day)
         plan = DayPlan(
@@ -153,9 +153,10 @@ class Month:
             pv=traces.pv_kw,
             dep=traces.dep_step,
             arr=traces.arr_step,
+            out=traces.out_step,
             trip=traces.trip_kwh,
             ready=calendar.wall_to_step(day, fleet.ready_minutes),
-            next_due=np.where(next_dep >= 0, np.minimum(next_dep, next_ready), next_ready),
+            next_due=np.where(next_dep > 0, np.minimum(next_dep, next_ready), next_ready),
             week_step=(calendar.day_weekday(day) * 96 + np.rint(hours * 4).astype(np.int64)),
             peak=(hours >= home.peak_hours[0]) & (hours < home.peak_hours[1]),
             restore_step=int(calendar.wall_to_step(day, np.array([int(home.restore_hour * 60)]))[0]),
@@ -191,6 +192,7 @@ def join_days(days: Sequence[Day]) -> Day:
         pv=np.concatenate([plan.pv for plan in plans], axis=1),
         dep=np.concatenate([plan.dep for plan in plans]),
         arr=np.concatenate([plan.arr for plan in plans]),
+        out=np.concatenate([plan.out for plan in plans]),
         trip=np.concatenate([plan.trip for plan in plans]),
         ready=np.concatenate([plan.ready for plan in plans]),
         next_due=np.concatenate([plan.next_due for plan in plans]),

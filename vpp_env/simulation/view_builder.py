@@ -171,16 +171,16 @@ def _future(world: World, steps: int) -> Future:
         plan, baseline = month.day(day)
         span = slice(k, min(len(plan.load), k + need))
         ks = np.arange(span.start, span.stop)[:, None]
-        away = (ks >= plan.dep) & (ks < plan.arr) & (plan.dep >= 0)
-        leaves = ks == plan.dep
+        plugged = (ks < plan.dep) | ((ks >= plan.arr) & (ks < plan.out))
+        leaves = ((ks == plan.dep) & (ks > 0)) | (ks == plan.out)
         parts.append(
             {
                 "load_kw": plan.load[span],
                 "pv_kw": plan.pv[span],
-                "plugged": ~away & (month.fleet.ev_kwh > 0),
+                "plugged": plugged,
                 "baseline_ev_kw": baseline.ev_kw[span],
                 "departs": leaves,
-                "trip_kwh": np.where(leaves, plan.trip, 0.0),
+                "trip_kwh": np.where(ks == plan.arr, plan.trip, 0.0),
             }
         )
         need -= span.stop - span.start
