@@ -24,6 +24,7 @@ from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
@@ -224,7 +225,10 @@ def test_no_owner_is_violated(name: str, hours: int) -> None:
     run = simulate(Month(replace(scenario, time=replace(scenario.time, duration_hours=hours)), 0), Agentic())
     kpi = summarize(run)
     assert kpi.total_violations.total == 0
-    assert kpi["satisfaction_consented"] > 0.99
+    homes = prosumer_table(run.record, run.world.scenario.satisfaction, run.info)
+    assert (homes[["s_reserve", "s_ev", "s_pay", "s_use"]].fillna(1.0) > 0.999).all(axis=None)
+    assert kpi["satisfaction_consented"] == 0.0, "its agents' acceptance is its own word"
+    assert kpi["owners_lost"] == 0
     table = run.record.opportunities()
     assert table["notes_fallbacks"].sum() == 0
     assert table["negotiation_rounds"].max() <= 3

@@ -21,7 +21,6 @@ from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario.specs import SatisfactionSpec
-from vpp_env.simulation.outcome import net_benefit
 from vpp_env.traces.fleet import PROFILES
 from vpp_env.units import KWH_PER_MWH
 
@@ -29,10 +28,13 @@ WORST_SHARE = 0.1
 
 
 def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -> pd.DataFrame:
-    """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind."""
+    """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind.
+
+    Satisfaction is that of owners who have something to offer, NaN for the others; `expected_gain_usd` is of a month.
+    """
     fleet, totals, satisfaction = record.fleet, record.totals, record.satisfaction
-    parts = satisfaction.components()
-    total_score = score(parts, spec)
+    parts = record.components()
+    total_score = np.where(fleet.can_offer, score(parts, spec), np.nan)
     closing = record.closing_value()
     worn, worn_baseline = record.rainflow_usd()
     private = record.private_cost()
@@ -54,7 +56,10 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "wear_rainflow_usd": worn - worn_baseline,
         "wear_rainflow_baseline_usd": worn_baseline,
         "closing_value_usd": closing,
-        "net_benefit_usd": net_benefit(totals) + closing,
+        "net_benefit_usd": record.net_benefit(),
+        "expected_gain_usd": fleet.expected_gain,
+        "days_out": record.days_out,
+        "lost": record.owners_lost(),
         "private_cost_usd": private.sum(axis=0),
         **{f"private_{kind}_usd": private[j] for j, kind in enumerate(PARTS)},
         "satisfaction": total_score,
@@ -163,8 +168,23 @@ class Evidence:
     def weighted(self) -> tuple[float, float]:
         """5 % and 95 % quantile of the mean score under random weights."""
         rng = np.random.default_rng(self.run.world.months[0].seed)
-        components = self.run.record.satisfaction.components()
-        return weight_sensitivity(components, self.run.world.scenario.satisfaction, rng)
+        return weight_sensitivity(self.run.record.components(), self.run.world.scenario.satisfaction, rng)
+
+    @cached_property
+    def satisfaction(self) -> NDArray[np.float64]:
+        """Scores of the owners who have something to offer; one NaN where nobody has."""
+        values = self.prosumers["satisfaction"].dropna().to_numpy()
+        return values if len(values) else np.array([np.nan])
+
+    @cached_property
+    def offering(self) -> pd.DataFrame:
+        """Rows of the owners who have something to offer."""
+        return self.prosumers[self.run.record.fleet.can_offer]
+
+    def opt_out_share(self) -> float:
+        """Share of the days of owners who have something to offer on which they were out."""
+        days = len(self.offering) * self.run.record.days
+        return float(self.prosumers["days_out"].sum()) / days if days else 0.0
 
     @cached_property
     def void_intervals(self) -> int:

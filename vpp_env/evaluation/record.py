@@ -160,6 +160,8 @@ class Recorder:
         self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
         self._wishes = BrokenWishes(world)
         self.totals = np.zeros((led.N_LEDGER, self.fleet.n))
+        # local days so far, and on how many of them each owner was out
+        self.days, self.days_out = 0, np.zeros(self.fleet.n, dtype=np.int64)
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
         self.transcripts: list[dict[str, Any]] = []
@@ -194,16 +196,21 @@ class Recorder:
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
-        row = self._row(t, bids, outcome, broken, seconds)
+        row = self._row(t, bids, outcome, broken, covered, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
         self.homes.add(row["timestamp"], outcome, broken, accepted, covered)
+        if ends:
+            self.days += 1
+            self.days_out += outcome.absent[0]
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)
         return row
 
-    def _row(self, t: int, bids: Bids, outcome: Outcome, broken: Flags, seconds: float) -> dict[str, Any]:
+    def _row(
+        self, t: int, bids: Bids, outcome: Outcome, broken: Flags, covered: Floats, seconds: float
+    ) -> dict[str, Any]:
         offers, money, rows = outcome.offers, outcome.money, outcome.ledger[:, 0]
         sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
         bid_kw = float(sell_kw.sum())
@@ -228,9 +235,13 @@ class Recorder:
             "bid_price_mwh": ask * KWH_PER_MWH,
             "expected_profit": np.nan if bids.expected_profit_usd is None else bids.expected_profit_usd,
             "actual_profit": float(money.profit[0]),
-            "prosumer_satisfaction": opportunity_score(outcome, broken, self.fleet, self._world.scenario.satisfaction),
+            "prosumer_satisfaction": opportunity_score(
+                outcome, broken, covered, self.fleet, self._world.scenario.satisfaction
+            ),
             "preference_violations": int(broken.sum()),
             **{f"violations_{kind}": int(broken[j].sum()) for j, kind in enumerate(VIOLATIONS)},
+            "owners_out": int(outcome.absent[0].sum()),
+            "owners_lost": int(outcome.left[0].sum()),
             "negotiation_rounds": bids.notes.get("negotiation_rounds", 0.0),
             "coalition_size": bids.notes.get("coalition_size", float((offered > -1.0).any(axis=1).sum())),
             "optimization_time": bids.notes.get("optimization_s", 0.0),
@@ -292,6 +303,20 @@ class Recorder:
     def closing_value(self) -> Floats:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
         return self._world.closing_value()[0]
+
+    def net_benefit(self) -> Floats:
+        """(N,) USD: pay - change of the retail bill - wear + what is stored more than in the baseline now."""
+        return net_benefit(self.totals) + self.closing_value()
+
+    def owners_lost(self) -> Flags:
+        """(N,) who has left for good by now."""
+        return self._world.patience.lost()[: self.fleet.n]
+
+    def components(self) -> Floats:
+        """(7, N) components of every owner's satisfaction; see `evaluation.satisfaction`."""
+        scenario, hours = self._world.scenario, len(self.rows) * self._world.steps * DT_H
+        strain = self._world.patience.strain()[: self.fleet.n]
+        return self.satisfaction.components(self.net_benefit(), strain, hours / scenario.month_hours)
 
     def private_cost(self) -> Floats:
         """(7, N) USD: what was asked of each owner at its private values, by kind; see `evaluation.welfare`."""

@@ -122,7 +122,7 @@ def check_market(market: MarketSpec) -> None:
 
 
 def check_satisfaction(satisfaction: SatisfactionSpec) -> None:
-    """Five weights that sum to 1."""
+    """Seven weights that sum to 1."""
     weights = satisfaction.weights
-    ok = len(weights) == 5 and abs(sum(weights) - 1) < 1e-9
-    _require(ok, "satisfaction.weights", weights, "five weights that sum to 1")
+    ok = len(weights) == 7 and abs(sum(weights) - 1) < 1e-9
+    _require(ok, "satisfaction.weights", weights, "seven weights that sum to 1")

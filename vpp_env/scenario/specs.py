@@ -352,9 +352,11 @@ class MarketSpec:
 
 @dataclass(frozen=True)
 class SatisfactionSpec:
-    """The evaluator's weights; order: reserve, ev, pay, consent, use."""
+    """The evaluator's weights; order: reserve, ev, pay, gain, calls, consent, use."""
 
-    weights: tuple[float, float, float, float, float] = _f((0.30, 0.25, 0.20, 0.15, 0.10), "sum 1", "assumed", 0, 1)
+    weights: tuple[float, float, float, float, float, float, float] = _f(
+        (0.22, 0.18, 0.15, 0.20, 0.10, 0.10, 0.05), "sum 1", "assumed", 0, 1
+    )
     component_floor: float = _f(0.01, "smallest component", "assumed", 1e-09, 1)
     reserve_scale_h: float = _f(2.0, "h of full breach per e-fold", "assumed", 1e-06)
     ev_scale: float = _f(0.10, "SoC share short per e-fold", "assumed", 1e-06)

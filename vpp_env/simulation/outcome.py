@@ -46,6 +46,7 @@ class Outcome:
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
     absent: Flags  # (M, N) opted out: took no bid in this opportunity
+    left: Flags  # (M, N) of them those who have left for good
 
     @property
     def violated(self) -> Flags:
@@ -76,6 +77,7 @@ def outcome_of(
     market: MarketState,
     results: IntervalResults,
     absent: Flags,
+    left: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -85,8 +87,8 @@ def outcome_of(
         The rules, and the index of the opportunity.
     taken, market, results :
         What `play` was given, and has filled.
-    absent : ndarray
-        (M, N) homes whose bids were not taken.
+    absent, left : ndarray
+        (M, N) homes whose bids were not taken, and of them those whose owner has left for good.
     """
     steps, (_, months, n), books = len(market.lmp), taken.offers.shape, results.books
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
@@ -115,6 +117,7 @@ def outcome_of(
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
         absent=absent,
+        left=left,
     )
 
 

@@ -282,7 +282,7 @@ class World:
         )
         # who is out today takes no bid, however long ago it was placed: its home is at its baseline, and a car whose
         # charging was deferred before is charged in time as always
-        absent = self.patience.absent().reshape(months, n)
+        absent, left = (x.reshape(months, n) for x in (self.patience.absent(), self.patience.lost()))
         taken = self._waiting.swap(submission).without(absent)
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
@@ -290,7 +290,7 @@ class World:
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
-        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, absent)
+        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, absent, left)
         self._live(outcome, self.clock(t)[0])
         return outcome
 

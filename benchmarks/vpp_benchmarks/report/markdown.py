@@ -46,7 +46,8 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         f"MW. Scenario hash `{seed.runs[0].origin.scenario.hash}`. Status: {seed.status}.",
         "## Result",
         result_table(seed.runs),
-        "Satisfaction is a score in [0, 1] over the whole run; doing nothing scores 1. USD over the whole run.",
+        "Satisfaction is a score in [0, 1] over the whole run, of the owners who have something to offer; doing "
+        "nothing gives none of them what it joined for. USD over the whole run.",
     ]
     said, limits = conclusions(seed), caveats(seed)
     if picture is not None:
@@ -67,7 +68,7 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         "Sold = deferred charging + battery + V2G. Forced = bought back for a car that had to be ready.",
         "## Who bears it",
         kpi_table(Place.FAIRNESS, seed.runs),
-        "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its five components.",
+        "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its seven components.",
         *_language_models(seed.runs),
         "## Caveats",
         _bullets(limits),
