@@ -179,6 +179,7 @@ def by_hand(view: View) -> dict[str, np.ndarray | float]:
         "willingness": h.willingness,
         "blackout": h.blackout_now.astype(float),
         "blackout_soon": h.blackout_soon.astype(float),
+        "absent": h.absent.astype(float),
         "last_award": h.last_award_kwh / 20,
         "last_metered": h.last_market_kwh / 20,
         "last_payment": h.last_payment_usd / 5,
@@ -196,6 +197,20 @@ def by_hand(view: View) -> dict[str, np.ndarray | float]:
         load, pv = h.load_forecast_kw[row].astype(float), h.pv_forecast_kw[row].astype(float)
         out |= {f"load{suffix}": load / 10, f"pv{suffix}": pv / 10, f"net{suffix}": (pv - load) / 10}
     return out
+
+
+def test_an_owner_who_has_opted_out_is_shown_and_offers_nothing() -> None:
+    world = begin(month("week20", FULL | {"time.duration_hours": 144, "market.safeguard": False}, 0))
+    observer, rng, out = Observer(world), np.random.default_rng(0), 0
+    while not world.done:
+        obs = observer.matrix()
+        gone = column(obs, "absent") == 1.0
+        assert np.array_equal(gone, build_view(world, Information.OWN).homes.absent)
+        for name in ("defer", "storage", "sell", "sell_hard", "buy", "reserve", "reserve_hard"):
+            assert not column(obs, name)[gone].any()
+        out += int(gone.sum())
+        world.step(random_actions(rng, world.n_homes))
+    assert out > 0, "the test can fail"
 
 
 def breached(names: tuple[str, str], seed: int) -> dict[str, int]:

@@ -44,7 +44,8 @@ def test_asks_follow_the_formula() -> None:
     homes, f = build_view(world, Information.OWN).homes, m.fleet
     refill = np.where(f.has_pv, 0.06, 0.04)
     np.testing.assert_allclose(homes.own_ask, 0.063 + refill / 0.95**2 + f.premium, atol=1e-12)
-    np.testing.assert_allclose(homes.reserve_ask, 0.02 * homes.own_ask, atol=1e-12)
+    # two draws an hour of .002, half an hour each: .002 kWh are called per kW on reserve and hour
+    np.testing.assert_allclose(homes.reserve_ask, f.standby_value + 0.002 * homes.own_ask, atol=1e-12)
     np.testing.assert_allclose(homes.defer_ask, 0.04 + np.array([0.01, 0.03, 0.06])[f.ev_priority], atol=1e-12)
     assert 0.10 < homes.own_ask.min() < homes.own_ask.max() < 0.32
 

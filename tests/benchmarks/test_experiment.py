@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +52,59 @@ def test_the_product(file: Path) -> None:
     assert len({job.name for job in jobs}) == len({job_hash(job) for job in jobs}) == len(jobs)
     assert jobs[0].name == "quick-n3-2023-08-01-s0-idle"
     assert all(p.scenario.hours == 2 and not p.scenario.market.reserve for p in experiment.plans)
+
+
+MONTHS = ("--scenario", "quick", "--duration-hours", "3", "--policies", "idle", "--seeds", "0:2")
+
+
+def test_measured_months_are_cases() -> None:
+    experiment = of(*MONTHS, "--months", "caiso:PGAE:2019-11..12", "caiso:sce:2023-08,caiso:PGAE:2023-08")
+    names = ["PGAE-2019-11", "PGAE-2019-12", "SCE-2023-08", "PGAE-2023-08"]
+    assert [p.case for p in experiment.plans] == [f"quick-{n}" for n in names]
+    # rankings put scenarios of one name together
+    assert [p.scenario.name for p in experiment.plans] == [p.case for p in experiment.plans]
+    assert [p.market_data for p in experiment.plans] == [f"caiso:{n.replace('-', ':', 1)}" for n in names]
+    assert [p.node for p in experiment.plans] == ["pgae", "pgae", "sce", "pgae"]
+    assert [p.scenario.time.start for p in experiment.plans][:2] == ["2019-11-01T00:00", "2019-12-01T00:00"]
+    assert experiment.units == 8
+    assert len({job_hash(job) for job in experiment.jobs()}) == 8
+    assert from_data(json.loads(json.dumps(to_data(experiment)))) == experiment
+    whole = of("--months", "caiso:PGAE:2019-02", "--policies", "idle")
+    assert whole.plans[0].scenario.hours == 28 * 24
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--months", "caiso:PGAE:2019-13"], "Did you mean"),
+        (["--months", "caiso:PGAE:2019-12..01"], "give the earlier first"),
+        (["--months", "caiso:PGAE:2019-01,caiso:PGAE:2019-01..02"], "named 2 times"),
+        (["--months", "caiso:PGAE:2019-01", "--start", "2019-01-05T00:00"], "leave out time.start"),
+        (["--months", "caiso:PGAE:2019-01", "--market-data", "caiso:PGAE:2019-01"], "leave out market_data"),
+        (["--months", "caiso:PGAE:2019-01", "--starts", "2019-01-05T00:00"], "leave out starts"),
+    ],
+)
+def test_months_that_cannot_be_are_told(args: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--scenario", "quick", "--policies", "idle", *args]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_months_resume_and_say_what_is_measured(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    args = [*MONTHS, "--months", "caiso:PGAE:2019-11", "caiso:SCE:2023-08", "--no-figures", "--no-ceilings", "--quiet"]
+    assert main([*args, "--out", str(out)]) == 0
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    kinds = {case: data["data"]["kinds"] for case, data in manifest["cases"].items()}
+    assert kinds["quick-PGAE-2019-11"]["rt"] == "measured"
+    assert kinds["quick-SCE-2023-08"]["rt"] == "seeded"
+    assert kinds["quick-SCE-2023-08"]["da"] == "measured"
+    statistics = (out / "statistics.json").read_bytes()
+    assert json.loads(statistics)["cases"] == {"quick-PGAE-2019-11": 2, "quick-SCE-2023-08": 2}
+    shutil.rmtree(out / "runs" / "quick-SCE-2023-08-s1-idle")
+    assert main(["--resume", str(out), "--no-figures", "--no-ceilings", "--quiet"]) == 0
+    assert (out / "statistics.json").read_bytes() == statistics
+    with pytest.raises(PlanError, match="leave out --months"):
+        of("--resume", str(out), "--months", "caiso:PGAE:2019-11")
 
 
 def test_options_win_over_the_file(file: Path) -> None:

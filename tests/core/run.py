@@ -42,9 +42,9 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     n = order.shape[1]
     books, none = new_books(1, n, 1), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
-    prices = Price(none, none, none, none, none, none, none)
+    prices = Price(none, none, none, none, none, none, none, none)
     opened = np.ones(n) if free is None else free.astype(np.float64)
-    _deliver(homes, day, k, Order(sell, call, buy, none, none, opened), prices, books)
+    _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened), prices, books)
     return books.flow[0]
 
 

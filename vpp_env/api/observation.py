@@ -79,6 +79,7 @@ class Observer:
         now[row.reserve_ask] = owners.reserve.ravel()
         now[row.blackout_now] = headroom.blackout
         now[row.blackout_soon] = headroom.blackout_soon
+        now[row.absent] = world.absent
         now[row.defer_kw] = headroom.defer
         now[row.defer_first_kw] = headroom.defer_first
         now[row.bess_sell_hard_kw] = headroom.battery_hard

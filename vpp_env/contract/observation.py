@@ -90,6 +90,7 @@ class HomeColumns(NamedTuple):
     willingness: float
     blackout: float
     blackout_soon: float
+    absent: float
     last_award: float
     last_metered: float
     last_payment: float
@@ -174,6 +175,7 @@ MEANING: dict[str, tuple[str, str]] = {
     "willingness": ("1", "how surely the owner stays in"),
     "blackout": ("1", "1: a blackout window lies in the opportunity"),
     "blackout_soon": ("1", "1: one lies within 4 h of its start"),
+    "absent": ("1", "1: the owner has opted out of the opportunity, as far as it has said"),
     "last_award": ("20 kWh", "last opportunity: energy awarded, sold less bought"),
     "last_metered": ("20 kWh", "energy metered for the market"),
     "last_payment": ("5 USD", "what the home was paid"),
@@ -247,6 +249,7 @@ class Changing(NamedTuple):
     reserve_ask: int
     blackout_now: int
     blackout_soon: int
+    absent: int
     defer_kw: int
     defer_first_kw: int
     bess_sell_hard_kw: int
@@ -397,6 +400,7 @@ def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats
             willingness=_unit(fixed[FIXED.willingness, i]),
             blackout=now[CHANGING.blackout_now, i],
             blackout_soon=now[CHANGING.blackout_soon, i],
+            absent=now[CHANGING.absent, i],
             last_award=_unit(now[CHANGING.last_award_kwh, i] / 20.0),
             last_metered=_unit(now[CHANGING.last_market_kwh, i] / 20.0),
             last_payment=_unit(now[CHANGING.last_payment_usd, i] / 5.0),

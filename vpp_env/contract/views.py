@@ -126,6 +126,7 @@ class Homes:
     ev_priority: Ints  # 0 low, 1 medium, 2 high
     blackout_now: Flags  # within the opportunity
     blackout_soon: Flags  # within 4 h of its start
+    absent: Flags  # opted out of it, as far as the owner has said: takes no bid, and has nothing on offer
     # feasible bounds, kW
     defer_kw: Floats  # charging that can be deferred in every interval
     defer_first_kw: Floats  # charging that can be deferred in the first interval

@@ -116,11 +116,18 @@ def deliver_step(
         for i in range(m * n, (m + 1) * n):
             home, step = home_at(homes.home, i), step_at(day, k, i)
             order = Order(
-                orders.sell[i], orders.call[i], orders.buy[i], orders.reserve[i], orders.available[i], orders.free[i]
-            )  # fmt: skip
+                orders.sell[i],
+                orders.dear[i],
+                orders.call[i],
+                orders.buy[i],
+                orders.reserve[i],
+                orders.available[i],
+                orders.free[i],
+            )
             price = Price(
                 prices.lmp[i],
                 prices.sold[i],
+                prices.dear[i],
                 prices.bought[i],
                 prices.reserve[i],
                 prices.rho[i],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from vpp_env.errors import UnknownNameError, did_you_mean
+from vpp_env.errors import DataError, UnknownNameError, did_you_mean
 
 PREFIX = "caiso:"
 _HERE = Path(__file__).parent
@@ -57,6 +59,32 @@ def real_month_names() -> list[str]:
 def is_real_month(name: object) -> bool:
     """Whether `name` is meant as the name of a measured month, existing or not."""
     return str(name).lower().startswith(PREFIX)
+
+
+def month_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read names of measured months, each a name, a range `caiso:PGAE:2019-01..12`, or several with commas between.
+
+    Raises
+    ------
+    UnknownNameError
+        When the package has not one of them.
+    DataError
+        When a range runs backwards, or a month is named twice.
+    """
+    names: list[str] = []
+    for text in (part.strip() for whole in texts for part in whole.split(",")):
+        match = re.fullmatch(r"(.+-)(\d\d)\.\.(\d\d)", text)
+        if match is None:
+            names.append(find_real_month(text).name)
+            continue
+        first, last = int(match[2]), int(match[3])
+        if last < first:
+            raise DataError(f"months {text!r}: the range runs from {first:02d} to {last:02d}; give the earlier first")
+        names += [find_real_month(f"{match[1]}{month:02d}").name for month in range(first, last + 1)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"months: {twice[0]} is named {names.count(twice[0])} times; name every month once")
+    return tuple(names)
 
 
 def find_real_month(name: str) -> RealMonth:

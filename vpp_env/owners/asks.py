@@ -2,11 +2,13 @@
 
     min_compensation = wear + energy to refill / round-trip efficiency + premium
     defer_ask        = expected price of buying back + premium by the car's priority
-    reserve_ask      = reserve_ask_share x min_compensation, per kW and hour
+    reserve_ask      = sigma + calls per hour x 1/2 h x min_compensation, per kW and hour
 
 The energy to refill is the export credit for a home with panels and the day's cheap wholesale price for one
 without; both are public. The expected price of buying back is the mean of the two cheapest day-ahead hours
-before the car is due (a car that was deferred needs one to two hours of charging).
+before the car is due (a car that was deferred needs one to two hours of charging). sigma is the owner's private value
+of a kW standing by for an hour; a call lasts half an hour. The model `reference` has no such value: its reserve_ask is
+reserve_ask_share x min_compensation.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ CHEAP_HOURS = 4
 to four hours [assumed]."""
 AWAY_HOURS = 12
 """Hours until a car that is still away will be due once it is back, for its owner's ask [assumed]."""
+CALLS_PER_HOUR, CALL_HOURS = 2, 0.5
+"""A call of reserve is drawn for each half hour, and lasts it."""
 LOOK_HOURS = 36
 """A car is due within this many hours at the latest."""
 
@@ -78,6 +82,7 @@ class Owners:
         self._has_pv = np.stack([f.has_pv for f in fleets])
         self._premium = np.stack([f.premium for f in fleets])
         self._reference = np.stack([f.reference_compensation for f in fleets])
+        self._standby = np.stack([f.standby_value for f in fleets])
         extra = np.asarray(scenario.preferences.defer_premium_usd_per_kwh)
         self._rows = np.arange(len(fleets))[:, None]
         self._defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
@@ -98,15 +103,17 @@ class Owners:
         refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap[:, None])
         if scenario.preferences.model == "reference":
             own = self._reference
+            reserve = scenario.preferences.reserve_ask_share * own
         else:
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
+            reserve = self._standby + CALLS_PER_HOUR * CALL_HOURS * scenario.market.call_probability * own
         # a car that comes home within the opportunity is due the next morning
         due = np.where(hours_left > 0.0, np.ceil(hours_left), AWAY_HOURS)
         hours = np.minimum(due, LOOK_HOURS).astype(np.int64)
         back = buy_back_prices(da, now, known, LOOK_HOURS)[self._rows, hours - 1]
         defer = np.maximum(back + self._defer_premium, 0.0)
-        return OwnerPrices(own, defer, scenario.preferences.reserve_ask_share * own, refill, back)
+        return OwnerPrices(own, defer, reserve, refill, back)
 
 
 def cheap_price(today: Floats) -> Floats:

@@ -14,8 +14,9 @@ from vpp_env.core.layout import FLOW, Day, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
+from vpp_env.owners.violations import violations
 from vpp_env.scenario import Scenario
-from vpp_env.units import Floats
+from vpp_env.units import Flags, Floats
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,23 @@ class Outcome:
     short: Floats  # (M, N) shortfall of the car at a departure, share of its capacity
     missed: Floats  # (M, N) 1 where the trip's energy was not in the car, though the baseline's had it
     offers: Offers  # decoded bids, (M, N)
+    own_ask: Floats  # (M, N) USD/kWh that each owner asked at the bids' gate for what its storage gives
+    defer_ask: Floats  # (M, N) the same for charging that waits
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
+    absent: Flags  # (M, N) opted out: took no bid in this opportunity
+
+    @property
+    def violated(self) -> Flags:
+        """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
+        return violations(self.ledger, self.short, self.missed)
+
+    @property
+    def storage_kwh(self) -> Floats:
+        """(M, N) kWh that batteries and cars' batteries gave: what an owner notices, unlike charging that waits."""
+        return self.ledger[led.L_BESS] + self.ledger[led.L_V2G]
 
 
 class Snapshot(NamedTuple):
@@ -56,7 +70,12 @@ class Snapshot(NamedTuple):
 
 
 def outcome_of(
-    scenario: Scenario, opportunity: int, taken: Submission, market: MarketState, results: IntervalResults
+    scenario: Scenario,
+    opportunity: int,
+    taken: Submission,
+    market: MarketState,
+    results: IntervalResults,
+    absent: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -66,6 +85,8 @@ def outcome_of(
         The rules, and the index of the opportunity.
     taken, market, results :
         What `play` was given, and has filled.
+    absent : ndarray
+        (M, N) homes whose bids were not taken.
     """
     steps, (_, months, n), books = len(market.lmp), taken.offers.shape, results.books
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
@@ -87,10 +108,13 @@ def outcome_of(
         short=events[SHORT],
         missed=events[MISSED],
         offers=Offers(*taken.offers),
+        own_ask=taken.own,
+        defer_ask=taken.defer,
         projected_kw=results.projected_kw.mean(axis=0),
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        absent=absent,
     )
 
 

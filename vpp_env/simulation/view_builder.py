@@ -143,6 +143,7 @@ def _homes(world: World) -> Homes:
         "ev_priority": fleet.ev_priority,
         "blackout_now": headroom.blackout > 0,
         "blackout_soon": headroom.blackout_soon > 0,
+        "absent": world.absent,
         "defer_kw": headroom.defer,
         "defer_first_kw": headroom.defer_first,
         "defer_mean_kw": headroom.defer_mean,

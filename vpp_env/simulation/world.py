@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.bids import DayAheadSchedule, check_actions, check_override, decode
-from vpp_env.core.headroom import Delivery, Headroom
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
+from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate
@@ -29,9 +29,10 @@ from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
+from vpp_env.owners.patience import Patience
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
-from vpp_env.units import DT_H, POWER_QUANTUM_KW, Floats
+from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
@@ -67,6 +68,8 @@ class World:
         self.exchange = Exchange(first.scenario, [m.conditions for m in months])
         self.products = self.exchange.products
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
+        tolerance = np.stack([m.fleet.tolerance for m in months])
+        self.patience = Patience(self.scenario.owners, [m.world_seed for m in months], tolerance)
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
         self.opportunity = -1
@@ -110,15 +113,15 @@ class World:
         self.headroom: Headroom[Floats] = Headroom(*self._headroom)
         self.opportunity = 0
         self.exchange.reset()
+        self.patience.reset()
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0)
-        taken = Submission(
-            np.zeros((6, *nothing.shape), dtype=np.int64), nothing, nothing, np.zeros(nothing.shape, dtype=np.bool_)
-        )
+        none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
+        taken = Submission(none, nothing, nothing, nobody)
         self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
@@ -169,6 +172,11 @@ class World:
     def owners(self) -> OwnerPrices:
         """The owners' own prices for the next opportunity."""
         return self._owners
+
+    @property
+    def absent(self) -> Flags:
+        """(M*N,) owners who have opted out of the opportunity that is bid for, as far as they have said at its gate."""
+        return self.patience.absent(self.clock(self.delivery)[0] - self.clock(self.t)[0])
 
     def day_ahead(self) -> Floats:
         """(M, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
@@ -241,7 +249,7 @@ class World:
         Parameters
         ----------
         actions : ndarray
-            (M*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
+            (M*N, 8) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
         day_ahead : sequence of DayAheadSchedule or None, optional
             One for each month, at the gate of the day-ahead market.
         override : ndarray, optional
@@ -263,16 +271,30 @@ class World:
         self.exchange.day_ahead.check(t, day_ahead)
         self.exchange.day_ahead.submit(t, day_ahead)
         submission = Submission(
-            offers.reshape(6, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
+            offers.reshape(N_ACTION, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
         )
-        taken = self._waiting.swap(submission)
+        # who is out today takes no bid, however long ago it was placed: its home is at its baseline, and a car whose
+        # charging was deferred before is charged in time as always
+        absent = self.patience.absent().reshape(months, n)
+        taken = self._waiting.swap(submission).without(absent)
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
         self.last_ledger = results.books.ledger
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
-        return outcome_of(self.scenario, self.opportunity - 1, taken, market, results)
+        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, absent)
+        self._live(outcome, self.clock(t)[0])
+        return outcome
+
+    def _live(self, outcome: Outcome, day: int) -> None:
+        """Let the owners live through an opportunity of local day `day`; who is out has nothing on offer."""
+        self.patience.add(outcome.storage_kwh, outcome.violated)
+        if self.done or self._day_number != day:
+            self.patience.end_day(day)
+        absent = self.absent
+        for row in LIMITS:
+            self._headroom[row, absent] = 0.0
 
     def _play(self, taken: Submission, market: MarketState, k: int, steps: int) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
@@ -307,4 +329,5 @@ class World:
 
     def _cap_q(self) -> NDArray[np.int64]:
         """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
-        return self.exchange.cap_q(self._homes.quote.sell.reshape(self.n_months, -1).sum(axis=1))
+        able = np.where(self.patience.absent(), 0.0, self._homes.quote.sell)
+        return self.exchange.cap_q(able.reshape(self.n_months, -1).sum(axis=1))

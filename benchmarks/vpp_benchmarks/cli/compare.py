@@ -39,6 +39,7 @@ from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
 from vpp_benchmarks.run.runner import resumed, run_experiment
+from vpp_env.data.months import month_names
 
 SHORTCUTS = {
     "fleet_size": "fleet.size",
@@ -54,6 +55,7 @@ EXAMPLES = (
     '--policies truthful "centralized(horizon_hours=24)" my_module:MyPolicy --scenario week20',
     "--policies agentic centralized --seeds test:10 --set market.min_bid_mw=0",
     "--policies agentic centralized --market-data prices.parquet",
+    "--policies agentic truthful --months caiso:PGAE:2019-01..12 --with-baselines",
     "--resume results/august-20260101T120000",
     "--list",
 )
@@ -73,6 +75,12 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     scenarios.add_argument("--scenarios", nargs="+", metavar="NAME|FILE.toml", help="several; a folder each")
     p.add_argument("--fleets", nargs="+", type=int, metavar="N", help="several sizes of the fleet; a folder each")
     p.add_argument("--starts", nargs="+", metavar="TIME", help="several starts (months); a folder each")
+    p.add_argument(
+        "--months",
+        nargs="+",
+        metavar="NAME|RANGE",
+        help="measured months of the package, each with its own prices: caiso:PGAE:2019-01..12; a folder each",
+    )
     p.add_argument("--experiment", type=Path, metavar="FILE.toml", help="all this from a file; options win")
     p.add_argument("--resume", type=Path, metavar="DIR", help="continue: only what is missing is run")
     p.add_argument("--fleet-size", type=int, metavar="N", help="homes")
@@ -104,7 +112,18 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     return p
 
 
-PLANNED = ("policies", "with_baselines", "scenario", "scenarios", "fleets", "starts", "experiment", "seed", "seeds")
+PLANNED = (
+    "policies",
+    "with_baselines",
+    "scenario",
+    "scenarios",
+    "fleets",
+    "starts",
+    "months",
+    "experiment",
+    "seed",
+    "seeds",
+)
 DATA = ("market_data", "node")
 """Options that say what is run; a folder that is resumed has them already."""
 
@@ -125,6 +144,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         "scenarios": (args.scenarios and tuple(args.scenarios)) or (args.scenario and (args.scenario,)),
         "fleets": args.fleets and tuple(args.fleets),
         "starts": args.starts and tuple(args.starts),
+        "months": args.months and month_names(args.months),
         "seeds": parse_seeds(args.seeds or [args.seed]) if args.seeds or args.seed else None,
         "market_data": args.market_data,
         "node": args.node,

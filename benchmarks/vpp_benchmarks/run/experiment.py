@@ -1,4 +1,7 @@
-"""An experiment: scenarios x fleets x starts x policies x seeds, as plain data that a folder can be resumed from."""
+"""An experiment: scenarios x fleets x starts or measured months x policies x seeds.
+
+It is plain data that a folder can be resumed from.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from vpp_benchmarks.run.plan import JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
-from vpp_env.data.months import is_real_month
+from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.traces.readers.caiso import resolve_paths
 
-SCHEMA = "vpp_env.experiment/1"
+SCHEMA = "vpp_env.experiment/2"
 BASELINES = ("idle", "random", "zero", "truthful", "constant")
 """Policies that every table that is published shows: nothing, noise, an untrained network, honesty, one good bid."""
 
@@ -32,6 +35,7 @@ class Request:
     seeds: tuple[int, ...] = (0,)
     fleets: tuple[int, ...] = ()  # homes; empty: the scenario's
     starts: tuple[str, ...] = ()  # local ISO times, one a month; empty: the scenario's
+    months: tuple[str, ...] = ()  # measured months, each with its own prices: caiso:PGAE:2019-01..12
     market_data: str | None = None
     node: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)  # `set` in a file: dotted fields of every scenario
@@ -39,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Cases that share policies and seeds; a case is one scenario with one fleet size and one start."""
+    """Cases that share policies and seeds; a case is one scenario with one fleet size and one month."""
 
     plans: tuple[Plan, ...]
 
@@ -62,8 +66,13 @@ def make_experiment(request: Request) -> Experiment:
         When a scenario, a policy or a value is not allowed, or two cases are the same.
     """
     plans: list[Plan] = []
-    for name, size, start in product(request.scenarios, request.fleets or (None,), request.starts or (None,)):
+    months = month_names(request.months)
+    _check_months(request)
+    for name, size, start, month in product(
+        request.scenarios, request.fleets or (None,), request.starts or (None,), months or (None,)
+    ):
         base = load_scenario(name)
+        base = base if month is None else base.for_month(month)
         changes = dict(request.changes)
         given = {"fleet.size": size, "time.start": start}
         changes |= {key: value for key, value in given.items() if value is not None}
@@ -71,9 +80,23 @@ def make_experiment(request: Request) -> Experiment:
         parts = [scenario.name]
         parts += [f"n{size}"] if len(request.fleets) > 1 else []
         parts += [str(start)[:10]] if len(request.starts) > 1 else []
+        if month is not None:
+            # a world of its own: rankings keep scenarios of one name together
+            tag = month.removeprefix(PREFIX).replace(":", "-")
+            scenario, parts = scenario.override({"name": f"{scenario.name}-{tag}"}), [*parts, tag]
         case = file_name("-".join(parts))
-        plans.append(make_plan(scenario, request.policies, request.seeds, request.market_data, request.node, case))
+        data = request.market_data if month is None else month
+        plans.append(make_plan(scenario, request.policies, request.seeds, data, request.node, case))
     return checked(Experiment(tuple(plans)))
+
+
+def _check_months(request: Request) -> None:
+    """Raise `PlanError` where measured months are named together with what they say themselves."""
+    said = {"market_data": request.market_data, "node": request.node, "starts": request.starts or None}
+    said["time.start"] = request.changes.get("time.start")
+    given = [name for name, value in said.items() if value is not None]
+    if request.months and given:
+        raise PlanError(f"months name prices, node and start themselves; leave out {', '.join(given)}, or months")
 
 
 def checked(experiment: Experiment) -> Experiment:
@@ -82,7 +105,8 @@ def checked(experiment: Experiment) -> Experiment:
         raise PlanError("no scenario is named; give at least one, for example: --scenario august")
     cases = [plan.case for plan in experiment.plans]
     names = [job.name for job in experiment.jobs()]
-    hashes = [plan.scenario.hash for plan in experiment.plans]
+    # two areas' prices may be played in one month: the same scenario, another world
+    hashes = [" on ".join(filter(None, [plan.scenario.hash, plan.market_data])) for plan in experiment.plans]
     for what, values in (("case", cases), ("run", names), ("scenario hash", hashes)):
         twice = sorted({v for v in values if values.count(v) > 1}) if len(set(values)) < len(values) else []
         if twice:
@@ -176,13 +200,18 @@ def to_data(experiment: Experiment) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "cases": [
-            {"case": p.case, "hash": p.scenario.hash, "scenario": p.scenario.to_dict()} for p in experiment.plans
+            {
+                "case": p.case,
+                "hash": p.scenario.hash,
+                "market_data": p.market_data,
+                "node": p.node,
+                "scenario": p.scenario.to_dict(),
+            }
+            for p in experiment.plans
         ],
         "policies": [{"label": c.label, "spec": c.spec} for c in first.contenders],
         "seeds": list(first.seeds),
-        "market_data": first.market_data,
-        "node": first.node,
-        "files_sha256": dict(file_hashes(first.market_data)),
+        "files_sha256": _all_hashes(experiment.plans),
         "runs": [job.name for job in experiment.jobs()],
     }
 
@@ -199,15 +228,21 @@ def from_data(data: Mapping[str, Any]) -> Experiment:
         raise PlanError(f"the experiment's schema is {data.get('schema')!r}; this version reads {SCHEMA!r}")
     specs = [p["spec"] for p in data["policies"]]
     plans = [
-        make_plan(scenario_from_dict(c["scenario"]), specs, data["seeds"], data["market_data"], data["node"], c["case"])
+        make_plan(scenario_from_dict(c["scenario"]), specs, data["seeds"], c["market_data"], c["node"], c["case"])
         for c in data["cases"]
     ]
-    if list(file_hashes(data["market_data"]).values()) != list(data["files_sha256"].values()):
+    if list(_all_hashes(plans).values()) != list(data["files_sha256"].values()):
+        where = ", ".join(dict.fromkeys(str(c["market_data"]) for c in data["cases"]))
         raise PlanError(
-            f"the market data at {data['market_data']!r} have changed since the experiment began; runs on different "
+            f"the market data at {where!r} have changed since the experiment began; runs on different "
             "prices cannot be put together: restore the files, or begin anew with another --out"
         )
     return checked(Experiment(tuple(plans)))
+
+
+def _all_hashes(plans: Sequence[Plan]) -> dict[str, str]:
+    """SHA-256 of every data file of an experiment, by path."""
+    return {path: digest for plan in plans for path, digest in file_hashes(plan.market_data).items()}
 
 
 def file_hashes(market_data: str | None) -> dict[str, str]:

@@ -133,7 +133,8 @@ def write_experiment(
             out / store.REPORT,
             experiment_report(found.statistics, found.status, cases, notes(found.planned, found.seeds)),
         )
-        store.write_json(out / store.MANIFEST, experiment_manifest(cases, found.status, machine))
+        kinds = {seed.case: dict(seed.price_kinds) for seed in found.seeds}
+        store.write_json(out / store.MANIFEST, experiment_manifest(cases, kinds, found.status, machine))
     write_exports(out, found.planned, found.seeds, found.statistics)
     store.write_text(out / store.HTML, report_page(gathering.material(found.seeds, found.statistics)))
 
@@ -261,12 +262,18 @@ def plan_manifest(plan: Plan, folders: Mapping[int, str], status: str, machine: 
     }
 
 
-def experiment_manifest(cases: Mapping[str, Plan], status: str, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Manifest of several cases: each has a folder of its name."""
+def experiment_manifest(
+    cases: Mapping[str, Plan], kinds: Mapping[str, Mapping[str, str]], status: str, machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Manifest of several cases: each has a folder of its name; `kinds`: case -> series -> measured or seeded."""
     first = next(iter(cases.values()))
     return {
         "status": status,
-        "cases": {case: _scenario(plan)["scenario"] for case, plan in cases.items()},
+        "cases": {
+            case: _scenario(plan)["scenario"]
+            | {"data": {"market_data": plan.market_data, "node": plan.node, "kinds": kinds.get(case, {})}}
+            for case, plan in cases.items()
+        },
         "seeds": list(first.seeds),
         "policies": {c.label: c.spec for c in first.contenders},
         **machine,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vpp_env.contract.policy import PolicyInfo, parse_spec
+from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import VppError, did_you_mean
 from vpp_env.evaluation.isolation import player
 from vpp_env.market.clearing import make_clearing
@@ -96,6 +97,8 @@ def make_plan(
     labels = unique_labels([label_of(spec) for spec in specs])
     contenders = [Contender(label, spec.strip(), declared(spec)) for label, spec in zip(labels, specs, strict=True)]
     data = None if market_data is None else str(market_data)
+    if data is not None and is_real_month(data) and node is None:
+        node = find_real_month(data).dlap.lower()  # areas share files: a result says whose prices it was played on
     return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node, case or file_name(scenario.name))
 
 

@@ -1,0 +1,184 @@
+"""The policy `stochastic`: asks and limits from the value of what is stored.
+
+Row i of the bids reads row i of the view, public prices and a price model that was learned from other months. A battery
+has a stochastic dynamic program of its own (`value`), solved when day-ahead prices appear; its ask is the best one at
+or above its owner's, its limit the best one at or below. Whatever else a home offers, it offers as `truthful` does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from vpp_env import BUY_LIMIT_RANGE, SELL_ASK_RANGE, Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
+from vpp_env.units import DT_H, Floats, Ints
+from vpp_policies.forecast import day_ahead_prices
+from vpp_policies.stochastic.prices import QUARTERS, PriceModel, SpikeCount, levels, load, samples
+from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
+from vpp_policies.truthful import MeteredProfile, full_offers, own_offers
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.npz"
+LOOK_HOURS = 36
+"""A car is due within this many hours at the latest."""
+BEYOND_HOURS = 24
+"""Hours behind the published ones that the values look into."""
+
+
+class Stochastic:
+    """Bid from values of storage under prices that are not known.
+
+    Parameters
+    ----------
+    model : str, optional
+        A price model made by `vpp-env fit-prices`; default: the one in the package.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        self._model: PriceModel = load(DEFAULT_MODEL if model is None else Path(model).expanduser())
+        self.info = PolicyInfo(
+            name="stochastic",
+            information=Information.OWN,
+            consent=Consent.OWN_BIDS,
+            description="every home bids from the value of its storage under prices that are not known yet",
+        )
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """Begin a month."""
+        self._rules = rules
+        self._profile = MeteredProfile(rules)
+        self._spikes = SpikeCount(self._model)
+        self._counted = 0
+        self._published = -1
+        self._values = np.zeros((0, 0, 0, 0))
+        # what the bids that wait for delivery are expected to take out of each battery and put into it, kWh
+        self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
+
+    def act(self, view: View) -> Bids:
+        """Bid for the next opportunity."""
+        rules, homes, public = self._rules, view.homes, view.public
+        offers = (full_offers if rules.safeguard else own_offers)(homes, public, rules)
+        schedule = self._profile.schedule(view, offers)
+        ask, limit = self._bids(view)
+        stores = homes.bess_kwh > 0
+        least = np.where(
+            (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged),
+            np.maximum(homes.own_ask, homes.defer_ask),
+            homes.own_ask,
+        )
+        offers["sell_ask"] = np.where(stores, np.maximum(ask, least), offers["sell_ask"])
+        offers["sell_kw"] = np.where(stores, rules.sell_limit_kw, offers["sell_kw"])
+        offers["reserve_kw"] = np.where(stores, rules.sell_limit_kw, offers["reserve_kw"])
+        back = homes.ev_deficit_kwh > 0
+        waits = self._patience(view)
+        offers["buy_limit"] = np.where(back, waits, np.where(stores, limit, offers["buy_limit"]))
+        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)
+
+    def _look(self, view: View, hours: int) -> tuple[tuple[Floats, Floats, Floats], Ints]:
+        """Samples and clock hours of `hours` from delivery on."""
+        public, model = view.public, self._model
+        past = public.past_da_usd_per_kwh
+        ahead = day_ahead_prices(public, hours * QUARTERS)
+        # hours that lie between the gate and delivery belong to neither; the level hardly moves by them
+        known = np.concatenate([past[len(past) % QUARTERS :], ahead])
+        hourly = known.reshape(-1, QUARTERS).mean(axis=1)
+        level = levels(hourly)[-hours:]
+        da = hourly[-hours:]
+        clock = np.asarray((public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
+        off = 0.0
+        if len(past):
+            off = float(public.past_rt_usd_per_kwh[-1] - past[-1]) / float(level[0])
+            off = 0.0 if abs(off) > model.dear else off * model.carry ** (1 + public.lead)
+        return samples(model, da, level, clock, off, self._spikes.factor), clock
+
+    def _patience(self, view: View) -> Floats:
+        """(N,) most that a car which put charging off pays now, USD/kWh: what waiting one more hour would cost.
+
+        Optimal stopping: v_T = E p_T in the last hour T in which full power still returns what is missing, and
+        v_h = E min(p_h, v_h+1) before it.
+        """
+        homes, rules = view.homes, self._rules
+        charge = np.maximum(rules.ev_eta * homes.ev_kw, 1e-9)
+        last = np.floor(homes.hours_to_ready - homes.ev_deficit_kwh / charge).astype(int) - 1
+        last = np.clip(last, 0, LOOK_HOURS - 1)
+        (price, weight, _), _ = self._look(view, LOOK_HOURS)
+        mean = (price.mean(axis=2) * weight).sum(axis=1)
+        worth = np.full(rules.n_homes, np.inf)
+        for h in range(LOOK_HOURS - 1, 0, -1):
+            cut = np.minimum(price[h][:, :, None], worth).mean(axis=1)
+            worth = np.where(h == last, mean[h], np.where(h < last, weight[h] @ cut, worth))
+        return np.where(last > 0, worth, BUY_LIMIT_RANGE[1])
+
+    def _count(self, view: View) -> None:
+        public = view.public
+        past, rt = public.past_da_usd_per_kwh, public.past_rt_usd_per_kwh
+        hours = len(past) // QUARTERS
+        if hours <= self._counted:
+            return
+        da = past[: hours * QUARTERS].reshape(-1, QUARTERS).mean(axis=1)
+        off = (rt - past)[: hours * QUARTERS].reshape(-1, QUARTERS).mean(axis=1) / levels(da)
+        now = public.now if public.now is not None else public.start
+        for h in range(self._counted, hours):
+            self._spikes.add(float(off[h]), now.hour - (hours - h))
+        self._counted = hours
+
+    def _bids(self, view: View) -> tuple[Floats, Floats]:
+        """(N,) asks and limits of the batteries."""
+        public, homes, rules = view.public, view.homes, self._rules
+        self._count(view)
+        known = len(public.da_usd_per_kwh) // QUARTERS
+        end = public.opportunity + known
+        if end != self._published:
+            self._published = end
+            hours = known + BEYOND_HOURS
+            drawn, clock = self._look(view, hours)
+            odds = odds_of(*drawn, rules.margin)
+            self._start = public.opportunity
+            self._values = solve_all(odds, clock, self._sun(view, hours), self._batteries(view))
+        drawn, clock = self._look(view, 1)
+        odds = odds_of(*drawn, rules.margin)
+        after = int((public.opportunity - self._start) * public.hours) + 1
+        batteries, sun = self._batteries(view), self._sun(view, 1)[0]
+        gone, came = (sum((p[k] for p in self._pending), np.zeros(len(sun))) for k in (0, 1))
+        b = homes.bess_kwh > 0
+        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)[b]
+        x = np.clip(homes.soc_kwh[b] - gone / rules.bess_eta + came - kept, 0.0, batteries.room)
+        same_day = public.now is None or public.now.day == public.start.day
+        d = np.maximum(homes.day_left_kwh[b] - gone, 0.0) if same_day else batteries.day
+        chosen = bid_all(self._values[:, after], odds, int(clock[0]), sun, (x, d), batteries)
+        if rules.lead:
+            self._pending.append((chosen.out, chosen.into))
+        ask, limit = np.full(rules.n_homes, SELL_ASK_RANGE[1]), np.full(rules.n_homes, BUY_LIMIT_RANGE[0])
+        ask[b] = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
+        limit[b] = np.where(chosen.limit >= 0, LIMITS[chosen.limit], BUY_LIMIT_RANGE[0])
+        return ask, limit
+
+    def _batteries(self, view: View) -> Battery[Floats]:
+        """What the owners of the homes with a battery say of it, (B,) each."""
+        homes, rules = view.homes, self._rules
+        b = homes.bess_kwh > 0
+        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
+        refill = np.maximum(homes.own_cost - rules.degradation_usd_per_kwh, 0.0) * rules.bess_eta
+        alike = np.ones(int(b.sum()))
+        return Battery(
+            kw=homes.bess_kw[b],
+            room=np.maximum(homes.bess_max_kwh - kept, 0.0)[b],
+            day=homes.day_limit_kwh[b],
+            eta=rules.bess_eta * alike,
+            wear=rules.degradation_usd_per_kwh * alike,
+            ask=homes.own_ask[b],
+            limit=homes.buy_limit[b],
+            standby=homes.reserve_ask[b],
+            sun_price=refill[b] * rules.bess_eta,
+            refill=refill[b],
+        )
+
+    def _sun(self, view: View, hours: int) -> Floats:
+        """(hours, B) kWh that each home's own sun would store, from delivery on, as it was a day ago."""
+        homes = view.homes
+        b = homes.bess_kwh > 0
+        surplus = np.maximum(homes.pv_forecast_kw[:, b] - homes.load_forecast_kw[:, b], 0.0).astype(np.float64)
+        shift = view.public.lead * round(view.public.hours * QUARTERS)
+        hourly = np.roll(surplus, -shift, axis=0).reshape(-1, QUARTERS, surplus.shape[1]).sum(axis=1)
+        return hourly[np.arange(hours) % len(hourly)] * (DT_H * self._rules.bess_eta)
