@@ -246,7 +246,7 @@ def test_views_are_read_only_copies() -> None:
         world.step(np.zeros((world.n_homes, 8)))
     view = build_view(world, Information.ORACLE)
     live = leaves((world.state, world.headroom, world.parameters))
-    live += [world.load_past, world.last_ledger, *world.exogenous()[:3]]
+    live += [world.load_past, world.last_ledger, world.exchange.da, world.exchange.rt, world.exchange.rho]
     live += arrays(world.months[0].fleet) + arrays(world.months[0].series)
     parts = arrays(view.public) + arrays(view.homes) + arrays(view.future(4)) + arrays(market_rules(world))
     assert len(parts) > 50

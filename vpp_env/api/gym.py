@@ -12,10 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from vpp_env.api.observation import N_OBS
 from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.scenario import Scenario
 
 
@@ -27,10 +27,11 @@ def _boxes(session: Session) -> tuple[Box, Box]:
 class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
-    Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 8))`, float32: row i is home i; the columns are those
-    of `vpp_env.api.parallel.MarketMonth`. Reward, USD: welfare, the VPP's profit and every home's part of it; over an
-    episode it adds up to the welfare that the evaluator reports. The episode is truncated after the last opportunity.
-    `info` holds `vpp_profit_usd` and `home_rewards` (N,), the rewards of `MarketMonth` (`team_share` mixed in).
+    Observation `Box(-1, 1, (N, N_OBS))` and action `Box(-1, 1, (N, N_ACTION))`, float32: row i is home i; the columns
+    are those of `vpp_env.api.parallel.MarketMonth`. Reward, USD: welfare, the VPP's profit and every home's part of
+    it; over an episode it adds up to the welfare that the evaluator reports. The episode is truncated after the last
+    opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,), the rewards of `MarketMonth` (`team_share`
+    mixed in).
 
     Parameters
     ----------
@@ -42,7 +43,11 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 4}  # noqa: RUF012 - as the base class
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as the base class
+        "render_modes": RENDER_MODES,
+        "render_fps": 4,
+        "observation_version": OBSERVATION_VERSION,
+    }
 
     def __init__(
         self,
@@ -76,8 +81,8 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
 class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
-    Observations (M, N, 54), actions (M, N, 8), rewards (M,): the welfare of `CentralMarketMonth`. Month m of an
-    episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
+    Observations (M, N, N_OBS), actions (M, N, N_ACTION), rewards (M,): the welfare of `CentralMarketMonth`. Month m of
+    an episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
     are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (M,) and `home_rewards` (M, N).
 
     Parameters
@@ -88,7 +93,11 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         The world; nothing is drawn of many months.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as the base class
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+        "observation_version": OBSERVATION_VERSION,
+    }
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
-from vpp_env.api.observation import N_OBS
 from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import STATE_COMPANION, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
@@ -25,43 +25,12 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
 
     All agents are present to the end and truncated at once after the last opportunity.
 
-    **Observation** `Box(-1, 1, (54,), float32)`, the same for every home:
+    **Observation** `Box(-1, 1, (N_OBS,), float32)`, the same columns for every home: the table of docs/learners.md, in
+    code `vpp_env.contract.observation.COLUMNS` and `MEANING`; the version of the columns is
+    `metadata["observation_version"]`.
 
-    ==========  ========================================================================  ======================
-    columns     what                                                                      scale
-    ==========  ========================================================================  ======================
-    0-3         sin, cos of hour of day and of day of week                                1
-    4           time to the next publication of day-ahead prices (13:00)                  24 h
-    5-9         battery: SoC, reserve floor, capacity, power, discharge today / limit     1, 1, 20 kWh, 10 kW, 1
-    10-13       car: plugged, SoC, needed SoC, time until it must be ready                1, 1, 1, 24 h
-    14-16       car: capacity, charger, V2G                                               100 kWh, 11.5 kW
-    17-20       load now and 1, 4, 16 steps later (persistence of the day before)         10 kW
-    21-24       solar output, the same                                                    10 kW
-    25-28       net (solar - load), the same                                              10 kW
-    29-33       day-ahead price at the delivery that is bid for and 1-4 h later, USD/MWh  asinh(p/100)/asinh(20)
-    34          last real-time price                                                      the same
-    35-37       10, 50, 90 % quantiles of the last day's real-time prices                 the same
-    38-41       last spin, non-spin, regulation up and down prices (0 where not on sale)  50 USD/MW-h
-    42-44       own ask, reserve ask, willingness                                         .5, .05 USD, 1
-    45-46       blackout within the opportunity, within 4 h                               1
-    47-49       last opportunity: awarded kWh, metered kWh, payment                       20, 20 kWh, 5 USD
-    50-53       feasible now: sell and buy inside the envelope, sell and buy beyond it    device limits
-    ==========  ========================================================================  ======================
-
-    **Action** `Box(-1, 1, (8,), float32)`, affine: -1 is the low end of the span.
-
-    ======  =============  =====================================  =================
-    column  name           meaning                                span
-    ======  =============  =====================================  =================
-    0       sell1_kw       most power it may be called for        0 .. device limit
-    1       sell1_ask      least pay, USD/kWh                     0 .. 1
-    2       sell2_kw       the same on a second line              0 .. device limit
-    3       sell2_ask      least pay on it, USD/kWh               0 .. 1
-    4       buy_kw         most power it may charge with          0 .. device limit
-    5       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
-    6       reserve_kw     capacity on reserve                    0 .. device limit
-    7       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
-    ======  =============  =====================================  =================
+    **Action** `Box(-1, 1, (N_ACTION,), float32)`, affine, -1 is the low end of the span: the table of
+    `vpp_env.contract.bids`.
 
     **Reward** USD: payment - (bill - baseline's bill) - wear - what was taken of the owner's wishes at its private
     values, and at the last opportunity what is stored more than without a market: the sum over homes and the VPP's
@@ -85,6 +54,7 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
         "render_modes": RENDER_MODES,
         "is_parallelizable": True,
         "render_fps": 4,
+        "observation_version": OBSERVATION_VERSION,
     }
 
     def __init__(
@@ -173,7 +143,7 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
         return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
 
     def state(self) -> NDArray[np.float32]:
-        """(N * 54 + 6,) float32: every home's observation and the VPP's last opportunity, for central training."""
+        """(N * N_OBS + 6,) float32: every home's observation and the VPP's last opportunity, for central training."""
         return np.concatenate([self._matrix.ravel(), self._session.companion()])
 
     def render(self) -> NDArray[np.uint8] | str | None:

@@ -22,7 +22,17 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.observation import (
+    AHEAD,
+    HISTORY_STEPS,
+    PRODUCTS,
+    Changing,
+    Fixed,
+    MarketFacts,
+    observe,
+)
 from vpp_env.errors import InformationError
+from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.units import DT_H, Flags, Floats, Floats32, Ints
 
 
@@ -65,6 +75,7 @@ class Public:
         int, ...
     ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
     day_ahead_kw: Floats = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
+    minimum_kw: float = 0.0  # least offer (`market.minimum` = "award": least award) of the whole fleet
 
     @property
     def expected_lmp(self) -> float:
@@ -114,6 +125,7 @@ class Homes:
     reserve_ask: Floats  # USD per kW and h
     ev_priority: Ints  # 0 low, 1 medium, 2 high
     blackout_now: Flags  # within the opportunity
+    blackout_soon: Flags  # within 4 h of its start
     absent: Flags  # opted out of it, as far as the owner has said: takes no bid, and has nothing on offer
     # feasible bounds, kW
     defer_kw: Floats  # charging that can be deferred in every interval
@@ -179,6 +191,34 @@ class KnownFuture:
         return self.all
 
 
+def _market_facts(public: Public) -> MarketFacts:
+    now = public.start if public.now is None else public.now
+    hour = now.hour + now.minute / 60
+    steps = len(public.da_usd_per_kwh)
+    incentive, schedule_kw = (
+        np.zeros(steps) if not len(x) else x for x in (public.incentive_usd_per_kwh, public.day_ahead_kw)
+    )
+    reserve = np.zeros((1, len(PRODUCTS)))
+    for name, past in public.past_reserve_usd_per_kw_h.items():
+        if len(past):
+            reserve[0, PRODUCTS.index(name)] = past[-1]
+    return MarketFacts(
+        hour=hour,
+        weekday=(now.day_of_week * 96 + 4 * hour) / 96,
+        to_publication_h=(PUBLICATION_HOUR - hour) % 24,
+        lead_h=public.lead * public.steps * DT_H,
+        steps=public.steps,
+        # as new arrays: the kernel takes those of a view, which are read-only, for another type
+        da=public.da_usd_per_kwh[None].copy(),
+        incentive=incentive[None].copy(),
+        schedule_kw=schedule_kw[None].copy(),
+        rt=public.past_rt_usd_per_kwh[None, -HISTORY_STEPS:].copy(),
+        reserve=reserve,
+        schedule_gate=float(bool(public.day_ahead_hours)),
+        minimum_kw=public.minimum_kw,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """What one policy sees at one gate: only what `information` grants, so that it can be pickled and handed on.
@@ -214,6 +254,16 @@ class View:
         if self.statements is None:
             raise self._missing(Information.DECLARED, "view.statement()")
         return self.statements[i]
+
+    def observation(self) -> Floats32:
+        """Return (N, N_OBS) float32: every home's observation, with the bits that an environment gives its agent.
+
+        Row i follows from row i of `homes` and `public` alone; the columns are `vpp_env.contract.observation.COLUMNS`.
+        """
+        homes, public = self.homes, self.public
+        fixed, now = (np.stack([getattr(homes, name) for name in rows._fields]) for rows in (Fixed, Changing))
+        load, pv = (forecast[AHEAD - 1] for forecast in (homes.load_forecast_kw, homes.pv_forecast_kw))
+        return observe(_market_facts(public), fixed, now.astype(np.float64), load, pv)
 
     def future(self, hours: float) -> Future:
         """The true next `hours` hours (ORACLE); shorter near the end of what is known."""

@@ -14,12 +14,10 @@ import numpy as np
 from vpp_env.contract.bids import DayAheadSchedule
 from vpp_env.errors import BidError
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.calendar import Calendar
+from vpp_env.scenario.calendar import PUBLICATION_HOUR, Calendar
 from vpp_env.units import KWH_PER_MWH, Floats
 
 STEPS_PER_HOUR = 4
-PUBLICATION_HOUR = 13.0
-"""Local hour at which the next day-ahead prices (and programme events) are published. Source: CAISO."""
 
 
 def published_until(calendar: Calendar, day: int, k: int, t: int) -> int:

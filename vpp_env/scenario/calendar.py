@@ -17,6 +17,8 @@ import pandas as pd
 from vpp_env.units import STEP_MINUTES, Floats, Ints
 
 STEPS_PER_WEEK = 7 * 24 * 60 // STEP_MINUTES
+PUBLICATION_HOUR = 13.0
+"""Local hour at which the next day-ahead prices (and programme events) are published. Source: CAISO."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError, VppError
 from vpp_env.simulation.foresight_builder import build_foresight
 from vpp_env.simulation.world import World
+from vpp_env.units import KWH_PER_MWH
 
 
 def _locked(array: NDArray[Any]) -> NDArray[Any]:
@@ -62,6 +63,7 @@ def build_view(world: World, information: Information) -> View:
         incentive_usd_per_kwh=_locked(incentive[0]),
         day_ahead_hours=world.exchange.day_ahead.hours(t),
         day_ahead_kw=_locked(day_ahead_kw[0]),
+        minimum_kw=scenario.market.min_bid_mw * KWH_PER_MWH,
     )
     return View(
         public,
@@ -140,6 +142,7 @@ def _homes(world: World) -> Homes:
         "reserve_ask": owners.reserve[0],
         "ev_priority": fleet.ev_priority,
         "blackout_now": headroom.blackout > 0,
+        "blackout_soon": headroom.blackout_soon > 0,
         "absent": world.absent,
         "defer_kw": headroom.defer,
         "defer_first_kw": headroom.defer_first,

@@ -236,13 +236,6 @@ class World:
         span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
         return exchange.rt[:, span], exchange.rho[span], exchange.called[span]
 
-    def exogenous(self) -> tuple[Floats, Floats, Floats, int]:
-        """All of day-ahead (M, S), real-time (M, S), reserve (S, M, R), and the first unpublished day-ahead step.
-
-        For the observation kernel only, which reads no further than what is public; tests hold it to that.
-        """
-        return self.exchange.da, self.exchange.rt, self.exchange.rho, self._known()
-
     # -- one opportunity -------------------------------------------------------------------------------
 
     def step(

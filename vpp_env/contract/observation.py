@@ -1,0 +1,444 @@
+"""The observation of one home: a flat float32 vector in [-1, 1], the same columns for every home.
+
+`PublicColumns` are the same for every home of a month, `HomeColumns` follow from the home's own row; together they are
+`COLUMNS`. Environments fill it for M months at once, `View.observation()` from a view: both call `observe`, so that the
+bits are the same. A change of a column is a new `OBSERVATION_VERSION`; what a policy learned on another one is refused.
+It is longer than other modules because a column is in it three times: by name, in words, and as it is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp_env.jit import kernel
+from vpp_env.units import BUY_LIMIT_RANGE, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
+
+OBSERVATION_VERSION = 1
+"""Version of the columns; stands in the metadata of every environment and in every saved policy."""
+
+
+class PublicColumns(NamedTuple):
+    """What every home of a month sees alike."""
+
+    hour_sin: float
+    hour_cos: float
+    week_sin: float
+    week_cos: float
+    to_publication: float
+    lead: float
+    day_ahead_0: float
+    day_ahead_1: float
+    day_ahead_2: float
+    day_ahead_3: float
+    day_ahead_4: float
+    real_time: float
+    real_time_q10: float
+    real_time_q50: float
+    real_time_q90: float
+    sale_price: float
+    incentive: float
+    incentive_ahead: float
+    spin: float
+    nonspin: float
+    regup: float
+    regdown: float
+    schedule_gate: float
+    schedule_kw: float
+    minimum_kw: float
+
+
+class HomeColumns(NamedTuple):
+    """What a home sees of itself."""
+
+    soc: float
+    floor: float
+    capacity: float
+    power: float
+    day_used: float
+    battery_inside_kwh: float
+    battery_hard_kwh: float
+    battery_room_kwh: float
+    plugged: float
+    ev_soc: float
+    ev_target: float
+    hours_to_ready: float
+    ev_capacity: float
+    ev_power: float
+    v2g_power: float
+    ev_deficit: float
+    ev_missing_kwh: float
+    v2g_hard_kwh: float
+    load: float
+    load_1: float
+    load_4: float
+    load_16: float
+    pv: float
+    pv_1: float
+    pv_4: float
+    pv_16: float
+    net: float
+    net_1: float
+    net_4: float
+    net_16: float
+    own_ask: float
+    defer_ask: float
+    reserve_ask: float
+    buy_limit: float
+    willingness: float
+    blackout: float
+    blackout_soon: float
+    absent: float
+    last_award: float
+    last_metered: float
+    last_payment: float
+    defer: float
+    defer_first: float
+    storage: float
+    sell: float
+    sell_hard: float
+    buy_back: float
+    buy: float
+    reserve: float
+    reserve_hard: float
+
+
+COLUMNS = PublicColumns._fields + HomeColumns._fields
+"""Names of the columns, in order."""
+N_PUBLIC, N_OBS = len(PublicColumns._fields), len(COLUMNS)
+_PRICE, _PRICE_AT = "asinh(p / 100) / asinh(20), p in USD/MWh", "day-ahead price at the delivery that is bid for"
+MEANING: dict[str, tuple[str, str]] = {
+    "hour_sin": ("1", "sine of the local hour of day at the gate"),
+    "hour_cos": ("1", "cosine of it"),
+    "week_sin": ("1", "sine of the day of the week at the gate, Monday 0"),
+    "week_cos": ("1", "cosine of it"),
+    "to_publication": ("24 h", "time to the next publication of day-ahead prices and programme events (13:00)"),
+    "lead": ("4 h", "time from the gate to the delivery that is bid for"),
+    "day_ahead_0": (_PRICE, _PRICE_AT),
+    "day_ahead_1": (_PRICE, "1 h later; the last one published where it is not known yet"),
+    "day_ahead_2": (_PRICE, "2 h later"),
+    "day_ahead_3": (_PRICE, "3 h later"),
+    "day_ahead_4": (_PRICE, "4 h later"),
+    "real_time": (_PRICE, "last real-time price; before the first one the day-ahead price at delivery"),
+    "real_time_q10": (_PRICE, "10 % quantile of the last day's real-time prices"),
+    "real_time_q50": (_PRICE, "50 % quantile"),
+    "real_time_q90": (_PRICE, "90 % quantile"),
+    "sale_price": (
+        "1 USD/kWh",
+        "mean day-ahead price of the opportunity and the programme's incentive: as asks are scaled",
+    ),
+    "incentive": ("2 USD/kWh", "a programme's incentive, mean over the opportunity"),
+    "incentive_ahead": ("2 USD/kWh", "highest incentive that is announced, delivery on"),
+    "spin": ("50 USD/MW-h", "last price of spinning reserve; 0 where it is not on sale"),
+    "nonspin": ("50 USD/MW-h", "of non-spinning reserve"),
+    "regup": ("50 USD/MW-h", "of regulation up"),
+    "regdown": ("50 USD/MW-h", "of regulation down"),
+    "schedule_gate": ("1", "1: a day-ahead schedule may be handed in now"),
+    "schedule_kw": ("10 kW a home", "day-ahead award of the VPP, mean over the opportunity, by home"),
+    "minimum_kw": ("10 kW a home", "what the market takes at least, by home"),
+    "soc": ("capacity", "energy in the battery"),
+    "floor": ("capacity", "reserve floor"),
+    "capacity": ("20 kWh", "capacity of the battery"),
+    "power": ("10 kW", "its power"),
+    "day_used": ("the owner's daily limit", "discharged for the market since midnight"),
+    "battery_inside_kwh": ("20 kWh", "above floor and hard minimum, and left of the daily limit"),
+    "battery_hard_kwh": ("20 kWh", "above the hard minimum"),
+    "battery_room_kwh": ("20 kWh", "room up to the hard maximum"),
+    "plugged": ("1", "1: the car is at home, and will be at the delivery that is bid for"),
+    "ev_soc": ("capacity", "energy in the car; 0 when away"),
+    "ev_target": ("capacity", "what the owner wants in it when it must be ready"),
+    "hours_to_ready": ("24 h", "from delivery until the car must be ready; 0 when away"),
+    "ev_capacity": ("100 kWh", "capacity of the car"),
+    "ev_power": ("11.5 kW", "its charger"),
+    "v2g_power": ("11.5 kW", "its power back; 0: it cannot"),
+    "ev_deficit": ("20 kWh", "what the car holds less than without a market: to be bought back"),
+    "ev_missing_kwh": ("50 kWh", "missing to its target; 0 when away"),
+    "v2g_hard_kwh": ("50 kWh", "above the hard minimum, of a car that can give back"),
+    "load": ("10 kW", "load, last metered"),
+    "load_1": ("10 kW", "1 step later, by the day before"),
+    "load_4": ("10 kW", "4 steps later"),
+    "load_16": ("10 kW", "16 steps later"),
+    "pv": ("10 kW", "solar output, last metered"),
+    "pv_1": ("10 kW", "1 step later, by the day before"),
+    "pv_4": ("10 kW", "4 steps later"),
+    "pv_16": ("10 kW", "16 steps later"),
+    "net": ("10 kW", "solar output less load, last metered"),
+    "net_1": ("10 kW", "1 step later"),
+    "net_4": ("10 kW", "4 steps later"),
+    "net_16": ("10 kW", "16 steps later"),
+    "own_ask": ("1 USD/kWh", "what the owner wants for a kWh from storage"),
+    "defer_ask": ("1 USD/kWh", "for a kWh of charging that waits"),
+    "reserve_ask": ("0.05 USD/kW-h", "for standing by"),
+    "buy_limit": ("0.35 USD/kWh", "most that the owner pays for charging the battery"),
+    "willingness": ("1", "how surely the owner stays in"),
+    "blackout": ("1", "1: a blackout window lies in the opportunity"),
+    "blackout_soon": ("1", "1: one lies within 4 h of its start"),
+    "absent": ("1", "1: the owner has opted out of the opportunity, as far as it has said"),
+    "last_award": ("20 kWh", "last opportunity: energy awarded, sold less bought"),
+    "last_metered": ("20 kWh", "energy metered for the market"),
+    "last_payment": ("5 USD", "what the home was paid"),
+    "defer": ("sell limit", "charging that can wait in every interval: safe to bid"),
+    "defer_first": ("sell limit", "charging that can wait in the first interval"),
+    "storage": ("sell limit", "battery and V2G together, sustained, inside the envelope: safe to bid"),
+    "sell": ("sell limit", "both: safe to bid"),
+    "sell_hard": ("sell limit", "charging that can wait, and storage sustained down to the hard minimum"),
+    "buy_back": ("buy limit", "charging that returns what the car put off, sustained"),
+    "buy": ("buy limit", "that and charging the battery, sustained"),
+    "reserve": ("sell limit", "reserve inside the envelope"),
+    "reserve_hard": ("sell limit", "reserve down to the hard minimum"),
+}
+"""Column -> (scale, what). The sell limit is battery + charger + V2G, the buy limit battery + charger: a bid of 1."""
+
+AHEAD = np.array([0, 1, 4, 16])
+"""Steps after the last metered one whose load and solar output are shown."""
+HISTORY_STEPS = 96
+"""Steps of real-time prices whose quantiles are shown."""
+PRODUCTS = ("spin", "nonspin", "regup", "regdown")
+PRICE_SCALE = math.asinh(20.0)
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+class MarketFacts(NamedTuple):
+    """Public facts at a gate, M months."""
+
+    hour: float  # local hour of day of the gate
+    weekday: float  # Monday 0, fractions of a day included
+    to_publication_h: float
+    lead_h: float
+    steps: int  # 15-min intervals of the opportunity
+    da: Floats  # (M, H) USD/kWh, published, from the delivery that is bid for on
+    incentive: Floats  # (M, H) USD/kWh
+    schedule_kw: Floats  # (M, H) day-ahead award
+    rt: Floats  # (M, R) USD/kWh, the last `HISTORY_STEPS` real-time prices, oldest first; R = 0 at the start
+    reserve: Floats  # (M, 4) USD/kW-h, last prices in the order of `PRODUCTS`, 0 where not on sale
+    schedule_gate: float  # 1: a day-ahead schedule may be handed in
+    minimum_kw: float  # what the market takes at least
+
+
+class Fixed(NamedTuple):
+    """Rows of what does not change of a home: kW, kWh, USD/kWh."""
+
+    bess_kwh: int
+    bess_kw: int
+    bess_min_kwh: int
+    bess_max_kwh: int
+    floor_kwh: int
+    day_limit_kwh: int
+    ev_kwh: int
+    ev_kw: int
+    v2g_kw: int
+    ev_min_kwh: int
+    ev_target_kwh: int
+    buy_limit: int
+    willingness: int
+
+
+class Changing(NamedTuple):
+    """Rows of what changes of a home; named as in `Homes`."""
+
+    soc_kwh: int
+    discharged_today_kwh: int
+    ev_soc_kwh: int
+    ev_deficit_kwh: int
+    plugged: int
+    hours_to_ready: int
+    own_ask: int
+    defer_ask: int
+    reserve_ask: int
+    blackout_now: int
+    blackout_soon: int
+    absent: int
+    defer_kw: int
+    defer_first_kw: int
+    bess_sell_hard_kw: int
+    v2g_sell_hard_kw: int
+    storage_sell_kw: int
+    buy_back_kw: int
+    bess_buy_kw: int
+    reserve_kw: int
+    reserve_hard_kw: int
+    last_award_kwh: int
+    last_market_kwh: int
+    last_payment_usd: int
+
+
+FIXED, CHANGING = Fixed(*range(len(Fixed._fields))), Changing(*range(len(Changing._fields)))
+"""Row of each in a matrix (rows, homes)."""
+
+
+@kernel
+def _unit(x: float) -> float:
+    return min(1.0, max(-1.0, x))
+
+
+@kernel
+def _price(usd_per_kwh: float) -> float:
+    return _unit(math.asinh(usd_per_kwh * KWH_PER_MWH / 100.0) / PRICE_SCALE)
+
+
+@kernel
+def _public(facts: MarketFacts, homes: int) -> Floats:
+    """(M, N_PUBLIC) the public columns of fleets of `homes` homes."""
+    out = np.zeros((len(facts.da), N_PUBLIC))
+    steps, known = facts.steps, facts.da.shape[1]
+    for m in range(len(out)):
+        da, rt, rho = facts.da[m], facts.rt[m], facts.reserve[m]
+        # before the first real-time price there is only the day-ahead one
+        recent, last = (np.sort(rt), rt[-1]) if len(rt) else (da[:1].copy(), da[0])
+        incentive, sale, award, highest = 0.0, 0.0, 0.0, 0.0
+        for j in range(min(steps, known)):
+            incentive += facts.incentive[m, j] / steps
+            sale += (da[j] + facts.incentive[m, j]) / steps
+            award += facts.schedule_kw[m, j] / steps
+        for j in range(known):
+            highest = max(highest, facts.incentive[m, j])
+        row = PublicColumns(
+            hour_sin=math.sin(math.tau * facts.hour / 24),
+            hour_cos=math.cos(math.tau * facts.hour / 24),
+            week_sin=math.sin(math.tau * facts.weekday / 7),
+            week_cos=math.cos(math.tau * facts.weekday / 7),
+            to_publication=facts.to_publication_h / 24,
+            lead=_unit(facts.lead_h / 4),
+            day_ahead_0=_price(da[0]),
+            day_ahead_1=_price(da[min(4, known - 1)]),
+            day_ahead_2=_price(da[min(8, known - 1)]),
+            day_ahead_3=_price(da[min(12, known - 1)]),
+            day_ahead_4=_price(da[min(16, known - 1)]),
+            real_time=_price(last),
+            real_time_q10=_price(recent[round(QUANTILES[0] * (len(recent) - 1))]),
+            real_time_q50=_price(recent[round(QUANTILES[1] * (len(recent) - 1))]),
+            real_time_q90=_price(recent[round(QUANTILES[2] * (len(recent) - 1))]),
+            sale_price=_unit(sale),
+            incentive=_unit(incentive / 2.0),
+            incentive_ahead=_unit(highest / 2.0),
+            spin=_unit(rho[0] * KWH_PER_MWH / 50.0),
+            nonspin=_unit(rho[1] * KWH_PER_MWH / 50.0),
+            regup=_unit(rho[2] * KWH_PER_MWH / 50.0),
+            regdown=_unit(rho[3] * KWH_PER_MWH / 50.0),
+            schedule_gate=facts.schedule_gate,
+            schedule_kw=_unit(award / homes / 10.0),
+            minimum_kw=_unit(facts.minimum_kw / homes / 10.0),
+        )
+        for j, x in enumerate(row):
+            out[m, j] = x
+    return out
+
+
+@kernel
+def _over(x: float, most: float) -> float:
+    """Share of `most`, in [-1, 1]; 0 where there is nothing of it."""
+    return min(1.0, max(-1.0, x / most)) if most > 0.0 else 0.0
+
+
+@kernel
+def _bid(kw: float, limit: float) -> float:
+    """Share of a device limit, rounded down to whole quanta as a bid is: `2 x share - 1` bids no more than `kw`."""
+    return _over(math.floor(kw / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW, limit)
+
+
+@kernel
+def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats32, obs: Floats32) -> None:
+    """Fill `obs` (M*N, N_OBS); `public` (M, N_PUBLIC) is repeated in every row of its month."""
+    n = len(obs)
+    per_month = n // len(public)
+    for i in range(n):
+        m = i // per_month
+        for j in range(N_PUBLIC):
+            obs[i, j] = public[m, j]
+        capacity, ev = fixed[FIXED.bess_kwh, i], fixed[FIXED.ev_kwh, i]
+        kw, v2g_kw = fixed[FIXED.bess_kw, i], fixed[FIXED.v2g_kw, i]
+        soc, least = now[CHANGING.soc_kwh, i], fixed[FIXED.bess_min_kwh, i]
+        ev_soc, plugged = now[CHANGING.ev_soc_kwh, i], now[CHANGING.plugged, i]
+        day_left = max(0.0, fixed[FIXED.day_limit_kwh, i] - now[CHANGING.discharged_today_kwh, i])
+        above = max(0.0, soc - max(fixed[FIXED.floor_kwh, i], least))
+        # in the order of the device limits that a bid of 1 stands for
+        sell_limit = kw + fixed[FIXED.ev_kw, i] + v2g_kw
+        buy_limit = kw + fixed[FIXED.ev_kw, i]
+        defer, storage = now[CHANGING.defer_kw, i], now[CHANGING.storage_sell_kw, i]
+        battery, v2g = now[CHANGING.bess_sell_hard_kw, i], now[CHANGING.v2g_sell_hard_kw, i]
+        # the battery gives first: where it does not last at full power, V2G must carry all of it alone later
+        hard = battery + v2g if battery >= kw else max(battery, v2g)
+        back = now[CHANGING.buy_back_kw, i]
+        gives_back = max(0.0, ev_soc - fixed[FIXED.ev_min_kwh, i]) if v2g_kw > 0.0 else 0.0
+        row = HomeColumns(
+            soc=_over(soc, capacity),
+            floor=_over(fixed[FIXED.floor_kwh, i], capacity),
+            capacity=_unit(capacity / 20.0),
+            power=_unit(kw / 10.0),
+            day_used=_over(now[CHANGING.discharged_today_kwh, i], fixed[FIXED.day_limit_kwh, i]),
+            battery_inside_kwh=_unit(min(above, day_left) / 20.0),
+            battery_hard_kwh=_unit(max(0.0, soc - least) / 20.0),
+            battery_room_kwh=_unit(max(0.0, fixed[FIXED.bess_max_kwh, i] - soc) / 20.0),
+            plugged=plugged,
+            ev_soc=_over(ev_soc, ev),
+            ev_target=_over(fixed[FIXED.ev_target_kwh, i], ev),
+            hours_to_ready=_unit(now[CHANGING.hours_to_ready, i] / 24.0),
+            ev_capacity=_unit(ev / 100.0),
+            ev_power=_unit(fixed[FIXED.ev_kw, i] / 11.5),
+            v2g_power=_unit(v2g_kw / 11.5),
+            ev_deficit=_unit(now[CHANGING.ev_deficit_kwh, i] / 20.0),
+            ev_missing_kwh=_unit(max(0.0, fixed[FIXED.ev_target_kwh, i] - ev_soc) * plugged / 50.0),
+            v2g_hard_kwh=_unit(gives_back / 50.0),
+            load=_unit(load[0, i] / 10.0),
+            load_1=_unit(load[1, i] / 10.0),
+            load_4=_unit(load[2, i] / 10.0),
+            load_16=_unit(load[3, i] / 10.0),
+            pv=_unit(pv[0, i] / 10.0),
+            pv_1=_unit(pv[1, i] / 10.0),
+            pv_4=_unit(pv[2, i] / 10.0),
+            pv_16=_unit(pv[3, i] / 10.0),
+            net=_unit((pv[0, i] - load[0, i]) / 10.0),
+            net_1=_unit((pv[1, i] - load[1, i]) / 10.0),
+            net_4=_unit((pv[2, i] - load[2, i]) / 10.0),
+            net_16=_unit((pv[3, i] - load[3, i]) / 10.0),
+            own_ask=_unit(now[CHANGING.own_ask, i]),
+            defer_ask=_unit(now[CHANGING.defer_ask, i]),
+            reserve_ask=_unit(now[CHANGING.reserve_ask, i] / RESERVE_ASK_RANGE[1]),
+            buy_limit=_unit(fixed[FIXED.buy_limit, i] / BUY_LIMIT_RANGE[1]),
+            willingness=_unit(fixed[FIXED.willingness, i]),
+            blackout=now[CHANGING.blackout_now, i],
+            blackout_soon=now[CHANGING.blackout_soon, i],
+            absent=now[CHANGING.absent, i],
+            last_award=_unit(now[CHANGING.last_award_kwh, i] / 20.0),
+            last_metered=_unit(now[CHANGING.last_market_kwh, i] / 20.0),
+            last_payment=_unit(now[CHANGING.last_payment_usd, i] / 5.0),
+            defer=_bid(defer, sell_limit),
+            defer_first=_bid(now[CHANGING.defer_first_kw, i], sell_limit),
+            storage=_bid(storage, sell_limit),
+            sell=_bid(defer + storage, sell_limit),
+            sell_hard=_bid(defer + hard, sell_limit),
+            buy_back=_bid(back, buy_limit),
+            buy=_bid(back + now[CHANGING.bess_buy_kw, i], buy_limit),
+            reserve=_bid(now[CHANGING.reserve_kw, i], sell_limit),
+            reserve_hard=_bid(now[CHANGING.reserve_hard_kw, i], sell_limit),
+        )
+        for j, x in enumerate(row):
+            obs[i, N_PUBLIC + j] = x
+
+
+def observe(facts: MarketFacts, fixed: Floats, now: Floats, load: Floats32, pv: Floats32) -> Floats32:
+    """Return a fresh (M*N, N_OBS) float32 matrix of observations.
+
+    Parameters
+    ----------
+    facts : MarketFacts
+        What is public, of M months.
+    fixed, now : ndarray
+        (len(FIXED), M*N) and (len(CHANGING), M*N) float64, contiguous: the homes, month after month.
+    load, pv : ndarray
+        (len(AHEAD), M*N) float32 kW.
+    """
+    n = fixed.shape[1]
+    obs = np.empty((n, N_OBS), dtype=np.float32)
+    _fill(_public(facts, n // len(facts.da)), fixed, now, load, pv, obs)
+    return obs
+
+
+def column_table() -> str:
+    """Return the table of the columns as Markdown: number, name, scale, what."""
+    lines = ["| column | name | scale | what |", "|---|---|---|---|"]
+    return "\n".join(
+        lines + [f"| {j} | `{name}` | {MEANING[name][0]} | {MEANING[name][1]} |" for j, name in enumerate(COLUMNS)]
+    )
