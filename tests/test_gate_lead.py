@@ -44,7 +44,7 @@ def test_without_a_lead_nothing_is_new() -> None:
     """Figures of the world before there were lead times, programmes and two settlements.
 
     Asks spanned 0 to .5 USD/kWh then, half of today's span, and the minimum was one of awards. Figures: profit, the
-    members' net benefit (their reward then was that less a discomfort that no evaluator knew), sum of the ledger. They were
+    members' net benefit (their reward then was that less a discomfort that no evaluator knew), sum of the ledger; all
     recorded again when cars came to be plugged in as measured.
     """
     cases = [
