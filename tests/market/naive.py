@@ -31,6 +31,8 @@ class Rules:
     incentive: Fraction = Fraction(0)
     threshold: Fraction | None = None  # where not lmp: what offers are held against
     on_offers: bool = False  # `least` is of what is offered, not of what is awarded
+    dispatch: int = 0  # a call of firm capacity takes sales up to so many quanta
+    strike: int = 0  # ticks: at asks up to this one
 
 
 def merit(quantity: list[int], tick: list[int], cap: int) -> list[int]:
@@ -76,19 +78,30 @@ def taken(homes: list[Home], r: Rules) -> tuple[list[Home], int]:
     return [replace(h, sell=h.sell * up, buy=h.buy * down) for h in homes], 0
 
 
+def on_call(
+    homes: list[Home], sells: list[bool], buys: list[bool], most_up: int, r: Rules, strike_clears: bool
+) -> tuple[list[bool], int]:
+    """Whose sales are taken, and most quanta of them: a call of firm capacity dispatches asks up to the strike."""
+    if strike_clears or min(sum(sides(homes, sells, buys)[0]), most_up) >= r.dispatch:
+        return sells, most_up
+    return [h.ask <= r.strike for h in homes], min(r.dispatch, r.cap)
+
+
 def price_taker(homes: list[Home], r: Rules) -> list[int]:
     at = r.lmp if r.threshold is None else r.threshold
     sells = [h.ask * TICK * (1 + r.margin) <= at + r.incentive for h in homes]
     buys = [h.limit * TICK >= at + r.incentive for h in homes]
     homes, least = taken(homes, r)
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
+    sells, most = on_call(homes, sells, buys, r.cap, r, r.strike * TICK * (1 + r.margin) <= at + r.incentive)
+    return award(homes, *sides(homes, sells, buys), most, r.cap, least)
 
 
 def pm10(homes: list[Home], r: Rules) -> list[int]:
     sells = [h.ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive) for h in homes]
     buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive for h in homes]
     homes, least = taken(homes, r)
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
+    sells, most = on_call(homes, sells, buys, r.cap, r, r.strike * TICK <= Fraction(11, 10) * (r.lmp + r.incentive))
+    return award(homes, *sides(homes, sells, buys), most, r.cap, least)
 
 
 def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], Fraction]:
@@ -96,19 +109,27 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
     homes, least = taken(homes, r)
     offer = [h.ask * TICK * (1 + r.margin) - r.incentive for h in homes]
     limit = [h.limit * TICK - r.incentive for h in homes]
+    strike = r.strike * TICK * (1 + r.margin) - r.incentive
+
+    def called(sells: list[bool], buys: list[bool], most_up: int, most_down: int, price: Fraction) -> list[int]:
+        sells, most_up = on_call(homes, sells, buys, most_up, r, strike <= price)
+        return award(homes, *sides(homes, sells, buys), most_up, most_down, least)
+
     breaks = sorted(set(offer) | set(limit))
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]
     for low, high in pairwise(edges):  # between two breaks the quantity does not change
         middle = (low + high) / 2
-        up, down = sides(homes, [o <= middle for o in offer], [x >= middle for x in limit])
+        sells, buys = [o <= middle for o in offer], [x >= middle for x in limit]
+        up, down = sides(homes, sells, buys)
         net = min(sum(up), r.cap) - min(sum(down), r.cap)
         price = r.lmp - slope * net
         if low < price < high:
-            got = award(homes, up, down, r.cap, r.cap, least)
+            got = called(sells, buys, r.cap, r.cap, price)
             return got, r.lmp - slope * sum(got)
     for price in breaks:  # else it stands at a break, and the marginal offers are taken in part
-        up, down = sides(homes, [o <= price for o in offer], [x >= price for x in limit])
+        sells, buys = [o <= price for o in offer], [x >= price for x in limit]
+        up, down = sides(homes, sells, buys)
         below = sides(homes, [o < price for o in offer], [x >= price for x in limit])
         above = sides(homes, [o <= price for o in offer], [x > price for x in limit])
         left, right = (min(sum(u), r.cap) - min(sum(d), r.cap) for u, d in (below, above))
@@ -120,6 +141,6 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], F
                 most_up = max(0, most_down + floor(net))
             else:
                 most_down = max(0, most_up - ceil(net))
-            got = award(homes, up, down, most_up, most_down, least)
+            got = called(sells, buys, most_up, most_down, price)
             return got, r.lmp - slope * sum(got)
     raise AssertionError("the curves always meet")

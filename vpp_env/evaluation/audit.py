@@ -123,7 +123,7 @@ def _play(
             bids = policy.act(pickle.loads(pickle.dumps(view if alter is None else alter(view, gate))))
             made.append(bids)
             played = against[gate] if against else bids
-            world.step(played.actions, (played.day_ahead,))
+            world.step(played.actions, (played.day_ahead,), None, (played.capacity,))
     return information, made
 
 

@@ -56,6 +56,9 @@ def market_rules(world: World) -> MarketRules:
         lead=world.lead,
         minimum=market.minimum,
         safeguard=market.safeguard,
+        capacity_usd_per_kw_month=market.capacity_usd_per_kw_month if market.firm_capacity else 0.0,
+        capacity_hours=market.capacity_hours,
+        capacity_call_usd_per_kwh=market.capacity_call_usd_per_mwh / KWH_PER_MWH,
     )
 
 
@@ -96,7 +99,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
             begin = time.perf_counter()
             bids = policy.act(build_view(world, info.information))
             seconds = time.perf_counter() - begin
-            outcome = world.step(bids.actions, (bids.day_ahead,), bids.override)
+            outcome = world.step(bids.actions, (bids.day_ahead,), bids.override, (bids.capacity,))
             row = record.add(bids, outcome, seconds)
             if on_opportunity is not None:
                 on_opportunity(row)

@@ -13,6 +13,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
 from vpp_env.jit import kernel
+from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.scenario import Scenario
@@ -44,6 +45,7 @@ class Outcome:
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
+    clawback_usd: Floats  # (M,) USD of firm capacity taken back for a large shortfall; it is in `money.capacity`
 
 
 class Snapshot(NamedTuple):
@@ -58,7 +60,13 @@ class Snapshot(NamedTuple):
 
 
 def outcome_of(
-    scenario: Scenario, opportunity: int, taken: Submission, market: MarketState, results: IntervalResults, homes: Homes
+    scenario: Scenario,
+    opportunity: int,
+    taken: Submission,
+    market: MarketState,
+    results: IntervalResults,
+    homes: Homes,
+    firm: Settled,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -68,10 +76,12 @@ def outcome_of(
         The rules, and the index of the opportunity.
     taken, market, results, homes :
         What `play` was given, and has filled.
+    firm : Settled
+        What firm capacity brings; the members' share is in the ledger already.
     """
     steps, (_, months, n), books, spec = len(market.lmp), taken.offers.shape, results.books, scenario.reward
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
-    money = settle(scenario.market, market, results)
+    money = settle(scenario.market, market, results, firm.usd)
     harm = Harm(
         depth_h=ledger[led.L_DEPTH_H],
         short=events[SHORT],
@@ -100,6 +110,7 @@ def outcome_of(
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        clawback_usd=firm.clawback_usd,
     )
 
 
