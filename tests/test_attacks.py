@@ -22,8 +22,8 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.errors import InformationError
 from vpp_env.evaluation.kpi import summarize
-from vpp_env.evaluation.satisfaction import VIOLATIONS, violations
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
@@ -54,7 +54,7 @@ def test_every_kind_of_violation_is_counted_when_it_is_provoked() -> None:
     seen = np.zeros(len(VIOLATIONS), dtype=int)
     turn = 0
     while not world.done:
-        seen += violations(world.step(sell_all(world) if turn % 2 else buy_all(world))).sum(axis=1)
+        seen += world.step(sell_all(world) if turn % 2 else buy_all(world)).violated[:, 0].sum(axis=1)
         turn += 1
     assert (seen > 0).all(), dict(zip(VIOLATIONS, seen.tolist(), strict=True))
 

@@ -10,8 +10,8 @@ from support import month
 from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.record import DISPATCH, EVENT_UNITS, FLEET
-from vpp_env.evaluation.satisfaction import VIOLATIONS
 from vpp_env.evaluation.simulate import Run, simulate
+from vpp_env.owners.violations import VIOLATIONS
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from vpp_policies.truthful import Truthful
 from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
+from vpp_env.core.layout import FLOW
 from vpp_env.errors import BidError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
@@ -336,18 +337,23 @@ def test_members_share_by_what_they_gave() -> None:
 
 
 def test_what_is_delivered_is_the_change_at_the_homes_meters() -> None:
-    """Own restoring and own sun count: a home that sells and refills from its own tariff gives nothing to the grid."""
-    m = firm_month((3,))
-    world = begin(m)
-    rng = np.random.default_rng(0)
+    """A home that sells and refills from its own tariff gives nothing to the grid; one with no market gives nothing."""
+    m = firm_month((3,), {"fleet.bess_soc_init": (0.4, 0.4)})
+    world, restored, rng = begin(m), 0.0, np.random.default_rng(0)
     while not world.done:
-        o = world.step(random_actions(rng, 12, "edge"), capacity=commitments(world, {3: 9.0}))
-        reduced, market = o.ledger[led.L_REDUCED, 0], o.ledger[led.L_MARKET, 0]
-        # without panels, and away from restoring, it is the market's energy
-        flows = o.flow_kw[:, :, 0].sum(axis=0) * 0.25
-        assert np.isfinite(flows).all()
-        still = (m.fleet.pv_kwp == 0) & (o.ledger[led.L_BILL, 0] == o.ledger[led.L_BILL_BASELINE, 0])
-        np.testing.assert_allclose(reduced[still], market[still], rtol=0, atol=1e-9)
+        day, k = world.clock(world.t)
+        # drained on the first day, so that the homes restore themselves from 15:00 of the second day on
+        actions = random_actions(rng, 12, "sell" if day == 0 else "edge" if day > 2 else "buy")
+        actions[:, 2:4] = -1.0 if day < 2 else actions[:, 2:4]
+        o = world.step(actions, capacity=commitments(world, {3: 9.0}))
+        flows = 0.25 * o.flow_kw[:, :, 0].sum(axis=0)
+        change = flows[FLOW.retail] + flows[FLOW.market] - flows[FLOW.retail_baseline]
+        assert o.ledger[led.L_REDUCED, 0].sum() == pytest.approx(float(change), abs=1e-9)
+        restored -= float(o.ledger[led.L_REDUCED, 0].sum()) if day == 1 and 15 <= k // 4 < 19 else 0.0
+    assert restored > 1.0
+    idle = begin(m)
+    while not idle.done:
+        np.testing.assert_allclose(idle.step(np.full((12, 6), -1.0)).ledger[led.L_REDUCED], 0.0, rtol=0, atol=1e-9)
 
 
 def test_a_call_dispatches_up_to_the_commitment_below_the_price() -> None:

@@ -121,6 +121,7 @@ class Homes:
     reserve_ask: Floats  # USD per kW and h
     ev_priority: Ints  # 0 low, 1 medium, 2 high
     blackout_now: Flags  # within the opportunity
+    absent: Flags  # opted out of it, as far as the owner has said: takes no bid, and has nothing on offer
     # feasible bounds, kW
     defer_kw: Floats  # charging that can be deferred in every interval
     defer_first_kw: Floats  # charging that can be deferred in the first interval

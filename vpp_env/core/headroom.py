@@ -40,6 +40,11 @@ class Headroom(NamedTuple, Generic[T]):
     blackout_soon: T  # 0/1: a window within 4 h
 
 
+_FACTS = ("hours_left", "plugged", "blackout", "blackout_soon")
+LIMITS = [row for row, name in enumerate(Headroom._fields) if name not in _FACTS]
+"""Rows of a headroom matrix that are 0 for a home that takes no bid."""
+
+
 class Delivery(NamedTuple):
     """Which opportunity is meant, seen from a step."""
 

@@ -17,19 +17,13 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
+from vpp_env.owners.violations import KWH_TOLERANCE, USD_TOLERANCE, VIOLATIONS
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.traces.fleet import Fleet
 from vpp_env.units import Flags, Floats
 
 COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
-VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
-DEPTH_TOLERANCE_H = 1e-6
-"""Share-of-floor hours below which a breach is rounding."""
-KWH_TOLERANCE = 1e-6
-SHORT_TOLERANCE = 1e-3
-"""SoC share by which a car may miss its target before it is a violation (.1 %, below any gauge)."""
-USD_TOLERANCE = 1e-9
 
 
 def score(components: Floats, spec: SatisfactionSpec, weights: Floats | None = None) -> Floats:
@@ -77,21 +71,6 @@ def _dispatched(rows: Floats) -> Floats:
     return rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT]
 
 
-def violations(outcome: Outcome) -> Flags:
-    """Return (5, N) bool of the first month: which prosumer was violated how, order `VIOLATIONS`."""
-    rows = outcome.ledger[:, 0]
-    given = rows[led.L_SOLD] + rows[led.L_CALLED]
-    return np.stack(
-        [
-            rows[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
-            (outcome.short[0] > SHORT_TOLERANCE) | (outcome.missed[0] > 0),
-            (given > KWH_TOLERANCE) & (rows[led.L_PAY_SOLD] < rows[led.L_OWED] - USD_TOLERANCE),
-            rows[led.L_BLACK] > KWH_TOLERANCE,
-            rows[led.L_OVER] > KWH_TOLERANCE,
-        ]
-    )
-
-
 def departures(short: Floats, missed: Floats, spec: SatisfactionSpec) -> Floats:
     """Score of one departure each: exp(-shortfall / scale), 0 when the trip's energy is not there."""
     return np.where(missed > 0, 0.0, np.exp(-np.maximum(short, 0.0) / spec.ev_scale))
@@ -100,7 +79,7 @@ def departures(short: Floats, missed: Floats, spec: SatisfactionSpec) -> Floats:
 def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: SatisfactionSpec) -> float:
     """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody.
 
-    `broken` (5, N) is what `violations` says of it.
+    `broken` (5, N) is `Outcome.violated` of the first month.
     """
     rows = outcome.ledger[:, 0]
     done = _dispatched(rows)
@@ -132,18 +111,18 @@ class SatisfactionTotals:
         self._reserve, self._use, self._days = np.zeros(n), np.zeros(n), 0
         self._ev, self._departures = np.zeros(n), np.zeros(n)
         self._pay, self._owed = np.zeros(n), np.zeros(n)
-        self._outside, self._dispatched, self._accepted = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._outside, self._dispatched, self._covered = np.zeros(n), np.zeros(n), np.zeros(n)
         self.violations = np.zeros((len(VIOLATIONS), n), dtype=np.int64)
 
-    def add(self, outcome: Outcome, broken: Flags, accepted: Flags | None, day_ends: bool) -> None:
+    def add(self, outcome: Outcome, broken: Flags, covered_kwh: Floats, day_ends: bool) -> None:
         """Add one opportunity.
 
         Parameters
         ----------
         outcome, broken : Outcome, ndarray
-            What it brought, and (5, N) what `violations` says of it.
-        accepted : ndarray or None
-            (N,) whose dispatch was explicitly accepted; None where nobody was asked.
+            What it brought, and (5, N) its `Outcome.violated` of the first month.
+        covered_kwh : ndarray
+            (N,) kWh of it that the owner's consent covers, see `evaluation.consent`.
         day_ends : bool
             Whether the local day is over with it.
         """
@@ -158,8 +137,7 @@ class SatisfactionTotals:
         self._owed += rows[led.L_OWED]
         self._outside += np.minimum(_outside(rows), done)
         self._dispatched += done
-        if accepted is not None:
-            self._accepted += done * accepted
+        self._covered += np.minimum(covered_kwh, done)
         self.violations += broken
         if day_ends:
             limit = self._fleet.cycle_limit_kwh
@@ -185,8 +163,8 @@ class SatisfactionTotals:
         )
 
     def consent_share(self) -> Floats:
-        """(N,) share of dispatched kWh under an explicit acceptance; 1 where nothing was dispatched."""
-        share = _ratio(self._accepted, self._dispatched, KWH_TOLERANCE)
+        """(N,) share of dispatched kWh that the owner's consent covers; 1 where nothing was dispatched."""
+        share = _ratio(self._covered, self._dispatched, KWH_TOLERANCE)
         return np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
 
 

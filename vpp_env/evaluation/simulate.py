@@ -11,6 +11,7 @@ import numpy as np
 
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
+from vpp_env.evaluation.verdict import Audit
 from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
@@ -27,6 +28,7 @@ class Run:
     world: World
     record: Recorder
     complete: bool  # False: it was interrupted, and the record holds what was played
+    audit: Audit | None = None  # None: nobody looked, and what the policy declares is claimed
 
 
 def market_rules(world: World) -> MarketRules:
@@ -67,7 +69,12 @@ def policy_rng(seed: int) -> np.random.Generator:
     return policy_stream(seed)
 
 
-def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None) -> Run:
+def simulate(
+    month: Month,
+    policy: Policy,
+    on_opportunity: Callable[[dict[str, Any]], None] | None = None,
+    audit: Audit | None = None,
+) -> Run:
     """Play `month` with `policy`.
 
     Parameters
@@ -78,6 +85,8 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
         Who bids.
     on_opportunity : callable, optional
         Called with every new row of the record (progress).
+    audit : Audit, optional
+        What an audit of the policy found, see `evaluation.audit`; without one nobody's consent is counted.
 
     Returns
     -------
@@ -93,7 +102,7 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
     world = World([month])
     world.reset()
     policy.reset(market_rules(world), month.policy_rng())
-    record = Recorder(world, info)
+    record = Recorder(world, info, audit)
     try:
         while not world.done:
             begin = time.perf_counter()
@@ -104,5 +113,5 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
             if on_opportunity is not None:
                 on_opportunity(row)
     except KeyboardInterrupt:
-        return Run(policy, info, world, record, complete=False)
-    return Run(policy, info, world, record, complete=True)
+        return Run(policy, info, world, record, False, audit)
+    return Run(policy, info, world, record, True, audit)

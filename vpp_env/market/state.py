@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from vpp_env.core.loops import Books
 from vpp_env.market.payment import PaymentRule
 from vpp_env.units import Flags, Floats, Ints
@@ -19,6 +21,12 @@ class Submission(NamedTuple):
     own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
     defer: Floats  # (M, N) the same per kWh of deferred charging
     override: Flags  # (M, N) the owner's envelope is not kept at delivery
+
+    def without(self, absent: Flags) -> Submission:
+        """Return the submission with nothing of the homes `absent` (M, N), who take no bid."""
+        if not absent.any():
+            return self
+        return self._replace(offers=np.where(absent, 0, self.offers), override=self.override & ~absent)
 
 
 class MarketState(NamedTuple):

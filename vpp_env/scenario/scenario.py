@@ -28,6 +28,7 @@ from vpp_env.scenario.specs import (
     FleetSpec,
     HomeSpec,
     MarketSpec,
+    OwnersSpec,
     PreferenceSpec,
     PriceSpec,
     RewardSpec,
@@ -51,6 +52,7 @@ class Scenario:
     traces: TraceSpec = field(default_factory=TraceSpec)
     home: HomeSpec = field(default_factory=HomeSpec)
     preferences: PreferenceSpec = field(default_factory=PreferenceSpec)
+    owners: OwnersSpec = field(default_factory=OwnersSpec)
     prices: PriceSpec = field(default_factory=PriceSpec)
     market: MarketSpec = field(default_factory=MarketSpec)
     satisfaction: SatisfactionSpec = field(default_factory=SatisfactionSpec)

@@ -242,6 +242,27 @@ class PreferenceSpec:
 
 
 @dataclass(frozen=True)
+class OwnersSpec:
+    """How the owners bear what is asked of them: who is called often, or whose wishes are broken, stays away."""
+
+    patience: str = _f(
+        "finite",
+        "finite | endless: an owner may opt out, or bears everything",
+        "assumed; endless: the published reference, and version 1",
+        choices=("finite", "endless"),
+    )
+    tolerance_factor: float = _f(1.0, "factor on every owner's tolerance", "assumed; sensitivity x .5, x 2", 1e-06)
+    half_life_days: float = _f(7.0, "days after which half of an annoyance is forgotten", "assumed", 0.01)
+    called_points: float = _f(0.5, "annoyance of a day on which the home's storage is called", "assumed", 0)
+    violation_points: float = _f(2.0, "annoyance of a day with a violation", "assumed", 0)
+    called_risk: float = _f(0.002, "rate of opting out after a day with a call, whatever the annoyance", "assumed", 0)
+    return_share: float = _f(
+        1 / 3, "chance of coming back after each day out; the first is certain", "assumed", 0.01, 1
+    )
+    times_to_leave: int = _f(3, "opting out for the n-th time is for good", "assumed", 1)
+
+
+@dataclass(frozen=True)
 class PriceSpec:
     """The exogenous prices."""
 

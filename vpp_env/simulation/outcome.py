@@ -16,8 +16,9 @@ from vpp_env.jit import kernel
 from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
+from vpp_env.owners.violations import violations
 from vpp_env.scenario import Scenario
-from vpp_env.units import Floats
+from vpp_env.units import Flags, Floats
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,25 @@ class Outcome:
     short: Floats  # (M, N) shortfall of the car at a departure, share of its capacity
     missed: Floats  # (M, N) 1 where the trip's energy was not in the car, though the baseline's had it
     offers: Offers  # decoded bids, (M, N)
+    own_ask: Floats  # (M, N) USD/kWh that each owner asked at the bids' gate for what its storage gives
+    defer_ask: Floats  # (M, N) the same for charging that waits
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: Floats  # (M, N) USD
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
     clawback_usd: Floats  # (M,) USD of firm capacity taken back for a large shortfall; it is in `money.capacity`
+    absent: Flags  # (M, N) took no bid in this opportunity: opted out, or not in on a called evening
+
+    @property
+    def violated(self) -> Flags:
+        """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
+        return violations(self.ledger, self.short, self.missed)
+
+    @property
+    def storage_kwh(self) -> Floats:
+        """(M, N) kWh that batteries and cars' batteries gave: what an owner notices, unlike charging that waits."""
+        return self.ledger[led.L_BESS] + self.ledger[led.L_V2G]
 
 
 class Snapshot(NamedTuple):
@@ -67,6 +81,7 @@ def outcome_of(
     results: IntervalResults,
     homes: Homes,
     firm: Settled,
+    absent: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -78,6 +93,8 @@ def outcome_of(
         What `play` was given, and has filled.
     firm : Settled
         What firm capacity brings; the members' share is in the ledger already.
+    absent : ndarray
+        (M, N) homes whose bids were not taken.
     """
     steps, (_, months, n), books, spec = len(market.lmp), taken.offers.shape, results.books, scenario.reward
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
@@ -105,12 +122,15 @@ def outcome_of(
         short=events[SHORT],
         missed=events[MISSED],
         offers=Offers(*taken.offers),
+        own_ask=taken.own,
+        defer_ask=taken.defer,
         projected_kw=results.projected_kw.mean(axis=0),
         rewards=rewards(net_benefit(ledger), money.profit, harm, taken.own, spec.discomfort_factor, spec.team_share),
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
         clawback_usd=firm.clawback_usd,
+        absent=absent,
     )
 
 

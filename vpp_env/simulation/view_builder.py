@@ -144,6 +144,7 @@ def _homes(world: World) -> Homes:
         "reserve_ask": owners.reserve[0],
         "ev_priority": fleet.ev_priority,
         "blackout_now": headroom.blackout > 0,
+        "absent": world.absent,
         "defer_kw": headroom.defer,
         "defer_first_kw": headroom.defer_first,
         "defer_mean_kw": headroom.defer_mean,

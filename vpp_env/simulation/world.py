@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.bids import DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.core import ledger as led
-from vpp_env.core.headroom import Delivery, Headroom
+from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, Gate, look
@@ -30,6 +30,7 @@ from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.state import SELL_Q, SELL_TICK, IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
+from vpp_env.owners.patience import Patience
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
@@ -68,6 +69,8 @@ class World:
         self.exchange = Exchange(first.scenario, [m.conditions for m in months])
         self.products = self.exchange.products
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
+        tolerance = np.stack([m.fleet.tolerance for m in months])
+        self.patience = Patience(self.scenario.owners, [m.world_seed for m in months], tolerance)
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
         self.opportunity = -1
@@ -111,6 +114,7 @@ class World:
         self.headroom: Headroom[Floats] = Headroom(*self._headroom)
         self.opportunity = 0
         self.exchange.reset()
+        self.patience.reset()
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
@@ -170,6 +174,11 @@ class World:
     def owners(self) -> OwnerPrices:
         """The owners' own prices for the next opportunity."""
         return self._owners
+
+    @property
+    def absent(self) -> Flags:
+        """(M*N,) owners who have opted out of the opportunity that is bid for, as far as they have said at its gate."""
+        return self.patience.absent(self.clock(self.delivery)[0] - self.clock(self.t)[0])
 
     def day_ahead(self) -> Floats:
         """(M, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
@@ -282,12 +291,14 @@ class World:
         submission = Submission(
             offers.reshape(6, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
         )
-        taken = self._waiting.swap(submission)
+        # who is out today takes no bid, however long ago it was placed: its home is at its baseline, and a car whose
+        # charging was deferred before is charged in time as always
+        absent = self.patience.absent().reshape(months, n)
+        taken = self._waiting.swap(submission).without(absent)
         if firm.begins(t):
             firm.able(t, self._able_kw(taken))
-        absent = firm.absent(t)  # (M, N) homes that take no bid in this opportunity
-        if absent.any():
-            taken = taken._replace(offers=np.where(absent, 0, taken.offers))
+        absent = absent | firm.absent(t)
+        taken = taken.without(absent)
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
         self.last_ledger = results.books.ledger
@@ -297,7 +308,9 @@ class World:
         firm.meter(t, results.books.ledger[led.L_REDUCED].reshape(months, n))
         settled = firm.settle(t + self.steps)
         results.books.ledger[led.L_PAY_CAPACITY] += settled.members_usd.ravel()
-        return outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes, settled)
+        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, self._homes, settled, absent)
+        self._live(outcome, self.clock(t)[0])
+        return outcome
 
     def _able_kw(self, taken: Submission) -> Floats:
         """(M,) kW that the homes could deliver throughout the evening that begins now, by the bids for its start.
@@ -315,6 +328,15 @@ class World:
         offered, ask = taken.offers[SELL_Q] * POWER_QUANTUM_KW, taken.offers[SELL_TICK]
         kw = np.minimum(offered, (most.defer_mean + most.storage).reshape(offered.shape))
         return np.asarray(np.where(ask <= self.exchange.dispatch_tick, kw, 0.0).sum(axis=1))
+
+    def _live(self, outcome: Outcome, day: int) -> None:
+        """Let the owners live through an opportunity of local day `day`; who is out has nothing on offer."""
+        self.patience.add(outcome.storage_kwh, outcome.violated)
+        if self.done or self._day_number != day:
+            self.patience.end_day(day)
+        absent = self.absent
+        for row in LIMITS:
+            self._headroom[row, absent] = 0.0
 
     def _play(self, taken: Submission, market: MarketState, k: int, steps: int) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
@@ -349,4 +371,5 @@ class World:
 
     def _cap_q(self) -> NDArray[np.int64]:
         """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
-        return self.exchange.cap_q(self._homes.quote.sell.reshape(self.n_months, -1).sum(axis=1))
+        able = np.where(self.patience.absent(), 0.0, self._homes.quote.sell)
+        return self.exchange.cap_q(able.reshape(self.n_months, -1).sum(axis=1))

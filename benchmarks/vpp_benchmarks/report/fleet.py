@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
 from vpp_benchmarks.report.svg import Plot, color, extent, legend, table
 from vpp_benchmarks.report.tables import number, percent, score
-from vpp_env.evaluation.satisfaction import VIOLATIONS
+from vpp_env.owners.violations import VIOLATIONS
 
 DEVICE_COLORS = {"deferred charging": "c0", "battery": "c1", "V2G": "c3", "bought": "c5", "bought back by force": "c4"}
 LEAST_DAYS = 4

@@ -28,7 +28,7 @@ from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
-from vpp_env.evaluation.satisfaction import VIOLATIONS
+from vpp_env.owners.violations import VIOLATIONS
 
 LEDGER = ("energy", "reserve", "nopay", "deviation", "revenue", "payments", "compute")
 """Lines of the VPP's ledger that are shown."""

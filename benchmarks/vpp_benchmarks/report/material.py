@@ -20,7 +20,7 @@ from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_env.evaluation.kpi import table
-from vpp_env.evaluation.satisfaction import VIOLATIONS
+from vpp_env.owners.violations import VIOLATIONS
 
 HOURS = 24
 INTERVALS_PER_DAY = 96

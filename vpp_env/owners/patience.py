@@ -1,0 +1,135 @@
+"""Patience: whose storage is called often, or whose preferences are broken, is annoyed, and stays away for a while.
+
+    a'   = a / 2 ** (1 / half-life) + .5 on a day on which the home's storage is called + 2 on a day with a violation
+    P(out tomorrow) = 1 - exp(-max(a' / tolerance - 1, 0) - .002 called), for 1 + Geometric(1/3) days
+
+The third time is for good. The numbers are fields of `OwnersSpec`, all [assumed]. An owner who opts out says for how
+long; what it will do after that, its annoyance and its tolerance are its own secrets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp_env.scenario.specs import OwnersSpec
+from vpp_env.scenario.streams import stream
+from vpp_env.units import Flags, Floats, Ints
+
+NOTICED_KWH = 0.05
+"""Storage that gives no more than this in a day is not noticed, kWh [assumed]."""
+
+
+class PatienceState(NamedTuple):
+    """Of every owner at the end of a local day, (N,) each."""
+
+    annoyance: Floats  # points
+    days_out: Ints  # days that the owner stays out from tomorrow on
+    times: Ints  # how often the owner has opted out
+
+
+def begin_patience(n: int) -> PatienceState:
+    """Return the state of owners whom nobody has called yet."""
+    return PatienceState(np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64))
+
+
+def patience_draws(seed: int, day: int, n: int) -> Floats:
+    """(2, N) uniform draws of local day `day`: who opts out, and for how long; policies share them."""
+    return stream(seed, "owners", 1, day).random((2, n))
+
+
+def is_out(state: PatienceState, spec: OwnersSpec, ahead: int = 0) -> Flags:
+    """(N,) who takes no bid tomorrow, or `ahead` days after it as far as the owners have said."""
+    return (state.days_out > ahead) | (state.times >= spec.times_to_leave)
+
+
+def after_day(
+    state: PatienceState, called: Flags, violated: Flags, tolerance: Floats, draws: Floats, spec: OwnersSpec
+) -> PatienceState:
+    """Return the state after one more day.
+
+    Parameters
+    ----------
+    state : PatienceState
+        At the end of the day before.
+    called, violated : ndarray
+        (N,) whose storage was called on the day, and whose preferences were violated.
+    tolerance : ndarray
+        (N,) points that an owner bears.
+    draws : ndarray
+        (2, N) uniform in [0, 1); see `patience_draws`.
+    spec : OwnersSpec
+        With endless patience nobody opts out; annoyance grows all the same.
+    """
+    annoyance = state.annoyance * 0.5 ** (1.0 / spec.half_life_days)
+    annoyance = annoyance + spec.called_points * called + spec.violation_points * violated
+    still = np.maximum(state.days_out - 1, 0)
+    if spec.patience == "endless":
+        return PatienceState(annoyance, still, state.times)
+    risk = 1.0 - np.exp(-np.maximum(annoyance / tolerance - 1.0, 0.0) - spec.called_risk * called)
+    leaves = (still == 0) & (state.times < spec.times_to_leave) & (draws[0] < risk)
+    return PatienceState(
+        annoyance, np.where(leaves, 1 + extra_days(draws[1], spec.return_share), still), state.times + leaves
+    )
+
+
+def extra_days(draws: Floats, return_share: float) -> Ints:
+    """Days out beyond the first from uniform draws: geometric on 0, 1, 2, ..., P(G >= g) = (1 - return_share)^g."""
+    if return_share >= 1.0:
+        return np.zeros(draws.shape, dtype=np.int64)
+    return np.floor(np.log1p(-draws) / math.log1p(-return_share)).astype(np.int64)
+
+
+class Patience:
+    """The owners of M fleets of N homes, day by day.
+
+    Parameters
+    ----------
+    spec : OwnersSpec
+        The rule's numbers.
+    seeds : sequence of int
+        Of the M worlds.
+    tolerance : ndarray
+        (M, N) points that each owner bears, before `spec.tolerance_factor`.
+    """
+
+    def __init__(self, spec: OwnersSpec, seeds: Sequence[int], tolerance: Floats) -> None:
+        self._spec, self._seeds, self._n = spec, tuple(seeds), tolerance.shape[1]
+        self._tolerance = spec.tolerance_factor * tolerance.ravel()
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to owners whom nobody has called yet."""
+        count = len(self._tolerance)
+        self._state = begin_patience(count)
+        self._storage_kwh, self._violated = np.zeros(count), np.zeros(count, dtype=np.bool_)
+        self._annoyance, self._days = np.zeros(count), 0
+
+    def add(self, storage_kwh: Floats, violated: Flags) -> None:
+        """Add an opportunity: (M, N) kWh that storage gave, and (5, M, N) who was violated how."""
+        self._storage_kwh += storage_kwh.ravel()
+        self._violated |= np.any(violated, axis=0).ravel()
+
+    def end_day(self, day: int) -> None:
+        """End local day `day`: annoyance grows and fades, and owners decide on the days after."""
+        draws = np.concatenate([patience_draws(seed, day, self._n) for seed in self._seeds], axis=1)
+        called = self._storage_kwh > NOTICED_KWH
+        self._state = after_day(self._state, called, self._violated, self._tolerance, draws, self._spec)
+        self._annoyance += self._state.annoyance
+        self._days += 1
+        self._storage_kwh[:], self._violated[:] = 0.0, False
+
+    def absent(self, ahead: int = 0) -> Flags:
+        """(M*N,) who takes no bid today, or `ahead` days later as far as the owners have said today."""
+        return is_out(self._state, self._spec, ahead)
+
+    def lost(self) -> Flags:
+        """(M*N,) who has left for good."""
+        return self._state.times >= self._spec.times_to_leave
+
+    def strain(self) -> Floats:
+        """(M*N,) mean annoyance at the end of the days so far / tolerance; 0 before the first day has ended."""
+        return self._annoyance / max(self._days, 1) / self._tolerance

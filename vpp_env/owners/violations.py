@@ -1,0 +1,38 @@
+"""What breaks an owner's preferences, and what its owner notices: one rule for the world and for its evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env.core import ledger as led
+from vpp_env.units import Flags, Floats
+
+VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
+DEPTH_TOLERANCE_H = 1e-6
+"""Share-of-floor hours below which a breach is rounding."""
+KWH_TOLERANCE = 1e-6
+SHORT_TOLERANCE = 1e-3
+"""SoC share by which a car may miss its target before it is a violation (.1 %, below any gauge)."""
+USD_TOLERANCE = 1e-9
+
+
+def violations(ledger: Floats, short: Floats, missed: Floats) -> Flags:
+    """Return (5, ...) bool: which home was violated how in one opportunity, order `VIOLATIONS`.
+
+    Parameters
+    ----------
+    ledger : ndarray
+        (N_LEDGER, ...) see `core.ledger`.
+    short, missed : ndarray
+        (...) SoC share by which a departing car is short, and 1 where its trip's energy is not there.
+    """
+    given = ledger[led.L_SOLD] + ledger[led.L_CALLED]
+    return np.stack(
+        [
+            ledger[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
+            (short > SHORT_TOLERANCE) | (missed > 0),
+            (given > KWH_TOLERANCE) & (ledger[led.L_PAY_SOLD] < ledger[led.L_OWED] - USD_TOLERANCE),
+            ledger[led.L_BLACK] > KWH_TOLERANCE,
+            ledger[led.L_OVER] > KWH_TOLERANCE,
+        ]
+    )
