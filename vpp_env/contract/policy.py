@@ -80,6 +80,9 @@ class MarketRules:
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery
     safeguard: bool = False  # a home's gateway keeps its owner's envelope unless `Bids.override` says otherwise
+    capacity_usd_per_kw_month: float = 0.0  # what firm evening capacity pays; 0: none is sold
+    capacity_hours: tuple[float, float] = (17.0, 21.0)  # local hours of an evening
+    capacity_call_usd_per_kwh: float = 0.2  # an evening is called when a day-ahead price in its hours is above it
     minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
 
 

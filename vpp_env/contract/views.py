@@ -49,6 +49,10 @@ def _none() -> Floats:
     return np.zeros(0)
 
 
+def _nowhere() -> Flags:
+    return np.zeros(0, dtype=np.bool_)
+
+
 @dataclass(frozen=True)
 class Public:
     """What anybody may know at the gate of an opportunity.
@@ -76,6 +80,9 @@ class Public:
     ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
     day_ahead_kw: Floats = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
     minimum_kw: float = 0.0  # least offer (`market.minimum` = "award": least award) of the whole fleet
+    capacity_gate: bool = False  # firm capacity for the next day's evening may be committed now
+    capacity_called: Flags = field(default_factory=_nowhere)  # (H,) evenings that are called, delivery on
+    capacity_kw: Floats = field(default_factory=_none)  # (H,) firm capacity committed, delivery on
 
     @property
     def expected_lmp(self) -> float:

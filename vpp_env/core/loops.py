@@ -155,3 +155,9 @@ def fill_headroom(homes: Homes, gate: Gate) -> None:
         found = headroom_of(home, state, step, gate.delivery, pending, homes.rules)
         for row, x in enumerate(found):
             gate.headroom[row, i] = x
+
+
+@kernel
+def look(homes: Homes, gate: Gate) -> None:
+    """Fill `gate.headroom` at any other moment than the end of an opportunity."""
+    fill_headroom(homes, gate)

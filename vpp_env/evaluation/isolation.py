@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-import vpp_env
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, is_outside, make_policy
 from vpp_env.contract.views import Future, Information, View
@@ -85,7 +84,7 @@ def _receive(connection: socket.socket) -> Any:
 
 def _where(error: BaseException) -> str:
     """Return the file and line of the policy's own code that raised it, in brackets; empty where it is not its own."""
-    ours, others = Path(vpp_env.__file__).parent, [Path(p) for p in sysconfig.get_paths().values()]
+    ours, others = Path(__file__).parents[1], [Path(p) for p in sysconfig.get_paths().values()]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_absolute() and not any(path.is_relative_to(p) for p in (ours, *others)):

@@ -272,6 +272,26 @@ class Kpis:
         "energy per home", "USD", Better.HIGHER, Format.TWO, "net energy revenue / homes, before anybody is paid",
         lambda e: e.money.energy / e.run.world.scenario.fleet.size, shown=(Place.MEANS,),
     )  # fmt: skip
+    capacity_revenue_usd: float = _kpi(
+        "firm capacity", "USD", Better.HIGHER, Format.TWO, "what firm evening capacity paid, clawbacks taken off",
+        lambda e: e.money.capacity, shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_clawback_usd: float = _kpi(
+        "clawback", "USD", Better.LOWER, Format.TWO, "of it taken back on evenings of large shortfall",
+        lambda e: float(e.opportunities["capacity_clawback_usd"].sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_committed_kw: float = _kpi(
+        "committed", "kW", Better.NEITHER, Format.TWO, "firm capacity committed, mean over all evenings",
+        lambda e: e.evening_mean("committed_kw"), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_performance: float | None = _kpi(
+        "performance", "", Better.HIGHER, Format.THREE, "delivered of committed, mean over the called evenings",
+        lambda e: float(e.evenings["performance"].mean()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_evenings_called: int = _kpi(
+        "called evenings", "", Better.NEITHER, Format.COUNT, "evenings on which it was called, tests included",
+        lambda e: int(e.evenings["called"].sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
     others: Mapping[str, float | None] = field(default_factory=dict)  # of `REGISTERED`, by name
 
     def __getitem__(self, name: str) -> Any:

@@ -129,6 +129,7 @@ class MoneyTotals:
     compute: float
     programme: float
     day_ahead: float
+    capacity: float
     revenue: float
 
 
@@ -153,6 +154,16 @@ class Evidence:
     def intervals(self) -> pd.DataFrame:
         """One row per 15-min interval."""
         return self.run.record.interval_table()
+
+    @cached_property
+    def evenings(self) -> pd.DataFrame:
+        """One row per evening of firm capacity."""
+        return self.run.record.evenings()
+
+    def evening_mean(self, column: str) -> float:
+        """Mean of a column over the evenings of firm capacity where it is defined; 0 where there is none."""
+        values = self.evenings[column].dropna()
+        return float(values.mean()) if len(values) else 0.0
 
     @cached_property
     def prosumers(self) -> pd.DataFrame:

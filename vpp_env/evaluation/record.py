@@ -22,6 +22,7 @@ from vpp_env.evaluation.satisfaction import SatisfactionTotals, opportunity_scor
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost
+from vpp_env.market.firm import performance
 from vpp_env.market.reserve import products
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.outcome import Outcome, net_benefit
@@ -257,9 +258,16 @@ class Recorder:
             "reserve_kw_h": reserve_kwh,
             "projected_kw": float(outcome.projected_kw[0]),
             **{f"money_{name}": float(value[0]) for name, value in money._asdict().items()},
+            **self._capacity(t),
+            "capacity_clawback_usd": float(outcome.clawback_usd[0]),
             "net_benefit": float(net_benefit(rows).sum()),
             **{f"notes_{k}": v for k, v in bids.notes.items() if k not in NOTES},
         }
+
+    def _capacity(self, t: int) -> dict[str, Any]:
+        """Firm capacity in force in the opportunity from step t on: whether it is called, and kW committed."""
+        called, kw = self._world.exchange.firm.announced(slice(t, t + 1))
+        return {"capacity_called": bool(called[0, 0]), "capacity_kw": float(kw[0, 0])}
 
     def _reserve_prices(self, outcome: Outcome) -> dict[str, float]:
         prices = {"spin_price": np.nan, "nonspin_price": np.nan}
@@ -321,6 +329,23 @@ class Recorder:
     def private_cost(self) -> Floats:
         """(7, N) USD: what was asked of each owner at its private values, by kind; see `evaluation.welfare`."""
         return private_cost(self._wishes, self._world)[:, 0]
+
+    def evenings(self) -> pd.DataFrame:
+        """One row per evening of firm capacity: day, called, committed, able and delivered kW, USD, performance."""
+        firm = self._world.exchange.firm
+        committed, delivered = firm.committed_kw[0], firm.delivered_kw[0]
+        return pd.DataFrame(
+            {
+                "day": np.array([evening.day for evening in firm.evenings], dtype=np.int64),
+                "called": firm.called[0],
+                "committed_kw": committed,
+                "able_kw": firm.able_kw[0],
+                "delivered_kw": delivered,
+                "performance": np.where(firm.called[0], performance(committed, delivered), np.nan),
+                "paid_usd": firm.paid_usd[0],
+                "clawback_usd": firm.clawback_usd[0],
+            }
+        )
 
     def opportunities(self) -> pd.DataFrame:
         """One row per opportunity."""

@@ -61,12 +61,15 @@ def market_rules(world: World) -> MarketRules:
         lead=world.lead,
         minimum=market.minimum,
         safeguard=market.safeguard,
+        capacity_usd_per_kw_month=market.capacity_usd_per_kw_month if market.firm_capacity else 0.0,
+        capacity_hours=market.capacity_hours,
+        capacity_call_usd_per_kwh=market.capacity_call_usd_per_mwh / KWH_PER_MWH,
     )
 
 
 def take(world: World, bids: Bids) -> Outcome:
     """Play one opportunity of a world of one month with what a policy has decided."""
-    return world.step(bids.actions, (bids.day_ahead,), bids.override)
+    return world.step(bids.actions, (bids.day_ahead,), bids.override, (bids.capacity,))
 
 
 def policy_rng(seed: int) -> np.random.Generator:

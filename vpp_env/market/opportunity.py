@@ -223,11 +223,13 @@ class Money(NamedTuple):
     compute: Floats
     programme: Floats  # what a programme pays for the net metered delivery of its event
     day_ahead: Floats  # what the day-ahead award earned over the real-time price
+    capacity: Floats  # firm evening capacity, clawbacks taken off
 
     @property
     def revenue(self) -> Floats:
         """What the market pays."""
-        return self.energy + self.reserve - self.nopay - self.deviation + self.programme + self.day_ahead
+        paid = self.energy + self.reserve - self.nopay - self.deviation
+        return paid + self.programme + self.day_ahead + self.capacity
 
     @property
     def profit(self) -> Floats:
@@ -235,13 +237,13 @@ class Money(NamedTuple):
         return self.revenue - self.payments - self.compute
 
 
-def settle(market: MarketSpec, state: MarketState, results: IntervalResults) -> Money:
-    """Settle an opportunity with the market and the members."""
+def settle(market: MarketSpec, state: MarketState, results: IntervalResults, capacity: Floats) -> Money:
+    """Settle an opportunity with the market and the members; `capacity` (M,) USD is what firm capacity brings."""
     steps, months = state.lmp.shape
     paid = _settle(state, results, DT_H, market.deviation_kappa)
     energy, reserve, nopay, deviation, payments, programme, day_ahead = paid
     compute = np.full(months, market.compute_usd_per_hour * steps * DT_H)
-    return Money(energy, reserve, nopay, deviation, payments, compute, programme, day_ahead)
+    return Money(energy, reserve, nopay, deviation, payments, compute, programme, day_ahead, capacity)
 
 
 @kernel
@@ -271,5 +273,5 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
         for i in range(m * n, (m + 1) * n):
             out[2, m] += ledger[led.L_NOPAY, i]
             out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
-            out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i]
+            out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
     return out

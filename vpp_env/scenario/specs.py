@@ -348,6 +348,25 @@ class MarketSpec:
     )
     programme_temp_c: float = _f(38.0, "deg C; days at least as hot have an event", "assumed; 100 F", -50, 60)
     programme_season_hours: float = _f(60.0, "h of events at most in the run", "ELRP: 60 h a season", 0)
+    firm_capacity: bool = _f(
+        False, "kW may be committed for the evenings, the day before", "shape of California's DSGS option 4"
+    )
+    capacity_usd_per_kw_month: float = _f(8.0, "USD per kW and month of 30 evenings", "assumed", 0, 1000)
+    capacity_call_usd_per_mwh: float = _f(
+        200.0,
+        "USD/MWh; an evening is called when a day-ahead price in its hours is above it",
+        "after DSGS, assumed",
+        0,
+    )
+    capacity_hours: tuple[float, float] = _f(
+        (17.0, 21.0), "local hours of an evening, full, from-to", "resource adequacy hours: 4-9 pm; assumed", 13, 24,
+        form=RANGE,
+    )  # fmt: skip
+    capacity_season_hours: float = _f(60.0, "h that may be called in the run", "DSGS: 60 h a season", 0)
+    capacity_least_performance: float = _f(
+        0.5, "delivered share of a commitment below which the day's pay is clawed back", "assumed", 0, 1
+    )
+    capacity_clawback: float = _f(2.0, "times the day's pay of what was committed", "assumed", 0, 100)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def build_view(world: World, information: Information) -> View:
     t, calendar, scenario = world.t, world.calendar, world.scenario
     past_da, past_rt, past_rho = world.past()
     incentive, day_ahead_kw = world.announced()
+    called, capacity_kw = world.announced_capacity()
     now = calendar.local[t]
     public = Public(
         opportunity=world.opportunity + world.lead,
@@ -64,6 +65,9 @@ def build_view(world: World, information: Information) -> View:
         day_ahead_hours=world.exchange.day_ahead.hours(t),
         day_ahead_kw=_locked(day_ahead_kw[0]),
         minimum_kw=scenario.market.min_bid_mw * KWH_PER_MWH,
+        capacity_gate=world.exchange.firm.is_gate(t),
+        capacity_called=_locked(called[0]),
+        capacity_kw=_locked(capacity_kw[0]),
     )
     return View(
         public,
