@@ -38,6 +38,8 @@ from vpp_env.scenario.streams import SALT_VARIABLE
 
 TIMEOUT_S = 600.0
 """Longest that one answer is waited for [assumed]: a language model's negotiation takes minutes."""
+START_S = 60.0
+"""Least that its start and its imports are waited for [assumed]: a busy machine takes tens of seconds."""
 TRACE = 20_000
 """Characters of a traceback that are told: the end of it, where the error is."""
 START = "from vpp_env.evaluation.isolation import serve; serve({})"
@@ -199,7 +201,8 @@ class IsolatedPolicy:
     def _call(self, *message: Any) -> Any:
         if self._connection.fileno() < 0:
             raise PolicyFailure(f"the process of policy {self.spec!r} has been ended; make the policy anew")
-        deadline = time.monotonic() + self.timeout_s
+        limit = max(self.timeout_s, START_S) if message[0] == "make" else self.timeout_s
+        deadline = time.monotonic() + limit
         try:
             self._send(message)
             while True:
@@ -213,7 +216,7 @@ class IsolatedPolicy:
                 self._send(self._future(told))
         except TimeoutError as error:
             self.close()
-            raise PolicyFailure(f"{message[0]} took longer than {self.timeout_s:g} s; its process was ended") from error
+            raise PolicyFailure(f"{message[0]} took longer than {limit:g} s; its process was ended") from error
         except (EOFError, OSError) as error:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2.0)

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vpp_benchmarks.report.tables import DIGITS, WHO, bracketed, figure, mean, number, percent, shown_at, who, written
+from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, mean, number, percent, shown_at, who, written
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
@@ -18,6 +18,8 @@ from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Kpi, Place
 
+HEAD = ("policy", "sees\nverdict", "asks")
+"""First columns: what an audit found stands below what it is of, so that a row fits 80 letters."""
 NARROW = 9
 """Letters from which a word of a heading is broken."""
 
@@ -65,9 +67,10 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 def _show_seed(console: Console, seed: SeedResult) -> None:
     kpis = shown_at(Place.TERMINAL, seed.runs)
     title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
-    made = _table(title, WHO, [heading(kpi) for kpi in kpis])
+    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
     for run in seed.runs:
-        made.add_row(run.label, *who(run)[1:], *(figure(run, kpi) for kpi in kpis))
+        _, sees, asks, verdict = who(run)
+        made.add_row(run.label, f"{sees}\n{verdict}", asks, *(figure(run, kpi) for kpi in kpis))
     console.print(made)
     _tell_consent(console, {run.label: run.consent_note for run in seed.runs})
 
@@ -76,13 +79,13 @@ def _show_means(console: Console, means: CaseMeans) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
     title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _table(title, WHO, [heading(kpi) for kpi in kpis])
+    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
     for label, p in policies.items():
         info = p.policy.info
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
         name = named(label, p.complete_seeds, len(means.plan.seeds))
         asks = "yes" if info.asks_consent else "no"
-        made.add_row(name, info.information.name, asks, p.verdict, *cells)
+        made.add_row(name, f"{info.information.name}\n{p.verdict}", asks, *cells)
     console.print(made)
     _tell_consent(console, {label: p.consent_note for label, p in policies.items()})
 
