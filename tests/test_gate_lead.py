@@ -41,8 +41,8 @@ def test_a_lead_is_rounded_up_to_whole_opportunities(minutes: int, length: int, 
 def test_without_a_lead_nothing_is_new() -> None:
     """Figures of the world before there were lead times, programmes and two settlements.
 
-    Asks spanned 0 to .5 USD/kWh then, half of today's span, and the minimum was one of awards. The figures were recorded
-    again when cars came to be plugged in as measured.
+    Asks spanned 0 to .5 USD/kWh then, half of today's span, and the minimum was one of awards. The figures were
+    recorded again when cars came to be plugged in as measured.
     """
     cases = [
         (month("quick", {}, 3), 5, "any", [0.052048577083267294, -0.6110194458039754, 76.00364127802528]),
