@@ -64,7 +64,9 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
     own_ch = np.where(restore, np.maximum(own_ch, take_limit(soc_b, floor, kw, eta_b, dt)), own_ch)
     own_dis = np.zeros_like(own_ch)
     if rules.battery.serves_home:
-        wanted = np.minimum(np.maximum(0.0, -surplus), give_limit(soc_b, np.maximum(floor, low), kw, eta_b, dt))
+        wanted = np.minimum(
+            np.maximum(0.0, -surplus), give_limit(soc_b - bess.market_kwh, np.maximum(floor, low), kw, eta_b, dt)
+        )
         own_dis = np.where(own_ch == 0.0, wanted, 0.0)
     b_hard = give_limit(soc_b, low, kw, eta_b, dt)
     left = (battery.day_limit_kwh - bess.discharged_kwh) / dt
@@ -97,6 +99,8 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
     own_dis = np.where(b_bought > 0.0, 0.0, own_dis)
     soc_b = storage(soc_b, own_ch + b_bought, b + own_dis, eta_b, dt, low, high)
     bess.soc_kwh[:] = soc_b
+    mine = bess.market_kwh + eta_b * b_bought * dt - b * dt / eta_b
+    bess.market_kwh[:] = np.minimum(np.maximum(0.0, mine), soc_b)
     bess.below_since[:] = np.where(soc_b < floor - 1e-9, np.where(since >= 0.0, since, float(plan.day)), -1.0)
     before = bess.discharged_kwh.copy()
     bess.discharged_kwh[:] = before + b * dt

@@ -54,7 +54,8 @@ def state_at(s: HomeState[Floats], i: int) -> HomeState[float]:
     """State of home i."""
     b, v = s.battery, s.vehicle
     return HomeState(
-        BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i]), VehicleState(v.soc_kwh[i], v.shortfall[i])
+        BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i], b.market_kwh[i]),
+        VehicleState(v.soc_kwh[i], v.shortfall[i]),
     )
 
 
@@ -64,6 +65,7 @@ def put_state(s: HomeState[Floats], i: int, new: HomeState[float]) -> None:
     s.battery.soc_kwh[i] = new.battery.soc_kwh
     s.battery.discharged_kwh[i] = new.battery.discharged_kwh
     s.battery.below_since[i] = new.battery.below_since
+    s.battery.market_kwh[i] = new.battery.market_kwh
     s.vehicle.soc_kwh[i] = new.vehicle.soc_kwh
     s.vehicle.shortfall[i] = new.vehicle.shortfall
 
@@ -114,7 +116,7 @@ def begin(home: Home[float], state: HomeState[float], step: Step) -> tuple[HomeS
     b = state.battery
     discharged = 0.0 if step.k == 0 else b.discharged_kwh
     vehicle, events = vehicle_begin(home.vehicle, state.vehicle, step.vehicle)
-    return HomeState(BatteryState(b.soc_kwh, discharged, b.below_since), vehicle), events
+    return HomeState(BatteryState(b.soc_kwh, discharged, b.below_since, b.market_kwh), vehicle), events
 
 
 @inlined

@@ -222,7 +222,7 @@ def initial_state(fleet: Fleet) -> HomeState[Floats]:
     """State at the start, (N,) each: cars begin charged to their target [assumed]."""
     zero = np.zeros(fleet.n)
     state: HomeState[Floats] = HomeState(
-        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0), VehicleState(fleet.ev_target_kwh, zero)
+        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero)
     )
     return copied(state)
 
