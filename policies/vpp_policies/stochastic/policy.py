@@ -102,7 +102,8 @@ class Stochastic:
         for h in range(LOOK_HOURS - 1, 0, -1):
             cut = np.minimum(price[h][:, :, None], worth).mean(axis=1)
             worth = np.where(h == last, mean[h], np.where(h < last, weight[h] @ cut, worth))
-        return np.where(last > 0, worth, BUY_LIMIT_RANGE[1])
+        # who is away is back, and lacks something, at a time that is not known: it buys at what it sold for
+        return np.where(homes.hours_to_ready <= 0.0, homes.defer_ask, np.where(last > 0, worth, BUY_LIMIT_RANGE[1]))
 
     def _count(self, view: View) -> None:
         public = view.public
