@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
+from vpp_env.units import Ints
 
 GROUP = "vpp_env.policies"
 
@@ -79,6 +81,14 @@ class MarketRules:
     lead: int = 0  # opportunities between the gate and delivery
     safeguard: bool = False  # a home's gateway keeps its owner's envelope unless `Bids.override` says otherwise
     minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
+    feeder_homes: int = 0  # homes behind one transformer: rows 0 .. feeder_homes - 1, and so on; 0: no feeders
+    feeder_kw: float = math.inf  # that these may draw or export together because of the market
+
+    @property
+    def feeder(self) -> Ints:
+        """(N,) number of the feeder that each home hangs on; all 0 where there are no feeders."""
+        homes = np.arange(self.n_homes)
+        return homes // self.feeder_homes if self.feeder_homes else np.zeros_like(homes)
 
 
 @runtime_checkable

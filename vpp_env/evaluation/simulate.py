@@ -56,6 +56,8 @@ def market_rules(world: World) -> MarketRules:
         lead=world.lead,
         minimum=market.minimum,
         safeguard=market.safeguard,
+        feeder_homes=market.feeder_homes,
+        feeder_kw=world.months[0].rules.feeder_kw,
     )
 
 

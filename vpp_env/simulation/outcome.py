@@ -44,6 +44,7 @@ class Outcome:
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
+    feeders: Floats  # (S, 2, M) feeders that the baseline overloads, and feeders at whose limit something was cut
 
 
 class Snapshot(NamedTuple):
@@ -100,6 +101,7 @@ def outcome_of(
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        feeders=books.feeders,
     )
 
 

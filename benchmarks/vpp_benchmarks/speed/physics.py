@@ -94,7 +94,7 @@ def devices_alone(homes: Homes, day: Day, first: int, steps: int, order: Floats,
     for k in range(first, first + steps):
         for i in range(out.shape[1]):
             home, step = home_at(homes.home, i), step_at(day, k, i)
-            wanted = Order(order[0, i], order[1, i], order[2, i], 0.0, 0.0, 1.0)
+            wanted = Order(order[0, i], order[1, i], order[2, i], 0.0, 0.0, 1.0, 0.0)
             state, flow = deliver(home, state_at(homes.state, i), step, wanted, homes.rules)
             put_state(homes.state, i, state)
             for row, x in enumerate(flow):
