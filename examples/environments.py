@@ -66,7 +66,7 @@ def the_world_itself() -> float:
     while not world.done:
         homes = vpp_env.build_view(world, vpp_env.Information.OWN).homes
         actions = vpp_env.encode(
-            rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=homes.defer_kw, sell_ask=homes.defer_ask
+            rules.sell_limit_kw, rules.buy_limit_kw, sell1_kw=homes.defer_kw, sell1_ask=homes.defer_ask
         )
         profit += float(world.step(actions).money.profit[0])
     return profit

@@ -43,7 +43,7 @@ class EveningPeak:
             homes.willingness * (homes.storage_sell_kw + homes.defer_kw) if evening else np.zeros(len(homes.soc_kwh))
         )
         ask = np.maximum(homes.own_ask, homes.defer_ask) + self.markup
-        actions = vpp_env.encode(self.rules.sell_limit_kw, self.rules.buy_limit_kw, sell_kw=sell_kw, sell_ask=ask)
+        actions = vpp_env.encode(self.rules.sell_limit_kw, self.rules.buy_limit_kw, sell1_kw=sell_kw, sell1_ask=ask)
         return Bids(actions, notes={"homes_offering": float((sell_kw > 0).sum())})
 
 

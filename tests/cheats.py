@@ -29,8 +29,8 @@ class Honest:
             encode(
                 self.rules.sell_limit_kw,
                 self.rules.buy_limit_kw,
-                sell_kw=view.homes.storage_sell_kw,
-                sell_ask=view.homes.own_ask + self.more(view),
+                sell1_kw=view.homes.storage_sell_kw,
+                sell1_ask=view.homes.own_ask + self.more(view),
             )
         )
 

@@ -66,17 +66,24 @@ def leaves(tree: Any) -> list[np.ndarray]:
     return [a for x in tree for a in leaves(x)] if isinstance(tree, tuple) else [np.asarray(tree)]
 
 
-def random_actions(rng: np.random.Generator, rows: int, style: str = "any") -> np.ndarray:
-    """(rows, 6) float32 bids: anything, a fire sale, a spending spree, or the very edges of the box."""
-    a = rng.uniform(-1.0, 1.0, (rows, 6))
+def random_actions(rng: np.random.Generator, rows: int, style: str = "any", lines: int = 2) -> np.ndarray:
+    """(rows, 8) float32 bids: anything, a fire sale, a spending spree, or the very edges of the box.
+
+    With one line the second sells nothing, and asks what the first one asks: the draws of figures that were recorded
+    when a bid had one.
+    """
+    buy, reserve = 2 * lines, 2 * lines + 2
+    a = rng.uniform(-1.0, 1.0, (rows, 2 * lines + 4))
     if style == "sell":
-        a[:, 0], a[:, 1], a[:, 2] = np.abs(a[:, 0]), -1.0, -1.0
+        a[:, 0:buy:2], a[:, 1:buy:2], a[:, buy] = np.abs(a[:, 0:buy:2]), -1.0, -1.0
     elif style == "buy":
-        a[:, 0], a[:, 2], a[:, 3] = -1.0, np.abs(a[:, 2]), 1.0
+        a[:, 0:buy:2], a[:, buy], a[:, buy + 1] = -1.0, np.abs(a[:, buy]), 1.0
     elif style == "edge":
-        a = rng.choice([-1.0, 1.0], (rows, 6))
+        a = rng.choice([-1.0, 1.0], (rows, 2 * lines + 4))
     elif style == "reserve":
-        a[:, 4], a[:, 5], a[:, 1] = 1.0, -1.0, -1.0
+        a[:, reserve], a[:, reserve + 1], a[:, 1:buy:2] = 1.0, -1.0, -1.0
+    if lines == 1:
+        a = np.insert(a, [2, 2], np.stack([np.full(rows, -1.0), a[:, 1]], axis=1), axis=1)
     return a.astype(np.float32)
 
 

@@ -41,7 +41,7 @@ RICH = {
 
 
 def sell_all(world: World, ask: float = 0.0) -> np.ndarray:
-    return encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=99.0, sell_ask=ask)
+    return encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=99.0, sell1_ask=ask)
 
 
 def buy_all(world: World) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_a_discharge_beyond_the_daily_limit_is_outside_the_envelope() -> None:
     used = np.zeros(world.n_homes)
     for turn in range(20):
         keep = np.maximum(world.state.battery.soc_kwh - world.parameters.battery.floor_kwh, 0.0) * 0.9
-        sale = encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=keep, sell_ask=0.0)
+        sale = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=keep, sell1_ask=0.0)
         o = world.step(sale if turn % 2 else buy_all(world))
         used += o.ledger[led.L_BESS, 0]
         if turn % 2:
@@ -118,7 +118,7 @@ class Liar:
         view.public.past_reserve_usd_per_kw_h.clear()
         n = self._rules.n_homes
         notes = {"actual_profit": 1e9, "prosumer_satisfaction": 1.0, "money_energy": 1e9, "sold_kwh": 1e9}
-        actions = encode(self._sell, self._rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0)
+        actions = encode(self._sell, self._rules.buy_limit_kw, sell1_kw=5.0, sell1_ask=0.0)
         return Bids(actions, np.ones(n, dtype=bool), expected_profit_usd=1e9, notes=notes)
 
 
@@ -129,7 +129,7 @@ class Plain(Liar):
         self._rules, self._sell = rules, rules.sell_limit_kw
 
     def act(self, view: View) -> Bids:
-        return Bids(encode(self._sell, self._rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
+        return Bids(encode(self._sell, self._rules.buy_limit_kw, sell1_kw=5.0, sell1_ask=0.0))
 
 
 def test_what_a_policy_claims_or_breaks_changes_no_figure() -> None:
@@ -161,7 +161,7 @@ class Turncoat:
         with pytest.raises(InformationError):
             view.foresight()
         rules = self._rules
-        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=5.0, sell_ask=0.0))
+        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, sell1_kw=5.0, sell1_ask=0.0))
 
 
 @pytest.mark.parametrize("when", ["reset", "act"])
@@ -224,7 +224,7 @@ def test_a_longer_run_begins_like_a_shorter_one() -> None:
     short, long = (begin(month("week20", {"fleet.size": 6, "time.duration_hours": h}, 2)) for h in (20, 50))
     rng = np.random.default_rng(0)
     while not short.done:
-        a = rng.uniform(-1, 1, (6, 6))
+        a = rng.uniform(-1, 1, (6, 8))
         one, other = short.step(a), long.step(a)
         assert np.array_equal(one.ledger, other.ledger)
         assert np.array_equal(one.rewards, other.rewards)
@@ -239,8 +239,8 @@ def test_wash_trades_between_members_earn_the_market_nothing() -> None:
         encode(
             world.sell_limit_kw,
             world.buy_limit_kw,
-            sell_kw=np.where(odd, 1.0, 0.0),
-            sell_ask=0.0,
+            sell1_kw=np.where(odd, 1.0, 0.0),
+            sell1_ask=0.0,
             buy_kw=np.where(odd, 0.0, 1.0),
             buy_limit=0.35,
         )
@@ -290,7 +290,7 @@ def short_run() -> str:
 def play_and_look(world: World, seen: object) -> list[tuple[float, float]]:
     rng, made = np.random.default_rng(0), []
     while not world.done:
-        o = world.step(rng.uniform(-1, 1, (world.n_homes, 6)))
+        o = world.step(rng.uniform(-1, 1, (world.n_homes, 8)))
         made.append((float(np.abs(o.ledger).sum()), float(seen.matrix().astype(float).sum())))  # type: ignore[attr-defined]
     return made
 

@@ -131,8 +131,8 @@ def test_an_altered_future_is_another_one_for_an_oracle_only() -> None:
     other = altered_after(m, 3, np.random.default_rng(0))
     a, b = begin(m), begin(other)
     for _ in range(3):
-        a.step(np.zeros((8, 6)))
-        b.step(np.zeros((8, 6)))
+        a.step(np.zeros((8, 8)))
+        b.step(np.zeros((8, 8)))
     views = [build_view(w, Information.FULL) for w in (a, b)]
     assert np.array_equal(views[0].public.da_usd_per_kwh, views[1].public.da_usd_per_kwh)
     assert np.array_equal(views[0].public.past_rt_usd_per_kwh, views[1].public.past_rt_usd_per_kwh)

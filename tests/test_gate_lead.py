@@ -13,7 +13,7 @@ from vpp_policies.truthful import Truthful
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.observation import Observer
 from vpp_env.api.parallel import parallel_env
-from vpp_env.contract.bids import SELL_ASK, Bids
+from vpp_env.contract.bids import SELL1_ASK, SELL2_ASK, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.simulate import simulate
@@ -65,8 +65,9 @@ def test_without_a_lead_nothing_is_new() -> None:
     for m, seed, style, expected in cases:
         world, rng, out = begin(m), np.random.default_rng(seed), []
         while not world.done:
-            actions = random_actions(rng, world.n_homes, style).astype(np.float64)
-            actions[:, SELL_ASK] = (actions[:, SELL_ASK] - 1.0) / 2.0
+            actions = random_actions(rng, world.n_homes, style, lines=1).astype(np.float64)
+            asks = [SELL1_ASK, SELL2_ASK]
+            actions[:, asks] = (actions[:, asks] - 1.0) / 2.0
             out.append(world.step(actions))
         got = [
             sum(f(o) for o in out)
@@ -80,7 +81,7 @@ def test_bids_are_played_when_their_time_has_come(length: int) -> None:
     changes = DAY | {"time.opportunity_minutes": length, "time.duration_hours": 12}
     late, prompt = begin(month("week20", changes | LATE)), begin(month("week20", changes))
     lead, rng = late.lead, np.random.default_rng(0)
-    queue = [np.full((8, 6), -1.0)] * lead
+    queue = [np.full((8, 8), -1.0)] * lead
     while not late.done:
         a = random_actions(rng, 8)
         queue.append(a)
@@ -109,7 +110,7 @@ def test_a_view_says_which_opportunity_is_bid_for() -> None:
         future = build_view(world, Information.ORACLE).future(1)
         np.testing.assert_allclose(future.rt_usd_per_kwh * 1000, m.series.rt_usd_per_mwh[t + 8 : t + 12])
         stamps.append(public.start)
-        world.step(np.zeros((8, 6)))
+        world.step(np.zeros((8, 8)))
     assert stamps[-1] > m.calendar.local[-1], "the last bids are for nothing that is played"
 
 
@@ -117,7 +118,7 @@ def test_headroom_is_that_of_the_delivery() -> None:
     """Blackout windows, cars that will have left, and energy that earlier bids may still take are left out."""
     changes = DAY | {"fleet.size": 30, "fleet.share_ev": 1.0, "time.duration_hours": 48}
     late, prompt = begin(month("week20", changes | LATE)), begin(month("week20", changes))
-    idle, black, gone = np.full((30, 6), -1.0), [], 0
+    idle, black, gone = np.full((30, 8), -1.0), [], 0
     while not prompt.done:
         black.append(late.headroom.blackout.copy())
         if len(black) > 2:
@@ -132,7 +133,7 @@ def test_headroom_is_that_of_the_delivery() -> None:
     assert gone > 0
     world = begin(month("week20", changes | LATE))
     before = world.headroom.battery.copy()
-    offer = np.full((30, 6), -1.0)
+    offer = np.full((30, 8), -1.0)
     offer[:, :2] = 1.0, 1.0
     world.step(offer)
     after, waits = world.headroom.battery, before > 0.1
@@ -151,7 +152,7 @@ class Marker:
     def act(self, view: Any) -> Bids:
         k = view.public.opportunity
         return Bids(
-            np.full((self._n, 6), 0.2, dtype=np.float32),
+            np.full((self._n, 8), 0.2, dtype=np.float32),
             accepted=np.arange(self._n) == k % self._n,
             expected_profit_usd=float(k),
             notes={"mark": float(k)},
@@ -189,10 +190,10 @@ def test_every_face_agrees_on_the_whole_market() -> None:
         np.testing.assert_array_equal(obs, observer.matrix())
     earned = 0.0
     while not world.done:
-        a = rng.uniform(-1, 1, (n, 6)).astype(np.float32)
+        a = rng.uniform(-1, 1, (n, 8)).astype(np.float32)
         o, matrix = world.step(a), observer.matrix()
         obs, _, _, _, info = central.step(a)
-        obs_v, _, _, _, info_v = vector.step(np.stack([rng.uniform(-1, 1, (n, 6)).astype(np.float32), a]))
+        obs_v, _, _, _, info_v = vector.step(np.stack([rng.uniform(-1, 1, (n, 8)).astype(np.float32), a]))
         obs_p, rewards, *_ = parallel.step(dict(zip(parallel.agents, a, strict=True)))
         for got in (obs, obs_v[1], np.stack(list(obs_p.values()))):
             np.testing.assert_array_equal(got, matrix)

@@ -111,7 +111,7 @@ def test_bids_come_through_whole() -> None:
     rng = np.random.default_rng(0)
     said = [{"kind": "offer", "usd": 0.1, "to": [1, 2], "at": None}]
     sent = Bids(
-        rng.random((3, 6)).astype(np.float32)[::-1],
+        rng.random((3, 8)).astype(np.float32)[::-1],
         np.array([True, False, True]),
         1.5,
         {"rounds": 2.0, "seconds": np.float64(0.5)},  # type: ignore[dict-item]

@@ -211,7 +211,7 @@ class Careless:
         b = self._rules
         n = b.n_homes
         accepted = None if self._accepted is None else np.full(n, self._accepted)
-        return Bids(encode(b.sell_limit_kw, b.buy_limit_kw, sell_kw=99.0, sell_ask=0.0), accepted)
+        return Bids(encode(b.sell_limit_kw, b.buy_limit_kw, sell1_kw=99.0, sell1_ask=0.0), accepted)
 
 
 def fire_sale(consent: Consent, accepted: bool | None) -> Run:

@@ -102,7 +102,7 @@ def torn(m: Month, t: int) -> Month:
     made = copy.copy(m)
     world = begin(m)
     while world.t < t:
-        world.step(np.zeros((m.fleet.n, 6)))
+        world.step(np.zeros((m.fleet.n, 8)))
     # the day-ahead prices of the delivery day are public; the next day's at 13:00
     local = m.calendar.local[t]
     days = 2 if local.hour >= 13 else 1
@@ -249,7 +249,7 @@ def arrays(x: Any) -> list[np.ndarray]:
 def test_views_are_read_only_copies() -> None:
     world = begin(case("midnight"))
     for _ in range(3):
-        world.step(np.zeros((world.n_homes, 6)))
+        world.step(np.zeros((world.n_homes, 8)))
     view = build_view(world, Information.ORACLE)
     live = leaves((world.state, world.headroom, world.parameters))
     live += [world.load_past, world.last_ledger, *world.exogenous()[:3]]
@@ -399,7 +399,7 @@ def test_tomorrows_prices_are_published_at_one_oclock(start: str, lengths: list[
             view.public.da_usd_per_kwh, world.months[0].series.da_usd_per_mwh[t : t + got[-1]] / 1000
         )
         np.testing.assert_array_equal(view.public.past_rt_usd_per_kwh, world.months[0].series.rt_usd_per_mwh[:t] / 1000)
-        world.step(np.zeros((2, 6)))
+        world.step(np.zeros((2, 8)))
     assert got == [4 * n for n in lengths]
 
 

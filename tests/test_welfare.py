@@ -142,7 +142,7 @@ def test_an_open_breach_is_restored_on_the_day_after_it_began() -> None:
     worlds = [begin(short), begin(longer)]
     rng = np.random.default_rng(0)
     records = [Recorder(world, INFO) for world in worlds]
-    nothing = np.full((worlds[0].n_homes, 6), -1.0, dtype=np.float32)
+    nothing = np.full((worlds[0].n_homes, 8), -1.0, dtype=np.float32)
     while not worlds[1].done:
         actions = random_actions(rng, worlds[0].n_homes, "sell") if worlds[1].opportunity < 20 else nothing
         for world, record in zip(worlds, records, strict=True):

@@ -59,7 +59,7 @@ def test_months_side_by_side_are_the_months_alone() -> None:
     together, alone = begin(*months), [begin(m) for m in months]
     rng = np.random.default_rng(0)
     while not together.done:
-        a = rng.uniform(-1, 1, (21, 6)).astype(np.float32)
+        a = rng.uniform(-1, 1, (21, 8)).astype(np.float32)
         o = together.step(a)
         for e, world in enumerate(alone):
             single = world.step(a[7 * e : 7 * e + 7])
@@ -115,7 +115,7 @@ def test_odd_calendars_play(start: str, hours: int) -> None:
         assert view.homes.load_forecast_kw.shape == (96, 8)
         assert len(view.future(6).rt_usd_per_kwh) == 24
         assert view.public.start.hour == int(world.wall_clock()[0])
-        world.step(np.zeros((8, 6), dtype=np.float32))
+        world.step(np.zeros((8, 8), dtype=np.float32))
     assert len(stamps) == hours
     assert {(b - a).total_seconds() for a, b in pairwise(stamps)} == {3600.0}
     assert world.load_past.shape == (96, 8)
@@ -141,14 +141,14 @@ def test_persistence_forecasts_are_what_happened_a_day_before() -> None:
             np.testing.assert_array_equal(view.homes.load_kw, seen[-1])
         plan, k = world.day.plan, world.clock(t)[1]
         seen += [plan.load[k + j].copy() for j in range(4)]
-        world.step(np.zeros((4, 6)))
+        world.step(np.zeros((4, 8)))
 
 
 def test_bids_are_refused_with_a_reason_and_nothing_changes(quick_world: World) -> None:
     before = copied(quick_world.state)
-    with pytest.raises(BidError, match=r"\(4, 6\).*\(5, 6\)"):
-        quick_world.step(np.zeros((4, 6)))
-    bad = np.zeros((5, 6))
+    with pytest.raises(BidError, match=r"\(4, 8\).*\(5, 8\)"):
+        quick_world.step(np.zeros((4, 8)))
+    bad = np.zeros((5, 8))
     bad[3, 2] = np.nan
     with pytest.raises(BidError, match=r"\[3\]"):
         quick_world.step(bad)
@@ -159,15 +159,15 @@ def test_bids_are_refused_with_a_reason_and_nothing_changes(quick_world: World) 
 def test_a_world_says_when_it_cannot_be_stepped(quick_month: Month) -> None:
     world = World([quick_month])
     with pytest.raises(VppError, match="reset"):
-        world.step(np.zeros((5, 6)))
+        world.step(np.zeros((5, 8)))
     world.reset()
     play(world, 0)
     with pytest.raises(VppError, match="reset"):
-        world.step(np.zeros((5, 6)))
+        world.step(np.zeros((5, 8)))
 
 
 def test_outcomes_are_not_overwritten_by_the_next_step(quick_world: World) -> None:
-    first = quick_world.step(np.zeros((5, 6)))
+    first = quick_world.step(np.zeros((5, 8)))
     kept = [first.ledger.copy(), first.flow_kw.copy(), first.rewards.copy(), first.short.copy()]
     play(quick_world, 0)
     again = [first.ledger, first.flow_kw, first.rewards, first.short]
@@ -176,13 +176,13 @@ def test_outcomes_are_not_overwritten_by_the_next_step(quick_world: World) -> No
 
 def test_actions_outside_the_box_are_refused_and_change_nothing(quick_month: Month) -> None:
     """They were clipped in silence, and won."""
-    wild = np.zeros((5, 6))
+    wild = np.zeros((5, 8))
     wild[3, 1], wild[2, 4] = -2.5, 1.7
     world, other = begin(quick_month), begin(quick_month)
-    with pytest.raises(BidError, match=r"prosumer 3 has sell_ask = -2\.5; allowed is \[-1, 1\].*encode.*clip"):
+    with pytest.raises(BidError, match=r"prosumer 3 has sell1_ask = -2\.5; allowed is \[-1, 1\].*encode.*clip"):
         world.step(wild)
-    edge = np.where(np.zeros((5, 6)) == 0.0, 1.0 + 5e-7, 0.0)
-    assert same(world.step(edge), other.step(np.ones((5, 6))))
+    edge = np.where(np.zeros((5, 8)) == 0.0, 1.0 + 5e-7, 0.0)
+    assert same(world.step(edge), other.step(np.ones((5, 8))))
 
 
 def test_idle_homes_are_their_baselines_to_the_last_bit() -> None:
@@ -220,7 +220,7 @@ def test_what_is_asked_of_a_world_is_there_for_every_month() -> None:
         assert np.array_equal(rt[m], single[0][0])
         assert np.array_equal(rho[:, m], single[1][:, 0])
         assert np.array_equal(called[:, m], single[2][:, 0])
-    actions = np.random.default_rng(0).uniform(-1, 1, (6, 6))
+    actions = np.random.default_rng(0).uniform(-1, 1, (6, 8))
     both.step(actions)
     for m, one in enumerate(alone):
         one.step(actions[3 * m : 3 * m + 3])

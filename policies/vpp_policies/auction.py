@@ -129,8 +129,8 @@ def auctioned(
         The offers with the auction's price in the place of the asks and limits of those who trade; and the clearing on
         whole ticks and quanta, whose last row on each side is the wholesale market.
     """
-    ask, limit = np.ceil(offers["sell_ask"] / PRICE_TICK - 1e-6), np.floor(offers["buy_limit"] / PRICE_TICK + 1e-6)
-    sell, buy = (np.floor(offers[name] / POWER_QUANTUM_KW + 1e-6) for name in ("sell_kw", "buy_kw"))
+    ask, limit = np.ceil(offers["sell1_ask"] / PRICE_TICK - 1e-6), np.floor(offers["buy_limit"] / PRICE_TICK + 1e-6)
+    sell, buy = (np.floor(offers[name] / POWER_QUANTUM_KW + 1e-6) for name in ("sell1_kw", "buy_kw"))
     outlet = np.floor(public.expected_sale_price / (1.0 + rules.margin) / PRICE_TICK + 1e-9)
     source = max(np.ceil(public.expected_lmp / PRICE_TICK - 1e-9), outlet)
     # whole quanta on both sides: sums are exact in any order
@@ -146,7 +146,9 @@ def auctioned(
     sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
     return {
         **offers,
-        "sell_ask": np.where(sells, np.maximum(offers["sell_ask"], min(least, SELL_ASK_RANGE[1])), offers["sell_ask"]),
+        "sell1_ask": np.where(
+            sells, np.maximum(offers["sell1_ask"], min(least, SELL_ASK_RANGE[1])), offers["sell1_ask"]
+        ),
         "buy_limit": np.where(buys, np.minimum(offers["buy_limit"], most), offers["buy_limit"]),
     }, cleared
 
@@ -183,7 +185,7 @@ class Auction:
         bids, cleared = auctioned(declared, view.public, rules)
         if not self._offer_rest:
             sold, bought = cleared.sold[:-1], cleared.bought[:-1]
-            bids |= {"sell_kw": sold * POWER_QUANTUM_KW, "buy_kw": bought * POWER_QUANTUM_KW}
+            bids |= {"sell1_kw": sold * POWER_QUANTUM_KW, "buy_kw": bought * POWER_QUANTUM_KW}
         trades = (cleared.sold[:-1] > 0) | (cleared.bought[:-1] > 0)
         return Bids(
             encode(rules.sell_limit_kw, rules.buy_limit_kw, **bids),

@@ -85,8 +85,8 @@ class Constant:
             encode(
                 sell,
                 buy,
-                sell_kw=bid["sell_share"] * sell,
-                sell_ask=bid["sell_ask"],
+                sell1_kw=bid["sell_share"] * sell,
+                sell1_ask=bid["sell_ask"],
                 buy_kw=bid["buy_share"] * buy,
                 buy_limit=bid["buy_limit"],
                 reserve_kw=bid["reserve_share"] * sell,

@@ -44,9 +44,9 @@ class Greedy:
         # an offer is a limit: what the merit order leaves out is still on offer, at its own ask, for a dearer hour
         left_out = taken.reshape(2, n).sum(axis=0) <= 0.0
         offers = own | {
-            "sell_kw": np.where(left_out, own["sell_kw"], car + storage),
+            "sell1_kw": np.where(left_out, own["sell1_kw"], car + storage),
             # a member is paid at least its ask: nothing is promised below what serves it
-            "sell_ask": np.where(left_out, own["sell_ask"], np.where(storage > 0.0, stored_ask, homes.defer_ask)),
+            "sell1_ask": np.where(left_out, own["sell1_ask"], np.where(storage > 0.0, stored_ask, homes.defer_ask)),
             "reserve_kw": np.where(left_out, own["reserve_kw"], 0.0),
         }
         worth = float((taken * np.maximum(gain, 0.0)).sum()) * public.hours

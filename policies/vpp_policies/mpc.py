@@ -75,16 +75,16 @@ class Mpc:
         lmp, sale = (np.repeat(price[:1], public.steps) for price in (inputs.lmp, inputs.sale))
         prices = GatePrices(lmp, sale, float(inputs.rho[0]))
         offers = offers_of(_first(plan, public.steps), prices, self._who, rules, homes, certain=False)
-        unsold = offers["sell_kw"] <= 0.0
+        unsold = offers["sell1_kw"] <= 0.0
         own = own_offers(homes, public, rules)
         best = float(inputs.sale.max()) / (1.0 + rules.margin)
         # deferred charging is bought back soon; what storage sells it cannot sell at the dearest hour to come
-        waits = np.where(own["sell_ask"] > homes.defer_ask, np.maximum(own["sell_ask"], best), own["sell_ask"])
+        waits = np.where(own["sell1_ask"] > homes.defer_ask, np.maximum(own["sell1_ask"], best), own["sell1_ask"])
         # who is on reserve keeps the ask that pays for a call
-        waits = np.where(offers["reserve_kw"] > 0.0, np.maximum(waits, offers["sell_ask"]), waits)
-        offers["sell_ask"] = np.where(unsold, waits, offers["sell_ask"])
-        spare = np.maximum(own["sell_kw"] - offers["reserve_kw"], 0.0)
-        offers["sell_kw"] = np.where(unsold, spare, offers["sell_kw"])
+        waits = np.where(offers["reserve_kw"] > 0.0, np.maximum(waits, offers["sell1_ask"]), waits)
+        offers["sell1_ask"] = np.where(unsold, waits, offers["sell1_ask"])
+        spare = np.maximum(own["sell1_kw"] - offers["reserve_kw"], 0.0)
+        offers["sell1_kw"] = np.where(unsold, spare, offers["sell1_kw"])
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), notes=notes)
 
     def inputs(self, view: View) -> Inputs:

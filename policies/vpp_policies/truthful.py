@@ -49,7 +49,7 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
     Returns
     -------
     dict
-        `sell_kw`, `sell_ask`, `buy_kw`, `buy_limit`, `reserve_kw`, `reserve_ask` as `bids.encode` takes them. The
+        `sell1_kw`, `sell1_ask`, `buy_kw`, `buy_limit`, `reserve_kw`, `reserve_ask` as `bids.encode` takes them. The
         quantities are what the envelope allows in every interval of the opportunity.
     """
     storage = homes.storage_sell_kw
@@ -73,8 +73,8 @@ def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, ND
     reserve = np.maximum(np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
     covered = both | (storage <= 0)
     return {
-        "sell_kw": sell,
-        "sell_ask": np.where(both, both_ask, homes.defer_ask),
+        "sell1_kw": sell,
+        "sell1_ask": np.where(both, both_ask, homes.defer_ask),
         "buy_kw": buy,
         "buy_limit": np.where(back, homes.defer_ask, homes.buy_limit),
         "reserve_kw": np.where(covered, reserve, 0.0),
@@ -94,8 +94,8 @@ def full_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, N
     pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
     full = ~stores | pays | (homes.defer_kw <= 0)
     return offers | {
-        "sell_kw": np.where(full, rules.sell_limit_kw, homes.defer_kw),
-        "sell_ask": np.where(full & stores, both_ask, homes.defer_ask),
+        "sell1_kw": np.where(full, rules.sell_limit_kw, homes.defer_kw),
+        "sell1_ask": np.where(full & stores, both_ask, homes.defer_ask),
         "reserve_kw": np.where(full, rules.sell_limit_kw, 0.0),
     }
 
@@ -149,7 +149,7 @@ class MeteredProfile:
         if not self._on:
             return None
         self._watch(view)
-        self._ask = _mean(offers["sell_ask"], offers["sell_kw"], self._ask)
+        self._ask = _mean(offers["sell1_ask"], offers["sell1_kw"], self._ask)
         self._limit = _mean(offers["buy_limit"], offers["buy_kw"], self._limit)
         hours = view.public.day_ahead_hours
         if not hours or not any(self._metered):

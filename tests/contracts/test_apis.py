@@ -30,7 +30,7 @@ Trajectory = list[tuple[np.ndarray, np.ndarray]]
 
 
 def actions(seed: int, months: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-1, 1, (STEPS, months * N, 6)).astype(np.float32)
+    return np.random.default_rng(seed).uniform(-1, 1, (STEPS, months * N, 8)).astype(np.float32)
 
 
 def native(seed: int, acts: np.ndarray) -> Trajectory:
@@ -192,7 +192,7 @@ def test_spaces_are_one_shared_object_and_exact() -> None:
     for space in (face.observation_space, face.action_space):
         assert all(space(a) is space(first) for a in face.possible_agents)
         assert space(first) is space(first)
-    assert face.action_space(first).shape == (6,)
+    assert face.action_space(first).shape == (8,)
     assert face.observation_space(first).shape == (N_OBS,)
     face.reset(seed=0)
     assert face.state_space.contains(face.state())
@@ -215,7 +215,7 @@ def test_observations_stay_in_their_space(name: str, seed: int) -> None:
         matrices.append(np.stack(list(obs.values())))
         if not face.agents:
             break
-        obs = face.step({a: rng.uniform(-1, 1, 6).astype(np.float32) for a in face.agents})[0]
+        obs = face.step({a: rng.uniform(-1, 1, 8).astype(np.float32) for a in face.agents})[0]
         assert face.state_space.contains(face.state())
     spread = np.ptp(np.concatenate(matrices), axis=0)
     silent = set(np.flatnonzero(spread == 0).tolist())
@@ -232,10 +232,10 @@ def test_observations_are_nobodys_else() -> None:
     assert np.array_equal(obs["prosumer_1"], kept["prosumer_1"])
     assert np.array_equal(face.state(), state)
     state[:] = -0.5
-    after = face.step(dict.fromkeys(face.agents, np.zeros(6, np.float32)))[0]
+    after = face.step(dict.fromkeys(face.agents, np.zeros(8, np.float32)))[0]
     clean = parallel_env(scenario=SMALL)
     clean.reset(seed=1)
-    expected = clean.step(dict.fromkeys(clean.agents, np.zeros(6, np.float32)))[0]
+    expected = clean.step(dict.fromkeys(clean.agents, np.zeros(8, np.float32)))[0]
     assert all(np.array_equal(after[a], expected[a]) for a in expected)
     assert all(not np.shares_memory(after[a], obs[a]) for a in after)
 
@@ -243,19 +243,19 @@ def test_observations_are_nobodys_else() -> None:
 def test_a_missing_or_misshapen_action_is_named() -> None:
     face = parallel_env(scenario=SMALL)
     face.reset(seed=0)
-    good = dict.fromkeys(face.agents, np.zeros(6, np.float32))
+    good = dict.fromkeys(face.agents, np.zeros(8, np.float32))
     with pytest.raises(BidError, match="prosumer_3"):
         face.step({a: v for a, v in good.items() if a != "prosumer_3"})
     with pytest.raises(BidError, match="6"):
         face.step(good | {"prosumer_1": np.zeros(5, np.float32)})
     with pytest.raises(BidError, match="finite"):
-        face.step(good | {"prosumer_1": np.full(6, np.nan, np.float32)})
+        face.step(good | {"prosumer_1": np.full(8, np.nan, np.float32)})
 
 
 def test_two_misshapen_actions_do_not_make_up_for_each_other() -> None:
     face = parallel_env(scenario=SMALL)
     face.reset(seed=0)
-    good = dict.fromkeys(face.agents, np.zeros(6, np.float32))
+    good = dict.fromkeys(face.agents, np.zeros(8, np.float32))
     with pytest.raises(BidError):
         face.step(good | {"prosumer_1": np.zeros(5, np.float32), "prosumer_2": np.zeros(7, np.float32)})
 
@@ -263,8 +263,8 @@ def test_two_misshapen_actions_do_not_make_up_for_each_other() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        lambda: CentralMarketMonth(SMALL).step(np.zeros((N, 6))),
-        lambda: VectorMarketMonth(2, SMALL).step(np.zeros((2, N, 6))),
+        lambda: CentralMarketMonth(SMALL).step(np.zeros((N, 8))),
+        lambda: VectorMarketMonth(2, SMALL).step(np.zeros((2, N, 8))),
         lambda: parallel_env(scenario=SMALL).step({}),
     ],
 )
@@ -294,14 +294,14 @@ def test_the_vector_env_begins_again_on_the_step_after_the_end() -> None:
     face = VectorMarketMonth(2, SMALL, seed=5)
     assert face.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     face.reset(seed=5)
-    acts = actions(3, 2).reshape(STEPS, 2, N, 6)
+    acts = actions(3, 2).reshape(STEPS, 2, N, 8)
     earned = False
     for a in acts:
         _, rewards, _, cut, _ = face.step(a)
         earned = earned or bool(rewards.any())
     assert cut.all()
     assert earned
-    obs, rewards, over, cut, _ = face.step(np.full((2, N, 6), 1.0))
+    obs, rewards, over, cut, _ = face.step(np.full((2, N, 8), 1.0))
     assert not np.concatenate([rewards, over, cut]).any()
     assert face.observation_space.contains(obs)
     obs_1, *_ = face.step(acts[0])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market import naive
 from support import STYLES, begin, month, random_actions, with_prices
 
 from vpp_env.contract.bids import RESERVE_TICK, encode
@@ -13,7 +16,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
-from vpp_env.units import PRICE_TICK
+from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
 
 DT = 0.25
 BASE = {
@@ -52,20 +55,47 @@ def available_kw(world: World) -> np.ndarray:
     return battery + np.where(plugged, baseline.ev_kw[k] + car, 0.0)
 
 
-def expected_payments(o: Outcome, world: World, available: np.ndarray) -> tuple[np.ndarray, float]:
+def lines_awarded(o: Outcome, world: World, able: np.ndarray) -> np.ndarray:
+    """(2, N) kW on the cheaper and the dearer sell line, by the naive market; `able` (2, N) kW for sale, to buy."""
+    market, offers = world.scenario.market, o.offers
+    rows = (offers.sell1_q, offers.sell1_tick, offers.sell2_q, offers.sell2_tick, offers.buy_q, offers.buy_tick)
+    can = np.floor(able / POWER_QUANTUM_KW + 1e-9).astype(int)
+    homes = [naive.Home(*(int(x) for x in home)) for home in zip(*(r[0] for r in rows), *can, strict=True)]
+    rules = naive.Rules(
+        lmp=Fraction(float(o.lmp[0, 0])),
+        margin=Fraction(str(market.margin)),
+        cap=int(market.max_capacity_mw * 1e5 + 1e-9),
+        least=int(np.ceil(market.min_bid_mw * 1e5 - 1e-9)),
+        on_offers=market.minimum == "offer",
+    )
+    clear = {"price_taker": naive.price_taker, "pm10": naive.pm10}[market.clearing]
+    got = [
+        (second, first) if h.ask > h.ask2 else (first, second)
+        for h, (first, second, _) in zip(homes, clear(homes, rules), strict=True)
+    ]
+    return np.array(got).T * POWER_QUANTUM_KW
+
+
+def expected_payments(o: Outcome, world: World, available: np.ndarray, able: np.ndarray) -> tuple[np.ndarray, float]:
     """(N,) USD to the members by kind, and the no-pay, for a 15-min opportunity with spin and non-spin on sale."""
     market = world.scenario.market
     rows, lmp = o.ledger[:, 0], o.lmp[0, 0]
-    ask = o.offers.sell_tick[0] * PRICE_TICK
-    given = rows[led.L_SOLD] + rows[led.L_CALLED]
+    asks = np.sort([o.offers.sell1_tick[0], o.offers.sell2_tick[0]], axis=0) * PRICE_TICK
+    awarded = lines_awarded(o, world, able)
+    np.testing.assert_allclose(
+        awarded.sum(axis=0) * DT, np.maximum(rows[led.L_AWARD], 0.0), rtol=0, atol=1e-9, err_msg="the sale awards"
+    )
     price = {
-        "floor_and_share": np.maximum(ask, market.revenue_share * lmp),
-        "pay_as_bid": ask,
-        "uniform": np.maximum(ask, ask[rows[led.L_SOLD] > 0].max(initial=0.0)),
+        "floor_and_share": np.maximum(asks, market.revenue_share * lmp),
+        "pay_as_bid": asks,
+        "uniform": np.maximum(asks, asks[awarded > 0].max(initial=0.0)),
     }[market.payment]
+    # the cheaper line is served first, then the dearer one, then a call, which is paid like it
+    cheap = np.minimum(rows[led.L_SOLD], awarded[0] * DT)
+    sold = price[0] * cheap + price[1] * (rows[led.L_SOLD] + rows[led.L_CALLED] - cheap)
     # a clearing may accept a limit below the price: nobody pays more than its own limit
     most = np.minimum(lmp, o.offers.buy_tick[0] * PRICE_TICK)
-    energy = price * given - most * rows[led.L_BOUGHT] - lmp * rows[led.L_FORCED]
+    energy = sold - most * rows[led.L_BOUGHT] - lmp * rows[led.L_FORCED]
     if not world.products:
         return energy, 0.0
     # spin is never below non-spin: it is the best-paid product of every home
@@ -88,7 +118,8 @@ def test_money_is_conserved_and_recomputed(kind: str, bids: int, style: str) -> 
     market, rng = world.scenario.market, np.random.default_rng(bids)
     while not world.done:
         own_use = market is not None and world.scenario.home.control == "self_consumption"
-        available = available_kw(world)
+        available, quote = available_kw(world), world.snapshot().homes.quote
+        able = np.stack([quote.sell, quote.buy])
         o = world.step(random_actions(rng, world.n_homes, style))
         rows, money, lmp = o.ledger[:, 0], o.money, float(o.lmp[0, 0])
         kwh = rows[led.L_SOLD] + rows[led.L_CALLED] - rows[led.L_BOUGHT] - rows[led.L_FORCED]
@@ -100,7 +131,7 @@ def test_money_is_conserved_and_recomputed(kind: str, bids: int, style: str) -> 
         assert money.deviation[0] == pytest.approx(expected, abs=1e-9)
         assert money.compute[0] == pytest.approx(0.5 * DT)
         if not own_use:
-            paid, nopay = expected_payments(o, world, available)
+            paid, nopay = expected_payments(o, world, available, able)
             ledger_pay = rows[led.L_PAY_SOLD : led.L_PAY_RESERVE + 1].sum(axis=0)
             np.testing.assert_allclose(ledger_pay, paid, rtol=0, atol=1e-9)
             assert money.nopay[0] == pytest.approx(nopay, abs=1e-9)
@@ -145,7 +176,7 @@ def test_rewards_are_the_members_net_benefit(kind: str) -> None:
 
 
 def fire_sale(world: World) -> np.ndarray:
-    return encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=99.0, sell_ask=0.0)
+    return encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=99.0, sell1_ask=0.0)
 
 
 def spree(world: World, limit: float = 0.35) -> np.ndarray:
@@ -190,7 +221,7 @@ def test_nothing_is_sold_at_a_negative_price() -> None:
 def test_a_call_delivers_for_half_an_hour_and_is_paid() -> None:
     patched = with_prices(month("week20", HOUR), rt=100.0, reserve={"spin": 30.0, "nonspin": 1.0}, calls=True)
     world = begin(patched)
-    a = encode(world.sell_limit_kw, world.buy_limit_kw, sell_ask=0.12, reserve_kw=2.0, reserve_ask=0.01)
+    a = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_ask=0.12, reserve_kw=2.0, reserve_ask=0.01)
     o = world.step(a)
     called = o.flow_kw[:, FLOW.called, 0]
     assert called.min() > 5.0
@@ -256,7 +287,7 @@ def test_no_pay_never_exceeds_the_reserve_pay(seed: int) -> None:
     while not world.done:
         sell = rng.uniform(0.2, 0.5, world.n_homes) * world.sell_limit_kw
         actions = encode(
-            world.sell_limit_kw, world.buy_limit_kw, sell_kw=sell, sell_ask=0.0, reserve_kw=99.0, reserve_ask=0.0
+            world.sell_limit_kw, world.buy_limit_kw, sell1_kw=sell, sell1_ask=0.0, reserve_kw=99.0, reserve_ask=0.0
         )
         o = world.step(actions)
         lost += float(o.money.nopay[0])

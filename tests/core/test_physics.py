@@ -185,7 +185,7 @@ def test_a_sale_within_the_bounds_of_the_view_stays_inside_the_envelope(
     while not world.done:
         homes_now = build_view(world, Information.OWN).homes
         most = homes_now.defer_kw + homes_now.storage_sell_kw
-        outcome = world.step(encode(limit, world.buy_limit_kw, sell_kw=most, sell_ask=0.0))
+        outcome = world.step(encode(limit, world.buy_limit_kw, sell1_kw=most, sell1_ask=0.0))
         rows = outcome.ledger[:, 0]
         # asks are paid: what is left of the envelope is measured, not its price
         assert rows[led.L_BEYOND].max() <= 1e-6

@@ -40,7 +40,7 @@ def test_idle_homes_by_hand(changes: dict[str, object]) -> None:
     used_battery = exported = 0.0
     while not world.done:
         t = world.t
-        o = world.step(np.full((10, 6), -1.0))
+        o = world.step(np.full((10, 8), -1.0))
         bill = [0.0] * 10
         for j in range(4):
             stamp, day = m.calendar.local[t + j], int(m.calendar.day[t + j])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -12,14 +13,29 @@ TICK = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Home:
-    """Quanta and ticks offered, and the quanta that can be delivered."""
+    """Quanta and ticks offered, two lines to sell on, and the quanta that can be delivered."""
 
     sell: int
     ask: int
+    sell2: int
+    ask2: int
     buy: int
     limit: int
     can_sell: int
     can_buy: int
+
+    @property
+    def lines(self) -> list[tuple[int, int, int]]:
+        """(tick, line, quanta) of the lines as they can be delivered together, cheapest first."""
+        left, out = self.can_sell, []
+        for tick, line, quanta in sorted([(self.ask, 0, self.sell), (self.ask2, 1, self.sell2)]):
+            out.append((tick, line, min(quanta, left)))
+            left -= out[-1][2]
+        return out
+
+    @property
+    def sale(self) -> int:
+        return sum(quanta for _, _, quanta in self.lines)
 
 
 @dataclass(frozen=True)
@@ -47,79 +63,108 @@ def merit(quantity: list[int], tick: list[int], cap: int) -> list[int]:
     return award
 
 
-def sides(homes: list[Home], sells: list[bool], buys: list[bool]) -> tuple[list[int], list[int]]:
-    """What each home brings to either side, its own sale and purchase netted."""
+def sides(
+    homes: list[Home], sells: Callable[[int], bool], buys: Callable[[int], bool]
+) -> tuple[list[list[int]], list[int]]:
+    """What each home brings to either side, by line, its own sale and purchase netted: the dearest line gives way."""
     up, down = [], []
-    for h, s, b in zip(homes, sells, buys, strict=True):
-        give = min(h.sell, h.can_sell) if s else 0
-        take = min(h.buy, h.can_buy) if b else 0
-        both = min(give, take)
-        up.append(give - both)
-        down.append(take - both)
+    for h in homes:
+        take = min(h.buy, h.can_buy) if buys(h.limit) else 0
+        mine = [0, 0]
+        for tick, line, quanta in reversed(h.lines):
+            if sells(tick):
+                both = min(quanta, take)
+                mine[line] = quanta - both
+                take -= both
+        up.append(mine)
+        down.append(take)
     return up, down
 
 
-def award(homes: list[Home], up: list[int], down: list[int], most_up: int, most_down: int, least: int) -> list[int]:
-    """Net award of each home, quanta; all zero where the total is below the minimum bid."""
-    sold = merit(up, [h.ask for h in homes], most_up)
+def total(up: list[list[int]]) -> int:
+    return sum(a + b for a, b in up)
+
+
+def award(
+    homes: list[Home], up: list[list[int]], down: list[int], most_up: int, most_down: int, least: int
+) -> list[tuple[int, int, int]]:
+    """What each home sells on either line, and buys, quanta; all zero where the net is below the minimum bid."""
+    slices = merit([q for mine in up for q in mine], [tick for h in homes for tick in (h.ask, h.ask2)], most_up)
     bought = merit(down, [-h.limit for h in homes], most_down)
-    net = [a - b for a, b in zip(sold, bought, strict=True)]
-    return net if abs(sum(net)) >= least else [0] * len(homes)
+    got = [(slices[2 * i], slices[2 * i + 1], b) for i, b in enumerate(bought)]
+    return got if abs(net(got)) >= least else [(0, 0, 0)] * len(homes)
+
+
+def net(got: list[tuple[int, int, int]]) -> int:
+    return sum(a + b - c for a, b, c in got)
 
 
 def taken(homes: list[Home], r: Rules) -> tuple[list[Home], int]:
     """The offers that the market takes, and the least award: a side that offers too little is as good as not there."""
     if not r.on_offers:
         return homes, r.least
-    up = sum(min(h.sell, h.can_sell) for h in homes) >= r.least
+    up = sum(h.sale for h in homes) >= r.least
     down = sum(min(h.buy, h.can_buy) for h in homes) >= r.least
-    return [replace(h, sell=h.sell * up, buy=h.buy * down) for h in homes], 0
+    return [replace(h, sell=h.sell * up, sell2=h.sell2 * up, buy=h.buy * down) for h in homes], 0
 
 
-def price_taker(homes: list[Home], r: Rules) -> list[int]:
+Awards = list[tuple[int, int, int]]
+
+
+def price_taker(homes: list[Home], r: Rules) -> Awards:
     at = r.lmp if r.threshold is None else r.threshold
-    sells = [h.ask * TICK * (1 + r.margin) <= at + r.incentive for h in homes]
-    buys = [h.limit * TICK >= at + r.incentive for h in homes]
     homes, least = taken(homes, r)
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
+    up, down = sides(
+        homes,
+        lambda ask: ask * TICK * (1 + r.margin) <= at + r.incentive,
+        lambda limit: limit * TICK >= at + r.incentive,
+    )
+    return award(homes, up, down, r.cap, r.cap, least)
 
 
-def pm10(homes: list[Home], r: Rules) -> list[int]:
-    sells = [h.ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive) for h in homes]
-    buys = [h.limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive for h in homes]
+def pm10(homes: list[Home], r: Rules) -> Awards:
     homes, least = taken(homes, r)
-    return award(homes, *sides(homes, sells, buys), r.cap, r.cap, least)
+    up, down = sides(
+        homes,
+        lambda ask: ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive),
+        lambda limit: limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive,
+    )
+    return award(homes, up, down, r.cap, r.cap, least)
 
 
-def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[list[int], Fraction]:
+def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[Awards, Fraction]:
     """Net awards and price, where the price falls by `slope` for every quantum: try every stretch of the curve."""
     homes, least = taken(homes, r)
-    offer = [h.ask * TICK * (1 + r.margin) - r.incentive for h in homes]
-    limit = [h.limit * TICK - r.incentive for h in homes]
-    breaks = sorted(set(offer) | set(limit))
+
+    def offer(ask: int) -> Fraction:
+        return ask * TICK * (1 + r.margin) - r.incentive
+
+    def limit(most: int) -> Fraction:
+        return most * TICK - r.incentive
+
+    breaks = sorted({offer(ask) for h in homes for ask in (h.ask, h.ask2)} | {limit(h.limit) for h in homes})
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]
     for low, high in pairwise(edges):  # between two breaks the quantity does not change
         middle = (low + high) / 2
-        up, down = sides(homes, [o <= middle for o in offer], [x >= middle for x in limit])
-        net = min(sum(up), r.cap) - min(sum(down), r.cap)
-        price = r.lmp - slope * net
+        up, down = sides(homes, lambda ask, p=middle: offer(ask) <= p, lambda most, p=middle: limit(most) >= p)
+        price = r.lmp - slope * (min(total(up), r.cap) - min(sum(down), r.cap))
         if low < price < high:
             got = award(homes, up, down, r.cap, r.cap, least)
-            return got, r.lmp - slope * sum(got)
+            return got, r.lmp - slope * net(got)
     for price in breaks:  # else it stands at a break, and the marginal offers are taken in part
-        up, down = sides(homes, [o <= price for o in offer], [x >= price for x in limit])
-        below = sides(homes, [o < price for o in offer], [x >= price for x in limit])
-        above = sides(homes, [o <= price for o in offer], [x > price for x in limit])
-        left, right = (min(sum(u), r.cap) - min(sum(d), r.cap) for u, d in (below, above))
-        net = (r.lmp - price) / slope
-        if left <= net <= right:
-            most_up, most_down = min(sum(up), r.cap), min(sum(down), r.cap)
-            if most_up - most_down > net:
+        up, down = sides(homes, lambda ask, p=price: offer(ask) <= p, lambda most, p=price: limit(most) >= p)
+        below = sides(homes, lambda ask, p=price: offer(ask) < p, lambda most, p=price: limit(most) >= p)
+        above = sides(homes, lambda ask, p=price: offer(ask) <= p, lambda most, p=price: limit(most) > p)
+        left, right = (min(total(u), r.cap) - min(sum(d), r.cap) for u, d in (below, above))
+        wanted = (r.lmp - price) / slope
+        if left <= wanted <= right:
+            most_up, most_down = min(total(up), r.cap), min(sum(down), r.cap)
+            if most_up - most_down > wanted:
                 # a home that turns from buyer to seller here is left out rather than split
-                most_up = max(0, most_down + floor(net))
+                most_up = max(0, most_down + floor(wanted))
             else:
-                most_down = max(0, most_up - ceil(net))
+                most_down = max(0, most_up - ceil(wanted))
             got = award(homes, up, down, most_up, most_down, least)
-            return got, r.lmp - slope * sum(got)
+            return got, r.lmp - slope * net(got)
     raise AssertionError("the curves always meet")

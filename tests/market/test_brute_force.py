@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from market.naive import TICK, Home, Rules, pm10, price_taker, residual
+from market.naive import TICK, Awards, Home, Rules, net, pm10, price_taker, residual
 from support import scenario
 
 from vpp_env.core.layout import Quote
@@ -17,7 +17,8 @@ from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import clear_energy
 from vpp_env.market.opportunity import new_results
 from vpp_env.market.payment import PaymentRule
-from vpp_env.market.state import Awards, MarketState
+from vpp_env.market.state import Awards as MarketAwards
+from vpp_env.market.state import MarketState
 from vpp_env.units import POWER_QUANTUM_KW
 
 few = settings(deadline=None, max_examples=150, derandomize=True)
@@ -27,6 +28,8 @@ homes_st = st.lists(
         Home,
         sell=st.integers(0, 40),
         ask=st.integers(0, 60),
+        sell2=st.integers(0, 40),
+        ask2=st.integers(0, 60),
         buy=st.integers(0, 40),
         limit=st.integers(-20, 60),
         can_sell=st.integers(0, 40),
@@ -47,8 +50,8 @@ rules_st = st.builds(
 )
 
 
-def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -> tuple[list[int], float]:
-    """The market room's own answer: net awards and price."""
+def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -> tuple[Awards, float]:
+    """The market room's own answer: awards of either line and purchases, and price."""
     lmp, incentive = np.array([[float(r.lmp)]]), np.array([[float(r.incentive)]])
     terms = clearing.terms(lmp, incentive, np.array([[shift]]))
     none, nobody = np.zeros((1, 1, 0)), np.zeros(0, dtype=np.bool_)
@@ -74,10 +77,12 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     )
     n = len(homes)
     zero = [0] * n
-    rows = [[h.sell for h in homes], [h.ask for h in homes], [h.buy for h in homes], [h.limit for h in homes]]
+    rows = [[getattr(h, name) for h in homes] for name in ("sell", "ask", "sell2", "ask2", "buy", "limit")]
     offers = np.array([*rows, zero, zero], dtype=np.int64)[:, None, :]
     sell, buy, reserve, product = (np.zeros((1, n), dtype=np.int64) for _ in range(4))
-    awards = Awards(
+    lines = np.zeros((1, 2 * n), dtype=np.int64)
+    awards = MarketAwards(
+        lines,
         sell,
         buy,
         reserve,
@@ -89,7 +94,9 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     results = new_results(1, 1, n)
     can = [np.array([getattr(h, k) for h in homes]) * POWER_QUANTUM_KW for k in ("can_sell", "can_buy")]
     clear_energy(offers, Quote(*can, *can, can[0]), market, 0, awards, results)
-    return (sell - buy)[0].tolist(), float(results.lmp[0, 0])
+    assert np.array_equal(sell[0], lines[0, :n] + lines[0, n:])
+    got = list(zip(lines[0, :n].tolist(), lines[0, n:].tolist(), buy[0].tolist(), strict=True))
+    return got, float(results.lmp[0, 0])
 
 
 @few
@@ -130,25 +137,28 @@ def test_residual_supply_is_a_fixed_point(homes: list[Home], r: Rules) -> None:
     """Who trades wants to at the price that the trade makes; who wants to by more than rounding is served or capped."""
     slope = 1e-6
     got, price = clear(homes, r, ResidualSupply(float(MARGIN), slope / POWER_QUANTUM_KW))
-    assert price == pytest.approx(float(r.lmp) - slope * sum(got), abs=1e-12)
-    rounding = slope * (len(homes) + 1)
-    for h, q in zip(homes, got, strict=True):
-        offer, limit = (
-            h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive),
-            h.limit * float(TICK) - float(r.incentive),
-        )
-        assert q <= 0 or offer <= price + rounding
-        assert q >= 0 or limit >= price - rounding
-    if 0 < sum(max(q, 0) for q in got) < r.cap - len(homes) and not any(q < 0 for q in got):
+    assert price == pytest.approx(float(r.lmp) - slope * net(got), abs=1e-12)
+    rounding = slope * (2 * len(homes) + 1)
+
+    def offer(ask: int) -> float:
+        return ask * float(TICK * (1 + MARGIN)) - float(r.incentive)
+
+    for h, (first, second, bought) in zip(homes, got, strict=True):
+        assert first == 0 or offer(h.ask) <= price + rounding
+        assert second == 0 or offer(h.ask2) <= price + rounding
+        assert bought == 0 or h.limit * float(TICK) - float(r.incentive) >= price - rounding
+    if 0 < net(got) < r.cap - 2 * len(homes) and not any(bought for _, _, bought in got):
         for h, q in zip(homes, got, strict=True):
-            if h.ask * float(TICK * (1 + MARGIN)) - float(r.incentive) < price - rounding and h.buy == 0:
-                assert q == min(h.sell, h.can_sell)
+            if h.buy == 0:
+                for _, line, quanta in h.lines:
+                    if offer((h.ask, h.ask2)[line]) < price - rounding:
+                        assert q[line] == quanta
 
 
 def test_a_flat_curve_is_a_price_taker() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
-        homes = [Home(*(int(x) for x in rng.integers(0, 40, 6))) for _ in range(8)]
+        homes = [Home(*(int(x) for x in rng.integers(0, 40, 8))) for _ in range(8)]
         r = Rules(Fraction(int(rng.integers(0, 400)) * 10 + 5, 100_000), MARGIN, 200, 3)
         flat = clear(homes, r, ResidualSupply(float(MARGIN), 1e-12))
         assert flat[0] == clear(homes, r, PriceTaker(float(MARGIN)))[0]

@@ -125,11 +125,11 @@ def sale(changes: dict[str, float], rt: float = 300.0, **offer: np.ndarray | flo
 
 def test_the_cap_binds_both_sides_and_reserve_with_energy() -> None:
     cap = 50.0
-    _, o = sale({"market.max_capacity_mw": 0.05}, sell_kw=99.0, sell_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
+    _, o = sale({"market.max_capacity_mw": 0.05}, sell1_kw=99.0, sell1_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
     assert (o.award_kw[:, 0] <= cap + 1e-9).all()
     assert (o.award_kw[:, 0] > cap - 0.6).all(), "at most a quantum a home is lost to rounding"
     assert (o.award_kw[:, 0] + o.reserve_kw[:, 0] <= cap + 1e-9).all()
-    _, free = sale({}, sell_kw=99.0, sell_ask=0.0)
+    _, free = sale({}, sell1_kw=99.0, sell1_ask=0.0)
     assert free.award_kw[0, 0] > 2 * cap
     _, b = sale({"market.max_capacity_mw": 0.05}, rt=10.0, buy_kw=99.0, buy_limit=0.35)
     assert (b.award_kw[:, 0] >= -cap - 1e-9).all()
@@ -138,13 +138,13 @@ def test_the_cap_binds_both_sides_and_reserve_with_energy() -> None:
 
 @pytest.mark.parametrize("minimum", ["offer", "award"])
 def test_what_is_below_the_minimum_is_void_and_moves_nothing(minimum: str) -> None:
-    world, o = sale({"market.min_bid_mw": 0.05, "market.minimum": minimum}, sell_kw=0.5, sell_ask=0.0)
+    world, o = sale({"market.min_bid_mw": 0.05, "market.minimum": minimum}, sell1_kw=0.5, sell1_ask=0.0)
     assert o.void.all()
     assert not o.award_kw.any()
     assert not o.ledger[[led.L_SOLD, led.L_PAY_SOLD, led.L_AWARD]].any()
     assert o.money.profit[0] == 0.0
     assert not o.taken.any()
-    _, fits = sale({"market.min_bid_mw": 0.01, "market.minimum": minimum}, sell_kw=0.5, sell_ask=0.0)
+    _, fits = sale({"market.min_bid_mw": 0.01, "market.minimum": minimum}, sell1_kw=0.5, sell1_ask=0.0)
     assert not fits.void.any()
     assert fits.taken.all()
     assert (fits.award_kw >= 10.0).all()
@@ -155,16 +155,16 @@ def test_an_offer_of_the_minimum_clears_in_any_size() -> None:
     """Most of what is offered is too dear; the rest clears though it is too small an award."""
     ask = np.where(np.arange(HOUR["fleet.size"]) < 6, 0.05, 0.4)
     rules = {"market.min_bid_mw": 0.02}
-    _, o = sale(rules, sell_kw=0.5, sell_ask=ask)
+    _, o = sale(rules, sell1_kw=0.5, sell1_ask=ask)
     assert o.taken.all()
     assert not o.void.any()
     assert (o.award_kw[:, 0] > 0.0).all()
     assert (o.award_kw[:, 0] <= 3.0 + 1e-9).all()
-    _, a = sale(rules | {"market.minimum": "award"}, sell_kw=0.5, sell_ask=ask)
+    _, a = sale(rules | {"market.minimum": "award"}, sell1_kw=0.5, sell1_ask=ask)
     assert a.void.all()
     assert not a.taken.any()
     assert not a.award_kw.any()
-    _, dear = sale(rules, sell_kw=0.5, sell_ask=0.4)
+    _, dear = sale(rules, sell1_kw=0.5, sell1_ask=0.4)
     assert dear.taken.all(), "an offer that nobody buys is taken all the same"
     assert not dear.award_kw.any()
 
@@ -180,8 +180,8 @@ def test_sales_and_purchases_net_out_before_the_minimum() -> None:
         encode(
             world.sell_limit_kw,
             world.buy_limit_kw,
-            sell_kw=np.where(seller, 1.0, 0.0),
-            sell_ask=0.0,
+            sell1_kw=np.where(seller, 1.0, 0.0),
+            sell1_ask=0.0,
             buy_kw=np.where(seller, 0.0, 1.0),
             buy_limit=0.35,
         )
@@ -190,7 +190,7 @@ def test_sales_and_purchases_net_out_before_the_minimum() -> None:
 
 
 def test_who_sells_and_buys_at_once_trades_the_difference() -> None:
-    world, o = sale({}, sell_kw=3.0, sell_ask=0.0, buy_kw=1.0, buy_limit=0.35)
+    world, o = sale({}, sell1_kw=3.0, sell1_ask=0.0, buy_kw=1.0, buy_limit=0.35)
     flow = o.flow_kw[:, :, 0]
     assert o.ledger[led.L_BOUGHT].sum() == 0.0
     assert (flow[:, FLOW.sold] <= 2.0 * world.n_homes + 1e-9).all()
@@ -200,7 +200,7 @@ def test_who_sells_and_buys_at_once_trades_the_difference() -> None:
 def test_the_dearer_half_is_left_out_by_the_cap() -> None:
     n = HOUR["fleet.size"]
     ask = np.where(np.arange(n) < n / 2, 0.05, 0.10)
-    _, o = sale({"market.max_capacity_mw": 0.03}, sell_kw=1.0, sell_ask=ask)
+    _, o = sale({"market.max_capacity_mw": 0.03}, sell1_kw=1.0, sell1_ask=ask)
     sold = o.ledger[led.L_SOLD, 0]
     assert sold[ask > 0.05].sum() < 0.05 * sold.sum()
 
@@ -209,7 +209,7 @@ def test_the_dearer_half_is_left_out_by_the_cap() -> None:
 def test_payment_rules(rule: str, pay: float) -> None:
     n = HOUR["fleet.size"]
     ask = np.where(np.arange(n) % 2 == 0, 0.05, 0.09)
-    _, o = sale({"market.payment": rule}, sell_kw=1.0, sell_ask=ask)
+    _, o = sale({"market.payment": rule}, sell1_kw=1.0, sell1_ask=ask)
     cheap = (ask == 0.05) & (o.ledger[led.L_SOLD, 0] > 0)
     per_kwh = o.ledger[led.L_PAY_SOLD, 0, cheap] / o.ledger[led.L_SOLD, 0, cheap]
     np.testing.assert_allclose(per_kwh, pay, atol=1e-9)

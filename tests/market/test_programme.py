@@ -51,8 +51,15 @@ def test_the_programme_pays_for_net_delivery_and_money_is_conserved(style: str) 
         before, net = max(0.0, net), net + 0.25 * metered if incentive else 0.0
         assert money.programme[0] == pytest.approx(incentive * (max(0.0, net) - before), abs=1e-9)
         given = rows[led.L_SOLD] + rows[led.L_CALLED]
-        pay = np.maximum(o.offers.sell_tick[0] * PRICE_TICK, 0.7 * (lmp + incentive)) * given
-        np.testing.assert_allclose(rows[led.L_PAY_SOLD], pay, rtol=0, atol=1e-12)
+        asks = np.sort([o.offers.sell1_tick[0], o.offers.sell2_tick[0]], axis=0) * PRICE_TICK
+        least, most = np.maximum(asks, 0.7 * (lmp + incentive)) * given
+        assert (rows[led.L_PAY_SOLD] >= least - 1e-12).all()
+        assert (rows[led.L_PAY_SOLD] <= most + 1e-12).all()
+        alone = (o.offers.sell1_q[0] == 0) | (o.offers.sell2_q[0] == 0) | (asks[0] == asks[1])
+        one_line = alone & (rows[led.L_CALLED] == 0.0)
+        mine = np.where(o.offers.sell2_q[0] > 0, o.offers.sell2_tick[0], o.offers.sell1_tick[0]) * PRICE_TICK
+        pay = np.maximum(mine, 0.7 * (lmp + incentive)) * given
+        np.testing.assert_allclose(rows[led.L_PAY_SOLD][one_line], pay[one_line], rtol=0, atol=1e-12)
         left = money.energy + money.programme + money.reserve - money.nopay
         assert money.profit[0] == pytest.approx(float(left[0] - money.payments[0]), abs=1e-12)
         paid += float(money.programme[0])
@@ -75,8 +82,8 @@ def test_selling_and_buying_in_turns_inside_an_event_earns_nothing(incentive: fl
                 encode(
                     world.sell_limit_kw,
                     world.buy_limit_kw,
-                    sell_kw=99.0 * sells,
-                    sell_ask=0.0,
+                    sell1_kw=99.0 * sells,
+                    sell1_ask=0.0,
                     buy_kw=99.0 * (event and kind == "pump" and not turn),
                     buy_limit=0.35,
                 )
@@ -105,7 +112,7 @@ def test_an_event_is_announced_with_the_prices_of_its_day() -> None:
         assert len(incentive) == len(public.da_usd_per_kwh)
         days = m.calendar.day[t : t + len(incentive)][incentive[: len(m.calendar.day) - t] > 0] - m.calendar.day[t]
         seen.append((public.start.hour, int(days.max(initial=0))))
-        world.step(np.full((12, 6), -1.0))
+        world.step(np.full((12, 8), -1.0))
     assert all(day == 0 for hour, day in seen if hour < 13)
     assert any(day == 1 for hour, day in seen if hour >= 13)
 

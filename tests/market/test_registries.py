@@ -35,7 +35,7 @@ class Lunch:
 def sold(changes: dict[str, object], ask: float) -> tuple[float, float]:
     """(kWh sold, USD paid per kWh) of a first opportunity at 100 USD/MWh in which every home offers 1 kW."""
     world = begin(with_prices(month("week20", HOUR | changes), rt=100.0, calls=False))
-    o = world.step(encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=1.0, sell_ask=ask))
+    o = world.step(encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=1.0, sell1_ask=ask))
     play(world, 0)
     assert world.done
     kwh = float(o.ledger[led.L_SOLD].sum())

@@ -132,7 +132,7 @@ def test_regulation_down_is_room_to_charge_and_pays_the_home_that_has_it() -> No
 
 
 def test_energy_and_reserve_are_not_the_same_kilowatt() -> None:
-    world, o = on_reserve({}, PRICES, sell_kw=99.0, sell_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
+    world, o = on_reserve({}, PRICES, sell1_kw=99.0, sell1_ask=0.0, reserve_kw=99.0, reserve_ask=0.0)
     f = world.months[0].fleet
     both = o.award_kw[0, 0] + o.reserve_kw[0, 0]
     assert both <= f.bess_kw.sum() + 1e-9

@@ -67,7 +67,7 @@ def test_override_is_of_the_homes_that_it_names() -> None:
 def test_override_waits_with_its_bids() -> None:
     """With a lead of one opportunity the gateway is open in the opportunity that the bids were for."""
     world = begin(month("week20", ON | {"market.gate_lead_minutes": 60}, 2))
-    fire = encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=99.0, sell_ask=0.0)
+    fire = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=99.0, sell1_ask=0.0)
     everywhere, beyond = np.ones(world.n_homes, dtype=bool), []
     for override in (everywhere, None, None):
         beyond.append(float(world.step(fire, override=override).ledger[led.L_BEYOND].sum()))
@@ -80,7 +80,7 @@ def test_what_is_not_delivered_is_a_deviation() -> None:
     changes = ON | {"market.deviation_kappa": 0.25, "time.duration_hours": 12, "market.call_probability": 0.0}
     made = with_prices(month("week20", changes, 2), rt=200.0, calls=False)
     world, missing = begin(made), 0.0
-    fire = encode(world.sell_limit_kw, world.buy_limit_kw, sell_kw=99.0, sell_ask=0.0)
+    fire = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=99.0, sell1_ask=0.0)
     while not world.done:
         o = world.step(fire)
         gap = np.abs(o.flow_kw[:, FLOW.market, 0] - o.award_kw[:, 0])
@@ -114,4 +114,4 @@ def test_reserve_stays_above_the_owners_floor() -> None:
 @pytest.mark.parametrize("bad", [np.ones(39, dtype=bool), np.ones(40), [True]])
 def test_an_override_of_the_wrong_kind_is_refused(bad: object) -> None:
     with pytest.raises(BidError, match="allowed is bool of shape"):
-        begin(month("week20", ON)).step(np.full((40, 6), -1.0), override=bad)  # type: ignore[arg-type]
+        begin(month("week20", ON)).step(np.full((40, 8), -1.0), override=bad)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
 TWO = {"market.two_settlement": True, "fleet.size": 12, "market.min_bid_mw": 0.0, "time.duration_hours": 62}
-IDLE = np.full((12, 6), -1.0)
+IDLE = np.full((12, 8), -1.0)
 
 
 def to_gate(world: World) -> World:

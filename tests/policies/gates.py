@@ -18,6 +18,6 @@ def real_gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> t
     """The gate of week20, seed 3, after `hours` in which all were idle; 42 is the evening of the second day."""
     world = begin(month("week20", dict(changes), 3))
     for _ in range(hours):
-        world.step(np.full((world.n_homes, 6), -1.0))
+        world.step(np.full((world.n_homes, 8), -1.0))
     view = build_view(world, Information.DECLARED)
     return view.homes, view.public, market_rules(world)

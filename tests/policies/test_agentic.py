@@ -20,7 +20,7 @@ from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
 
 from tests.policies.gates import real_gate
-from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Offers, check_actions, decode
+from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers, check_actions, decode
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
@@ -126,8 +126,8 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
     has_storage = homes.storage_sell_kw > 0
     low = np.minimum(own[FULL], 1.0)
-    assert (offers.sell_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
-    assert (offers.sell_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
+    assert (offers.sell1_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
+    assert (offers.sell1_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
     buys = buy > 0
     assert (offers.buy_tick[buys] * PRICE_TICK <= now["buy_limit"][buys] + 1e-9).all()
     bid = (sell > 0) | (buy > 0) | (reserve > 0)
@@ -244,4 +244,4 @@ def test_below_the_minimum_bid_nothing_is_bid() -> None:
     homes, public, rules = gate()
     final = negotiate(homes, public, replace(rules, min_bid_kw=1e4, minimum="award"))
     assert final["negotiation"].status == "below the minimum bid"
-    assert (final["bids"].actions[:, [SELL_KW, BUY_KW, RESERVE_KW]] == -1.0).all()
+    assert (final["bids"].actions[:, [SELL1_KW, SELL2_KW, BUY_KW, RESERVE_KW]] == -1.0).all()

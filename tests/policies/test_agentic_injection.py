@@ -49,7 +49,7 @@ class Traitor:
 
 def world_at(seed: int, hour: int = 19) -> World:
     world = begin(month("august", {"fleet.size": N, "time.duration_hours": 24}, seed))
-    idle = np.full((N, 6), -1.0)
+    idle = np.full((N, 8), -1.0)
     for _ in range(hour):
         world.step(idle)
     return world
@@ -94,8 +94,8 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         outside |= reserve > kw[RESERVE] * can + 1e-6
         outside |= buy > now["buy_kw"] * can + 1e-6
         stored = ((sell + reserve > kw[CAR] + 0.01) | (reserve > 0)) & (homes.storage_sell_kw > 0)
-        outside |= stored & (offers.sell_tick * PRICE_TICK < np.minimum(own[FULL], 1.0) - 1e-9)
-        outside |= (sell > 0) & (offers.sell_tick * PRICE_TICK < np.minimum(homes.defer_ask, own[FULL]) - 1e-9)
+        outside |= stored & (offers.sell1_tick * PRICE_TICK < np.minimum(own[FULL], 1.0) - 1e-9)
+        outside |= (sell > 0) & (offers.sell1_tick * PRICE_TICK < np.minimum(homes.defer_ask, own[FULL]) - 1e-9)
         outside |= (buy > 0) & (offers.buy_tick * PRICE_TICK > now["buy_limit"] + 1e-9)
         assert int(outside.sum()) == 0
         assert (sell > 0).sum() > 20  # and it is no silence that keeps within the envelope

@@ -53,15 +53,15 @@ def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive
     bids, cleared = auctioned(declared, public, rules)
     sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
     price = np.floor(cleared.price + 1e-9) * PRICE_TICK
-    assert (bids["sell_ask"] >= declared["sell_ask"]).all()
+    assert (bids["sell1_ask"] >= declared["sell1_ask"]).all()
     assert (bids["buy_limit"] <= declared["buy_limit"]).all()
-    for name in ("sell_kw", "buy_kw", "reserve_kw", "reserve_ask"):
+    for name in ("sell1_kw", "buy_kw", "reserve_kw", "reserve_ask"):
         assert np.array_equal(bids[name], declared[name])
     # asks live on whole ticks: within one tick of the price all are at it, or at what a bid can express
     at = np.clip(price, 0.0, 1.0)
-    assert (np.abs(bids["sell_ask"][sells] - at) < PRICE_TICK).all()
+    assert (np.abs(bids["sell1_ask"][sells] - at) < PRICE_TICK).all()
     np.testing.assert_allclose(bids["buy_limit"][buys], max(price, -0.15))
-    assert np.array_equal(bids["sell_ask"][~sells], declared["sell_ask"][~sells])
+    assert np.array_equal(bids["sell1_ask"][~sells], declared["sell1_ask"][~sells])
     assert np.array_equal(bids["buy_limit"][~buys], declared["buy_limit"][~buys])
     # the wholesale market is elastic: the price lies between what it pays and what it asks
     outlet = (level + incentive) / (1 + rules.margin)
@@ -71,7 +71,7 @@ def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive
     assert np.array_equal(sent.sell_q, own.sell_q)
     assert np.array_equal(sent.reserve_q, own.reserve_q)
     assert np.array_equal(sent.reserve_tick, own.reserve_tick)
-    assert (sent.sell_tick >= own.sell_tick).all()
+    assert (sent.sell1_tick >= own.sell1_tick).all()
     assert (sent.buy_tick <= own.buy_tick).all()
 
 
@@ -85,7 +85,7 @@ def test_the_cases_above_hold_every_kind_of_trade() -> None:
             _, cleared = auctioned(declared, public, rules)
             sellers += int((cleared.sold[:-1] > 0).sum())
             buyers += int((cleared.bought[:-1] > 0).sum())
-            rest += int(((declared["sell_kw"] > 0) & (cleared.sold[:-1] == 0)).sum())
+            rest += int(((declared["sell1_kw"] > 0) & (cleared.sold[:-1] == 0)).sum())
     assert min(sellers, buyers, rest) > 10
 
 
@@ -94,8 +94,8 @@ def test_the_wholesale_price_decides_where_homes_do_not() -> None:
     n = rules.n_homes
     zero = np.zeros(n)
     offers = {
-        "sell_kw": np.full(n, 1.0),
-        "sell_ask": np.linspace(0.01, 0.30, n),
+        "sell1_kw": np.full(n, 1.0),
+        "sell1_ask": np.linspace(0.01, 0.30, n),
         "buy_kw": zero,
         "buy_limit": zero,
         "reserve_kw": zero,
@@ -103,11 +103,11 @@ def test_the_wholesale_price_decides_where_homes_do_not() -> None:
     }
     bids, cleared = auctioned(offers, at_price(public, 0.105), rules)
     assert cleared.price == 100.0, "the expected price less the margin: .105 / 1.05"
-    np.testing.assert_allclose(bids["sell_ask"], np.maximum(offers["sell_ask"], 0.10))
+    np.testing.assert_allclose(bids["sell1_ask"], np.maximum(offers["sell1_ask"], 0.10))
     # the VPP may sell only 5 kW: the fifth home in merit order and the first left out make the price
     bids, cleared = auctioned(offers, replace(at_price(public, 0.105), required_kw=5.0), rules)
     assert cleared.sold[:-1].sum() == 500.0
-    ticks = np.ceil(offers["sell_ask"] / PRICE_TICK - 1e-6)
+    ticks = np.ceil(offers["sell1_ask"] / PRICE_TICK - 1e-6)
     assert cleared.price == (ticks[4] + ticks[5]) / 2
     # homes buy more at .2 than homes sell below it: the price is what a kWh costs outside
     hungry = offers | {"buy_kw": np.full(n, 9.0), "buy_limit": np.full(n, 0.2)}
@@ -124,7 +124,7 @@ def test_those_who_do_not_trade_are_sent_away_on_request() -> None:
     sent = decoded(Auction(offer_rest=False), homes, public, rules)
     np.testing.assert_array_equal(sent.sell_q, np.floor(cleared.sold[:-1] + 1e-6))
     np.testing.assert_array_equal(sent.buy_q, np.floor(cleared.bought[:-1] + 1e-6))
-    assert sent.sell_q.sum() * POWER_QUANTUM_KW < declared["sell_kw"].sum() - 1.0
+    assert sent.sell_q.sum() * POWER_QUANTUM_KW < declared["sell1_kw"].sum() - 1.0
 
 
 def poked(homes: Homes, rng: np.random.Generator) -> Homes:
@@ -149,7 +149,7 @@ def test_the_auctioneer_reads_what_is_declared_and_nothing_else(monkeypatch: pyt
     assert sent[0].actions.tobytes() == sent[1].actions.tobytes()
     assert sent[0].notes == sent[1].notes
     # the test can fail: what a home declares does matter
-    other = {**declared, "sell_kw": declared["sell_kw"] * 0.5}
+    other = {**declared, "sell1_kw": declared["sell1_kw"] * 0.5}
     monkeypatch.setattr(room, "own_offers", lambda *_: other)
     policy = Auction()
     policy.reset(rules, policy_rng(0))
@@ -161,14 +161,14 @@ def test_a_home_inside_the_margin_cannot_change_what_it_gets() -> None:
     public = at_price(public, 0.5)
     declared = own_offers(homes, public, rules)
     bids, cleared = auctioned(declared, public, rules)
-    inside = np.flatnonzero((cleared.sold[:-1] > 0) & (declared["sell_ask"] < 0.3))
+    inside = np.flatnonzero((cleared.sold[:-1] > 0) & (declared["sell1_ask"] < 0.3))
     assert len(inside) > 5
     for i in inside[:6]:
-        lie = declared["sell_ask"].copy()
+        lie = declared["sell1_ask"].copy()
         lie[i] += 0.1
-        got, again = auctioned({**declared, "sell_ask": lie}, public, rules)
+        got, again = auctioned({**declared, "sell1_ask": lie}, public, rules)
         assert again.price == cleared.price
-        assert np.array_equal(got["sell_ask"], bids["sell_ask"])
+        assert np.array_equal(got["sell1_ask"], bids["sell1_ask"])
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_what_comes_after_the_gate_changes_nothing(gate: int, lead: int) -> None
     worlds = world, begin(other)
     for _ in range(gate):
         for w in worlds:
-            w.step(np.full((2, 6), -1.0))
+            w.step(np.full((2, 8), -1.0))
     views = [build_view(w, Information.OWN).public for w in worlds]
     for forecast in FORECASTERS.values():
         first, second = (forecast(v, 96) for v in views)
@@ -169,7 +169,7 @@ def test_what_comes_after_the_gate_changes_nothing(gate: int, lead: int) -> None
         assert price.tobytes() == reserve_prices(views[1], 96)[product].tobytes()
     # the test can fail: one opportunity later the torn prices are past
     for w in worlds:
-        w.step(np.full((2, 6), -1.0))
+        w.step(np.full((2, 8), -1.0))
     later = [Persistence()(build_view(w, Information.OWN).public, 96) for w in worlds]
     assert not np.array_equal(*later)
 

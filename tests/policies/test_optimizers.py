@@ -171,7 +171,7 @@ def test_cars_that_cannot_be_ready_are_named_and_the_run_goes_on(name: str, capl
     world, policy = begin(month("week20", LATE)), make_policy(name)
     rules = market_rules(world)
     everything = encode(
-        rules.sell_limit_kw, rules.buy_limit_kw, sell_kw=rules.sell_limit_kw, sell_ask=np.zeros(world.n_homes)
+        rules.sell_limit_kw, rules.buy_limit_kw, sell1_kw=rules.sell_limit_kw, sell1_ask=np.zeros(world.n_homes)
     )
     for _ in range(2):
         world.step(everything)

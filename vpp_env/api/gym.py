@@ -33,7 +33,7 @@ def joint_reward(outcome: Outcome) -> NDArray[np.float64]:
 class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
-    Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 6))`, float32: row i is home i; the columns are those
+    Observation `Box(-1, 1, (N, 54))` and action `Box(-1, 1, (N, 8))`, float32: row i is home i; the columns are those
     of `vpp_env.api.parallel.MarketMonth`. Reward, USD: the VPP's profit plus the sum of the homes' rewards. The episode
     is truncated after the last opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,).
 
@@ -81,7 +81,7 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
 class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
-    Observations (M, N, 54), actions (M, N, 6), rewards (M,): the joint reward of `CentralMarketMonth`. Month m of an
+    Observations (M, N, 54), actions (M, N, 8), rewards (M,): the joint reward of `CentralMarketMonth`. Month m of an
     episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
     are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (M,) and `home_rewards` (M, N).
 

@@ -48,17 +48,19 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     50-53       feasible now: sell and buy inside the envelope, sell and buy beyond it    device limits
     ==========  ========================================================================  ======================
 
-    **Action** `Box(-1, 1, (6,), float32)`, affine: -1 is the low end of the span.
+    **Action** `Box(-1, 1, (8,), float32)`, affine: -1 is the low end of the span.
 
     ======  =============  =====================================  =================
     column  name           meaning                                span
     ======  =============  =====================================  =================
-    0       sell_kw        most power it may be called for        0 .. device limit
-    1       sell_ask       least pay, USD/kWh                     0 .. 1
-    2       buy_kw         most power it may charge with          0 .. device limit
-    3       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
-    4       reserve_kw     capacity on reserve                    0 .. device limit
-    5       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
+    0       sell1_kw       most power it may be called for        0 .. device limit
+    1       sell1_ask      least pay, USD/kWh                     0 .. 1
+    2       sell2_kw       the same on a second line              0 .. device limit
+    3       sell2_ask      least pay on it, USD/kWh               0 .. 1
+    4       buy_kw         most power it may charge with          0 .. device limit
+    5       buy_limit      highest price paid, USD/kWh            -0.15 .. 0.35
+    6       reserve_kw     capacity on reserve                    0 .. device limit
+    7       reserve_ask    least pay, USD per kW and hour         0 .. 0.05
     ======  =============  =====================================  =================
 
     **Reward** USD: payment - (bill - baseline's bill) - wear - discomfort, `team_share` of the team's mean mixed in

@@ -81,7 +81,7 @@ class Session:
         return self._observer.matrix()
 
     def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], Outcome, bool]:
-        """Play one opportunity with (M*N, 6) actions; return observations, outcome and whether the month is over."""
+        """Play one opportunity with (M*N, 8) actions; return observations, outcome and whether the month is over."""
         if self.world is None:
             raise VppError("step() before reset(): call reset() first")
         outcome = self.world.step(actions)

@@ -2,13 +2,18 @@
 
 | column | name | decoded | span |
 |---|---|---|---|
-| 0 | sell_kw | kW, share of the home's device limit (battery + charger + V2G) | [0, limit] |
-| 1 | sell_ask | USD/kWh, least pay per kWh sold | [0, 1] |
-| 2 | buy_kw | kW, share of the home's device limit (battery + charger) | [0, limit] |
-| 3 | buy_limit | USD/kWh, most paid per kWh bought | [-0.15, 0.35] |
-| 4 | reserve_kw | kW, share of the home's sell limit | [0, limit] |
-| 5 | reserve_ask | USD per kW and hour on reserve | [0, 0.05] |
+| 0 | sell1_kw | kW, share of the home's device limit (battery + charger + V2G) | [0, limit] |
+| 1 | sell1_ask | USD/kWh, least pay per kWh sold on the first line | [0, 1] |
+| 2 | sell2_kw | kW, share of the same limit | [0, limit] |
+| 3 | sell2_ask | USD/kWh, least pay per kWh sold on the second line | [0, 1] |
+| 4 | buy_kw | kW, share of the home's device limit (battery + charger) | [0, limit] |
+| 5 | buy_limit | USD/kWh, most paid per kWh bought | [-0.15, 0.35] |
+| 6 | reserve_kw | kW, share of the home's sell limit | [0, limit] |
+| 7 | reserve_ask | USD per kW and hour on reserve | [0, 0.05] |
 
+Two sell lines, since a home has a cheap device (charging that waits) and a dear one (storage): each is a slice of its
+own in the merit order. What the home can deliver caps their sum, the cheaper line first. The kW on reserve may be the
+same as those for sale: energy clears first, and what it leaves stands by.
 Every column is affine in [-1, 1]: -1 is the low end of the span. A value outside it is an error and is not clipped.
 Quantities are cleared in quanta of 10 W, asks in ticks of .001 USD/kWh (reserve .0001 USD/kW-h), all integers, so that
 a clearing does not depend on the order of homes or on rounding.
@@ -36,9 +41,9 @@ from vpp_env.units import (
     Ints,
 )
 
-N_ACTION = 6
-SELL_KW, SELL_ASK, BUY_KW, BUY_LIMIT, RESERVE_KW, RESERVE_ASK = range(N_ACTION)
-COLUMNS = ("sell_kw", "sell_ask", "buy_kw", "buy_limit", "reserve_kw", "reserve_ask")
+N_ACTION = 8
+SELL1_KW, SELL1_ASK, SELL2_KW, SELL2_ASK, BUY_KW, BUY_LIMIT, RESERVE_KW, RESERVE_ASK = range(N_ACTION)
+COLUMNS = ("sell1_kw", "sell1_ask", "sell2_kw", "sell2_ask", "buy_kw", "buy_limit", "reserve_kw", "reserve_ask")
 ROUNDING = 1e-6
 """How far a value may lie outside [-1, 1]: float32 holds no more."""
 RESERVE_TICK = 0.0001
@@ -90,7 +95,7 @@ class Bids:
     Parameters
     ----------
     actions : ndarray
-        (N, 6) float32 in [-1, 1]; row i is the bid of prosumer i.
+        (N, 8) float32 in [-1, 1]; row i is the bid of prosumer i.
     accepted : ndarray, optional
         (N,) bool: homes whose owner (or the owner's agent) explicitly accepted this bid. `None`: nobody was asked,
         unless the policy's bids are the homes' own (`PolicyInfo.asks_consent` with no coalition).
@@ -120,16 +125,35 @@ class Bids:
 class Offers:
     """Decoded bids, one row per home (any leading shape), integers."""
 
-    sell_q: Ints  # quanta
-    sell_tick: Ints  # ticks
+    sell1_q: Ints  # quanta
+    sell1_tick: Ints  # ticks
+    sell2_q: Ints
+    sell2_tick: Ints
     buy_q: Ints
     buy_tick: Ints
     reserve_q: Ints
     reserve_tick: Ints  # reserve ticks
 
+    @property
+    def sell_q(self) -> Ints:
+        """Quanta for sale on both lines; more than the home's limit where a bid says so: the market cuts it."""
+        return self.sell1_q + self.sell2_q
+
+    @property
+    def mean_tick(self) -> Floats:
+        """Mean ask of a home's lines, weighted by quantity; the first line's where it sells nothing. In ticks."""
+        q = self.sell_q
+        asked = self.sell1_q * self.sell1_tick + self.sell2_q * self.sell2_tick
+        return np.divide(asked, q, out=self.sell1_tick.astype(np.float64), where=q > 0)
+
+    @property
+    def dear_tick(self) -> Ints:
+        """Ask of the dearer line: what a kWh of a reserve call is paid at least."""
+        return np.maximum(self.sell1_tick, self.sell2_tick)
+
 
 def check_actions(actions: NDArray[Any], n: int) -> Floats:
-    """Return `actions` as (n, 6) float64 in [-1, 1]; float32 rounding at the ends, up to `ROUNDING`, is taken off.
+    """Return `actions` as (n, 8) float64 in [-1, 1]; float32 rounding at the ends, up to `ROUNDING`, is taken off.
 
     Raises
     ------
@@ -172,12 +196,12 @@ def check_override(override: Flags | None, n: int) -> Flags:
 
 @kernel
 def decode(actions: Floats, sell_limit_kw: Floats, buy_limit_kw: Floats) -> Ints:
-    """Decode checked (N, 6) actions, clipped to [-1, 1], to (6, N) int64 offers in the order of `Offers`.
+    """Decode checked (N, 8) actions, clipped to [-1, 1], to (8, N) int64 offers in the order of `Offers`.
 
     Parameters
     ----------
     actions : ndarray
-        (N, 6) float64.
+        (N, 8) float64.
     sell_limit_kw, buy_limit_kw : ndarray
         (N,) device limits, kW.
     """
@@ -187,9 +211,9 @@ def decode(actions: Floats, sell_limit_kw: Floats, buy_limit_kw: Floats) -> Ints
             u = (min(1.0, max(-1.0, actions[i, column])) + 1.0) / 2.0
             if column == BUY_KW:
                 x = u * buy_limit_kw[i] / POWER_QUANTUM_KW
-            elif column in (SELL_KW, RESERVE_KW):
+            elif column in (SELL1_KW, SELL2_KW, RESERVE_KW):
                 x = u * sell_limit_kw[i] / POWER_QUANTUM_KW
-            elif column == SELL_ASK:
+            elif column in (SELL1_ASK, SELL2_ASK):
                 x = (SELL_ASK_RANGE[0] + u * (SELL_ASK_RANGE[1] - SELL_ASK_RANGE[0])) / PRICE_TICK
             elif column == BUY_LIMIT:
                 x = (BUY_LIMIT_RANGE[0] + u * (BUY_LIMIT_RANGE[1] - BUY_LIMIT_RANGE[0])) / PRICE_TICK
@@ -216,32 +240,35 @@ def encode(
     sell_limit_kw: Floats,
     buy_limit_kw: Floats,
     *,
-    sell_kw: Floats | float = 0.0,
-    sell_ask: Floats | float = SELL_ASK_RANGE[1],
+    sell1_kw: Floats | float = 0.0,
+    sell1_ask: Floats | float = SELL_ASK_RANGE[1],
+    sell2_kw: Floats | float = 0.0,
+    sell2_ask: Floats | float | None = None,
     buy_kw: Floats | float = 0.0,
     buy_limit: Floats | float = BUY_LIMIT_RANGE[0],
     reserve_kw: Floats | float = 0.0,
     reserve_ask: Floats | float = RESERVE_ASK_RANGE[1],
 ) -> Floats32:
-    """Encode quantities (kW) and prices (USD/kWh; reserve USD/kW-h) as (N, 6) float32 actions.
+    """Encode quantities (kW) and prices (USD/kWh; reserve USD/kW-h) as (N, 8) float32 actions.
+
+    `sell2_ask` None: that of the first line.
 
     Quantities are rounded down to whole quanta, asks up and buy limits down to whole ticks: the decoded bid never
     promises more, or for less, than was meant. A price that no bid can express (an ask above its span, a limit below
     it) makes the quantity zero; other prices outside the spans are clipped to them.
     """
     n = len(sell_limit_kw)
-    full = [np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_kw, buy_kw, reserve_kw)]
-    ask, limit, reserve = (
-        np.broadcast_to(np.asarray(v, dtype=np.float64), n) for v in (sell_ask, buy_limit, reserve_ask)
-    )
-    full[0] = np.where(ask > SELL_ASK_RANGE[1] + 1e-9, 0.0, full[0])
-    full[1] = np.where(limit < BUY_LIMIT_RANGE[0] - 1e-9, 0.0, full[1])
-    full[2] = np.where(reserve > RESERVE_ASK_RANGE[1] + 1e-9, 0.0, full[2])
+    second_ask = sell1_ask if sell2_ask is None else sell2_ask
     actions = np.empty((n, N_ACTION), dtype=np.float32)
-    actions[:, SELL_KW] = _encode_kw(full[0], sell_limit_kw)
-    actions[:, SELL_ASK] = _encode_price(ask, SELL_ASK_RANGE, PRICE_TICK, up=True)
-    actions[:, BUY_KW] = _encode_kw(full[1], buy_limit_kw)
-    actions[:, BUY_LIMIT] = _encode_price(limit, BUY_LIMIT_RANGE, PRICE_TICK, up=False)
-    actions[:, RESERVE_KW] = _encode_kw(full[2], sell_limit_kw)
-    actions[:, RESERVE_ASK] = _encode_price(reserve, RESERVE_ASK_RANGE, RESERVE_TICK, up=True)
+    for column, kw, ask, most, span, tick in (
+        (SELL1_KW, sell1_kw, sell1_ask, sell_limit_kw, SELL_ASK_RANGE, PRICE_TICK),
+        (SELL2_KW, sell2_kw, second_ask, sell_limit_kw, SELL_ASK_RANGE, PRICE_TICK),
+        (BUY_KW, buy_kw, buy_limit, buy_limit_kw, BUY_LIMIT_RANGE, PRICE_TICK),
+        (RESERVE_KW, reserve_kw, reserve_ask, sell_limit_kw, RESERVE_ASK_RANGE, RESERVE_TICK),
+    ):
+        power, price = (np.broadcast_to(np.asarray(x, dtype=np.float64), n) for x in (kw, ask))
+        asks = column != BUY_KW
+        never = price > span[1] + 1e-9 if asks else price < span[0] - 1e-9
+        actions[:, column] = _encode_kw(np.where(never, 0.0, power), most)
+        actions[:, column + 1] = _encode_price(price, span, tick, up=asks)
     return actions

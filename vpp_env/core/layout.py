@@ -133,6 +133,7 @@ class Order(NamedTuple, Generic[T]):
     """What the market awarded for a step, kW."""
 
     sell: T
+    dear: T  # of it, on the dearer of the home's two sell lines
     call: T  # delivery of reserve
     buy: T
     reserve: T  # capacity on reserve
@@ -145,7 +146,8 @@ class Price(NamedTuple, Generic[T]):
     """Prices of a step, USD/kWh; reserve USD/kW-h."""
 
     lmp: T  # real-time price
-    sold: T  # pay per kWh sold
+    sold: T  # pay per kWh sold on the cheaper line
+    dear: T  # pay per kWh sold on the dearer line, and called
     bought: T  # what a kWh bought costs its home: the real-time price, and never more than its limit
     reserve: T  # pay per kW-h of reserve
     rho: T  # market price of the reserve product that the home serves

@@ -93,7 +93,9 @@ def account(
     led[L_RESERVE, i] += reserve
     led[L_AWARD, i] += (order.sell - order.buy) * dt
     led[L_MARKET, i] += flow.market * dt
-    led[L_PAY_SOLD, i] += price.sold * given
+    # what is delivered serves the cheaper line first, then the dearer one, then a call
+    cheap = min(flow.sold, order.sell - order.dear) * dt
+    led[L_PAY_SOLD, i] += price.sold * cheap + price.dear * (given - cheap)
     led[L_PAY_BOUGHT, i] -= price.bought * bought
     led[L_PAY_FORCED, i] -= price.lmp * forced
     led[L_PAY_RESERVE, i] += price.reserve * (reserve - missing)

@@ -123,15 +123,15 @@ def _state_of(feeder: Feeder, h: int) -> HomeState[float]:
 def _order_at(orders: Order[Floats], i: int) -> Order[float]:
     """The order of home i."""
     return Order(
-        orders.sell[i], orders.call[i], orders.buy[i], orders.reserve[i], orders.available[i], orders.free[i],
-        orders.down[i],
+        orders.sell[i], orders.dear[i], orders.call[i], orders.buy[i],
+        orders.reserve[i], orders.available[i], orders.free[i], orders.down[i],
     )  # fmt: skip
 
 
 @inlined
 def _asked(feeder: Feeder, h: int, free: float) -> Order[float]:
     """What home h of the feeder is asked for."""
-    return Order(feeder.ask[SELL, h], feeder.ask[CALL, h], feeder.ask[BUY, h], 0.0, 0.0, free, 0.0)
+    return Order(feeder.ask[SELL, h], 0.0, feeder.ask[CALL, h], feeder.ask[BUY, h], 0.0, 0.0, free, 0.0)
 
 
 @inlined
@@ -140,6 +140,7 @@ def _price_at(prices: Price[Floats], i: int) -> Price[float]:
     return Price(
         prices.lmp[i],
         prices.sold[i],
+        prices.dear[i],
         prices.bought[i],
         prices.reserve[i],
         prices.rho[i],

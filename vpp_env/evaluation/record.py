@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
+from vpp_env.contract.bids import N_ACTION, SELL1_KW, SELL2_KW, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
@@ -92,7 +92,7 @@ class HomeRecord:
                     "opportunity": np.full(len(who), o, dtype=np.int32),
                     "prosumer": who.astype(np.int32),
                     "bid_kw": offers.sell_q[0, who] * POWER_QUANTUM_KW,
-                    "ask_usd_per_kwh": offers.sell_tick[0, who] * PRICE_TICK,
+                    "ask_usd_per_kwh": offers.mean_tick[0, who] * PRICE_TICK,
                     "accepted": np.zeros(len(who), dtype=bool) if accepted is None else accepted[who],
                     **{name: rows[j, who] for name, j in DISPATCH.items()},
                 }
@@ -209,10 +209,12 @@ class Recorder:
         sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
         bid_kw = float(sell_kw.sum())
         cap_kw = self._world.months[0].scenario.market.max_capacity_mw * KWH_PER_MWH
-        ask = float((sell_kw * offers.sell_tick[0] * PRICE_TICK).sum() / bid_kw) if bid_kw > 0 else np.nan
-        capacity = bid_kw + float(offers.reserve_q[0].sum() * POWER_QUANTUM_KW)
+        ask = float((sell_kw * offers.mean_tick[0] * PRICE_TICK).sum() / bid_kw) if bid_kw > 0 else np.nan
+        # the kW on reserve may be the same as those for sale: no home gives more than its devices can
+        most = sell_kw + offers.reserve_q[0] * POWER_QUANTUM_KW
+        capacity = float(np.minimum(most, self._world.sell_limit_kw).sum())
         given = float(rows[led.L_SOLD].sum() + rows[led.L_CALLED].sum())
-        hours = self._world.steps * DT_H
+        hours, offered = self._world.steps * DT_H, bids.actions[:, [SELL1_KW, SELL2_KW]]
         awarded = np.abs(outcome.award_kw[:, 0]) + outcome.reserve_kw[:, 0]
         reserve_kwh = float(rows[led.L_RESERVE].sum())
         return {
@@ -231,7 +233,7 @@ class Recorder:
             "preference_violations": int(broken.sum()),
             **{f"violations_{kind}": int(broken[j].sum()) for j, kind in enumerate(VIOLATIONS)},
             "negotiation_rounds": bids.notes.get("negotiation_rounds", 0.0),
-            "coalition_size": bids.notes.get("coalition_size", float((bids.actions[:, SELL_KW] > -1.0).sum())),
+            "coalition_size": bids.notes.get("coalition_size", float((offered > -1.0).any(axis=1).sum())),
             "optimization_time": bids.notes.get("optimization_s", 0.0),
             "decision_time": seconds,
             "capacity_utilization": (given + reserve_kwh) / (capacity * hours) if capacity > 0 else 0.0,

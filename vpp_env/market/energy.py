@@ -1,6 +1,7 @@
 """Energy clearing of one interval, compiled: what every registered clearing shares.
 
-Each home's offer is cut to what it can deliver now; a home whose sale and purchase both clear trades the difference;
+Each home's offer is cut to what it can deliver now, its two sell lines together, the cheaper one first; each line is a
+slice of its own in the merit order. A home whose sale and purchase both clear trades the difference;
 each side is awarded in merit order on integers, in O(N). A side that offers less than the
 minimum bid, at any price and cut to what can be delivered, is not taken; or (`MarketState.on_offers` False) an award
 below it is void. Where the price falls with the VPP's own quantity (`MarketState.slope` > 0) the price and the quantity
@@ -15,7 +16,18 @@ import numpy as np
 
 from vpp_env.core.layout import Quote
 from vpp_env.jit import inlined, kernel
-from vpp_env.market.state import BUY_Q, BUY_TICK, SELL_Q, SELL_TICK, Awards, IntervalResults, MarketState
+from vpp_env.market.state import (
+    BUY_Q,
+    BUY_TICK,
+    LINES,
+    SELL1_Q,
+    SELL1_TICK,
+    SELL2_Q,
+    SELL2_TICK,
+    Awards,
+    IntervalResults,
+    MarketState,
+)
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK, Floats, Ints
 
 HALVINGS = 64
@@ -26,14 +38,17 @@ WHOLE = 1e-3
 
 
 class Side(NamedTuple):
-    """One month's offers as they can be delivered, (N,) int64 each; `sell` and `buy` are what is left after netting."""
+    """One month's offers as they can be delivered; `sell` and `buy` are what is left after netting.
 
-    sell_tick: Ints
-    buy_tick: Ints
-    can_sell: Ints  # quanta
-    can_buy: Ints
-    sell: Ints  # quanta, filled
-    buy: Ints
+    Sales are by line: the first lines of all homes, then the second ones.
+    """
+
+    sell_tick: Ints  # (2 N,)
+    buy_tick: Ints  # (N,)
+    can_sell: Ints  # (2 N,) quanta
+    can_buy: Ints  # (N,)
+    sell: Ints  # (2 N,) quanta, filled
+    buy: Ints  # (N,)
 
 
 @kernel
@@ -50,7 +65,7 @@ def clear_side(
     Parameters
     ----------
     offered, tick : ndarray
-        (M, N) int64: offered quantity and its price, for M independent markets.
+        (M, N) int64: offered quantity and its price, N slices in each of M independent markets.
     highest : ndarray
         (M,) int64: offers above this tick do not clear.
     cap : ndarray
@@ -107,17 +122,27 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
     """Net each home's own sale and purchase; return how much of each clears, before any cap."""
     sales = 0
     purchases = 0
-    for i in range(len(side.sell)):
-        a, b = side.can_sell[i], side.can_buy[i]
-        sells, buys = side.sell_tick[i] <= highest, side.buy_tick[i] >= lowest
-        # a home whose sale and purchase would both clear trades the difference only
-        inside = min(a, b) if sells and buys else 0
-        side.sell[i], side.buy[i] = a - inside, b - inside
-        if sells:
-            sales += a - inside
-        if buys:
-            purchases += b - inside
+    n = len(side.buy)
+    for i in range(n):
+        cheap, dear = by_price(side.sell_tick[i], side.sell_tick[n + i], i, n + i)
+        a = side.can_sell[cheap] if side.sell_tick[cheap] <= highest else 0
+        b = side.can_sell[dear] if side.sell_tick[dear] <= highest else 0
+        c = side.can_buy[i] if side.buy_tick[i] >= lowest else 0
+        # a home whose sale and purchase would both clear trades the difference only; its dearer line gives way first
+        inside = min(a + b, c)
+        from_dear = min(inside, b)
+        side.sell[cheap] = side.can_sell[cheap] - (inside - from_dear)
+        side.sell[dear] = side.can_sell[dear] - from_dear
+        side.buy[i] = side.can_buy[i] - inside
+        sales += a + b - inside
+        purchases += c - inside
     return sales, purchases
+
+
+@inlined
+def by_price(first_tick: int, second_tick: int, first: int, second: int) -> tuple[int, int]:
+    """(`first`, `second`) of a home's two sell lines as (cheaper, dearer); the first one where they ask the same."""
+    return (first, second) if first_tick <= second_tick else (second, first)
 
 
 @inlined
@@ -168,20 +193,21 @@ def clear_energy(
     Parameters
     ----------
     offers : ndarray
-        (6, M, N) int64, see `bids.Offers`.
+        (8, M, N) int64, see `bids.Offers`.
     able : Quote
         (M*N,) kW that each home can deliver now.
     market, j : MarketState, int
         The market, and the interval.
     awards : Awards
-        `sell`, `buy`, `last_sale` and `taken` are filled.
+        `lines`, `sell`, `buy`, `last_sale` and `taken` are filled.
     results : IntervalResults
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
     """
-    sell, buy, last = awards.sell, awards.buy, awards.last_sale
+    lines, sell, buy, last = awards.lines, awards.sell, awards.buy, awards.last_sale
     months, n = sell.shape
-    can_sell, can_buy = np.empty((months, n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
-    sell_q, buy_q = np.empty((months, n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
+    can_sell, can_buy = np.empty((months, LINES * n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
+    sell_q, buy_q = np.empty((months, LINES * n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
+    tick = np.empty((months, LINES * n), dtype=np.int64)
     minus = np.empty((months, n), dtype=np.int64)
     highest, lowest = market.highest_ask[j].copy(), market.lowest_limit[j].copy()
     most_sold, most_bought = market.cap_q.copy(), market.cap_q.copy()
@@ -190,10 +216,16 @@ def clear_energy(
         sale = 0
         purchase = 0
         for i in range(n):
-            a = min(offers[SELL_Q, m, i], quanta(able.sell[m * n + i]))
+            tick[m, i], tick[m, n + i] = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i]
+            can_sell[m, i], can_sell[m, n + i] = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i]
+            cheap, dear = by_price(tick[m, i], tick[m, n + i], i, n + i)
+            most = quanta(able.sell[m * n + i])
+            can_sell[m, cheap] = min(can_sell[m, cheap], most)
+            can_sell[m, dear] = min(can_sell[m, dear], most - can_sell[m, cheap])
+            a = can_sell[m, i] + can_sell[m, n + i]
             b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
-            beyond += offers[SELL_Q, m, i] - a + offers[BUY_Q, m, i] - b
-            can_sell[m, i], can_buy[m, i] = a, b
+            beyond += offers[SELL1_Q, m, i] + offers[SELL2_Q, m, i] - a + offers[BUY_Q, m, i] - b
+            can_buy[m, i] = b
             minus[m, i] = -offers[BUY_TICK, m, i]
             sale += a
             purchase += b
@@ -207,21 +239,23 @@ def clear_energy(
                 can_buy[m, :] = 0
                 results.void[j, m] = True
             awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
-        side = Side(offers[SELL_TICK, m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
+        side = Side(tick[m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
         if market.slope > 0.0:
             highest[m], lowest[m], most_sold[m], most_bought[m] = _meet(side, market, j, m)
         _trade(side, highest[m], lowest[m])
     unused = np.empty(months, dtype=np.int64)
-    clear_side(sell_q, offers[SELL_TICK], highest, most_sold, sell, last)
+    clear_side(sell_q, tick, highest, most_sold, lines, last)
     clear_side(buy_q, minus, -lowest, most_bought, buy, unused)
     for m in range(months):
         net = 0
         gross = 0
         for i in range(n):
+            sell[m, i] = lines[m, i] + lines[m, n + i]
             net += sell[m, i] - buy[m, i]
             gross += sell[m, i] + buy[m, i]
         if not market.on_offers and abs(net) < market.min_q:
             results.void[j, m] = gross > 0
+            lines[m, :] = 0
             sell[m, :] = 0
             buy[m, :] = 0
             net = 0

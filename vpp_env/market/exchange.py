@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.bids import RESERVE_KW, RESERVE_TICK, SELL_KW
+from vpp_env.contract.bids import N_ACTION, RESERVE_KW, RESERVE_TICK, SELL1_KW, SELL2_KW
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.payment import make_payment
@@ -44,7 +44,9 @@ class Waiting:
     """
 
     def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
-        nothing = Submission(np.zeros((6, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_))
+        nothing = Submission(
+            np.zeros((N_ACTION, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_)
+        )
         self._queue = deque(nothing for _ in range(lead))
         self._hours, self._homes = hours, own.size
 
@@ -58,7 +60,9 @@ class Waiting:
         pending = np.zeros(self._homes)
         for waiting in self._queue:
             offers = waiting.offers
-            pending += (offers[SELL_KW] + offers[RESERVE_KW]).ravel() * (POWER_QUANTUM_KW * self._hours)
+            pending += (offers[SELL1_KW] + offers[SELL2_KW] + offers[RESERVE_KW]).ravel() * (
+                POWER_QUANTUM_KW * self._hours
+            )
         return pending
 
 

@@ -16,13 +16,15 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom, new_books
 from vpp_env.jit import inlined, kernel
-from vpp_env.market.energy import clear_energy, quanta
+from vpp_env.market.energy import by_price, clear_energy, quanta
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
 from vpp_env.market.state import (
     BUY_TICK,
+    LINES,
     RESERVE_Q,
     RESERVE_TICKS,
-    SELL_TICK,
+    SELL1_TICK,
+    SELL2_TICK,
     Awards,
     IntervalResults,
     MarketState,
@@ -78,26 +80,10 @@ def play(
     steps, months = market.lmp.shape
     n = taken.offers.shape[2]
     count = months * n
-    orders = Order(
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-    )
-    prices = Price(
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        np.zeros(count),
-        taken.own.ravel(),
-        taken.defer.ravel(),
-    )
+    orders, prices = _no_orders(count), _no_prices(count, taken)
     shape = (months, n)
     awards = Awards(
+        lines=np.zeros((months, LINES * n), dtype=np.int64),
         sell=np.zeros(shape, dtype=np.int64),
         buy=np.zeros(shape, dtype=np.int64),
         reserve=np.zeros(shape, dtype=np.int64),
@@ -121,6 +107,20 @@ def play(
             begin_step(homes, day, first + j + 1, results.books)
     begin_step(homes, gate.day, gate.k, results.books)
     fill_headroom(homes, gate)
+
+
+@inlined
+def _no_orders(n: int) -> Order[Floats]:
+    """Orders of nothing."""
+    zero = np.zeros(n)
+    return Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy())
+
+
+@inlined
+def _no_prices(n: int, taken: Submission) -> Price[Floats]:
+    """Prices of nothing, and the owners' own asks."""
+    own, defer = taken.own.ravel(), taken.defer.ravel()
+    return Price(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), own, defer)
 
 
 @inlined
@@ -165,6 +165,7 @@ def _order(
     for i in range(n):
         f = m * n + i
         sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
+        _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
         reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
         call = available = rho = down = 0.0
         if reserve > 0.0:
@@ -175,6 +176,7 @@ def _order(
             down = 1.0 if market.is_down[r] else 0.0
             room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
             available = max(0.0, room)
+        orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
         orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
         orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
         results.award_kw[j, m] += sell - buy
@@ -187,23 +189,29 @@ def _order(
 def _price(
     m: int, offers: Ints, market: MarketState, j: int, awards: Awards, lmp: float, prices: Price[Floats]
 ) -> None:
-    """Say what each home of month m is paid, and pays, at the settled price `lmp`."""
+    """Say what each home of month m is paid, and pays, at the settled price `lmp`.
+
+    Each sell line has its own ask. A call is paid like the dearer line: an owner whose storage is on reserve must be
+    able to ask for its cost.
+    """
     n, pay = offers.shape[2], market.payment
     worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
     for i in range(n):
         f = m * n + i
-        ask = offers[SELL_TICK, m, i] * PRICE_TICK
+        one, two = offers[SELL1_TICK, m, i] * PRICE_TICK, offers[SELL2_TICK, m, i] * PRICE_TICK
+        least = max(pay.share * worth, pay.marginal * marginal)
         prices.lmp[f] = lmp
         prices.bought[f] = min(lmp, offers[BUY_TICK, m, i] * PRICE_TICK)
-        prices.sold[f] = max(ask, pay.share * worth, pay.marginal * marginal)
+        prices.sold[f] = max(min(one, two), least)
+        prices.dear[f] = max(one, two, least)
         prices.rho[f] = 0.0
         prices.reserve[f] = 0.0
         if awards.reserve[m, i] > 0:
             r = awards.product[m, i]
-            rho, least = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
+            rho, asked = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
             top = awards.last_reserve[m, r] * RESERVE_TICK
             prices.rho[f] = rho
-            prices.reserve[f] = max(least, pay.share * rho, pay.marginal * top)
+            prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
 
 
 class Money(NamedTuple):

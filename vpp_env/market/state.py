@@ -8,14 +8,16 @@ from vpp_env.core.loops import Books
 from vpp_env.market.payment import PaymentRule
 from vpp_env.units import Flags, Floats, Ints
 
-# rows of the offers, (6, M, N) int64, in the order of `bids.Offers`
-SELL_Q, SELL_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(6)
+# rows of the offers, (8, M, N) int64, in the order of `bids.Offers`
+SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, BUY_Q, BUY_TICK, RESERVE_Q, RESERVE_TICKS = range(8)
+LINES = 2
+"""Sell lines of a home; line l has the rows 2 l and 2 l + 1."""
 
 
 class Submission(NamedTuple):
     """What was taken at the gate, for one opportunity of M months of N homes."""
 
-    offers: Ints  # (6, M, N) decoded bids
+    offers: Ints  # (8, M, N) decoded bids
     own: Floats  # (M, N) the owners' asks per kWh discharged that held at the gate, USD/kWh
     defer: Floats  # (M, N) the same per kWh of deferred charging
     override: Flags  # (M, N) the owner's envelope is not kept at delivery
@@ -47,7 +49,8 @@ class MarketState(NamedTuple):
 class Awards(NamedTuple):
     """What one interval awards; used again for the next one."""
 
-    sell: Ints  # (M, N) quanta
+    lines: Ints  # (M, 2 N) quanta of each sell line, the first lines of all homes, then the second
+    sell: Ints  # (M, N) quanta, both lines
     buy: Ints  # (M, N) quanta
     reserve: Ints  # (M, N) quanta
     product: Ints  # (M, N) reserve product that each home serves, -1 = none

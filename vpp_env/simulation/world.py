@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.contract.bids import DayAheadSchedule, check_actions, check_override, decode
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.core.headroom import Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
@@ -116,9 +116,8 @@ class World:
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0)
-        taken = Submission(
-            np.zeros((6, *nothing.shape), dtype=np.int64), nothing, nothing, np.zeros(nothing.shape, dtype=np.bool_)
-        )
+        none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
+        taken = Submission(none, nothing, nothing, nobody)
         self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
@@ -248,7 +247,7 @@ class World:
         Parameters
         ----------
         actions : ndarray
-            (M*N, 6) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
+            (M*N, 8) in [-1, 1], see `bids`; for the opportunity `lead` after the one that is played.
         day_ahead : sequence of DayAheadSchedule or None, optional
             One for each month, at the gate of the day-ahead market.
         override : ndarray, optional
@@ -270,7 +269,7 @@ class World:
         self.exchange.day_ahead.check(t, day_ahead)
         self.exchange.day_ahead.submit(t, day_ahead)
         submission = Submission(
-            offers.reshape(6, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
+            offers.reshape(N_ACTION, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
         )
         taken = self._waiting.swap(submission)
         market = self._market()

@@ -12,7 +12,7 @@ from vpp_policies.agentic import Agentic
 from vpp_policies.agentic.card import PreferenceCard
 from vpp_policies.llm.chat import Permanent, Reply, Usage, read
 
-from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL_KW, Bids, check_actions, decode
+from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Bids, check_actions, decode
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import View
 
@@ -70,7 +70,7 @@ class Beside:
             decode(check_actions(x.actions, rules.n_homes), rules.sell_limit_kw, rules.buy_limit_kw)
             for x in (made, theirs)
         )
-        quantities = [SELL_KW, BUY_KW, RESERVE_KW]
+        quantities = [SELL1_KW, SELL2_KW, BUY_KW, RESERVE_KW]
         # a price without a quantity is no part of a decision
         for bids in (a, b):
             for kw in quantities:

@@ -94,7 +94,7 @@ def devices_alone(homes: Homes, day: Day, first: int, steps: int, order: Floats,
     for k in range(first, first + steps):
         for i in range(out.shape[1]):
             home, step = home_at(homes.home, i), step_at(day, k, i)
-            wanted = Order(order[0, i], order[1, i], order[2, i], 0.0, 0.0, 1.0, 0.0)
+            wanted = Order(order[0, i], 0.0, order[1, i], order[2, i], 0.0, 0.0, 1.0, 0.0)
             state, flow = deliver(home, state_at(homes.state, i), step, wanted, homes.rules)
             put_state(homes.state, i, state)
             for row, x in enumerate(flow):
@@ -114,7 +114,7 @@ def _deliver_call(world: World) -> Callable[[], object]:
 def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
     """The compiled opportunity of a world, on a copy of its state."""
     months, n, parts = world.n_months, world.n_homes, world.snapshot()
-    taken = Submission(rng.integers(0, 400, (6, months, n)), *parts.asks, np.ones((months, n), dtype=np.bool_))
+    taken = Submission(rng.integers(0, 400, (N_ACTION, months, n)), *parts.asks, np.ones((months, n), dtype=np.bool_))
 
     def call() -> object:
         results = new_results(world.steps, months, n)

@@ -180,8 +180,8 @@ class Nodes:
         actions = encode(
             rules.sell_limit_kw,
             rules.buy_limit_kw,
-            sell_kw=called.sell_kw,
-            sell_ask=called.sell_ask,
+            sell1_kw=called.sell_kw,
+            sell1_ask=called.sell_ask,
             buy_kw=called.buy_kw,
             buy_limit=called.buy_limit,
             reserve_kw=called.reserve_kw,

@@ -72,15 +72,15 @@ def own_lines(
     low = own_offers(homes, _at(public, BUY_LIMIT_RANGE[0]), rules)
     high = own_offers(homes, _at(public, 2.0 * SELL_ASK_RANGE[1]), rules)
     storage = homes.storage_sell_kw
-    car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell_kw"])
-    full = high["sell_kw"]
+    car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell1_kw"])
+    full = high["sell1_kw"]
     # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve what
     # it can defer in every interval
     reserve = np.minimum(np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
     # a car that comes home within the opportunity is deferred before the battery is touched
     has_both = (homes.ev_kwh > 0) & (storage > 0)
-    full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell_ask"])
-    ask = np.stack([low["sell_ask"], full_ask, now["reserve_ask"]])
+    full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell1_ask"])
+    ask = np.stack([low["sell1_ask"], full_ask, now["reserve_ask"]])
     return np.stack([car, full, reserve]), up(ask), now
 
 

@@ -14,7 +14,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env import DT_H, Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
+from vpp_env import (
+    DT_H,
+    N_ACTION,
+    Bids,
+    Consent,
+    Homes,
+    Information,
+    MarketRules,
+    PolicyError,
+    PolicyInfo,
+    View,
+    encode,
+)
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.merit import dispatch
@@ -24,7 +36,7 @@ from vpp_policies.optimal.month_value import MonthValue
 
 log = logging.getLogger(__name__)
 
-_QUANTITIES = np.array([True, False, True, False, True, False])
+_QUANTITIES = np.arange(N_ACTION) % 2 == 0
 LATE_KWH = 1e-3
 """A car that lacks less than this of being ready is ready."""
 

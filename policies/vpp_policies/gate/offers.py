@@ -78,8 +78,8 @@ def offers_of(
         if certain and lmp.min() > BUY_LIMIT_RANGE[0]:
             buy_kw, limit = _topped_up(buy_kw, limit, rules.buy_limit_kw, BUY_LIMIT_RANGE[0], rules.min_bid_kw)
     return {
-        "sell_kw": sell_kw,
-        "sell_ask": ask,
+        "sell1_kw": sell_kw,
+        "sell1_ask": ask,
         "buy_kw": buy_kw,
         "buy_limit": limit,
         "reserve_kw": reserve,
@@ -168,8 +168,8 @@ def expected_profit(offers: dict[str, NDArray[np.float64]], prices: GatePrices, 
 
     Purchases are passed through and bring nothing.
     """
-    sale, ask = prices.sale, offers["sell_ask"]
-    kw = np.floor(np.maximum(offers["sell_kw"], 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
+    sale, ask = prices.sale, offers["sell1_ask"]
+    kw = np.floor(np.maximum(offers["sell1_kw"], 0.0) / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW
     tick = np.ceil(np.clip(ask, *SELL_ASK_RANGE) / PRICE_TICK - 1e-6) * PRICE_TICK
     kept = sale[None, :] - np.maximum(tick[:, None], rules.revenue_share * sale[None, :])
     energy = DT_H * float((kw[:, None] * clears(ask, sale, rules.margin) * kept).sum())

@@ -91,7 +91,7 @@ class Stubborn:
         """See `Policy.act`."""
         if self._style == "evening":
             # everything at any price in the evening, refilled at any price before and after
-            actions = np.full((self._n, 6), -1.0, dtype=np.float32)
+            actions = np.full((self._n, 8), -1.0, dtype=np.float32)
             evening = 16 <= view.public.now.hour < 22
             actions[:, 0 if evening else 2] = 1.0
             actions[:, 3], actions[:, 4] = 1.0, 1.0

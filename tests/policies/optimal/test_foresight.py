@@ -33,7 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def idle(world: World) -> Any:
-    return world.step(np.full((world.n_homes, 6), IDLE, dtype=np.float32))
+    return world.step(np.full((world.n_homes, 8), IDLE, dtype=np.float32))
 
 
 def look(world: World) -> tuple[Homes, Foresight]:
