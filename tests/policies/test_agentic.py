@@ -119,15 +119,19 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     offers = Offers(*read)
     sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
     can = ~homes.blackout_now
-    assert (sell + reserve <= np.maximum(kw[CAR], kw[FULL]) * can + 1e-6).all()
+    if rules.safeguard:
+        assert (np.maximum(sell, reserve) <= kw[FULL] * can + 1e-6).all()
+    else:
+        assert (sell + reserve <= kw[FULL] * can + 1e-6).all()
     assert (reserve <= kw[RESERVE] * can + 1e-6).all()
     assert (buy <= now["buy_kw"] * can + 1e-6).all()
-    # storage is never sold below the owner's ask
-    stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
-    has_storage = homes.storage_sell_kw > 0
+    # storage is never sold below the owner's ask: the first line holds no more than what the car can defer
     low = np.minimum(own[FULL], 1.0)
-    assert (offers.sell1_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
-    assert (offers.sell1_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
+    assert (offers.sell1_q * POWER_QUANTUM_KW <= kw[CAR] * can + 1e-6).all()
+    stored = (offers.sell2_q > 0) | ((reserve > 0) & (kw[FULL] > kw[CAR]))
+    assert (offers.sell2_tick[stored] * PRICE_TICK >= low[stored] - 1e-9).all()
+    sells = offers.sell1_q > 0
+    assert (offers.sell1_tick[sells] * PRICE_TICK >= np.minimum(own[CAR], 1.0)[sells] - 1e-9).all()
     buys = buy > 0
     assert (offers.buy_tick[buys] * PRICE_TICK <= now["buy_limit"][buys] + 1e-9).all()
     bid = (sell > 0) | (buy > 0) | (reserve > 0)

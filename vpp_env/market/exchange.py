@@ -41,14 +41,16 @@ class Waiting:
         (M, N) the owners' asks at the start, see `Submission`.
     hours : float
         Length of an opportunity.
+    limit_kw : ndarray
+        (M*N,) device limits on sales: lines and reserve may be the same kW, and none gives more than these.
     """
 
-    def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
+    def __init__(self, lead: int, own: Floats, defer: Floats, hours: float, limit_kw: Floats) -> None:
         nothing = Submission(
             np.zeros((N_ACTION, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_)
         )
         self._queue = deque(nothing for _ in range(lead))
-        self._hours, self._homes = hours, own.size
+        self._hours, self._limit_kw = hours, limit_kw
 
     def swap(self, submission: Submission) -> Submission:
         """Put in what was taken now; take out what is to be played."""
@@ -57,12 +59,11 @@ class Waiting:
 
     def pending_kwh(self) -> Floats:
         """(M*N,) kWh that the waiting bids may take from each home at most."""
-        pending = np.zeros(self._homes)
+        pending = np.zeros(len(self._limit_kw))
         for waiting in self._queue:
             offers = waiting.offers
-            pending += (offers[SELL1_KW] + offers[SELL2_KW] + offers[RESERVE_KW]).ravel() * (
-                POWER_QUANTUM_KW * self._hours
-            )
+            kw = (offers[SELL1_KW] + offers[SELL2_KW] + offers[RESERVE_KW]).ravel() * POWER_QUANTUM_KW
+            pending += np.minimum(kw, self._limit_kw) * self._hours
         return pending
 
 

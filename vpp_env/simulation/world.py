@@ -115,12 +115,12 @@ class World:
         self._open_day(day)
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
-        self._waiting = Waiting(0, nothing, nothing, 0.0)
+        self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
         none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
         taken = Submission(none, nothing, nothing, nobody)
         self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
-        self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
+        self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
     def _open_day(self, day: int) -> None:
         self._day_number = day
@@ -150,7 +150,11 @@ class World:
         k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
         week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
         delivery = Delivery(self.steps, self.lead * self.steps, week_step)
-        return Gate(self.day, k, delivery, self._waiting.pending_kwh(), self._headroom)
+        # what waiting bids may take is left out of the envelope, unless gateways keep it: they cut at delivery
+        pending = np.zeros(len(self.sell_limit_kw))
+        if not self.scenario.market.safeguard:
+            pending = self._waiting.pending_kwh()
+        return Gate(self.day, k, delivery, pending, self._headroom)
 
     # -- what a view may be built from -----------------------------------------------------------------
 
