@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
+from vpp_env.units import Ints
 
 GROUP = "vpp_env.policies"
 OWN_DIST = "vpp-env"
@@ -84,6 +86,14 @@ class MarketRules:
     capacity_hours: tuple[float, float] = (17.0, 21.0)  # local hours of an evening
     capacity_call_usd_per_kwh: float = 0.2  # an evening is called when a day-ahead price in its hours is above it
     minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
+    feeder_homes: int = 0  # homes behind one transformer: rows 0 .. feeder_homes - 1, and so on; 0: no feeders
+    feeder_kw: float = math.inf  # that these may draw or export together because of the market
+
+    @property
+    def feeder(self) -> Ints:
+        """(N,) number of the feeder that each home hangs on; all 0 where there are no feeders."""
+        homes = np.arange(self.n_homes)
+        return homes // self.feeder_homes if self.feeder_homes else np.zeros_like(homes)
 
 
 @runtime_checkable

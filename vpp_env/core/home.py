@@ -143,14 +143,21 @@ def _own_use(home: Home[float], state: HomeState[float], step: Step, rules: Rule
 
 @inlined
 def deliver(
-    home: Home[float], state: HomeState[float], step: Step, order: Order[float], rules: Rules, spends: bool = True
+    home: Home[float],
+    state: HomeState[float],
+    step: Step,
+    order: Order[float],
+    rules: Rules,
+    spends: bool = True,
+    force: float = 1.0,
 ) -> tuple[HomeState[float], Flow[float]]:
     """Run the devices through the step under an order.
 
     A home delivers cheapest first - deferred charging, battery, V2G, all inside the owner's envelope - and what is
     still owed then comes from beyond it, in the same order, down to the hard limits. Unless the owner's envelope is
     overridden (`order.free`) the home's gateway keeps it: nothing comes from beyond it, nothing is bought in a blackout
-    window, and the battery does not charge at a price above the owner's limit (`spends` False).
+    window, and the battery does not charge at a price above the owner's limit (`spends` False). Of the charging that is
+    forced beyond the baseline's a share `force` is done: the rest has to wait where a feeder is full.
     """
     b, before = home.battery, state.battery
     black = in_window(step.week_step, home.blackout_1, home.blackout_2)
@@ -172,8 +179,9 @@ def deliver(
     elif black:
         buy = 0.0
     given = x + y + z
+    forced = car.forced - (1.0 - force) * max(0.0, car.forced - step.vehicle.baseline_kw)
     vehicle, ev = vehicle_step(
-        home.vehicle, state.vehicle, step.vehicle, car.forced, (x, z), buy, rules.vehicle
+        home.vehicle, state.vehicle, step.vehicle, forced, (x, z), buy, rules.vehicle
     )  # fmt: skip
     for_battery = buy - ev.bought if spends or order.free > 0.0 else 0.0
     battery, bess = battery_step(b, before, own, y, for_battery, step.day, rules.battery)

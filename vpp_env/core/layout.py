@@ -5,6 +5,7 @@ Types that hold a `T` are generic: `Home[Floats]` is a struct of arrays (N,) ove
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -61,6 +62,8 @@ class Rules(NamedTuple):
     import_offpeak: float
     export: float
     away: float  # of charging elsewhere
+    feeder_homes: int  # homes behind one transformer
+    feeder_kw: float  # its rating, kW; inf where there are no feeders
 
 
 class Homes(NamedTuple):
@@ -137,6 +140,7 @@ class Order(NamedTuple, Generic[T]):
     reserve: T  # capacity on reserve
     available: T  # of it, what the home can keep up
     free: T  # 1: the owner's envelope is overridden, 0: the gateway keeps it
+    down: T  # 1: the reserve is headroom to charge
 
 
 class Price(NamedTuple, Generic[T]):
@@ -183,9 +187,14 @@ N_FLOW = len(FLOW)
 # -- packing -----------------------------------------------------------------------------------------------
 
 
+BLOCK = 16
+"""Homes that the loops take at a time where there are no feeders."""
+
+
 def rules_of(scenario: Scenario) -> Rules:
     """What all homes of a scenario share."""
-    home, fleet, reserve_h = scenario.home, scenario.fleet, scenario.market.reserve_minutes / 60
+    home, fleet, market = scenario.home, scenario.fleet, scenario.market
+    reserve_h = market.reserve_minutes / 60
     return Rules(
         battery=BatteryRules(DT_H, fleet.bess_eta, reserve_h, home.control == "self_consumption"),
         vehicle=VehicleRules(DT_H, fleet.ev_eta, reserve_h),
@@ -195,6 +204,8 @@ def rules_of(scenario: Scenario) -> Rules:
         import_offpeak=home.import_offpeak_usd_per_kwh,
         export=home.export_credit_usd_per_kwh,
         away=home.away_charging_usd_per_kwh,
+        feeder_homes=market.feeder_homes or BLOCK,
+        feeder_kw=float(market.feeder_kw) if market.feeder_homes else math.inf,
     )
 
 

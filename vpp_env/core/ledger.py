@@ -39,8 +39,10 @@ from vpp_env.jit import inlined
     L_OVER,  # kWh of discharge beyond the daily cycle limit
     L_NOPAY,  # USD of reserve pay rescinded at the market
     L_REDUCED,  # kWh at the home's meter beyond its baseline's, market energy included
-) = range(26)
-N_LEDGER = 26
+    L_CUT,  # kWh sold, called, bought or bought back by force that the feeder did not let through
+    L_CUT_RESERVE,  # kW-h of reserve that was there, and that the feeder would not have let through
+) = range(28)
+N_LEDGER = 28
 
 
 def member_pay(ledger: NDArray[np.float64]) -> NDArray[np.float64]:

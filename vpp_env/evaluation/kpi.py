@@ -268,6 +268,25 @@ class Kpis:
         "void share", "", Better.LOWER, Format.PERCENT, "void of those in which bids would clear",
         lambda e: e.void_intervals / e.cleared_intervals if e.cleared_intervals else 0.0, shown=(Place.MEANS,),
     )  # fmt: skip
+    feeder_cut_kwh: float = _kpi(
+        "cut by feeders", "kWh", Better.LOWER, Format.TWO,
+        "energy sold, called, bought or bought back by force that a feeder did not let through",
+        lambda e: e.total("feeder_cut_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    feeder_cut_reserve_kw_h: float = _kpi(
+        "reserve cut by feeders", "kW-h", Better.LOWER, Format.TWO,
+        "reserve capacity x hours that was there, and that a feeder would not have let through",
+        lambda e: e.total("feeder_cut_reserve_kw_h"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    feeder_steps_at_limit: int = _kpi(
+        "feeders at limit", "", Better.LOWER, Format.COUNT,
+        "(feeder, 15 min) in which something was cut", lambda e: e.feeder_steps("feeders_at_limit"),
+    )  # fmt: skip
+    feeder_steps_over_baseline: int = _kpi(
+        "feeders over by themselves", "", Better.NEITHER, Format.COUNT,
+        "(feeder, 15 min) whose homes pass its rating without any market: nobody's fault",
+        lambda e: e.feeder_steps("feeders_over_baseline"),
+    )  # fmt: skip
     energy_revenue_per_home: float = _kpi(
         "energy per home", "USD", Better.HIGHER, Format.TWO, "net energy revenue / homes, before anybody is paid",
         lambda e: e.money.energy / e.run.world.scenario.fleet.size, shown=(Place.MEANS,),

@@ -48,6 +48,8 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "bought_kwh": totals[led.L_BOUGHT],
         "forced_kwh": totals[led.L_FORCED],
         "reserve_kw_h": totals[led.L_RESERVE],
+        "feeder_cut_kwh": totals[led.L_CUT],
+        "feeder_cut_reserve_kw_h": totals[led.L_CUT_RESERVE],
         "pay_sold_usd": totals[led.L_PAY_SOLD],
         "pay_bought_usd": totals[led.L_PAY_BOUGHT] + totals[led.L_PAY_FORCED],
         "pay_reserve_usd": totals[led.L_PAY_RESERVE],
@@ -230,6 +232,14 @@ class Evidence:
     def home_sum(self, column: str) -> float:
         """Sum of a column over prosumers."""
         return float(self.prosumers[column].sum())
+
+    def total(self, column: str) -> float:
+        """Sum of a column over opportunities."""
+        return float(self.opportunities[column].sum())
+
+    def feeder_steps(self, column: str) -> int:
+        """Sum of a count of feeders over intervals."""
+        return int(self.intervals[column].sum())
 
     def mwh(self, column: str) -> float:
         """Sum of a column in kWh over opportunities, MWh."""

@@ -257,6 +257,8 @@ class Recorder:
             "beyond_kwh": float(rows[led.L_BEYOND].sum()),
             "reserve_kw_h": reserve_kwh,
             "projected_kw": float(outcome.projected_kw[0]),
+            "feeder_cut_kwh": float(rows[led.L_CUT].sum()),
+            "feeder_cut_reserve_kw_h": float(rows[led.L_CUT_RESERVE].sum()),
             **{f"money_{name}": float(value[0]) for name, value in money._asdict().items()},
             **self._capacity(t),
             "capacity_clawback_usd": float(outcome.clawback_usd[0]),
@@ -297,6 +299,8 @@ class Recorder:
                     "retail_kw": float(flow[FLOW.retail]),
                     "soc_kwh": float(outcome.soc_kwh[j, 0, 0]),
                     "baseline_soc_kwh": float(outcome.soc_kwh[j, 1, 0]),
+                    "feeders_over_baseline": int(outcome.feeders[j, 0, 0]),
+                    "feeders_at_limit": int(outcome.feeders[j, 1, 0]),
                 }
             )
 

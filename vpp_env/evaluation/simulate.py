@@ -64,6 +64,8 @@ def market_rules(world: World) -> MarketRules:
         capacity_usd_per_kw_month=market.capacity_usd_per_kw_month if market.firm_capacity else 0.0,
         capacity_hours=market.capacity_hours,
         capacity_call_usd_per_kwh=market.capacity_call_usd_per_mwh / KWH_PER_MWH,
+        feeder_homes=market.feeder_homes,
+        feeder_kw=world.months[0].rules.feeder_kw,
     )
 
 

@@ -112,7 +112,8 @@ def play(
 @inlined
 def _no_orders(n: int) -> Order[Floats]:
     """Orders of nothing."""
-    return Order(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
+    zero = np.zeros(n)
+    return Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy())
 
 
 @inlined
@@ -166,17 +167,18 @@ def _order(
         sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
         _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
         reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
-        call = available = rho = 0.0
+        call = available = rho = down = 0.0
         if reserve > 0.0:
             rho = market.rho[j, m, r]
             if market.called[j, m] and market.callable[r]:
                 call = reserve
             up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+            down = 1.0 if market.is_down[r] else 0.0
             room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
             available = max(0.0, room)
         orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
         orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
-        orders.reserve[f], orders.available[f] = reserve, available
+        orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
         results.award_kw[j, m] += sell - buy
         results.called_kw[j, m] += call
         results.reserve_kw[j, m] += reserve

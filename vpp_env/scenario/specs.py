@@ -312,6 +312,15 @@ class MarketSpec:
         "a home's gateway keeps its owner's envelope at delivery unless a policy overrides it",
         "backup reserve of an inverter, assumed",
     )
+    feeder_homes: int = _f(
+        0,
+        "homes behind one transformer, row by row; 0 = no feeders",
+        "assumed: 5-15 homes share a distribution transformer",
+        0,
+    )
+    feeder_kw: float = _f(
+        50.0, "kW that these homes may draw or export together because of the market", "assumed: 25-75 kVA", 0.001
+    )
     max_capacity_mw: float = _f(5.0, "MW, cap of the VPP", "assumed", 0.001)
     max_share_of_flexible: float = _f(1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7", 0, 1)
     reserve: bool = _f(True, "spin and non-spin capacity are sold", "CAISO ancillary services")

@@ -46,6 +46,7 @@ class Outcome:
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
+    feeders: Floats  # (S, 2, M) feeders that the baseline overloads, and feeders at whose limit something was cut
     clawback_usd: Floats  # (M,) USD of firm capacity taken back for a large shortfall; it is in `money.capacity`
     absent: Flags  # (M, N) took no bid in this opportunity: opted out, or not in on a called evening
     left: Flags  # (M, N) of them owners who have left for good
@@ -121,6 +122,7 @@ def outcome_of(
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        feeders=books.feeders,
         clawback_usd=firm.clawback_usd,
         absent=absent,
         left=left,
