@@ -1,4 +1,5 @@
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.traces.readers.caiso import load_market_data, resolve_paths
-from vpp_env.traces.series import RESERVE_PRODUCTS
+from vpp_env.traces.readers.caiso import load_market_data
+from vpp_env.traces.readers.files import resolve_paths
+from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.validation.prices import HOURLY_TARGETS, SEASONS, TARGETS, measured
 
 DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
@@ -178,7 +180,10 @@ BAD = {
         r"row 73.*more than once \(rows 4, 73\).*daylight saving",
     ),
     "gap": (hourly().drop(index=range(10, 14)).reset_index(drop=True), r"row 10.*no values for 4 h.*2023-08-01T17:00"),
-    "kwh": (hourly(72, lmp_da_usd_mwh=np.full(72, 0.05)), r"largest value is 0.05.*USD/kWh.*multiply.*1000"),
+    "kwh": (
+        hourly(72, lmp_da_usd_mwh=np.full(72, 0.05)),
+        r"half of the values are below 0.05.*USD/kWh.*multiply.*1000",
+    ),
     "above_cap": (_with(hourly(), 20, "lmp_da_usd_mwh", 2500.0), r"row 20.*2500.*-150 to 2000.*widen"),
     "below_floor": (_with(hourly(), 21, "lmp_da_usd_mwh", -200.0), r"row 21.*-200.*price_floor"),
     "negative_reserve": (
@@ -205,7 +210,6 @@ BAD = {
         hourly().rename(columns={"lmp_da_usd_mwh": "lmp_da_usd_kwh"}),
         r"no price column among ts_utc, lmp_da_usd_kwh; accepted: lmp_da_usd_mwh",
     ),
-    "reserves_only": (hourly(72, spin_usd_mw_h=np.full(72, 3.0)), r"no energy price"),
     "no_time": (hourly().rename(columns={"ts_utc": "time"}), r"neither ts_utc .* name the UTC start"),
     "no_rows": (hourly().iloc[:0], r"no data rows"),
 }
@@ -230,7 +234,7 @@ def test_bad_file(tmp_path: Path, two_days: Scenario, name: str) -> None:
 def test_unreadable_files(tmp_path: Path, two_days: Scenario) -> None:
     for name, message in (
         ("a.parquet", "not a readable .parquet"),
-        ("a.xlsx", "allowed are .csv, .csv.gz and .parquet"),
+        ("a.xlsx", "allowed are .csv, .csv.gz, .parquet and .zip"),
     ):
         (tmp_path / name).write_text("no such format")
         with pytest.raises(DataError, match=message):
@@ -364,3 +368,127 @@ def test_embedded_targets_are_those_of_the_files(season) -> None:  # type: ignor
     found, shape = measured(season, DATA)
     assert found == pytest.approx(TARGETS[season.title], abs=6e-5)
     np.testing.assert_allclose(shape, HOURLY_TARGETS[season.title], atol=0.051)
+
+
+# ---- prices as they come: the kinds of shared/cases ---------------------------------------------------
+
+
+def download(run: str, node: str, price: str, minutes: int = 60, n: int = 60) -> pd.DataFrame:
+    ts = pd.date_range(FIRST, periods=n * 60 // minutes, freq=f"{minutes}min").strftime("%Y-%m-%dT%H:%M:%S-00:00")
+    table = pd.DataFrame({"INTERVALSTARTTIME_GMT": ts, "NODE": node, "MARKET_RUN_ID": run, "LMP_TYPE": "LMP"})
+    return table.assign(**{price: 40.0 + np.arange(len(table)) % 9}).sample(frac=1.0, random_state=0)
+
+
+def reserves(**kinds: float) -> pd.DataFrame:
+    ts = pd.date_range(FIRST, periods=60, freq="h").strftime("%Y-%m-%dT%H:%M:%S-00:00")
+    parts = [
+        pd.DataFrame(
+            {"INTERVALSTARTTIME_GMT": ts, "ANC_TYPE": kind, "ANC_REGION": region, "MARKET_RUN_ID": "DAM"}
+        ).assign(XML_DATA_ITEM=f"{kind}_CLR_PRC", MW=price * factor)
+        for kind, price in kinds.items()
+        for region, factor in (("AS_CAISO_EXP", 1.0), ("AS_SP26", 2.0))
+    ]
+    return pd.concat(parts)
+
+
+def test_the_median_tells_the_unit(tmp_path: Path, two_days: Scenario) -> None:
+    """One hour at the cap of 2 USD/kWh does not make a file one of USD/MWh."""
+    price = 0.05 + 0.01 * np.sin(np.arange(72))
+    price[19] = 2.0
+    with pytest.raises(DataError, match=r"half of the values.*largest 2\).*USD/kWh"):
+        load_market_data(write(hourly(lmp_da_usd_mwh=price), tmp_path / "a.csv"), two_days, 0, 96)
+
+
+def test_two_nodes_are_not_settled_against_each_other(tmp_path: Path, two_days: Scenario) -> None:
+    download("DAM", "DLAP_SCE-APND", "MW").to_csv(tmp_path / "dam.csv", index=False)
+    download("RTM", "DLAP_PGAE-APND", "VALUE", 5).to_csv(tmp_path / "rtm.csv", index=False)
+    with pytest.raises(DataError, match=r"DLAP_SCE-APND.*DLAP_PGAE-APND.*--node"):
+        load_market_data(tmp_path, two_days, 0, 96)
+    download("RTM", "DLAP_SCE-APND", "VALUE", 5).to_csv(tmp_path / "rtm.csv", index=False)
+    made = load_market_data(tmp_path, two_days, 0, 96)
+    assert made.source["da"].startswith("measured")
+    assert made.source["rt"].startswith("measured")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_oasis_reserves(tmp_path: Path, two_days: Scenario, alone: bool) -> None:
+    reserves(RU=9.0, SR=6.0, RMU=1.0).to_csv(tmp_path / "prc_as.csv", index=False)
+    if not alone:
+        download("DAM", "DLAP_SCE-APND", "MW").to_csv(tmp_path / "dam.csv", index=False)
+    made = load_market_data(tmp_path, two_days, 0, 96)
+    run = slice(0, two_days.n_steps)
+    assert (made.reserve_usd_per_mw["regup"][run] == 9.0).all()
+    assert (made.reserve_usd_per_mw["spin"][run] == 6.0).all()
+    assert (made.reserve_usd_per_mw["nonspin"][run] <= 6.0).all()
+    begins = {name: text.split()[0].strip(":") for name, text in made.source.items()}
+    energy = "seeded" if alone else "measured"
+    assert begins == {"da": energy, "rt": "seeded", "spin": "measured", "nonspin": "seeded", "regup": "measured",
+                      "regdown": "seeded"}  # fmt: skip
+
+
+@pytest.mark.parametrize("utc", [True, False])
+def test_gridstatus(tmp_path: Path, two_days: Scenario, utc: bool) -> None:
+    hours = pd.date_range(START, periods=60, freq="h", tz="America/Los_Angeles")
+    names = (
+        ("interval_start_utc", "location", "market", "lmp") if utc else ("Interval Start", "Location", "Market", "LMP")
+    )
+    start = hours.tz_convert("UTC") if utc else hours
+    table = pd.DataFrame(
+        dict(zip(names, (start, "DLAP_SCE-APND", "DAY_AHEAD_HOURLY", 40.0 + np.arange(60)), strict=True))
+    )
+    table.to_csv(tmp_path / "lmp.csv", index=False)
+    pd.DataFrame(
+        {"Interval Start": hours, "Region": "AS_CAISO_EXP", "Spinning Reserves": 5.0, "Non-Spinning Reserves": 0.5}
+    ).to_parquet(tmp_path / "as.parquet")
+    made = load_market_data(tmp_path, two_days, 0, 96)
+    np.testing.assert_array_equal(made.da_usd_per_mwh[:192:4], 40.0 + np.arange(48))
+    assert (made.reserve_usd_per_mw["spin"][:192] == 5.0).all()
+    assert (made.reserve_usd_per_mw["nonspin"][:192] == 0.5).all()
+
+
+def test_times_in_the_index(tmp_path: Path, two_days: Scenario) -> None:
+    hourly().set_index("ts_utc").to_parquet(tmp_path / "a.parquet")
+    made = load_market_data(tmp_path / "a.parquet", two_days, 0, 96)
+    np.testing.assert_array_equal(made.da_usd_per_mwh[:192:4], 40.0 + np.arange(48))
+
+
+def test_the_first_hour_of_a_run_is_filled_from_around_it_or_refused(tmp_path: Path, two_days: Scenario) -> None:
+    table = hourly(80, FIRST - pd.Timedelta(hours=4))
+    lacks = table.drop(index=4).reset_index(drop=True)
+    made = load_market_data(write(lacks, tmp_path / "a.csv"), two_days, 0, 96)
+    assert (made.da_usd_per_mwh[:4] == 44.0).all()  # between its neighbours 43 and 45
+    assert "1 missing intervals interpolated" in made.source["da"]
+    with pytest.raises(DataError, match=r"no values for 3 h"):
+        load_market_data(write(table.drop(index=[3, 4, 5]), tmp_path / "b.csv"), two_days, 0, 96)
+
+
+def test_no_price_that_is_not_finite_enters_a_month() -> None:
+    fine = np.ones(8)
+    with pytest.raises(DataError, match=r"prices spin: step 3 holds nan \(1 such steps\)"):
+        MarketSeries(fine, fine, {"spin": np.array([1, 1, 1, np.nan, 1, 1, 1, 1])})
+
+
+def test_zips_and_folders_with_other_files(tmp_path: Path, two_days: Scenario) -> None:
+    text = download("DAM", "DLAP_SCE-APND", "MW").to_csv(index=False)
+    with zipfile.ZipFile(tmp_path / "20230801_PRC_LMP.zip", "w") as archive:
+        archive.writestr("20230801_PRC_LMP_DAM.csv", text)
+        archive.writestr("__MACOSX/._20230801_PRC_LMP_DAM.csv", "rubbish")
+    (tmp_path / "._leftover.csv").write_bytes(b"\x00\x05\x16")
+    (tmp_path / "notes.csv").write_text("who,what\nme,this\n")
+    (tmp_path / "README.txt").write_text("mine")
+    part = download("DAM", "DLAP_SCE-APND", "MW").assign(LMP_TYPE="MCC")
+    part.to_csv(tmp_path / "congestion.csv", index=False)
+    made = load_market_data(tmp_path, two_days, 0, 96)
+    assert made.source["da"].startswith("measured: file 20230801_PRC_LMP.zip")
+    assert "passed over in the folder: congestion.csv, notes.csv" in made.source["da"]
+    with pytest.raises(DataError, match="neither ts_utc"):
+        load_market_data(tmp_path / "notes.csv", two_days, 0, 96)
+    (tmp_path / "bad.zip").write_bytes(b"PK no")
+    with pytest.raises(DataError, match=r"bad.zip: not a readable .zip"):
+        load_market_data(tmp_path / "bad.zip", two_days, 0, 96)
+
+
+def test_a_day_of_the_better_run_does_not_hide_a_month_of_the_other(tmp_path: Path, two_days: Scenario) -> None:
+    download("RTPD", "DLAP_SCE-APND", "PRC", 15, 6).to_csv(tmp_path / "rtpd.csv", index=False)
+    download("RTM", "DLAP_SCE-APND", "VALUE", 5).to_csv(tmp_path / "rtm.csv", index=False)
+    assert "RTM" in load_market_data(tmp_path, two_days, 0, 96).source["rt"]

@@ -23,7 +23,8 @@ from vpp_env.traces.price_months import (
     real_month,
     share_inside,
 )
-from vpp_env.traces.readers.caiso import load_market_data, resolve_paths
+from vpp_env.traces.readers.caiso import load_market_data
+from vpp_env.traces.readers.files import resolve_paths
 from vpp_env.traces.series import RESERVE_PRODUCTS
 
 DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))

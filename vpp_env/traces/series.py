@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from vpp_env.errors import DataError
 from vpp_env.units import Floats, Floats32, Ints
 
 RESERVE_PRODUCTS = ("spin", "nonspin", "regup", "regdown")
@@ -21,6 +24,17 @@ class MarketSeries:
     rt_usd_per_mwh: Floats  # (S,) real-time LMP, 15 min
     reserve_usd_per_mw: dict[str, Floats]  # product -> (S,) USD/MW per h, constant over each clock hour
     source: dict[str, str] = field(default_factory=dict)  # column -> where it is from, for the manifest
+
+    def __post_init__(self) -> None:
+        """No value that is not finite enters a month, whoever made it."""
+        named = {"da": self.da_usd_per_mwh, "rt": self.rt_usd_per_mwh} | self.reserve_usd_per_mw
+        for name, values in named.items():
+            bad = ~np.isfinite(values)
+            if bad.any():
+                raise DataError(
+                    f"prices {name}: step {int(np.argmax(bad))} holds {values[int(np.argmax(bad))]}"
+                    f" ({int(bad.sum())} such steps); allowed are finite numbers: fill or correct them"
+                )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from vpp_env.contract.policy import is_outside
 from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
-from vpp_env.traces.readers.caiso import resolve_paths
+from vpp_env.traces.readers.files import resolve_paths
 
 SCHEMA = "vpp_env.experiment/2"
 BASELINES = ("idle", "random", "zero", "truthful", "constant")

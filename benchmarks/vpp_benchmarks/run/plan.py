@@ -21,7 +21,7 @@ from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
-from vpp_env.traces.readers.caiso import resolve_paths
+from vpp_env.traces.readers.files import resolve_paths
 
 
 class PlanError(VppError, ValueError):

@@ -5,9 +5,8 @@ The formats, checks and remedies are described in docs/market-data.md.
 
 from __future__ import annotations
 
-import glob
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,17 +15,16 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.data.months import find_real_month, is_real_month
-from vpp_env.errors import DataError, needs
+from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da
-from vpp_env.traces.readers.formats import ACCEPTED, RT_ORDER, START, read_oasis, read_tidy
+from vpp_env.traces.readers.files import read_all
+from vpp_env.traces.readers.formats import RT_ORDER
 from vpp_env.traces.readers.market_column import Column, RawColumn, check_column, lay_on_steps
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.units import STEP_MINUTES, Floats
 
-KINDS = (".csv", ".csv.gz", ".parquet")
-"""Endings of the files that are read."""
 DEFAULT_NODE = "sce"
 """Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
 MIN_LEVEL_USD_PER_MWH = 5.0
@@ -69,84 +67,32 @@ def load_market_data(
     """
     if is_real_month(path):
         node = _node_of_month(str(path), scenario, node)
-    raw = [column for file in resolve_paths(path) for column in read_market_file(file)]
+    raw, skipped = read_all(path)
     columns = {quantity: check_column(parts) for quantity, parts in _choose(raw, node, str(path)).items()}
     values: dict[str, Floats] = {}
     source: dict[str, str] = {}
     for quantity, column in columns.items():
         values[quantity], source[quantity] = _on_run(column, scenario, tail_steps)
+    if not {"da", "rt"} & values.keys():
+        model = build_prices(scenario, seed, tail_steps)
+        values |= {"da": model.da_usd_per_mwh, "rt": model.rt_usd_per_mwh}
+        source |= dict.fromkeys(("da", "rt"), "seeded: the data hold reserve prices only, docs/prices.md")
     if "da" not in values:
-        model = build_prices(scenario, seed, tail_steps).da_usd_per_mwh
-        values["da"], note = day_ahead_from_real_time(columns["rt"].values, scenario.calendar, model)
+        da = build_prices(scenario, seed, tail_steps).da_usd_per_mwh
+        values["da"], note = day_ahead_from_real_time(columns["rt"].values, scenario.calendar, da)
         source["da"] = f"seeded: {note} ({source['rt']})"
     level = max(float(np.median(values["da"][: scenario.n_steps])), MIN_LEVEL_USD_PER_MWH)
     if "rt" not in values:
         values["rt"] = real_time_given_da(scenario, seed, values["da"], level)
         source["rt"] = f"seeded model on the file's day-ahead prices (median {level:.2f} USD/MWh), docs/prices.md"
+    reserves = _reserves(scenario, seed, values, level, source)
+    if skipped:
+        source["da"] += f"; passed over in the folder: {', '.join(skipped)}"
     return MarketSeries(
         da_usd_per_mwh=values["da"],
         rt_usd_per_mwh=values["rt"],
-        reserve_usd_per_mw=_reserves(scenario, seed, values, level, source),
+        reserve_usd_per_mw=reserves,
         source={key: source[key] for key in ("da", "rt", *RESERVE_PRODUCTS)},
-    )
-
-
-def resolve_paths(path: str | Path) -> list[Path]:
-    """Return the files that a measured month, path, folder, glob pattern or comma-separated list stands for, sorted.
-
-    Raises
-    ------
-    DataError
-        When one of them stands for no file.
-    UnknownNameError
-        When it is the name of a measured month that the package has not.
-    """
-    if is_real_month(path):
-        return list(find_real_month(str(path)).files)
-    found: list[Path] = []
-    whole = [str(path)] if Path(path).exists() else str(path).split(",")
-    for part in (Path(p.strip()) for p in whole):
-        if part.is_dir():
-            files = sorted(f for f in part.iterdir() if f.name.lower().endswith(KINDS))
-        elif part.is_file():
-            files = [part]
-        else:
-            files = sorted(Path(f) for f in glob.glob(str(part)))
-        if not files:
-            raise DataError(
-                f"market data {str(part)!r}: no such file, folder with .csv or .parquet files, or pattern; "
-                "give an existing path (docs/market-data.md)"
-            )
-        found += files
-    return list(dict.fromkeys(found))
-
-
-def read_market_file(path: Path) -> list[RawColumn]:
-    """Read one tidy or OASIS file into raw columns.
-
-    Raises
-    ------
-    DataError
-        When the file is unreadable, empty or of no known shape.
-    """
-    suffix = next((kind for kind in KINDS if path.name.lower().endswith(kind)), "")
-    if not suffix:
-        got = path.suffix.lower() or "nameless"
-        raise DataError(f"{path.name}: got a {got} file; allowed are .csv, .csv.gz and .parquet (unzip first)")
-    try:
-        with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
-            table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
-    except (ValueError, OSError) as error:  # pandas' and arrow's parser errors are ValueErrors or OSErrors
-        raise DataError(f"{path.name}: not a readable {suffix} file ({error}); export it again") from error
-    if table.empty:
-        raise DataError(f"{path.name}: no data rows; export the period again")
-    if START in table.columns:
-        return read_oasis(table, path)
-    if "ts_utc" in table.columns:
-        return read_tidy(table, path)
-    raise DataError(
-        f"{path.name}: neither ts_utc (tidy) nor {START} (OASIS) among the columns"
-        f" {', '.join(map(str, table.columns))}; name the UTC start of each interval ts_utc"
     )
 
 
@@ -170,9 +116,11 @@ def _choose(raw: Sequence[RawColumn], node: str | None, path: str) -> dict[str, 
     chosen: dict[str, list[RawColumn]] = {}
     for quantity in dict.fromkeys(c.quantity for c in raw):
         parts = [c for c in raw if c.quantity == quantity]
-        best = min((RT_ORDER.index(c.run) for c in parts if c.run in RT_ORDER), default=None)
-        if best is not None:
-            parts = [c for c in parts if c.run in ("", RT_ORDER[best])]
+        runs = {run: _hours(c for c in parts if c.run == run) for run in RT_ORDER if any(c.run == run for c in parts)}
+        if runs:
+            # the best run, unless another one covers more: a day of RTPD beside a month of RTM
+            best = max(runs, key=lambda run: (runs[run], -RT_ORDER.index(run)))
+            parts = [c for c in parts if c.run in ("", best)]
         named = sorted({c.node for c in parts if c.node is not None})
         wanted = _node(named, node, path) if named else None
         chosen[quantity] = [c for c in parts if c.node is None or c.node == wanted]
@@ -180,9 +128,19 @@ def _choose(raw: Sequence[RawColumn], node: str | None, path: str) -> dict[str, 
             chosen[quantity] = [c for c in chosen[quantity] if c.node is None]
     if node is not None and not any(c.node is not None for c in raw):
         raise DataError(f"market data {path}: node {node!r} was asked for, but no column names a node; leave node out")
-    if not {"da", "rt"} & chosen.keys():
-        raise DataError(f"market data {path}: no energy price; give one of {ACCEPTED}")
+    of = {q: {c.node for c in chosen[q] if c.node is not None} for q in ("da", "rt") if q in chosen}
+    if len(set().union(*of.values())) > 1 and all(of.values()):
+        places = ", ".join(f"{_TITLES[q]} of {', '.join(map(str, sorted(map(str, nodes))))}" for q, nodes in of.items())
+        raise DataError(
+            f"market data {path}: {places}: one is settled against the other, so both must be of one node; give"
+            " files of one node, or name it with --node (node) where they hold several"
+        )
     return chosen
+
+
+def _hours(parts: Iterable[RawColumn]) -> int:
+    """Hours that some columns cover."""
+    return len(set().union(*(set(part.ts.floor("h")) for part in parts)))
 
 
 def _node(named: list[str], node: str | None, path: str) -> str:
@@ -221,8 +179,12 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
         at = used.index[int(np.argmax(outside))]
         raise DataError(
             f"{column.files}, row {column.rows[at]}: {column.name} is {used[at]:g} at {at.isoformat()}; allowed is"
-            f" {low:g} to {high:g} ({int(outside.sum())} such rows). Correct the file, or widen"
-            " market.price_floor_usd_per_mwh / market.price_cap_usd_per_mwh in the scenario"
+            f" {low:g} to {high:g} ({int(outside.sum())} such rows). Correct the file"
+            + (
+                ", or widen market.price_floor_usd_per_mwh / market.price_cap_usd_per_mwh in the scenario"
+                if column.quantity in _TITLES
+                else ": capacity prices are not negative; a price for energy belongs into another column"
+            )
         )
     values, notes = lay_on_steps(column, first, n, n + tail_steps)
     above = int((used > spec.reserve_cap_usd_per_mw).sum())

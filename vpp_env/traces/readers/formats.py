@@ -40,6 +40,10 @@ RT_ORDER = ("RTPD", "RTM", "HASP")
 _NEEDED = (START, "MARKET_RUN_ID", "LMP_TYPE")
 
 
+class UnusableFileError(DataError):
+    """A file that holds no price of any use; in a folder it is passed over, named alone it is an error."""
+
+
 def utc_instants(text: pd.Series, path: Path, name: str) -> pd.DatetimeIndex:
     """Read a time column as UTC.
 
@@ -137,7 +141,7 @@ def read_oasis(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     rows = np.arange(1, len(table) + 1)
     is_lmp = (table["LMP_TYPE"].astype(str).str.strip() == "LMP").to_numpy()
     if not is_lmp.any():
-        raise DataError(
+        raise UnusableFileError(
             f"{path.name}: no row has LMP_TYPE = LMP (types: {', '.join(sorted(set(table['LMP_TYPE'].astype(str))))});"
             " download all types or LMP"
         )
@@ -149,12 +153,12 @@ def read_oasis(table: pd.DataFrame, path: Path) -> list[RawColumn]:
                 f"{path.name}, row {rows[part.index[0]]}: MARKET_RUN_ID {run!r}; allowed: {', '.join(RUNS)}"
             )
         at = rows[part.index.to_numpy()]
-        ts = _instants(part[START], at, path)
+        ts = oasis_instants(part[START], at, path)
         found.append(RawColumn(RUNS[run], str(name), str(run), ts, part[value], at, path, f"{value} of {name} {run}"))
     return found
 
 
-def _instants(text: pd.Series, rows: Ints, path: Path) -> pd.DatetimeIndex:
+def oasis_instants(text: pd.Series, rows: Ints, path: Path) -> pd.DatetimeIndex:
     """Read the starts; OASIS writes UTC as 2019-04-01T07:00:00-00:00."""
     stamps = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     if stamps.isna().any():

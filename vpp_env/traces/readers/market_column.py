@@ -15,7 +15,8 @@ from vpp_env.units import STEP_MINUTES, Flags, Floats, Ints
 MAX_GAP = pd.Timedelta(hours=2)
 """Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
 KWH_LIMIT = 2.0
-"""A price column whose largest absolute value is below this looks like USD/kWh: CAISO's mean is 30 to 80 USD/MWh."""
+"""A price column whose median absolute value is below this looks like USD/kWh: CAISO's mean is 30 to 80 USD/MWh. The
+median, because one hour at the cap is 2 USD/kWh."""
 STEPS_ALLOWED = {"da": (60, 15, 5), "rt": (5, 15)}
 """Minutes between rows; finer day-ahead and reserve rows must repeat the hour's value."""
 
@@ -96,10 +97,11 @@ def check_column(parts: Sequence[RawColumn]) -> Column:
     step = modal_step(pd.DatetimeIndex(values.index))
     _check_grid(values, row, step, first.quantity, where)
     column = Column(first.quantity, values, row, step, first.name, tuple(p.path for p in parts))
-    if first.quantity in ("da", "rt") and float(values.abs().max()) < KWH_LIMIT:
+    middle = float(values.abs().median())
+    if first.quantity in ("da", "rt") and middle < KWH_LIMIT and float(values.abs().max()) > 0.0:
         raise DataError(
-            f"{where}: the largest value is {float(values.abs().max()):g}, which looks like USD/kWh;"
-            " prices must be USD/MWh: multiply the column by 1000"
+            f"{where}: half of the values are below {middle:g} (largest {float(values.abs().max()):g}), which looks"
+            " like USD/kWh; prices must be USD/MWh: multiply the column by 1000"
         )
     return column if first.quantity == "rt" else _hourly(column, where)
 
@@ -161,7 +163,8 @@ def _hourly(column: Column, where: str) -> Column:
         at = pd.Timestamp(spread.index[int(np.argmax(spread))])
         raise DataError(
             f"{where}, row {column.rows[at:].iloc[0]}: the price changes inside the hour from {at.isoformat()}, but"
-            " day-ahead and reserve prices are hourly; a 5- or 15-min price is real time: lmp_rt_usd_mwh"
+            " day-ahead and reserve prices are hourly here. A real-time price is named lmp_rt_usd_mwh; a 15-min"
+            " day-ahead market (as in the EU) is not modelled: give the mean of each hour"
         )
     rows = column.rows.groupby(pd.DatetimeIndex(column.rows.index).floor("h")).first()
     return Column(column.quantity, group.first(), rows, hour, column.name, column.paths)
@@ -190,14 +193,18 @@ def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) ->
         When the file has a gap of more than 2 h inside the run.
     """
     step = pd.Timedelta(minutes=STEP_MINUTES)
-    grid = pd.date_range(first.floor(column.step), first + n_all * step, freq=column.step, inclusive="left")
+    # what lies before the run tells what its first intervals lack
+    begin = (first - MAX_GAP - column.step).floor(column.step)
+    grid = pd.date_range(begin, first + n_all * step, freq=column.step, inclusive="left")
     known = column.values.reindex(grid)
     missing = known.isna().to_numpy()
-    inside = missing & np.asarray(grid < min(column.end, first + n_run * step))
+    start = max(column.values.index[0], begin)
+    inside = missing & np.asarray((grid < min(column.end, first + n_run * step)) & (grid > start))
     _no_long_gap(column, grid, inside)
     notes = []
-    if inside.any():
-        at = grid[inside]
+    in_run = inside & np.asarray(grid > first - column.step)
+    if in_run.any():
+        at = grid[in_run]
         notes.append(f"{len(at)} missing intervals interpolated, first {at[0].isoformat()}")
     filled = known.interpolate(method="linear", limit_area="inside")
     steps = pd.date_range(first, periods=n_all, freq=step)
@@ -206,6 +213,12 @@ def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) ->
     else:
         values = filled.reindex(steps.floor(column.step)).to_numpy(dtype=np.float64, copy=True)
     lacking = int(np.isnan(values).sum())
+    if np.isnan(values[:n_run]).any():
+        at = steps[int(np.argmax(np.isnan(values)))]
+        raise DataError(
+            f"{column.files}: {column.name} has no value at {at.isoformat()}, which the run needs, nor around it; add"
+            " the rows, or choose a run without them"
+        )
     for i in np.flatnonzero(np.isnan(values)):
         values[i] = values[i - 96] if i >= 96 else values[i - 1]
     if lacking:
