@@ -67,7 +67,30 @@ class Dual:
         prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
         plan = self._answers(homes, gate)
         actions, expected = bids_of(plan, prices, self._who, rules, homes if self._preferences else None)
-        return Bids(actions, expected_profit_usd=expected)
+        firm = self._commitment(homes, gate) if view.public.capacity_gate else None
+        return Bids(actions, expected_profit_usd=expected, capacity=firm)
+
+    def _commitment(self, homes: Homes, gate: int) -> float:
+        """KW for tomorrow's evening: what the devices plan to give where it is called; else it is paid as demonstrated.
+
+        Whoever knows which evenings are called may promise the most on all others.
+        """
+        value, rules = self._value, self._rules
+        assert value is not None
+        f, now = value.foresight, gate * value.foresight.steps
+        evening = np.flatnonzero((f.bonus > 0.0) & (f.day == f.day[now] + 1))
+        if not len(evening):
+            return rules.max_capacity_kw
+        took, gave, kwh = np.zeros(2), np.zeros(2), 0.0
+        b, e = self._who
+        start = np.concatenate([homes.soc_kwh[b], -homes.ev_deficit_kwh[e]])
+        for d, device in enumerate(value.solution.devices):
+            s = start[d]
+            for at in range(now, evening[-1] + 1):
+                s = step(value.stores[d], value.policies[d], at, s, took, gave)
+                if at >= evening[0]:
+                    kwh += float(gave @ device.grid_kwh) - float(took.sum()) / device.eta
+        return float(np.clip(kwh / (len(evening) * DT_H), 0.0, rules.max_capacity_kw))
 
     def _answers(self, homes: Homes, gate: int) -> GatePlan:
         """Every device's own steps, from where it is now."""
