@@ -16,13 +16,11 @@ from vpp_env.core import ledger as led
 from vpp_env.scenario.specs import HomeSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
-from vpp_env.traces.fleet import Fleet
+from vpp_env.traces.fleet import HASSLE_KWH, Fleet
 from vpp_env.units import DT_H, Floats, Ints
 
 PARTS = ("floor", "car", "overuse", "blackout", "hassle", "standby", "restoring")
 """Kinds of private cost."""
-HASSLE_KWH = 0.05
-"""Storage that gives no more than this in a clock hour is not noticed, kWh [assumed]."""
 
 
 class BrokenWishes:
