@@ -8,13 +8,31 @@ prices are the true ones: what is lost against `centralized` is lost by decompos
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from vpp_env import DT_H, Bids, Consent, Homes, Information, MarketRules, PolicyInfo, View, encode
+from vpp_env import (
+    DT_H,
+    Bids,
+    Consent,
+    Homes,
+    Information,
+    MarketRules,
+    PolicyError,
+    PolicyInfo,
+    View,
+    did_you_mean,
+    encode,
+)
 from vpp_policies.gate.inputs import GatePlan
 from vpp_policies.gate.offers import GatePrices, bids_of
+from vpp_policies.optimal.devices import Wishes
 from vpp_policies.optimal.month_value import MonthValue
 from vpp_policies.optimal.storage import step
+
+GOALS = {"preferences": Wishes.ASKS, "cost": Wishes.LIMITS, "welfare": Wishes.PRICED, "free": Wishes.FREE}
+"""Ceiling whose plan is played -> what becomes of the owners' preferences."""
 
 
 class Dual:
@@ -22,9 +40,11 @@ class Dual:
 
     Parameters
     ----------
-    preferences : bool
-        Whether the homes answer inside their owners' preferences, and never below their asks. Off, it is the
-        decomposed counterpart of `centralized`.
+    goal : str
+        The ceiling whose plan is played. `preferences`: the homes answer inside their owners' preferences and never
+        below their asks; `cost`: inside them at any price; `welfare`: outside of them where that is worth the owners'
+        private values; `free`: as if they had none, the decomposed counterpart of `centralized`. The last two
+        override the homes' gateways.
     """
 
     info = PolicyInfo(
@@ -35,13 +55,14 @@ class Dual:
         reference="Boyd et al., Notes on Decomposition Methods (2008)",
     )
 
-    def __init__(self, preferences: bool = True) -> None:
-        self._preferences = preferences
-        if not preferences:
-            # homes that are made to ignore their owners' preferences bid for nobody
-            self.info = PolicyInfo(
-                "dual", Information.ORACLE, Consent.NEVER, self.info.description + "; ignores preferences"
-            )
+    def __init__(self, goal: str = "preferences") -> None:
+        if goal not in GOALS:
+            raise PolicyError(did_you_mean(goal, list(GOALS), "goal of dual"))
+        self._wishes = GOALS[goal]
+        if self._wishes is not Wishes.ASKS:
+            # homes that are made to go below their owners' asks bid for nobody
+            told = f"{self.info.description}; preferences: {self._wishes.value}"
+            self.info = replace(self.info, consent=Consent.NEVER, description=told)
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the rules."""
@@ -52,7 +73,7 @@ class Dual:
         homes, rules = view.homes, self._rules
         self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         self._first = view.public.opportunity - view.public.lead
-        return MonthValue(homes, view.foresight(), rules, self._preferences)
+        return MonthValue(homes, view.foresight(), rules, self._wishes)
 
     def act(self, view: View) -> Bids:
         """Let every device take its steps of the next opportunity."""
@@ -66,9 +87,12 @@ class Dual:
         span = slice(gate * f.steps, (gate + 1) * f.steps)
         prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
         plan = self._answers(homes, gate)
-        actions, expected = bids_of(plan, prices, self._who, rules, homes if self._preferences else None)
+        asks = homes if self._wishes is Wishes.ASKS else None
+        actions, expected = bids_of(plan, prices, self._who, rules, asks)
+        free = self._wishes in (Wishes.PRICED, Wishes.FREE)
         firm = self._commitment(homes, gate) if view.public.capacity_gate else None
-        return Bids(actions, expected_profit_usd=expected, capacity=firm)
+        override = np.full(rules.n_homes, free)
+        return Bids(actions, expected_profit_usd=expected, override=override, capacity=firm)
 
     def _commitment(self, homes: Homes, gate: int) -> float:
         """KW for tomorrow's evening: what the devices plan to give where it is called; else it is paid as demonstrated.

@@ -27,7 +27,7 @@ from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Difference
 
 from tests.benchmarks.browser import browser_page
-from vpp_env.evaluation.kpi_entry import Brackets, Ceilings
+from vpp_env.evaluation.kpi_entry import Ceilings
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -159,13 +159,30 @@ def test_ceilings_are_shown_where_they_are(week: Path) -> None:
     kpis = read_material(week).seeds[0].run("agentic").kpis
     assert kpis is not None
     bounds = Ceilings(
-        Brackets((900.0, 905.0), (700.0, 712.0)), Brackets((500.0, 502.0), (300.0, 301.0)), gap=0.0056, seconds=8.0
+        preferences=(500.0, 502.0),
+        cost=(600.0, 603.0),
+        welfare=(650.0, 651.0),
+        free=(900.0, 905.0),
+        profit=(300.0, 301.0),
+        profit_free=(700.0, 712.0),
+        idle=0.0,
+        gap=0.0056,
+        seconds=8.0,
     )
     made = replace(kpis, regret=123.456, score=0.789, profit_score=0.654)
     page = report_page(material_with(week, bounds, kpis=made))
     read(page)
     assert 'id="bounds"' in page
-    for text in ("700.00 to 712.00", "500.00 to 502.00", "123.46", "0.7890", "0.6540", "0.56 %", "ceiling: free"):
+    for text in (
+        "650.00 to 651.00",
+        "500.00 to 502.00",
+        "U_pref 502.00 &lt; U_cost 603.00 &lt; U_welfare 651.00",
+        "123.46",
+        "0.7890",
+        "0.6540",
+        "0.56 %",
+        "ceiling: free",
+    ):
         assert text in page
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Goal, Measure
+from vpp_policies.optimal.devices import Goal, Measure, Wishes
 
 from tests.support import begin, month, with_prices
 from vpp_env.contract.bids import encode
@@ -41,7 +41,7 @@ def test_who_keeps_preferences_breaks_none(name: str, seed: int) -> None:
     assert run.record.totals[led.L_SOLD].sum() > 10.0
     # the test can fail: who ignores preferences breaks them on the same evenings
     if name == "greedy":
-        other = summarize(simulate(with_spikes(month("week20", EVENING, seed)), make_policy("dual(preferences=False)")))
+        other = summarize(simulate(with_spikes(month("week20", EVENING, seed)), make_policy("dual(goal='free')")))
         assert other.total_violations.total > 0
 
 
@@ -50,17 +50,17 @@ def test_everybody_stands_between_the_floor_and_the_ceilings() -> None:
     world = begin(made)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     most = {
-        bind: bracket(view.homes, view.foresight(), Goal(Measure.VALUE, bind, rules), rules.max_capacity_kw)
-        for bind in (False, True)
+        wishes: bracket(view.homes, view.foresight(), Goal(Measure.VALUE, wishes, rules), rules.max_capacity_kw)
+        for wishes in (Wishes.FREE, Wishes.ASKS)
     }
-    names = ("idle", "truthful", "preference_aware", "dual", "dual(preferences=False)", "centralized")
+    names = ("idle", "truthful", "preference_aware", "dual", "dual(goal='free')", "centralized")
     value = {name: summarize(simulate(made, make_policy(name)))["joint_surplus"] for name in names}
     assert value["idle"] == pytest.approx(0.0, abs=1e-9)
-    assert 0.0 < value["truthful"] < value["preference_aware"] <= most[True].upper
-    assert value["dual"] <= most[True].upper
-    assert value["centralized"] <= most[False].upper
+    assert 0.0 < value["truthful"] < value["preference_aware"] <= most[Wishes.ASKS].upper
+    assert value["dual"] <= most[Wishes.ASKS].upper
+    assert value["centralized"] <= most[Wishes.FREE].upper
     # decomposition alone costs little
-    assert value["dual(preferences=False)"] >= 0.95 * value["centralized"]
+    assert value["dual(goal='free')"] >= 0.95 * value["centralized"]
     assert value["dual"] >= 0.95 * value["preference_aware"]
 
 

@@ -33,6 +33,7 @@ class Foresight:
     raised: float  # USD/kWh that the VPP's own purchases can raise the price by
     paid_share: float  # share of the market's price that the payment rule gives the members at least
     import_usd_per_kwh: Floats  # (T,) retail tariff
+    least_import_usd_per_kwh: float  # the tariff at its cheapest
     export_usd_per_kwh: float  # export credit
     away_usd_per_kwh: float  # charging elsewhere
     # the homes by themselves
@@ -41,12 +42,13 @@ class Foresight:
     self_consumption: bool  # the battery serves the home's own shortage
     baseline_usd: Floats  # (N,) what the baseline's battery earns its owner on the retail bill, less wear
     baseline_bonus_usd: Floats  # (N,) `bonus` of what the baseline's battery gives, less what it takes in
-    baseline_bess_kwh: Floats  # (N,) what the baseline's battery holds at the end
+    baseline_bess_kwh: Floats  # (T, N) what the baseline's battery holds at the end of the step
     baseline_ev_kw: Floats  # (T, N) the undispatched car's charging
     baseline_ev_soc_kwh: Floats  # (T + 1, N) its energy at the start of the step, after arrivals
     plugged: Flags  # (T, N)
     arrives: Flags  # (T + 1, N) the car comes home at the start of this step
     due: Ints  # (T, N) steps until the car must be ready, 0 while it is away
+    judged: Floats  # (T, N) share of a car's shortage that counts at the start of the step; 1 a departure, in all
     # the owners
     blackout: Flags  # (T, N) no dispatch wanted
     own_ask: Floats  # (O, N) per kWh discharged
@@ -54,7 +56,16 @@ class Foresight:
     reserve_ask: Floats  # (O, N) per kW and hour
     refill_end: Floats  # (N,) at the end, what a kWh into the battery costs
     back_end: Floats  # (N,) at the end, what a kWh of charging bought back costs
+    # what broken wishes are worth to their owners, (N,): see `traces.fleet.Fleet`
+    floor_value: Floats  # USD per kWh and h below the reserve floor
+    car_value: Floats  # USD per kWh that the car is short
+    overuse_value: Floats  # USD per kWh discharged beyond the day's limit
+    blackout_value: Floats  # USD per kWh sold, called or bought in a blackout window
+    hassle_value: Floats  # USD per clock hour in which storage gives more than `hassle_kwh`
+    standby_value: Floats  # USD per kW and h on reserve
+    hassle_kwh: float  # kWh of storage in a clock hour that is not noticed
     day: Ints  # (T,) local day
+    hour: Ints  # (T,) clock hour, 0 the first
 
     @property
     def n_steps(self) -> int:

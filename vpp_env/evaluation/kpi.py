@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from vpp_env.errors import UnknownNameError, VppError, did_you_mean
-from vpp_env.evaluation.kpi_entry import Better, Ceilings, Format, Kpi, Place, share_of
+from vpp_env.evaluation.kpi_entry import Better, Ceilings, Format, Kpi, Place
 from vpp_env.evaluation.measures import (
     Evidence,
     MoneyTotals,
@@ -68,13 +68,13 @@ class Kpis:
         "joint surplus", "USD", Better.HIGHER, Format.TWO,
         "profit + members' net benefit: what the policy is worth to everybody",
         lambda e: e.profit() + e.home_sum("net_benefit_usd"),
-        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
+        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
     )  # fmt: skip
     welfare: float = _kpi(
         "welfare", "USD", Better.HIGHER, Format.TWO,
         "joint surplus - what broken wishes are worth to their owners: the figure that ranks",
         lambda e: e.profit() + e.owners_gain(),
-        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
+        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
     )  # fmt: skip
     owners_gain: float = _kpi(
         "owners' gain", "USD", Better.HIGHER, Format.TWO,
@@ -152,23 +152,27 @@ class Kpis:
         lambda e: e.mean("prosumer_satisfaction"), shown=(Place.FAIRNESS,),
     )  # fmt: skip
     score: float | None = _kpi(
-        "score", "", Better.HIGHER, Format.FOUR, "joint surplus as a share of the ceiling inside preferences",
-        of_ceilings=lambda k, c: share_of(k.joint_surplus, c.preferences.value[1]), title="score (0 idle, 1 ceiling)",
+        "score", "", Better.HIGHER, Format.FOUR, "(welfare - idle's) / (U_welfare - idle's)",
+        of_ceilings=lambda k, c: c.share(k.welfare, c.welfare[1]), title="score (0 idle, 1 ceiling)",
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.RANK, Place.CEILINGS),
     )  # fmt: skip
     regret: float | None = _kpi(
-        "regret", "USD", Better.LOWER, Format.TWO, "joint surplus short of the ceiling inside preferences",
-        of_ceilings=lambda k, c: c.preferences.value[1] - k.joint_surplus,
+        "regret", "USD", Better.LOWER, Format.TWO, "welfare short of U_welfare",
+        of_ceilings=lambda k, c: c.welfare[1] - k.welfare,
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.CEILINGS),
     )  # fmt: skip
-    regret_free: float | None = _kpi(
-        "regret without preferences", "USD", Better.LOWER, Format.TWO, "joint surplus short of the free ceiling",
-        of_ceilings=lambda k, c: c.free.value[1] - k.joint_surplus, shown=(Place.MEANS, Place.CEILINGS),
+    share_of_preferences: float | None = _kpi(
+        "share of U_pref", "", Better.HIGHER, Format.FOUR,
+        "(welfare - idle's) / (U_pref - idle's); may pass 1 where broken wishes are worth their price",
+        of_ceilings=lambda k, c: c.share(k.welfare, c.preferences[1]), shown=(Place.MEANS, Place.CEILINGS),
+    )  # fmt: skip
+    share_of_free: float | None = _kpi(
+        "surplus / U_free", "", Better.HIGHER, Format.FOUR, "joint surplus as a share of U_free, both less idle's",
+        of_ceilings=lambda k, c: c.share(k.joint_surplus, c.free[1]), shown=(Place.MEANS, Place.CEILINGS),
     )  # fmt: skip
     profit_score: float | None = _kpi(
         "profit score", "", Better.HIGHER, Format.FOUR, "profit as a share of its ceiling inside preferences",
-        of_ceilings=lambda k, c: share_of(k.total_profit, c.preferences.profit[1]),
-        shown=(Place.MEANS, Place.CEILINGS),
+        of_ceilings=lambda k, c: c.share(k.total_profit, c.profit[1]), shown=(Place.MEANS, Place.CEILINGS),
     )  # fmt: skip
     wear_linear_usd: float = _kpi(
         "wear", "USD", Better.LOWER, Format.TWO, "wear beyond the baselines' at the linear cost of decisions",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, Protocol
 
@@ -46,35 +46,52 @@ class Better(Enum):
     NEITHER = "neither"
 
 
-@dataclass(frozen=True)
-class Brackets:
-    """Bounds (lower, upper) of the best month, USD: no policy exceeds the upper, a relaxed plan attains the lower."""
-
-    value: tuple[float, float]  # joint surplus
-    profit: tuple[float, float]  # of the VPP
+Bracket = tuple[float, float]
+"""Bounds of the best month, USD: no policy exceeds the upper one, a plan of the relaxation attains the lower one."""
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What no policy can exceed in a month."""
+    """What no policy can exceed in a month, and what doing nothing is worth."""
 
-    free: Brackets  # whatever a policy knows and does
-    preferences: Brackets  # inside every owner's preferences
-    gap: float  # widest of the four brackets, relative to its upper end
+    preferences: Bracket  # U_pref, welfare: every preference kept, nobody gives for less than the own ask
+    cost: Bracket  # U_cost, welfare: every preference kept, nobody asks a price
+    welfare: Bracket  # U_welfare, welfare: preferences broken at their owners' private values
+    free: Bracket  # U_free, joint surplus: preferences cost nothing
+    profit: Bracket  # the VPP's profit, every preference kept and every ask paid
+    profit_free: Bracket  # the VPP's profit, preferences ignored
+    idle: float  # welfare of a month in which nobody does anything
+    gap: float  # widest of the brackets, relative to its upper end
     seconds: float  # wall clock of working them out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Ceilings:
         """Read what a summary holds."""
-        free, preferences = (
-            Brackets(tuple(data[name]["value"]), tuple(data[name]["profit"])) for name in ("free", "preferences")
-        )
-        return cls(free, preferences, data["gap"], data["seconds"])
+        made: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+        return cls(**{name: tuple(x) if isinstance(x, list) else x for name, x in made.items()})  # type: ignore[arg-type]
+
+    def share(self, usd: float, ceiling: float) -> float | None:
+        """What is earned above doing nothing, as a share of what could be up to `ceiling`; None where that is none."""
+        return share_of(usd - self.idle, ceiling - self.idle)
+
+    def ladder(self, welfare: Mapping[str, float]) -> list[tuple[str, float]]:
+        """Return (rung, USD) upwards: doing nothing, policies by their `welfare`, and the ceilings."""
+        rungs = [("idle", self.idle), *((name, usd) for name, usd in welfare.items() if name != "idle")]
+        rungs += [(title, getattr(self, name)[1]) for name, title in LADDER.items()]
+        return sorted(rungs, key=lambda rung: rung[1])
+
+
+LADDER = {"preferences": "U_pref", "cost": "U_cost", "welfare": "U_welfare", "free": "U_free"}
+"""Ceiling -> its name for people, the tighter one first."""
+
+
+NOTHING = 1e-9
+"""USD below which a ceiling is the rounding of a sum."""
 
 
 def share_of(x: float, ceiling: float) -> float | None:
     """`x` as a share of a ceiling; None where the ceiling is not above 0."""
-    return x / ceiling if ceiling > 0.0 else None
+    return x / ceiling if ceiling > NOTHING else None
 
 
 def price_of_preferences(kept: float, free: float) -> float | None:
@@ -85,6 +102,11 @@ def price_of_preferences(kept: float, free: float) -> float | None:
 
 class Earned(Protocol):
     """What is compared with ceilings, USD."""
+
+    @property
+    def welfare(self) -> float:
+        """Of everybody together, less what broken wishes are worth to their owners."""
+        ...
 
     @property
     def joint_surplus(self) -> float:

@@ -17,6 +17,7 @@ from vpp_env.jit import kernel
 from vpp_env.scenario.specs import HomeSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
+from vpp_env.traces.fleet import HASSLE_KWH
 from vpp_env.units import DT_H, Floats, Ints
 
 PARTS = ("floor", "car", "overuse", "blackout", "hassle", "standby", "restoring")
@@ -24,8 +25,6 @@ PARTS = ("floor", "car", "overuse", "blackout", "hassle", "standby", "restoring"
 VALUES = ("floor_value", "car_value", "overuse_value", "blackout_value", "hassle_value", "standby_value")
 """What of a fleet prices the first six."""
 STEPS_PER_HOUR = 4
-HASSLE_KWH = 0.05
-"""Storage that gives no more than this in a clock hour is not noticed, kWh [assumed]."""
 
 
 @kernel

@@ -21,6 +21,7 @@ from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
+from vpp_env.traces.fleet import HASSLE_KWH, PRIVATE_VALUES
 from vpp_env.units import DT_H, KWH_PER_MWH, PRICE_TICK, Flags, Floats, Ints
 
 
@@ -32,6 +33,23 @@ def _due(first: int, plan: DayPlan, has_ev: Flags, out: Ints) -> None:
         for i in range(out.shape[1]):
             if has_ev[i] and is_plugged(first + row, plan.dep[i], plan.arr[i], plan.out[i]):
                 out[row, i] = steps_until_due(first + row, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
+
+
+@kernel
+def _judge(first: int, steps: int, plan: DayPlan, out: Floats) -> None:
+    """Write the shares of `Foresight.judged` of one day into `out`, the `steps` rows from step `first` on.
+
+    A shortage counts at the end of a session, at its worst of then and of the ready-by time in it: at least half of
+    each. A session that goes on past midnight is not judged on that day.
+    """
+    n = len(plan.load)
+    for i in range(out.shape[1]):
+        for begin, end in ((-1, plan.dep[i]), (plan.arr[i], plan.out[i])):
+            last, ready = end - first, plan.ready[i] - first
+            if 0 < end < n and 0 <= last < steps:
+                out[last, i] = 1.0
+                if begin < plan.ready[i] < end and ready >= 0:
+                    out[last, i] = out[ready, i] = 0.5
 
 
 @kernel
@@ -129,6 +147,7 @@ def build_foresight(world: World) -> Foresight:
     ev_soc, due = np.zeros((total + 1, n)), np.zeros(shape, dtype=np.int64)
     blackout, arrives = np.zeros(shape, dtype=np.bool_), np.zeros((total + 1, n), dtype=np.bool_)
     rate, baseline_usd, baseline_bonus_usd = np.zeros(total), np.zeros(n), np.zeros(n)
+    bess_soc, judged = np.zeros(shape), np.zeros(shape)
     prices = _prices(month, slice(t0, calendar.n_steps))
     day, k = world.clock(t0)
     row = 0
@@ -145,7 +164,8 @@ def build_foresight(world: World) -> Foresight:
         _blackout(fleet.blackout, plan.week_step[span], blackout[rows])
         _baseline_bill(span.start, span.stop, month.day(day), month.rules, baseline_usd)
         baseline_bonus_usd += DT_H * prices["bonus"][rows] @ (baseline.bess_dis[span] - baseline.bess_ch[span])
-        baseline_end = baseline.bess_soc[span.stop - 1]
+        bess_soc[rows] = baseline.bess_soc[span]
+        _judge(span.start, total - row, plan, judged[row:])
         row, day, k = rows.stop, day + 1, 0
     end_day, end_k = world.clock(calendar.n_steps)
     end_plan, end_baseline = month.day(end_day)
@@ -155,11 +175,13 @@ def build_foresight(world: World) -> Foresight:
     end = asks.pop()
     asks = [asks[max(j - world.lead, 0)] for j in range(len(asks))]
     span = slice(t0, calendar.n_steps)
+    values: dict[str, Any] = {name: np.array(getattr(fleet, name)) for name in PRIVATE_VALUES}
     parts = Foresight(
         steps=world.steps,
         called=np.array(month.calls[span]),
         **prices,
         import_usd_per_kwh=rate,
+        least_import_usd_per_kwh=min(home.import_peak_usd_per_kwh, home.import_offpeak_usd_per_kwh),
         export_usd_per_kwh=home.export_credit_usd_per_kwh,
         away_usd_per_kwh=home.away_charging_usd_per_kwh,
         surplus_kw=surplus,
@@ -167,19 +189,23 @@ def build_foresight(world: World) -> Foresight:
         self_consumption=home.control == "self_consumption",
         baseline_usd=baseline_usd,
         baseline_bonus_usd=baseline_bonus_usd,
-        baseline_bess_kwh=np.array(baseline_end),
+        baseline_bess_kwh=bess_soc,
         baseline_ev_kw=ev_kw,
         baseline_ev_soc_kwh=ev_soc,
         plugged=due > 0,
         arrives=arrives,
         due=due,
+        judged=judged,
         blackout=blackout,
         own_ask=np.array([a.own[0] for a in asks]),
         defer_ask=np.array([a.defer[0] for a in asks]),
         reserve_ask=np.array([a.reserve[0] for a in asks]),
         refill_end=end.refill[0],
         back_end=end.back[0],
+        **values,
+        hassle_kwh=HASSLE_KWH,
         day=np.array(calendar.day[t0:]),
+        hour=(np.arange(t0, calendar.n_steps) * DT_H).astype(np.int64) - int(t0 * DT_H),
     )
     for value in vars(parts).values():
         if isinstance(value, np.ndarray):

@@ -21,6 +21,8 @@ _PRIORITY_BY_PROFILE = ((2, 1), (1, 1, 0), (0, 1))
 """EV priority drawn uniformly from the row of the profile (0 low, 1 medium, 2 high)."""
 PRIVATE_VALUES = ("floor_value", "car_value", "hassle_value", "blackout_value", "overuse_value", "standby_value")
 """Fields of the fleet and of `PreferenceSpec`, in the order in which they are drawn: append only."""
+HASSLE_KWH = 0.05
+"""Storage that gives no more than this in a clock hour is not noticed by the owner, kWh [assumed]."""
 N_ORIENTATIONS = 6
 """Roof orientation classes; solar.py says which tilt and azimuth each one has."""
 

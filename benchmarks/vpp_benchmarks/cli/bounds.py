@@ -1,7 +1,8 @@
 """Ceilings of a month: `vpp-env bounds --scenario august`.
 
-What nobody can exceed, whatever it knows (`free`), and what nobody can exceed who keeps to every owner's preferences
-(`preferences`), in joint surplus (`value`) and in the VPP's profit; docs/optimizers.md proves them.
+`U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks), `U_welfare` (broken at the owners'
+private values) and `U_free` (preferences cost nothing), and what the VPP's profit can be; docs/optimizers.md proves
+them. With --change they are worked out again with a rule changed or switched off: how much of each hangs on it.
 
 Exit status: 0 done; 2 something that was asked for is not possible; 130 interrupted.
 """
@@ -15,51 +16,94 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.ceilings import INSIDE_PREFERENCES, MEASURES, ceilings, exact_optima
+from vpp_benchmarks.run.ceilings import MEASURED, TITLES, ceilings, exact_optima
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
-from vpp_env.evaluation.kpi_entry import price_of_preferences
+from vpp_env.evaluation.kpi_entry import LADDER, price_of_preferences, share_of
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 
-EXAMPLES = ("--scenario august", "--scenario week20 --exact", "--set market.max_capacity_mw=0.4 --json bounds.json")
+EXAMPLES = (
+    "--scenario august",
+    "--scenario week20 --exact",
+    "--set market.max_capacity_mw=0.4 --json bounds.json",
+    "--seed 1000:1003 --change market.reserve=false --change preferences.private_value_factor=2",
+)
+AS_IT_IS = "as it is"
 
 
 def parser(prog: str = "vpp-env bounds") -> Parser:
     """Return the command line."""
     p = Parser(prog, "Print proven ceilings of a market month.", EXAMPLES)
     p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
-    p.add_argument("--seed", default="0", metavar="INT", help="default: %(default)s")
+    p.add_argument("--seed", default="0", metavar="INT|A:B", help="several with --change; default: %(default)s")
     add_month_flags(p)
     p.add_argument("--exact", action="store_true", help="also solve the month's linear program (minutes)")
+    p.add_argument(
+        "--change", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="and under this rule; may repeat"
+    )
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
     return p
 
 
-def month_of(args: argparse.Namespace) -> Month:
-    """Return the month that the command line asks for."""
+def months_of(args: argparse.Namespace, change: str | None = None) -> list[Month]:
+    """Return the months that the command line asks for, one a seed, with one more change of the rules."""
     base = load_scenario(args.scenario)
-    changes = dict(parse_override(text, base) for text in args.overrides)
+    changes = dict(parse_override(text, base) for text in [*args.overrides, *([change] if change else [])])
     seeds = parse_seeds([args.seed])
-    if len(seeds) != 1:
-        raise PlanError(f"--seed {args.seed!r}: allowed is one integer; ceilings are those of one month")
+    if len(seeds) != 1 and not args.change:
+        raise PlanError(f"--seed {args.seed!r}: allowed is one integer, several with --change only")
     plan = make_plan(base.override(changes) if changes else base, ("idle",), seeds, args.market_data, args.node)
-    return Month(plan.scenario, seeds[0], plan.market_data, plan.node)
+    return [Month(plan.scenario, seed, plan.market_data, plan.node) for seed in seeds]
 
 
-def show(found: Mapping[str, Any], optima: Mapping[str, Mapping[str, float]] | None) -> str:
+def show(found: Mapping[str, Any], optima: Mapping[str, float] | None) -> str:
     """Return the table that is printed."""
     lines = [f"{'USD':24}{'plan':>12}{'ceiling':>12}{'gap':>9}" + (f"{'exact':>12}" if optima else "")]
-    for name in INSIDE_PREFERENCES:
-        for label in MEASURES:
-            low, high = found[name][label]
-            line = f"{label + ', ' + name:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
-            lines.append(line + (f"{optima[name][label]:12.2f}" if optima else ""))
-    for label in MEASURES:
-        price = price_of_preferences(found["preferences"][label][1], found["free"][label][1])
+    for name in MEASURED:
+        low, high = found[name]
+        line = f"{TITLES[name]:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
+        lines.append(line + (f"{optima[name]:12.2f}" if optima else ""))
+    for label, kept, free in (("joint surplus", "preferences", "free"), ("profit", "profit", "profit_free")):
+        price = price_of_preferences(found[kept][1], found[free][1])
         lines.append(f"price of preferences, {label}: {'none' if price is None else f'{price:.1%}'}")
     lines.append(f"widest gap {found['gap']:.2%}, {found['seconds']:.1f} s")
     return "\n".join(lines)
+
+
+def show_changes(means: Mapping[str, Mapping[str, float]], seeds: int) -> str:
+    """Return the table of ceilings under changes, the rules as they are first: USD, and what hangs on the change."""
+    first = means[AS_IT_IS]
+    wide = max(len(label) for label in means) + 2
+    lines = [f"{f'USD, mean of {seeds}':{wide}}" + "".join(f"{title:>20}" for title in LADDER.values())]
+    for label, found in means.items():
+        cells = [
+            f"{found[name]:.2f}" + ("" if found is first else f" ({_hangs(found[name], first[name])})")
+            for name in LADDER
+        ]
+        lines.append(f"{label:{wide}}" + "".join(f"{cell:>20}" for cell in cells))
+    return "\n".join([*lines, "in brackets: what of the ceiling as it is hangs on the change"])
+
+
+def _hangs(changed: float, as_it_is: float) -> str:
+    share = share_of(as_it_is - changed, as_it_is)
+    return "none" if share is None else f"{share:.1%}"
+
+
+def _under_changes(args: argparse.Namespace) -> int:
+    """Work the ceilings out under every change, and print and write their means over the seeds."""
+    means: dict[str, dict[str, float]] = {}
+    seeds = 0
+    for label in (AS_IT_IS, *args.change):
+        found = [ceilings(month) for month in months_of(args, None if label == AS_IT_IS else label)]
+        seeds = len(found)
+        means[label] = {name: float(np.mean([one[name][1] for one in found])) for name in MEASURED}
+    print(show_changes(means, seeds))
+    if args.json is not None:
+        args.json.write_text(json.dumps({"seeds": args.seed, "means": means}, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 def _report(name: str, done: int, of: int) -> None:
@@ -73,7 +117,11 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     args = parser(prog).parse_args(argv)
     if args.json is not None and not args.json.parent.is_dir():
         raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
-    month = month_of(args)
+    if args.change:
+        if args.exact:
+            raise PlanError("--exact is for one month: leave --change out")
+        return _under_changes(args)
+    (month,) = months_of(args)
     found = ceilings(month)
     optima = None
     if args.exact:

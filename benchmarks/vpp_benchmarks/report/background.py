@@ -10,11 +10,11 @@ import numpy as np
 from vpp_benchmarks.report.conclusions import caveats
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import bullets, table
-from vpp_benchmarks.report.tables import number, percent, written
+from vpp_benchmarks.report.tables import ladder, number, percent, written
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_env.evaluation.kpi import table as kpis
-from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.evaluation.kpi_entry import LADDER, Place
 
 
 def bounds(m: Material) -> str:
@@ -24,10 +24,9 @@ def bounds(m: Material) -> str:
         return ""
     rows = []
     for seed, ceilings in some:
-        for name, one in (("free", ceilings.free), ("preferences", ceilings.preferences)):
-            brackets = [f"{number(low)} to {number(high)}" for low, high in (one.value, one.profit)]
-            rows.append([seed.case, str(seed.seed), name, *brackets])
-    header = ["case", "seed", "ceiling", "joint surplus, USD", "VPP profit, USD"]
+        brackets = [f"{number(low)} to {number(high)}" for low, high in (getattr(ceilings, name) for name in LADDER)]
+        rows.append([seed.case, str(seed.seed), *brackets])
+    header = ["case", "seed", *(f"{title}, USD" for title in LADDER.values())]
     shown = kpis(Place.CEILINGS)
     shares = []
     for label in m.planned.labels:
@@ -38,7 +37,8 @@ def bounds(m: Material) -> str:
         shares.append([label, *cells])
     widest = percent(max(ceilings.gap for _, ceilings in some), 2)
     note = f"<p class=note>Brackets are proven; the widest is {widest}.</p>"
-    return table(header, rows, 3) + note + table(["policy", *(kpi.heading for kpi in shown)], shares)
+    rungs = "".join(f"<p class=note>{escape(f'{s.case}, seed {s.seed}: {ladder(s)}')}</p>" for s, _ in some)
+    return table(header, rows, 2) + note + rungs + table(["policy", *(kpi.heading for kpi in shown)], shares)
 
 
 def time_and_cost(m: Material) -> str:

@@ -12,6 +12,7 @@ from vpp_benchmarks.report.tables import (
     bracketed,
     difference_table,
     figure,
+    ladder,
     markdown,
     mean,
     number,
@@ -27,7 +28,7 @@ from vpp_benchmarks.results.statistics import METHOD, Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
-from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.evaluation.kpi_entry import LADDER, Place
 from vpp_env.owners.violations import VIOLATIONS
 
 LEDGER = ("energy", "reserve", "nopay", "deviation", "revenue", "payments", "compute")
@@ -103,14 +104,20 @@ def _ceilings(seed: SeedResult) -> list[str]:
     bounds = seed.ceilings
     if bounds is None:
         return []
-    kept, free = bounds.preferences.value, bounds.free.value
+    what = {
+        "preferences": "welfare, every preference kept, nobody below the own ask",
+        "cost": "welfare, every preference kept, no asks",
+        "welfare": "welfare, preferences broken at their owners' private values",
+        "free": "joint surplus, preferences cost nothing",
+    }
+    rows = [[LADDER[name], of, *(number(usd) for usd in getattr(bounds, name))] for name, of in what.items()]
     text = (
-        f"Joint surplus that no policy can exceed: {number(kept[1])} USD inside the owners' preferences (a plan of the "
-        f"relaxation is worth {number(kept[0])}), {number(free[1])} USD without them ({number(free[0])}). Brackets are "
-        f"proven, the widest to {percent(bounds.gap, 2)}. Score = joint surplus / the first; regret = what is short "
-        "of it. The ceilings know no minimum bid and all the future."
+        f"{ladder(seed)} (USD of welfare). No policy exceeds a ceiling; a plan of its relaxation is worth what stands "
+        f"before it. Brackets are proven, the widest to {percent(bounds.gap, 2)}. Score = (welfare - idle) / "
+        "(U_welfare - idle); regret = what is short of U_welfare. The ceilings know no minimum bid and all the future."
     )
-    return ["## What could have been earned", kpi_table(Place.CEILINGS, seed.runs), text]
+    rungs = markdown(["ceiling", "of", "plan, USD", "ceiling, USD"], rows, text_columns=2)
+    return ["## What could have been earned", kpi_table(Place.CEILINGS, seed.runs), rungs, text]
 
 
 def _information(runs: Sequence[RunResult]) -> str:

@@ -151,7 +151,7 @@ def _scatter(axis: Axes, seed: SeedResult) -> None:
     direct = not _crowded(points)
     axis.axhline(1.0, color=FAINT, lw=0.8, zorder=0)
     if ceilings is not None:
-        most = ceilings.preferences.profit[1]
+        most = ceilings.profit[1]
         axis.axvline(most, color=FAINT, lw=1.0, ls="--", zorder=0)
         axis.annotate(
             "most profit inside preferences", (most, 0.98), (-4, 0), xycoords=("data", "axes fraction"),

@@ -119,7 +119,7 @@ def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str
     """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
     profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
     scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
-    bounds = {} if ceilings is None else {"free": ceilings.free.profit, "preferences": ceilings.preferences.profit}
+    bounds = {} if ceilings is None else {"free": ceilings.profit_free, "preferences": ceilings.profit}
     xs = [v for v in (0.0, *profits, *(b[1] for b in bounds.values())) if v is not None]
     low, _ = extent([v for v in scores if v is not None] + [1.0])
     plot = Plot(extent(xs), (low, 1.0 + 0.06 * (1.0 - low)), "Profit against satisfaction", 300)

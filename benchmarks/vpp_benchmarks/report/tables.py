@@ -258,3 +258,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
         elif isinstance(value, int | float) and not isinstance(value, bool):
             out.append((f"{prefix}{key}", value))
     return out
+
+
+def ladder(seed: SeedResult) -> str:
+    """Return a seed's rungs upwards, in one line: `idle 0.00 < truthful 12.30 < U_pref 20.00`, USD."""
+    return " < ".join(f"{name} {number(usd)}" for name, usd in seed.ladder)

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, mean, number, percent, shown_at, who, written
+from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, ladder, mean, percent, shown_at, who, written
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
@@ -98,13 +98,11 @@ def _tell_consent(console: Console, notes: Mapping[str, str]) -> None:
 
 
 def ceiling_lines(seed: SeedResult) -> list[str]:
-    """One line on a seed's ceilings, and an empty one after it; nothing where there are none."""
+    """A seed's ladder of welfare, and an empty line after it; nothing where there are no ceilings."""
     if seed.ceilings is None:
         return []
-    kept, free = seed.ceilings.preferences.value[1], seed.ceilings.free.value[1]
-    line = f"seed {seed.seed}: no policy can bring more joint surplus than {number(kept)} USD inside the owners' "
-    line += f"preferences, {number(free)} without (proven to {percent(seed.ceilings.gap, 2)}); score = share of the "
-    return [line + "first", ""]
+    proven = f"ceilings proven to {percent(seed.ceilings.gap, 2)}; score = share of the way from idle to U_welfare"
+    return [f"seed {seed.seed}, welfare, USD: {ladder(seed)} ({proven})", ""]
 
 
 def _show_cases(console: Console, found: Comparison) -> None:

@@ -84,7 +84,7 @@ def statistics_of(planned: Planned, seeds: Sequence[SeedResult]) -> Statistics |
 
 
 def read_ceilings(folder: Path) -> Ceilings | None:
-    """Return the ceilings that the summary of a seed holds; None where it has none."""
+    """Return the ceilings that the summary of a seed holds; None where it has none, or those of an older version."""
     path = folder / store.SUMMARY
     found = store.read_json(path).get("ceilings") if path.is_file() else None
-    return None if found is None else Ceilings.from_json(found)
+    return None if found is None or "welfare" not in found else Ceilings.from_json(found)

@@ -133,6 +133,12 @@ class SeedResult:
         """Return the run of a policy."""
         return next(run for run in self.runs if run.label == label)
 
+    @cached_property
+    def ladder(self) -> list[tuple[str, float]]:
+        """(rung, USD) upwards: doing nothing, every policy's welfare, and the ceilings; empty where there are none."""
+        welfare = {run.label: run.kpis.welfare for run in self.done if run.kpis is not None}
+        return [] if self.ceilings is None else self.ceilings.ladder(welfare)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `simulation_summary.json` holds: strict JSON data."""
         s = self.scenario
@@ -159,6 +165,7 @@ class SeedResult:
         }
         if self.ceilings is not None:
             out["ceilings"] = self.ceilings
+            out["ladder"] = [{"rung": rung, "usd": usd} for rung, usd in self.ladder]
         if self.advantages is not None:
             out |= plain(self.advantages)
         out["total_simulation_time_minutes"] = self.seconds / 60.0

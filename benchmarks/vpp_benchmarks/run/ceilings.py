@@ -1,7 +1,8 @@
 """Ceilings of months: worked out, beside the runs that they are for, or read back from a seed's summary.
 
-What nobody can exceed, whatever it knows (`free`), and what nobody can exceed who keeps to every owner's preferences
-(`preferences`), in joint surplus (`value`) and in the VPP's profit; docs/optimizers.md proves them.
+`U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks) and `U_welfare` (broken at the
+owners' private values) in welfare, `U_free` (preferences cost nothing) in joint surplus, and two of the VPP's profit;
+docs/optimizers.md proves them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Goal, Measure, devices
+from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 
 from vpp_benchmarks.results.comparison import Unit, read_ceilings
 from vpp_benchmarks.run.job import JobSpec, month_of
 from vpp_env.contract.views import Information
-from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_env.evaluation.kpi_entry import LADDER, Ceilings
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
@@ -29,9 +30,17 @@ from vpp_env.simulation.world import World
 
 log = logging.getLogger(__name__)
 
-INSIDE_PREFERENCES = {"free": False, "preferences": True}
-"""Ceiling -> whether every owner's preferences bind."""
-MEASURES = {"value": Measure.VALUE, "profit": Measure.PROFIT}
+MEASURED = {
+    "preferences": (Measure.VALUE, Wishes.ASKS),
+    "cost": (Measure.VALUE, Wishes.LIMITS),
+    "welfare": (Measure.VALUE, Wishes.PRICED),
+    "free": (Measure.VALUE, Wishes.FREE),
+    "profit": (Measure.PROFIT, Wishes.ASKS),
+    "profit_free": (Measure.PROFIT, Wishes.FREE),
+}
+"""Ceiling -> what is measured, and what becomes of preferences."""
+TITLES = {**LADDER, "profit": "profit, preferences", "profit_free": "profit, free"}
+"""Ceiling -> its name for people."""
 
 
 def ceilings(month: Month) -> dict[str, Any]:
@@ -40,27 +49,26 @@ def ceilings(month: Month) -> dict[str, Any]:
     Returns
     -------
     dict
-        `free` and `preferences`: each {"value": [lower, upper], "profit": [lower, upper]}, USD; no policy exceeds
-        `upper`, and the relaxation that it comes from attains `lower`. `gap`: widest of the four relative to its upper
-        end. `seconds`: what it took.
+        Keys as the fields of `Ceilings`: for each of `MEASURED` [lower, upper] in USD, what computing costs taken off;
+        no policy exceeds `upper`, and the relaxation that it comes from attains `lower`.
     """
     begin = time.perf_counter()
     homes, foresight, rules = _start(month)
+    # every policy pays for its computing, the one that does nothing too
+    idle = 0.0 - month.scenario.market.compute_usd_per_hour * month.scenario.hours
     found: dict[str, Any] = {}
     gap = 0.0
-    for name, kept in INSIDE_PREFERENCES.items():
-        found[name] = {}
-        for label, measure in MEASURES.items():
-            made = bracket(homes, foresight, Goal(measure, kept, rules), rules.max_capacity_kw)
-            found[name][label] = [made.lower, made.upper]
-            gap = max(gap, made.gap)
-    return {**found, "gap": gap, "seconds": time.perf_counter() - begin}
+    for name, (measure, wishes) in MEASURED.items():
+        made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw)
+        found[name] = [made.lower + idle, made.upper + idle]
+        gap = max(gap, made.gap)
+    return {**found, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
 
 
 def exact_optima(
     month: Month, report: Callable[[str, int, int], None] = lambda name, done, of: None
-) -> dict[str, dict[str, float]]:
-    """Solve the month's linear program for both measures with and without preferences: USD of the devices alone.
+) -> dict[str, float]:
+    """Solve the month's linear program for every ceiling: USD of the devices alone.
 
     Slow: about 50 ms per device-month, and minutes where the VPP's maximum binds. What belongs to no device (a
     day-ahead schedule) is not in it, but it is in the brackets.
@@ -68,14 +76,10 @@ def exact_optima(
     from vpp_policies.optimal.month_lp import exact  # CVXPY takes a second to import
 
     homes, foresight, rules = _start(month)
-    optima: dict[str, dict[str, float]] = {}
-    for name, kept in INSIDE_PREFERENCES.items():
-        optima[name] = {}
-        for label, measure in MEASURES.items():
-            made = devices(homes, foresight, Goal(measure, kept, rules))
-            optima[name][label] = exact(
-                made, rules.reserve_hours, rules.max_capacity_kw, partial(report, f"{label}, {name}")
-            )
+    optima: dict[str, float] = {}
+    for name, (measure, wishes) in MEASURED.items():
+        made = devices(homes, foresight, Goal(measure, wishes, rules))
+        optima[name] = exact(made, rules.reserve_hours, rules.max_capacity_kw, partial(report, TITLES[name]))
     return optima
 
 

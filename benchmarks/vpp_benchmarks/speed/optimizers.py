@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vpp_policies.centralized.policy import Centralized
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.gate.merit import merit_order
-from vpp_policies.optimal.devices import Device, Goal, Measure, battery
+from vpp_policies.optimal.devices import Device, Goal, Measure, Wishes, battery
 from vpp_policies.optimal.month_lp import program
 from vpp_policies.optimal.storage import backward
 
@@ -139,7 +139,7 @@ def _batteries(scenario: Scenario, hours: int) -> tuple[list[Device], MarketRule
     same = {"fleet.size": 12, "fleet.bess_kwh_kw_weight": [[10, 5, 1.0]], "fleet.bess_soc_min": [0.1, 0.1]}
     same |= {"fleet.bess_soc_max": [0.95, 0.95], "fleet.bess_soc_init": [0.5, 0.5]}
     view, rules = _opening(scenario.override(one | same))
-    goal = Goal(Measure.VALUE, False, rules)
+    goal = Goal(Measure.VALUE, Wishes.FREE, rules)
     return [battery(i, view.homes, view.foresight(), goal) for i in range(12)], rules
 
 
@@ -147,7 +147,9 @@ def _merged(devices: list[Device]) -> Device:
     """Identical batteries as one: powers, limits and start added up; exact, see docs/optimizers.md."""
     first, n = devices[0], len(devices)
     s = first.store
-    store = s._replace(lo=n * s.lo, hi=n * s.hi, in_w=n * s.in_w, out_w=n * s.out_w, start=n * s.start)
+    store = s._replace(
+        lo=n * s.lo, hi=n * s.hi, in_w=n * s.in_w, out_w=n * s.out_w, wanted=n * s.wanted, start=n * s.start
+    )
     constant = sum(d.constant for d in devices)
     return first._replace(
         store=store, most_out=n * first.most_out, power=n * first.power, empty=n * first.empty, constant=constant

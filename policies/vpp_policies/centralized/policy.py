@@ -31,7 +31,7 @@ from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.merit import dispatch
 from vpp_policies.gate.offers import GatePrices, bids_of
-from vpp_policies.optimal.devices import most_ready
+from vpp_policies.optimal.devices import Wishes, most_ready
 from vpp_policies.optimal.month_value import MonthValue
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ class Centralized:
         """Build the problem, and work out what stored energy is worth at every gate to come."""
         homes, rules, foresight = view.homes, self._rules, view.foresight()
         opportunities = max(1, round(self._horizon_hours / rules.opportunity_hours))
-        value = MonthValue(homes, foresight, rules, self.preferences)
+        value = MonthValue(homes, foresight, rules, Wishes.ASKS if self.preferences else Wishes.FREE)
         gates = Gates(homes, rules, value, opportunities, self.preferences)
         physics = Physics(
             DT_H,

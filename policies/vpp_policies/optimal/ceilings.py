@@ -5,7 +5,8 @@ Every device is a store (`devices`), solved exactly (`storage`). What couples th
 - a device's power is sold or held on reserve, and reserve needs energy behind it: q <= P - d and eta_r q <= e. A share
   lambda of the reserve's price is charged to the energy and the rest to the power; any lambda in [0, 1] gives an
   upper bound, the best one is the optimum;
-- discharge per day inside the envelope: a price theta >= 0 per day;
+- discharge per day inside the envelope: a price theta >= 0 per day; where more of it has a price, at most that;
+- the hassle of an hour in which storage gives: a price nu per hour, from 0 to what full power costs a kWh;
 - the VPP's maximum: a congestion price mu >= 0 per step, the same for all homes.
 
 Weak duality makes every choice of these prices a valid ceiling; they are moved by subgradients towards the least one.
@@ -24,7 +25,7 @@ from vpp_policies.optimal.devices import Device, Goal, Measure, devices
 from vpp_policies.optimal.shadow import Prices, improve, priced
 from vpp_policies.optimal.storage import Store
 
-ROUNDS, PATIENCE = 80, 8
+ROUNDS, PATIENCE = 30, 2
 """Subgradient rounds per device at most, and rounds without progress after which the step is halved."""
 CONGESTION_ROUNDS, INNER_ROUNDS = 30, 6
 """Rounds of the price of the VPP's maximum where it binds, and of each device's own prices within one."""
@@ -58,13 +59,14 @@ class Solution:
     devices: list[Device]
     shares: list[NDArray[np.float64]]
     thetas: list[NDArray[np.float64]]
+    nus: list[NDArray[np.float64]]
     mu: NDArray[np.float64]
     reserve_h: float
     bracket: Bracket
 
     def prices(self, d: int) -> Prices:
         """Return the shadow prices of device d."""
-        return Prices(self.shares[d], self.thetas[d], self.mu)
+        return Prices(self.shares[d], self.thetas[d], self.nus[d], self.mu)
 
     def store(self, d: int) -> Store:
         """Device d with its shadow prices in its gains."""
@@ -112,7 +114,7 @@ def solve(
     homes, foresight : Homes, Foresight
         At the start of the span that is bounded.
     goal : Goal
-        What is measured, and whether the owners' preferences bind.
+        What is measured, and what becomes of the owners' preferences.
     capacity_kw : float
         The VPP's maximum.
     rounds : int
@@ -128,7 +130,8 @@ def solve(
     made = devices(homes, foresight, goal)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
     shares, thetas = [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made]
-    out = Solution(made, shares, thetas, np.zeros(steps), goal.rules.reserve_hours, Bracket(0.0, 0.0))
+    nus = [np.full(int(foresight.hour[-1]) + 1, device.hour_usd) for device in made]
+    out = Solution(made, shares, thetas, nus, np.zeros(steps), goal.rules.reserve_hours, Bracket(0.0, 0.0))
     whole = _whole_fleet(homes, foresight, goal, capacity_kw)
     found, sold = out.sweep(None, rounds, gap)
     out.bracket, total = found + whole, sold.sum(axis=0)

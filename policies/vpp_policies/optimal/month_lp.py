@@ -8,7 +8,8 @@ j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent
          a_j <= in_w_j z,   g_j <= out_w_j (1 - z),   sum_j g_j <= most_out (1 - z)
                                                     the hull of "take in" and "give out"
          q <= power - busy sum_j shares_j g_j eta / dt,   reserve_h q <= eta (s_k+1 - empty)
-         sum over a day of g_0 grid_0 <= day_kwh
+         sum over a day of g_0 grid_0 <= day_kwh               or at day_usd per kWh more
+         less short [wanted - s_k+1]+, and hour_usd [sum over an hour of g_storage grid_storage - hour_kwh]+
          sum_d (sum_j g_j grid_j / dt + busy q) <= capacity
 
 Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests;
@@ -65,7 +66,23 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
         sold = sold + cp.multiply(device.busy.astype(float), q)
     if device.day_kwh < np.inf:
         of = np.equal.outer(np.unique(device.day), device.day).astype(float)
-        limits.append(of @ g[:, 0] * device.grid_kwh[0] <= device.day_kwh)
+        today = of @ g[:, 0] * device.grid_kwh[0]
+        if device.day_usd == np.inf:
+            limits.append(today <= device.day_kwh)
+        else:
+            beyond = cp.Variable(len(of), nonneg=True)
+            limits.append(today - beyond <= device.day_kwh)
+            worth -= device.day_usd * cp.sum(beyond)
+    if (st.short > 0.0).any():
+        missing = cp.Variable(steps, nonneg=True)
+        limits.append(s[1:] + missing >= st.wanted)
+        worth -= st.short @ missing
+    if device.hour_usd > 0.0:
+        of = np.equal.outer(np.unique(device.hour), device.hour).astype(float)
+        hourly = of @ g[:, device.storage] * device.grid_kwh[device.storage]
+        noticed = cp.Variable(len(of), nonneg=True)
+        limits.append(hourly - noticed <= device.hour_kwh)
+        worth -= device.hour_usd * cp.sum(noticed)
     return worth, limits, sold
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vpp_env import Foresight, Homes, MarketRules
 from vpp_policies.optimal.ceilings import Solution, solve
-from vpp_policies.optimal.devices import Goal, Measure
+from vpp_policies.optimal.devices import Goal, Measure, Wishes
 from vpp_policies.optimal.storage import BaseStock, Store, backward
 
 GRID = 33
@@ -25,12 +25,12 @@ class MonthValue:
         At the first gate.
     rules : MarketRules
         The market's goal.
-    preferences : bool
-        Whether the owners' preferences bind.
+    wishes : Wishes
+        What becomes of the owners' preferences.
     """
 
-    def __init__(self, homes: Homes, foresight: Foresight, rules: MarketRules, preferences: bool) -> None:
-        goal = Goal(Measure.VALUE, preferences, rules)
+    def __init__(self, homes: Homes, foresight: Foresight, rules: MarketRules, wishes: Wishes) -> None:
+        goal = Goal(Measure.VALUE, wishes, rules)
         self.solution: Solution = solve(homes, foresight, goal, rules.max_capacity_kw, ROUNDS, GAP)
         self.foresight = foresight
         self.stores: list[Store] = [self.solution.store(d) for d in range(len(self.solution.devices))]

@@ -19,7 +19,8 @@ class Prices(NamedTuple):
     """Shadow prices of one device; K intervals."""
 
     share: NDArray[np.float64]  # (K,) lambda, share of the reserve's price that the energy behind it carries
-    theta: NDArray[np.float64]  # (days,) USD per kWh discharged on a day
+    theta: NDArray[np.float64]  # (days,) USD per kWh discharged on a day, at most `day_usd`
+    nu: NDArray[np.float64]  # (hours,) USD per kWh of storage given in a clock hour, at most `hour_usd`
     mu: NDArray[np.float64]  # (K,) USD per kWh sold or held in reserve, the same for all homes
 
 
@@ -31,11 +32,13 @@ def _rho(device: Device, prices: Prices, k: int) -> float:
 
 @kernel
 def _copy(source: Prices, target: Prices) -> None:
-    """Copy share and theta element by element: whole arrays would compile for seconds (Numba's shape error)."""
+    """Copy share, theta and nu element by element: whole arrays would compile for seconds (Numba's shape error)."""
     for k in range(len(source.share)):
         target.share[k] = source.share[k]
     for d in range(len(source.theta)):
         target.theta[d] = source.theta[d]
+    for h in range(len(source.nu)):
+        target.nu[h] = source.nu[h]
 
 
 @kernel
@@ -51,12 +54,13 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
                 out_m[k, j] -= (1.0 - lam) * rho * device.eta
             out_m[k, j] -= prices.mu[k] * device.grid_kwh[j]
         out_m[k, 0] -= prices.theta[device.day[k] - device.day[0]] * device.grid_kwh[0]
+        out_m[k, device.storage] -= prices.nu[device.hour[k]] * device.grid_kwh[device.storage]
         # the converter's power goes to the better use first
         worse = 1 if out_m[k, 0] >= out_m[k, 1] else 0
         out_w[k, worse] = min(out_w[k, worse], device.most_out[k] - out_w[k, 1 - worse])
     return Store(
-        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.end,
-        store.start,
+        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.wanted,
+        store.short, store.end, store.start,
     )  # fmt: skip
 
 
@@ -67,6 +71,8 @@ def ceiling(device: Device, prices: Prices, value: float, reserve_h: float, dt: 
     for k in range(len(device.rho)):
         rho, lam = _rho(device, prices, k), prices.share[k]
         bound += dt * rho * ((1.0 - lam) * device.power[k] - lam * device.eta * device.empty[k] / reserve_h)
+    for price in prices.nu:
+        bound += price * device.hour_kwh
     total = 0.0
     for price in prices.theta:
         total += price
@@ -85,6 +91,7 @@ def plan(
     sold: NDArray[np.float64],
     pull: NDArray[np.float64],
     over: NDArray[np.float64],
+    hours: NDArray[np.float64],
 ) -> float:
     """Follow the base stock of the priced `store`, cut to what the device may do; return its worth at true prices, USD.
 
@@ -92,15 +99,17 @@ def plan(
     ----------
     mu, most : ndarray
         (K,) price of congestion, and kW that the device may sell and hold in reserve.
-    sold, pull, over : ndarray
+    sold, pull, over, hours : ndarray
         (K,) kW sold and held in reserve; (K,) excess of the energy behind reserve over the power for it, relative to
-        the power; (days,) kWh beyond the daily limit. Filled.
+        the power; (days,) kWh beyond the daily limit; (hours,) kWh of storage beyond what is not noticed. Filled.
     """
     true = device.store
     steps = len(true.hold)
     took, gave = np.zeros(2), np.zeros(2)
     s, worth, today, left = true.start, device.constant, -1, device.day_kwh
     over[:] = -device.day_kwh
+    hours[:] = -device.hour_kwh
+    strict = device.day_usd == np.inf
     for k in range(steps + 1):
         if s < true.lo[k]:
             worth -= (true.lo[k] - s) * true.ext_price
@@ -114,13 +123,16 @@ def plan(
         room = most[k] * dt
         for j in range(2):
             if device.grid_kwh[j] > 0.0:
-                allowed = min(room, left) if j == 0 else room
+                allowed = min(room, left) if j == 0 and strict else room
                 cut = max(0.0, gave[j] - allowed / device.grid_kwh[j])
                 cut = min(cut, true.hi[k + 1] - s_next)
                 gave[j] -= cut
                 s_next += cut
                 room -= gave[j] * device.grid_kwh[j]
+        if not strict:
+            worth += device.day_usd * (min(left - gave[0] * device.grid_kwh[0], 0.0) - min(left, 0.0))
         left -= gave[0] * device.grid_kwh[0]
+        hours[device.hour[k]] += gave[device.storage] * device.grid_kwh[device.storage]
         used = (gave[0] * device.shares[0] + gave[1] * device.shares[1]) * device.eta / dt
         by_energy = max(0.0, (s_next - device.empty[k]) * device.eta / reserve_h)
         by_power = device.power[k] - (used if device.busy[k] else 0.0)
@@ -134,7 +146,10 @@ def plan(
         sold[k] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
         if device.busy[k]:
             sold[k] += q
+        worth -= true.short[k] * max(true.wanted[k] - s_next, 0.0)
         s = s_next
+    for kwh in hours:
+        worth -= device.hour_usd * max(kwh, 0.0)
     return worth + true.end * s
 
 
@@ -167,8 +182,8 @@ def improve(
     """
     steps = len(device.rho)
     upper, best, worth = np.inf, -np.inf, -np.inf
-    trial = Prices(prices.share.copy(), prices.theta.copy(), prices.mu)
-    pull, over, now = np.empty(steps), np.empty(len(prices.theta)), np.empty(steps)
+    trial = Prices(prices.share.copy(), prices.theta.copy(), prices.nu.copy(), prices.mu)
+    pull, over, now, hours = np.empty(steps), np.empty(len(prices.theta)), np.empty(steps), np.empty(len(prices.nu))
     size, stale = 0.5, 0
     for _ in range(rounds):
         store = priced(device, trial, reserve_h, dt)
@@ -182,7 +197,7 @@ def improve(
             if stale >= patience:
                 size, stale = size / 2.0, 0
                 _copy(prices, trial)
-        made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over)
+        made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over, hours)
         # what the plan is worth where congestion has its price
         toll = 0.0
         for k in range(steps):
@@ -198,5 +213,10 @@ def improve(
             trial.share[k] = min(1.0, max(0.0, trial.share[k] - size * min(1.0, max(-1.0, pull[k]))))
         if device.day_kwh < np.inf:
             for d in range(len(over)):
-                trial.theta[d] = max(0.0, trial.theta[d] + 0.1 * size * over[d] / max(device.day_kwh, 1e-3))
+                theta = trial.theta[d] + 0.1 * size * over[d] / max(device.day_kwh, 1e-3)
+                trial.theta[d] = min(device.day_usd, max(0.0, theta))
+        if device.hour_usd > 0.0:
+            for h in range(len(hours)):
+                nu = trial.nu[h] + size * device.hour_usd * min(1.0, hours[h] / device.hour_kwh)
+                trial.nu[h] = min(device.hour_usd, max(0.0, nu))
     return upper, worth

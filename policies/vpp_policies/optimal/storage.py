@@ -3,12 +3,13 @@
 A device holds s kWh. In step k it may take energy in along up to two segments (width kWh, cost USD per kWh taken in)
 and give energy out along up to two (width, gain per kWh given), all in kWh of the store itself:
 
-    V_k(s) = max over s'  Gamma_k(s - s') + hold_k s' + V_k+1(s'),     lo_k+1 <= s' <= hi_k+1
+    V_k(s) = max over s'  Gamma_k(s - s') + hold_k s' - short_k [wanted_k - s']+ + V_k+1(s'),     lo_k+1 <= s' <= hi_k+1
 
 Gamma_k is the concave hull of "take in" and "give out": a store does one of the two in a step. V_k is then concave and
 piecewise linear, and one backward step is a supremal convolution: the segments of Gamma_k are merged into those of
-V_k+1 by slope, and the domain is cut to [lo_k, hi_k]. Nothing is discretised. The best action has the form of a base
-stock: each segment moves the store towards a level of its own, where V_k+1 + hold s' has the segment's price as slope.
+V_k+1 by slope, and the domain is cut to [lo_k, hi_k]. Being short of what is wanted costs: the segments below it get
+steeper, which keeps their order. Nothing is discretised. The best action has the form of a base stock:
+each segment moves the store towards a level of its own, where what follows has the segment's price as slope.
 
 A segment `ext_k` at the start of a step takes energy in at a price of its own (a car that comes home with less than
 its trip needed was charged elsewhere); it carries states from below lo_k up to it.
@@ -39,6 +40,8 @@ class Store(NamedTuple):
     out_w: NDArray[np.float64]  # (K, 2) widths
     out_m: NDArray[np.float64]  # (K, 2) gains
     hold: NDArray[np.float64]  # (K,) gain per kWh held at the end of the step
+    wanted: NDArray[np.float64]  # (K,) kWh at the end of the step below which it is short
+    short: NDArray[np.float64]  # (K,) USD per kWh short, not below 0
     end: float  # gain per kWh held at the very end
     start: float  # kWh now
 
@@ -97,6 +100,29 @@ def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], p
             for i in range(IN + OUT):
                 part[i] = min(part[i], n - 1)
     return n
+
+
+@kernel
+def _steepen(
+    width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, below: float, by: float
+) -> int:
+    """Make the segments at [first, first + count) steeper by `by` up to `below` kWh; return the new count.
+
+    A segment across `below` is divided: there must be room for one more.
+    """
+    left = below
+    for j in range(first, first + count):
+        if left <= 1e-12:
+            break
+        if width[j] > left + 1e-12:
+            for i in range(first + count, j, -1):
+                width[i], slope[i] = width[i - 1], slope[i - 1]
+            width[j + 1] -= left
+            width[j] = left
+            count += 1
+        left -= width[j]
+        slope[j] += by
+    return count
 
 
 @kernel
@@ -164,6 +190,12 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
             hold = store.hold[k]
             offset += hold
             base += hold * low
+            if first + count + IN + OUT + 2 > len(width):
+                width, slope = _grow(width, slope, first, count)
+                first = 0
+            if store.short[k] > 0.0 and store.wanted[k] > low:
+                base -= store.short[k] * (store.wanted[k] - low)
+                count = _steepen(width, slope, first, count, store.wanted[k] - low, store.short[k])
             n = hull(store, k, w, m, part)
             for j in range(n):
                 # where the store is indifferent it neither takes in nor gives out
@@ -174,9 +206,6 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
                         break
                     level += width[i]
                 levels[k, j] = level
-            if first + count + IN + OUT + 1 > len(width):
-                width, slope = _grow(width, slope, first, count)
-                first = 0
             for j in range(n):
                 count = _insert(width, slope, first, count, w[j], m[j] - offset)
             for j in range(IN):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from support import STYLES, begin, month, random_actions, with_prices
 from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Goal, Measure, devices
+from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 from vpp_policies.optimal.month_lp import exact
 from vpp_policies.optimal.shadow import Prices, ceiling, priced
 from vpp_policies.optimal.storage import backward
@@ -16,13 +17,14 @@ from vpp_policies.optimal.storage import backward
 from vpp_env.contract.bids import Bids, DayAheadSchedule
 from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_policy
 from vpp_env.contract.views import Information, View
+from vpp_env.errors import PolicyError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import market_rules, simulate
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import DT_H
 
-RULES = [(measure, preferences) for measure in Measure for preferences in (False, True)]
+RULES = [*((Measure.VALUE, wishes) for wishes in Wishes), (Measure.PROFIT, Wishes.FREE), (Measure.PROFIT, Wishes.ASKS)]
 DAY = {"time.duration_hours": 30, "time.start": "2023-08-01T14:00", "market.min_bid_mw": 0.0}
 RICH = {**DAY, "fleet.size": 6, "fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6}
 CALLS = {"market.call_probability": 1.0}
@@ -34,10 +36,10 @@ def start(m: Month) -> tuple[Any, Any, MarketRules]:
     return view.homes, view.foresight(), market_rules(world)
 
 
-def ceilings(m: Month, bind: bool) -> tuple[float, float]:
-    """Joint surplus and profit that nobody exceeds, USD."""
+def ceilings(m: Month, wishes: Wishes) -> tuple[float, float]:
+    """What everybody together, and the VPP, can get at most, USD."""
     homes, foresight, rules = start(m)
-    value, profit = (bracket(homes, foresight, Goal(x, bind, rules), rules.max_capacity_kw).upper for x in Measure)
+    value, profit = (bracket(homes, foresight, Goal(x, wishes, rules), rules.max_capacity_kw).upper for x in Measure)
     return value, profit
 
 
@@ -48,27 +50,32 @@ def ceilings(m: Month, bind: bool) -> tuple[float, float]:
 def test_the_exact_optimum_lies_in_the_bracket(changes: dict[str, Any], capacity_kw: float) -> None:
     m = month("week20", {**RICH, **changes})
     homes, foresight, rules = start(m)
-    for measure, preferences in RULES:
-        goal = Goal(measure, preferences, rules)
+    for measure, wishes in RULES:
+        goal = Goal(measure, wishes, rules)
         found = bracket(homes, foresight, goal, capacity_kw)
         best = exact(devices(homes, foresight, goal), rules.reserve_hours, capacity_kw)
         assert found.lower - 1e-5 <= best <= found.upper + 1e-5
         if capacity_kw > 1e5:
-            assert found.gap <= 0.01
+            assert found.upper - best <= 0.01 * found.upper
+            # the plan beneath is cut to what is allowed, and there is little money in these 30 hours
+            assert found.gap <= 0.03
 
 
-def test_any_shadow_prices_are_a_ceiling() -> None:
+@pytest.mark.parametrize("wishes", [Wishes.ASKS, Wishes.PRICED])
+def test_any_shadow_prices_are_a_ceiling(wishes: Wishes) -> None:
     homes, foresight, rules = start(month("week20", {**RICH, "home.control": "self_consumption"}))
     rng = np.random.default_rng(0)
-    goal = Goal(Measure.VALUE, True, rules)
+    goal = Goal(Measure.VALUE, wishes, rules)
     made = devices(homes, foresight, goal)
     capacity = 12.0
     best = exact(made, rules.reserve_hours, capacity)
+    hours = int(foresight.hour[-1]) + 1
     for _ in range(5):
         mu = rng.exponential(0.05, foresight.n_steps) * (rng.random(foresight.n_steps) < 0.3)
         total = DT_H * mu.sum() * capacity
         for device in made:
-            prices = Prices(rng.random(foresight.n_steps), rng.exponential(0.02, 3), mu)
+            theta = np.minimum(rng.exponential(0.02, 3), device.day_usd)
+            prices = Prices(rng.random(foresight.n_steps), theta, device.hour_usd * rng.random(hours), mu)
             store = priced(device, prices, rules.reserve_hours, DT_H)
             value = backward(store, foresight.n_steps, 0).value
             total += ceiling(device, prices, value, rules.reserve_hours, DT_H)
@@ -138,7 +145,7 @@ HARD_ON_OWNERS = {"pay as bid", "uniform", "two settlements", "full", "long trip
 def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
     for seed in (0, 1):
         m = month("week20", {**RICH, **HARD[case]}, seed)
-        value, profit = ceilings(m, False)
+        value, profit = ceilings(m, Wishes.FREE)
         for policy in [*map(Stubborn, (*STYLES, "evening")), *map(make_policy, ("idle", "truthful", "random"))]:
             kpis = summarize(simulate(m, policy))
             assert kpis["joint_surplus"] <= value + 1e-6
@@ -148,7 +155,7 @@ def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
 def test_the_heatwaves_programme_is_in_the_ceiling() -> None:
     m = month("heatwave", {"fleet.size": 6, "time.duration_hours": 120, "market.min_bid_mw": 0.0}, 1)
     assert m.events.any()
-    value, profit = ceilings(m, False)
+    value, profit = ceilings(m, Wishes.FREE)
     for policy in (*map(Stubborn, ("sell", "evening")), make_policy("truthful")):
         kpis = summarize(simulate(m, policy))
         assert kpis["joint_surplus"] <= value + 1e-6
@@ -159,13 +166,13 @@ def test_the_heatwaves_programme_is_in_the_ceiling() -> None:
 def test_optimizers_stay_below_it_too(name: str) -> None:
     # stressed: a day on which there is something to earn
     m = month("week20", {"time.duration_hours": 24, "prices.regime": "stressed"})
-    value, profit = ceilings(m, False)
+    value, profit = ceilings(m, Wishes.FREE)
     kpis = summarize(simulate(m, make_policy(name)))
     assert 0.0 < kpis["joint_surplus"] <= value + 1e-6
     assert kpis["total_profit"] <= profit + 1e-6
     if kpis.total_violations.total == 0 and kpis["beyond_envelope_mwh"] == 0.0:
-        value, profit = ceilings(m, True)
-        assert kpis["joint_surplus"] <= value + 1e-6
+        value, profit = ceilings(m, Wishes.ASKS)
+        assert kpis["welfare"] <= value + 1e-6
         assert kpis["total_profit"] <= profit + 1e-6
     else:
         assert name == "centralized"
@@ -190,18 +197,27 @@ def test_optimizers_stay_below_it_too(name: str) -> None:
 @pytest.mark.parametrize("name", ["idle", "truthful"])
 def test_who_keeps_to_the_preferences_stays_below_their_ceiling(case: str, name: str) -> None:
     m = month("week20", {**RICH, **HARD[case]})
-    value, profit = ceilings(m, True)
+    value, profit = ceilings(m, Wishes.ASKS)
     kpis = summarize(simulate(m, make_policy(name)))
     assert kpis.total_violations.total == 0
-    assert kpis["joint_surplus"] <= value + 1e-6
+    assert kpis["welfare"] <= value + 1e-6
     assert kpis["total_profit"] <= profit + 1e-6
 
 
 def test_preferences_only_cost() -> None:
     for case in ("as it is", "calls", "regulation"):
         m = month("week20", {**RICH, **HARD[case]})
-        for free, kept in zip(ceilings(m, False), ceilings(m, True), strict=True):
+        for free, kept in zip(ceilings(m, Wishes.FREE), ceilings(m, Wishes.ASKS), strict=True):
             assert kept <= free * 1.005 + 1e-6
+        homes, foresight, rules = start(m)
+        ladder = [bracket(homes, foresight, Goal(Measure.VALUE, w, rules), rules.max_capacity_kw) for w in Wishes]
+        for below, above in itertools.pairwise(ladder):
+            assert below.lower <= above.upper
+
+
+def test_profit_has_no_private_price() -> None:
+    with pytest.raises(PolicyError, match="profit"):
+        Goal(Measure.PROFIT, Wishes.PRICED, start(month("quick"))[2])
 
 
 def test_one_battery_by_hand() -> None:
@@ -222,6 +238,6 @@ def test_one_battery_by_hand() -> None:
     # what is sold may be bought again for nothing in the five steps after it, and two before
     room = min(7 * fleet.bess_kw[0] * DT_H * 0.95, (fleet.bess_max_kwh - fleet.bess_init_kwh)[0] + sold / 0.95)
     kept = (room - sold / 0.95) / 0.95 * refill
-    value, profit = ceilings(m, False)
+    value, profit = ceilings(m, Wishes.FREE)
     assert value == pytest.approx(sold * (1.0 - 0.063) + kept, rel=2e-3)
     assert profit == pytest.approx(0.3 * sold, rel=2e-3)

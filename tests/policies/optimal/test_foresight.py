@@ -81,7 +81,7 @@ def test_it_is_what_an_idle_world_shows(case: str) -> None:
     np.testing.assert_allclose(f.baseline_usd, saved - wear, atol=1e-9)
     np.testing.assert_array_equal(world.owners.refill[0], f.refill_end)
     np.testing.assert_array_equal(world.owners.back[0], f.back_end)
-    np.testing.assert_allclose(f.baseline_bess_kwh, outcome.soc_home_kwh[-1, 1, 0])
+    np.testing.assert_allclose(f.baseline_bess_kwh[-1], outcome.soc_home_kwh[-1, 1, 0])
     assert f.self_consumption == (case == "own use")
     assert (case == "own use") == (wear.sum() > 0)
 

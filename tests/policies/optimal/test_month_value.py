@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from vpp_policies.gate.inputs import SEGMENTS
+from vpp_policies.optimal.devices import Wishes
 from vpp_policies.optimal.month_value import MonthValue
 
 from tests.support import begin, month, with_prices
@@ -17,7 +18,7 @@ def value_of(rt: float | None = None) -> MonthValue:
     base = month("week20", changes)
     world = begin(base if rt is None else with_prices(base, rt=rt, da=rt))
     view = build_view(world, Information.ORACLE)
-    return MonthValue(view.homes, view.foresight(), market_rules(world), preferences=False)
+    return MonthValue(view.homes, view.foresight(), market_rules(world), Wishes.FREE)
 
 
 def test_pieces_fall_and_add_up_to_the_value_between_their_ends() -> None:

@@ -26,6 +26,8 @@ def battery_like(rng: np.random.Generator) -> Store:
         out_w=rng.uniform(0.0, 2.0, (t, 2)) * (rng.random((t, 2)) < 0.8),
         out_m=rng.normal(0.08, 0.1, (t, 2)),
         hold=rng.choice([0.0, 0.01, -0.005], t) * rng.random(t),
+        wanted=rng.choice([0.0, 0.3, 0.6], t) * high + rng.uniform(0.0, 1.0, t),
+        short=rng.choice([0.0, 0.02, 0.3], t) * rng.random(t),
         end=float(rng.normal(0.05, 0.05)),
         start=1.0 + high * float(rng.choice([0.0, 1.0, rng.random()])),
     )
@@ -47,6 +49,7 @@ def car_like(rng: np.random.Generator) -> Store:
         ext_price=float(rng.uniform(-0.1, 0.5)),
         in_w=store.in_w * ~away,
         out_w=store.out_w * ~away,
+        wanted=-rng.uniform(-0.5, 6.0, t),
         start=-float(rng.choice([0.0, most[0], rng.random() * most[0]])),
     )
 
@@ -64,18 +67,19 @@ def linear_program(store: Store, one_way: bool = True) -> tuple[float, np.ndarra
     """Optimum, kWh taken in (T, 2) and given out (T, 2); -inf where the start cannot be kept within the limits.
 
     Columns: taken in (2T), given out (2T), share z of the step spent on taking in (T), held s (T + 1), from elsewhere x
-    (T + 1). Without `one_way` nothing keeps a step from doing both at full power.
+    (T + 1), short of what is wanted y (T). Without `one_way` nothing keeps a step from doing both at full power.
     """
     t = len(store.hold)
-    n_s, n_x, n_z = 5 * t, 6 * t + 1, 4 * t
-    cost = np.zeros(7 * t + 2)
+    n_s, n_x, n_z, n_y = 5 * t, 6 * t + 1, 4 * t, 7 * t + 2
+    cost = np.zeros(8 * t + 2)
     cost[: 2 * t], cost[2 * t : 4 * t] = store.in_m.ravel(), -store.out_m.ravel()
     cost[n_s + 1 : n_s + t + 1] -= store.hold
     cost[n_s + t] -= store.end
     cost[n_x + t] -= store.end
-    cost[n_x:] += store.ext_price
+    cost[n_x:n_y] += store.ext_price
+    cost[n_y:] = store.short
     balance = sparse.lil_matrix((t, len(cost)))
-    keep = sparse.lil_matrix((2 * (t + 1), len(cost)))
+    keep = sparse.lil_matrix((2 * (t + 1) + t, len(cost)))
     for k in range(t):
         balance[k, [n_s + k, n_x + k, n_s + k + 1]] = 1.0, 1.0, -1.0
         balance[k, [2 * k, 2 * k + 1]] = 1.0
@@ -83,7 +87,9 @@ def linear_program(store: Store, one_way: bool = True) -> tuple[float, np.ndarra
     for k in range(t + 1):
         keep[k, [n_s + k, n_x + k]] = 1.0
         keep[t + 1 + k, [n_s + k, n_x + k]] = -1.0
-    least = np.concatenate([store.hi, -store.lo])
+    for k in range(t):
+        keep[2 * (t + 1) + k, [n_s + k + 1, n_y + k]] = -1.0, -1.0
+    least = np.concatenate([store.hi, -store.lo, -store.wanted])
     if one_way:
         rows = sparse.lil_matrix((4 * t, len(cost)))
         for k in range(t):
@@ -95,7 +101,13 @@ def linear_program(store: Store, one_way: bool = True) -> tuple[float, np.ndarra
         right[:, 2:] = store.out_w
         least = np.concatenate([least, right.ravel()])
     bounds = [(0.0, w) for w in np.concatenate([store.in_w.ravel(), store.out_w.ravel()])]
-    bounds += [(0.0, 1.0)] * t + [(store.start, store.start)] + [(None, None)] * t + [(0.0, e) for e in store.ext]
+    bounds += (
+        [(0.0, 1.0)] * t
+        + [(store.start, store.start)]
+        + [(None, None)] * t
+        + [(0.0, e) for e in store.ext]
+        + [(0.0, None)] * t
+    )
     found = linprog(cost, keep.tocsr(), least, balance.tocsr(), np.zeros(t), bounds, method="highs")
     if found.status == 2:
         return -np.inf, np.zeros((t, 2)), np.zeros((t, 2))
@@ -139,6 +151,7 @@ def test_the_plan_of_the_base_stocks_earns_what_was_promised(make: Callable[[np.
             assert (gave <= store.out_w[t] + 1e-12).all()
             assert after <= store.hi[t + 1] + 1e-9
             worth += gave @ store.out_m[t] - took @ store.in_m[t] + store.hold[t] * after
+            worth -= store.short[t] * max(0.0, store.wanted[t] - after)
             s = after
         assert worth + store.end * s == pytest.approx(policy.value, rel=1e-9, abs=1e-9)
 
@@ -185,6 +198,8 @@ def simple(prices: list[float], start: float, eta: float = 1.0, wear: float = 0.
         out_w=np.stack([none + 2.0 / eta, none], axis=1),
         out_m=np.stack([(price - wear) * eta, none], axis=1),
         hold=np.zeros(t),
+        wanted=np.zeros(t),
+        short=np.zeros(t),
         end=end,
         start=start,
     )
