@@ -16,7 +16,7 @@ from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.contract.views import Information
 from vpp_env.errors import VppError
 from vpp_env.evaluation import audit as audit_module
-from vpp_env.evaluation.audit import HIDDEN, ROWS, audit, other_rows, separating_groups
+from vpp_env.evaluation.audit import HIDDEN, ROWS, WAYS, audit, other_rows, separating_groups
 from vpp_env.evaluation.hidden import altered_ahead, own_copy
 from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.simulation.view_builder import build_view
@@ -120,11 +120,14 @@ def test_groups_separate_every_ordered_pair(n: int) -> None:
 def test_altered_rows_are_others_and_kept_ones_are_not() -> None:
     homes = build_view(begin(month("week20", SHORT)), Information.OWN).homes
     kept = np.arange(8) < 4
-    other = other_rows(homes, kept, np.random.default_rng(0))
-    for part in ("soc_kwh", "own_ask", "load_forecast_kw"):
-        assert np.array_equal(getattr(homes, part)[..., kept], getattr(other, part)[..., kept])
-        assert (getattr(homes, part)[..., ~kept] != getattr(other, part)[..., ~kept]).any()
-        assert getattr(homes, part).dtype == getattr(other, part).dtype
+    for way in range(WAYS):
+        other = other_rows(homes, kept, np.random.default_rng(0), way)
+        for part in ("soc_kwh", "own_ask", "load_forecast_kw", "plugged", "ev_priority"):
+            assert np.array_equal(getattr(homes, part)[..., kept], getattr(other, part)[..., kept])
+            assert getattr(homes, part).dtype == getattr(other, part).dtype
+        for part in ("soc_kwh", "load_forecast_kw"):
+            assert (getattr(homes, part)[..., ~kept] != getattr(other, part)[..., ~kept]).all()
+        assert (homes.own_ask[~kept] != other.own_ask[~kept]).any()
 
 
 def same(a: Any, b: Any) -> bool:

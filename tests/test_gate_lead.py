@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,11 @@ def test_without_a_lead_nothing_is_new() -> None:
     """Figures of the world before there were lead times, programmes and two settlements.
 
     Asks spanned 0 to .5 USD/kWh then, half of today's span, and the minimum was one of awards. Figures: profit, the
-    members' net benefit (their reward then was that less a discomfort that no evaluator knew), sum of the ledger.
+    members' net benefit (their reward then was that less a discomfort that no evaluator knew), sum of the ledger; all
+    recorded again when cars came to be plugged in as measured.
     """
     cases = [
-        (month("quick", {}, 3), 5, "any", [0.011853064570775063, -0.6109017100474083, 26.711660058535497]),
+        (month("quick", {}, 3), 5, "any", [0.052048577083267294, -0.6110194458039754, 76.00364127802528]),
         (
             month(
                 "week20",
@@ -62,7 +64,7 @@ def test_without_a_lead_nothing_is_new() -> None:
             ),
             6,
             "sell",
-            [9.64438822044594, -11.873883811088266, 2688.9304598495487],
+            [8.318367752524322, -14.620319519035, 2431.3391765899446],
         ),
     ]
     for m, seed, style, expected in cases:
@@ -127,8 +129,9 @@ def test_headroom_is_that_of_the_delivery() -> None:
         if len(black) > 2:
             np.testing.assert_array_equal(black[-3], prompt.headroom.blackout)
         due = late.headroom.hours_left
-        gone += int(((prompt.headroom.plugged > 0) & (due == 0)).sum())
-        assert (late.headroom.defer[due == 0] == 0).all()
+        leaves = (late.headroom.plugged > 0) & (due == 0)
+        gone += int(leaves.sum())
+        assert (late.headroom.defer_mean[leaves] == 0).all()
         stays = due > 0
         np.testing.assert_allclose(due[stays], prompt.headroom.hours_left[stays] - 2.0)
         late.step(idle)
@@ -142,6 +145,45 @@ def test_headroom_is_that_of_the_delivery() -> None:
     after, waits = world.headroom.battery, before > 0.1
     assert waits.any()
     assert (after[waits] < before[waits]).all()
+
+
+def test_a_car_on_its_way_home_is_on_offer() -> None:
+    """It is taken to charge from its arrival on: what an undispatched fleet turns out to charge at delivery."""
+    changes = DAY | {"fleet.size": 60, "fleet.share_ev": 1.0, "time.duration_hours": 48}
+    for lead in (0, 2):
+        world = begin(month("week20", changes | {"market.gate_lead_minutes": 60 * lead}))
+        idle, said, seen = np.full((60, 8), -1.0), deque(maxlen=lead + 1), 0
+        while not world.done:
+            away = (world.headroom.plugged == 0) & (world.months[0].fleet.ev_kwh > 0)
+            said.append((away, world.headroom.defer_mean.copy(), world.headroom.defer.copy()))
+            k, plan, baseline = world.clock(world.t)[1], world.day.plan, world.day.baseline
+            if len(said) == lead + 1:
+                was_away, mean, least = said[0]
+                # back from the trip of today and not due again, nor in a blackout window: the plan is what comes true
+                comes = was_away & (plan.arr >= 0) & (plan.arr < k + 4) & (k > plan.ready) & (mean > 0)
+                charged = baseline.ev_kw[k : k + 4]
+                np.testing.assert_allclose(mean[comes], charged.mean(axis=0)[comes], atol=1e-9)
+                np.testing.assert_allclose(least[comes], charged.min(axis=0)[comes], atol=1e-9)
+                seen += int(comes.sum())
+            world.step(idle)
+        assert seen > 5
+
+
+@pytest.mark.parametrize("safeguard", [False, True])
+def test_what_waiting_bids_may_take_is_left_out_unless_gateways_keep_the_envelope(safeguard: bool) -> None:
+    changes = DAY | LATE | {"fleet.size": 30, "fleet.share_bess": 1.0, "market.safeguard": safeguard}
+    worlds = [begin(month("week20", changes)) for _ in range(2)]
+    offer = np.full((30, 8), -1.0)
+    offer[:, [0, 2, 6]] = 1.0
+    offer[:, [1, 3]] = 1.0
+    worlds[0].step(offer)
+    worlds[1].step(np.full((30, 8), -1.0))
+    sold, idle = (w.headroom.battery for w in worlds)
+    if safeguard:
+        np.testing.assert_array_equal(sold, idle)
+    else:
+        assert (sold <= idle).all()
+        assert (sold < idle).any()
 
 
 class Marker:

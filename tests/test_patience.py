@@ -12,7 +12,10 @@ from vpp_env.contract.policy import make_policy
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.owners.patience import Patience, after_day, begin_patience, extra_days, is_out, patience_draws
 from vpp_env.scenario import load_scenario
 from vpp_env.scenario.specs import OwnersSpec
@@ -191,3 +194,50 @@ def test_with_nobody_out_the_world_is_as_it_was() -> None:
     for a, b in zip(play(begin(finite), 3), play(begin(endless), 3), strict=True):
         for x, y in zip(leaves(dataclasses.astuple(a)), leaves(dataclasses.astuple(b)), strict=True):
             assert np.array_equal(x, y)
+
+
+# -- in the results ----------------------------------------------------------------------------------------
+
+HONEST = ("truthful", "auction", "agentic", "dual")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("case", ["week20", "august"])
+def test_idle_contents_nobody_more_than_an_honest_policy(case: str, seed: int) -> None:
+    """Nobody's consent is taken as checked: even so those who dispatch inside preferences are at least as content."""
+    played = month(case, {} if case == "week20" else {"time.duration_hours": 96}, seed)
+    idle = summarize(simulate(played, make_policy("idle")))["avg_satisfaction"]
+    for name in HONEST:
+        run = simulate(played, make_policy(name))
+        kpi = summarize(run)
+        assert kpi.total_violations.total == 0, name
+        assert kpi["avg_satisfaction"] >= idle, name
+    run = simulate(played, make_policy("truthful"), audit=Audit(Verdict.VERIFIED, Information.OWN, 0, (), ()))
+    assert summarize(run)["avg_satisfaction"] > idle + 0.05
+
+
+def test_days_out_are_counted_once_in_every_table() -> None:
+    run = simulate(month("week20", WEEK, 1), make_policy("random"))
+    kpi, table = summarize(run), run.record.opportunities()
+    by_day = table.groupby(table["timestamp"].dt.normalize())[["owners_out", "owners_lost"]]
+    assert (by_day.min() == by_day.max()).all(axis=None), "owners decide at midnight"
+    assert kpi["opt_out_days"] == by_day.max()["owners_out"].sum() > 0
+    assert kpi["opt_out_share"] == pytest.approx(kpi["opt_out_days"] / (3 * 20))
+    homes = prosumer_table(run.record, run.world.scenario.satisfaction, run.info)
+    assert homes["days_out"].sum() == kpi["opt_out_days"]
+    assert homes["lost"].sum() == kpi["owners_lost"]
+    assert (by_day.max()["owners_lost"] <= by_day.max()["owners_out"]).all()
+
+
+def test_patience_decides_who_is_still_there() -> None:
+    """The less owners bear, the more days they are out; and with endless patience none."""
+    base = {"time.duration_hours": 240, "fleet.share_bess": 1.0}
+    days = [
+        summarize(simulate(month("week20", base | {"owners.tolerance_factor": f}, 1), make_policy("random")))
+        for f in (0.25, 0.5, 1.0, 4.0)
+    ]
+    out = [kpi["opt_out_days"] for kpi in days]
+    assert out == sorted(out, reverse=True)
+    assert out[0] > out[-1]
+    endless = summarize(simulate(month("week20", base | {"owners.patience": "endless"}, 1), make_policy("random")))
+    assert endless["opt_out_days"] == endless["owners_lost"] == 0

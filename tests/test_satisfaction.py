@@ -1,4 +1,4 @@
-"""Satisfaction: each component by hand, idle is content, honest bids violate nothing."""
+"""Satisfaction: each component by hand, idle contents nobody, honest bids violate nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from vpp_env.traces.fleet import Fleet
 
 SPEC = SatisfactionSpec()
 FULL_HOMES = {"fleet.size": 4, "fleet.share_bess": 1.0, "fleet.share_ev": 1.0}
-RESERVE, EV, PAY, CONSENT, USE = range(5)
+RESERVE, EV, PAY, GAIN, CALLS, CONSENT, USE = range(7)
+VERIFIED = Audit(Verdict.VERIFIED, Information.OWN, 0, (), ())
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,13 @@ def added_up(fleet: Fleet, days: list[list[Outcome]], covered: np.ndarray | None
     return totals
 
 
+def components(totals: SatisfactionTotals, fleet: Fleet, gain: float = 0.0, strain: float = 0.0) -> np.ndarray:
+    """Components after half a month in which every owner gained `gain` of what it expects of a month."""
+    return totals.components(gain * fleet.expected_gain, np.full(fleet.n, strain), 0.5)
+
+
 def component(totals: SatisfactionTotals, which: int) -> float:
-    return float(totals.components()[which, 0])
+    return float(components(totals, totals._fleet)[which, 0])
 
 
 def test_reserve_is_the_mean_over_days_of_an_exponential(fleet: Fleet) -> None:
@@ -83,7 +89,7 @@ def test_ev_is_the_mean_over_departures(fleet: Fleet) -> None:
     totals = added_up(fleet, [[short], [ready], [stuck]])
     assert component(totals, EV) == pytest.approx((np.exp(-0.5) + 1 + 0) / 3)
     assert totals.violations[VIOLATIONS.index("ev_not_ready"), 0] == 2
-    assert np.isnan(totals.components()[EV, 1]), "nobody else left"
+    assert np.isnan(components(totals, fleet)[EV, 1]), "nobody else left"
 
 
 def test_pay_compares_with_the_owners_own_asks(fleet: Fleet) -> None:
@@ -94,13 +100,38 @@ def test_pay_compares_with_the_owners_own_asks(fleet: Fleet) -> None:
     assert added_up(fleet, [[under, over]]).violations[VIOLATIONS.index("underpaid"), 0] == 1
 
 
-def test_consent_is_the_share_inside_the_envelope(fleet: Fleet) -> None:
-    done = {led.L_SOLD: 3.0, led.L_BOUGHT: 1.0, led.L_PAY_SOLD: 9.0, led.L_OWED: 1.0}
-    beyond = outcome(fleet, done | {led.L_BEYOND: 1.0})
-    black = outcome(fleet, done | {led.L_BEYOND: 4.0, led.L_BLACK: 4.0})
-    assert component(added_up(fleet, [[beyond]]), CONSENT) == pytest.approx(0.75)
-    assert component(added_up(fleet, [[beyond, black]]), CONSENT) == pytest.approx(1 - 5 / 8)
+def test_consent_is_the_share_that_is_covered(fleet: Fleet) -> None:
+    done = outcome(fleet, {led.L_SOLD: 3.0, led.L_BOUGHT: 1.0, led.L_PAY_SOLD: 9.0, led.L_OWED: 1.0})
+    assert component(added_up(fleet, [[done, done]], np.full(fleet.n, 3.0)), CONSENT) == pytest.approx(0.75)
+    assert component(added_up(fleet, [[done]]), CONSENT) == 0.0
+    assert component(added_up(fleet, [[done]], np.full(fleet.n, 9.0)), CONSENT) == 1.0, "no more than there was"
+    assert np.isnan(components(added_up(fleet, [[done]]), fleet)[CONSENT, 1]), "nobody else was dispatched"
+    black = outcome(fleet, {led.L_SOLD: 4.0, led.L_BLACK: 4.0, led.L_PAY_SOLD: 9.0, led.L_OWED: 1.0})
     assert added_up(fleet, [[black]]).violations[VIOLATIONS.index("blackout"), 0] == 1
+
+
+def test_gain_is_measured_against_what_the_owner_joined_for(fleet: Fleet) -> None:
+    totals = added_up(fleet, [[outcome(fleet, {})]])
+    for gain, want in ((0.0, 0.0), (-3.0, 0.0), (0.25, 0.5), (0.5, 1.0), (2.0, 1.0)):
+        np.testing.assert_allclose(components(totals, fleet, gain)[GAIN], want)
+
+
+def test_calls_weigh_once_annoyance_is_above_what_is_borne(fleet: Fleet) -> None:
+    totals = added_up(fleet, [[outcome(fleet, {})]])
+    for strain, want in ((0.0, 1.0), (1.0, 1.0), (1.3, 0.7), (5.0, 0.0)):
+        np.testing.assert_allclose(components(totals, fleet, strain=strain)[CALLS], want)
+
+
+def test_who_has_nothing_to_offer_is_not_asked() -> None:
+    bare = month("quick", {"fleet.size": 12, "fleet.share_bess": 0.3, "fleet.share_ev": 0.3})
+    run = simulate(bare, make_policy("truthful"))
+    parts, can = run.record.components(), bare.fleet.can_offer
+    assert 0 < can.sum() < 12
+    assert np.isnan(parts[:, ~can]).all()
+    assert not np.isnan(parts[[GAIN, CALLS]][:, can]).any()
+    table = prosumer_table(run.record, run.world.scenario.satisfaction, run.info)
+    assert table["satisfaction"].isna().to_numpy().tolist() == (~can).tolist()
+    assert summarize(run)["avg_satisfaction"] == pytest.approx(score(parts, SPEC)[can].mean())
 
 
 def test_use_is_the_mean_over_days_of_the_excess(fleet: Fleet) -> None:
@@ -112,37 +143,60 @@ def test_use_is_the_mean_over_days_of_the_excess(fleet: Fleet) -> None:
 
 
 def test_the_score_is_a_weighted_geometric_mean_over_what_applies() -> None:
-    parts = np.array([[0.5, np.nan, 0.0], [0.25, np.nan, np.nan], [1.0, 0.49, np.nan], [1.0, np.nan, 1], [1.0, 1.0, 1]])
+    nan = np.nan
+    parts = np.array(
+        [
+            [0.5, nan, 0.0],
+            [0.25, nan, nan],
+            [1.0, 0.49, nan],
+            [0.8, nan, 0.0],
+            [1.0, nan, 1.0],
+            [1.0, nan, nan],
+            [1.0, 1.0, 1.0],
+        ]
+    )
     got = score(parts, SPEC)
-    assert got[0] == pytest.approx(0.5**0.30 * 0.25**0.25)
-    assert got[1] == pytest.approx(0.49 ** (0.2 / 0.3)), "weights are renormalised"
-    assert got[2] == pytest.approx(0.01 ** (0.30 / 0.55)), "no component is below the floor"
-    assert score(np.full((5, 1), np.nan), SPEC)[0] == 1.0
-    only_pay = score(parts, SPEC, np.array([0, 0, 1.0, 0, 0]))
+    assert got[0] == pytest.approx(0.5**0.22 * 0.25**0.18 * 0.8**0.20)
+    assert got[1] == pytest.approx(0.49 ** (0.15 / 0.20)), "weights are renormalised"
+    assert got[2] == pytest.approx(0.01 ** (0.42 / 0.57)), "no component is below the floor"
+    assert score(np.full((7, 1), nan), SPEC)[0] == 1.0
+    only_pay = score(parts, SPEC, np.array([0, 0, 1.0, 0, 0, 0, 0]))
     assert only_pay[1] == pytest.approx(0.49)
     assert len(COMPONENTS) == len(SPEC.weights)
 
 
 def test_the_score_of_an_opportunity_is_over_those_it_touched(fleet: Fleet) -> None:
-    untouched = outcome(fleet, {})
-    assert opportunity_score(untouched, untouched.violated[:, 0], fleet, SPEC) == 1.0
+    untouched, nothing = outcome(fleet, {}), np.zeros(fleet.n)
+    assert opportunity_score(untouched, untouched.violated[:, 0], nothing, fleet, SPEC) == 1.0
     half = outcome(fleet, {led.L_SOLD: 1.0, led.L_PAY_SOLD: 0.1, led.L_OWED: 0.2})
-    # reserve 1, pay .5, consent 1, use 1: no departure
-    assert opportunity_score(half, half.violated[:, 0], fleet, SPEC) == pytest.approx(0.5 ** (0.2 / 0.75))
-    assert half.violated[:, 0].sum() == 1
+    # reserve 1, pay .5, consent 1 or .01, use 1: no departure, and neither gain nor calls
+    covered = opportunity_score(half, half.violated[:, 0], np.ones(fleet.n), fleet, SPEC)
+    assert covered == pytest.approx(0.5 ** (0.15 / 0.52))
+    silent = opportunity_score(half, half.violated[:, 0], nothing, fleet, SPEC)
+    assert silent == pytest.approx(0.5 ** (0.15 / 0.52) * 0.01 ** (0.10 / 0.52))
+    assert half.violated.sum() == 1
 
 
 @pytest.mark.parametrize("name", scenario_names())
-def test_idle_is_content_to_the_last_digit(name: str) -> None:
+def test_idle_breaks_nothing_and_gives_nobody_what_it_joined_for(name: str) -> None:
+    """Version 1 scored it 1: owners who earn nothing from what they joined are not content (s_gain 0)."""
     base = month(name).scenario
     changes = {"fleet.size": min(base.fleet.size, 60), "time.duration_hours": min(base.hours, 72)}
     for extra in ({}, {"home.control": "self_consumption"}):
-        verified = Audit(Verdict.VERIFIED, Information.OWN, 0, 0, ())
-        run = simulate(month(name, changes | extra, 1), make_policy("idle"), audit=verified)
-        kpi = summarize(run)
-        assert kpi["avg_satisfaction"] == kpi["worst_decile_satisfaction"] == kpi["opportunity_satisfaction"] == 1.0
-        assert kpi["satisfaction_consented"] == 1.0
-        assert kpi.total_violations.total == 0
+        run = simulate(month(name, changes | extra, 1), make_policy("idle"), audit=VERIFIED)
+        kpi, spec = summarize(run), run.world.scenario.satisfaction
+        parts, can = run.record.components(), run.record.fleet.can_offer
+        applies = ~np.isnan(parts)
+        assert (parts[GAIN, can] == 0.0).all()
+        others = np.delete(np.arange(len(COMPONENTS)), GAIN)
+        assert (parts[others][applies[others]] == 1.0).all()
+        weights = np.array(spec.weights)[:, None] * applies[:, can]
+        want = spec.component_floor ** (weights[GAIN] / weights.sum(axis=0))
+        assert kpi["avg_satisfaction"] == pytest.approx(want.mean())
+        assert kpi["worst_decile_satisfaction"] <= kpi["avg_satisfaction"] < 0.35
+        assert kpi["opportunity_satisfaction"] == 1.0, "it touches nobody"
+        assert kpi["satisfaction_consented"] == pytest.approx(kpi["avg_satisfaction"])
+        assert kpi.total_violations.total == kpi["opt_out_days"] == kpi["owners_lost"] == 0
         assert kpi["total_profit"] == kpi["member_net_benefit"] == kpi["joint_surplus"] == 0.0
         assert kpi["success_rate"] == 0.0
 
@@ -179,6 +233,7 @@ def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
     """Without calls, which come at any price: the VPP earns on every slice and no home sells below its ask."""
     changes = {
         "fleet.size": 40,
+        "fleet.share_ev": 1.0,  # most are not plugged in, and batteries rarely sell
         "time.duration_hours": 96,
         "market.min_bid_mw": 0.0,
         "market.call_probability": 0.0,
@@ -226,7 +281,7 @@ def test_consented_is_exactly_zero_for_who_asks_nobody() -> None:
     assert kpi["satisfaction_consented"] == 0.0
     assert 0.0 < kpi["avg_satisfaction"] < 1.0
     table = prosumer_table(run.record, run.world.scenario.satisfaction, run.policy.info)
-    assert (table["satisfaction_consented"] == 0.0).all()
+    assert (table["satisfaction_consented"][run.record.fleet.can_offer] == 0.0).all()
     # also where nothing at all was dispatched
     assert summarize(simulate(month("quick"), make_policy("random")))["satisfaction_consented"] == 0.0
 
@@ -255,7 +310,8 @@ def test_the_days_of_a_run_are_its_calendars() -> None:
         bids = Bids(encode(world.sell_limit_kw, world.buy_limit_kw))
         record.add(bids, world.step(bids.actions), 0.0)
     assert record.satisfaction._days == 3
-    assert (record.satisfaction.components()[RESERVE] == 1.0).all()
+    assert (record.components()[RESERVE] == 1.0).all()
+    assert record.days == 3
 
 
 def test_kpis_by_hand() -> None:

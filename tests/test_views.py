@@ -23,6 +23,7 @@ from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.traces.series import DayTraces, MarketSeries
+from vpp_env.traces.vehicles import CarDay
 
 BASE = {
     "fleet.size": 12,
@@ -74,27 +75,20 @@ class OtherFuture:
         load, pv = d.load_kw.copy(), d.pv_kw.copy()
         load[first:] = 2.0 * load[first:] + 3.0
         pv[first:] = np.where(pv[first:] > 0, 0.1, 7.0)
-        dep, arr, trip = self._change(day, d.dep_step, d.arr_step, d.trip_kwh, len(load))
-        return DayTraces(load, pv, dep, arr, trip)
+        return DayTraces(load, pv, *self.vehicle_day(day))
 
-    def vehicle_day(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def vehicle_day(self, day: int) -> CarDay:
+        """Sessions that have not begun begin later, after less driving; an owner says when one that has begun ends."""
         d = self._true.day(day)
-        return self._change(day, d.dep_step, d.arr_step, d.trip_kwh, len(d.load_kw))
-
-    def _change(
-        self, day: int, dep: np.ndarray, arr: np.ndarray, trip: np.ndarray, n: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        dep, arr, trip = dep.copy(), arr.copy(), trip.copy()
+        n = len(d.load_kw)
+        car = CarDay(d.dep_step.copy(), d.arr_step.copy(), d.out_step.copy(), d.trip_kwh.copy())
         if day < self._day:
-            return dep, arr, trip
-        # who is away may come back at another time; when an owner leaves today is the owner's own plan
-        away_or_home = (dep >= 0) & ((arr > self._k) | (day > self._day))
-        arr[away_or_home] = np.where(arr[away_or_home] < n - 3, arr[away_or_home] + 2, arr[away_or_home])
-        trip[away_or_home] *= 0.5
-        if day > self._day:
-            stays = (dep >= 0) & (arr > dep + 3)
-            dep[stays] += 1
-        return dep, arr, trip
+            return car
+        later = (car.arr < n) & ((car.arr > self._k) | (day > self._day))
+        moved = later & (car.arr < np.minimum(car.out, n) - 3)
+        car.arr[moved] += 2
+        car.trip[later] *= 0.5
+        return car
 
 
 def torn(m: Month, t: int) -> Month:
@@ -421,6 +415,7 @@ def test_the_oracle_sees_what_comes() -> None:
     np.testing.assert_array_equal(future.rt_usd_per_kwh, lmp)
     np.testing.assert_array_equal(future.called, m.calls[:48])
     np.testing.assert_array_equal(future.load_kw, m.day(0)[0].load[:48])
-    leaves = [(k, i) for i, k in enumerate(m.day(0)[0].dep) if 0 <= k < 48]
+    plan = m.day(0)[0]
+    leaves = [(k, i) for ends in (plan.dep, plan.out) for i, k in enumerate(ends) if 0 < k < 48]
     assert all(future.departs[k, i] and not future.plugged[k, i] for k, i in leaves)
     assert future.departs.sum() == len(leaves)

@@ -127,10 +127,12 @@ def auctioned(
     -------
     dict, Cleared
         The offers with the auction's price in the place of the asks and limits of those who trade; and the clearing on
-        whole ticks and quanta, whose last row on each side is the wholesale market.
+        whole ticks and quanta: the sellers are the first lines of all homes, then the second ones, and the last row on
+        each side is the wholesale market.
     """
-    ask, limit = np.ceil(offers["sell1_ask"] / PRICE_TICK - 1e-6), np.floor(offers["buy_limit"] / PRICE_TICK + 1e-6)
-    sell, buy = (np.floor(offers[name] / POWER_QUANTUM_KW + 1e-6) for name in ("sell1_kw", "buy_kw"))
+    asked, kw = (_lines(offers, x) for x in ("ask", "kw"))
+    ask, limit = np.ceil(asked / PRICE_TICK - 1e-6), np.floor(offers["buy_limit"] / PRICE_TICK + 1e-6)
+    sell, buy = (np.floor(x / POWER_QUANTUM_KW + 1e-6) for x in (kw, offers["buy_kw"]))
     outlet = np.floor(public.expected_sale_price / (1.0 + rules.margin) / PRICE_TICK + 1e-9)
     source = max(np.ceil(public.expected_lmp / PRICE_TICK - 1e-9), outlet)
     # whole quanta on both sides: sums are exact in any order
@@ -144,13 +146,18 @@ def auctioned(
     price = np.floor(cleared.price + 1e-9) * PRICE_TICK
     least, most = max(price, SELL_ASK_RANGE[0]), max(price, BUY_LIMIT_RANGE[0])
     sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
+    first, second = np.maximum(asked, np.where(sells, min(least, SELL_ASK_RANGE[1]), 0.0)).reshape(2, -1)
     return {
         **offers,
-        "sell1_ask": np.where(
-            sells, np.maximum(offers["sell1_ask"], min(least, SELL_ASK_RANGE[1])), offers["sell1_ask"]
-        ),
+        "sell1_ask": first,
+        "sell2_ask": second,
         "buy_limit": np.where(buys, np.minimum(offers["buy_limit"], most), offers["buy_limit"]),
     }, cleared
+
+
+def _lines(offers: dict[str, NDArray[np.float64]], what: str) -> NDArray[np.float64]:
+    """(2 N,) `kw` or `ask` of the sell lines: the first lines of all homes, then the second."""
+    return np.concatenate([offers[f"sell1_{what}"], offers[f"sell2_{what}"]])
 
 
 class Auction:
@@ -184,9 +191,9 @@ class Auction:
         declared = own_offers(view.homes, view.public, rules)
         bids, cleared = auctioned(declared, view.public, rules)
         if not self._offer_rest:
-            sold, bought = cleared.sold[:-1], cleared.bought[:-1]
-            bids |= {"sell1_kw": sold * POWER_QUANTUM_KW, "buy_kw": bought * POWER_QUANTUM_KW}
-        trades = (cleared.sold[:-1] > 0) | (cleared.bought[:-1] > 0)
+            first, second = cleared.sold[:-1].reshape(2, -1) * POWER_QUANTUM_KW
+            bids |= {"sell1_kw": first, "sell2_kw": second, "buy_kw": cleared.bought[:-1] * POWER_QUANTUM_KW}
+        trades = (cleared.sold[:-1].reshape(2, -1) > 0).any(axis=0) | (cleared.bought[:-1] > 0)
         return Bids(
             encode(rules.sell_limit_kw, rules.buy_limit_kw, **bids),
             notes={"auction_price": cleared.price * PRICE_TICK, "auction_trades": float(trades.sum())},

@@ -18,9 +18,10 @@ class Idle:
     )
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
-        """Prepare the one empty bid."""
-        self._bids = Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw))
+        """Prepare the one empty bid, and the one that commits no firm capacity either."""
+        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
+        self._bids, self._at_gate = Bids(actions), Bids(actions, capacity=0.0)
 
     def act(self, view: View) -> Bids:
         """Return the empty bid."""
-        return self._bids
+        return self._at_gate if view.public.capacity_gate else self._bids

@@ -19,7 +19,7 @@ from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.forecast import make_forecaster, reserve_prices
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
-from vpp_policies.gate.offers import GatePrices, offers_of
+from vpp_policies.gate.offers import MOST_KW, GatePrices, offers_of
 from vpp_policies.truthful import own_offers
 
 
@@ -75,16 +75,25 @@ class Mpc:
         lmp, sale = (np.repeat(price[:1], public.steps) for price in (inputs.lmp, inputs.sale))
         prices = GatePrices(lmp, sale, float(inputs.rho[0]))
         offers = offers_of(_first(plan, public.steps), prices, self._who, rules, homes, certain=False)
-        unsold = offers["sell1_kw"] <= 0.0
         own = own_offers(homes, public, rules)
         best = float(inputs.sale.max()) / (1.0 + rules.margin)
-        # deferred charging is bought back soon; what storage sells it cannot sell at the dearest hour to come
-        waits = np.where(own["sell1_ask"] > homes.defer_ask, np.maximum(own["sell1_ask"], best), own["sell1_ask"])
-        # who is on reserve keeps the ask that pays for a call
-        waits = np.where(offers["reserve_kw"] > 0.0, np.maximum(waits, offers["sell1_ask"]), waits)
-        offers["sell1_ask"] = np.where(unsold, waits, offers["sell1_ask"])
-        spare = np.maximum(own["sell1_kw"] - offers["reserve_kw"], 0.0)
-        offers["sell1_kw"] = np.where(unsold, spare, offers["sell1_kw"])
+        # deferred charging is bought back soon, and offered at its ask; what storage sells it cannot sell at the
+        # dearest hour to come, and it waits for that unless the plan sells it now
+        (b, e), now = self._who, np.zeros(rules.n_homes)
+        now[b] += plan.sell_b[:, 0]
+        now[e] += plan.v2g[:, 0]
+        planned_now = now > MOST_KW
+        waits = np.where(planned_now, own["sell2_ask"], np.maximum(own["sell2_ask"], best))
+        buys = offers["buy_kw"] > 0.0
+        buy, limit = offers["buy_kw"], np.where(buys, offers["buy_limit"], own["buy_limit"])
+        if rules.safeguard:
+            # cars buy back what they have deferred by then; batteries what the plan buys, as much as they can take
+            buy = np.where(buys | (homes.bess_kwh == 0), own["buy_kw"], 0.0)
+        else:
+            # what is on reserve must be there for a call, which is paid at the second line's ask
+            own["reserve_kw"] = offers["reserve_kw"]
+            own["sell2_kw"] = np.maximum(own["sell2_kw"] - offers["reserve_kw"], 0.0)
+        offers = own | {"sell2_ask": waits, "buy_kw": buy, "buy_limit": limit}
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), notes=notes)
 
     def inputs(self, view: View) -> Inputs:

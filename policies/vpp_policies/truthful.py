@@ -1,10 +1,8 @@
-"""Every home offers what its own preferences allow, at its own ask.
+"""Every home offers what its own preferences allow, at its own asks: waiting on one line, storage on the other.
 
-Row i of the bids reads row i of the view and public prices, nothing else. A home chooses between two offers:
-the car alone at its (low) ask for deferred charging, or car, battery and V2G together at the higher of the asks.
-It takes the second when the published day-ahead price (and an announced programme) would pay for it. Where the market
-settles twice, the VPP hands in what its own meter has shown at that hour of past days as the next day's schedule:
-nothing but metered energy of the past goes in, and the limits are what the homes asked for last.
+Row i of the bids reads row i of the view and public data, nothing else. Where the market settles twice, the VPP hands
+in what its own meter has shown at that hour of past days as the next day's schedule: nothing but metered energy of the
+past goes in, and the limits are what the homes asked for last.
 """
 
 from __future__ import annotations
@@ -34,69 +32,54 @@ DAYS = 7
 
 
 def storage_ask(homes: Homes) -> NDArray[np.float64]:
-    """(N,) least pay per kWh, USD, that covers whatever serves a home whose storage is on offer.
+    """(N,) least pay per kWh, USD, that covers whatever serves the second line.
 
-    Any charging in the opportunity is deferred before storage gives: also where it ends before the opportunity does, or
-    begins in it, when the car comes home.
+    Any charging is deferred before storage gives: also where it is more than the first line holds, or begins within the
+    opportunity, when the car comes home.
     """
-    charges = (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged)
-    return np.where(charges, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
+    return np.where(homes.ev_kwh > 0, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
 
 
 def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
-    """What each home would offer on its own account, (N,) each.
+    """What each home offers on its own account, (N,) each, as `bids.encode` takes it.
 
-    Returns
-    -------
-    dict
-        `sell1_kw`, `sell1_ask`, `buy_kw`, `buy_limit`, `reserve_kw`, `reserve_ask` as `bids.encode` takes them. The
-        quantities are what the envelope allows in every interval of the opportunity.
+    The first line is charging that waits, at the ask for deferring, the second one storage, at the owner's compensation
+    per kWh discharged. Where the gateway keeps the owner's envelope (`rules.safeguard`) a home offers the full power of
+    its devices, whatever it can give of it: the market and the gateway cut it at delivery, interval by interval, and a
+    car that comes home meanwhile is on offer. But what a home has on its first line is never more than its car can
+    defer in every interval, unless nothing else can serve it: storage would be sold at the price of waiting.
+
+    Without the safeguard the quantities are what the envelope allows in every interval of the opportunity.
     """
-    storage = homes.storage_sell_kw
-    # a car without a battery behind it may offer its first interval's charging: when the car is full before the
-    # opportunity ends it simply delivers less, and no other device has to step in
-    alone = (homes.bess_kwh == 0) & (homes.v2g_kw == 0)
-    car = np.where(alone, homes.defer_first_kw, homes.defer_kw)
-    both_ask = storage_ask(homes)
-    pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
-    both = (storage > 0) & (pays | (car <= 0))
-    sell = np.where(both, car + storage, car)
-    # a car that has put charging off buys it back for no more than it sold it for; a battery at the owner's limit
-    # (not when it is so late that it charges by force anyway: the battery would take what the car cannot)
-    slack_h = homes.hours_to_ready - public.hours
+    stores = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
+    # what was deferred is bought back for no more than it was sold for; a battery charges at its owner's limit
     back = homes.ev_deficit_kwh > 0
-    late = homes.ev_deficit_kwh >= slack_h * rules.ev_eta * homes.ev_kw
-    car_back = np.where(late, 0.0, homes.buy_back_kw)
-    buy = np.where(back, car_back, homes.bess_buy_kw)
-    # what is on reserve must last through the whole opportunity (calls may repeat), beside what is sold; a call is paid
-    # like a sale, so it is offered only where the sell ask covers what storage costs
-    reserve = np.maximum(np.minimum(homes.reserve_kw, homes.defer_kw + storage) - sell, 0.0)
-    covered = both | (storage <= 0)
+    if rules.safeguard:
+        # the deficit at delivery is not known at an earlier gate; above the owner's limit its battery does not charge
+        back |= (homes.ev_kwh > 0) & (public.lead > 0)
+        car = np.where(stores, homes.defer_kw, homes.ev_kw)
+        storage = np.where(stores, rules.sell_limit_kw - car, 0.0)
+        buy, reserve = rules.buy_limit_kw, rules.sell_limit_kw
+    else:
+        # a car alone may offer its first interval's charging: when it is full before the opportunity ends it simply
+        # delivers less, and no other device has to step in
+        car = np.where(stores, homes.defer_kw, homes.defer_first_kw)
+        storage = homes.storage_sell_kw
+        # not when it is so late that it charges by force anyway: the battery would take what the car cannot
+        slack_h = homes.hours_to_ready - public.hours
+        late = homes.ev_deficit_kwh >= slack_h * rules.ev_eta * homes.ev_kw
+        buy = np.where(back, np.where(late, 0.0, homes.buy_back_kw), homes.bess_buy_kw)
+        # what is on reserve must last through the whole opportunity (calls may repeat), beside what is sold
+        reserve = np.maximum(np.minimum(homes.reserve_kw, homes.defer_kw + storage) - car - storage, 0.0)
     return {
-        "sell1_kw": sell,
-        "sell1_ask": np.where(both, both_ask, homes.defer_ask),
+        "sell1_kw": car,
+        "sell1_ask": homes.defer_ask,
+        "sell2_kw": storage,
+        "sell2_ask": np.where(stores, storage_ask(homes), homes.defer_ask),
         "buy_kw": buy,
         "buy_limit": np.where(back, homes.defer_ask, homes.buy_limit),
-        "reserve_kw": np.where(covered, reserve, 0.0),
+        "reserve_kw": reserve,
         "reserve_ask": homes.reserve_ask,
-    }
-
-
-def full_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
-    """What each home offers where its gateway keeps the owner's envelope: full device power, see `own_offers`.
-
-    A home that would have its car alone serve at its low ask still offers no more than the car can defer: the envelope
-    is kept at delivery, the price of what serves is not.
-    """
-    offers = own_offers(homes, public, rules)
-    stores = (homes.bess_kwh > 0) | (homes.v2g_kw > 0)
-    both_ask = storage_ask(homes)
-    pays = both_ask * (1.0 + rules.margin) <= public.expected_sale_price
-    full = ~stores | pays | (homes.defer_kw <= 0)
-    return offers | {
-        "sell1_kw": np.where(full, rules.sell_limit_kw, homes.defer_kw),
-        "sell1_ask": np.where(full & stores, both_ask, homes.defer_ask),
-        "reserve_kw": np.where(full, rules.sell_limit_kw, 0.0),
     }
 
 
@@ -149,7 +132,8 @@ class MeteredProfile:
         if not self._on:
             return None
         self._watch(view)
-        self._ask = _mean(offers["sell1_ask"], offers["sell1_kw"], self._ask)
+        asks, kw = (np.concatenate([offers[f"sell1_{x}"], offers[f"sell2_{x}"]]) for x in ("ask", "kw"))
+        self._ask = _mean(asks, kw, self._ask)
         self._limit = _mean(offers["buy_limit"], offers["buy_kw"], self._limit)
         hours = view.public.day_ahead_hours
         if not hours or not any(self._metered):
@@ -182,6 +166,6 @@ class Truthful:
     def act(self, view: View) -> Bids:
         """Encode every home's own offer."""
         rules = self._rules
-        offers = (full_offers if rules.safeguard else own_offers)(view.homes, view.public, rules)
+        offers = own_offers(view.homes, view.public, rules)
         schedule = self._profile.schedule(view, offers)
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)

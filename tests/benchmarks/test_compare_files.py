@@ -141,7 +141,8 @@ def test_report_follows_from_the_run_folders(pair: Path) -> None:
     assert text == seed_report(read_material(pair).seeds[0])
     for part in ("## Result", "## Violations", "## Where the money", "## Caveats", "0 by construction", "ORACLE"):
         assert part in text
-    assert "Doing nothing scores 1" in text
+    assert "of the owners who have something to offer" in text
+    assert "No owner opted out." in text
 
 
 def test_transcripts_are_strict_json_lines(pair: Path) -> None:
@@ -233,8 +234,8 @@ def test_seeds_and_overrides() -> None:
     assert parse_override("market.min_bid_mw = 0.2", scenario) == ("market.min_bid_mw", 0.2)
     assert parse_override("market.clearing=pm10", scenario) == ("market.clearing", "pm10")
     assert parse_override("time.start=2023-08-01T10:00:00", scenario) == ("time.start", "2023-08-01T10:00:00")
-    weights = parse_override("satisfaction.weights=[0.2, 0.2, 0.2, 0.2, 0.2]", scenario)
-    assert scenario.override(dict([weights])).satisfaction.weights == (0.2,) * 5
+    weights = parse_override("satisfaction.weights=[0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.25]", scenario)
+    assert scenario.override(dict([weights])).satisfaction.weights == (*(0.125,) * 6, 0.25)
 
 
 def test_plain_is_strict() -> None:
@@ -290,9 +291,9 @@ def test_nothing_written_is_read_back_and_a_month_is_built_once(
     built: list[int] = []
     build = Month.__init__
 
-    def counted(month: Month, scenario: Scenario, seed: int, *args: Any) -> None:
+    def counted(month: Month, scenario: Scenario, seed: int, *args: Any, **options: Any) -> None:
         built.append(seed)
-        build(month, scenario, seed, *args)
+        build(month, scenario, seed, *args, **options)
 
     monkeypatch.setattr(pd, "read_parquet", read)
     monkeypatch.setattr(Month, "__init__", counted)

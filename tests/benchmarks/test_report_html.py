@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
+from vpp_benchmarks.report.fleet import by_day, owners_out
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.negotiation import negotiation_of
 from vpp_benchmarks.report.page import report_page
@@ -236,6 +237,30 @@ def test_charts_of_one_policy() -> None:
     ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD"))[0])
 
 
+def test_owners_who_are_out_are_drawn_by_day() -> None:
+    stamps = pd.date_range("2023-08-01", periods=72, freq="h", tz="America/Los_Angeles")
+    day = np.repeat([0, 1, 2], 24)
+    played = pd.DataFrame({"timestamp": stamps, "owners_out": np.array([0, 3, 5])[day], "owners_lost": (day == 2) * 2})
+    days = by_day(played)
+    assert days["owners_out"].tolist() == [0, 3, 5]
+    assert days["owners_lost"].tolist() == [0, 0, 2]
+    drawn = owners_out({"annoying": days, "kind": days * 0})
+    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", drawn)[0])
+    assert drawn.count("left for good") == 1, "nobody left the kind one"
+    assert by_day(pd.DataFrame()).empty
+
+
+def test_the_report_says_who_opted_out(week: Path) -> None:
+    page = (week / "report.html").read_text("utf-8")
+    assert 'id="patience"' in page
+    text = (week / "simulation_report.md").read_text("utf-8")
+    out = {run.label: run.kpis.opt_out_days for run in read_material(week).seeds[0].runs if run.kpis}
+    assert out["idle"] == 0
+    assert ("Owners opted out: " in text) == any(out.values())
+    assert "idle did nothing: that breaks no preference and gives nobody what it joined for" in text
+    assert "Nobody opted out: " in page
+
+
 # -- tables for papers --------------------------------------------------------------------------------------------
 
 
@@ -272,7 +297,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 9  # with the ceilings
+            assert page.locator("section").count() == 10  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_role("button", name="centralized").click()

@@ -41,11 +41,10 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
 
     # the car: what it must charge, what it can deferred and give
     p_tw, p_max, soc_e, soc_tw = baseline.ev_kw[k], vehicle.kw, car.soc_kwh, baseline.ev_soc[k]
-    away = (plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr)
-    plugged = (vehicle.kwh > 0.0) & ~away
-    due = n - k + plan.next_due
+    plugged = (vehicle.kwh > 0.0) & ((k < plan.dep) | ((plan.arr <= k) & (k < plan.out)))
+    end = np.where(k < plan.dep, plan.dep, plan.out)
+    due = np.where(end < n, end - k, n - k + plan.next_due)
     due = np.where(k < plan.ready, np.minimum(due, plan.ready - k), due)
-    due = np.where(k < plan.dep, np.minimum(due, plan.dep - k), due)
     need = np.maximum(soc_tw, np.minimum(vehicle.target_kwh, soc_tw + eta_e * p_max * (due * dt))) - soc_e
     later = eta_e * p_max * ((due - 1) * dt)
     force = np.where(plugged, np.minimum(p_max, np.maximum(0.0, (need - later) / (eta_e * dt))), 0.0)
@@ -65,7 +64,9 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
     own_ch = np.where(restore, np.maximum(own_ch, take_limit(soc_b, floor, kw, eta_b, dt)), own_ch)
     own_dis = np.zeros_like(own_ch)
     if rules.battery.serves_home:
-        wanted = np.minimum(np.maximum(0.0, -surplus), give_limit(soc_b, np.maximum(floor, low), kw, eta_b, dt))
+        wanted = np.minimum(
+            np.maximum(0.0, -surplus), give_limit(soc_b - bess.market_kwh, np.maximum(floor, low), kw, eta_b, dt)
+        )
         own_dis = np.where(own_ch == 0.0, wanted, 0.0)
     b_hard = give_limit(soc_b, low, kw, eta_b, dt)
     left = (battery.day_limit_kwh - bess.discharged_kwh) / dt
@@ -98,6 +99,8 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
     own_dis = np.where(b_bought > 0.0, 0.0, own_dis)
     soc_b = storage(soc_b, own_ch + b_bought, b + own_dis, eta_b, dt, low, high)
     bess.soc_kwh[:] = soc_b
+    mine = bess.market_kwh + eta_b * b_bought * dt - b * dt / eta_b
+    bess.market_kwh[:] = np.minimum(np.maximum(0.0, mine), soc_b)
     bess.below_since[:] = np.where(soc_b < floor - 1e-9, np.where(since >= 0.0, since, float(plan.day)), -1.0)
     before = bess.discharged_kwh.copy()
     bess.discharged_kwh[:] = before + b * dt

@@ -49,21 +49,23 @@ class Step:
     restore_step: int
     week_step: int
     sun_less_load: float  # kW
-    leaves: int  # step, -1 = stays
-    returns: int
-    trip: float  # kWh
+    leaves: int  # step at which yesterday's session ends; 0 = there is none, the length of the day = it goes on
+    returns: int  # step at which it is plugged in; the length of the day = it is not
+    out: int  # step at which today's session ends; the length of the day = it goes on
+    trip: float  # kWh used before it is plugged in
     ready: int
     next_due: int
 
     @property
     def plugged(self) -> bool:
-        return self.leaves < 0 or self.k < self.leaves or self.k >= self.returns
+        return self.k < self.leaves or self.returns <= self.k < self.out
 
     @property
     def due(self) -> int:
         """Steps until the car has to be ready."""
-        ahead = [self.steps_in_day - self.k + self.next_due]
-        ahead += [moment - self.k for moment in (self.ready, self.leaves) if moment > self.k]
+        end = self.leaves if self.k < self.leaves else self.out
+        ahead = [end - self.k if end < self.steps_in_day else self.steps_in_day - self.k + self.next_due]
+        ahead += [self.ready - self.k] if self.ready > self.k else []
         return min(ahead)
 
 
@@ -85,6 +87,7 @@ class State:
     soc_b: float
     given_today: float
     below_since: float
+    market: float  # kWh in the battery that were bought at the market
     soc_e: float
     shortfall: float
 
@@ -105,14 +108,14 @@ def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
 
 def state_of(s: lib.HomeState, i: int) -> State:
     b, v = s
-    values = (b.soc_kwh, b.discharged_kwh, b.below_since, v.soc_kwh, v.shortfall)
+    values = (b.soc_kwh, b.discharged_kwh, b.below_since, b.market_kwh, v.soc_kwh, v.shortfall)
     return State(*(float(x[i]) for x in values))
 
 
 def states_of(homes: list[State]) -> lib.HomeState:
     """The reference's states as the struct of arrays that the loops keep."""
-    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.soc_e, s.shortfall] for s in homes]).T
-    return lib.HomeState(BatteryState(*rows[:3]), VehicleState(*rows[3:]))
+    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.market, s.soc_e, s.shortfall] for s in homes]).T
+    return lib.HomeState(BatteryState(*rows[:4]), VehicleState(*rows[4:]))
 
 
 def step_of(plan: lib.DayPlan, k: int, i: int) -> Step:
@@ -125,6 +128,7 @@ def step_of(plan: lib.DayPlan, k: int, i: int) -> Step:
         sun_less_load=float(plan.pv[k, i] - plan.load[k, i]),
         leaves=int(plan.dep[i]),
         returns=int(plan.arr[i]),
+        out=int(plan.out[i]),
         trip=float(plan.trip[i]),
         ready=int(plan.ready[i]),
         next_due=int(plan.next_due[i]),
@@ -153,7 +157,9 @@ def depth(soc: float, floor: float) -> float:
     return clip0(floor - soc) / floor if floor > 0 else 0.0
 
 
-def home_battery(home: Home, step: Step, soc: float, since: float, baseline_ev: float) -> tuple[float, float]:
+def home_battery(
+    home: Home, step: Step, soc: float, since: float, baseline_ev: float, market: float = 0.0
+) -> tuple[float, float]:
     """Charging and discharging that the home itself wants."""
     surplus = step.sun_less_load - baseline_ev
     charge = min(clip0(surplus), can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT))
@@ -163,7 +169,7 @@ def home_battery(home: Home, step: Step, soc: float, since: float, baseline_ev: 
     if not home.own_use or charge > 0:
         return charge, 0.0
     keep = max(home.floor, home.bess_min)
-    return charge, min(clip0(-surplus), can_give(soc, keep, home.bess_kw, home.eta_b, DT))
+    return charge, min(clip0(-surplus), can_give(soc - market, keep, home.bess_kw, home.eta_b, DT))
 
 
 def since_when(home: Home, soc: float, since: float, day: int) -> float:
@@ -207,15 +213,14 @@ def begin(
     black = any(first <= step.week_step < end for first, end in home.windows)
     if home.ev_kwh > 0:
         soc = s.soc_e
-        if step.k in (step.leaves, step.ready):
+        ends = {step.leaves, step.out} - {0}
+        if step.k in ends or (step.k == step.ready and step.plugged and step.k != step.returns):
             s.shortfall = max(s.shortfall, (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh)
-        if step.k == step.leaves:
-            lacks, baseline_lacks = clip0(step.trip - soc), clip0(step.trip - baseline.ev_soc)
-            departed, short = 1.0, s.shortfall
-            missed = 1.0 if lacks > baseline_lacks + 1e-9 else 0.0
-            s.shortfall = 0.0
+        if step.k in ends:
+            departed, short, s.shortfall = 1.0, s.shortfall, 0.0
         if step.k == step.returns:
             away = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
+            missed = 1.0 if away > 1e-9 else 0.0
             soc = s.soc_e = clip0(soc - step.trip)
         if step.plugged:
             _, forced = car_plan(home, step, baseline, soc)
@@ -257,7 +262,7 @@ def deliver(
             defer_env = clip0(baseline.ev_kw - forced)
             full_later = home.eta_e * home.ev_kw * (step.due * DT - DT)
             v2g_env = min(v2g_hard, clip0((full_later - need) * home.eta_e / DT))
-    own_charge, own_use = home_battery(home, step, soc_b, s.below_since, baseline.ev_kw)
+    own_charge, own_use = home_battery(home, step, soc_b, s.below_since, baseline.ev_kw, s.market)
     bess_hard = can_give(soc_b, home.bess_min, home.bess_kw, home.eta_b, DT)
     bess_env = 0.0
     if not black:
@@ -296,6 +301,7 @@ def deliver(
             own_use = 0.0
     soc_b = store(soc_b, own_charge + bess_bought, bess + own_use, home.eta_b, home.bess_min, home.bess_max)
     s.soc_b = soc_b
+    s.market = min(clip0(s.market + home.eta_b * bess_bought * DT - bess * DT / home.eta_b), soc_b)
     s.below_since = since_when(home, soc_b, s.below_since, step.day)
     before = s.given_today
     s.given_today = before + bess * DT

@@ -44,7 +44,7 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     prices = Price(none, none, none, none, none, none, none, none)
     opened = np.ones(n) if free is None else free.astype(np.float64)
-    _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened), prices, books)
+    _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, books)
     return books.flow[0]
 
 
@@ -60,3 +60,17 @@ def cut(homes: Homes, day: Day, some: slice) -> tuple[Homes, Day]:
     clock = {"week_step": plan.week_step, "peak": plan.peak}
     mine = Homes(homes.rules, part(homes.home), part(homes.state), part(homes.quote))
     return mine, Day(part(plan)._replace(**clock), part(day.baseline))
+
+
+def deliver_feeders(
+    homes: Homes, day: Day, k: int, order: np.ndarray, reserve: np.ndarray | None = None, down: bool = False
+) -> Books:
+    """Deliver step k as one month whose homes hang on feeders; every envelope is overridden, all reserve is there."""
+    n = order.shape[1]
+    books, none = new_books(1, 1, n), np.zeros(n)
+    sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
+    standing = none if reserve is None else np.ascontiguousarray(reserve)
+    prices = Price(none, none, none, none, none, none + 1.0, none, none)
+    orders = Order(sell, none, call, buy, standing, standing.copy(), none + 1.0, none + (1.0 if down else 0.0))
+    _deliver(homes, day, k, orders, prices, books)
+    return books

@@ -49,7 +49,7 @@ def available_kw(world: World) -> np.ndarray:
     f, spec = m.fleet, m.scenario.fleet
     hours = m.scenario.market.reserve_minutes / 60
     plan, baseline = world.day.plan, world.day.baseline
-    plugged = f.has_ev & ~((plan.dep >= 0) & (plan.dep <= k) & (k < plan.arr))
+    plugged = (k < plan.dep) | ((plan.arr <= k) & (k < plan.out))
     battery = np.clip((s.battery.soc_kwh - f.bess_min_kwh) * spec.bess_eta / hours, 0.0, f.bess_kw)
     car = np.clip((s.vehicle.soc_kwh - f.ev_min_kwh) * spec.ev_eta / hours, 0.0, f.v2g_kw)
     return battery + np.where(plugged, baseline.ev_kw[k] + car, 0.0)

@@ -37,6 +37,7 @@ def some_state(rng: np.random.Generator, m: Month, day: Day, k: int) -> HomeStat
     s.vehicle.soc_kwh[:] = day.baseline.ev_soc[k] * rng.choice([1.0, 0.999, 0.9, 0.5, 0.0], n)
     s.battery.discharged_kwh[:] = rng.choice([0.0, 0.3, 1.0], n) * battery.cycle_limit_kwh
     s.battery.below_since[:] = rng.integers(-1, 3, n)
+    s.battery.market_kwh[:] = rng.choice([0.0, 0.5, 1.0], n) * s.battery.soc_kwh
     s.vehicle.shortfall[:] = rng.choice([0.0, 0.1], n)
     return s
 

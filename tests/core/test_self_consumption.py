@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import begin, month
+from support import begin, month, with_prices
 
+from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
 
 BASE = {
@@ -71,3 +72,55 @@ def test_idle_homes_by_hand(changes: dict[str, object]) -> None:
         np.testing.assert_allclose(o.ledger[led.L_BILL_BASELINE, 0], bill, atol=1e-6)
     assert exported > 0
     assert (used_battery > 0) == (home.control == "self_consumption")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("power_kw", [0.3, 5.0])
+def test_buying_at_wholesale_to_use_it_at_home_gains_nothing(seed: int, power_kw: float) -> None:
+    """The battery fills at a twentieth of the tariff, hour by hour; the home's bill is not below its baseline's."""
+    changes = {
+        "fleet.share_pv": 0.0,
+        "market.reserve": False,
+        "market.min_bid_mw": 0.0,
+        # one tariff: a purchase makes the home's own use wait, and its own energy may then be used at a dearer hour
+        "home.import_peak_usd_per_kwh": 0.35,
+        "home.import_offpeak_usd_per_kwh": 0.35,
+        # nobody is below the floor, which would be restored at retail
+        "preferences.backup_hours": ((0.0, 1.0),) * 3,
+    }
+    world = begin(with_prices(month("week20", BASE | changes, seed), rt=15.0))
+    m, gain, bought, payment = world.months[0], 0.0, 0.0, 0.0
+    while not world.done:
+        before = world.state.battery.soc_kwh - world.state.battery.market_kwh
+        buys = encode(m.fleet.sell_limit_kw, m.fleet.buy_limit_kw, buy_kw=power_kw, buy_limit=0.3)
+        o = world.step(buys, override=np.ones(10, dtype=bool))
+        rows = o.ledger[:, 0]
+        gain += float((rows[led.L_BILL_BASELINE] - rows[led.L_BILL]).sum())
+        bought += float(rows[led.L_BOUGHT].sum())
+        payment += float(rows[led.L_PAY_BOUGHT].sum())
+        state = world.state.battery
+        assert (state.market_kwh >= 0.0).all()
+        assert (state.market_kwh <= state.soc_kwh).all()
+        # the owner's own energy only falls, by what the home uses, and stays above the floor once it is there
+        assert (state.soc_kwh - state.market_kwh <= before + 1e-9).all()
+    assert bought > 10.0
+    assert payment == pytest.approx(-0.015 * bought, abs=1e-9)
+    assert gain <= 1e-9
+
+
+def test_what_was_bought_goes_back_to_the_market() -> None:
+    """Bought energy is sold first: buying and selling it leaves the owner's own energy alone."""
+    changes = {"fleet.share_pv": 0.0, "market.reserve": False, "market.min_bid_mw": 0.0, "home.control": "backup"}
+    world = begin(with_prices(month("week20", BASE | changes, 1), rt=15.0))
+    m = world.months[0]
+    limits = m.fleet.sell_limit_kw, m.fleet.buy_limit_kw
+    own = world.state.battery.soc_kwh.copy()
+    everywhere = np.ones(10, dtype=bool)
+    world.step(encode(*limits, buy_kw=1.0, buy_limit=0.3), override=everywhere)
+    there = world.state.battery.market_kwh.copy()
+    assert there.max() > 0.9
+    np.testing.assert_allclose(world.state.battery.soc_kwh - there, own, rtol=0, atol=1e-9)
+    world.step(encode(*limits, sell_kw=0.5, sell_ask=0.0), override=everywhere)
+    state = world.state.battery
+    assert (state.market_kwh < there)[there > 0].all()
+    np.testing.assert_allclose(state.soc_kwh - state.market_kwh, own, rtol=0, atol=1e-9)

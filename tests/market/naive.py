@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
+from typing import Any
 
 TICK = Fraction(1, 1000)
 
@@ -47,6 +48,8 @@ class Rules:
     incentive: Fraction = Fraction(0)
     threshold: Fraction | None = None  # where not lmp: what offers are held against
     on_offers: bool = False  # `least` is of what is offered, not of what is awarded
+    dispatch: int = 0  # a call of firm capacity takes sales up to so many quanta
+    strike: int = 0  # ticks: at asks up to this one
 
 
 def merit(quantity: list[int], tick: list[int], cap: int) -> list[int]:
@@ -111,25 +114,40 @@ def taken(homes: list[Home], r: Rules) -> tuple[list[Home], int]:
 Awards = list[tuple[int, int, int]]
 
 
+def on_call(
+    homes: list[Home], up: list[list[int]], down: list[int], buys: Callable[[int], bool], most_up: int, r: Rules
+) -> tuple[list[list[int]], list[int], int]:
+    """Both sides and most quanta sold: a call of firm capacity takes asks up to the strike, if less clears."""
+    if min(total(up), most_up) >= r.dispatch:
+        return up, down, most_up
+    return *sides(homes, lambda ask: ask <= r.strike, buys), min(r.dispatch, r.cap)
+
+
 def price_taker(homes: list[Home], r: Rules) -> Awards:
     at = r.lmp if r.threshold is None else r.threshold
     homes, least = taken(homes, r)
-    up, down = sides(
-        homes,
-        lambda ask: ask * TICK * (1 + r.margin) <= at + r.incentive,
-        lambda limit: limit * TICK >= at + r.incentive,
-    )
-    return award(homes, up, down, r.cap, r.cap, least)
+
+    def buys(limit: int) -> bool:
+        return limit * TICK >= at + r.incentive
+
+    up, down = sides(homes, lambda ask: ask * TICK * (1 + r.margin) <= at + r.incentive, buys)
+    most = r.cap
+    if r.strike * TICK * (1 + r.margin) > at + r.incentive:
+        up, down, most = on_call(homes, up, down, buys, r.cap, r)
+    return award(homes, up, down, most, r.cap, least)
 
 
 def pm10(homes: list[Home], r: Rules) -> Awards:
     homes, least = taken(homes, r)
-    up, down = sides(
-        homes,
-        lambda ask: ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive),
-        lambda limit: limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive,
-    )
-    return award(homes, up, down, r.cap, r.cap, least)
+
+    def buys(limit: int) -> bool:
+        return limit * TICK * Fraction(11, 10) >= r.lmp + r.incentive
+
+    up, down = sides(homes, lambda ask: ask * TICK <= Fraction(11, 10) * (r.lmp + r.incentive), buys)
+    most = r.cap
+    if r.strike * TICK > Fraction(11, 10) * (r.lmp + r.incentive):
+        up, down, most = on_call(homes, up, down, buys, r.cap, r)
+    return award(homes, up, down, most, r.cap, least)
 
 
 def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[Awards, Fraction]:
@@ -142,6 +160,12 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[Awards, Frac
     def limit(most: int) -> Fraction:
         return most * TICK - r.incentive
 
+    def called(up: Any, down: Any, buys: Callable[[int], bool], most: tuple[int, int], price: Fraction) -> Awards:
+        most_up = most[0]
+        if offer(r.strike) > price:
+            up, down, most_up = on_call(homes, up, down, buys, most_up, r)
+        return award(homes, up, down, most_up, most[1], least)
+
     breaks = sorted({offer(ask) for h in homes for ask in (h.ask, h.ask2)} | {limit(h.limit) for h in homes})
     far = abs(r.lmp) + slope * (r.cap + 1) + 1000
     edges = [-far, *breaks, far]
@@ -150,7 +174,7 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[Awards, Frac
         up, down = sides(homes, lambda ask, p=middle: offer(ask) <= p, lambda most, p=middle: limit(most) >= p)
         price = r.lmp - slope * (min(total(up), r.cap) - min(sum(down), r.cap))
         if low < price < high:
-            got = award(homes, up, down, r.cap, r.cap, least)
+            got = called(up, down, lambda most, p=middle: limit(most) >= p, (r.cap, r.cap), price)
             return got, r.lmp - slope * net(got)
     for price in breaks:  # else it stands at a break, and the marginal offers are taken in part
         up, down = sides(homes, lambda ask, p=price: offer(ask) <= p, lambda most, p=price: limit(most) >= p)
@@ -165,6 +189,6 @@ def residual(homes: list[Home], r: Rules, slope: Fraction) -> tuple[Awards, Frac
                 most_up = max(0, most_down + floor(wanted))
             else:
                 most_down = max(0, most_up - ceil(wanted))
-            got = award(homes, up, down, most_up, most_down, least)
+            got = called(up, down, lambda most, p=price: limit(most) >= p, (most_up, most_down), price)
             return got, r.lmp - slope * net(got)
     raise AssertionError("the curves always meet")

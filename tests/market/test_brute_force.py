@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -47,6 +48,8 @@ rules_st = st.builds(
     least=st.integers(0, 30),
     incentive=st.sampled_from([Fraction(0), Fraction(0), Fraction(1, 100), Fraction(2)]),
     on_offers=st.booleans(),
+    dispatch=st.sampled_from([0, 0, 5, 60, 200]),
+    strike=st.sampled_from([0, 20, 45]),
 )
 
 
@@ -73,6 +76,8 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
         offer_factor=1.0 + float(r.margin),
         da=lmp,
         day_ahead_kw=np.zeros((1, 1)),
+        dispatch_q=np.array([r.dispatch]),
+        dispatch_tick=r.strike,
         payment=PaymentRule(0.0, 0.0),
     )
     n = len(homes)
@@ -114,9 +119,7 @@ def test_pm10(homes: list[Home], r: Rules) -> None:
 @few
 @given(homes=homes_st, r=rules_st, shift=st.integers(-40, 40), scale=st.sampled_from([1, 5, 20]))
 def test_logit_moves_the_threshold_and_not_the_price(homes: list[Home], r: Rules, shift: int, scale: int) -> None:
-    moved = Rules(
-        r.lmp, r.margin, r.cap, r.least, r.incentive, r.lmp + Fraction(scale, 1000) * Fraction(shift, 10), r.on_offers
-    )
+    moved = replace(r, threshold=r.lmp + Fraction(scale, 1000) * Fraction(shift, 10))
     got = clear(homes, r, Logit(float(MARGIN), scale / 1000), shift / 10)
     assert got == (price_taker(homes, moved), float(r.lmp))
 
@@ -135,7 +138,7 @@ def test_residual_supply(homes: list[Home], r: Rules, slope: int) -> None:
 @given(homes=homes_st, r=rules_st)
 def test_residual_supply_is_a_fixed_point(homes: list[Home], r: Rules) -> None:
     """Who trades wants to at the price that the trade makes; who wants to by more than rounding is served or capped."""
-    slope = 1e-6
+    slope, r = 1e-6, replace(r, dispatch=0)  # a call dispatches whatever the price
     got, price = clear(homes, r, ResidualSupply(float(MARGIN), slope / POWER_QUANTUM_KW))
     assert price == pytest.approx(float(r.lmp) - slope * net(got), abs=1e-12)
     rounding = slope * (2 * len(homes) + 1)

@@ -24,6 +24,7 @@ from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
@@ -119,15 +120,19 @@ def test_nobody_gives_more_or_for_less_than_it_said(
     offers = Offers(*read)
     sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
     can = ~homes.blackout_now
-    assert (sell + reserve <= np.maximum(kw[CAR], kw[FULL]) * can + 1e-6).all()
+    if rules.safeguard:
+        assert (np.maximum(sell, reserve) <= kw[FULL] * can + 1e-6).all()
+    else:
+        assert (sell + reserve <= kw[FULL] * can + 1e-6).all()
     assert (reserve <= kw[RESERVE] * can + 1e-6).all()
     assert (buy <= now["buy_kw"] * can + 1e-6).all()
-    # storage is never sold below the owner's ask
-    stored = (sell + reserve > kw[CAR] + 0.01) | (reserve > 0)
-    has_storage = homes.storage_sell_kw > 0
+    # storage is never sold below the owner's ask: the first line holds no more than what the car can defer
     low = np.minimum(own[FULL], 1.0)
-    assert (offers.sell1_tick[stored & has_storage] * PRICE_TICK >= low[stored & has_storage] - 1e-9).all()
-    assert (offers.sell1_tick[sell > 0] * PRICE_TICK >= np.minimum(homes.defer_ask, low)[sell > 0] - 1e-9).all()
+    assert (offers.sell1_q * POWER_QUANTUM_KW <= kw[CAR] * can + 1e-6).all()
+    stored = (offers.sell2_q > 0) | ((reserve > 0) & (kw[FULL] > kw[CAR]))
+    assert (offers.sell2_tick[stored] * PRICE_TICK >= low[stored] - 1e-9).all()
+    sells = offers.sell1_q > 0
+    assert (offers.sell1_tick[sells] * PRICE_TICK >= np.minimum(own[CAR], 1.0)[sells] - 1e-9).all()
     buys = buy > 0
     assert (offers.buy_tick[buys] * PRICE_TICK <= now["buy_limit"][buys] + 1e-9).all()
     bid = (sell > 0) | (buy > 0) | (reserve > 0)
@@ -224,7 +229,10 @@ def test_no_owner_is_violated(name: str, hours: int) -> None:
     run = simulate(Month(replace(scenario, time=replace(scenario.time, duration_hours=hours)), 0), Agentic())
     kpi = summarize(run)
     assert kpi.total_violations.total == 0
-    assert kpi["satisfaction_consented"] > 0.99
+    homes = prosumer_table(run.record, run.world.scenario.satisfaction, run.info)
+    assert (homes[["s_reserve", "s_ev", "s_pay", "s_use"]].fillna(1.0) > 0.999).all(axis=None)
+    assert kpi["satisfaction_consented"] == 0.0, "its agents' acceptance is its own word"
+    assert kpi["owners_lost"] == 0
     table = run.record.opportunities()
     assert table["notes_fallbacks"].sum() == 0
     assert table["negotiation_rounds"].max() <= 3

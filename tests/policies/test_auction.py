@@ -17,6 +17,7 @@ from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Homes, Information, Public, View
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import market_rules, policy_rng, simulate
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
@@ -31,6 +32,11 @@ def gate(hours: int = 42, changes: tuple[tuple[str, float], ...] = ()) -> tuple[
 def at_price(public: Public, level: float, incentive: float = 0.0) -> Public:
     steps = len(public.da_usd_per_kwh)
     return replace(public, da_usd_per_kwh=np.full(steps, level), incentive_usd_per_kwh=np.full(steps, incentive))
+
+
+def lines(offers: dict[str, np.ndarray], what: str) -> np.ndarray:
+    """(2 N,) `kw` or `ask`: the first lines of all homes, then the second."""
+    return np.concatenate([offers[f"sell1_{what}"], offers[f"sell2_{what}"]])
 
 
 def view_of(homes: Homes, public: Public) -> View:
@@ -53,25 +59,28 @@ def test_one_price_and_nobody_beyond_its_own(hours: int, level: float, incentive
     bids, cleared = auctioned(declared, public, rules)
     sells, buys = cleared.sold[:-1] > 0, cleared.bought[:-1] > 0
     price = np.floor(cleared.price + 1e-9) * PRICE_TICK
-    assert (bids["sell1_ask"] >= declared["sell1_ask"]).all()
+    got, asked = lines(bids, "ask"), lines(declared, "ask")
+    assert (got >= asked).all()
     assert (bids["buy_limit"] <= declared["buy_limit"]).all()
-    for name in ("sell1_kw", "buy_kw", "reserve_kw", "reserve_ask"):
+    for name in ("sell1_kw", "sell2_kw", "buy_kw", "reserve_kw", "reserve_ask"):
         assert np.array_equal(bids[name], declared[name])
     # asks live on whole ticks: within one tick of the price all are at it, or at what a bid can express
     at = np.clip(price, 0.0, 1.0)
-    assert (np.abs(bids["sell1_ask"][sells] - at) < PRICE_TICK).all()
+    assert (np.abs(got[sells] - at) < PRICE_TICK).all()
     np.testing.assert_allclose(bids["buy_limit"][buys], max(price, -0.15))
-    assert np.array_equal(bids["sell1_ask"][~sells], declared["sell1_ask"][~sells])
+    assert np.array_equal(got[~sells], asked[~sells])
     assert np.array_equal(bids["buy_limit"][~buys], declared["buy_limit"][~buys])
     # the wholesale market is elastic: the price lies between what it pays and what it asks
     outlet = (level + incentive) / (1 + rules.margin)
     assert outlet - 1.001 * PRICE_TICK <= price <= max(level, outlet) + 1.001 * PRICE_TICK
     # as the market decodes it: quantities as truthful homes offer them, prices never worse for the home
     own, sent = decoded(Truthful(), homes, public, rules), decoded(Auction(), homes, public, rules)
-    assert np.array_equal(sent.sell_q, own.sell_q)
+    assert np.array_equal(sent.sell1_q, own.sell1_q)
+    assert np.array_equal(sent.sell2_q, own.sell2_q)
     assert np.array_equal(sent.reserve_q, own.reserve_q)
     assert np.array_equal(sent.reserve_tick, own.reserve_tick)
     assert (sent.sell1_tick >= own.sell1_tick).all()
+    assert (sent.sell2_tick >= own.sell2_tick).all()
     assert (sent.buy_tick <= own.buy_tick).all()
 
 
@@ -85,7 +94,7 @@ def test_the_cases_above_hold_every_kind_of_trade() -> None:
             _, cleared = auctioned(declared, public, rules)
             sellers += int((cleared.sold[:-1] > 0).sum())
             buyers += int((cleared.bought[:-1] > 0).sum())
-            rest += int(((declared["sell1_kw"] > 0) & (cleared.sold[:-1] == 0)).sum())
+            rest += int(((lines(declared, "kw") > 0) & (cleared.sold[:-1] == 0)).sum())
     assert min(sellers, buyers, rest) > 10
 
 
@@ -96,6 +105,8 @@ def test_the_wholesale_price_decides_where_homes_do_not() -> None:
     offers = {
         "sell1_kw": np.full(n, 1.0),
         "sell1_ask": np.linspace(0.01, 0.30, n),
+        "sell2_kw": zero,
+        "sell2_ask": np.ones(n),
         "buy_kw": zero,
         "buy_limit": zero,
         "reserve_kw": zero,
@@ -122,9 +133,9 @@ def test_those_who_do_not_trade_are_sent_away_on_request() -> None:
     declared = own_offers(homes, public, rules)
     _, cleared = auctioned(declared, public, rules)
     sent = decoded(Auction(offer_rest=False), homes, public, rules)
-    np.testing.assert_array_equal(sent.sell_q, np.floor(cleared.sold[:-1] + 1e-6))
+    np.testing.assert_array_equal(np.concatenate([sent.sell1_q, sent.sell2_q]), np.floor(cleared.sold[:-1] + 1e-6))
     np.testing.assert_array_equal(sent.buy_q, np.floor(cleared.bought[:-1] + 1e-6))
-    assert sent.sell_q.sum() * POWER_QUANTUM_KW < declared["sell1_kw"].sum() - 1.0
+    assert sent.sell_q.sum() * POWER_QUANTUM_KW < lines(declared, "kw").sum() - 1.0
 
 
 def poked(homes: Homes, rng: np.random.Generator) -> Homes:
@@ -161,14 +172,15 @@ def test_a_home_inside_the_margin_cannot_change_what_it_gets() -> None:
     public = at_price(public, 0.5)
     declared = own_offers(homes, public, rules)
     bids, cleared = auctioned(declared, public, rules)
-    inside = np.flatnonzero((cleared.sold[:-1] > 0) & (declared["sell1_ask"] < 0.3))
+    inside = np.flatnonzero((cleared.sold[:-1] > 0) & (lines(declared, "ask") < 0.3))
     assert len(inside) > 5
     for i in inside[:6]:
-        lie = declared["sell1_ask"].copy()
+        lie = lines(declared, "ask")
         lie[i] += 0.1
-        got, again = auctioned({**declared, "sell1_ask": lie}, public, rules)
+        first, second = lie.reshape(2, -1)
+        got, again = auctioned({**declared, "sell1_ask": first, "sell2_ask": second}, public, rules)
         assert again.price == cleared.price
-        assert np.array_equal(got["sell1_ask"], bids["sell1_ask"])
+        assert np.array_equal(lines(got, "ask"), lines(bids, "ask"))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +198,10 @@ def test_a_short_month_breaks_no_promise(changes: dict[str, object]) -> None:
     kpi, totals = summarize(run), run.record.totals
     assert run.complete
     assert kpi.total_violations.total == 0
-    assert kpi["satisfaction_consented"] == kpi["avg_satisfaction"] > 0.999
+    homes = prosumer_table(run.record, run.world.scenario.satisfaction, run.info)
+    assert (homes[["s_reserve", "s_ev", "s_pay", "s_use"]].fillna(1.0) > 0.999).all(axis=None)
+    # what is declared to an auctioneer is no checked consent
+    assert kpi["satisfaction_consented"] == 0.0
     assert totals[led.L_SOLD].sum() > 0
     assert totals[led.L_BOUGHT].sum() > 0
     assert (totals[led.L_PAY_SOLD] >= totals[led.L_OWED] - 1e-9).all(), "nobody is paid less than it asks"
@@ -205,8 +220,12 @@ def test_sellers_are_paid_the_price_of_the_auction_or_more() -> None:
     for _ in range(21):
         bids = policy.act(build_view(world, Information.DECLARED))
         rows = world.step(bids.actions).ledger[:, 0]
-        ask = decode(bids.actions, world.sell_limit_kw, world.buy_limit_kw)[1] * PRICE_TICK
-        np.testing.assert_allclose(rows[led.L_PAY_SOLD], rows[led.L_SOLD] * ask, atol=1e-9)
+        offers = Offers(*decode(bids.actions, world.sell_limit_kw, world.buy_limit_kw))
+        # real time is above every ask: all that is offered clears, and each line is paid its own
+        asks, kw = np.stack([offers.sell1_tick, offers.sell2_tick]), np.stack([offers.sell1_q, offers.sell2_q])
+        ask, high = (f(np.where(kw > 0, asks, asks[::-1]), axis=0) * PRICE_TICK for f in (np.min, np.max))
+        assert (rows[led.L_PAY_SOLD] >= rows[led.L_SOLD] * ask - 1e-9).all()
+        assert (rows[led.L_PAY_SOLD] <= rows[led.L_SOLD] * high + 1e-9).all()
         price = np.floor(bids.notes["auction_price"] / PRICE_TICK + 1e-6) * PRICE_TICK
         assert 0.190 - 1e-9 <= price <= 0.200 + 1e-9, "what wholesale pays, up to what it asks where homes buy more"
         assert (ask[rows[led.L_SOLD] > 0] >= price - 1e-9).all()

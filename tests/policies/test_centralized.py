@@ -15,9 +15,11 @@ from vpp_policies.gate.offers import buy_threshold, sell_threshold, spread
 
 from tests.policies.instances import NONE, PHYSICS, gate
 from vpp_env.contract.policy import make_policy
+from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
 
@@ -138,7 +140,8 @@ def test_the_problem_is_built_once_and_the_policy_is_honest_about_consent() -> N
     assert problem is policy.problem
     assert policy.failures == 0
     assert summary["satisfaction_consented"] == 0.0
-    truthful = summarize(simulate(month, make_policy("truthful")))
+    audit = Audit(Verdict.VERIFIED, Information.OWN, 0, (), ())
+    truthful = summarize(simulate(month, make_policy("truthful"), audit=audit))
     assert summary["market_revenue"] >= truthful["market_revenue"]
     assert summary["avg_satisfaction"] < truthful["avg_satisfaction"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import month
 from vpp_benchmarks.cli.main import main as vpp_env_command
-from vpp_policies.stochastic.fit import fit_seeded
+from vpp_benchmarks.run.fit_prices import fit_seeded
 from vpp_policies.stochastic.policy import DEFAULT_MODEL, Stochastic
 from vpp_policies.stochastic.prices import (
     BODY,

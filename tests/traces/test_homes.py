@@ -11,9 +11,13 @@ import pytest
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.simulation.month import Month
 from vpp_env.traces.fleet import build_fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.series import DayTraces
+from vpp_env.traces.validation.cars import PLUGGED, START, car_rows, measured_sessions
+from vpp_env.traces.validation.cars import STATS as CAR_STATS
+from vpp_env.traces.validation.cars import values as measured_values_of_cars
 from vpp_env.traces.validation.homes import (
     SHAPES,
     STATS,
@@ -22,10 +26,11 @@ from vpp_env.traces.validation.homes import (
     measured_values,
     synthetic_values,
 )
+from vpp_env.traces.vehicles import DURATION_H, LEVELS, WEEKDAY_START, WEEKEND_START
 from vpp_env.traces.weather import build_day_weather, day_heat, heatwave_range, normal_temp_c
 
 DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-FIELDS = ("load_kw", "pv_kw", "dep_step", "arr_step", "trip_kwh")
+FIELDS = ("load_kw", "pv_kw", "dep_step", "arr_step", "out_step", "trip_kwh")
 
 
 def scenario_of(size: int = 30, name: str = "august", **changes: object) -> Scenario:
@@ -44,6 +49,11 @@ def same(a: DayTraces, b: DayTraces) -> bool:
 def values() -> dict[str, float]:
     made = [synthetic_values(seed) for seed in range(4)]
     return {key: float(np.mean([m[key] for m in made])) for key in made[0]}
+
+
+@pytest.fixture(scope="module")
+def sessions() -> dict[str, float]:
+    return {key: row.synthetic for key, row in zip(CAR_STATS, car_rows(6, None), strict=True)}
 
 
 def test_days_do_not_depend_on_the_order_of_calls() -> None:
@@ -72,11 +82,9 @@ def test_seeds_differ_and_arrays_are_fresh_and_read_only() -> None:
 
 def test_vehicle_day_is_the_days_own() -> None:
     traces = traces_of(scenario_of())
-    dep, arr, trip = traces.vehicle_day(5)
-    day = traces.day(5)
-    assert np.array_equal(dep, day.dep_step)
-    assert np.array_equal(arr, day.arr_step)
-    assert np.array_equal(trip, day.trip_kwh)
+    car, day = traces.vehicle_day(5), traces.day(5)
+    for mine, name in zip(car, FIELDS[2:], strict=True):
+        assert np.array_equal(mine, getattr(day, name))
 
 
 @pytest.mark.parametrize(
@@ -88,11 +96,12 @@ def test_clock_changes(start: str, steps: int) -> None:
     day = traces.day(0)
     assert day.load_kw.shape == day.pv_kw.shape == (steps, 300)
     hours = scenario.calendar.day_hours(0)
-    goes = day.dep_step >= 0
-    ready = build_fleet(scenario, 0).ready_minutes[goes] / 60.0
-    assert goes.any()
-    assert np.all(hours[day.dep_step[goes]] >= ready)
-    assert np.all(day.arr_step[goes] <= steps - 1)
+    assert 0.2 < (day.arr_step < steps)[build_fleet(scenario, 0).has_ev].mean() < 0.7
+    assert day.dep_step.max() <= steps
+    assert day.out_step.max() == steps
+    # a session that goes on at midnight is there the next morning
+    goes_on = ((day.arr_step < steps) & (day.out_step == steps)) | (day.dep_step == steps)
+    assert np.array_equal(goes_on, traces.day(1).dep_step > 0)
     sunny = hours[day.pv_kw.max(axis=1) > 0.1]
     assert sunny.min() > 5.0
     assert sunny.max() < 20.5
@@ -116,25 +125,62 @@ def test_homes_without_devices(size: int) -> None:
     changes = {"fleet.share_ev": 0.0, "fleet.share_pv": 0.0, "fleet.share_bess": 0.0}
     day = traces_of(scenario_of(size, **changes)).day(0)
     assert np.all(day.pv_kw == 0.0)
-    assert np.all(day.dep_step == -1)
-    assert np.all(day.arr_step == -1)
+    assert np.all(day.dep_step == 0)
+    assert np.all(day.arr_step == 96)
     assert np.all(day.trip_kwh == 0.0)
     assert np.all(day.load_kw > 0.0)
 
 
-def test_trips() -> None:
+def test_sessions() -> None:
     scenario = scenario_of(400)
     fleet = build_fleet(scenario, 0)
     traces = HomeTraces(scenario, fleet, 0)
+    goes_on = None
     for d in range(-1, 32):
-        dep, arr, trip = traces.vehicle_day(d)
-        goes = dep >= 0
-        assert not goes[~fleet.has_ev].any()
-        assert np.array_equal(goes, arr >= 0)
-        assert np.array_equal(goes, trip > 0)
-        assert np.all((dep[goes] >= 1) & (dep[goes] < arr[goes]) & (arr[goes] <= 95))
-        assert np.all(dep[goes] * 15 >= fleet.ready_minutes[goes])
+        dep, arr, out, trip = traces.vehicle_day(d)
+        starts = arr < 96
+        assert not starts[~fleet.has_ev].any()
+        assert not dep[~fleet.has_ev].any()
+        assert np.array_equal(starts, trip > 0)
+        # never plugged in without having left
+        assert np.all(dep[starts] < arr[starts])
+        assert np.all((arr >= 1) & (arr < out) | ~starts)
+        assert np.all((dep >= 0) & (dep <= 96) & (out <= 96))
         assert np.all(trip <= 0.8 * fleet.ev_target_kwh + 1e-9)
+        # what a session cannot charge was not used before it
+        ends = starts & (out < 96)
+        assert np.all(trip[ends] <= (0.92 * fleet.ev_kw * 0.25 * (out - arr))[ends] + 1e-9)
+        if goes_on is not None:
+            assert np.array_equal(goes_on, dep > 0)
+        goes_on = (starts & (out == 96)) | (dep == 96)
+
+
+def test_no_car_of_the_baseline_lacks_its_trip_or_leaves_short() -> None:
+    """Every session of the baseline ends at the target, so that what is used before the next one is there."""
+    m = Month(scenario_of(200), 3)
+    fleet, sessions = m.fleet, 0
+    for d in range(31):
+        plan, baseline = m.day(d)
+        for ends in (plan.dep, plan.out):
+            there = np.flatnonzero((ends > 0) & (ends < 96))
+            sessions += len(there)
+            assert np.allclose(baseline.ev_soc[ends[there], there], fleet.ev_target_kwh[there], rtol=0, atol=1e-9)
+        here = np.flatnonzero(plan.arr < 96)
+        assert np.all(baseline.ev_soc[plan.arr[here] - 1, here] >= plan.trip[here])
+    assert sessions > 500
+
+
+def test_early_risers_leave_early() -> None:
+    scenario = scenario_of(400)
+    fleet = build_fleet(scenario, 0)
+    traces = HomeTraces(scenario, fleet, 0)
+    ready, leaves = [], []
+    for d in range(31):
+        dep = traces.vehicle_day(d).dep
+        at = (dep > 16) & (dep < 56)
+        ready += fleet.ready_minutes[at].tolist()
+        leaves += dep[at].tolist()
+    assert 0.25 < np.corrcoef(ready, leaves)[0, 1] < 0.65
 
 
 def test_weather_is_continuous_seasonal_and_hot_in_a_heat_wave() -> None:
@@ -191,17 +237,35 @@ def test_whole_load_mean_is_unbiased_over_seeds() -> None:
         ("apr cf", 0.185, 0.235),
         ("aug cloud", 0.65, 0.9),
         ("apr cloud", 0.7, 0.95),
-        ("sessions", 0.43, 0.51),
-        ("kwh mean", 11.4, 13.9),
-        ("kwh median", 8.1, 10.2),
-        ("kwh p90", 23.5, 30.0),
-        ("plug 16-20", 0.44, 0.54),
-        ("plug shape", 0.0, 0.22),
         ("aug temp", 23.5, 27.5),
     ],
 )
 def test_calibration(values: dict[str, float], key: str, low: float, high: float) -> None:
     assert low <= values[key] <= high
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        ("sessions", 0.44, 0.51),
+        ("rate p10", 0.08, 0.17),
+        ("rate p90", 0.80, 0.95),
+        ("kwh mean", 11.6, 13.6),
+        ("kwh median", 8.3, 9.8),
+        ("kwh p90", 24.5, 29.0),
+        ("hours median", 9.8, 12.0),
+        ("overnight", 0.57, 0.65),
+        ("start 16-20", 0.33, 0.40),
+        ("start shape", 0.0, 0.06),
+        ("midnight", 0.29, 0.34),
+        ("evening", 0.19, 0.24),
+        ("midday", 0.13, 0.18),
+        ("plugged", 0.0, 0.03),
+        ("plugged most", 0.0, 0.06),
+    ],
+)
+def test_sessions_are_as_measured(sessions: dict[str, float], key: str, low: float, high: float) -> None:
+    assert low <= sessions[key] <= high
 
 
 def test_cloud_correlation_obeys_the_scenario() -> None:
@@ -217,7 +281,7 @@ def test_cloud_correlation_obeys_the_scenario() -> None:
 
 def test_rows_without_data() -> None:
     rows = home_rows(1, None)
-    assert len(rows) == len(STATS)
+    assert len(rows) == len(STATS) + len(CAR_STATS)
     assert all(np.isfinite((row.synthetic, row.real)).all() for row in rows)
     assert all(row.source for row in rows)
 
@@ -235,6 +299,22 @@ def test_embedded_values_are_those_of_the_files() -> None:
             assert stat.real == pytest.approx(real[key], rel=0.01), key
     for key, shape in SHAPES.items():
         assert np.allclose(shape, shapes[key], atol=0.002)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to the data folder")
+def test_embedded_sessions_are_those_of_the_file() -> None:
+    table = measured_sessions(DATA)
+    real = measured_values_of_cars(table)
+    for key, stat in CAR_STATS.items():
+        assert stat.real == pytest.approx(real[key], rel=0.01, abs=0.002), key
+    assert np.allclose(table.plugged, PLUGGED, atol=0.001)
+    hour = table.start_h.astype(int)
+    assert np.allclose(np.bincount(hour, minlength=24) / len(hour), START, atol=0.001)
+    # the generator's own shapes are of all users, the seldom seen as well
+    for h in range(24):
+        length = table.length_h[hour == h]
+        assert np.allclose(np.quantile(length, LEVELS[1:-4]), DURATION_H[h][1:-4], rtol=0.05, atol=0.3)
+    assert np.allclose(0.735 * WEEKDAY_START + 0.265 * WEEKEND_START, START, atol=0.004)
 
 
 def test_coincidence_of_one_and_of_equal_homes() -> None:

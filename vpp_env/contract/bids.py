@@ -110,6 +110,9 @@ class Bids:
     override : ndarray, optional
         (N,) bool: homes whose gateway does not keep the owner's envelope at delivery: every breach is counted. `None`:
         it is kept everywhere (see `market.safeguard`).
+    capacity : float, optional
+        KW of firm capacity for the next local day's evening, where `Public.capacity_gate` says that its gate is open.
+        Less than the minimum bid commits nothing. `None`: the built-in aggregator commits (see `market.firm_book`).
     """
 
     actions: NDArray[np.floating]
@@ -119,6 +122,7 @@ class Bids:
     transcript: list[dict[str, Any]] | None = None
     day_ahead: DayAheadSchedule | None = None
     override: Flags | None = None
+    capacity: float | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Foresight:
     lmp: Floats  # (T,) real-time price without the VPP's own influence
     sale: Floats  # (T,) the same with a programme's incentive: what a kWh sold brings
     slope: float  # USD/kWh by which the price falls per kW of the VPP's net sales
+    bonus: Floats  # (T,) most that net energy brings as firm evening capacity, USD/kWh; what is taken in costs it
+    bonus_share: float  # share of it that the VPP keeps
     spread: Floats  # (T,) day-ahead less real-time price where schedules are settled, else 0
     reserve_up: Floats  # (T,) best price of an upward reserve product, 0 where none is sold
     reserve_down: Floats  # (T,) price of the downward product
@@ -38,6 +40,7 @@ class Foresight:
     shortage_kw: Floats  # (T, N) load and charging beyond the sun
     self_consumption: bool  # the battery serves the home's own shortage
     baseline_usd: Floats  # (N,) what the baseline's battery earns its owner on the retail bill, less wear
+    baseline_bonus_usd: Floats  # (N,) `bonus` of what the baseline's battery gives, less what it takes in
     baseline_bess_kwh: Floats  # (N,) what the baseline's battery holds at the end
     baseline_ev_kw: Floats  # (T, N) the undispatched car's charging
     baseline_ev_soc_kwh: Floats  # (T + 1, N) its energy at the start of the step, after arrivals

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -28,8 +29,11 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
+from vpp_env.units import Ints
 
 GROUP = "vpp_env.policies"
+OWN_DIST = "vpp-env"
+"""The distribution whose registered policies are trusted with the evaluator's process."""
 
 
 class Consent(Enum):
@@ -78,7 +82,18 @@ class MarketRules:
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery
     safeguard: bool = False  # a home's gateway keeps its owner's envelope unless `Bids.override` says otherwise
+    capacity_usd_per_kw_month: float = 0.0  # what firm evening capacity pays; 0: none is sold
+    capacity_hours: tuple[float, float] = (17.0, 21.0)  # local hours of an evening
+    capacity_call_usd_per_kwh: float = 0.2  # an evening is called when a day-ahead price in its hours is above it
     minimum: str = "offer"  # whether `min_bid_kw` is of what is offered or of what is awarded: "offer" | "award"
+    feeder_homes: int = 0  # homes behind one transformer: rows 0 .. feeder_homes - 1, and so on; 0: no feeders
+    feeder_kw: float = math.inf  # that these may draw or export together because of the market
+
+    @property
+    def feeder(self) -> Ints:
+        """(N,) number of the feeder that each home hangs on; all 0 where there are no feeders."""
+        homes = np.arange(self.n_homes)
+        return homes // self.feeder_homes if self.feeder_homes else np.zeros_like(homes)
 
 
 @runtime_checkable
@@ -121,12 +136,37 @@ def _module_of_file(path: Path) -> ModuleType:
     return module
 
 
+def _policy_class(name: str, found: object) -> Callable[..., Policy]:
+    """Return what was named if it is a class of policies; nothing of it has been called.
+
+    Raises
+    ------
+    PolicyError
+        When it is a function, a class of something else, ...
+    """
+    if isinstance(found, type) and all(callable(getattr(found, method, None)) for method in ("reset", "act")):
+        return found
+    kind = f"the class {found.__qualname__}" if isinstance(found, type) else f"a {type(found).__name__}"
+    raise PolicyError(
+        f"{name!r} is no policy: it is {kind}; allowed is a class with `info`, `reset(rules, rng)` and `act(view)`. "
+        "Nothing of it was called"
+    )
+
+
+def is_outside(spec: str) -> bool:
+    """Whether a policy is no part of this package: named by its class, or registered by another distribution."""
+    name = parse_spec(spec)[0]
+    if ":" in name:
+        return True
+    return any(e.name == name and e.dist is not None and e.dist.name != OWN_DIST for e in entry_points(group=GROUP))
+
+
 def _factory(name: str) -> Callable[..., Policy]:
     if ":" in name:
         where, _, attribute = name.rpartition(":")
         try:
             module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-            return getattr(module, attribute)
+            return _policy_class(name, getattr(module, attribute))
         except (ImportError, AttributeError, SyntaxError) as error:
             raise UnknownNameError(
                 f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module, "

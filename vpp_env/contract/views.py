@@ -49,6 +49,10 @@ def _none() -> Floats:
     return np.zeros(0)
 
 
+def _nowhere() -> Flags:
+    return np.zeros(0, dtype=np.bool_)
+
+
 @dataclass(frozen=True)
 class Public:
     """What anybody may know at the gate of an opportunity.
@@ -76,6 +80,9 @@ class Public:
     ] = ()  # clock hours of the day that may be scheduled day ahead now; empty: gate shut
     day_ahead_kw: Floats = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
     minimum_kw: float = 0.0  # least offer (`market.minimum` = "award": least award) of the whole fleet
+    capacity_gate: bool = False  # firm capacity for the next day's evening may be committed now
+    capacity_called: Flags = field(default_factory=_nowhere)  # (H,) evenings that are called, delivery on
+    capacity_kw: Floats = field(default_factory=_none)  # (H,) firm capacity committed, delivery on
 
     @property
     def expected_lmp(self) -> float:
@@ -156,8 +163,8 @@ class Future:
     pv_kw: Floats32  # (H, N)
     plugged: Flags  # (H, N)
     baseline_ev_kw: Floats  # (H, N) what the undispatched car charges
-    departs: Flags  # (H, N) the car leaves at the start of this step
-    trip_kwh: Floats  # (H, N) energy of the trip that starts here
+    departs: Flags  # (H, N) the car's session ends at the start of this step
+    trip_kwh: Floats  # (H, N) energy that the car has used when it is plugged in at the start of this step
     called: Flags  # (H,) reserve is called
 
 

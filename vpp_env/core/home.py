@@ -54,7 +54,8 @@ def state_at(s: HomeState[Floats], i: int) -> HomeState[float]:
     """State of home i."""
     b, v = s.battery, s.vehicle
     return HomeState(
-        BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i]), VehicleState(v.soc_kwh[i], v.shortfall[i])
+        BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i], b.market_kwh[i]),
+        VehicleState(v.soc_kwh[i], v.shortfall[i]),
     )
 
 
@@ -64,6 +65,7 @@ def put_state(s: HomeState[Floats], i: int, new: HomeState[float]) -> None:
     s.battery.soc_kwh[i] = new.battery.soc_kwh
     s.battery.discharged_kwh[i] = new.battery.discharged_kwh
     s.battery.below_since[i] = new.battery.below_since
+    s.battery.market_kwh[i] = new.battery.market_kwh
     s.vehicle.soc_kwh[i] = new.vehicle.soc_kwh
     s.vehicle.shortfall[i] = new.vehicle.shortfall
 
@@ -88,6 +90,7 @@ def step_at(day: Day, k: int, i: int) -> Step:
             steps_in_day=len(p.load),
             dep=p.dep[i],
             arr=p.arr[i],
+            out=p.out[i],
             trip_kwh=p.trip[i],
             ready=p.ready[i],
             next_due=p.next_due[i],
@@ -109,11 +112,11 @@ def in_window(week_step: int, first: tuple[float, float], second: tuple[float, f
 
 @inlined
 def begin(home: Home[float], state: HomeState[float], step: Step) -> tuple[HomeState[float], VehicleEvents]:
-    """Begin a step: the day's counters start at midnight, the car departs and arrives."""
+    """Begin a step: the day's counters start at midnight, the car's sessions end and begin."""
     b = state.battery
     discharged = 0.0 if step.k == 0 else b.discharged_kwh
     vehicle, events = vehicle_begin(home.vehicle, state.vehicle, step.vehicle)
-    return HomeState(BatteryState(b.soc_kwh, discharged, b.below_since), vehicle), events
+    return HomeState(BatteryState(b.soc_kwh, discharged, b.below_since, b.market_kwh), vehicle), events
 
 
 @inlined
@@ -140,14 +143,21 @@ def _own_use(home: Home[float], state: HomeState[float], step: Step, rules: Rule
 
 @inlined
 def deliver(
-    home: Home[float], state: HomeState[float], step: Step, order: Order[float], rules: Rules, spends: bool = True
+    home: Home[float],
+    state: HomeState[float],
+    step: Step,
+    order: Order[float],
+    rules: Rules,
+    spends: bool = True,
+    force: float = 1.0,
 ) -> tuple[HomeState[float], Flow[float]]:
     """Run the devices through the step under an order.
 
     A home delivers cheapest first - deferred charging, battery, V2G, all inside the owner's envelope - and what is
     still owed then comes from beyond it, in the same order, down to the hard limits. Unless the owner's envelope is
     overridden (`order.free`) the home's gateway keeps it: nothing comes from beyond it, nothing is bought in a blackout
-    window, and the battery does not charge at a price above the owner's limit (`spends` False).
+    window, and the battery does not charge at a price above the owner's limit (`spends` False). Of the charging that is
+    forced beyond the baseline's a share `force` is done: the rest has to wait where a feeder is full.
     """
     b, before = home.battery, state.battery
     black = in_window(step.week_step, home.blackout_1, home.blackout_2)
@@ -169,8 +179,9 @@ def deliver(
     elif black:
         buy = 0.0
     given = x + y + z
+    forced = car.forced - (1.0 - force) * max(0.0, car.forced - step.vehicle.baseline_kw)
     vehicle, ev = vehicle_step(
-        home.vehicle, state.vehicle, step.vehicle, car.forced, (x, z), buy, rules.vehicle
+        home.vehicle, state.vehicle, step.vehicle, forced, (x, z), buy, rules.vehicle
     )  # fmt: skip
     for_battery = buy - ev.bought if spends or order.free > 0.0 else 0.0
     battery, bess = battery_step(b, before, own, y, for_battery, step.day, rules.battery)

@@ -5,6 +5,7 @@ Types that hold a `T` are generic: `Home[Floats]` is a struct of arrays (N,) ove
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -61,6 +62,8 @@ class Rules(NamedTuple):
     import_offpeak: float
     export: float
     away: float  # of charging elsewhere
+    feeder_homes: int  # homes behind one transformer
+    feeder_kw: float  # its rating, kW; inf where there are no feeders
 
 
 class Homes(NamedTuple):
@@ -80,10 +83,11 @@ class DayPlan(NamedTuple):
 
     load: NDArray[np.float32]  # (n, N) kW
     pv: NDArray[np.float32]  # (n, N) kW
-    dep: NDArray[np.int64]  # (N,) step, -1 = stays
-    arr: NDArray[np.int64]  # (N,) step, -1 = stays
-    trip: Floats  # (N,) kWh
-    ready: NDArray[np.int64]  # (N,) step at which the car must be ready
+    dep: NDArray[np.int64]  # (N,) step at which yesterday's car session ends, 0 = none, n = it goes on all day
+    arr: NDArray[np.int64]  # (N,) step at which the car is plugged in, n = it is not
+    out: NDArray[np.int64]  # (N,) step at which today's session ends, n = it goes on
+    trip: Floats  # (N,) kWh used before `arr`
+    ready: NDArray[np.int64]  # (N,) step at which the car must be ready, if it is plugged in
     next_due: NDArray[np.int64]  # (N,) steps after midnight at which it is due tomorrow
     week_step: NDArray[np.int64]  # (n,) quarter hour of the week
     peak: NDArray[np.bool_]  # (n,) peak tariff
@@ -136,6 +140,7 @@ class Order(NamedTuple, Generic[T]):
     reserve: T  # capacity on reserve
     available: T  # of it, what the home can keep up
     free: T  # 1: the owner's envelope is overridden, 0: the gateway keeps it
+    down: T  # 1: the reserve is headroom to charge
 
 
 class Price(NamedTuple, Generic[T]):
@@ -182,9 +187,14 @@ N_FLOW = len(FLOW)
 # -- packing -----------------------------------------------------------------------------------------------
 
 
+BLOCK = 16
+"""Homes that the loops take at a time where there are no feeders."""
+
+
 def rules_of(scenario: Scenario) -> Rules:
     """What all homes of a scenario share."""
-    home, fleet, reserve_h = scenario.home, scenario.fleet, scenario.market.reserve_minutes / 60
+    home, fleet, market = scenario.home, scenario.fleet, scenario.market
+    reserve_h = market.reserve_minutes / 60
     return Rules(
         battery=BatteryRules(DT_H, fleet.bess_eta, reserve_h, home.control == "self_consumption"),
         vehicle=VehicleRules(DT_H, fleet.ev_eta, reserve_h),
@@ -194,6 +204,8 @@ def rules_of(scenario: Scenario) -> Rules:
         import_offpeak=home.import_offpeak_usd_per_kwh,
         export=home.export_credit_usd_per_kwh,
         away=home.away_charging_usd_per_kwh,
+        feeder_homes=market.feeder_homes or BLOCK,
+        feeder_kw=float(market.feeder_kw) if market.feeder_homes else math.inf,
     )
 
 
@@ -221,7 +233,7 @@ def initial_state(fleet: Fleet) -> HomeState[Floats]:
     """State at the start, (N,) each: cars begin charged to their target [assumed]."""
     zero = np.zeros(fleet.n)
     state: HomeState[Floats] = HomeState(
-        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0), VehicleState(fleet.ev_target_kwh, zero)
+        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero)
     )
     return copied(state)
 

@@ -29,6 +29,7 @@ from vpp_env.jit import inlined
     L_PAY_BOUGHT,  # USD for bought energy, negative when the price is positive
     L_PAY_FORCED,  # USD for energy bought back by force
     L_PAY_RESERVE,  # USD for reserve, less no-pay
+    L_PAY_CAPACITY,  # USD of firm evening capacity, booked by the world when it is settled
     L_OWED,  # USD that the owner's own asks amount to for the energy sold
     L_BILL,  # USD retail bill (a cost: plus = the home pays)
     L_BILL_BASELINE,  # USD retail bill of the baseline
@@ -37,16 +38,19 @@ from vpp_env.jit import inlined
     L_DEPTH_H,  # share of floor x h breached beyond the baseline's breach
     L_OVER,  # kWh of discharge beyond the daily cycle limit
     L_NOPAY,  # USD of reserve pay rescinded at the market
-) = range(24)
-N_LEDGER = 24
+    L_REDUCED,  # kWh at the home's meter beyond its baseline's, market energy included
+    L_CUT,  # kWh sold, called, bought or bought back by force that the feeder did not let through
+    L_CUT_RESERVE,  # kW-h of reserve that was there, and that the feeder would not have let through
+) = range(28)
+N_LEDGER = 28
 
 
 def member_pay(ledger: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All that the members are paid, USD: energy sold, less energy bought and bought back, and reserve.
+    """All that the members are paid, USD: energy sold, less energy bought and bought back, reserve and firm capacity.
 
     `ledger` is (N_LEDGER, ...); the result has the shape behind the rows.
     """
-    return np.asarray(ledger[L_PAY_SOLD : L_PAY_RESERVE + 1].sum(axis=0))
+    return np.asarray(ledger[L_PAY_SOLD : L_PAY_CAPACITY + 1].sum(axis=0))
 
 
 @inlined
@@ -104,6 +108,7 @@ def account(
     led[L_WEAR, i] += rules.degradation * dt * (from_storage + flow.home_discharge - step.bess_dis)
     led[L_DEPTH_H, i] += flow.depth * dt
     led[L_OVER, i] += flow.over
+    led[L_REDUCED, i] += (flow.retail + flow.market - flow.retail_baseline) * dt
 
 
 @inlined

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.core.devices.battery import baseline_next, own_use, restores
+from vpp_env.core.devices.battery import BatteryState, baseline_next, own_use, restores
 from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged
+from vpp_env.core.feeder import BUY, CALL, CUT, FORCE, SELL, Feeder, again, begin_feeder, new_feeder, put
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
-from vpp_env.core.layout import N_FLOW, Day, Flow, Homes, HomeState, Order, Price
-from vpp_env.core.ledger import N_LEDGER, account, account_events
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price
+from vpp_env.core.ledger import L_CUT, L_CUT_RESERVE, N_LEDGER, account, account_events
 from vpp_env.jit import inlined, kernel
 from vpp_env.units import Floats
 
@@ -28,6 +29,7 @@ class Books(NamedTuple):
     flow: Floats  # (S, N_FLOW, M) kW, sums over homes
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     soc_home_kwh: Floats  # (S, 2, M*N)
+    feeders: Floats  # (S, 2, M) feeders that the baseline overloads, and feeders at whose limit something was cut
 
 
 class Gate(NamedTuple):
@@ -52,6 +54,7 @@ def new_books(steps: int, months: int, n: int) -> Books:
         flow=np.zeros((steps, N_FLOW, months)),
         soc_kwh=np.zeros((steps, 2, months)),
         soc_home_kwh=np.empty((steps, 2, months * n)),
+        feeders=np.zeros((steps, 2, months)),
     )
 
 
@@ -67,7 +70,7 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
                 soc = max(0.0, soc - plan.trip[i])
             out.ev_soc[k, i] = soc
             ev = 0.0
-            if is_plugged(k, plan.dep[i], plan.arr[i]):
+            if is_plugged(k, plan.dep[i], plan.arr[i], plan.out[i]):
                 ev = baseline_charge(home.vehicle, soc, rules.vehicle)
                 soc += rules.vehicle.eta * ev * rules.dt_h
             surplus = plan.pv[k, i] - plan.load[k, i] - ev
@@ -100,50 +103,119 @@ def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
 
 
 @inlined
-def _add_flow(total: Floats, m: int, flow: Flow[float]) -> None:
-    for row, x in enumerate(flow):
-        total[row, m] += x
+def _flow_of(feeder: Feeder, h: int) -> Flow[float]:
+    """What home h of the feeder does."""
+    f = feeder.flow
+    return Flow(
+        f[0, h], f[1, h], f[2, h], f[3, h], f[4, h], f[5, h], f[6, h], f[7, h], f[8, h],
+        f[9, h], f[10, h], f[11, h], f[12, h], f[13, h], f[14, h], f[15, h], f[16, h], f[17, h],
+    )  # fmt: skip
+
+
+@inlined
+def _state_of(feeder: Feeder, h: int) -> HomeState[float]:
+    """State of home h of the feeder after the step."""
+    s = feeder.state
+    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h]))
+
+
+@inlined
+def _order_at(orders: Order[Floats], i: int) -> Order[float]:
+    """The order of home i."""
+    return Order(
+        orders.sell[i], orders.dear[i], orders.call[i], orders.buy[i],
+        orders.reserve[i], orders.available[i], orders.free[i], orders.down[i],
+    )  # fmt: skip
+
+
+@inlined
+def _asked(feeder: Feeder, h: int, free: float) -> Order[float]:
+    """What home h of the feeder is asked for."""
+    return Order(feeder.ask[SELL, h], 0.0, feeder.ask[CALL, h], feeder.ask[BUY, h], 0.0, 0.0, free, 0.0)
+
+
+@inlined
+def _price_at(prices: Price[Floats], i: int) -> Price[float]:
+    """The prices of home i."""
+    return Price(
+        prices.lmp[i],
+        prices.sold[i],
+        prices.dear[i],
+        prices.bought[i],
+        prices.reserve[i],
+        prices.rho[i],
+        prices.own[i],
+        prices.defer[i],
+    )
+
+
+@inlined
+def _cut(orders: Order[Floats], feeder: Feeder, h: int, i: int, dt: float, books: Books) -> None:
+    """Book what the feeder did not let through of home i, its home h, and take it off the reserve that is available."""
+    kw = 0.0
+    for row, flow in ((SELL, FLOW.sold), (CALL, FLOW.called), (BUY, FLOW.bought), (FORCE, FLOW.forced)):
+        kw += max(0.0, feeder.whole[row, h] - feeder.flow[flow, h]) if feeder.share[row, h] < 1.0 else 0.0
+    able = min(orders.reserve[i], orders.available[i])
+    books.ledger[L_CUT, i] += dt * kw
+    books.ledger[L_CUT_RESERVE, i] += dt * (1.0 - feeder.kept[h]) * able
+    if feeder.kept[h] < 1.0:
+        orders.available[i] = feeder.kept[h] * able
 
 
 @inlined
 def deliver_step(
     homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], j: int, books: Books
 ) -> None:
-    """Run all homes through step k of the day, which is interval j of the opportunity, and keep the books."""
-    months = books.flow.shape[2]
-    n = len(homes.home.buy_limit) // months
+    """Run all homes through step k of the day, which is interval j of the opportunity, and keep the books.
+
+    The homes of a feeder are run together, and where they would pass its limits again with less; see `core.feeder`.
+    """
+    months, rules = books.flow.shape[2], homes.rules
+    n, kw = len(homes.home.buy_limit) // months, rules.feeder_kw
+    feeder = new_feeder(rules.feeder_homes)
     for m in range(months):
-        for i in range(m * n, (m + 1) * n):
-            home, step = home_at(homes.home, i), step_at(day, k, i)
-            order = Order(
-                orders.sell[i],
-                orders.dear[i],
-                orders.call[i],
-                orders.buy[i],
-                orders.reserve[i],
-                orders.available[i],
-                orders.free[i],
-            )
-            price = Price(
-                prices.lmp[i],
-                prices.sold[i],
-                prices.dear[i],
-                prices.bought[i],
-                prices.reserve[i],
-                prices.rho[i],
-                prices.own[i],
-                prices.defer[i],
-            )
-            state, flow = deliver(
-                home, state_at(homes.state, i), step, order, homes.rules, price.bought <= home.buy_limit
-            )
-            put_state(homes.state, i, state)
-            account(home, step, order, price, flow, homes.rules, books.ledger, i)
-            _add_flow(books.flow[j], m, flow)
-            books.soc_kwh[j, 0, m] += state.battery.soc_kwh
-            books.soc_kwh[j, 1, m] += step.bess_soc
-            books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
-            books.soc_home_kwh[j, 1, i] = step.bess_soc
+        for first in range(m * n, (m + 1) * n, rules.feeder_homes):
+            last = min(first + rules.feeder_homes, (m + 1) * n)
+            begin_feeder(feeder, orders, first, last)
+            fresh = True
+            while True:
+                net = baseline = reserve = stored = 0.0
+                for i in range(first, last):
+                    h = i - first
+                    home, step = home_at(homes.home, i), step_at(day, k, i)
+                    spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
+                    state, flow = deliver(
+                        home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h]
+                    )  # fmt: skip
+                    put(feeder, h, state, flow)
+                    net += flow.retail + flow.market
+                    baseline += flow.retail_baseline
+                    reserve += orders.reserve[i]
+                    stored += flow.home_charge
+                if fresh:
+                    # on a call a home may stop storing its own surplus
+                    if abs(net) <= kw and (reserve == 0.0 or abs(net) + reserve + stored <= kw):
+                        break
+                    fresh = False
+                if not again(feeder, orders, kw, first, last, net):
+                    break
+            if not fresh:
+                books.feeders[j, 1, m] += feeder.at[CUT]
+                for i in range(first, last):
+                    _cut(orders, feeder, i - first, i, rules.dt_h, books)
+            if abs(baseline) > kw:
+                books.feeders[j, 0, m] += 1.0
+            for i in range(first, last):
+                home, step = home_at(homes.home, i), step_at(day, k, i)
+                state, flow = _state_of(feeder, i - first), _flow_of(feeder, i - first)
+                put_state(homes.state, i, state)
+                account(home, step, _order_at(orders, i), _price_at(prices, i), flow, rules, books.ledger, i)
+                for row, x in enumerate(flow):
+                    books.flow[j, row, m] += x
+                books.soc_kwh[j, 0, m] += state.battery.soc_kwh
+                books.soc_kwh[j, 1, m] += step.bess_soc
+                books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
+                books.soc_home_kwh[j, 1, i] = step.bess_soc
 
 
 @inlined
@@ -155,3 +227,9 @@ def fill_headroom(homes: Homes, gate: Gate) -> None:
         found = headroom_of(home, state, step, gate.delivery, pending, homes.rules)
         for row, x in enumerate(found):
             gate.headroom[row, i] = x
+
+
+@kernel
+def look(homes: Homes, gate: Gate) -> None:
+    """Fill `gate.headroom` at any other moment than the end of an opportunity."""
+    fill_headroom(homes, gate)

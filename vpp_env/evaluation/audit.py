@@ -49,6 +49,10 @@ NOT_COMPARED = ("notes", "transcript", "expected_profit_usd")
 HIDDEN, ROWS, NOTHING = "what is hidden", "other rows", "nothing"
 PRICES = ("buy_limit", "own_ask", "own_cost", "defer_ask", "reserve_ask")
 """Rows that a home without devices has as well."""
+WAYS = 4
+"""Ways in which rows are altered, see `other_rows`."""
+ROUNDS = 2
+"""Times that every pair of homes is looked at: on two days that is once each way at every hour."""
 Alter = Callable[[View], View]
 Around = Callable[[World], AbstractContextManager[None]]
 
@@ -68,27 +72,27 @@ def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
     return [group for group in groups if group.any() and not group.all()]
 
 
-def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator) -> Homes:
-    """Return the rows with those not `kept` altered, in one of three ways, drawn anew at every gate.
+def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator, way: int) -> Homes:
+    """Return the rows with those not `kept` altered, in one of the `WAYS`.
 
-    As other homes whole; as values of other homes, field by field and scaled, so that sums and means move too; or as
-    homes without devices, so that whatever is asked of a row (is it more than ...?) is answered otherwise at some gate.
+    Field by field as values of other homes, made smaller (0) or larger (1); as homes without devices (2); or as other
+    homes whole (3). What is asked of a row (is it more than ...?) is thus answered otherwise at some gate.
     """
-    n, altered, way = len(kept), np.flatnonzero(~kept), int(rng.integers(4))
+    n, altered = len(kept), np.flatnonzero(~kept)
     # never its own values
     donor = (altered + rng.integers(1, max(n, 2), len(altered))) % n
-    scale = rng.uniform(0.3, 0.9, len(altered))
+    low, high = (0.3, 0.9) if way == 0 else (1.1, 3.0)
     rows = {}
     for field in dataclasses.fields(homes):
         value = np.array(getattr(homes, field.name))
         drawn, kind = value[..., donor], value.dtype.kind
-        if way == 0 and field.name not in PRICES:
+        if way == 2 and field.name not in PRICES:
             drawn = np.zeros_like(drawn)
-        elif way != 1 and kind == "f":
-            drawn = drawn * scale.astype(value.dtype) + value.dtype.type(1e-3)
-        elif way != 1 and kind == "b":
+        elif way != 3 and kind == "f":
+            drawn = drawn * rng.uniform(low, high, len(altered)).astype(value.dtype) + value.dtype.type(1e-3)
+        elif way != 3 and kind == "b":
             drawn = ~value[..., altered]
-        elif way != 1:  # a class: another one of those there are
+        elif way != 3:  # a class: another one of those there are
             most = max(int(value.max(initial=0)), 2)
             drawn = (value[..., altered] + rng.integers(1, most + 1, len(altered))) % (most + 1)
         value[..., altered] = drawn
@@ -156,7 +160,14 @@ def compare(reference: list[Bids], bids: list[Bids], kept: Flags | None, altered
     return found[:SHOWN]
 
 
-def audit(month: Month, spec: str, gates: int | None = None, seed: int = 0, timeout_s: float = TIMEOUT_S) -> Audit:
+def audit(
+    month: Month,
+    spec: str,
+    gates: int | None = None,
+    seed: int = 0,
+    timeout_s: float = TIMEOUT_S,
+    rounds: int = ROUNDS,
+) -> Audit:
     """Audit the information of a policy on a month.
 
     Parameters
@@ -167,11 +178,13 @@ def audit(month: Month, spec: str, gates: int | None = None, seed: int = 0, time
         The policy, as on the command line: copies of it are made.
     gates : int, optional
         How many gates of the month are looked at, from its start; all of them when None. What a policy does later is
-        not looked at. A policy of OWN plays them 13 times (200 homes), any other one three times.
+        not looked at. A policy of OWN plays them 23 times (200 homes), any other one three times.
     seed : int
         Of the audit's own draws; keep it from whoever wrote the policy.
     timeout_s : float
         Longest that one answer of a policy in a process of its own is waited for.
+    rounds : int
+        Times that every ordered pair of homes is looked at, each with other ways of altering rows.
 
     Returns
     -------
@@ -186,6 +199,8 @@ def audit(month: Month, spec: str, gates: int | None = None, seed: int = 0, time
     """
     if gates is not None and gates < 1:
         raise VppError(f"audit: got gates={gates}; allowed is 1 or more, or None for all")
+    if not 1 <= rounds <= WAYS:
+        raise VppError(f"audit: got rounds={rounds}; allowed is 1 to {WAYS}")
     rng = np.random.default_rng(seed)
     with player(spec, timeout_s) as declared:
         information = declared.info.information
@@ -205,10 +220,14 @@ def audit(month: Month, spec: str, gates: int | None = None, seed: int = 0, time
         return ended(Verdict.REFUTED, (HIDDEN,), found)
     if information is not Information.OWN:
         return ended(Verdict.VERIFIED, (HIDDEN,), [])
-    for kept in separating_groups(month.fleet.n, rng):
+    a_day = 24 * 60 // month.scenario.time.opportunity_minutes
+    plan = [(first, kept) for first in (0, 2, 1, 3)[:rounds] for kept in separating_groups(month.fleet.n, rng)]
+    for first, kept in plan:
 
-        def alter(view: View, kept: Flags = kept) -> View:
-            return dataclasses.replace(view, homes=other_rows(view.homes, kept, rng))
+        def alter(view: View, first: int = first, kept: Flags = kept) -> View:
+            gate = view.public.opportunity - view.public.lead
+            way = (first + gate + gate // a_day) % WAYS
+            return dataclasses.replace(view, homes=other_rows(view.homes, kept, rng, way))
 
         try:
             replayed = bench.play(reference, alter)

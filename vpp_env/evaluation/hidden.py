@@ -23,6 +23,7 @@ from vpp_env.simulation.world import World
 from vpp_env.traces.fleet import PRIVATE_VALUES, Fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.series import DayTraces
+from vpp_env.traces.vehicles import CarDay
 
 KEPT_FROM_VIEWS = (
     *PRIVATE_VALUES,
@@ -85,17 +86,20 @@ class _OtherDays:
         for rows in (load[first:], pv[first:]):
             rows *= np.asarray(self._rng.uniform(0.3, 3.0, rows.shape[1]), dtype=rows.dtype)
             rows += 0.01
-        dep, arr, trip = real.dep_step.copy(), real.arr_step.copy(), real.trip_kwh.copy()
-        still = dep >= first
-        dep[still], arr[still] = np.maximum(dep[still] - 3, first), arr[still] + 3
-        trip[still] = trip[still] * self._rng.uniform(0.3, 0.9) + 0.1
+        # sessions to come end sooner and begin later: plugged in for less, and after what has happened
+        dep, arr, out = real.dep_step.copy(), real.arr_step.copy(), real.out_step
+        ends = (dep > first) & (dep < len(load))
+        dep[ends] = np.maximum(dep[ends] - 3, first)
+        begins = (arr >= first) & (arr + 3 < np.minimum(out, len(load)))
+        arr[begins] += 3
+        trip = np.where(begins, real.trip_kwh * self._rng.uniform(0.3, 0.9) + 0.1, real.trip_kwh)
         for array in (load, pv, dep, arr, trip):
             array.setflags(write=False)
-        return DayTraces(load, pv, dep, arr, trip)
+        return DayTraces(load, pv, dep, arr, out, trip)
 
-    def vehicle_day(self, day: int) -> tuple[Any, Any, Any]:
+    def vehicle_day(self, day: int) -> CarDay:
         made = self.day(day)
-        return made.dep_step, made.arr_step, made.trip_kwh
+        return CarDay(made.dep_step, made.arr_step, made.out_step, made.trip_kwh)
 
 
 def _rest_of_day(day: Day, other: DayTraces, k: int, rng: np.random.Generator) -> Day:

@@ -122,13 +122,14 @@ class Kpis:
         "ledger", "USD", Better.NEITHER, Format.TWO, "the VPP's whole ledger", lambda e: e.money
     )
     avg_satisfaction: float = _kpi(
-        "satisfaction", "", Better.HIGHER, Format.SCORE, "mean score of the homes over the whole run",
-        lambda e: float(e.prosumers["satisfaction"].to_numpy().mean()),
+        "satisfaction", "", Better.HIGHER, Format.SCORE,
+        "mean score over the whole run of the owners who have something to offer",
+        lambda e: float(e.satisfaction.mean()),
         shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.FAIRNESS),
     )  # fmt: skip
     worst_decile_satisfaction: float = _kpi(
-        "worst 10 %", "", Better.HIGHER, Format.SCORE, "mean score of the worst-off tenth",
-        lambda e: worst_mean(e.prosumers["satisfaction"].to_numpy()), title="satisfaction, worst 10 %",
+        "worst 10 %", "", Better.HIGHER, Format.SCORE, "mean score of their worst-off tenth",
+        lambda e: worst_mean(e.satisfaction), title="satisfaction, worst 10 %",
         shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.LEADERBOARD, Place.DASHBOARD,
                Place.FAIRNESS),
     )  # fmt: skip
@@ -143,7 +144,7 @@ class Kpis:
     satisfaction_consented: float = _kpi(
         "consented", "", Better.HIGHER, Format.SCORE,
         "score x share of kWh that their owners' consent covers, see docs/information.md; 0 where nobody is asked",
-        lambda e: float(e.prosumers["satisfaction_consented"].mean()),
+        lambda e: float(e.offering["satisfaction_consented"].mean()),
         shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS),
     )  # fmt: skip
     opportunity_satisfaction: float = _kpi(
@@ -178,8 +179,22 @@ class Kpis:
         lambda e: e.home_sum("wear_rainflow_usd"),
     )  # fmt: skip
     jain_net_benefit: float | None = _kpi(
-        "Jain index of net benefit", "", Better.HIGHER, Format.THREE, "1 all equal, 1/N one has all",
-        lambda e: jain_index(e.prosumers["net_benefit_usd"].to_numpy()), shown=(Place.FAIRNESS,),
+        "Jain index of net benefit", "", Better.HIGHER, Format.THREE,
+        "of the owners who have something to offer: 1 all equal, 1/N one has all",
+        lambda e: jain_index(e.offering["net_benefit_usd"].to_numpy()), shown=(Place.FAIRNESS,),
+    )  # fmt: skip
+    opt_out_days: int = _kpi(
+        "opt-out days", "owner-days", Better.LOWER, Format.COUNT, "days on which owners took no bid, sum over owners",
+        lambda e: int(e.prosumers["days_out"].sum()), shown=(Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
+    opt_out_share: float = _kpi(
+        "opted out", "", Better.LOWER, Format.PERCENT, "opt-out days of all days of owners who have something to offer",
+        lambda e: e.opt_out_share(), shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
+    owners_lost: int = _kpi(
+        "owners lost", "homes", Better.LOWER, Format.COUNT, "owners who have left for good by the end of the run",
+        lambda e: int(e.prosumers["lost"].sum()),
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.FAIRNESS, Place.LEADERBOARD),
     )  # fmt: skip
     total_violations: Violations = _kpi(  # noqa: RUF009 (a field is made)
         "violations", "", Better.LOWER, Format.COUNT, "(home, opportunity) pairs, in all and by kind",
@@ -253,9 +268,48 @@ class Kpis:
         "void share", "", Better.LOWER, Format.PERCENT, "void of those in which bids would clear",
         lambda e: e.void_intervals / e.cleared_intervals if e.cleared_intervals else 0.0, shown=(Place.MEANS,),
     )  # fmt: skip
+    feeder_cut_kwh: float = _kpi(
+        "cut by feeders", "kWh", Better.LOWER, Format.TWO,
+        "energy sold, called, bought or bought back by force that a feeder did not let through",
+        lambda e: e.total("feeder_cut_kwh"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    feeder_cut_reserve_kw_h: float = _kpi(
+        "reserve cut by feeders", "kW-h", Better.LOWER, Format.TWO,
+        "reserve capacity x hours that was there, and that a feeder would not have let through",
+        lambda e: e.total("feeder_cut_reserve_kw_h"), shown=(Place.ENERGY,),
+    )  # fmt: skip
+    feeder_steps_at_limit: int = _kpi(
+        "feeders at limit", "", Better.LOWER, Format.COUNT,
+        "(feeder, 15 min) in which something was cut", lambda e: e.feeder_steps("feeders_at_limit"),
+    )  # fmt: skip
+    feeder_steps_over_baseline: int = _kpi(
+        "feeders over by themselves", "", Better.NEITHER, Format.COUNT,
+        "(feeder, 15 min) whose homes pass its rating without any market: nobody's fault",
+        lambda e: e.feeder_steps("feeders_over_baseline"),
+    )  # fmt: skip
     energy_revenue_per_home: float = _kpi(
         "energy per home", "USD", Better.HIGHER, Format.TWO, "net energy revenue / homes, before anybody is paid",
         lambda e: e.money.energy / e.run.world.scenario.fleet.size, shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_revenue_usd: float = _kpi(
+        "firm capacity", "USD", Better.HIGHER, Format.TWO, "what firm evening capacity paid, clawbacks taken off",
+        lambda e: e.money.capacity, shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_clawback_usd: float = _kpi(
+        "clawback", "USD", Better.LOWER, Format.TWO, "of it taken back on evenings of large shortfall",
+        lambda e: float(e.opportunities["capacity_clawback_usd"].sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_committed_kw: float = _kpi(
+        "committed", "kW", Better.NEITHER, Format.TWO, "firm capacity committed, mean over all evenings",
+        lambda e: e.evening_mean("committed_kw"), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_performance: float | None = _kpi(
+        "performance", "", Better.HIGHER, Format.THREE, "delivered of committed, mean over the called evenings",
+        lambda e: float(e.evenings["performance"].mean()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    capacity_evenings_called: int = _kpi(
+        "called evenings", "", Better.NEITHER, Format.COUNT, "evenings on which it was called, tests included",
+        lambda e: int(e.evenings["called"].sum()), shown=(Place.MEANS,),
     )  # fmt: skip
     others: Mapping[str, float | None] = field(default_factory=dict)  # of `REGISTERED`, by name
 

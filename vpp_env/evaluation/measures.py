@@ -21,7 +21,6 @@ from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario.specs import SatisfactionSpec
-from vpp_env.simulation.outcome import net_benefit
 from vpp_env.traces.fleet import PROFILES
 from vpp_env.units import KWH_PER_MWH
 
@@ -29,10 +28,13 @@ WORST_SHARE = 0.1
 
 
 def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -> pd.DataFrame:
-    """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind."""
+    """One row per prosumer: totals of the run (kWh, USD), satisfaction and its components, violations by kind.
+
+    Satisfaction is that of owners who have something to offer, NaN for the others; `expected_gain_usd` is of a month.
+    """
     fleet, totals, satisfaction = record.fleet, record.totals, record.satisfaction
-    parts = satisfaction.components()
-    total_score = score(parts, spec)
+    parts = record.components()
+    total_score = np.where(fleet.can_offer, score(parts, spec), np.nan)
     closing = record.closing_value()
     worn, worn_baseline = record.rainflow_usd()
     private = record.private_cost()
@@ -46,6 +48,8 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "bought_kwh": totals[led.L_BOUGHT],
         "forced_kwh": totals[led.L_FORCED],
         "reserve_kw_h": totals[led.L_RESERVE],
+        "feeder_cut_kwh": totals[led.L_CUT],
+        "feeder_cut_reserve_kw_h": totals[led.L_CUT_RESERVE],
         "pay_sold_usd": totals[led.L_PAY_SOLD],
         "pay_bought_usd": totals[led.L_PAY_BOUGHT] + totals[led.L_PAY_FORCED],
         "pay_reserve_usd": totals[led.L_PAY_RESERVE],
@@ -54,7 +58,10 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "wear_rainflow_usd": worn - worn_baseline,
         "wear_rainflow_baseline_usd": worn_baseline,
         "closing_value_usd": closing,
-        "net_benefit_usd": net_benefit(totals) + closing,
+        "net_benefit_usd": record.net_benefit(),
+        "expected_gain_usd": fleet.expected_gain,
+        "days_out": record.days_out,
+        "lost": record.owners_lost(),
         "private_cost_usd": private.sum(axis=0),
         **{f"private_{kind}_usd": private[j] for j, kind in enumerate(PARTS)},
         "satisfaction": total_score,
@@ -124,6 +131,7 @@ class MoneyTotals:
     compute: float
     programme: float
     day_ahead: float
+    capacity: float
     revenue: float
 
 
@@ -150,6 +158,16 @@ class Evidence:
         return self.run.record.interval_table()
 
     @cached_property
+    def evenings(self) -> pd.DataFrame:
+        """One row per evening of firm capacity."""
+        return self.run.record.evenings()
+
+    def evening_mean(self, column: str) -> float:
+        """Mean of a column over the evenings of firm capacity where it is defined; 0 where there is none."""
+        values = self.evenings[column].dropna()
+        return float(values.mean()) if len(values) else 0.0
+
+    @cached_property
     def prosumers(self) -> pd.DataFrame:
         """One row per prosumer."""
         return prosumer_table(self.run.record, self.run.world.scenario.satisfaction, self.run.info)
@@ -163,8 +181,23 @@ class Evidence:
     def weighted(self) -> tuple[float, float]:
         """5 % and 95 % quantile of the mean score under random weights."""
         rng = np.random.default_rng(self.run.world.months[0].seed)
-        components = self.run.record.satisfaction.components()
-        return weight_sensitivity(components, self.run.world.scenario.satisfaction, rng)
+        return weight_sensitivity(self.run.record.components(), self.run.world.scenario.satisfaction, rng)
+
+    @cached_property
+    def satisfaction(self) -> NDArray[np.float64]:
+        """Scores of the owners who have something to offer; one NaN where nobody has."""
+        values = self.prosumers["satisfaction"].dropna().to_numpy()
+        return values if len(values) else np.array([np.nan])
+
+    @cached_property
+    def offering(self) -> pd.DataFrame:
+        """Rows of the owners who have something to offer."""
+        return self.prosumers[self.run.record.fleet.can_offer]
+
+    def opt_out_share(self) -> float:
+        """Share of the days of owners who have something to offer on which they were out."""
+        days = len(self.offering) * self.run.record.days
+        return float(self.prosumers["days_out"].sum()) / days if days else 0.0
 
     @cached_property
     def void_intervals(self) -> int:
@@ -199,6 +232,14 @@ class Evidence:
     def home_sum(self, column: str) -> float:
         """Sum of a column over prosumers."""
         return float(self.prosumers[column].sum())
+
+    def total(self, column: str) -> float:
+        """Sum of a column over opportunities."""
+        return float(self.opportunities[column].sum())
+
+    def feeder_steps(self, column: str) -> int:
+        """Sum of a count of feeders over intervals."""
+        return int(self.intervals[column].sum())
 
     def mwh(self, column: str) -> float:
         """Sum of a column in kWh over opportunities, MWh."""

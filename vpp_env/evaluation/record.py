@@ -22,6 +22,7 @@ from vpp_env.evaluation.satisfaction import SatisfactionTotals, opportunity_scor
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost
+from vpp_env.market.firm import performance
 from vpp_env.market.reserve import products
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.outcome import Outcome, net_benefit
@@ -160,6 +161,8 @@ class Recorder:
         self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
         self._wishes = BrokenWishes(world)
         self.totals = np.zeros((led.N_LEDGER, self.fleet.n))
+        # local days so far, and on how many of them each owner was out
+        self.days, self.days_out = 0, np.zeros(self.fleet.n, dtype=np.int64)
         self.rows: list[dict[str, Any]] = []
         self.intervals: list[dict[str, Any]] = []
         self.transcripts: list[dict[str, Any]] = []
@@ -194,16 +197,21 @@ class Recorder:
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
             paths.add(outcome.soc_home_kwh[:, j, 0, self._batteries])
-        row = self._row(t, bids, outcome, broken, seconds)
+        row = self._row(t, bids, outcome, broken, covered, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
         self.homes.add(row["timestamp"], outcome, broken, accepted, covered)
+        if ends:
+            self.days += 1
+            self.days_out += outcome.absent[0]
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)
         return row
 
-    def _row(self, t: int, bids: Bids, outcome: Outcome, broken: Flags, seconds: float) -> dict[str, Any]:
+    def _row(
+        self, t: int, bids: Bids, outcome: Outcome, broken: Flags, covered: Floats, seconds: float
+    ) -> dict[str, Any]:
         offers, money, rows = outcome.offers, outcome.money, outcome.ledger[:, 0]
         sell_kw = offers.sell_q[0] * POWER_QUANTUM_KW
         bid_kw = float(sell_kw.sum())
@@ -228,9 +236,13 @@ class Recorder:
             "bid_price_mwh": ask * KWH_PER_MWH,
             "expected_profit": np.nan if bids.expected_profit_usd is None else bids.expected_profit_usd,
             "actual_profit": float(money.profit[0]),
-            "prosumer_satisfaction": opportunity_score(outcome, broken, self.fleet, self._world.scenario.satisfaction),
+            "prosumer_satisfaction": opportunity_score(
+                outcome, broken, covered, self.fleet, self._world.scenario.satisfaction
+            ),
             "preference_violations": int(broken.sum()),
             **{f"violations_{kind}": int(broken[j].sum()) for j, kind in enumerate(VIOLATIONS)},
+            "owners_out": int(outcome.absent[0].sum()),
+            "owners_lost": int(outcome.left[0].sum()),
             "negotiation_rounds": bids.notes.get("negotiation_rounds", 0.0),
             "coalition_size": bids.notes.get("coalition_size", float((offered > -1.0).any(axis=1).sum())),
             "optimization_time": bids.notes.get("optimization_s", 0.0),
@@ -245,10 +257,19 @@ class Recorder:
             "beyond_kwh": float(rows[led.L_BEYOND].sum()),
             "reserve_kw_h": reserve_kwh,
             "projected_kw": float(outcome.projected_kw[0]),
+            "feeder_cut_kwh": float(rows[led.L_CUT].sum()),
+            "feeder_cut_reserve_kw_h": float(rows[led.L_CUT_RESERVE].sum()),
             **{f"money_{name}": float(value[0]) for name, value in money._asdict().items()},
+            **self._capacity(t),
+            "capacity_clawback_usd": float(outcome.clawback_usd[0]),
             "net_benefit": float(net_benefit(rows).sum()),
             **{f"notes_{k}": v for k, v in bids.notes.items() if k not in NOTES},
         }
+
+    def _capacity(self, t: int) -> dict[str, Any]:
+        """Firm capacity in force in the opportunity from step t on: whether it is called, and kW committed."""
+        called, kw = self._world.exchange.firm.announced(slice(t, t + 1))
+        return {"capacity_called": bool(called[0, 0]), "capacity_kw": float(kw[0, 0])}
 
     def _reserve_prices(self, outcome: Outcome) -> dict[str, float]:
         prices = {"spin_price": np.nan, "nonspin_price": np.nan}
@@ -278,6 +299,8 @@ class Recorder:
                     "retail_kw": float(flow[FLOW.retail]),
                     "soc_kwh": float(outcome.soc_kwh[j, 0, 0]),
                     "baseline_soc_kwh": float(outcome.soc_kwh[j, 1, 0]),
+                    "feeders_over_baseline": int(outcome.feeders[j, 0, 0]),
+                    "feeders_at_limit": int(outcome.feeders[j, 1, 0]),
                 }
             )
 
@@ -293,9 +316,40 @@ class Recorder:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
         return self._world.closing_value()[0]
 
+    def net_benefit(self) -> Floats:
+        """(N,) USD: pay - change of the retail bill - wear + what is stored more than in the baseline now."""
+        return net_benefit(self.totals) + self.closing_value()
+
+    def owners_lost(self) -> Flags:
+        """(N,) who has left for good by now."""
+        return self._world.patience.lost()[: self.fleet.n]
+
+    def components(self) -> Floats:
+        """(7, N) components of every owner's satisfaction; see `evaluation.satisfaction`."""
+        scenario, hours = self._world.scenario, len(self.rows) * self._world.steps * DT_H
+        strain = self._world.patience.strain()[: self.fleet.n]
+        return self.satisfaction.components(self.net_benefit(), strain, hours / scenario.month_hours)
+
     def private_cost(self) -> Floats:
         """(7, N) USD: what was asked of each owner at its private values, by kind; see `evaluation.welfare`."""
         return private_cost(self._wishes, self._world)[:, 0]
+
+    def evenings(self) -> pd.DataFrame:
+        """One row per evening of firm capacity: day, called, committed, able and delivered kW, USD, performance."""
+        firm = self._world.exchange.firm
+        committed, delivered = firm.committed_kw[0], firm.delivered_kw[0]
+        return pd.DataFrame(
+            {
+                "day": np.array([evening.day for evening in firm.evenings], dtype=np.int64),
+                "called": firm.called[0],
+                "committed_kw": committed,
+                "able_kw": firm.able_kw[0],
+                "delivered_kw": delivered,
+                "performance": np.where(firm.called[0], performance(committed, delivered), np.nan),
+                "paid_usd": firm.paid_usd[0],
+                "clawback_usd": firm.clawback_usd[0],
+            }
+        )
 
     def opportunities(self) -> pd.DataFrame:
         """One row per opportunity."""

@@ -1,15 +1,17 @@
 """Satisfaction: one measured score, the same evaluator for every policy.
 
-Five components in [0, 1] per prosumer, each compared with the baseline:
+Seven components in [0, 1] of every owner who has something to offer (a battery or a car), against the baseline:
 
     s_reserve = mean over days of exp(-sum_t dt * excess depth / 2 h)     excess depth of the reserve floor
     s_ev      = mean over departures of exp(-shortfall / .10)            0 when the trip's energy is not there
     s_pay     = clip(pay for energy sold / the owner's own asks for it, 0, 1)
-    s_consent = 1 - kWh outside the envelope or in a blackout / kWh dispatched
+    s_gain    = clip(net benefit / expected gain of the days run, 0, 1)   what the owner joined for
+    s_calls   = 1 - clip(mean annoyance / tolerance - 1, 0, 1)            see owners.patience
+    s_consent = kWh that the owner's consent covers / kWh dispatched      see evaluation.consent
     s_use     = mean over days of 1 - clip(cycles above the limit / limit, 0, 1)
     S         = prod_k max(s_k, .01) ** w_k                              weights renormalised over what applies
 
-Doing nothing scores 1: never rank on satisfaction alone; show it against profit.
+Nobody joined for nothing: doing nothing scores 0 in s_gain.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from vpp_env.simulation.outcome import Outcome
 from vpp_env.traces.fleet import Fleet
 from vpp_env.units import Flags, Floats
 
-COMPONENTS = ("reserve", "ev", "pay", "consent", "use")
+COMPONENTS = ("reserve", "ev", "pay", "gain", "calls", "consent", "use")
 
 
 def score(components: Floats, spec: SatisfactionSpec, weights: Floats | None = None) -> Floats:
@@ -32,11 +34,11 @@ def score(components: Floats, spec: SatisfactionSpec, weights: Floats | None = N
     Parameters
     ----------
     components : ndarray
-        (5, ...) in [0, 1]; NaN where a component does not apply.
+        (7, ...) in [0, 1]; NaN where a component does not apply.
     spec : SatisfactionSpec
         Weights and the smallest component.
     weights : ndarray, optional
-        (5,) instead of the scenario's.
+        (7,) instead of the scenario's.
 
     Returns
     -------
@@ -62,11 +64,6 @@ def _pay(pay: Floats, owed: Floats) -> Floats:
     return np.clip(_ratio(pay, owed, USD_TOLERANCE), 0.0, 1.0)
 
 
-def _outside(rows: Floats) -> Floats:
-    """KWh dispatched against the owner's will: outside the envelope, or inside a blackout window."""
-    return np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK])
-
-
 def _dispatched(rows: Floats) -> Floats:
     return rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT]
 
@@ -76,10 +73,17 @@ def departures(short: Floats, missed: Floats, spec: SatisfactionSpec) -> Floats:
     return np.where(missed > 0, 0.0, np.exp(-np.maximum(short, 0.0) / spec.ev_scale))
 
 
-def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: SatisfactionSpec) -> float:
+def _gone(outcome: Outcome) -> Flags:
+    """(N,) a car has left; a trip that its energy did not allow is known, and counts, when it is plugged in again."""
+    return (outcome.departed[0] > 0) | (outcome.missed[0] > 0)
+
+
+def opportunity_score(
+    outcome: Outcome, broken: Flags, covered_kwh: Floats, fleet: Fleet, spec: SatisfactionSpec
+) -> float:
     """Mean S of one opportunity over the prosumers that it touched; 1 when it touched nobody.
 
-    `broken` (5, N) is `Outcome.violated` of the first month.
+    Gain and calls are left out: they are of a month. `broken` and `covered_kwh` as in `SatisfactionTotals.add`.
     """
     rows = outcome.ledger[:, 0]
     done = _dispatched(rows)
@@ -92,9 +96,11 @@ def opportunity_score(outcome: Outcome, broken: Flags, fleet: Fleet, spec: Satis
     parts = np.stack(
         [
             np.where(fleet.has_bess, np.exp(-rows[led.L_DEPTH_H] / spec.reserve_scale_h), nan),
-            np.where(outcome.departed[0] > 0, departures(outcome.short[0], outcome.missed[0], spec), nan),
+            np.where(_gone(outcome), departures(outcome.short[0], outcome.missed[0], spec), nan),
             _pay(rows[led.L_PAY_SOLD], rows[led.L_OWED]),
-            1.0 - np.clip(_ratio(_outside(rows), done, KWH_TOLERANCE), 0.0, 1.0),
+            nan,
+            nan,
+            np.clip(_ratio(covered_kwh, done, KWH_TOLERANCE), 0.0, 1.0),
             1.0 - np.clip(_ratio(rows[led.L_OVER], limit, 0.0), 0.0, 1.0),
         ]
     )
@@ -111,7 +117,7 @@ class SatisfactionTotals:
         self._reserve, self._use, self._days = np.zeros(n), np.zeros(n), 0
         self._ev, self._departures = np.zeros(n), np.zeros(n)
         self._pay, self._owed = np.zeros(n), np.zeros(n)
-        self._outside, self._dispatched, self._covered = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._dispatched, self._covered = np.zeros(n), np.zeros(n)
         self.violations = np.zeros((len(VIOLATIONS), n), dtype=np.int64)
 
     def add(self, outcome: Outcome, broken: Flags, covered_kwh: Floats, day_ends: bool) -> None:
@@ -130,12 +136,11 @@ class SatisfactionTotals:
         done = _dispatched(rows)
         self._day_depth += rows[led.L_DEPTH_H]
         self._day_over += rows[led.L_OVER]
-        gone = outcome.departed[0] > 0
+        gone = _gone(outcome)
         self._ev += gone * departures(outcome.short[0], outcome.missed[0], self._spec)
         self._departures += gone
         self._pay += rows[led.L_PAY_SOLD]
         self._owed += rows[led.L_OWED]
-        self._outside += np.minimum(_outside(rows), done)
         self._dispatched += done
         self._covered += np.minimum(covered_kwh, done)
         self.violations += broken
@@ -147,17 +152,35 @@ class SatisfactionTotals:
             self._day_depth[:] = self._day_over[:] = 0.0
             self._days += 1
 
-    def components(self) -> Floats:
-        """(5, N) in [0, 1]; NaN where a component does not apply."""
-        nan = np.full(self._fleet.n, np.nan)
+    def components(self, net_benefit: Floats, strain: Floats, months: float) -> Floats:
+        """Return the components so far.
+
+        Parameters
+        ----------
+        net_benefit : ndarray
+            (N,) USD, what is stored at the end included.
+        strain : ndarray
+            (N,) mean annoyance / tolerance, see `owners.patience`.
+        months : float
+            Share of a month that was run: what owners expect is a month's gain.
+
+        Returns
+        -------
+        ndarray
+            (7, N) in [0, 1]; NaN where a component does not apply: all of them for an owner with nothing to offer.
+        """
+        fleet = self._fleet
+        nan = np.full(fleet.n, np.nan)
         days = max(self._days, 1)
-        has_bess = self._fleet.has_bess & (self._days > 0)
+        has_bess = fleet.has_bess & (self._days > 0)
         return np.stack(
             [
                 np.where(has_bess, self._reserve / days, nan),
                 _ratio(self._ev, self._departures, 0.0),
                 _pay(self._pay, self._owed),
-                1.0 - np.clip(_ratio(self._outside, self._dispatched, KWH_TOLERANCE), 0.0, 1.0),
+                np.clip(_ratio(net_benefit, months * fleet.expected_gain, 0.0), 0.0, 1.0),
+                np.where(fleet.can_offer, 1.0 - np.clip(strain - 1.0, 0.0, 1.0), nan),
+                np.clip(_ratio(self._covered, self._dispatched, KWH_TOLERANCE), 0.0, 1.0),
                 np.where(has_bess, self._use / days, nan),
             ]
         )
@@ -169,11 +192,17 @@ class SatisfactionTotals:
 
 
 def weight_sensitivity(components: Floats, spec: SatisfactionSpec, rng: np.random.Generator) -> tuple[float, float]:
-    """5 % and 95 % quantile of mean S under `sensitivity_draws` Dirichlet(1) draws of the weights."""
+    """5 % and 95 % quantile of mean S under `sensitivity_draws` Dirichlet(1) draws of the weights.
+
+    Owners to whom no component applies are left out; NaN where that is everybody.
+    """
+    mine = components[:, ~np.isnan(components).all(axis=0)]
+    if mine.shape[1] == 0:
+        return float("nan"), float("nan")
     if spec.sensitivity_draws == 0:
-        value = float(score(components, spec).mean())
+        value = float(score(mine, spec).mean())
         return value, value
     draws = rng.dirichlet(np.ones(len(COMPONENTS)), size=spec.sensitivity_draws)
-    means = [float(score(components, spec, w).mean()) for w in draws]
+    means = [float(score(mine, spec, w).mean()) for w in draws]
     low, high = np.quantile(means, [0.05, 0.95])
     return float(low), float(high)

@@ -12,6 +12,7 @@ import numpy as np
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
+from vpp_env.evaluation.returned import checked
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
@@ -60,12 +61,17 @@ def market_rules(world: World) -> MarketRules:
         lead=world.lead,
         minimum=market.minimum,
         safeguard=market.safeguard,
+        capacity_usd_per_kw_month=market.capacity_usd_per_kw_month if market.firm_capacity else 0.0,
+        capacity_hours=market.capacity_hours,
+        capacity_call_usd_per_kwh=market.capacity_call_usd_per_mwh / KWH_PER_MWH,
+        feeder_homes=market.feeder_homes,
+        feeder_kw=world.months[0].rules.feeder_kw,
     )
 
 
 def take(world: World, bids: Bids) -> Outcome:
     """Play one opportunity of a world of one month with what a policy has decided."""
-    return world.step(bids.actions, (bids.day_ahead,), bids.override)
+    return world.step(bids.actions, (bids.day_ahead,), bids.override, (bids.capacity,))
 
 
 def policy_rng(seed: int) -> np.random.Generator:
@@ -110,7 +116,7 @@ def simulate(
     try:
         while not world.done:
             begin = time.perf_counter()
-            bids = policy.act(build_view(world, info.information))
+            bids = checked(policy.act(build_view(world, info.information)), world.n_homes)
             seconds = time.perf_counter() - begin
             outcome = take(world, bids)
             row = record.add(bids, outcome, seconds)

@@ -5,7 +5,8 @@ slice of its own in the merit order. A home whose sale and purchase both clear t
 each side is awarded in merit order on integers, in O(N). A side that offers less than the
 minimum bid, at any price and cut to what can be delivered, is not taken; or (`MarketState.on_offers` False) an award
 below it is void. Where the price falls with the VPP's own quantity (`MarketState.slope` > 0) the price and the quantity
-are found together first.
+are found together first. On a call of firm capacity sales are taken up to the commitment at asks up to the call's
+threshold, in merit order and whatever the price: the VPP schedules itself, and bears what its members ask above it.
 """
 
 from __future__ import annotations
@@ -242,7 +243,12 @@ def clear_energy(
         side = Side(tick[m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
         if market.slope > 0.0:
             highest[m], lowest[m], most_sold[m], most_bought[m] = _meet(side, market, j, m)
-        _trade(side, highest[m], lowest[m])
+        sales = _trade(side, highest[m], lowest[m])[0]
+        if min(sales, most_sold[m]) < market.dispatch_q[m] and highest[m] < market.dispatch_tick:
+            # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
+            most_sold[m] = min(market.dispatch_q[m], market.cap_q[m])
+            highest[m] = market.dispatch_tick
+            _trade(side, highest[m], lowest[m])
     unused = np.empty(months, dtype=np.int64)
     clear_side(sell_q, tick, highest, most_sold, lines, last)
     clear_side(buy_q, minus, -lowest, most_bought, buy, unused)

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, RESERVE_TICK, SELL1_KW, SELL2_KW
-from vpp_env.market.clearing import make_clearing
+from vpp_env.market.clearing import floor_tick, make_clearing
 from vpp_env.market.day_ahead import DayAhead
+from vpp_env.market.firm import Draws
+from vpp_env.market.firm_book import FirmBook
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
 from vpp_env.market.state import MarketState, Submission
@@ -26,6 +28,7 @@ class Conditions(NamedTuple):
     calls: Flags  # (S,) reserve is called
     events: Flags  # (S,) a programme's event
     acceptance: Floats  # (S,) standard logistic draws, for the clearing `logit`
+    firm: Draws  # of its evenings
     sell_limit_kw: float  # of all devices of the fleet
     buy_limit_kw: float
 
@@ -41,14 +44,16 @@ class Waiting:
         (M, N) the owners' asks at the start, see `Submission`.
     hours : float
         Length of an opportunity.
+    limit_kw : ndarray
+        (M*N,) device limits on sales: lines and reserve may be the same kW, and none gives more than these.
     """
 
-    def __init__(self, lead: int, own: Floats, defer: Floats, hours: float) -> None:
+    def __init__(self, lead: int, own: Floats, defer: Floats, hours: float, limit_kw: Floats) -> None:
         nothing = Submission(
             np.zeros((N_ACTION, *own.shape), dtype=np.int64), own, defer, np.zeros(own.shape, dtype=np.bool_)
         )
         self._queue = deque(nothing for _ in range(lead))
-        self._hours, self._homes = hours, own.size
+        self._hours, self._limit_kw = hours, limit_kw
 
     def swap(self, submission: Submission) -> Submission:
         """Put in what was taken now; take out what is to be played."""
@@ -57,12 +62,11 @@ class Waiting:
 
     def pending_kwh(self) -> Floats:
         """(M*N,) kWh that the waiting bids may take from each home at most."""
-        pending = np.zeros(self._homes)
+        pending = np.zeros(len(self._limit_kw))
         for waiting in self._queue:
             offers = waiting.offers
-            pending += (offers[SELL1_KW] + offers[SELL2_KW] + offers[RESERVE_KW]).ravel() * (
-                POWER_QUANTUM_KW * self._hours
-            )
+            kw = (offers[SELL1_KW] + offers[SELL2_KW] + offers[RESERVE_KW]).ravel() * POWER_QUANTUM_KW
+            pending += np.minimum(kw, self._limit_kw) * self._hours
         return pending
 
 
@@ -102,13 +106,17 @@ class Exchange:
         self._max_q = np.full(len(months), int(market.max_capacity_mw * per_mw + 1e-9), dtype=np.int64)
         sell, buy = (np.array(kw) for kw in zip(*((m.sell_limit_kw, m.buy_limit_kw) for m in months), strict=True))
         self.day_ahead = DayAhead(scenario, self.da, sell, buy)
+        self.firm = FirmBook(scenario, [m.series.da_usd_per_mwh for m in months], [m.firm for m in months])
+        strike = market.capacity_call_usd_per_mwh / KWH_PER_MWH / (1.0 + market.margin)
+        self.dispatch_tick = int(floor_tick(np.array(strike)))
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the prices without the VPP, and forget its schedules."""
+        """Go back to the prices without the VPP, and forget its schedules and commitments."""
         self.rt = np.stack([m.series.rt_usd_per_mwh for m in self._months]) / KWH_PER_MWH
         self._event_kwh = np.zeros(len(self._months))
         self.day_ahead.reset()
+        self.firm.reset()
 
     def cap_q(self, flexible_kw: Floats) -> Ints:
         """(M,) most quanta the VPP may sell: its maximum, or its share of what is flexible (M,) kW at the gate."""
@@ -140,6 +148,8 @@ class Exchange:
             offer_factor=1.0 + self._scenario.market.margin,
             da=np.ascontiguousarray(self.da[:, span].T),
             day_ahead_kw=np.ascontiguousarray(self.day_ahead.award_kw[:, span].T),
+            dispatch_q=self.firm.dispatch_q(t),
+            dispatch_tick=self.dispatch_tick,
             payment=self._payment,
         )
 

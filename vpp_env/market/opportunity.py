@@ -112,7 +112,8 @@ def play(
 @inlined
 def _no_orders(n: int) -> Order[Floats]:
     """Orders of nothing."""
-    return Order(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
+    zero = np.zeros(n)
+    return Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy())
 
 
 @inlined
@@ -166,17 +167,18 @@ def _order(
         sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
         _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
         reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
-        call = available = rho = 0.0
+        call = available = rho = down = 0.0
         if reserve > 0.0:
             rho = market.rho[j, m, r]
             if market.called[j, m] and market.callable[r]:
                 call = reserve
             up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+            down = 1.0 if market.is_down[r] else 0.0
             room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
             available = max(0.0, room)
         orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
         orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
-        orders.reserve[f], orders.available[f] = reserve, available
+        orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
         results.award_kw[j, m] += sell - buy
         results.called_kw[j, m] += call
         results.reserve_kw[j, m] += reserve
@@ -223,11 +225,13 @@ class Money(NamedTuple):
     compute: Floats
     programme: Floats  # what a programme pays for the net metered delivery of its event
     day_ahead: Floats  # what the day-ahead award earned over the real-time price
+    capacity: Floats  # firm evening capacity, clawbacks taken off
 
     @property
     def revenue(self) -> Floats:
         """What the market pays."""
-        return self.energy + self.reserve - self.nopay - self.deviation + self.programme + self.day_ahead
+        paid = self.energy + self.reserve - self.nopay - self.deviation
+        return paid + self.programme + self.day_ahead + self.capacity
 
     @property
     def profit(self) -> Floats:
@@ -235,13 +239,13 @@ class Money(NamedTuple):
         return self.revenue - self.payments - self.compute
 
 
-def settle(market: MarketSpec, state: MarketState, results: IntervalResults) -> Money:
-    """Settle an opportunity with the market and the members."""
+def settle(market: MarketSpec, state: MarketState, results: IntervalResults, capacity: Floats) -> Money:
+    """Settle an opportunity with the market and the members; `capacity` (M,) USD is what firm capacity brings."""
     steps, months = state.lmp.shape
     paid = _settle(state, results, DT_H, market.deviation_kappa)
     energy, reserve, nopay, deviation, payments, programme, day_ahead = paid
     compute = np.full(months, market.compute_usd_per_hour * steps * DT_H)
-    return Money(energy, reserve, nopay, deviation, payments, compute, programme, day_ahead)
+    return Money(energy, reserve, nopay, deviation, payments, compute, programme, day_ahead, capacity)
 
 
 @kernel
@@ -271,5 +275,5 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
         for i in range(m * n, (m + 1) * n):
             out[2, m] += ledger[led.L_NOPAY, i]
             out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
-            out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i]
+            out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
     return out

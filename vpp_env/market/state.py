@@ -51,6 +51,8 @@ class MarketState(NamedTuple):
     offer_factor: float  # offer / ask
     da: Floats  # (S, M) day-ahead price, USD/kWh
     day_ahead_kw: Floats  # (S, M) day-ahead award, plus = sale
+    dispatch_q: Ints  # (M,) firm capacity on call: sales are taken up to so many quanta at asks up to `dispatch_tick`
+    dispatch_tick: int
     payment: PaymentRule
 
 

@@ -113,16 +113,19 @@ def check_fleet(fleet: FleetSpec, preferences: PreferenceSpec) -> None:
 
 
 def check_market(market: MarketSpec) -> None:
-    """The day-ahead gate is a full hour, and the price floor lies below the cap."""
+    """The day-ahead gate and the evening's hours are full hours, and the price floor lies below the cap."""
     hour, low = market.day_ahead_gate_hour, market.price_floor_usd_per_mwh
     full = "a full hour before the day-ahead prices are published at 13:00"
     _require(hour == int(hour), "market.day_ahead_gate_hour", hour, full)
+    evening = market.capacity_hours
+    whole = all(h == int(h) for h in evening) and evening[0] < evening[1]
+    _require(whole, "market.capacity_hours", evening, "two full hours, the first before the second")
     less = "less than price_cap_usd_per_mwh"
     _require(low < market.price_cap_usd_per_mwh, "market.price_floor_usd_per_mwh", low, less)
 
 
 def check_satisfaction(satisfaction: SatisfactionSpec) -> None:
-    """Five weights that sum to 1."""
+    """Seven weights that sum to 1."""
     weights = satisfaction.weights
-    ok = len(weights) == 5 and abs(sum(weights) - 1) < 1e-9
-    _require(ok, "satisfaction.weights", weights, "five weights that sum to 1")
+    ok = len(weights) == 7 and abs(sum(weights) - 1) < 1e-9
+    _require(ok, "satisfaction.weights", weights, "seven weights that sum to 1")

@@ -78,6 +78,11 @@ class Scenario:
         """Length of the run, hours."""
         return self.time.duration_hours or month_hours(self.start, self.time.timezone)
 
+    @cached_property
+    def month_hours(self) -> int:
+        """Hours of the calendar month in which the run starts."""
+        return month_hours(self.start.replace(day=1, hour=0, minute=0), self.time.timezone)
+
     @property
     def steps_per_opportunity(self) -> int:
         """Physics steps in one market opportunity."""

@@ -312,6 +312,15 @@ class MarketSpec:
         "a home's gateway keeps its owner's envelope at delivery unless a policy overrides it",
         "backup reserve of an inverter, assumed",
     )
+    feeder_homes: int = _f(
+        0,
+        "homes behind one transformer, row by row; 0 = no feeders",
+        "assumed: 5-15 homes share a distribution transformer",
+        0,
+    )
+    feeder_kw: float = _f(
+        50.0, "kW that these homes may draw or export together because of the market", "assumed: 25-75 kVA", 0.001
+    )
     max_capacity_mw: float = _f(5.0, "MW, cap of the VPP", "assumed", 0.001)
     max_share_of_flexible: float = _f(1.0, "of the fleet's flexible kW per opportunity", "reference scenario: .7", 0, 1)
     reserve: bool = _f(True, "spin and non-spin capacity are sold", "CAISO ancillary services")
@@ -348,13 +357,34 @@ class MarketSpec:
     )
     programme_temp_c: float = _f(38.0, "deg C; days at least as hot have an event", "assumed; 100 F", -50, 60)
     programme_season_hours: float = _f(60.0, "h of events at most in the run", "ELRP: 60 h a season", 0)
+    firm_capacity: bool = _f(
+        False, "kW may be committed for the evenings, the day before", "shape of California's DSGS option 4"
+    )
+    capacity_usd_per_kw_month: float = _f(8.0, "USD per kW and month of 30 evenings", "assumed", 0, 1000)
+    capacity_call_usd_per_mwh: float = _f(
+        200.0,
+        "USD/MWh; an evening is called when a day-ahead price in its hours is above it",
+        "after DSGS, assumed",
+        0,
+    )
+    capacity_hours: tuple[float, float] = _f(
+        (17.0, 21.0), "local hours of an evening, full, from-to", "resource adequacy hours: 4-9 pm; assumed", 13, 24,
+        form=RANGE,
+    )  # fmt: skip
+    capacity_season_hours: float = _f(60.0, "h that may be called in the run", "DSGS: 60 h a season", 0)
+    capacity_least_performance: float = _f(
+        0.5, "delivered share of a commitment below which the day's pay is clawed back", "assumed", 0, 1
+    )
+    capacity_clawback: float = _f(2.0, "times the day's pay of what was committed", "assumed", 0, 100)
 
 
 @dataclass(frozen=True)
 class SatisfactionSpec:
-    """The evaluator's weights; order: reserve, ev, pay, consent, use."""
+    """The evaluator's weights; order: reserve, ev, pay, gain, calls, consent, use."""
 
-    weights: tuple[float, float, float, float, float] = _f((0.30, 0.25, 0.20, 0.15, 0.10), "sum 1", "assumed", 0, 1)
+    weights: tuple[float, float, float, float, float, float, float] = _f(
+        (0.22, 0.18, 0.15, 0.20, 0.10, 0.10, 0.05), "sum 1", "assumed", 0, 1
+    )
     component_floor: float = _f(0.01, "smallest component", "assumed", 1e-09, 1)
     reserve_scale_h: float = _f(2.0, "h of full breach per e-fold", "assumed", 1e-06)
     ev_scale: float = _f(0.10, "SoC share short per e-fold", "assumed", 1e-06)

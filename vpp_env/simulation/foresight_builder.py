@@ -13,8 +13,9 @@ from vpp_env.core.home import in_window
 from vpp_env.core.layout import Day, DayPlan, Rules
 from vpp_env.core.ledger import retail_cost
 from vpp_env.jit import kernel
-from vpp_env.market.clearing import make_clearing
+from vpp_env.market.clearing import floor_tick, make_clearing
 from vpp_env.market.day_ahead import published_until
+from vpp_env.market.firm import called_evenings, capacity_bonus, evenings
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
@@ -29,8 +30,8 @@ def _due(first: int, plan: DayPlan, has_ev: Flags, out: Ints) -> None:
     n = len(plan.load)
     for row in range(len(out)):
         for i in range(out.shape[1]):
-            if has_ev[i] and is_plugged(first + row, plan.dep[i], plan.arr[i]):
-                out[row, i] = steps_until_due(first + row, n, plan.dep[i], plan.ready[i], plan.next_due[i])
+            if has_ev[i] and is_plugged(first + row, plan.dep[i], plan.arr[i], plan.out[i]):
+                out[row, i] = steps_until_due(first + row, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
 
 
 @kernel
@@ -90,6 +91,12 @@ def _prices(month: Month, span: slice) -> dict[str, Any]:
     # what the VPP itself can do to the price, where it can, in an interval in which it buys or sells on balance
     raised, lowered = (terms.slope * float(limit.sum()) for limit in (fleet.buy_limit_kw, fleet.sell_limit_kw))
     none = np.zeros(len(lmp))
+    found = evenings(month.scenario)
+    called = called_evenings(market, found, series.da_usd_per_mwh, month.firm.test)
+    bonus = capacity_bonus(market, found, called, month.calendar.n_steps)[span]
+    # a call dispatches up to its own threshold, whatever the price
+    strike = floor_tick(np.array(market.capacity_call_usd_per_mwh / KWH_PER_MWH / (1.0 + market.margin)))
+    highest_ask = np.where(bonus > 0.0, np.maximum(terms.highest_ask[:, 0], strike), terms.highest_ask[:, 0])
     rho = {name: series.reserve_usd_per_mw[name][span] / KWH_PER_MWH for name in products(market)}
     up = [price for name, price in rho.items() if name != DOWN]
     spread = series.da_usd_per_mwh[span] / KWH_PER_MWH - lmp if market.two_settlement else none
@@ -97,8 +104,10 @@ def _prices(month: Month, span: slice) -> dict[str, Any]:
         "lmp": lmp,
         "sale": lmp + incentive,
         "slope": float(terms.slope),
+        "bonus": bonus,
+        "bonus_share": 1.0 - market.revenue_share,
         "spread": spread,
-        "highest_ask": terms.highest_ask[:, 0] * PRICE_TICK + raised,
+        "highest_ask": highest_ask * PRICE_TICK + raised,
         "lowest_limit": terms.lowest_limit[:, 0] * PRICE_TICK - lowered,
         "raised": raised,
         "paid_share": make_payment(market).share,
@@ -119,7 +128,8 @@ def build_foresight(world: World) -> Foresight:
     surplus, shortage, ev_kw = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     ev_soc, due = np.zeros((total + 1, n)), np.zeros(shape, dtype=np.int64)
     blackout, arrives = np.zeros(shape, dtype=np.bool_), np.zeros((total + 1, n), dtype=np.bool_)
-    rate, baseline_usd = np.zeros(total), np.zeros(n)
+    rate, baseline_usd, baseline_bonus_usd = np.zeros(total), np.zeros(n), np.zeros(n)
+    prices = _prices(month, slice(t0, calendar.n_steps))
     day, k = world.clock(t0)
     row = 0
     while row < total:
@@ -129,22 +139,22 @@ def build_foresight(world: World) -> Foresight:
         net = (plan.pv[span] - plan.load[span]) - baseline.ev_kw[span]  # in the kernels' own precision
         surplus[rows], shortage[rows] = np.maximum(net, 0.0), np.maximum(-net, 0.0)
         ev_kw[rows], ev_soc[rows] = baseline.ev_kw[span], baseline.ev_soc[span]
-        arrives[rows] = (np.arange(span.start, span.stop)[:, None] == plan.arr) & (plan.dep >= 0)
+        arrives[rows] = np.arange(span.start, span.stop)[:, None] == plan.arr
         rate[rows] = np.where(plan.peak[span], home.import_peak_usd_per_kwh, home.import_offpeak_usd_per_kwh)
         _due(k, plan, fleet.has_ev, due[rows])
         _blackout(fleet.blackout, plan.week_step[span], blackout[rows])
         _baseline_bill(span.start, span.stop, month.day(day), month.rules, baseline_usd)
+        baseline_bonus_usd += DT_H * prices["bonus"][rows] @ (baseline.bess_dis[span] - baseline.bess_ch[span])
         baseline_end = baseline.bess_soc[span.stop - 1]
         row, day, k = rows.stop, day + 1, 0
     end_day, end_k = world.clock(calendar.n_steps)
     end_plan, end_baseline = month.day(end_day)
-    ev_soc[total], arrives[total] = end_baseline.ev_soc[end_k], (end_plan.arr == end_k) & (end_plan.dep >= 0)
+    ev_soc[total], arrives[total] = end_baseline.ev_soc[end_k], end_plan.arr == end_k
     # what is delivered before the first gate's own delivery was bid for earlier, or never: it counts at that gate
     asks = _asks(month, world.clock, range(t0, calendar.n_steps + 1, world.steps), world.lead * world.steps, due)
     end = asks.pop()
     asks = [asks[max(j - world.lead, 0)] for j in range(len(asks))]
     span = slice(t0, calendar.n_steps)
-    prices = _prices(month, span)
     parts = Foresight(
         steps=world.steps,
         called=np.array(month.calls[span]),
@@ -156,6 +166,7 @@ def build_foresight(world: World) -> Foresight:
         shortage_kw=shortage,
         self_consumption=home.control == "self_consumption",
         baseline_usd=baseline_usd,
+        baseline_bonus_usd=baseline_bonus_usd,
         baseline_bess_kwh=np.array(baseline_end),
         baseline_ev_kw=ev_kw,
         baseline_ev_soc_kwh=ev_soc,

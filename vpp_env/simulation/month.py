@@ -30,6 +30,7 @@ from vpp_env.core.layout import (
 from vpp_env.core.loops import run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.market.exchange import Conditions
+from vpp_env.market.firm import Draws, evenings
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import check_salt, policy_stream, salt_hash, stream, world_seed
 from vpp_env.traces.fleet import Fleet, build_fleet
@@ -42,6 +43,9 @@ TAIL_STEPS = 3 * 96
 """Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
 CACHE_BYTES = 1 << 29
 """Days are all kept while they fit in this (512 MB); beyond it only the newest three."""
+
+DROP_OUT = 0.25
+"""How often an owner of no willingness at all does not stay in on the day of a call [assumed]."""
 
 
 def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None) -> MarketSeries:
@@ -95,6 +99,7 @@ class Month:
         self.events = event_steps(scenario, seed, len(self.calls))
         # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
         self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
+        self.firm = self._firm()
         self._homes = HomeTraces(scenario, self.fleet, seed)
         self._days: OrderedDict[int, Day] = OrderedDict()
         self._baseline_start = {0: initial_state(self.fleet)}
@@ -106,7 +111,7 @@ class Month:
         """What this month brings to the market."""
         fleet = self.fleet
         limits = float(fleet.sell_limit_kw.sum()), float(fleet.buy_limit_kw.sum())
-        return Conditions(self.series, self.calls, self.events, self.acceptance, *limits)
+        return Conditions(self.series, self.calls, self.events, self.acceptance, self.firm, *limits)
 
     @cached_property
     def statements(self) -> tuple[str, ...]:
@@ -125,6 +130,13 @@ class Month:
         draws = stream(self.world_seed, "market").random((steps + 3) // 2)
         # half hours are aligned to the clock: a run always starts on a full hour
         return np.repeat(draws < self.scenario.market.call_probability, 2)[:steps]
+
+    def _firm(self) -> Draws:
+        """Which evening is the test, and who stays in on an evening: with probability 1 - (1 - willingness) / 4."""
+        found, seed = evenings(self.scenario), self.world_seed
+        draws = stream(seed, "owners", 1).random((len(found), self.fleet.n))
+        stays = draws < 1.0 - (1.0 - self.fleet.willingness) * DROP_OUT
+        return Draws(float(stream(seed, "market", 2).random()), stays)
 
     def traces(self, day: int) -> DayTraces:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
@@ -145,7 +157,7 @@ class Month:
     def _make_day(self, day: int) -> Day:
         calendar, fleet, home = self.calendar, self.fleet, self.scenario.home
         traces = self._homes.day(day)
-        next_dep = self._homes.vehicle_day(day + 1)[0]
+        next_dep = self._homes.vehicle_day(day + 1).dep
         next_ready = calendar.wall_to_step(day + 1, fleet.ready_minutes)
         hours = calendar.day_hours(day)
         plan = DayPlan(
@@ -153,9 +165,10 @@ class Month:
             pv=traces.pv_kw,
             dep=traces.dep_step,
             arr=traces.arr_step,
+            out=traces.out_step,
             trip=traces.trip_kwh,
             ready=calendar.wall_to_step(day, fleet.ready_minutes),
-            next_due=np.where(next_dep >= 0, np.minimum(next_dep, next_ready), next_ready),
+            next_due=np.where(next_dep > 0, np.minimum(next_dep, next_ready), next_ready),
             week_step=(calendar.day_weekday(day) * 96 + np.rint(hours * 4).astype(np.int64)),
             peak=(hours >= home.peak_hours[0]) & (hours < home.peak_hours[1]),
             restore_step=int(calendar.wall_to_step(day, np.array([int(home.restore_hour * 60)]))[0]),
@@ -191,6 +204,7 @@ def join_days(days: Sequence[Day]) -> Day:
         pv=np.concatenate([plan.pv for plan in plans], axis=1),
         dep=np.concatenate([plan.dep for plan in plans]),
         arr=np.concatenate([plan.arr for plan in plans]),
+        out=np.concatenate([plan.out for plan in plans]),
         trip=np.concatenate([plan.trip for plan in plans]),
         ready=np.concatenate([plan.ready for plan in plans]),
         next_due=np.concatenate([plan.next_due for plan in plans]),

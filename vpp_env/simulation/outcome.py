@@ -12,6 +12,7 @@ from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes
 from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
+from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.violations import violations
@@ -45,7 +46,10 @@ class Outcome:
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
     day_ahead_kw: Floats  # (S, M) day-ahead award
     soc_home_kwh: Floats  # (S, 2, M, N) each battery and its baseline, at the end of the interval
-    absent: Flags  # (M, N) opted out: took no bid in this opportunity
+    feeders: Floats  # (S, 2, M) feeders that the baseline overloads, and feeders at whose limit something was cut
+    clawback_usd: Floats  # (M,) USD of firm capacity taken back for a large shortfall; it is in `money.capacity`
+    absent: Flags  # (M, N) took no bid in this opportunity: opted out, or not in on a called evening
+    left: Flags  # (M, N) of them owners who have left for good
 
     @property
     def violated(self) -> Flags:
@@ -75,7 +79,9 @@ def outcome_of(
     taken: Submission,
     market: MarketState,
     results: IntervalResults,
+    firm: Settled,
     absent: Flags,
+    left: Flags,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -85,12 +91,14 @@ def outcome_of(
         The rules, and the index of the opportunity.
     taken, market, results :
         What `play` was given, and has filled.
-    absent : ndarray
-        (M, N) homes whose bids were not taken.
+    firm : Settled
+        What firm capacity brings; the members' share is in the ledger already.
+    absent, left : ndarray
+        (M, N) homes whose bids were not taken, and those whose owner has left for good.
     """
     steps, (_, months, n), books = len(market.lmp), taken.offers.shape, results.books
     ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
-    money = settle(scenario.market, market, results)
+    money = settle(scenario.market, market, results, firm.usd)
     return Outcome(
         opportunity=opportunity,
         ledger=ledger,
@@ -114,7 +122,10 @@ def outcome_of(
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),
+        feeders=books.feeders,
+        clawback_usd=firm.clawback_usd,
         absent=absent,
+        left=left,
     )
 
 

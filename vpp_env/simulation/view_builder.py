@@ -45,6 +45,7 @@ def build_view(world: World, information: Information) -> View:
     t, calendar, scenario = world.t, world.calendar, world.scenario
     past_da, past_rt, past_rho = world.past()
     incentive, day_ahead_kw = world.announced()
+    called, capacity_kw = world.announced_capacity()
     now = calendar.local[t]
     public = Public(
         opportunity=world.opportunity + world.lead,
@@ -64,6 +65,9 @@ def build_view(world: World, information: Information) -> View:
         day_ahead_hours=world.exchange.day_ahead.hours(t),
         day_ahead_kw=_locked(day_ahead_kw[0]),
         minimum_kw=scenario.market.min_bid_mw * KWH_PER_MWH,
+        capacity_gate=world.exchange.firm.is_gate(t),
+        capacity_called=_locked(called[0]),
+        capacity_kw=_locked(capacity_kw[0]),
     )
     return View(
         public,
@@ -174,16 +178,16 @@ def _future(world: World, steps: int) -> Future:
         plan, baseline = month.day(day)
         span = slice(k, min(len(plan.load), k + need))
         ks = np.arange(span.start, span.stop)[:, None]
-        away = (ks >= plan.dep) & (ks < plan.arr) & (plan.dep >= 0)
-        leaves = ks == plan.dep
+        plugged = (ks < plan.dep) | ((ks >= plan.arr) & (ks < plan.out))
+        leaves = ((ks == plan.dep) & (ks > 0)) | (ks == plan.out)
         parts.append(
             {
                 "load_kw": plan.load[span],
                 "pv_kw": plan.pv[span],
-                "plugged": ~away & (month.fleet.ev_kwh > 0),
+                "plugged": plugged,
                 "baseline_ev_kw": baseline.ev_kw[span],
                 "departs": leaves,
-                "trip_kwh": np.where(leaves, plan.trip, 0.0),
+                "trip_kwh": np.where(ks == plan.arr, plan.trip, 0.0),
             }
         )
         need -= span.stop - span.start

@@ -19,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
+from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
-from vpp_env.core.loops import N_HEADROOM, Gate
+from vpp_env.core.loops import N_HEADROOM, Gate, look
 from vpp_env.errors import VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
-from vpp_env.market.state import IntervalResults, MarketState, Submission
+from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.owners.patience import Patience
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
@@ -119,12 +120,12 @@ class World:
         self._open_day(day)
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
-        self._waiting = Waiting(0, nothing, nothing, 0.0)
+        self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
         none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
         taken = Submission(none, nothing, nothing, nobody)
         self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
-        self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H)
+        self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
     def _open_day(self, day: int) -> None:
         self._day_number = day
@@ -154,7 +155,11 @@ class World:
         k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
         week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
         delivery = Delivery(self.steps, self.lead * self.steps, week_step)
-        return Gate(self.day, k, delivery, self._waiting.pending_kwh(), self._headroom)
+        # what waiting bids may take is left out of the envelope, unless gateways keep it: they cut at delivery
+        pending = np.zeros(len(self.sell_limit_kw))
+        if not self.scenario.market.safeguard:
+            pending = self._waiting.pending_kwh()
+        return Gate(self.day, k, delivery, pending, self._headroom)
 
     # -- what a view may be built from -----------------------------------------------------------------
 
@@ -193,6 +198,10 @@ class World:
         """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
         span = slice(self.delivery, self._known())
         return self.exchange.incentive[:, span], self.exchange.day_ahead.award_kw[:, span]
+
+    def announced_capacity(self) -> tuple[Flags, Floats]:
+        """(M, H) whether an evening is called and kW committed for it, of the steps of `day_ahead()`: both public."""
+        return self.exchange.firm.announced(slice(self.delivery, self._known()))
 
     def past(self) -> tuple[Floats, Floats, Floats]:
         """Past day-ahead (M, t), real-time (M, t) and reserve prices (t, M, R), inside units."""
@@ -243,6 +252,7 @@ class World:
         actions: NDArray[Any],
         day_ahead: Sequence[DayAheadSchedule | None] = (),
         override: NDArray[np.bool_] | None = None,
+        capacity: Sequence[float | None] = (),
     ) -> Outcome:
         """Take bids, and play one opportunity: with `market.gate_lead_minutes` with bids that were taken before.
 
@@ -255,6 +265,8 @@ class World:
         override : ndarray, optional
             (M*N,) bool: homes whose gateway does not keep the owner's envelope in that opportunity; None: all keep it.
             Without `market.safeguard` none does.
+        capacity : sequence of float or None, optional
+            KW of firm capacity for the next evening, one for each month, at its gate; None: the built-in aggregator's.
 
         Raises
         ------
@@ -265,27 +277,56 @@ class World:
         """
         if self.opportunity < 0 or self.done:
             raise VppError("the month has not begun or is over; call reset() first")
-        months, n, t = self.n_months, self.n_homes, self.t
+        months, n, t, firm = self.n_months, self.n_homes, self.t, self.exchange.firm
         offers = decode(check_actions(actions, months * n), self.sell_limit_kw, self.buy_limit_kw)
         free = check_override(override, months * n) | (not self.scenario.market.safeguard)
         self.exchange.day_ahead.check(t, day_ahead)
+        firm.check(t, capacity)
         self.exchange.day_ahead.submit(t, day_ahead)
+        firm.submit(t, capacity)
         submission = Submission(
             offers.reshape(N_ACTION, months, n), self._owners.own, self._owners.defer, free.reshape(months, n)
         )
         # who is out today takes no bid, however long ago it was placed: its home is at its baseline, and a car whose
         # charging was deferred before is charged in time as always
-        absent = self.patience.absent().reshape(months, n)
+        absent, left = (x.reshape(months, n) for x in (self.patience.absent(), self.patience.lost()))
         taken = self._waiting.swap(submission).without(absent)
+        if firm.begins(t):
+            firm.able(t, self._able_kw(taken))
+        absent = absent | firm.absent(t)
+        taken = taken.without(absent)
         market = self._market()
         results = self._play(taken, market, self.clock(t)[1], self.steps)
         self.last_ledger = results.books.ledger
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
             self.exchange.publish(t, results.lmp)
-        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, absent)
+        firm.meter(t, results.books.ledger[led.L_REDUCED].reshape(months, n))
+        settled = firm.settle(t + self.steps)
+        results.books.ledger[led.L_PAY_CAPACITY] += settled.members_usd.ravel()
+        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, settled, absent, left)
         self._live(outcome, self.clock(t)[0])
         return outcome
+
+    def _able_kw(self, taken: Submission) -> Floats:
+        """(M,) kW that the homes could deliver throughout the evening that begins now, by the bids for its start.
+
+        Of each home that offers at an ask at which a call dispatches: its offer, at most what deferred charging,
+        battery and V2G sustain for all hours of the evening inside the owner's envelope. For the built-in aggregator.
+        """
+        market, n = self.scenario.market, self.n_months * self.n_homes
+        hours = market.capacity_hours[1] - market.capacity_hours[0]
+        k = self.clock(self.t)[1]
+        week_step = int(self.day.plan.week_step[k])
+        sustained = np.zeros((N_HEADROOM, n))
+        look(self._homes, Gate(self.day, k, Delivery(round(hours / DT_H), 0, week_step), np.zeros(n), sustained))
+        most = Headroom(*sustained)
+        strike, offers = self.exchange.dispatch_tick, taken.offers
+        rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
+        one, two = (np.where(offers[t] <= strike, offers[q], 0) for q, t in rows)
+        offered = (one + two) * POWER_QUANTUM_KW
+        kw = np.minimum(offered, (most.defer_mean + most.storage).reshape(offered.shape))
+        return np.asarray(kw.sum(axis=1))
 
     def _live(self, outcome: Outcome, day: int) -> None:
         """Let the owners live through an opportunity of local day `day`; who is out has nothing on offer."""

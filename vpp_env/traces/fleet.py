@@ -87,6 +87,11 @@ class Fleet:
         return self.pv_kwp > 0
 
     @property
+    def can_offer(self) -> Flags:
+        """(N,) bool: a battery or a car, something that a market could use."""
+        return self.has_bess | self.has_ev
+
+    @property
     def cycle_limit_kwh(self) -> Floats:
         """(N,) kWh that the battery may discharge per day before the owner calls it over-cycling."""
         return self.cycles_per_day * self.bess_kwh

@@ -13,9 +13,9 @@ from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.load import COOL_LAG_STEPS, day_load, lagged, load_homes
 from vpp_env.traces.series import DayTraces
 from vpp_env.traces.solar import day_pv, pv_homes, unit_output
-from vpp_env.traces.vehicles import cars, day_trips
+from vpp_env.traces.vehicles import CarDay, Sessions, cars
 from vpp_env.traces.weather import DAY_KEY, build_day_weather
-from vpp_env.units import Floats, Floats32, Ints
+from vpp_env.units import Floats, Floats32
 
 FIRST_DAY = -2
 """First day that is prepared: forecasts look back over it."""
@@ -24,7 +24,7 @@ DAYS_AFTER = 3
 
 
 class HomeTraces:
-    """Load, PV and trips of every home, made by local day from the seed.
+    """Load, PV and car sessions of every home, made by local day from the seed.
 
     A day depends on (scenario, fleet, seed, day) alone, never on which days were asked for before.
 
@@ -42,10 +42,10 @@ class HomeTraces:
         self._scenario, self._fleet, self._seed = scenario, fleet, seed
         self._load = load_homes(fleet, seed, scenario.traces.load_kw_mean)
         self._pv = pv_homes(fleet, seed)
-        self._cars = cars(fleet, seed, scenario.fleet.ev_eta)
+        self._sessions = Sessions(cars(fleet, seed, scenario.fleet.ev_eta), scenario.calendar, seed)
         self._weather: dict[int, tuple[Floats, Floats]] = {}
         self._unit: dict[int, Floats32] = {}
-        self._trips: dict[int, tuple[Ints, Ints, Floats]] = {}
+        self._vehicles: dict[int, CarDay] = {}
 
     def day(self, day: int) -> DayTraces:
         """Make the series of local day `day` (0 = the run's first; -2 up to some days after the run).
@@ -74,22 +74,21 @@ class HomeTraces:
             spec.pv_residual_correlation,
             stream(self._seed, "solar", key),
         )
-        dep, arr, trip = self.vehicle_day(day)
-        dep, arr, trip = dep.copy(), arr.copy(), trip.copy()
-        for array in (load, pv, dep, arr, trip):
+        made = self.vehicle_day(day)
+        car = CarDay(made.dep.copy(), made.arr.copy(), made.out.copy(), made.trip.copy())
+        for array in (load, pv, *car):
             array.setflags(write=False)
-        return DayTraces(load, pv, dep, arr, trip)
+        return DayTraces(load, pv, car.dep, car.arr, car.out, car.trip)
 
-    def vehicle_day(self, day: int) -> tuple[Ints, Ints, Floats]:
-        """Make only the trips of local day `day`: dep_step, arr_step (N,) int64 and trip_kwh (N,) float64."""
-        # asked for twice: as tomorrow's trips, and as today's
-        if day not in self._trips:
-            rng = stream(self._seed, "vehicles", DAY_KEY + day)
-            trips = day_trips(self._cars, self._fleet.n, self._scenario.calendar, day, rng)
-            for array in trips:
+    def vehicle_day(self, day: int) -> CarDay:
+        """Make only the car sessions of local day `day`."""
+        # asked for twice: as tomorrow's sessions, and as today's
+        if day not in self._vehicles:
+            made = self._sessions.day(day)
+            for array in made:
                 array.setflags(write=False)
-            self._trips = {d: t for d, t in self._trips.items() if abs(d - day) <= 1} | {day: trips}
-        return self._trips[day]
+            self._vehicles = {d: v for d, v in self._vehicles.items() if abs(d - day) <= 1} | {day: made}
+        return self._vehicles[day]
 
     def weather_day(self, day: int) -> tuple[Floats, Floats]:
         """Return temperature, deg C, and clearness, 0-1, of local day `day`, (n,) float64 each."""

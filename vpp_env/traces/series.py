@@ -29,6 +29,7 @@ class DayTraces:
 
     load_kw: Floats32  # (n, N) float32
     pv_kw: Floats32  # (n, N) float32, AC output
-    dep_step: Ints  # (N,) int64: step-of-day at which the car leaves; -1 = stays at home all day
-    arr_step: Ints  # (N,) int64: step-of-day at which it is plugged in again, dep < arr < n; -1 = stays
-    trip_kwh: Floats  # (N,) float64: battery energy used between, kWh; 0 when it stays
+    dep_step: Ints  # (N,) int64: step at which yesterday's session ends; 0 = there is none, n = it goes on all day
+    arr_step: Ints  # (N,) int64: step at which the car is plugged in, dep < arr < n; n = it is not
+    out_step: Ints  # (N,) int64: step at which today's session ends; n = it goes on
+    trip_kwh: Floats  # (N,) float64: battery energy used before `arr_step`, kWh; 0 without a plug-in

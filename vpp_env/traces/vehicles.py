@@ -1,64 +1,119 @@
-"""Cars: at most one trip per local day; a car at home is plugged in."""
+"""Cars: when each is plugged in at home, and what it has used since it was plugged in last.
+
+A session is one plug-in: it starts on a local day (at most one does), lasts, and ends when the car leaves or the plug
+is pulled. Between sessions a car is away or at home unplugged: the market cannot reach it, and which of the two it is
+does not matter. All shapes are those of measured sessions (`SESSION_SOURCE`); docs/validation.md holds both beside each
+other.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
-from vpp_env.units import Floats, Ints
+from vpp_env.traces.weather import DAY_KEY
+from vpp_env.units import DT_H, Floats, Ints
 
-ARRIVAL = np.array(
-    [11, 4, 2, 2, 0, 1, 4, 5, 9, 13, 18, 30, 37, 43, 56, 81, 118, 149, 132, 93, 76, 58, 37, 21]
+SESSION_SOURCE = "35,339 home sessions of 267 users, Norway 2018-2021, doi 10.1016/j.dib.2024.110883"
+"""Sorensen et al. 2024, "Residential electric vehicle charging datasets"; sessions without an end are left out."""
+WEEKDAY_START = np.array(
+    [16, 9, 6, 8, 9, 3, 4, 8, 15, 16, 19, 25, 30, 36, 60, 97, 124, 89, 77, 84, 89, 77, 63, 36]
 ) / 1000.0  # fmt: skip
-"""(24,) share of home plug-ins by local hour. Source: EVI-Pro, California, home L2 arrivals."""
-DEPARTURE = np.array(
-    [1, 0, 0, 0, 20, 57, 128, 183, 138, 88, 64, 44, 35, 36, 33, 29, 30, 34, 37, 21, 11, 6, 3, 2]
+"""(24,) share of weekday plug-ins by local hour. Source: `SESSION_SOURCE`."""
+WEEKEND_START = np.array(
+    [31, 17, 11, 12, 12, 5, 4, 7, 12, 13, 24, 37, 50, 58, 68, 84, 83, 84, 87, 83, 70, 58, 57, 32]
 ) / 1000.0  # fmt: skip
-"""(24,) share of departures by local hour. Source: EVI-Pro, California, home L2 departures."""
-WEEKEND_ARRIVAL = np.array(
-    [32, 17, 11, 12, 12, 5, 4, 7, 12, 13, 24, 37, 50, 59, 68, 84, 83, 83, 86, 84, 70, 59, 57, 33]
-) / 1000.0  # fmt: skip
-"""(24,) share of weekend plug-ins. Source: 35,377 measured Norwegian home sessions (doi
-10.1016/j.dib.2024.110883)."""
-SESSION_SOURCE = "35,377 home sessions of 267 users, Norway 2018-2021, doi 10.1016/j.dib.2024.110883"
-TRIPS_PER_DAY = 0.48
-"""Sessions per car and working day; .47 over the week. Source: `SESSION_SOURCE`, 258 users seen for more than
-30 days, pooled."""
-WEEKEND_TRIPS = 0.93
+"""(24,) share of weekend plug-ins by local hour. Source: `SESSION_SOURCE`."""
+LEVELS = np.array(
+    [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1]
+)  # fmt: skip
+"""Levels of the quantiles of `DURATION_H`; fine where sessions of the day and of the night lie apart."""
+DURATION_H = np.array(
+    [
+        [0.3, 5.0, 6.3, 6.8, 7.3, 7.8, 8.6, 9.3, 9.9, 10.6, 11.1, 11.6, 12.1, 13.4, 14.9, 17.9, 24.3, 42.1, 110.1],
+        [0.1, 3.4, 5.5, 6.1, 6.8, 7.7, 8.6, 9.3, 9.9, 10.5, 11.1, 11.6, 11.9, 13.2, 14.6, 18.0, 32.0, 38.5, 93.5],
+        [0.1, 2.4, 4.4, 4.7, 5.7, 7.2, 8.1, 8.9, 9.9, 10.7, 11.1, 11.4, 11.7, 13.1, 15.1, 17.9, 28.9, 37.1, 63.5],
+        [0.3, 4.1, 5.5, 5.9, 6.2, 6.6, 7.4, 8.3, 8.8, 9.8, 10.8, 11.6, 12.6, 14.7, 15.2, 17.2, 34.4, 51.7, 65.3],
+        [0.1, 3.6, 4.8, 5.1, 5.4, 5.7, 6.2, 6.7, 8.2, 8.9, 9.7, 10.9, 13.0, 14.2, 14.8, 24.3, 38.2, 44.6, 109.5],
+        [0.5, 1.6, 2.9, 3.9, 4.1, 4.3, 5.0, 6.4, 7.5, 8.3, 8.9, 10.2, 11.2, 13.0, 13.5, 18.0, 36.9, 45.0, 105.7],
+        [0.1, 0.5, 1.0, 2.0, 3.2, 4.6, 5.4, 6.2, 7.3, 8.2, 9.2, 9.9, 10.5, 11.6, 13.0, 15.2, 21.6, 37.0, 50.9],
+        [0.1, 0.6, 1.2, 1.5, 1.9, 2.4, 3.0, 3.7, 4.2, 4.6, 5.5, 6.1, 6.9, 7.9, 9.5, 13.2, 25.5, 48.6, 73.8],
+        [0.1, 0.7, 1.2, 1.5, 1.9, 2.3, 2.7, 3.0, 3.3, 3.9, 4.4, 4.8, 5.3, 6.6, 7.8, 10.6, 27.3, 53.6, 100.1],
+        [0.1, 0.6, 1.1, 1.3, 1.7, 2.1, 2.6, 3.0, 3.5, 4.1, 4.6, 4.9, 5.2, 6.1, 7.3, 22.1, 37.3, 72.5, 116.8],
+        [0.0, 0.5, 0.8, 1.2, 1.4, 1.8, 2.1, 2.4, 2.7, 3.1, 3.5, 4.0, 4.5, 5.8, 8.0, 24.4, 30.0, 53.9, 102.7],
+        [0.1, 0.7, 1.0, 1.4, 1.6, 1.9, 2.2, 2.5, 2.9, 3.1, 3.6, 4.1, 4.4, 5.8, 8.0, 23.7, 31.3, 55.6, 119.7],
+        [0.1, 0.5, 0.9, 1.2, 1.6, 1.9, 2.2, 2.5, 2.8, 3.1, 3.5, 4.1, 4.8, 6.8, 20.2, 25.6, 43.2, 67.3, 119.9],
+        [0.0, 0.6, 1.0, 1.4, 1.7, 2.0, 2.4, 2.7, 3.2, 3.8, 4.2, 5.0, 6.0, 17.8, 21.1, 25.5, 42.3, 57.1, 118.9],
+        [0.0, 0.7, 1.1, 1.6, 2.0, 2.5, 2.9, 3.3, 3.9, 4.5, 6.0, 14.2, 14.6, 17.0, 19.9, 25.4, 44.4, 66.4, 117.8],
+        [0.0, 0.7, 1.1, 1.6, 1.9, 2.4, 2.8, 3.3, 4.0, 5.2, 10.9, 14.9, 15.2, 16.5, 19.6, 24.3, 43.5, 64.2, 119.7],
+        [0.1, 0.7, 1.1, 1.5, 1.9, 2.5, 3.1, 4.2, 6.2, 13.9, 14.3, 14.7, 15.0, 16.0, 18.6, 23.0, 39.7, 62.5, 119.4],
+        [0.0, 0.7, 1.2, 1.7, 2.2, 3.0, 4.1, 11.4, 13.1, 13.6, 13.9, 14.2, 14.6, 16.2, 18.4, 22.8, 40.4, 62.3, 119.8],
+        [0.1, 0.8, 1.2, 1.9, 2.7, 3.9, 10.2, 12.1, 12.6, 13.0, 13.3, 13.8, 14.4, 16.2, 18.3, 22.5, 38.5, 49.1, 117.7],
+        [0.1, 0.8, 1.5, 2.3, 3.9, 10.4, 11.1, 11.5, 11.8, 12.1, 12.4, 12.8, 13.3, 14.9, 16.9, 21.1, 35.8, 47.4, 115.8],
+        [0.0, 1.0, 2.4, 8.6, 9.9, 10.3, 10.6, 10.9, 11.2, 11.4, 11.8, 12.3, 12.9, 14.5, 16.5, 20.4, 35.2, 46.2, 119.7],
+        [0.1, 1.5, 7.1, 8.8, 9.3, 9.5, 9.8, 10.0, 10.2, 10.4, 10.8, 11.2, 11.8, 13.4, 15.4, 18.9, 23.0, 42.8, 110.8],
+        [0.0, 2.4, 7.7, 8.2, 8.5, 8.8, 9.0, 9.2, 9.4, 9.7, 10.0, 10.6, 11.2, 12.7, 14.5, 18.0, 21.6, 40.6, 119.5],
+        [0.1, 2.5, 6.7, 7.4, 7.8, 8.1, 8.4, 8.8, 9.4, 10.0, 10.6, 11.3, 11.9, 13.2, 14.7, 17.9, 24.2, 38.8, 116.8],
+    ]
+)  # fmt: skip
+"""(24, 19) quantiles of a session's length, h, by the local hour of plugging in. Source: `SESSION_SOURCE`."""
+SESSIONS_PER_DAY = 0.48
+"""Sessions per car and weekday; .47 over the week. Source: `SESSION_SOURCE`, 258 users seen for more than 30 days."""
+WEEKEND_SESSIONS = 0.93
 """Weekend over weekday frequency. Source: `SESSION_SOURCE` (share of weekdays .147, of weekends .133)."""
-TRIP_SPREAD = 0.8
-"""Standard deviation of a car's log odds of a trip. Assumed; measured rates spread from .1 to .9 per day."""
-CAR_MEDIAN_KWH = 10.3
+RATE_SPREAD = 1.4
+"""Standard deviation of a car's log odds of a session. Calibrated: tenths of the users have rates below .11 and above
+.91 (`SESSION_SOURCE`); ours are at most 1 a day."""
+CAR_MEDIAN_KWH = 11.2
 """Median over cars of the median session at the meter, kWh. Calibrated: the pooled session has median 9.03 and
-mean 12.65 (`SESSION_SOURCE`); the pool holds more of the frequent cars' small ones, and the cap takes some."""
+mean 12.65 (`SESSION_SOURCE`); the pool holds more of the frequent cars' small ones, and the caps take some."""
 CAR_SIGMA, DAY_SIGMA = 0.50, 0.68
 """Log standard deviation of session energy between cars and within a car. Source: `SESSION_SOURCE`: within .68;
 between chosen so that mean over median is 1.40, as measured."""
 RATE_ENERGY = -0.5
 """Correlation of a car's frequency with its energy per session. Source: `SESSION_SOURCE`."""
+LENGTH_ENERGY = 0.40
+"""Correlation of a session's energy (within a car) with the rank of its length. Source: `SESSION_SOURCE`."""
+HABIT = 0.5
+"""Correlation of the end of a session overnight with the owner's ready-by time. Source: `SESSION_SOURCE`: .27 of the
+variance of the time of plugging out lies between users; that it is the ready-by time that they share is assumed."""
 TRIP_CAP = 0.8
-"""Largest trip, share of the energy the owner wants at departure. Assumed."""
-COMMUTE_SHARE = 0.68
-"""Share of weekday trips that start with the working day. Source: EVI-Pro departures from 4 to 11 h."""
-JITTER_MINUTES = 45.0
-"""A commuter leaves this long after the ready-by time at most, uniform. Assumed."""
-MIN_COMMUTE_H, MIN_ERRAND_H = 4.0, 0.75
-"""Shortest absence, h. Assumed."""
+"""Most that is used between two sessions, share of the energy that the owner wants at departure. Assumed."""
+LONGEST_DAYS = 5
+"""No session lasts longer (`SESSION_SOURCE`: 119.9 h)."""
+APART = 2
+"""Steps between two sessions at least, and that a session lasts at least where the next one cuts it. Assumed."""
+NEVER = 1 << 40
+"""Step of what does not happen."""
+
+
+class CarDay(NamedTuple):
+    """Sessions of one local day of n steps: a car is plugged in at k < dep and at arr <= k < out."""
+
+    dep: Ints  # (N,) int64: step at which yesterday's session ends; 0 = there is none, n = it goes on all day
+    arr: Ints  # (N,) int64: step at which it is plugged in, dep < arr < n; n = it is not
+    out: Ints  # (N,) int64: step at which today's session ends; n = it goes on
+    trip: Floats  # (N,) float64: battery energy used before `arr`, kWh; 0 without a plug-in
 
 
 @dataclass(frozen=True)
 class Cars:
     """Constants of the homes with a car; C of the N homes."""
 
+    n_homes: int
     column: Ints  # (C,) int64: home index
-    ready_h: Floats  # (C,) float64: ready-by time, local hour
-    log_odds: Floats  # (C,) float64: of a trip on a weekday
-    median_kwh: Floats  # (C,) float64: battery energy of the median trip
-    cap_kwh: Floats  # (C,) float64: largest trip
+    kw: Floats  # (C,) float64: charger
+    eta: float  # charging efficiency, meter to battery
+    habit: Floats  # (C,) float64: how late it leaves, normal
+    log_odds: Floats  # (C,) float64: of a session on a weekday
+    median_kwh: Floats  # (C,) float64: battery energy of the median session
+    cap_kwh: Floats  # (C,) float64: most used between two sessions
 
 
 def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
@@ -68,78 +123,141 @@ def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
     energy = normals[0, column]
     rate = RATE_ENERGY * energy + np.sqrt(1.0 - RATE_ENERGY**2) * normals[1, column]
     # the mean of a logistic over normal log odds lies nearer to 1/2 than the logistic of the mean
-    stretch = np.sqrt(1.0 + np.pi / 8 * TRIP_SPREAD**2)
-    odds = np.log(TRIPS_PER_DAY / (1.0 - TRIPS_PER_DAY)) * stretch
+    stretch = np.sqrt(1.0 + np.pi / 8 * RATE_SPREAD**2)
+    odds = np.log(SESSIONS_PER_DAY / (1.0 - SESSIONS_PER_DAY)) * stretch
+    ready = fleet.ready_minutes[column]
+    # rank among the cars, ties in the middle
+    rank = 0.5 * (np.searchsorted(np.sort(ready), ready) + np.searchsorted(np.sort(ready), ready, side="right"))
     return Cars(
+        n_homes=fleet.n,
         column=column,
-        ready_h=fleet.ready_minutes[column] / 60.0,
-        log_odds=odds + TRIP_SPREAD * rate,
+        kw=fleet.ev_kw[column],
+        eta=ev_eta,
+        habit=ndtri((rank + 0.5) / (len(column) + 1)),
+        log_odds=odds + RATE_SPREAD * rate,
         median_kwh=ev_eta * CAR_MEDIAN_KWH * np.exp(CAR_SIGMA * energy),
         cap_kwh=TRIP_CAP * fleet.ev_target_kwh[column],
     )
 
 
-def _inverse(shares: Floats, low_h: Floats, u: Floats) -> Floats:
-    """Draw an hour in [low_h, 24) from hourly `shares` by inverse transform of `u`."""
-    edges, cdf = np.arange(25.0), np.concatenate([[0.0], np.cumsum(shares / shares.sum())])
-    start = np.interp(low_h, edges, cdf)
-    # a tiny slope makes the inverse unique where an hour has no share
-    return np.interp(start + u * (1.0 - start), cdf + 1e-9 * edges, edges)
+class _Drawn(NamedTuple):
+    """Sessions as drawn for one day, before what lies around them is looked at."""
+
+    start: Ints  # (C,) step of the day, >= 1; NEVER = none
+    end: Ints  # (C,) step of the day, may be days later
+    kwh: Floats  # (C,) battery energy used before it
 
 
-def _steps(calendar: Calendar, day: int, minutes: Floats) -> Ints:
-    """Step-of-day of wall-clock `minutes`; the clock's map is only made on days on which it changes."""
-    if calendar.steps_in_day(day) == 96:
-        return minutes.astype(np.int64) // 15
-    return calendar.wall_to_step(day, minutes)
+def length_h(start_h: Floats, rank: Floats, habit: Floats) -> Floats:
+    """Return the length of sessions.
+
+    Parameters
+    ----------
+    start_h : (C,) ndarray
+        Local hour of plugging in, 0 to 24.
+    rank : (C,) ndarray
+        Standard normal: how long, among the sessions that start in this hour.
+    habit : (C,) ndarray
+        Standard normal: how late the car leaves in the morning, among all cars.
+    """
+    out = np.empty(len(start_h))
+    for hour in np.unique(start_h.astype(np.int64)):
+        at = start_h.astype(np.int64) == hour
+        quantiles, u = DURATION_H[hour], ndtr(rank[at])
+        same_day = np.interp(24.0 - start_h[at], quantiles, LEVELS)
+        # of the sessions that last over midnight, those of an early riser end early
+        share = np.clip((u - same_day) / np.maximum(1.0 - same_day, 1e-9), 1e-9, 1.0 - 1e-9)
+        late = ndtr(HABIT * habit[at] + np.sqrt(1.0 - HABIT**2) * ndtri(share))
+        u = np.where(u > same_day, same_day + (1.0 - same_day) * late, u)
+        out[at] = np.interp(u, LEVELS, quantiles)
+    return out
 
 
-def day_trips(
-    the_cars: Cars, n_homes: int, calendar: Calendar, day: int, rng: np.random.Generator
-) -> tuple[Ints, Ints, Floats]:
-    """Departure, return and energy of every car on one local day.
-
-    A car is at home and plugged in at step k unless dep <= k < arr.
+class Sessions:
+    """The sessions of all cars; a day depends on (cars, seed, day) alone, never on which were asked for before.
 
     Parameters
     ----------
     the_cars : Cars
         Constants of the cars.
-    n_homes : int
-        N, all homes.
     calendar : Calendar
         The run's clock.
-    day : int
-        Local day.
-    rng : numpy.random.Generator
-        The day's stream.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        dep_step (N,) int64, arr_step (N,) int64, trip_kwh (N,) float64 battery energy; -1, -1 and 0 for a home
-        without car and for a car that stays. Else 1 <= dep < arr <= n - 1.
+    seed : int
+        Seed of the world.
     """
-    n = calendar.steps_in_day(day)
+
+    def __init__(self, the_cars: Cars, calendar: Calendar, seed: int) -> None:
+        self._cars, self._calendar, self._seed = the_cars, calendar, seed
+        self._days: dict[int, _Drawn] = {}
+
+    def day(self, day: int) -> CarDay:
+        """Return the sessions of local day `day`, fresh arrays."""
+        c, n = self._cars, self._calendar.steps_in_day(day)
+        carry, end_carry = self._last_before(day)
+        arr, out, kwh = self._session(day)
+        # a car must have left before it is plugged in again
+        following = np.where(arr < NEVER, arr, n + self._session(day + 1)[0])
+        dep = np.where(carry, np.clip(_past_midnight(np.minimum(end_carry, following - APART), 0, n), 0, n), 0)
+        full = c.eta * c.kw * DT_H * (out - arr)
+        made = CarDay(
+            dep=np.zeros(c.n_homes, dtype=np.int64),
+            arr=np.full(c.n_homes, n, dtype=np.int64),
+            out=np.full(c.n_homes, n, dtype=np.int64),
+            trip=np.zeros(c.n_homes),
+        )
+        made.dep[c.column] = dep
+        made.arr[c.column] = np.minimum(arr, n)
+        made.out[c.column] = np.minimum(out, n)
+        # what a session cannot charge was not used before it: every session of the baseline ends at the target
+        made.trip[c.column] = np.where(arr < NEVER, np.minimum(kwh, np.minimum(c.cap_kwh, full)), 0.0)
+        return made
+
+    def _drawn(self, day: int) -> _Drawn:
+        if day not in self._days:
+            kept = {d: made for d, made in self._days.items() if abs(d - day) <= LONGEST_DAYS + 2}
+            self._days = kept | {day: _draw(self._cars, self._calendar, self._seed, day)}
+        return self._days[day]
+
+    def _start(self, day: int) -> Ints:
+        """(C,) start of the session of `day`, NEVER where tomorrow's begins too soon after it."""
+        mine, n = self._drawn(day), self._calendar.steps_in_day(day)
+        return np.where(n + self._drawn(day + 1).start - mine.start >= 2 * APART, mine.start, NEVER)
+
+    def _session(self, day: int) -> tuple[Ints, Ints, Floats]:
+        """Start, end (cut by the next day's session) and energy of the session of `day`; NEVER where there is none."""
+        mine, n, start = self._drawn(day), self._calendar.steps_in_day(day), self._start(day)
+        end = np.minimum(mine.end, n + self._start(day + 1) - APART)
+        return start, np.where(start < NEVER, _past_midnight(end, n), NEVER), mine.kwh
+
+    def _last_before(self, day: int) -> tuple[np.ndarray, Ints]:
+        """Whether there is a session in the days before, and the end of the last one in steps of `day`, uncut."""
+        there, end, ahead = np.zeros(len(self._cars.column), dtype=np.bool_), self._drawn(day).end * 0, 0
+        for d in range(day - 1, day - 2 - LONGEST_DAYS, -1):
+            ahead += self._calendar.steps_in_day(d)
+            new = (self._start(d) < NEVER) & ~there
+            end = np.where(new, self._drawn(d).end - ahead, end)
+            there |= new
+        return there, end
+
+
+def _past_midnight(end: Ints, *midnights: int) -> Ints:
+    """Move an end off midnight, one step later: a plug is pulled on one day, not between two."""
+    return np.where(np.isin(end, midnights), end + 1, end)
+
+
+def _draw(c: Cars, calendar: Calendar, seed: int, day: int) -> _Drawn:
+    rng, n = stream(seed, "vehicles", DAY_KEY + day), calendar.steps_in_day(day)
     weekend = calendar.day_weekday(day) >= 5
-    u = rng.random((5, len(the_cars.column)))
-    energy = the_cars.median_kwh * np.exp(DAY_SIGMA * rng.standard_normal(len(the_cars.column)))
-    chance = (WEEKEND_TRIPS if weekend else 1.0) / (1.0 + np.exp(-the_cars.log_odds))
-    goes = u[0] < chance
-    commutes = (u[1] < COMMUTE_SHARE) & (not weekend)
-    errand = np.minimum(_inverse(DEPARTURE, np.maximum(the_cars.ready_h, 10.0 if not weekend else 8.0), u[2]), 21.0)
-    leave = np.where(commutes, the_cars.ready_h + u[2] * JITTER_MINUTES / 60.0, errand)
-    least = np.where(commutes, MIN_COMMUTE_H, MIN_ERRAND_H)
-    back = _inverse(WEEKEND_ARRIVAL if weekend else ARRIVAL, leave + least, u[3])
-    # the wall clock's quarters, up: never before the ready-by time
-    dep_minutes = np.ceil(np.round(leave * 60.0, 6) / 15.0) * 15.0
-    arr_minutes = np.minimum(np.ceil(back * 4.0) * 15.0, 1425.0)
-    dep = np.clip(_steps(calendar, day, dep_minutes), 1, n - 2)
-    arr = np.clip(_steps(calendar, day, arr_minutes), dep + 1, n - 1)
-    dep_step = np.full(n_homes, -1, dtype=np.int64)
-    arr_step = np.full(n_homes, -1, dtype=np.int64)
-    trip_kwh = np.zeros(n_homes)
-    dep_step[the_cars.column] = np.where(goes, dep, -1)
-    arr_step[the_cars.column] = np.where(goes, arr, -1)
-    trip_kwh[the_cars.column] = np.where(goes, np.minimum(energy, the_cars.cap_kwh), 0.0)
-    return dep_step, arr_step, trip_kwh
+    u, z = rng.random((2, len(c.column))), rng.standard_normal((2, len(c.column)))
+    goes = u[0] < (WEEKEND_SESSIONS if weekend else 1.0) / (1.0 + np.exp(-c.log_odds))
+    shares = WEEKEND_START if weekend else WEEKDAY_START
+    start_h = np.interp(u[1], np.concatenate([[0.0], np.cumsum(shares / shares.sum())]), np.arange(25.0))
+    start_h = np.minimum(start_h, 24.0 - 1e-9)
+    minutes = np.floor(start_h * 4.0) * 15.0
+    # the clock's map is only made on days on which it changes
+    step = minutes.astype(np.int64) // 15 if n == 96 else calendar.wall_to_step(day, minutes)
+    start = np.clip(step, 1, n - 1)
+    length = np.maximum(np.rint(length_h(start_h, z[0], c.habit) / DT_H).astype(np.int64), 1)
+    within = LENGTH_ENERGY * z[0] + np.sqrt(1.0 - LENGTH_ENERGY**2) * z[1]
+    kwh = c.median_kwh * np.exp(DAY_SIGMA * within)
+    return _Drawn(np.where(goes, start, NEVER), np.where(goes, start + length, NEVER), kwh)

@@ -43,9 +43,13 @@ def traces(argv: Sequence[str] | None, prog: str) -> int:
     if args.seeds < 1:
         p.error(f"--seeds: got {args.seeds}; allowed is 1 or more")
     from vpp_env.traces.validation import validation_rows  # slow to import
+    from vpp_env.traces.validation.cars import hourly_table
     from vpp_env.traces.validation.rows import markdown
 
     rows = validation_rows(args.seeds, args.data)
     print(f"Means over {args.seeds} seeds; deviation = (synthetic - real) / |real|.\n")
     print(markdown(rows))
+    print(
+        f"\nCars by local hour: share plugged in at the full hour, and share of plug-ins.\n\n{hourly_table(args.seeds)}"
+    )
     return 0

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vpp_policies.stochastic.fit import fit_seeded
 from vpp_policies.stochastic.prices import save
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.run.fit_prices import fit_seeded
 from vpp_benchmarks.run.plan import PlanError, parse_seeds
 from vpp_env.scenario import load_scenario
 from vpp_env.scenario.splits import split_of

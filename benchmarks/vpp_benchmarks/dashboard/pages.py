@@ -197,7 +197,8 @@ def prosumer(roots: Sequence[Path]) -> None:
     earned = row[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum()
     left.metric("Earned, USD", f"{earned:,.2f}")
     middle.metric("Net benefit, USD", f"{row['net_benefit_usd']:,.2f}", help="pay - change of the bill - wear + stored")
-    right.metric("Satisfaction", f"{row['satisfaction']:.4f}")
+    content = row["satisfaction"]
+    right.metric("Satisfaction", "nothing to offer" if pd.isna(content) else f"{content:.4f}")
     story = month_of_home(run, home)
     if story.empty:
         st.info("This home was never dispatched.")

@@ -38,9 +38,7 @@ def conclusions(seed: SeedResult) -> list[str]:
         lines += [_profit(done, first, other), _foresight(sees, first, other), _satisfaction(done, first, other)]
     lines += [_dominated(done), _consent(silent), _violations(done), *_sources(done)]
     lines += [_thin(done, seed.scenario.hours), _void(done, market.min_bid_mw)]
-    lines.append(
-        "Doing nothing scores 1 in satisfaction and earns 0: neither column ranks a policy alone, both together do."
-    )
+    lines += [_out(done), _nothing(done)]
     return [line for line in lines if line]
 
 
@@ -122,6 +120,31 @@ def _violations(done: Policies) -> str:
         listed = ", ".join(f"{k} {number(v, 0)}" for k, v in sorted(kinds.items(), key=lambda kv: -kv[1]))
         parts.append(f"{label} {number(p.total_violations.total, 0)}" + (f" ({listed})" if listed else ""))
     return f"Violations of the owners' preferences: {'; '.join(parts)}."
+
+
+def _out(done: Policies) -> str:
+    """Who tired: owners who opted out, and who left for good."""
+    parts = []
+    for label, p in done.items():
+        if p.opt_out_days:
+            left = f"{number(p.owners_lost, 0)} left for good" if p.owners_lost else "none left for good"
+            parts.append(f"with {label} {percent(p.opt_out_share, 1)} of all owner-days, {left}")
+    if not parts:
+        return "No owner opted out."
+    others = "" if len(parts) == len(done) else "; with the others nobody"
+    return f"Owners opted out: {'; '.join(parts)}{others}."
+
+
+def _nothing(done: Policies) -> str:
+    """What doing nothing is worth to owners who joined for a gain."""
+    idle = [label for label, p in done.items() if not (p.total_capacity_mwh or p.bought_mwh or p.forced_mwh)]
+    if not idle:
+        return ""
+    scores = _and([score(done[label].avg_satisfaction) for label in idle])
+    return (
+        f"{_and(idle)} did nothing: that breaks no preference and gives nobody what it joined for (satisfaction "
+        f"{scores})."
+    )
 
 
 def _sources(done: Policies) -> list[str]:

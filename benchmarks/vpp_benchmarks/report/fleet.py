@@ -167,6 +167,40 @@ def heat(counts: NDArray[np.int64], title: str) -> str:
     return f"<figure><figcaption>{title}: {int(counts.sum()):,}</figcaption>{plot.svg()}</figure>"
 
 
+def opted_out(m: Material) -> str:
+    """Return how many owners were out on each day, policy by policy."""
+    days = {run.label: by_day(run.table("opportunities")) for run in m.shown}
+    days = {label: t for label, t in days.items() if len(t)}
+    if not days:
+        return ""
+    origin = m.shown[0].origin
+    unit = f"{escape(origin.case)}, seed {origin.seed}"
+    where = f"<p class=note>Owners who took no bid; dashed: who had left for good. {unit}.</p>"
+    none = [label for label, t in days.items() if not t["owners_out"].any()]
+    note = f"<p>Nobody opted out: {escape(', '.join(none))}.</p>" if none else ""
+    return where + (owners_out(days) if len(none) < len(days) else "") + note
+
+
+def by_day(opportunities: pd.DataFrame) -> pd.DataFrame:
+    """Return `owners_out` and `owners_lost` by local day; empty where the run left no such columns."""
+    if "owners_out" not in opportunities:
+        return pd.DataFrame()
+    return opportunities.groupby(opportunities["timestamp"].dt.normalize())[["owners_out", "owners_lost"]].max()
+
+
+def owners_out(days: Mapping[str, pd.DataFrame]) -> str:
+    """Draw owners out by day, one curve per policy; dashed: those who have left for good."""
+    most, last = max(int(t["owners_out"].max()) for t in days.values()), max(len(t) for t in days.values())
+    plot = Plot((1.0, float(max(last, 2))), extent([float(most)], zero=True), "Owners who opted out by day", 240)
+    plot.axes("day of the run", "owners out")
+    for j, (label, t) in enumerate(days.items()):
+        at = list(range(1, len(t) + 1))
+        plot.line(at, t["owners_out"].astype(float).tolist(), color(j), tip=f"{label}: out")
+        if t["owners_lost"].any():
+            plot.line(at, t["owners_lost"].astype(float).tolist(), f"{color(j)} dash", tip=f"{label}: left for good")
+    return f"<figure>{plot.svg()}{legend([(k, color(j), 'line') for j, k in enumerate(days)])}</figure>"
+
+
 def fairness(m: Material) -> str:
     """Return how satisfaction and payments spread over the homes."""
     homes = {label: t for label, t in m.homes.items() if len(t)}
@@ -189,7 +223,8 @@ def fairness(m: Material) -> str:
 
 def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str) -> str:
     """Draw a figure of every home in order, from the worst off to the best off, one curve per policy."""
-    curves = {k: np.sort(t[column].to_numpy(dtype=np.float64)) for k, t in homes.items() if len(t)}
+    curves = {k: np.sort(t[column].dropna().to_numpy(dtype=np.float64)) for k, t in homes.items()}
+    curves = {k: curve for k, curve in curves.items() if len(curve)}
     values = np.concatenate(list(curves.values())) if curves else np.zeros(1)
     plot = Plot((0.0, 100.0), extent(values), name, 240).axes("% of homes, in order", name)
     for j, (label, curve) in enumerate(curves.items()):

@@ -46,7 +46,8 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         f"MW. Scenario hash `{seed.runs[0].origin.scenario.hash}`. Status: {seed.status}.",
         "## Result",
         result_table(seed.runs),
-        "Satisfaction is a score in [0, 1] over the whole run; doing nothing scores 1. USD over the whole run.",
+        "Satisfaction is a score in [0, 1] over the whole run, of the owners who have something to offer; doing "
+        "nothing gives none of them what it joined for. USD over the whole run.",
     ]
     said, limits = conclusions(seed), caveats(seed)
     if picture is not None:
@@ -67,7 +68,7 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         "Sold = deferred charging + battery + V2G. Forced = bought back for a car that had to be ready.",
         "## Who bears it",
         kpi_table(Place.FAIRNESS, seed.runs),
-        "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its five components.",
+        "Weight sensitivity: 5 % and 95 % quantile of the mean score under random weights of its seven components.",
         *_language_models(seed.runs),
         "## Caveats",
         _bullets(limits),
@@ -88,11 +89,13 @@ def result_table(runs: Sequence[RunResult]) -> str:
     rows = []
     for run in runs:
         cells = [figure(run, kpi) for kpi in kpis]
-        if run.kpis is not None and not run.info.asks_consent:
+        if run.kpis is not None and run.consent_note:
             by_name = {kpi.name: cell for kpi, cell in zip(kpis, cells, strict=True)}
-            cells = list((by_name | {"satisfaction_consented": "0 by construction"}).values())
+            short = "0 (not checked)" if run.info.asks_consent else "0 by construction"
+            cells = list((by_name | {"satisfaction_consented": short}).values())
         rows.append([*who(run), *cells])
-    return markdown(["policy", "sees", "owners asked", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
+    head = ["policy", "sees", "owners asked", "verdict"]
+    return markdown([*head, *(kpi.heading for kpi in kpis)], rows, text_columns=len(head))
 
 
 def _ceilings(seed: SeedResult) -> list[str]:
@@ -195,12 +198,13 @@ def _means(means: CaseMeans) -> str:
         [
             label,
             p.policy.info.information.name,
+            p.verdict,
             f"{p.complete_seeds} of {len(means.plan.seeds)}",
             *(mean(kpi, p.means[kpi.name]) for kpi in kpis),
         ]
         for label, p in means.policies.items()
     ]
-    return markdown(["policy", "sees", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=2)
+    return markdown(["policy", "sees", "verdict", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
 
 
 def _paired(means: CaseMeans) -> str:

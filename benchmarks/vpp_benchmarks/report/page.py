@@ -19,6 +19,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("pareto", "Profit against satisfaction", result.against_satisfaction),
     ("day", "A day in the life of the fleet", fleet.one_day),
     ("violations", "Violations of the owners' preferences", fleet.violations),
+    ("patience", "Owners who opted out", fleet.opted_out),
     ("fairness", "Who bears it, who gains", fleet.fairness),
     ("negotiation", "The negotiation", negotiation.negotiation),
     ("bounds", "Ceilings and regret", background.bounds),

@@ -70,7 +70,7 @@ def against_satisfaction(m: Material) -> str:
     if not points:
         return ""
     ceilings = m.seeds[0].ceilings if len(m.seeds) == 1 else None
-    lines = ["Doing nothing stands at 0 USD and satisfaction 1: neither axis ranks alone."]
+    lines = ["Owners are content who gain what they joined for and are left in peace: neither axis ranks alone."]
     if m.statistics is not None and m.statistics.hypervolume is not None:
         area, front = m.statistics.hypervolume.all, ", ".join(m.statistics.pareto_front)
         lines.append(f"Not beaten in both at once: {front}. Dominated area: {number(area)} USD x score.")

@@ -48,6 +48,8 @@ CHANGES: tuple[Change, ...] = (
     Change("preferences.private_value_factor", lambda own: own * 0.5, "x .5"),
     Change("preferences.private_value_factor", lambda own: own * 2.0, "x 2"),
     Change("owners.patience", to("endless")),
+    Change("owners.tolerance_factor", lambda own: own * 0.5, "x .5"),
+    Change("owners.tolerance_factor", lambda own: own * 2.0, "x 2"),
     Change("market.minimum", to("award")),
     Change("market.min_bid_mw", to(0.0)),
     Change("market.gate_lead_minutes", to(0)),

@@ -94,7 +94,7 @@ def devices_alone(homes: Homes, day: Day, first: int, steps: int, order: Floats,
     for k in range(first, first + steps):
         for i in range(out.shape[1]):
             home, step = home_at(homes.home, i), step_at(day, k, i)
-            wanted = Order(order[0, i], 0.0, order[1, i], order[2, i], 0.0, 0.0, 1.0)
+            wanted = Order(order[0, i], 0.0, order[1, i], order[2, i], 0.0, 0.0, 1.0, 0.0)
             state, flow = deliver(home, state_at(homes.state, i), step, wanted, homes.rules)
             put_state(homes.state, i, state)
             for row, x in enumerate(flow):
@@ -196,6 +196,14 @@ def vector_ratios(scenario: Scenario) -> list[Ratio]:
     ]
 
 
+def feeder_ratio(scenario: Scenario) -> Ratio:
+    """The compiled opportunity with feeders that nothing fills against the same without feeders."""
+    wide = scenario.override({"market.feeder_homes": 10, "market.feeder_kw": 1e6})
+    worlds = (_evening(wide, 200), _evening(scenario.override({"market.feeder_homes": 0}), 200))
+    on, off = seconds(*(_play_call(world, np.random.default_rng(0)) for world in worlds))
+    return Ratio("opportunity (N=200), feeders of which none binds / none", on / off, 1.15)
+
+
 def copy_ratio(scenario: Scenario) -> Ratio:
     """Devices of 200,000 homes against a copy of the bytes they touch."""
     world = _evening(scenario, 200_000)
@@ -251,6 +259,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     print(layer_ratio(scenario).line(), flush=True)
     for ratio in vector_ratios(scenario):
         print(ratio.line(), flush=True)
+    print(feeder_ratio(scenario).line(), flush=True)
     print(copy_ratio(scenario).line(), flush=True)
     for name, value, target in measured(scenario, seconds):
         print(Ratio(name, value, target).line(), flush=True)

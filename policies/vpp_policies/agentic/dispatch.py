@@ -9,7 +9,9 @@ for which home i is called - x_i (deferred charging alone), y_i (energy of all d
           sum_i car_i x_i + full_i (y_i + z_i) <= required         the VPP's maximum, kW
           sum_i full_i z_i >= floor                                the market's minimum for reserve, or 0
 
-`car` and `full` are the agreed kW of the lines. `coefficients` says what a line is worth.
+`car` and `full` are the agreed kW of the lines. `coefficients` says what a line is worth. Who is called for energy bids
+both sell lines, the car's charging and what the other devices give beyond it; behind a gateway that keeps the owners'
+envelopes the kW on reserve may be the same, so that who is called for anything has all its lines on offer.
 
 A strategy's guidance (`guided=True`) adds bounded parameters: the prices are weighted with `risk`, the asks carry
 `margin`, the gain of favoured lines is raised by at most `FAVOUR`, and two constraints are added:
@@ -217,21 +219,24 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
     else:
         result = problem.solve(lines, notice, guidance, declared.kw[:RESERVE].max(axis=0))
     share = result.share
-    # where a home's optimum is a mix (at most where the VPP's maximum binds), it is called for the larger part
-    car_only = share[CAR] > share[FULL] + share[RESERVE]
-    sell = np.where(car_only, share[CAR] * lines.kw[CAR], share[FULL] * lines.kw[FULL])
-    reserve = np.where(car_only, 0.0, share[RESERVE] * lines.kw[FULL])
+    # who is called for energy has both lines on offer, each at what was agreed for it: an offer costs nothing where it
+    # does not clear. Behind a gateway the kW on reserve may be the same, and energy takes what clears
+    both = negotiation.notice.safeguard
+    energy = np.minimum(share.sum(axis=0), 1.0) if both else share[CAR] + share[FULL]
+    sell1, sell2 = energy * lines.kw[CAR], energy * np.maximum(lines.kw[FULL] - lines.kw[CAR], 0.0)
+    reserve = energy * lines.kw[RESERVE] if both else share[RESERVE] * lines.kw[FULL]
     if float(reserve.sum()) < notice.min_bid_kw - 1e-6:
         reserve = np.zeros_like(reserve)  # what the mixed homes took away left too little to be taken
-    ask = np.where(car_only, asks[CAR], asks[FULL])
+    line_kw, line_ask = np.concatenate([sell1, sell2]), np.concatenate([asks[CAR], asks[FULL]])
     return CoalitionDispatch(
-        sell_kw=sell,
-        sell_ask=ask,
+        sell1_kw=sell1,
+        sell1_ask=asks[CAR],
+        sell2_kw=sell2,
+        sell2_ask=asks[FULL],
         reserve_kw=reserve,
         buy_kw=np.where(negotiation.coalition, declared.buy_kw, 0.0),
         buy_limit=buy_limits(negotiation),
-        car_only=car_only,
-        expected_usd=_expected_profit(notice, sell, ask, reserve, asks[RESERVE]),
+        expected_usd=_expected_profit(notice, line_kw, line_ask, reserve, asks[RESERVE]),
         seconds=result.seconds,
         fallback=result.fallback,
     )

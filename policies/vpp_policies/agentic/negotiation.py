@@ -89,6 +89,7 @@ class Notice:
     revenue_share: float
     products: tuple[str, ...]
     max_rounds: int
+    safeguard: bool = False  # gateways keep the envelopes: the same kW may be for sale and on reserve
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,32 @@ class Response:
 class CoalitionDispatch:
     """What a coalition is called for, (N,) kW and USD/kWh."""
 
-    sell_kw: NDArray[np.float64]
-    sell_ask: NDArray[np.float64]
+    sell1_kw: NDArray[np.float64]  # deferred charging
+    sell1_ask: NDArray[np.float64]
+    sell2_kw: NDArray[np.float64]  # what all devices give beyond it
+    sell2_ask: NDArray[np.float64]
     reserve_kw: NDArray[np.float64]
     buy_kw: NDArray[np.float64]
     buy_limit: NDArray[np.float64]
-    car_only: NDArray[np.bool_]  # the sale is the car's charging alone
     expected_usd: float  # expected profit of the VPP
     seconds: float  # in the solver
     fallback: bool
+
+    @property
+    def sell_kw(self) -> NDArray[np.float64]:
+        """For sale on both lines."""
+        return self.sell1_kw + self.sell2_kw
+
+    @property
+    def sell_ask(self) -> NDArray[np.float64]:
+        """Mean ask of the lines, weighted by quantity; the second one's where nothing is for sale."""
+        asked = self.sell1_kw * self.sell1_ask + self.sell2_kw * self.sell2_ask
+        return np.divide(asked, self.sell_kw, out=self.sell2_ask.copy(), where=self.sell_kw > 0)
+
+    @property
+    def committed_kw(self) -> NDArray[np.float64]:
+        """What a home may be called for; the kW on reserve may be the same as those for sale."""
+        return np.maximum(self.sell_kw, self.reserve_kw)
 
 
 @dataclass(frozen=True)

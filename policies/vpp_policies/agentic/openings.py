@@ -223,6 +223,7 @@ class LlmProsumer:
 
     def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
         """Bid under the card, and in sampled hours with the model's opening."""
+        rules = _carded(rules)
         rows = self._rows(homes, public, rules)
         markup = self._markups(rules.n_homes)
         sells = np.ones(rules.n_homes, dtype=bool)
@@ -256,5 +257,10 @@ class LlmProsumer:
     ) -> Response:
         """Answer as the rules do, at the card's prices."""
         assert self._markup is not None
-        side = RulesProsumer(self._markup, self.negotiation.home_beta)
+        side, rules = RulesProsumer(self._markup, self.negotiation.home_beta), _carded(rules)
         return side.respond(self._rows(homes, public, rules), public, rules, offer, of_rounds, declared)
+
+
+def _carded(rules: MarketRules) -> MarketRules:
+    """Rules for homes whose quantities are their cards': the gateway keeps the owner's true envelope, no card."""
+    return replace(rules, safeguard=False)

@@ -154,6 +154,7 @@ def notice(public: Public, rules: MarketRules, max_rounds: int) -> Notice:
         revenue_share=rules.revenue_share,
         products=rules.products,
         max_rounds=max_rounds,
+        safeguard=rules.safeguard,
     )
 
 

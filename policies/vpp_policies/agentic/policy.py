@@ -180,8 +180,10 @@ class Nodes:
         actions = encode(
             rules.sell_limit_kw,
             rules.buy_limit_kw,
-            sell1_kw=called.sell_kw,
-            sell1_ask=called.sell_ask,
+            sell1_kw=called.sell1_kw,
+            sell1_ask=called.sell1_ask,
+            sell2_kw=called.sell2_kw,
+            sell2_ask=called.sell2_ask,
             buy_kw=called.buy_kw,
             buy_limit=called.buy_limit,
             reserve_kw=called.reserve_kw,

@@ -7,14 +7,12 @@ aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import (
-    BUY_LIMIT_RANGE,
     POWER_QUANTUM_KW,
     PRICE_TICK,
     RESERVE_ASK_RANGE,
@@ -59,33 +57,24 @@ def _given(share: float, beta: float) -> float:
 def own_lines(
     homes: Homes, public: Public, rules: MarketRules
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """A home's own truth, from its own truthful offer at a low and at a high price.
+    """A home's own truth, from its own truthful offer.
 
     Returns
     -------
     kw, ask : ndarray
         (3, N): quantities, and own asks (reservation prices) on whole ticks.
     now : dict
-        The truthful offer at the published prices.
+        The truthful offer.
     """
     now = own_offers(homes, public, rules)
-    low = own_offers(homes, _at(public, BUY_LIMIT_RANGE[0]), rules)
-    high = own_offers(homes, _at(public, 2.0 * SELL_ASK_RANGE[1]), rules)
-    storage = homes.storage_sell_kw
-    car = np.where((storage > 0) & (homes.defer_kw <= 0), 0.0, low["sell1_kw"])
-    full = high["sell1_kw"]
-    # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve what
-    # it can defer in every interval
-    reserve = np.minimum(np.minimum(homes.reserve_kw, homes.defer_kw + storage), full)
-    # a car that comes home within the opportunity is deferred before the battery is touched
-    has_both = (homes.ev_kwh > 0) & (storage > 0)
-    full_ask = np.where(has_both, np.maximum(homes.own_ask, homes.defer_ask), high["sell1_ask"])
-    ask = np.stack([low["sell1_ask"], full_ask, now["reserve_ask"]])
+    car, full, reserve = now["sell1_kw"], now["sell1_kw"] + now["sell2_kw"], now["reserve_kw"]
+    if not rules.safeguard:
+        # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve
+        # what it can defer in every interval
+        reserve = np.minimum(np.minimum(homes.reserve_kw, homes.defer_kw + homes.storage_sell_kw), full)
+    full_ask = np.where(now["sell2_kw"] > 0, now["sell2_ask"], now["sell1_ask"])
+    ask = np.stack([now["sell1_ask"], full_ask, now["reserve_ask"]])
     return np.stack([car, full, reserve]), up(ask), now
-
-
-def _at(public: Public, price: float) -> Public:
-    return replace(public, da_usd_per_kwh=np.full(public.steps, price), incentive_usd_per_kwh=np.zeros(public.steps))
 
 
 class RulesProsumer:

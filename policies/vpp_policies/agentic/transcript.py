@@ -150,7 +150,7 @@ def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> NDArray[np.
     kw = negotiation.declared.kw
     storage = kw[FULL] > kw[CAR]
     served = np.where(storage & (kw[CAR] > 0), "car+storage", np.where(storage, "storage", "car"))
-    return np.where(called.car_only, "car", served)
+    return np.where((called.sell2_kw <= 0) & (called.reserve_kw <= 0) & (kw[CAR] > 0), "car", served)
 
 
 def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Message]:
@@ -161,8 +161,8 @@ def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Messag
         out.append(
             CoalitionMember(
                 prosumer_id=i,
-                committed_kw=round(float(called.sell_kw[i] + called.reserve_kw[i]), 4),
-                agreed_price=_price(called.sell_ask[i]) if called.sell_kw[i] + called.reserve_kw[i] > 0 else None,
+                committed_kw=round(float(called.committed_kw[i]), 4),
+                agreed_price=_price(called.sell_ask[i]) if called.committed_kw[i] > 0 else None,
                 device=str(device[i]),
                 schedule=", ".join(f"{name} {kw:.2f} kW" for name, kw in parts.items() if kw > 0) or "idle",
             )
@@ -172,7 +172,7 @@ def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Messag
 
 def _table(negotiation: Negotiation, called: CoalitionDispatch) -> CoalitionTable:
     who = np.flatnonzero(negotiation.coalition)
-    price, sells = _numbers(called.sell_ask[who]), (called.sell_kw[who] + called.reserve_kw[who] > 0).tolist()
+    price, sells = _numbers(called.sell_ask[who]), (called.committed_kw[who] > 0).tolist()
     return CoalitionTable.model_construct(
         opportunity_id=negotiation.notice.opportunity_id,
         prosumer_id=tuple(who.tolist()),
@@ -191,7 +191,7 @@ def _summary(negotiation: Negotiation) -> NegotiationSummary:
     total = float(weight.sum())
     price = float((weight * np.nan_to_num(agreed[:RESERVE])).sum() / total) if total > 0 else None
     asked = float((weight * declared.ask[:RESERVE]).sum() / total) if total > 0 else 0.0
-    committed = 0.0 if called is None else float((called.sell_kw + called.reserve_kw).sum())
+    committed = 0.0 if called is None else float(called.committed_kw.sum())
     offered = float(declared.kw[:RESERVE].max(axis=0).sum())
     return NegotiationSummary.model_construct(
         opportunity_id=negotiation.notice.opportunity_id,

@@ -14,7 +14,7 @@ Each round's dispatch, cut to what the limits allow, is a plan, so the best one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,5 +153,19 @@ def solve(
 
 
 def bracket(homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float) -> Bracket:
-    """Return the bracket alone; see `solve`."""
-    return solve(homes, foresight, goal, capacity_kw).bracket
+    """Return the bracket alone; see `solve`.
+
+    A month with firm capacity is played inside its programme, where net energy in called evenings earns at most its
+    bonus and what is taken in costs it, or outside it by who commits nothing: the ceiling is the higher of the two.
+    """
+    found = solve(homes, foresight, goal, capacity_kw)
+    if not foresight.bonus.any():
+        return found.bracket
+    none = replace(
+        foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
+    )
+    # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
+    outside = replace(found, devices=devices(homes, none, goal))
+    upper = outside.sweep(None, 1, GAP)[0].upper + _whole_fleet(homes, none, goal, capacity_kw).upper
+    upper += DT_H * float(found.mu.sum()) * capacity_kw
+    return Bracket(found.bracket.lower, max(found.bracket.upper, upper))

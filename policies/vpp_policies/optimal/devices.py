@@ -62,10 +62,15 @@ def _sale(f: Foresight, ask: NDArray[np.float64], goal: Goal) -> NDArray[np.floa
     between the VPP and its members it moves money.
     """
     if goal.measure is Measure.VALUE:
-        return f.sale
+        return f.sale + _bonus(f, goal)
     price = f.sale + f.raised
     least = ask if goal.preferences else np.zeros_like(ask)
-    return price - np.maximum(least, f.paid_share * price)
+    return price - np.maximum(least, f.paid_share * price) + _bonus(f, goal)
+
+
+def _bonus(f: Foresight, goal: Goal) -> NDArray[np.float64]:
+    """USD/kWh that what a device gives brings as firm capacity, and what it takes in costs, whatever it is for."""
+    return f.bonus if goal.measure is Measure.VALUE else f.bonus_share * f.bonus
 
 
 def _offers_reserve(
@@ -119,8 +124,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     n, eta, wear = f.n_steps, rules.bess_eta, rules.degradation_usd_per_kwh if goal.measure is Measure.VALUE else 0.0
     p, soc, low, high = homes.bess_kw[i], homes.soc_kwh[i], homes.bess_min_kwh[i], homes.bess_max_kwh[i]
     own, black = _by_step(f, f.own_ask[:, i]), f.blackout[:, i]
-    price = f.lmp
-    cost = np.minimum(price, f.import_usd_per_kwh)  # below its floor the home itself may refill from the grid
+    cost = np.minimum(f.lmp, f.import_usd_per_kwh)  # below its floor the home itself may refill from the grid
     sells, buys = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     lo = np.full(n + 1, min(low, soc))
     reserve = _reserve(f, _by_step(f, f.reserve_ask[:, i]), black, goal)
@@ -139,9 +143,10 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     short = np.minimum(f.shortage_kw[:, i], p) if f.self_consumption else np.zeros(n)
     sun = np.minimum(f.surplus_kw[:, i], p)
     sale = _sale(f, own, goal) - wear
-    home = f.import_usd_per_kwh - wear if value else np.zeros(n)
-    sun_cost = f.export_usd_per_kwh if value else 0.0
-    cost = cost if value else np.zeros(n)
+    bonus = _bonus(f, goal)
+    home = bonus + (f.import_usd_per_kwh - wear if value else 0.0)
+    sun_cost = bonus + (f.export_usd_per_kwh if value else 0.0)
+    cost = bonus + (cost if value else 0.0)
     from_sun = np.where(sun_cost <= cost, sun, np.where(buys, 0.0, sun))
     from_market = (p - from_sun) * buys
     store = Store(
@@ -150,7 +155,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         ext=np.zeros(n + 1),
         ext_price=0.0,
         in_w=np.stack([from_sun, from_market], axis=1) * (DT_H * eta),
-        in_m=np.stack([np.full(n, sun_cost), cost], axis=1) / eta,
+        in_m=np.stack([sun_cost, cost], axis=1) / eta,
         out_w=np.stack([p * sells, short], axis=1) * (DT_H / eta),
         out_m=np.stack([sale, home], axis=1) * eta,
         hold=np.zeros(n),
@@ -159,6 +164,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     )
     before = np.maximum(np.where(f.called, p, 0.0), short)
     kept = -f.baseline_usd[i] - f.baseline_bess_kwh[i] * f.refill_end[i] / eta if value else 0.0
+    kept -= f.baseline_bonus_usd[i] * (1.0 if value else f.bonus_share)
     return Device(
         home=i,
         store=store,
@@ -244,7 +250,7 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         ext=np.maximum(most - now, 0.0),
         ext_price=f.away_usd_per_kwh if value else 0.0,
         in_w=np.stack([room, np.zeros(n)], axis=1) * (DT_H * eta),
-        in_m=np.stack([f.lmp if value else np.zeros(n), np.zeros(n)], axis=1) / eta,
+        in_m=np.stack([_bonus(f, goal) + (f.lmp if value else 0.0), np.zeros(n)], axis=1) / eta,
         out_w=np.stack([p_baseline * puts_off * (DT_H * eta), v2g * gives * (DT_H / eta)], axis=1),
         out_m=np.stack([waits / eta, (_sale(f, own, goal) - wear) * eta], axis=1),
         hold=np.zeros(n),

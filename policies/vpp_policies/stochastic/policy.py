@@ -17,7 +17,7 @@ from vpp_env.units import DT_H, Floats, Ints
 from vpp_policies.forecast import day_ahead_prices
 from vpp_policies.stochastic.prices import QUARTERS, PriceModel, SpikeCount, levels, load, samples
 from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
-from vpp_policies.truthful import MeteredProfile, full_offers, own_offers
+from vpp_policies.truthful import MeteredProfile, own_offers
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.npz"
 LOOK_HOURS = 36
@@ -58,21 +58,15 @@ class Stochastic:
     def act(self, view: View) -> Bids:
         """Bid for the next opportunity."""
         rules, homes, public = self._rules, view.homes, view.public
-        offers = (full_offers if rules.safeguard else own_offers)(homes, public, rules)
+        offers = own_offers(homes, public, rules)
         schedule = self._profile.schedule(view, offers)
         ask, limit = self._bids(view)
-        stores = homes.bess_kwh > 0
-        least = np.where(
-            (homes.ev_kwh > 0) & ((homes.defer_mean_kw > 0) | ~homes.plugged),
-            np.maximum(homes.own_ask, homes.defer_ask),
-            homes.own_ask,
-        )
-        offers["sell_ask"] = np.where(stores, np.maximum(ask, least), offers["sell_ask"])
-        offers["sell_kw"] = np.where(stores, rules.sell_limit_kw, offers["sell_kw"])
-        offers["reserve_kw"] = np.where(stores, rules.sell_limit_kw, offers["reserve_kw"])
-        back = homes.ev_deficit_kwh > 0
-        waits = self._patience(view)
-        offers["buy_limit"] = np.where(back, waits, np.where(stores, limit, offers["buy_limit"]))
+        stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
+        # the owner's own ask is below none of these, whatever serves the second line
+        offers["sell2_ask"] = np.where(stores, np.maximum(ask, offers["sell2_ask"]), offers["sell2_ask"])
+        # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
+        back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
+        offers["buy_limit"] = np.where(back, self._patience(view), np.where(stores, limit, offers["buy_limit"]))
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)
 
     def _look(self, view: View, hours: int) -> tuple[tuple[Floats, Floats, Floats], Ints]:
@@ -108,7 +102,8 @@ class Stochastic:
         for h in range(LOOK_HOURS - 1, 0, -1):
             cut = np.minimum(price[h][:, :, None], worth).mean(axis=1)
             worth = np.where(h == last, mean[h], np.where(h < last, weight[h] @ cut, worth))
-        return np.where(last > 0, worth, BUY_LIMIT_RANGE[1])
+        # who is away is back, and lacks something, at a time that is not known: it buys at what it sold for
+        return np.where(homes.hours_to_ready <= 0.0, homes.defer_ask, np.where(last > 0, worth, BUY_LIMIT_RANGE[1]))
 
     def _count(self, view: View) -> None:
         public = view.public

@@ -1,4 +1,8 @@
-"""The stationary battery: it serves the market above its owner's floor, and the home itself."""
+"""The stationary battery: it serves the market above its owner's floor, and the home itself.
+
+What it has bought at the market is the market's: it is sold first, it lies above the rest, and it never serves the
+home's own load, which is what the retail tariff is for.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ class BatteryState(NamedTuple, Generic[T]):
     soc_kwh: T  # kWh
     discharged_kwh: T  # kWh given to the market since local midnight
     below_since: T  # local day on which the SoC fell below the floor; -1 = it is not below
+    market_kwh: T  # kWh of the SoC that were bought at the market
 
 
 class BatteryRules(NamedTuple):
@@ -86,7 +91,8 @@ def own_use(b: Battery[float], s: BatteryState[float], surplus_kw: float, restor
     discharge = 0.0
     if rules.serves_home and charge == 0.0:
         keep = max(b.floor_kwh, b.min_kwh)
-        discharge = min(max(0.0, -surplus_kw), discharge_limit(s.soc_kwh, keep, b.kw, rules.eta, rules.dt_h))
+        own_kwh = s.soc_kwh - s.market_kwh
+        discharge = min(max(0.0, -surplus_kw), discharge_limit(own_kwh, keep, b.kw, rules.eta, rules.dt_h))
     return OwnUse(charge, discharge)
 
 
@@ -110,7 +116,7 @@ def baseline_next(
 ) -> BatteryState[float]:
     """State after a step with no market."""
     soc = storage_next(s.soc_kwh, own.charge, own.discharge, rules.eta, rules.dt_h, b.min_kwh, b.max_kwh)
-    return BatteryState(soc, s.discharged_kwh, below_since(soc, b.floor_kwh, s.below_since, day))
+    return BatteryState(soc, s.discharged_kwh, below_since(soc, b.floor_kwh, s.below_since, day), s.market_kwh)
 
 
 @inlined
@@ -138,6 +144,13 @@ def reserve_inside(b: Battery[float], s: BatteryState[float], rules: BatteryRule
 
 
 @inlined
+def market_next(market_kwh: float, soc: float, bought: float, given: float, rules: BatteryRules) -> float:
+    """Energy of the market's after a step: bought energy comes in, what the market is given takes it first."""
+    after = market_kwh + rules.eta * bought * rules.dt_h - given * rules.dt_h / rules.eta
+    return min(max(0.0, after), soc)
+
+
+@inlined
 def battery_step(
     b: Battery[float], s: BatteryState[float], own: OwnUse, given: float, buy: float, day: int, rules: BatteryRules
 ) -> tuple[BatteryState[float], BatteryFlow]:
@@ -154,7 +167,12 @@ def battery_step(
         s.soc_kwh, charge + bought, given + discharge, rules.eta, rules.dt_h, b.min_kwh, b.max_kwh
     )  # fmt: skip
     # what the home discharges for itself, its baseline discharges too: only the market's part counts
-    after = BatteryState(soc, s.discharged_kwh + given * rules.dt_h, below_since(soc, b.floor_kwh, s.below_since, day))
+    after = BatteryState(
+        soc,
+        s.discharged_kwh + given * rules.dt_h,
+        below_since(soc, b.floor_kwh, s.below_since, day),
+        market_next(s.market_kwh, soc, bought, given, rules),
+    )
     return after, BatteryFlow(bought, charge, discharge)
 
 

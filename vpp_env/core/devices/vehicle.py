@@ -2,6 +2,9 @@
 
 Everything is measured against the baseline's car, which charges at once, at full power, up to its target. A car that
 has deferred must hold, when it is due, what its baseline will hold then: charging that cannot wait any more is forced.
+
+The market reaches a car in its sessions only. A car is due at the owner's ready-by time while it is plugged in, and
+when the session ends, which the owner says when the plug goes in (assumed; drivers at public chargers are asked that).
 """
 
 from __future__ import annotations
@@ -40,14 +43,15 @@ class VehicleRules(NamedTuple):
 
 
 class VehicleStep(NamedTuple):
-    """One step of one car's day: clock, trip and baseline."""
+    """One step of one car's day: clock, sessions and baseline."""
 
     k: int  # step of the day
     steps_in_day: int
-    dep: int  # step at which it leaves, -1 = it stays
-    arr: int  # step at which it is back
-    trip_kwh: float
-    ready: int  # step at which it must be ready
+    dep: int  # step at which yesterday's session ends; 0 = there is none, n = it goes on all day
+    arr: int  # step at which it is plugged in; n = it is not
+    out: int  # step at which today's session ends; n = it goes on
+    trip_kwh: float  # used before it is plugged in
+    ready: int  # step at which it must be ready, if it is plugged in
     next_due: int  # steps after midnight at which it is due tomorrow
     baseline_kw: float  # at which the baseline's car charges
     baseline_kwh: float  # in the baseline's car at the start of the step
@@ -57,9 +61,9 @@ class VehicleStep(NamedTuple):
 class VehicleEvents(NamedTuple):
     """What happened at the start of a step."""
 
-    departed: float  # 0/1
+    departed: float  # 0/1: a session ends
     short: float  # share of capacity by which a departing car misses its target
-    missed: float  # 0/1: the trip is not possible, and its baseline's was
+    missed: float  # 0/1, at the next plug-in: the trip was not possible, and its baseline's was
     away_kwh: float  # kWh charged elsewhere, beyond the baseline's
 
 
@@ -93,7 +97,7 @@ class VehicleHeadroom(NamedTuple):
     """What it can promise for a whole opportunity, kW unless said."""
 
     plugged: float  # 0/1
-    hours_left: float  # h until it must be ready; 0 when away
+    hours_left: float  # h until it must be ready; 0 when it is not plugged in
     baseline_kw: float  # at which the baseline's car charges in the first step
     defer_first: float  # charging that can be deferred in the first step
     defer_mean: float
@@ -110,32 +114,31 @@ NO_LIMITS = VehicleLimits(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @inlined
-def is_plugged(k: int, dep: int, arr: int) -> bool:
-    """Whether the car is at home and plugged in during step k of a day with one trip [dep, arr)."""
-    return not (dep <= k < arr) if dep >= 0 else True
+def is_plugged(k: int, dep: int, arr: int, out: int) -> bool:
+    """Whether the car is plugged in during step k of a day: in yesterday's session, or in today's [arr, out)."""
+    return k < dep or arr <= k < out
 
 
 @inlined
-def steps_until_due(k: int, n: int, dep: int, ready: int, next_due: int) -> int:
-    """Steps from k until the car must be ready: the next ready-by time or departure, whichever is first."""
-    due = n - k + next_due
+def steps_until_due(k: int, n: int, dep: int, out: int, ready: int, next_due: int) -> int:
+    """Steps from k, plugged in, until the car must be ready: the ready-by time or the session's end, what is first."""
+    end = dep if k < dep else out
+    due = end - k if end < n else n - k + next_due
     if k < ready:
         due = min(due, ready - k)
-    if k < dep:
-        due = min(due, dep - k)
     return due
 
 
 @inlined
 def due_in(step: VehicleStep) -> int:
     """Steps until the car must be ready; see `steps_until_due`."""
-    return steps_until_due(step.k, step.steps_in_day, step.dep, step.ready, step.next_due)
+    return steps_until_due(step.k, step.steps_in_day, step.dep, step.out, step.ready, step.next_due)
 
 
 @inlined
 def at_home(v: Vehicle[float], step: VehicleStep) -> bool:
     """Whether there is a car, and it is plugged in."""
-    return v.kwh > 0.0 and is_plugged(step.k, step.dep, step.arr)
+    return v.kwh > 0.0 and is_plugged(step.k, step.dep, step.arr, step.out)
 
 
 @inlined
@@ -168,24 +171,25 @@ def v2g_slack(v: Vehicle[float], lacks: float, due: int, span_h: float, rules: V
 def vehicle_begin(
     v: Vehicle[float], s: VehicleState[float], step: VehicleStep
 ) -> tuple[VehicleState[float], VehicleEvents]:
-    """Departure and arrival at the start of a step."""
+    """Ends and begins a session at the start of a step."""
     soc, shortfall = s.soc_kwh, s.shortfall
     departed = short = missed = away = 0.0
     k, trip = step.k, step.trip_kwh
     if k == 0:
         shortfall = 0.0
     if v.kwh > 0.0:
-        if k == step.dep or k == step.ready:
+        leaves = (k == step.dep and k > 0) or k == step.out
+        if leaves or (k == step.ready and (k < step.dep or step.arr < k < step.out)):
             want = min(v.target_kwh, step.baseline_kwh)
             shortfall = max(shortfall, (want - soc) / v.kwh)
-        if k == step.dep:
+        if leaves:
             departed = 1.0
             short = shortfall
-            if max(0.0, trip - soc) > max(0.0, trip - step.baseline_kwh) + 1e-9:
-                missed = 1.0
             shortfall = 0.0
         if k == step.arr:
             away = max(0.0, trip - soc) - max(0.0, trip - step.baseline_before_kwh)
+            if away > 1e-9:
+                missed = 1.0
             soc = max(0.0, soc - trip)
     return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away)
 
@@ -256,29 +260,37 @@ def vehicle_headroom(
 ) -> VehicleHeadroom:
     """What it can promise for `steps` steps that begin `wait` steps from now, from its own state and plan alone.
 
-    A car at home is taken to charge as planned until then; one that is due by then, or away now, offers nothing.
+    A car at home is taken to charge as planned until then, one on its trip to come home as planned, and to charge from
+    there on; one that is due by then, or comes home later, offers nothing. While it is away `hours_left` is 0.
     """
-    if not at_home(v, step):
+    home = at_home(v, step)
+    back = 0 if home else step.arr - step.k  # steps until it is at home
+    if v.kwh <= 0.0 or back < 0 or back >= wait + steps:
         return NO_HEADROOM
     dt, eta, span_h = rules.dt_h, rules.eta, steps * rules.dt_h
     soc, baseline, due = s.soc_kwh, step.baseline_kwh, due_in(step)
-    for ahead in range(min(wait, due)):
+    plugged = 1.0
+    if not home:
+        soc, baseline, plugged = max(0.0, soc - step.trip_kwh), max(0.0, baseline - step.trip_kwh), 0.0
+    for ahead in range(back, min(wait, due)):
         lacks = need(v, soc, baseline, due - ahead, rules)
         p = baseline_charge(v, baseline, rules)
         soc += eta * max(p, forced_charge(v, lacks, due - ahead, rules)) * dt
         baseline += eta * p * dt
     due -= wait
     if due <= 0:
-        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    v2g = 0.0
-    hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
-    reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
-    if due * dt > span_h:
-        v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
-    now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
-    least = buy = v.kw
+        return VehicleHeadroom(plugged, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    v2g = hard = reserve = 0.0
+    absent = max(0, back - wait)  # steps of the delivery for which it is not at home yet
+    if absent == 0:
+        hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
+        reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
+        if due * dt > span_h:
+            v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+    now_kw, gap = baseline_charge(v, baseline, rules) if absent == 0 else 0.0, max(0.0, baseline - soc)
+    least = buy = v.kw if absent == 0 else 0.0
     first = total = 0.0
-    for ahead in range(steps):
+    for ahead in range(absent, steps):
         if ahead >= due:
             least = 0.0
             buy = 0.0
@@ -295,4 +307,5 @@ def vehicle_headroom(
         soc += eta * (p - x) * dt
     # buying back ends when the deferred energy is back
     buy = max(0.0, min(buy, gap / (eta * span_h)))
-    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
+    hours_left = due * dt if home else 0.0
+    return VehicleHeadroom(plugged, hours_left, now_kw, first, total / steps, least, v2g, hard, buy, reserve)

@@ -1,4 +1,4 @@
-"""The homes' series beside measured ones: load, PV, cars, weather.
+"""The homes' series beside measured ones: load, PV, weather, and the cars of `validation.cars`.
 
 The measured values are embedded, with their sources; given the data folder they are computed from the files.
 """
@@ -12,24 +12,21 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario import load_scenario
 from vpp_env.traces.fleet import build_fleet
 from vpp_env.traces.homes import HomeTraces
+from vpp_env.traces.validation.cars import car_rows
 from vpp_env.traces.validation.rows import Row
-from vpp_env.traces.vehicles import ARRIVAL
 from vpp_env.units import Floats, Ints
 
 LOAD_FILE = "load_pv_fontana_ca_17homes_2016_2017_hourly.parquet"
 WEATHER_FILE = "weather_fontana_ca_2016_2017_hourly.parquet"
-EV_FILE = "ev_norway_residential_sessions_2018_2021.parquet"
 BAD_PV = ("home07", "home14", "home15")
 """Homes whose PV column is broken: a fault in August, a fifth of the others' output, none."""
 QUARTER_PEAK = 1.23
 """15-min peak over hourly peak of one home, measured elsewhere; the files are hourly."""
 _FONTANA = "17 homes, Fontana CA, 2016-17"
 _PV = "14 homes, Fontana CA, 2016-17"
-_EV = "258 users, Norway, 2018-21"
-_EVIPRO = "EVI-Pro, California, home L2"
 
 
 NAN = float("nan")
@@ -55,13 +52,6 @@ STATS: dict[str, Row] = {
     "aug late": Row("PV, August", "share of energy after 15 h", "-", NAN, 0.280, _PV),
     "aug cloud": Row("PV, August", "cloud correlation of two homes", "-", NAN, 0.938, _PV + ", one neighbourhood"),
     "apr cloud": Row("PV, April", "cloud correlation of two homes", "-", NAN, 0.973, _PV + ", one neighbourhood"),
-    "sessions": Row("cars", "plug-ins with charging per car and day", "-", NAN, 0.471, _EV),
-    "kwh mean": Row("cars", "energy per session, mean", "kWh", NAN, 12.65, _EV),
-    "kwh median": Row("cars", "energy per session, median", "kWh", NAN, 9.03, _EV),
-    "kwh p90": Row("cars", "energy per session, 90 %", "kWh", NAN, 26.8, _EV),
-    "midnight": Row("cars", "share plugged in at midnight", "-", NAN, 0.318, _EV),
-    "plug 16-20": Row("cars", "share of plug-ins 16-20 h", "-", NAN, 0.492, _EVIPRO),
-    "plug shape": Row("cars", "total variation from the plug-in shape", "-", NAN, 0.0, _EVIPRO),
     "aug temp": Row("weather, August", "mean temperature", "deg C", NAN, 20.05, "the data's weather file (coastal)"),
     "aug clear": Row("weather, August", "mean daily clearness", "-", NAN, 0.893, "the data's weather file"),
 }
@@ -125,28 +115,6 @@ def _read(data: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(data / name)
 
 
-def _measured_cars(data: Path) -> dict[str, float]:
-    table = _read(data, EV_FILE).dropna()
-    nights, plugged, count, days = 0, 0, 0, 0.0
-    for _, user in table.groupby("user_id"):
-        span = (user["plugin_local"].max() - user["plugin_local"].min()) / pd.Timedelta("1D") + 1.0
-        if span <= 30 or len(user) <= 10:
-            continue
-        count, days = count + len(user), days + span
-        first, last = user["plugin_local"].min().normalize(), user["plugin_local"].max().normalize()
-        midnights = pd.date_range(first + pd.Timedelta("1D"), last).to_numpy()[:, None]
-        inside = (user["plugin_local"].to_numpy() <= midnights) & (user["plugout_local"].to_numpy() > midnights)
-        nights, plugged = nights + len(midnights), plugged + int(inside.any(axis=1).sum())
-    energy = table["energy_kwh"]
-    return {
-        "sessions": count / days,
-        "kwh mean": float(energy.mean()),
-        "kwh median": float(energy.median()),
-        "kwh p90": float(energy.quantile(0.9)),
-        "midnight": plugged / nights,
-    }
-
-
 def measured_values(data: Path) -> tuple[dict[str, float], dict[str, Floats]]:
     """Compute the measured statistics and the (24,) hourly load shapes from the files in folder `data`.
 
@@ -162,7 +130,8 @@ def measured_values(data: Path) -> tuple[dict[str, float], dict[str, Floats]]:
     keep = [c for c in table.columns if "_pv_" in c and not c.startswith(BAD_PV)]
     pv = table[keep].to_numpy(dtype=np.float64) / 1000.0
     hour, month = np.asarray(local.hour), np.asarray(local.month)
-    values, shapes = _measured_cars(data), {}
+    values: dict[str, float] = {}
+    shapes: dict[str, Floats] = {}
     for name, m in (("aug", 8), ("apr", 4)):
         at = month == m
         values |= _load_values(name, loads[at], hour[at]) | _pv_values(name, pv[at], hour[at])
@@ -194,23 +163,6 @@ def _hourly(series: Floats) -> Floats:
     return series.reshape(-1, 4, series.shape[1]).mean(axis=1, dtype=np.float64)
 
 
-def _car_values(traces: HomeTraces, scenario: Scenario, n_cars: int) -> dict[str, float]:
-    trips = [traces.vehicle_day(d) for d in range(scenario.calendar.n_days)]
-    away = np.stack([t[0] for t in trips]) >= 0
-    back = np.stack([t[1] for t in trips])[away]
-    energy = np.stack([t[2] for t in trips])[away] / scenario.fleet.ev_eta
-    shape = np.bincount(back // 4, minlength=24)[:24] / len(back)
-    return {
-        "sessions": float(away.sum() / (n_cars * len(trips))),
-        "kwh mean": float(energy.mean()),
-        "kwh median": float(np.median(energy)),
-        "kwh p90": float(np.quantile(energy, 0.9)),
-        "midnight": 1.0,  # by construction: every car is at home and plugged in at midnight
-        "plug 16-20": float(shape[16:20].sum()),
-        "plug shape": float(0.5 * np.abs(shape - ARRIVAL / ARRIVAL.sum()).sum()),
-    }
-
-
 def synthetic_values(seed: int, shapes: dict[str, Floats] | None = None) -> dict[str, float]:
     """Compute the statistics of the seeded series: scenarios `august` and `april`, their default fleets."""
     values: dict[str, float] = {}
@@ -233,7 +185,6 @@ def synthetic_values(seed: int, shapes: dict[str, Floats] | None = None) -> dict
             weather = [traces.weather_day(d) for d in range(scenario.calendar.n_days)]
             values["aug temp"] = float(np.mean([w[0].mean() for w in weather]))
             values["aug clear"] = float(np.mean([w[1][32:68].mean() for w in weather]))
-            values |= _car_values(traces, scenario, int(fleet.has_ev.sum()))
     return values
 
 
@@ -250,7 +201,7 @@ def home_rows(seeds: int, data: Path | None) -> list[Row]:
     Returns
     -------
     list of Row
-        One row per statistic of `STATS`.
+        One row per statistic of `STATS`, then those of the cars (`validation.cars`).
 
     Raises
     ------
@@ -259,7 +210,8 @@ def home_rows(seeds: int, data: Path | None) -> list[Row]:
     """
     real, shapes = measured_values(data) if data is not None else ({}, SHAPES)
     made = [synthetic_values(seed, shapes) for seed in range(seeds)]
-    return [
+    rows = [
         replace(row, synthetic=float(np.mean([m[key] for m in made])), real=real.get(key, row.real))
         for key, row in STATS.items()
     ]
+    return [*rows, *car_rows(seeds, data)]

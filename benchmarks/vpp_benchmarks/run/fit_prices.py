@@ -1,15 +1,15 @@
-"""Fit a price model on seeded months."""
+"""Fit the price model of the policy `stochastic` on seeded months."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from vpp_policies.stochastic.prices import PriceModel, fit, joined, rows_of
 
 from vpp_env import Scenario
 from vpp_env.traces.prices import build_prices
 from vpp_env.units import KWH_PER_MWH
-from vpp_policies.stochastic.prices import PriceModel, fit, joined, rows_of
 
 LAG = 5
 """Quarters between the last price known and delivery, of which `carry` is learned: a gate lead of about an hour."""

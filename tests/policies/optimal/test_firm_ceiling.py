@@ -1,0 +1,167 @@
+"""Firm capacity is inside every ceiling: nobody exceeds it, whatever he commits and however he moves energy."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from support import begin, month, random_actions
+from vpp_policies.optimal.ceilings import bracket
+from vpp_policies.optimal.devices import Goal, Measure, devices
+from vpp_policies.optimal.month_lp import exact
+
+from vpp_env.contract.bids import Bids, encode
+from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy
+from vpp_env.contract.views import Information, View
+from vpp_env.evaluation.kpi import Kpis, summarize
+from vpp_env.evaluation.simulate import market_rules, simulate
+from vpp_env.market.firm import called_evenings, capacity_bonus, evenings
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
+
+FIRM: dict[str, Any] = {
+    "market.firm_capacity": True,
+    "market.min_bid_mw": 0.0,
+    "market.capacity_call_usd_per_mwh": 60.0,
+    "time.duration_hours": 96,  # evenings 2 and 3
+    "fleet.size": 6,
+    "fleet.share_bess": 0.8,
+    "fleet.share_ev": 0.8,
+    "fleet.v2g_share": 0.6,
+    "prices.regime": "stressed",
+}
+HARD: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "a test alone": {"market.capacity_call_usd_per_mwh": 5000.0},
+    "all are called": {"market.capacity_call_usd_per_mwh": 0.0},
+    "the run ends in the evening": {"time.duration_hours": 93},
+    "the evening is cut": {"time.duration_hours": 91},
+    "quarters and calls": {"time.opportunity_minutes": 15, "market.call_probability": 0.3},
+    "self-consumption": {"home.control": "self_consumption", "home.degradation_usd_per_kwh": 0.0},
+    "below the floor": {"fleet.bess_soc_init": (0.15, 0.15), "preferences.backup_hours": ((12.0, 24.0),) * 3},
+    "late restore": {"fleet.bess_soc_init": (0.15, 0.15), "home.restore_hour": 18.0},
+    "residual supply": {"market.clearing": "residual_supply", "market.residual_slope_usd_per_mwh_per_mw": 500.0},
+    "safeguard and lead": {"market.safeguard": True, "market.gate_lead_minutes": 75},
+    "small maximum": {"market.max_capacity_mw": 0.012, "market.call_probability": 0.3},
+}
+
+
+class Attacker:
+    """Moves energy as it likes, and commits what it has been told to, by evening (a number: every evening)."""
+
+    info = PolicyInfo("attacker", Information.OWN, Consent.NEVER, "anything at all")
+
+    def __init__(self, style: str, kw: list[float] | float) -> None:
+        self._style, self._kw = style, kw
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        """See `Policy.reset`."""
+        self._rules, self._rng = rules, rng
+        self._left = list(self._kw) if isinstance(self._kw, list) else None
+
+    def act(self, view: View) -> Bids:
+        """See `Policy.act`."""
+        n, hour, quarter = self._rules.n_homes, view.public.start.hour, view.public.start.minute // 15
+        limits = self._rules.sell_limit_kw, self._rules.buy_limit_kw
+        inside, turn = 17 <= hour < 21, (hour + quarter) % 2 == 0
+        if self._style == "evening":
+            actions = encode(*limits, sell_kw=99.0 * inside, sell_ask=0.0, buy_kw=99.0 * (not inside), buy_limit=0.35)
+        elif self._style == "pump":
+            sells = inside and turn
+            actions = encode(*limits, sell_kw=99.0 * sells, sell_ask=0.0, buy_kw=99.0 * (not sells), buy_limit=0.35)
+        elif self._style == "drain":
+            # below the floor all day: the home restores itself at its own tariff while it sells
+            actions = encode(*limits, sell_kw=99.0, sell_ask=0.0)
+        else:
+            actions = random_actions(self._rng, n, self._style)
+        kw = None
+        if view.public.capacity_gate:
+            kw = self._kw if self._left is None else self._left.pop(0)
+        return Bids(actions, capacity=kw)
+
+
+def ceilings(m: Month, bind: bool) -> tuple[float, float]:
+    """Joint surplus and profit that nobody exceeds, USD."""
+    world = begin(m)
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
+    found = (bracket(view.homes, view.foresight(), Goal(x, bind, rules), rules.max_capacity_kw).upper for x in Measure)
+    value, profit = found
+    return value, profit
+
+
+def best_of(m: Month, style: str) -> list[Kpis]:
+    """What an attacker gets by several commitments; the last ones are made with its own deliveries known."""
+    runs = [simulate(m, Attacker(style, 3.0))]
+    firm = runs[-1].world.exchange.firm
+    known = np.where(firm.called[0], np.clip(firm.delivered_kw[0], 0.0, None), 12.0)
+    runs.append(simulate(m, Attacker(style, known.tolist())))
+    return [summarize(run) for run in runs]
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
+    paid = 0.0
+    m = month("week20", FIRM | HARD[case], list(HARD).index(case) % 3)
+    value, profit = ceilings(m, False)
+    for style in ("sell", "edge", "evening", "pump", "drain"):
+        for kpis in best_of(m, style):
+            assert kpis["joint_surplus"] <= value + 1e-6
+            assert kpis["total_profit"] <= profit + 1e-6
+            paid = max(paid, kpis["capacity_revenue_usd"])
+    assert paid > 0.0, "somebody earned something by it"
+
+
+@pytest.mark.parametrize("case", HARD)
+@pytest.mark.parametrize("name", ["idle", "truthful"])
+def test_who_keeps_to_the_preferences_stays_below_their_ceiling(case: str, name: str) -> None:
+    m = month("week20", FIRM | HARD[case])
+    value, profit = ceilings(m, True)
+    policy: Policy = make_policy(name)
+    kpis = summarize(simulate(m, policy))
+    assert kpis.total_violations.total == 0
+    assert kpis["joint_surplus"] <= value + 1e-6
+    assert kpis["total_profit"] <= profit + 1e-6
+
+
+def test_the_exact_optimum_lies_in_the_bracket() -> None:
+    m = month("week20", FIRM)
+    world = begin(m)
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
+    homes, foresight = view.homes, view.foresight()
+    for measure in Measure:
+        for bind in (False, True):
+            goal = Goal(measure, bind, rules)
+            best = exact(devices(homes, foresight, goal), rules.reserve_hours, 1e6)
+            found = bracket(homes, foresight, goal, 1e6)
+            assert found.lower - 1e-5 <= best <= found.upper + 1e-5
+            assert found.gap <= 0.02
+
+
+def test_foresight_holds_the_bonus_of_the_months_own_calls() -> None:
+    m = month("week20", FIRM)
+    view = build_view(begin(m), Information.ORACLE)
+    f, market = view.foresight(), m.scenario.market
+    found = evenings(m.scenario)
+    called = called_evenings(market, found, m.series.da_usd_per_mwh, m.firm.test)
+    np.testing.assert_array_equal(f.bonus, capacity_bonus(market, found, called, f.n_steps))
+    assert called.any()
+    inside = np.isin(np.arange(f.n_steps), [t for e in np.flatnonzero(called) for t in range(*found[e][2:])])
+    np.testing.assert_array_equal(f.bonus > 0.0, inside)
+    # 8 USD a month for a kW that is there on every called evening
+    kwh = inside * 0.25
+    assert f.bonus @ kwh == pytest.approx(8.0 / 30 * len(found))
+
+
+def test_the_ceiling_of_who_takes_no_part_is_kept() -> None:
+    """Where nobody can help buying on called evenings, staying outside is the better month: the ceiling knows it."""
+    m = month("week20", FIRM | {"fleet.share_bess": 0.0, "fleet.v2g_share": 0.0}, 1)
+    world = begin(m)
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
+    f = view.foresight()
+    none = dataclasses.replace(f, bonus=np.zeros(f.n_steps), baseline_bonus_usd=np.zeros(rules.n_homes))
+    goal = Goal(Measure.VALUE, False, rules)
+    with_it = bracket(view.homes, f, goal, rules.max_capacity_kw)
+    without = exact(devices(view.homes, none, goal), rules.reserve_hours, 1e6)
+    assert with_it.upper >= without - 1e-6

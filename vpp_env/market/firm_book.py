@@ -1,0 +1,197 @@
+"""The book of firm capacity: who committed what, what was delivered, what is due, for M months side by side.
+
+Policies that bid home by home hand in no commitment. For them a built-in aggregator commits the 20 % quantile of what
+the homes could have delivered on the run's past evenings (`FirmBook.built_in`); see `World` for how that is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp_env.errors import BidError
+from vpp_env.market.firm import Draws, Evening, called_evenings, evenings, least_kw, most_kw, settle_evenings
+from vpp_env.scenario import Scenario
+from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats, Ints
+
+QUANTILE = 0.2
+"""Of what could have been delivered on past evenings, which the built-in aggregator commits [assumed]."""
+
+
+class Settled(NamedTuple):
+    """What an opportunity brings in firm capacity."""
+
+    usd: Floats  # (M,) to the VPP; negative: it pays
+    clawback_usd: Floats  # (M,) of it taken back, as a positive figure
+    members_usd: Floats  # (M, N) the members' share
+
+
+class FirmBook:
+    """Commitments and deliveries of M months of N homes.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The market's rules.
+    da_usd_per_mwh : sequence of ndarray
+        Day-ahead prices of each month, (S,).
+    draws : sequence of Draws
+        Of each month.
+    """
+
+    def __init__(self, scenario: Scenario, da_usd_per_mwh: Sequence[Floats], draws: Sequence[Draws]) -> None:
+        self._market = scenario.market
+        self.evenings: tuple[Evening, ...] = evenings(scenario)
+        self._last = scenario.n_steps
+        count = len(self.evenings)
+        self.called: Flags = np.zeros((len(draws), count), dtype=np.bool_)  # (M, E)
+        for m, (da, draw) in enumerate(zip(da_usd_per_mwh, draws, strict=True)):
+            self.called[m] = called_evenings(self._market, self.evenings, da, draw.test)
+        self._stays = np.stack([draw.stays for draw in draws])  # (M, E, N)
+        self._of_step = np.full(len(da_usd_per_mwh[0]), -1)
+        for e, evening in enumerate(self.evenings):
+            self._of_step[evening.first : evening.stop] = e
+        market, hour = scenario.market, scenario.calendar.hour
+        opens = np.flatnonzero(hour == market.capacity_hours[0]) if market.firm_capacity else ()
+        self._opens = {int(t) for t in opens}  # steps with which evenings begin, those that nobody can commit included
+        self._of_gate = {evening.gate: e for e, evening in enumerate(self.evenings)}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was committed and delivered."""
+        shape = self.called.shape
+        self.committed_kw: Floats = np.zeros(shape)  # (M, E)
+        self._able: dict[int, Floats] = {}  # first step of an evening -> (M,) kW that could be delivered throughout
+        self._home_kwh = np.zeros(self._stays.shape)  # (M, E, N) net at the device
+        self.paid_usd: Floats = np.zeros(shape)  # (M, E) paid so far; what is due in the end is booked with the last
+        self.clawback_usd: Floats = np.zeros(shape)  # (M, E)
+
+    @property
+    def able_kw(self) -> Floats:
+        """(M, E) kW that the homes could have delivered throughout each evening so far."""
+        none = np.zeros(len(self.called))
+        return np.array([self._able.get(e.first, none) for e in self.evenings]).reshape(-1, len(none)).T
+
+    @property
+    def delivered_kw(self) -> Floats:
+        """(M, E) mean net metered power of each evening so far."""
+        hours = np.array([(e.stop - e.first) * DT_H for e in self.evenings])
+        return np.asarray(self._home_kwh.sum(axis=2) / hours) if len(hours) else np.zeros(self.called.shape)
+
+    # -- the gate --------------------------------------------------------------------------------------
+
+    def is_gate(self, t: int) -> bool:
+        """Whether the next local day's evening is to be committed at step t."""
+        return t in self._of_gate
+
+    def check(self, t: int, commitments: Sequence[float | None]) -> None:
+        """Raise `BidError` unless these commitments (kW, one a month, or none) may be handed in at step t."""
+        if all(kw is None for kw in commitments):
+            return
+        if not self._market.firm_capacity:
+            raise BidError("a commitment was handed in; the scenario has market.firm_capacity = false")
+        if not self.is_gate(t):
+            hour = self._market.day_ahead_gate_hour
+            raise BidError(
+                f"a commitment was handed in while the gate is shut; it opens at {hour:g}:00 local time for the next "
+                "evening of the run: see Public.capacity_gate"
+            )
+        if len(commitments) != len(self.called):
+            raise BidError(f"{len(commitments)} commitments; allowed is one for each of {len(self.called)} months")
+        for kw in commitments:
+            if kw is not None and not 0.0 <= kw <= most_kw(self._market) + 1e-9:
+                raise BidError(
+                    f"a commitment of {kw!r} kW; allowed is 0 to {most_kw(self._market):g} (market.max_capacity_mw), "
+                    "and None for the built-in aggregator's"
+                )
+
+    def submit(self, t: int, commitments: Sequence[float | None]) -> None:
+        """Book checked commitments; a month without one leaves it to the built-in aggregator."""
+        if not self.is_gate(t):
+            return
+        for m in range(len(self.called)):
+            kw = commitments[m] if len(commitments) else None
+            kw = self.built_in(m, t) if kw is None else float(kw)
+            self.committed_kw[m, self._of_gate[t]] = kw if kw >= least_kw(self._market) - 1e-9 else 0.0
+
+    def built_in(self, m: int, t: int) -> float:
+        """KW that the built-in aggregator commits at step t: nothing while no evening is past."""
+        past = [kw[m] for first, kw in self._able.items() if first < t]
+        return min(float(np.quantile(past, QUANTILE)), most_kw(self._market)) if past else 0.0
+
+    # -- the evening -----------------------------------------------------------------------------------
+
+    def begins(self, t: int) -> bool:
+        """Whether an evening begins with step t."""
+        return t in self._opens
+
+    def _on_call(self, t: int) -> Flags:
+        """(M,) bool: step t lies in an evening that is called, and committed."""
+        e = self._of_step[t]
+        return self.called[:, e] & (self.committed_kw[:, e] > 0.0) if e >= 0 else np.zeros(len(self.called), np.bool_)
+
+    def dispatch_q(self, t: int) -> Ints:
+        """(M,) quanta that sales are dispatched up to in the opportunity from step t on."""
+        kw = np.where(self._on_call(t), self.committed_kw[:, self._of_step[t]], 0.0) if self.evenings else None
+        none = np.zeros(len(self.called), dtype=np.int64)
+        return none if kw is None else np.floor(kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64)
+
+    def absent(self, t: int) -> Flags:
+        """(M, N) bool: homes whose owners do not stay in on the evening that step t lies in, when it is called."""
+        if not self.evenings:
+            return np.zeros(self._stays.shape[::2], dtype=np.bool_)
+        return self._on_call(t)[:, None] & ~self._stays[:, self._of_step[t]]
+
+    def able(self, t: int, kw: Floats) -> None:
+        """Note (M,) kW that the homes could deliver throughout the evening that begins with step t."""
+        self._able[t] = kw
+
+    def meter(self, t: int, net_kwh: Floats) -> None:
+        """Add (M, N) kWh of net market energy of the opportunity from step t on."""
+        if self._of_step[t] >= 0:
+            self._home_kwh[:, self._of_step[t]] += net_kwh
+
+    def settle(self, stop: int) -> Settled:
+        """Settle what is due where step `stop` follows: a called evening that was committed, and all else at the end.
+
+        The members get `revenue_share` of what is paid, by the net kWh that each delivered in the evening (at the end:
+        in all called evenings); what is charged is the VPP's alone.
+        """
+        market, shape = self._market, self._stays.shape
+        usd, clawback, members = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape[::2])
+        ends = [e for e, evening in enumerate(self.evenings) if evening.stop == stop]
+        if not ends and (stop != self._last or not self.evenings):
+            return Settled(usd, clawback, members)
+        delivered = self.delivered_kw
+        for m in range(shape[0]):
+            said = settle_evenings(market, self.committed_kw[m], delivered[m], self.called[m])
+            for e in ends:
+                if self.called[m, e] and self.committed_kw[m, e] > 0.0:
+                    self.paid_usd[m, e], self.clawback_usd[m, e] = said.usd[e], said.clawback_usd[e]
+                    usd[m] += said.usd[e]
+                    clawback[m] += said.clawback_usd[e]
+                    members[m] += self._share(said.usd[e], self._home_kwh[m, e])
+            if stop == self._last:
+                rest = said.usd - self.paid_usd[m]
+                self.paid_usd[m] = said.usd
+                usd[m] += rest.sum()
+                members[m] += self._share(float(rest.sum()), self._home_kwh[m, self.called[m]].sum(axis=0))
+        return Settled(usd, clawback, members)
+
+    def _share(self, usd: float, kwh: Floats) -> Floats:
+        """(N,) USD: the members' share of a payment, by positive kWh (N,)."""
+        given = np.maximum(kwh, 0.0)
+        if usd <= 0.0 or given.sum() <= 0.0:
+            return np.zeros_like(given)
+        return np.asarray(self._market.revenue_share * usd * given / given.sum())
+
+    # -- what is public --------------------------------------------------------------------------------
+
+    def announced(self, span: slice) -> tuple[Flags, Floats]:
+        """(M, H) whether each step lies in a called evening, and kW committed for it."""
+        e = self._of_step[span]
+        if not self.evenings:
+            return np.zeros((len(self.called), len(e)), dtype=np.bool_), np.zeros((len(self.called), len(e)))
+        return self.called[:, e] & (e >= 0), np.where(e >= 0, self.committed_kw[:, e], 0.0)
