@@ -29,6 +29,8 @@ from vpp_env.contract.bids import (
     encode,
 )
 from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.observation import COLUMNS as OBSERVATION_COLUMNS
+from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, policy_names
 from vpp_env.contract.views import Future, Homes, Information, Public, View
 from vpp_env.data.months import real_month_names
@@ -69,6 +71,9 @@ __all__ = [
     "DT_H",
     "KWH_PER_MWH",
     "N_ACTION",
+    "N_OBS",
+    "OBSERVATION_COLUMNS",
+    "OBSERVATION_VERSION",
     "POWER_QUANTUM_KW",
     "PRICE_TICK",
     "RESERVE_ASK",

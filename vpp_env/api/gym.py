@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import Session, WorldOptions
-from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
+from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario
+from vpp_env.units import Flags
 
 
 def _boxes(session: Session) -> tuple[Box, Box]:
@@ -30,8 +33,9 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     Observation `Box(-1, 1, (N, N_OBS))` and action `Box(-1, 1, (N, N_ACTION))`, float32: row i is home i; the columns
     are those of `vpp_env.api.parallel.MarketMonth`. Reward, USD: welfare, the VPP's profit and every home's part of
     it; over an episode it adds up to the welfare that the evaluator reports. The episode is truncated after the last
-    opportunity. `info` holds `vpp_profit_usd` and `home_rewards` (N,), the rewards of `MarketMonth` (`team_share`
-    mixed in).
+    opportunity. `info` holds `vpp_profit_usd`, `home_rewards` (N,), the rewards of `MarketMonth` (`team_share` mixed
+    in), and `costs` (5,), how many homes' preferences were violated by kind (`owners.violations.VIOLATIONS`); the last
+    one also `kpis`, what the month came to by the evaluator's names.
 
     Parameters
     ----------
@@ -63,14 +67,43 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin a month."""
+        """Begin a month; unknown `options` are ignored. `info` says its `seed`, `split` and `month`."""
         super().reset(seed=seed)
-        return self._session.reset(seed), {}
+        obs = self._session.reset(seed)
+        return obs, self._session.months[0]
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        return self._session.schedule_hours
+
+    def submit(self, *, schedule: DayAheadSchedule | None = None, override: Flags | None = None) -> None:
+        """Hand in what goes with the next step's bids and is no home's own.
+
+        Parameters
+        ----------
+        schedule : DayAheadSchedule, optional
+            The next local day's schedule, while `schedule_hours` is not empty; None: the VPP schedules nothing.
+        override : ndarray, optional
+            (N,) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
+
+        Raises
+        ------
+        BidError
+            When it may not be handed in now, or has the wrong shape; nothing has changed then.
+        """
+        self._session.submit(None if schedule is None else [schedule], override)
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
-        obs, reward, outcome, over = self._session.step(action)
-        info = {"vpp_profit_usd": float(outcome.money.profit[0]), "home_rewards": reward.homes[0]}
+        obs, reward, outcome, over, costs = self._session.step(action)
+        info = {
+            "vpp_profit_usd": float(outcome.money.profit[0]),
+            "home_rewards": reward.homes[0],
+            "costs": costs[0],
+        }
+        if over:
+            info["kpis"] = {name: float(value[0]) for name, value in self._session.kpis().items()}
         return obs, float(reward.joint[0]), False, over, info
 
     def render(self) -> NDArray[np.uint8] | str | None:
@@ -81,9 +114,10 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
 class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
-    Observations (M, N, N_OBS), actions (M, N, N_ACTION), rewards (M,): the welfare of `CentralMarketMonth`. Month m of
-    an episode has seed + m. All months end at once; the step after that resets (`AutoresetMode.NEXT_STEP`): its actions
-    are ignored and its rewards are 0. `infos` holds `vpp_profit_usd` (M,) and `home_rewards` (M, N).
+    Observations (M, N, N_OBS), actions (M, N, N_ACTION), rewards (M,): the welfare of `CentralMarketMonth`. All months
+    end at once; the step after that resets (`AutoresetMode.NEXT_STEP`) to training seeds: its actions are ignored and
+    its rewards are 0. `infos` holds `vpp_profit_usd` (M,), `home_rewards` (M, N), `costs` (M, 5) and at the end `kpis`,
+    (M,) each.
 
     Parameters
     ----------
@@ -118,10 +152,44 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin M months; of a list of seeds the first counts."""
-        first = seed[0] if isinstance(seed, list) else seed
+        """Begin M months; `infos` says the `seed` and the `month` of each, (M,).
+
+        Parameters
+        ----------
+        seed : int, list or None
+            A number: month m has seed + m. A list: a seed for each month. None, also in a list: drawn from the
+            training seeds.
+        options : dict, optional
+            `reset_mask` (M,) must hold every month, since all share one clock; unknown options are ignored.
+
+        Raises
+        ------
+        VppError
+            When some months, and not all, are to be reset, or the seeds are not one for each.
+        """
+        mask = None if options is None else options.get("reset_mask")
+        if mask is not None and not (np.shape(mask) == (self.num_envs,) and np.all(mask)):
+            raise VppError(
+                f"reset: got reset_mask {np.asarray(mask).tolist()}; allowed is all of the {self.num_envs} months: "
+                "they share one clock. Reset them together, or make vector environments of fewer months"
+            )
         self._over = False
-        return self._shaped(self._session.reset(first)), {}
+        obs, months = self._session.reset(seed), self._session.months
+        return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month")}
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        return self._session.schedule_hours
+
+    def submit(
+        self, *, schedules: Sequence[DayAheadSchedule | None] | None = None, override: Flags | None = None
+    ) -> None:
+        """Hand in what goes with the next step's bids: a schedule for each month, and (M, N) overridden homes.
+
+        See `CentralMarketMonth.submit`.
+        """
+        self._session.submit(schedules, None if override is None else np.asarray(override).reshape(-1))
 
     def _shaped(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         return matrix.reshape(self.num_envs, -1, N_OBS)
@@ -134,6 +202,8 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         if self._over:
             obs, infos = self.reset()
             return obs, np.zeros(self.num_envs), no, no.copy(), infos
-        obs, reward, outcome, self._over = self._session.step(np.asarray(actions).reshape(-1, N_ACTION))
-        infos = {"vpp_profit_usd": outcome.money.profit, "home_rewards": reward.homes}
+        obs, reward, outcome, self._over, costs = self._session.step(np.asarray(actions).reshape(-1, N_ACTION))
+        infos = {"vpp_profit_usd": outcome.money.profit, "home_rewards": reward.homes, "costs": costs}
+        if self._over:
+            infos["kpis"] = self._session.kpis()
         return self._shaped(obs), reward.joint, no, np.full(self.num_envs, self._over), infos

@@ -13,11 +13,12 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import STATE_COMPANION, Session, WorldOptions
-from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
+from vpp_env.units import Flags
 
 
 class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
@@ -35,7 +36,8 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     **Reward** USD: payment - (bill - baseline's bill) - wear - what was taken of the owner's wishes at its private
     values, and at the last opportunity what is stored more than without a market: the sum over homes and the VPP's
     profit is the welfare that the evaluator reports. `reward.team_share` mixes in the team's mean (see docs/model.md).
-    The VPP's profit is in `state()` and in `infos` (`vpp_profit_usd`), never in an observation.
+    The VPP's profit is in `state()` and in `infos` (`vpp_profit_usd`), never in an observation. The last `infos` hold
+    `kpis`, what the month came to by the evaluator's names.
 
     Parameters
     ----------
@@ -44,7 +46,8 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
     full_infos : bool
-        Put sold, bought, metered kWh and payment into `infos` (costs time).
+        Put sold, bought, metered kWh, payment and `costs` (5,), which of its preferences were violated by kind, into
+        `infos` (takes time).
     **world : WorldOptions
         `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
     """
@@ -90,10 +93,20 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Begin a month; unknown `options` are ignored."""
+        """Begin a month; unknown `options` are ignored. Every `info` says its `seed`, `split` and `month`."""
         self._matrix = self._session.reset(seed)
         self.agents = list(self.possible_agents)
-        return self._rows(), {agent: {} for agent in self.agents}
+        month = self._session.months[0]
+        return self._rows(), {agent: dict(month) for agent in self.agents}
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        return self._session.schedule_hours
+
+    def submit(self, *, schedule: DayAheadSchedule | None = None, override: Flags | None = None) -> None:
+        """Hand in what goes with the next step's bids and is no home's own; see `CentralMarketMonth.submit`."""
+        self._session.submit(None if schedule is None else [schedule], override)
 
     def _rows(self) -> dict[str, NDArray[np.float32]]:
         # row views of a copy: agents never see each other's array, nor the live one
@@ -124,22 +137,26 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
             wrong = next(name for name, bid in zip(names, bids, strict=True) if len(bid) != N_ACTION)
             raise BidError(f"action of {wrong!r} has {len(actions[wrong])} numbers; allowed is {N_ACTION}")
         flat = np.concatenate(bids)
-        self._matrix, reward, outcome, over = self._session.step(flat.reshape(-1, N_ACTION))
+        self._matrix, reward, outcome, over, _ = self._session.step(flat.reshape(-1, N_ACTION))
         rewards = dict(zip(names, reward.homes[0].tolist(), strict=True))
         profit = float(outcome.money.profit[0])
         infos: dict[str, dict[str, Any]] = {name: {"vpp_profit_usd": profit} for name in names}
         if self._full_infos:
             rows = outcome.ledger[:, 0]
-            pay = led.member_pay(rows)
+            pay, violated = led.member_pay(rows), outcome.violated[:, 0].T.astype(np.float64)
             for i, name in enumerate(names):
                 infos[name] |= {
                     "sold_kwh": float(rows[led.L_SOLD, i] + rows[led.L_CALLED, i]),
                     "bought_kwh": float(rows[led.L_BOUGHT, i] + rows[led.L_FORCED, i]),
                     "market_kwh": float(rows[led.L_MARKET, i]),
                     "payment_usd": float(pay[i]),
+                    "costs": violated[i],
                 }
         if over:
             self.agents = []
+            kpis = {name: float(value[0]) for name, value in self._session.kpis().items()}
+            for info in infos.values():
+                info["kpis"] = dict(kpis)
         return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
 
     def state(self) -> NDArray[np.float32]:

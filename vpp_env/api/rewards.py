@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vpp_env.evaluation.welfare import BrokenWishes, restoring_cost
+from vpp_env.evaluation.welfare import BrokenWishes, private_cost, restoring_cost
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats
@@ -48,3 +48,7 @@ class Rewards:
         if alpha > 0.0:
             homes = (1.0 - alpha) * homes + alpha * (joint / homes.shape[1])[:, None]
         return Reward(joint, homes)
+
+    def private_cost(self) -> Floats:
+        """(7, M, N) USD: what the wishes that were broken so far are worth, by kind as `evaluation.welfare.PARTS`."""
+        return private_cost(self._wishes, self._world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -9,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.api.observation import Observer
+from vpp_env.api.pool import MonthPool
 from vpp_env.api.rewards import Reward, Rewards
+from vpp_env.api.tally import Tally
+from vpp_env.contract.bids import DayAheadSchedule, check_override
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulation.month import Month
+from vpp_env.scenario.splits import SPLITS, split_of
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
+from vpp_env.units import Flags, Floats
 
 STATE_COMPANION = ("profit_usd", "revenue_usd", "payments_usd", "award_kw", "market_kw", "reserve_kw")
 """Last elements of `state()`: the VPP's side of the last opportunity, scaled by 100 USD and 1,000 kW."""
@@ -23,9 +28,12 @@ STATE_COMPANION = ("profit_usd", "revenue_usd", "payments_usd", "award_kw", "mar
 class WorldOptions(TypedDict, total=False):
     """Keyword arguments that every environment takes beside its scenario, and hands on to `Session`."""
 
-    seed: int  # of the first episode that is reset without a seed; the next ones follow from it; default 0
+    seed: int | None  # of the first episode that is reset without a seed; the next ones follow from it
     market_data: str | Path | None  # real prices, see docs/market-data.md
     node: str | None  # their price node, where the file holds several
+
+
+Seeds = int | Sequence[int | None] | None
 
 
 class Played(NamedTuple):
@@ -35,6 +43,7 @@ class Played(NamedTuple):
     reward: Reward
     outcome: Outcome
     over: bool  # whether the month is
+    costs: Floats  # (M, 5) homes whose preferences were violated, by kind as `owners.violations.VIOLATIONS`
 
 
 class Session:
@@ -60,7 +69,7 @@ class Session:
         scenario: Scenario | str | Path = "august",
         n_months: int = 1,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         market_data: str | Path | None = None,
         node: str | None = None,
     ) -> None:
@@ -68,33 +77,96 @@ class Session:
         if n_months < 1:
             raise VppError(f"n_months: got {n_months}; allowed is 1 or more")
         self.n_months = n_months
-        self._data = (market_data, node)
-        self._seeds = np.random.default_rng(seed)
-        self._first_seed: int | None = seed
+        self._pool = MonthPool(self.scenario, n_months, market_data, node)
+        self._name = f"{self.scenario.calendar.local[0]:%Y-%m}" if market_data is None else str(market_data)
+        self._draws = np.random.default_rng(seed)
+        self._first_seed = seed
+        self._schedules: tuple[DayAheadSchedule | None, ...] = ()
+        self._override: Flags | None = None
         self.world: World | None = None
         self.outcome: Outcome | None = None
         self.history: list[tuple[float, float, float, float]] = []
 
-    def reset(self, seed: int | None) -> NDArray[np.float32]:
-        """Begin an episode; return (M*N, N_OBS) observations. Month m of the episode has seed + m."""
+    def _seeds(self, seed: Seeds) -> tuple[int, ...]:
+        """Seed of each month: as given; what is not given is drawn from the training seeds."""
+        seed, self._first_seed = self._first_seed if seed is None else seed, None
         if seed is None:
-            seed = self._first_seed if self._first_seed is not None else int(self._seeds.integers(2**31))
+            given: Sequence[int | None] = [None] * self.n_months
+        elif isinstance(seed, int | np.integer):
+            given = [int(seed) + m for m in range(self.n_months)]
+            self._draws = np.random.default_rng(int(seed))
         else:
-            self._seeds = np.random.default_rng(seed)
-        self._first_seed = None
-        months = [Month(self.scenario, seed + m, *self._data) for m in range(self.n_months)]
-        self.world = World(months)
+            given = list(seed)
+            if len(given) != self.n_months:
+                raise VppError(
+                    f"reset: got {len(given)} seeds for {self.n_months} months; allowed is one seed for each, or one "
+                    "number for all (month m then has that number + m)"
+                )
+            if None not in given:
+                self._draws = np.random.default_rng([int(s) for s in given if s is not None])
+        return tuple(self._drawn() if s is None else int(s) for s in given)
+
+    def _drawn(self) -> int:
+        return int(self._draws.integers(SPLITS["training"].first, 2**31))
+
+    def reset(self, seed: Seeds) -> NDArray[np.float32]:
+        """Begin an episode; return (M*N, N_OBS) observations.
+
+        Parameters
+        ----------
+        seed : int, sequence or None
+            A number: month m has seed + m. One for each month: those; None among them is drawn. None: each is drawn
+            from the training seeds (see `scenario.splits`), or the constructor's seed at the first reset.
+        """
+        self.seeds = self._seeds(seed)
+        self.world = World([self._pool.get(s) for s in self.seeds])
         self.world.reset()
         self.outcome = None
         self.history = []
+        self._forget()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
+        self._tally = Tally(self.world)
         return self._observer.matrix()
 
-    def step(self, actions: NDArray[Any]) -> Played:
-        """Play one opportunity with (M*N, N_ACTION) actions."""
+    @property
+    def months(self) -> list[dict[str, Any]]:
+        """Which month each is: `seed`, `split` (None: of none) and `month`."""
+        return [{"seed": s, "split": split_of(s), "month": self._name} for s in self.seeds]
+
+    def _playing(self) -> World:
         if self.world is None:
             raise VppError("step() before reset(): call reset() first")
-        outcome = self.world.step(actions)
+        return self.world
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        world = self._playing()
+        return world.exchange.day_ahead.hours(world.t)
+
+    def submit(self, schedules: Sequence[DayAheadSchedule | None] | None, override: Flags | None) -> None:
+        """Keep what goes with the next step's bids: one schedule a month, (M*N,) homes that are overridden.
+
+        Raises
+        ------
+        BidError
+            When it may not be handed in now, or has the wrong shape; nothing has changed then.
+        """
+        world = self._playing()
+        given = () if schedules is None else tuple(schedules)
+        world.exchange.day_ahead.check(world.t, given)
+        if override is not None:
+            override = check_override(override, world.n_months * world.n_homes)
+        self._schedules, self._override = given, override
+
+    def _forget(self) -> None:
+        self._schedules, self._override = (), None
+
+    def step(self, actions: NDArray[Any]) -> Played:
+        """Play one opportunity with (M*N, N_ACTION) actions, and with what was submitted since the last step."""
+        world = self._playing()
+        outcome = world.step(actions, self._schedules, self._override)
+        self._forget()
         self.outcome = outcome
         self.history.append(
             (
@@ -104,7 +176,13 @@ class Session:
                 float(outcome.money.profit[0]),
             )
         )
-        return Played(self._observer.matrix(), self._rewards.of(outcome), outcome, self.world.done)
+        reward = self._rewards.of(outcome)
+        costs = self._tally.add(outcome, reward)
+        return Played(self._observer.matrix(), reward, outcome, world.done, costs)
+
+    def kpis(self) -> dict[str, Floats]:
+        """(M,) each: what the episode came to, as the evaluator names it."""
+        return self._tally.kpis(self._rewards.private_cost())
 
     def companion(self) -> NDArray[np.float32]:
         """(6,) float32 the VPP's side of the last opportunity; see `STATE_COMPANION`."""

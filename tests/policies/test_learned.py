@@ -1,0 +1,139 @@
+"""Weights from a file: the same score through the benchmark as through an environment, and nothing else is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import month
+from vpp_policies.learned import Learned, actions, load, save
+
+from vpp_env.api.gym import CentralMarketMonth
+from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
+from vpp_env.contract.views import Information
+from vpp_env.errors import PolicyError
+from vpp_env.evaluation.audit import audit
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.evaluation.verdict import Verdict
+
+ROOT = Path(__file__).parents[2]
+Layers = list[tuple[np.ndarray, np.ndarray]]
+
+
+def layers(*widths: int, seed: int = 0, scale: float = 0.3) -> Layers:
+    rng, sizes = np.random.default_rng(seed), [N_OBS, *widths, N_ACTION]
+    return [(scale * rng.normal(size=(a, b)), scale * rng.normal(size=b)) for a, b in itertools.pairwise(sizes)]
+
+
+def test_a_file_is_what_was_saved(tmp_path: Path) -> None:
+    made = layers(16, 5)
+    save(tmp_path / "w.npz", made)
+    for (w, b), (w_read, b_read) in zip(made, load(tmp_path / "w.npz"), strict=True):
+        assert np.array_equal(w, w_read)
+        assert np.array_equal(b, b_read)
+
+
+def test_a_perceptron_by_hand() -> None:
+    (w0, b0), (w1, b1) = made = layers(4)
+    obs = np.random.default_rng(1).uniform(-1, 1, (3, N_OBS)).astype(np.float32)
+    for i in range(3):
+        hidden = [np.tanh(sum(obs[i, k] * w0[k, j] for k in range(N_OBS)) + b0[j]) for j in range(4)]
+        out = [sum(hidden[k] * w1[k, j] for k in range(4)) + b1[j] for j in range(N_ACTION)]
+        np.testing.assert_allclose(actions(made, obs)[i], np.clip(out, -1, 1), atol=1e-6)
+    assert (np.abs(actions(layers(scale=9.0), obs)) <= 1.0).all()
+
+
+@pytest.mark.parametrize("made", [layers(), layers(16)], ids=["linear", "perceptron"])
+def test_the_benchmark_scores_what_the_environment_paid(made: Layers, tmp_path: Path) -> None:
+    save(tmp_path / "w.npz", made)
+    m = month("quick", {"time.duration_hours": 30}, 4)
+    face = CentralMarketMonth(m.scenario)
+    obs, _ = face.reset(seed=4)
+    total, over = 0.0, False
+    while not over:
+        obs, reward, _, over, info = face.step(actions(made, obs))
+        total += float(reward)
+    policy = Learned(path=str(tmp_path / "w.npz"))
+    kpis = summarize(simulate(m, policy))
+    assert total == pytest.approx(kpis["welfare"], abs=1e-9)
+    assert info["kpis"]["total_profit"] == pytest.approx(kpis["total_profit"], abs=1e-9)
+    assert abs(total) > 0.01, "the test can fail"
+
+
+def test_the_audit_verifies_it_as_own(tmp_path: Path) -> None:
+    save(tmp_path / "w.npz", layers(8))
+    spec = f"vpp_policies.learned:Learned(path={str(tmp_path / 'w.npz')!r})"
+    found = audit(month("week20", {"fleet.size": 8, "time.duration_hours": 6}), spec)
+    assert (found.verdict, found.information, found.separate) == (Verdict.VERIFIED, Information.OWN, True)
+
+
+def test_what_comes_with_the_package_plays() -> None:
+    """A linear copy of `truthful`."""
+    policy = Learned()
+    kpis = summarize(simulate(month("week20", {"fleet.size": 20, "time.duration_hours": 48}, 1), policy))
+    assert kpis["sold_mwh"] > 0.0
+    assert "linear" in policy.info.description
+
+
+def test_another_version_of_the_observation_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "old.npz"
+    ((w, b),) = layers()
+    np.savez(file, observation_version=OBSERVATION_VERSION - 1, layers=1, w0=w, b0=b)
+    with pytest.raises(
+        PolicyError, match=rf"^learned: .*version {OBSERVATION_VERSION - 1} .*allowed is {OBSERVATION_VERSION}"
+    ):
+        Learned(path=str(file))
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('it ran')",))
+
+
+def test_nothing_that_needs_pickle_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "policy.pkl").write_bytes(pickle.dumps(Bomb()))
+    np.savez(tmp_path / "objects.npz", observation_version=OBSERVATION_VERSION, layers=1, w0=np.array([Bomb()]))
+    (tmp_path / "text.npz").write_text("no weights", encoding="utf-8")
+    for name in ("policy.pkl", "objects.npz", "text.npz", "missing.npz"):
+        with pytest.raises(PolicyError, match="pickle"):
+            Learned(path=str(tmp_path / name))
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(PolicyError, match=r"holds \['x'\]"):
+        Learned(path=str(tmp_path / "other.npz"))
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ([], "last one"),
+        ([(np.zeros((N_OBS - 1, N_ACTION)), np.zeros(N_ACTION))], f"from {N_OBS}"),
+        ([(np.zeros((N_OBS, 3)), np.zeros(3))], f"{N_ACTION} outputs"),
+        ([(np.zeros((N_OBS, 4)), np.zeros(4)), (np.zeros((5, N_ACTION)), np.zeros(N_ACTION))], "layers"),
+        ([(np.full((N_OBS, N_ACTION), np.nan), np.zeros(N_ACTION))], "finite"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(made: Layers, message: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=message):
+        save(tmp_path / "w.npz", made)
+    assert not (tmp_path / "w.npz").exists()
+    with pytest.raises(PolicyError, match=r"ends in \.npz"):
+        save(tmp_path / "w.pt", layers())
+
+
+def test_the_example_makes_a_policy_from_play(tmp_path: Path) -> None:
+    """One week of `truthful`: the copy bids nearly what it bid."""
+    spec = importlib.util.spec_from_file_location("clone_policy", ROOT / "examples" / "clone_policy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    save(tmp_path / "w.npz", example.clone("truthful", range(10_000, 10_001)))
+    seen, done = example.played("truthful", 10_001)
+    copied = actions(load(tmp_path / "w.npz"), seen)
+    assert ((copied - done) ** 2).mean() < 0.3 * done.var(axis=0).mean()
