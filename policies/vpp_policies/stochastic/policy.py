@@ -15,6 +15,7 @@ import numpy as np
 from vpp_env import BUY_LIMIT_RANGE, SELL_ASK_RANGE, Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
 from vpp_env.units import DT_H, Floats, Ints
 from vpp_policies.forecast import day_ahead_prices
+from vpp_policies.stochastic.evening import Promise
 from vpp_policies.stochastic.prices import QUARTERS, PriceModel, SpikeCount, levels, load, samples
 from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
 from vpp_policies.truthful import MeteredProfile, own_offers
@@ -48,6 +49,7 @@ class Stochastic:
         """Begin a month."""
         self._rules = rules
         self._profile = MeteredProfile(rules)
+        self._promise = Promise(rules)
         self._spikes = SpikeCount(self._model)
         self._counted = 0
         self._published = -1
@@ -63,11 +65,13 @@ class Stochastic:
         ask, limit = self._bids(view)
         stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
         # the owner's own ask is below none of these, whatever serves the second line
+        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
         offers["sell2_ask"] = np.where(stores, np.maximum(ask, offers["sell2_ask"]), offers["sell2_ask"])
         # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
         back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
         offers["buy_limit"] = np.where(back, self._patience(view), np.where(stores, limit, offers["buy_limit"]))
-        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), day_ahead=schedule)
+        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
+        return Bids(actions, day_ahead=schedule, capacity=self._promise.kw(view))
 
     def _look(self, view: View, hours: int) -> tuple[tuple[Floats, Floats, Floats], Ints]:
         """Samples and clock hours of `hours` from delivery on."""
@@ -84,7 +88,8 @@ class Stochastic:
         if len(past):
             off = float(public.past_rt_usd_per_kwh[-1] - past[-1]) / float(level[0])
             off = 0.0 if abs(off) > model.dear else off * model.carry ** (1 + public.lead)
-        return samples(model, da, level, clock, off, self._spikes.factor), clock
+        price, weight, reserve = samples(model, da, level, clock, off, self._spikes.factor)
+        return (price + self._promise.bonus(view, hours)[:, None, None], weight, reserve), clock
 
     def _patience(self, view: View) -> Floats:
         """(N,) most that a car which put charging off pays now, USD/kWh: what waiting one more hour would cost.

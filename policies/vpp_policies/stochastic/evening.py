@@ -1,0 +1,61 @@
+"""Firm evening capacity: how much to promise for tomorrow, from what past evenings could have given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_env import Homes, MarketRules, View
+from vpp_env.units import Floats
+
+QUANTILE = 0.2
+"""Of past evenings: four of five could have given as much."""
+BOLDNESS = 1.5
+"""What is promised, as a share of that: a promise is paid for what was given of it, and costs nothing while half of it
+is. Chosen on validation seeds."""
+WAITING = 0.5
+"""Share of the charging that could wait in the evening's first hour which can do so on the mean of the evening
+[assumed]."""
+CALLED_BONUS = 5.0
+"""What a kWh given on a called evening is taken to bring, in days of pay per kW and hour: a called evening is paid for
+itself, and shows what uncalled ones are paid for [assumed]."""
+
+
+def able_kw(homes: Homes, rules: MarketRules) -> Floats:
+    """(N,) kW that each home can give throughout an evening at an ask at which a call dispatches."""
+    first, last = rules.capacity_hours
+    kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
+    energy = np.minimum(np.maximum(homes.soc_kwh - kept, 0.0) * rules.bess_eta, homes.day_left_kwh)
+    strike = rules.capacity_call_usd_per_kwh / (1.0 + rules.margin)
+    battery = np.minimum(homes.bess_kw, energy / (last - first)) * (homes.own_ask <= strike)
+    return battery + WAITING * homes.defer_mean_kw * (homes.defer_ask <= strike)
+
+
+class Promise:
+    """The commitment of a fleet whose homes say what they could give."""
+
+    def __init__(self, rules: MarketRules) -> None:
+        self._rules = rules
+        self._past: list[float] = []
+
+    def bonus(self, view: View, hours: int) -> Floats:
+        """(hours,) USD/kWh that energy of a called evening is worth beside its price, from delivery on."""
+        rules, steps = self._rules, 4 * hours
+        first, last = rules.capacity_hours
+        usd = CALLED_BONUS * rules.capacity_usd_per_kw_month / 30.0 / (last - first)
+        called = np.zeros(steps)
+        promised = (view.public.capacity_called & (view.public.capacity_kw > 0.0))[:steps]
+        called[: len(promised)] = promised
+        return usd * called.reshape(hours, 4).mean(axis=1)
+
+    def kw(self, view: View) -> float | None:
+        """Take note of the evening that begins; kW for tomorrow's where its gate is open. Call it at every gate."""
+        rules = self._rules
+        if rules.capacity_usd_per_kw_month <= 0.0:
+            return None
+        start = view.public.start
+        if start.hour == int(rules.capacity_hours[0]) and start.minute == 0:
+            self._past.append(float(able_kw(view.homes, rules).sum()))
+        if not view.public.capacity_gate or not self._past:
+            return None
+        kw = BOLDNESS * float(np.quantile(self._past, QUANTILE))
+        return min(kw, rules.max_capacity_kw) if kw >= rules.min_bid_kw else 0.0
