@@ -246,7 +246,7 @@ def test_a_missing_or_misshapen_action_is_named() -> None:
     good = dict.fromkeys(face.agents, np.zeros(8, np.float32))
     with pytest.raises(BidError, match="prosumer_3"):
         face.step({a: v for a, v in good.items() if a != "prosumer_3"})
-    with pytest.raises(BidError, match="6"):
+    with pytest.raises(BidError, match="8"):
         face.step(good | {"prosumer_1": np.zeros(5, np.float32)})
     with pytest.raises(BidError, match="finite"):
         face.step(good | {"prosumer_1": np.full(8, np.nan, np.float32)})
