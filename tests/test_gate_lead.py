@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -145,28 +144,6 @@ def test_headroom_is_that_of_the_delivery() -> None:
     after, waits = world.headroom.battery, before > 0.1
     assert waits.any()
     assert (after[waits] < before[waits]).all()
-
-
-def test_a_car_on_its_way_home_is_on_offer() -> None:
-    """It is taken to charge from its arrival on: what an undispatched fleet turns out to charge at delivery."""
-    changes = DAY | {"fleet.size": 60, "fleet.share_ev": 1.0, "time.duration_hours": 48}
-    for lead in (0, 2):
-        world = begin(month("week20", changes | {"market.gate_lead_minutes": 60 * lead}))
-        idle, said, seen = np.full((60, 8), -1.0), deque(maxlen=lead + 1), 0
-        while not world.done:
-            away = (world.headroom.plugged == 0) & (world.months[0].fleet.ev_kwh > 0)
-            said.append((away, world.headroom.defer_mean.copy(), world.headroom.defer.copy()))
-            k, plan, baseline = world.clock(world.t)[1], world.day.plan, world.day.baseline
-            if len(said) == lead + 1:
-                was_away, mean, least = said[0]
-                # back from the trip of today and not due again, nor in a blackout window: the plan is what comes true
-                comes = was_away & (plan.arr >= 0) & (plan.arr < k + 4) & (k > plan.ready) & (mean > 0)
-                charged = baseline.ev_kw[k : k + 4]
-                np.testing.assert_allclose(mean[comes], charged.mean(axis=0)[comes], atol=1e-9)
-                np.testing.assert_allclose(least[comes], charged.min(axis=0)[comes], atol=1e-9)
-                seen += int(comes.sum())
-            world.step(idle)
-        assert seen > 5
 
 
 @pytest.mark.parametrize("safeguard", [False, True])

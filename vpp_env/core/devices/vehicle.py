@@ -260,37 +260,29 @@ def vehicle_headroom(
 ) -> VehicleHeadroom:
     """What it can promise for `steps` steps that begin `wait` steps from now, from its own state and plan alone.
 
-    A car at home is taken to charge as planned until then, one on its trip to come home as planned, and to charge from
-    there on; one that is due by then, or comes home later, offers nothing. While it is away `hours_left` is 0.
+    A car at home is taken to charge as planned until then; one that is due by then, or away now, offers nothing.
     """
-    home = at_home(v, step)
-    back = 0 if home else step.arr - step.k  # steps until it is at home
-    if v.kwh <= 0.0 or back < 0 or back >= wait + steps:
+    if not at_home(v, step):
         return NO_HEADROOM
     dt, eta, span_h = rules.dt_h, rules.eta, steps * rules.dt_h
     soc, baseline, due = s.soc_kwh, step.baseline_kwh, due_in(step)
-    plugged = 1.0
-    if not home:
-        soc, baseline, plugged = max(0.0, soc - step.trip_kwh), max(0.0, baseline - step.trip_kwh), 0.0
-    for ahead in range(back, min(wait, due)):
+    for ahead in range(min(wait, due)):
         lacks = need(v, soc, baseline, due - ahead, rules)
         p = baseline_charge(v, baseline, rules)
         soc += eta * max(p, forced_charge(v, lacks, due - ahead, rules)) * dt
         baseline += eta * p * dt
     due -= wait
     if due <= 0:
-        return VehicleHeadroom(plugged, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    v2g = hard = reserve = 0.0
-    absent = max(0, back - wait)  # steps of the delivery for which it is not at home yet
-    if absent == 0:
-        hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
-        reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
-        if due * dt > span_h:
-            v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
-    now_kw, gap = baseline_charge(v, baseline, rules) if absent == 0 else 0.0, max(0.0, baseline - soc)
-    least = buy = v.kw if absent == 0 else 0.0
+        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    v2g = 0.0
+    hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
+    reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
+    if due * dt > span_h:
+        v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+    now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
+    least = buy = v.kw
     first = total = 0.0
-    for ahead in range(absent, steps):
+    for ahead in range(steps):
         if ahead >= due:
             least = 0.0
             buy = 0.0
@@ -307,5 +299,4 @@ def vehicle_headroom(
         soc += eta * (p - x) * dt
     # buying back ends when the deferred energy is back
     buy = max(0.0, min(buy, gap / (eta * span_h)))
-    hours_left = due * dt if home else 0.0
-    return VehicleHeadroom(plugged, hours_left, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
+    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
