@@ -130,7 +130,7 @@ READS = (
 
 
 class Cheat(cheats.Honest):
-    """An honest base whose bids move with one illegal read; everything follows from `seed`."""
+    """Bids that move with one illegal read; everything follows from `seed`. `honest`: it reads a 0 instead."""
 
     def __init__(self, seed: int, honest: bool = False) -> None:
         rng = np.random.default_rng([seed, 7])
@@ -164,7 +164,7 @@ class Cheat(cheats.Honest):
         }
         self._past.append(0.0 if self._honest else self._read(view))
         known = self._past.popleft()
-        if self._acts(view) and not self._honest:
+        if self._acts(view):
             # any change of what was read changes this, by many ticks
             parts[self._part] = parts[self._part].copy()
             digest = hashlib.sha256(f"{self._shift} {known!r}".encode()).digest()
@@ -174,7 +174,7 @@ class Cheat(cheats.Honest):
 
 @contextmanager
 def here(spec: str, timeout_s: float = 0.0) -> Iterator[Policy]:
-    """The cheat of a number, in this process; `honest:` the same without its read."""
+    """The cheat of a number, in this process; `honest:` the same that reads nothing."""
     kind, _, seed = spec.partition(":")
     yield Cheat(int(seed), honest=kind == "honest")
 
