@@ -165,10 +165,11 @@ class Cheat(cheats.Honest):
         self._past.append(0.0 if self._honest else self._read(view))
         known = self._past.popleft()
         if self._acts(view):
-            # any change of what was read changes this, by many ticks
-            parts[self._part] = parts[self._part].copy()
+            # any change of what was read changes these, by many ticks: a chance of 1 in some thousands that it does not
             digest = hashlib.sha256(f"{self._shift} {known!r}".encode()).digest()
-            parts[self._part][self._row] += self._size * digest[0] / 255
+            for name, byte, most in ((self._part, digest[0], self._size), ("sell_ask", digest[1], 0.2)):
+                parts[name] = parts[name].copy()
+                parts[name][self._row] += most * byte / 255
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **parts))
 
 
