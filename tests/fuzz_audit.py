@@ -130,7 +130,7 @@ READS = (
 
 
 class Cheat(cheats.Honest):
-    """An honest base whose bids move with one illegal read; everything follows from `seed`."""
+    """Bids that move with one illegal read; everything follows from `seed`. `honest`: it reads a 0 instead."""
 
     def __init__(self, seed: int, honest: bool = False) -> None:
         rng = np.random.default_rng([seed, 7])
@@ -164,17 +164,18 @@ class Cheat(cheats.Honest):
         }
         self._past.append(0.0 if self._honest else self._read(view))
         known = self._past.popleft()
-        if self._acts(view) and not self._honest:
-            # any change of what was read changes this, by many ticks
-            parts[self._part] = parts[self._part].copy()
+        if self._acts(view):
+            # any change of what was read changes these, by many ticks: a chance of 1 in some thousands that it does not
             digest = hashlib.sha256(f"{self._shift} {known!r}".encode()).digest()
-            parts[self._part][self._row] += self._size * digest[0] / 255
+            for name, byte, most in ((self._part, digest[0], self._size), ("sell_ask", digest[1], 0.2)):
+                parts[name] = parts[name].copy()
+                parts[name][self._row] += most * byte / 255
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **parts))
 
 
 @contextmanager
 def here(spec: str, timeout_s: float = 0.0) -> Iterator[Policy]:
-    """The cheat of a number, in this process; `honest:` the same without its read."""
+    """The cheat of a number, in this process; `honest:` the same that reads nothing."""
     kind, _, seed = spec.partition(":")
     yield Cheat(int(seed), honest=kind == "honest")
 

@@ -18,8 +18,8 @@ from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Kpi, Place
 
-HEAD = ("policy", "sees\nverdict", "asks")
-"""First columns: what an audit found stands below what it is of, so that a row fits 80 letters."""
+HEAD = ("policy", "sees", "asks")
+"""First columns; what an audit found stands in a line below the table, which fits 80 letters as it is."""
 NARROW = 9
 """Letters from which a word of a heading is broken."""
 
@@ -58,7 +58,8 @@ def heading(kpi: Kpi) -> str:
 def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
     made = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for name in text:
-        made.add_column(name, overflow="fold")
+        # who it is must be seen on 80 letters too, if figures lose some
+        made.add_column(name, overflow="fold", no_wrap=name == HEAD[0])
     for name in figures:
         made.add_column(name, justify="right", no_wrap=True)
     return made
@@ -69,9 +70,9 @@ def _show_seed(console: Console, seed: SeedResult) -> None:
     title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
     made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
     for run in seed.runs:
-        _, sees, asks, verdict = who(run)
-        made.add_row(run.label, f"{sees}\n{verdict}", asks, *(figure(run, kpi) for kpi in kpis))
+        made.add_row(run.label, *who(run)[1:-1], *(figure(run, kpi) for kpi in kpis))
     console.print(made)
+    _tell_verdicts(console, {run.label: run.verdict for run in seed.runs})
     _tell_consent(console, {run.label: run.consent_note for run in seed.runs})
 
 
@@ -85,9 +86,17 @@ def _show_means(console: Console, means: CaseMeans) -> None:
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
         name = named(label, p.complete_seeds, len(means.plan.seeds))
         asks = "yes" if info.asks_consent else "no"
-        made.add_row(name, f"{info.information.name}\n{p.verdict}", asks, *cells)
+        made.add_row(name, info.information.name, asks, *cells)
     console.print(made)
+    _tell_verdicts(console, {label: p.verdict for label, p in policies.items()})
     _tell_consent(console, {label: p.consent_note for label, p in policies.items()})
+
+
+def _tell_verdicts(console: Console, verdicts: Mapping[str, str]) -> None:
+    """Say how far what each policy sees and asks can be believed."""
+    for verdict in dict.fromkeys(verdicts.values()):
+        labels = ", ".join(label for label, mine in verdicts.items() if mine == verdict)
+        console.print(f"what it sees is {verdict}: {labels}", highlight=False, markup=False)
 
 
 def _tell_consent(console: Console, notes: Mapping[str, str]) -> None:
