@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from contextlib import contextmanager
 from typing import Any
@@ -15,9 +16,11 @@ from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.contract.views import Information
 from vpp_env.errors import VppError
 from vpp_env.evaluation import audit as audit_module
-from vpp_env.evaluation.audit import ROWS, altered_after, audit, other_rows, separating_groups
+from vpp_env.evaluation.audit import HIDDEN, ROWS, WAYS, audit, other_rows, separating_groups
+from vpp_env.evaluation.hidden import altered_ahead, own_copy
 from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.simulation.view_builder import build_view
+from vpp_env.simulation.world import World
 
 SHORT = {
     "fleet.size": 8,
@@ -56,7 +59,7 @@ def test_an_honest_policy_is_verified(name: str) -> None:
     found = audit(month("week20", SHORT), f"cheats:{name}")
     assert (found.verdict, found.evidence, found.separate) == (Verdict.VERIFIED, (), True)
     assert ROWS in found.checked
-    assert len(found.gates) == 3
+    assert found.gates == 6
 
 
 @pytest.mark.parametrize("name", ["Mixes", "Remembers"])
@@ -82,9 +85,7 @@ def test_a_fuzz_of_illegal_reads_is_never_verified() -> None:
         row = int(rng.choice(np.flatnonzero(has)))
         other = int(rng.choice([j for j in range(8) if j != row]))
         part = str(rng.choice(["soc_kwh", "own_ask", "bess_kwh", "floor_kwh", "willingness", "day_limit_kwh"]))
-        found = audit(
-            m, f"cheats:Follows(row={row}, other={other}, part={part!r})", gates=1, seed=int(rng.integers(99))
-        )
+        found = audit(m, f"cheats:Follows(row={row}, other={other}, part={part!r})", seed=int(rng.integers(99)))
         assert found.verdict is Verdict.REFUTED, (row, other, part)
         assert {f.row for f in found.evidence} == {row}
 
@@ -93,7 +94,7 @@ def test_a_fuzz_of_illegal_reads_is_never_verified() -> None:
 def test_who_looks_at_the_world_behind_a_frame_is_refuted() -> None:
     found = audit(month("week20", SHORT), "cheats:Peeks", seed=1)
     assert found.verdict is Verdict.REFUTED
-    assert found.evidence[0].altered == "the future"
+    assert found.evidence[0].altered == HIDDEN
 
 
 @pytest.mark.usefixtures("here")
@@ -119,28 +120,51 @@ def test_groups_separate_every_ordered_pair(n: int) -> None:
 def test_altered_rows_are_others_and_kept_ones_are_not() -> None:
     homes = build_view(begin(month("week20", SHORT)), Information.OWN).homes
     kept = np.arange(8) < 4
-    other = other_rows(homes, kept, np.random.default_rng(0))
-    for part in ("soc_kwh", "own_ask", "load_forecast_kw"):
-        assert np.array_equal(getattr(homes, part)[..., kept], getattr(other, part)[..., kept])
-        assert (getattr(homes, part)[..., ~kept] != getattr(other, part)[..., ~kept]).any()
-        assert getattr(homes, part).dtype == getattr(other, part).dtype
+    for way in range(WAYS):
+        other = other_rows(homes, kept, np.random.default_rng(0), way)
+        for part in ("soc_kwh", "own_ask", "load_forecast_kw", "plugged", "ev_priority"):
+            assert np.array_equal(getattr(homes, part)[..., kept], getattr(other, part)[..., kept])
+            assert getattr(homes, part).dtype == getattr(other, part).dtype
+        for part in ("soc_kwh", "load_forecast_kw"):
+            assert (getattr(homes, part)[..., ~kept] != getattr(other, part)[..., ~kept]).all()
+        assert (homes.own_ask[~kept] != other.own_ask[~kept]).any()
 
 
-def test_an_altered_future_is_another_one_for_an_oracle_only() -> None:
-    m = month("week20", SHORT)
-    other = altered_after(m, 3, np.random.default_rng(0))
-    a, b = begin(m), begin(other)
-    for _ in range(3):
-        a.step(np.zeros((8, 6)))
-        b.step(np.zeros((8, 6)))
-    views = [build_view(w, Information.FULL) for w in (a, b)]
-    assert np.array_equal(views[0].public.da_usd_per_kwh, views[1].public.da_usd_per_kwh)
-    assert np.array_equal(views[0].public.past_rt_usd_per_kwh, views[1].public.past_rt_usd_per_kwh)
-    futures = [build_view(w, Information.ORACLE).future(1).rt_usd_per_kwh for w in (a, b)]
-    assert (futures[0] != futures[1]).all()
+def same(a: Any, b: Any) -> bool:
+    """Whether two records hold the same values."""
+    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a)]
+    pairs += [(x[k], y[k]) for x, y in pairs if isinstance(x, dict) for k in x]
+    return all(np.array_equal(x, y) for x, y in pairs if not isinstance(x, dict))
+
+
+def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it() -> None:
+    m = month("week20", SHORT | {"time.duration_hours": 26})
+    a, b = begin(m), World([own_copy(m)])
+    b.reset()
+    rng = np.random.default_rng(0)
+    while not a.done:
+        views = {i: build_view(a, i) for i in (Information.FULL, Information.ORACLE)}
+        real = views[Information.ORACLE].foresight()
+        with altered_ahead(b, rng):
+            seen = build_view(b, Information.FULL)
+            assert same(seen.homes, views[Information.FULL].homes)
+            assert same(seen.public, views[Information.FULL].public)
+            other = build_view(b, Information.ORACLE)
+            future, told = other.future(1), views[Information.ORACLE].future(1)
+            for name in ("rt_usd_per_kwh", "load_kw", "pv_kw", "called"):
+                assert (getattr(future, name) != getattr(told, name)).all(), name
+            ahead = other.foresight()
+            assert (ahead.lmp != real.lmp).all()
+            assert (ahead.shortage_kw != real.shortage_kw).any()
+            fleet = b.months[0].fleet
+            assert not np.array_equal(fleet.hassle_value, m.fleet.hassle_value)
+            assert b.months[0].seed != m.seed
+        actions = rng.uniform(-1, 1, (8, 6))
+        assert np.array_equal(a.step(actions).ledger, b.step(actions).ledger)
+    assert b.months[0].fleet is m.fleet
 
 
 def test_an_audit_says_what_it_cannot_do() -> None:
     with pytest.raises(VppError, match="allowed is 1 or more"):
         audit(month("week20", SHORT), "truthful", gates=0)
-    assert not Audit(Verdict.CLAIMED, Information.OWN, 0, (), ()).separate
+    assert not Audit(Verdict.CLAIMED, Information.OWN, 0, 0, ()).separate

@@ -14,7 +14,7 @@ from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo, make_polic
 from vpp_env.contract.views import Information, View
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.kpi import summarize
-from vpp_env.evaluation.measures import consent_share, jain_index, prosumer_table, worst_mean
+from vpp_env.evaluation.measures import jain_index, prosumer_table, worst_mean
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import (
     COMPONENTS,
@@ -25,6 +25,7 @@ from vpp_env.evaluation.satisfaction import (
     violations,
 )
 from vpp_env.evaluation.simulate import Run, market_rules, policy_rng, simulate
+from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import scenario_names
 from vpp_env.scenario.specs import SatisfactionSpec
 from vpp_env.simulation.month import Month
@@ -55,11 +56,11 @@ def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short
     return dataclasses.replace(plain, ledger=rows, departed=events[0], short=events[1], missed=events[2])
 
 
-def added_up(fleet: Fleet, days: list[list[Outcome]], accepted: np.ndarray | None = None) -> SatisfactionTotals:
+def added_up(fleet: Fleet, days: list[list[Outcome]], covered: np.ndarray | None = None) -> SatisfactionTotals:
     totals = SatisfactionTotals(fleet, SPEC)
     for day in days:
         for j, o in enumerate(day):
-            totals.add(o, violations(o), accepted, j == len(day) - 1)
+            totals.add(o, violations(o), np.zeros(fleet.n) if covered is None else covered, j == len(day) - 1)
     return totals
 
 
@@ -137,7 +138,8 @@ def test_idle_is_content_to_the_last_digit(name: str) -> None:
     base = month(name).scenario
     changes = {"fleet.size": min(base.fleet.size, 60), "time.duration_hours": min(base.hours, 72)}
     for extra in ({}, {"home.control": "self_consumption"}):
-        run = simulate(month(name, changes | extra, 1), make_policy("idle"))
+        verified = Audit(Verdict.VERIFIED, Information.OWN, 0, 0, ())
+        run = simulate(month(name, changes | extra, 1), make_policy("idle"), audit=verified)
         kpi = summarize(run)
         assert kpi["avg_satisfaction"] == kpi["worst_decile_satisfaction"] == kpi["opportunity_satisfaction"] == 1.0
         assert kpi["satisfaction_consented"] == 1.0
@@ -199,7 +201,7 @@ def test_no_truthful_slice_loses_money(seed: int, minutes: int) -> None:
 
 
 class Careless:
-    """Sells everything at any price and says that everybody agreed; which of it counts is the runner's business."""
+    """Sells everything at any price and says that everybody agreed; what counts is in tests/test_consent.py."""
 
     def __init__(self, consent: Consent, accepted: bool | None) -> None:
         self.info = PolicyInfo("careless", Information.OWN, consent, "a fire sale")
@@ -229,19 +231,6 @@ def test_consented_is_exactly_zero_for_who_asks_nobody() -> None:
     assert (table["satisfaction_consented"] == 0.0).all()
     # also where nothing at all was dispatched
     assert summarize(simulate(month("quick"), make_policy("random")))["satisfaction_consented"] == 0.0
-
-
-def test_consented_counts_only_what_was_accepted() -> None:
-    yes, no = fire_sale(Consent.ACCEPTED, True), fire_sale(Consent.ACCEPTED, False)
-    own = fire_sale(Consent.OWN_BIDS, None)
-    assert summarize(yes)["satisfaction_consented"] == summarize(yes)["avg_satisfaction"]
-    assert summarize(own)["satisfaction_consented"] == summarize(own)["avg_satisfaction"]
-    share = consent_share(no.record.satisfaction, no.policy.info)
-    dispatched = no.record.totals[led.L_SOLD] > 1e-6
-    assert (share[dispatched] == 0.0).all()
-    assert (share[~dispatched] == 1.0).all()
-    forgot = fire_sale(Consent.ACCEPTED, None)
-    assert summarize(forgot)["satisfaction_consented"] == summarize(no)["satisfaction_consented"]
 
 
 def test_a_fire_sale_is_seen_for_what_it_is() -> None:

@@ -83,3 +83,9 @@ def test_paths_are_those_of_the_batteries() -> None:
         whole = np.array(path)[:, i]
         got = rainflow_usd(paths, m.fleet.bess_kwh, 0.063)[i]
         assert got == pytest.approx(0.063 * 4800 * m.fleet.bess_kwh[i] * life_lost(whole, m.fleet.bess_kwh[i]))
+
+
+def test_a_fleet_without_batteries_has_no_wear() -> None:
+    run = simulate(month("week20", {"fleet.share_bess": 0.0, "time.duration_hours": 24}), Random())
+    assert not run.record.rainflow_usd().any()
+    assert len(run.record.rows) == 24

@@ -162,14 +162,18 @@ def test_a_failing_policy_keeps_its_row(tmp_path: Path, capsys: pytest.CaptureFi
     data = manifest(out)
     assert data["status"] == "failed"
     assert data["policies"]["broken"]["status"] == "failed"
-    assert data["policies"]["broken"]["reason"] == "RuntimeError: the model is away"
+    assert re.fullmatch(
+        r"RuntimeError: the model is away \(broken.py, line \d+\)", data["policies"]["broken"]["reason"]
+    )
     assert data["policies"]["truthful"]["status"] == "complete"
     summary = json.loads((out / "simulation_summary.json").read_text(encoding="utf-8"))
     assert summary["policies"]["broken"]["total_timesteps"] == 3
     assert summary["profit_advantage_percent"] is None
     assert "broken is failed" in summary["advantage_notes"]["profit_advantage_percent"]
     assert "Traceback" in (out / "simulation.log").read_text(encoding="utf-8")
-    assert "broken is failed (RuntimeError: the model is away)" in (out / "simulation_report.md").read_text("utf-8")
+    assert "broken is failed (RuntimeError: the model is away (broken.py" in (out / "simulation_report.md").read_text(
+        "utf-8"
+    )
     rows = (out / "simulation_results.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 7
     column = rows[0].split(",").index("broken_actual_profit")
@@ -185,7 +189,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture
     assert data["status"] == "interrupted"
     states = {label: p["status"] for label, p in data["policies"].items()}
     assert states == {"truthful": "complete", "interrupting": "interrupted", "idle": "not_run"}
-    assert data["policies"]["interrupting"]["reason"] == "stopped after 2 of 6 opportunities"
+    assert data["policies"]["interrupting"]["reason"] == "stopped after 3 of 6 opportunities"
     text = capsys.readouterr().out
     assert "Interrupted" in text
     assert str(out) in text

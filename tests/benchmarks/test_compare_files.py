@@ -290,9 +290,9 @@ def test_nothing_written_is_read_back_and_a_month_is_built_once(
     built: list[int] = []
     build = Month.__init__
 
-    def counted(month: Month, scenario: Scenario, seed: int, *args: Any) -> None:
+    def counted(month: Month, scenario: Scenario, seed: int, *args: Any, **options: Any) -> None:
         built.append(seed)
-        build(month, scenario, seed, *args)
+        build(month, scenario, seed, *args, **options)
 
     monkeypatch.setattr(pd, "read_parquet", read)
     monkeypatch.setattr(Month, "__init__", counted)

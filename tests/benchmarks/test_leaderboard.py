@@ -70,7 +70,7 @@ def test_the_same_rules_on_other_prices_are_another_world(results: Path, tmp_pat
     manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
     manifest["data"]["files_sha256"] = {"prices.csv": "ab" * 32}
     (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    with pytest.raises(PlanError, match="different rules or prices"):
+    with pytest.raises(PlanError, match="different rules, prices or salts"):
         leaderboard(collect([results, copy]))
 
 

@@ -30,6 +30,8 @@ from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
 
 GROUP = "vpp_env.policies"
+OWN_DIST = "vpp-env"
+"""The distribution whose registered policies are trusted with the evaluator's process."""
 
 
 class Consent(Enum):
@@ -121,12 +123,37 @@ def _module_of_file(path: Path) -> ModuleType:
     return module
 
 
+def _policy_class(name: str, found: object) -> Callable[..., Policy]:
+    """Return what was named if it is a class of policies; nothing of it has been called.
+
+    Raises
+    ------
+    PolicyError
+        When it is a function, a class of something else, ...
+    """
+    if isinstance(found, type) and all(callable(getattr(found, method, None)) for method in ("reset", "act")):
+        return found
+    kind = f"the class {found.__qualname__}" if isinstance(found, type) else f"a {type(found).__name__}"
+    raise PolicyError(
+        f"{name!r} is no policy: it is {kind}; allowed is a class with `info`, `reset(rules, rng)` and `act(view)`. "
+        "Nothing of it was called"
+    )
+
+
+def is_outside(spec: str) -> bool:
+    """Whether a policy is no part of this package: named by its class, or registered by another distribution."""
+    name = parse_spec(spec)[0]
+    if ":" in name:
+        return True
+    return any(e.name == name and e.dist is not None and e.dist.name != OWN_DIST for e in entry_points(group=GROUP))
+
+
 def _factory(name: str) -> Callable[..., Policy]:
     if ":" in name:
         where, _, attribute = name.rpartition(":")
         try:
             module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-            return getattr(module, attribute)
+            return _policy_class(name, getattr(module, attribute))
         except (ImportError, AttributeError, SyntaxError) as error:
             raise UnknownNameError(
                 f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module, "

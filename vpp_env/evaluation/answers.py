@@ -38,6 +38,15 @@ class PolicyFailure(PolicyError):
         self.trace = trace
 
 
+def said(error: BaseException) -> str:
+    """Return an error's kind and text, also where its text cannot be had."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001 - somebody else's __str__
+        text = f"(its text raises {type(second).__name__})"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def encode_answer(value: Any) -> bytes:
     """Encode an answer: JSON and raw arrays.
 

@@ -2,14 +2,18 @@
 
     audit(month, "my_module:MyPolicy").verdict       # verified, claimed or refuted
 
-The policy plays the month once. Then fresh copies, with the same random stream, replay it against the same bids:
+The policy plays the first gates of the month once. Then fresh copies, with the same random stream, replay them against
+the same bids:
 
-- **the future**: worlds that are the same up to a gate and others after it; every bid up to that gate must be the same.
-  With the future, what no view ever shows is altered too (calls of reserve, the market's draws);
-- **other rows** (OWN): views in which the rows of some homes are other homes' at every gate; the bids of the rest must
-  be the same at every gate, so that what is kept from one gate to the next counts as well. The groups separate every
-  ordered pair of homes: no row can follow another unseen, as long as the altered row makes a difference;
-- **nothing**: one copy replays the very same month; a policy whose bids differ then cannot be audited.
+- **nothing**: one copy sees the very same; a policy whose bids differ then cannot be audited;
+- **what is hidden** (`evaluation.hidden`): one copy is asked while, at every gate, all that is to come, what owners
+  keep to themselves and the seed are others, wherever it may look for them; no bid may move;
+- **other rows** (OWN): copies see views in which the rows of some homes are other homes' at every gate; the bids of the
+  rest must be the same at every gate, so that what is kept from one gate to the next counts as well. The groups
+  separate every ordered pair of homes: no row can follow another unseen, as long as the altered row makes a difference.
+
+What belongs to the fleet as a whole (a day-ahead schedule, a capacity commitment) is an aggregator's own decision: it
+may follow from all rows, and is held against what is hidden only.
 
 Copies of a policy from outside the registry play in a process of their own. An ORACLE may know everything: nothing is
 hidden from it, and it is verified without a replay.
@@ -17,23 +21,22 @@ hidden from it, and it is verified without a replay.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import itertools
 import math
 import pickle
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Homes, Information, View
 from vpp_env.errors import VppError
-from vpp_env.evaluation.isolation import player
-from vpp_env.evaluation.simulate import market_rules
+from vpp_env.evaluation.hidden import altered_ahead, own_copy
+from vpp_env.evaluation.isolation import TIMEOUT_S, player
+from vpp_env.evaluation.simulate import market_rules, take
 from vpp_env.evaluation.verdict import Audit, Finding, Verdict
-from vpp_env.market.day_ahead import published_until
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -43,8 +46,15 @@ SHOWN = 5
 """Findings that are kept as evidence."""
 NOT_COMPARED = ("notes", "transcript", "expected_profit_usd")
 """Parts of bids that are recorded and never used: they hold seconds, which differ."""
-FUTURE, ROWS, NOTHING = "the future", "other rows", "nothing"
-Alter = Callable[[View, int], View]
+HIDDEN, ROWS, NOTHING = "what is hidden", "other rows", "nothing"
+PRICES = ("buy_limit", "own_ask", "own_cost", "defer_ask", "reserve_ask")
+"""Rows that a home without devices has as well."""
+WAYS = 4
+"""Ways in which rows are altered, see `other_rows`."""
+ROUNDS = 2
+"""Times that every pair of homes is looked at: on two days that is once each way at every hour."""
+Alter = Callable[[View], View]
+Around = Callable[[World], AbstractContextManager[None]]
 
 
 def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
@@ -62,86 +72,87 @@ def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
     return [group for group in groups if group.any() and not group.all()]
 
 
-def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator) -> Homes:
-    """Return the rows with those not `kept` drawn anew: values of any home, scaled, so that sums and means move too."""
+def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator, way: int) -> Homes:
+    """Return the rows with those not `kept` altered, in one of the `WAYS`.
+
+    Field by field as values of other homes, made smaller (0) or larger (1); as homes without devices (2); or as other
+    homes whole (3). What is asked of a row (is it more than ...?) is thus answered otherwise at some gate.
+    """
     n, altered = len(kept), np.flatnonzero(~kept)
-    donor, scale = rng.integers(0, n, len(altered)), rng.uniform(0.3, 0.9, len(altered))
+    # never its own values
+    donor = (altered + rng.integers(1, max(n, 2), len(altered))) % n
+    low, high = (0.3, 0.9) if way == 0 else (1.1, 3.0)
     rows = {}
     for field in dataclasses.fields(homes):
         value = np.array(getattr(homes, field.name))
-        drawn = value[..., donor]
-        if value.dtype.kind == "b":
-            drawn = drawn ^ (rng.random(len(altered)) < 0.5)
-        elif value.dtype.kind == "f":
-            drawn = drawn * scale.astype(value.dtype) + value.dtype.type(1e-3)
+        drawn, kind = value[..., donor], value.dtype.kind
+        if way == 2 and field.name not in PRICES:
+            drawn = np.zeros_like(drawn)
+        elif way != 3 and kind == "f":
+            drawn = drawn * rng.uniform(low, high, len(altered)).astype(value.dtype) + value.dtype.type(1e-3)
+        elif way != 3 and kind == "b":
+            drawn = ~value[..., altered]
+        elif way != 3:  # a class: another one of those there are
+            most = max(int(value.max(initial=0)), 2)
+            drawn = (value[..., altered] + rng.integers(1, most + 1, len(altered))) % (most + 1)
         value[..., altered] = drawn
         value.setflags(write=False)
         rows[field.name] = value
     return dataclasses.replace(homes, **rows)
 
 
-def altered_after(month: Month, gate: int, rng: np.random.Generator) -> Month:
-    """Return the same month with other prices, calls and draws of the market from opportunity `gate` on.
-
-    What is published at that gate stays: day-ahead prices and announced events of the days that are known.
-    """
-    made, t = copy.copy(month), gate * month.scenario.steps_per_opportunity
-    known = published_until(month.calendar, *month.calendar.clock(t), t)
-    old = month.series
-
-    def drawn(values: Any, first: int) -> Any:
-        out = np.array(values)
-        # a permutation and a shift: each value is another one
-        out[first:] = rng.permutation(out[first:]) * rng.uniform(0.5, 2.0) + rng.uniform(1.0, 50.0)
-        return out
-
-    made.series = dataclasses.replace(
-        old,
-        da_usd_per_mwh=drawn(old.da_usd_per_mwh, known),
-        rt_usd_per_mwh=drawn(old.rt_usd_per_mwh, t),
-        reserve_usd_per_mw={name: drawn(values, t) for name, values in old.reserve_usd_per_mw.items()},
-    )
-    made.calls = np.concatenate([month.calls[:t], ~month.calls[t:]])
-    made.events = np.concatenate([month.events[:known], ~month.events[known:]])
-    made.acceptance = np.concatenate([month.acceptance[:t], -month.acceptance[t:]])
-    return made
+def _unaltered(view: View) -> View:
+    return view
 
 
-def _play(
-    month: Month, spec: str, original: Month, against: list[Bids], alter: Alter | None = None, last: int | None = None
-) -> tuple[Information, list[Bids]]:
-    """Play a fresh copy on `month` up to gate `last`: by its own bids, or by those of `against` where there are any."""
-    made: list[Bids] = []
-    with player(spec) as policy:
-        world, information = World([month]), policy.info.information
-        world.reset()
-        policy.reset(market_rules(world), original.policy_rng())
-        while not world.done and (last is None or world.opportunity <= last):
-            gate = world.opportunity
-            view = build_view(world, information)
-            # a copy through bytes: what it writes into its view stays its own
-            bids = policy.act(pickle.loads(pickle.dumps(view if alter is None else alter(view, gate))))
-            made.append(bids)
-            played = against[gate] if against else bids
-            world.step(played.actions, (played.day_ahead,))
-    return information, made
+def _nothing_around(world: World) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bench:
+    """What every play of an audit shares."""
+
+    month: Month
+    spec: str
+    information: Information
+    gates: int
+    timeout_s: float
+
+    def play(self, against: list[Bids], alter: Alter = _unaltered, around: Around = _nothing_around) -> list[Bids]:
+        """Let a fresh copy bid at the first gates; the world is played by `against`, or by its own bids."""
+        made: list[Bids] = []
+        with player(self.spec, self.timeout_s) as policy:
+            world = World([own_copy(self.month)])
+            world.reset()
+            policy.reset(market_rules(world), self.month.policy_rng())
+            for gate in range(self.gates):
+                with around(world):
+                    view = alter(build_view(world, self.information))
+                    # a copy through bytes: what it writes into its view stays its own
+                    bids = policy.act(pickle.loads(pickle.dumps(view)))
+                made.append(bids)
+                take(world, against[gate] if against else bids)
+        return made
 
 
 def compare(reference: list[Bids], bids: list[Bids], kept: Flags | None, altered: str) -> list[Finding]:
     """Return where bids differ from the reference's: in the rows `kept`, or everywhere where that is `None`."""
     found = []
-    for gate, (a, b) in enumerate(zip(reference, bids, strict=False)):
+    for gate, (a, b) in enumerate(zip(reference, bids, strict=True)):
+        n = len(a.actions)
         for field in dataclasses.fields(Bids):
             one, other = getattr(a, field.name), getattr(b, field.name)
-            by_row = isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.shape == other.shape
-            rows_of = isinstance(one, np.ndarray) or isinstance(other, np.ndarray)
-            if field.name in NOT_COMPARED or (kept is not None and not rows_of):
+            if field.name in NOT_COMPARED:
+                continue
+            of_homes = [isinstance(x, np.ndarray) and x.shape[:1] == (n,) for x in (one, other)]
+            if kept is not None and not any(of_homes):
                 continue  # an output of the whole fleet may follow from all of its rows
-            if not by_row:
+            if not all(of_homes) or one.shape != other.shape:
                 same = pickle.dumps(one) == pickle.dumps(other)
                 found += [] if same else [Finding(gate, -1, field.name, altered)]
                 continue
-            moved = (one != other).reshape(len(one), -1).any(axis=1)
+            moved = (one != other).reshape(n, -1).any(axis=1)
             rows = np.flatnonzero(moved if kept is None else moved & kept)
             found += [Finding(gate, int(i), field.name, altered) for i in rows[:SHOWN]]
         if len(found) >= SHOWN:
@@ -149,19 +160,31 @@ def compare(reference: list[Bids], bids: list[Bids], kept: Flags | None, altered
     return found[:SHOWN]
 
 
-def audit(month: Month, spec: str, gates: int = 3, seed: int = 0) -> Audit:
+def audit(
+    month: Month,
+    spec: str,
+    gates: int | None = None,
+    seed: int = 0,
+    timeout_s: float = TIMEOUT_S,
+    rounds: int = ROUNDS,
+) -> Audit:
     """Audit the information of a policy on a month.
 
     Parameters
     ----------
     month : Month
-        What is played; a few days with spikes and calls are better than a calm month.
+        What is played; days with spikes and calls are better than calm ones.
     spec : str
         The policy, as on the command line: copies of it are made.
-    gates : int
-        Gates, drawn at random, after which the future is altered; each costs a replay up to it.
+    gates : int, optional
+        How many gates of the month are looked at, from its start; all of them when None. What a policy does later is
+        not looked at. A policy of OWN plays them 23 times (200 homes), any other one three times.
     seed : int
         Of the audit's own draws; keep it from whoever wrote the policy.
+    timeout_s : float
+        Longest that one answer of a policy in a process of its own is waited for.
+    rounds : int
+        Times that every ordered pair of homes is looked at, each with other ways of altering rows.
 
     Returns
     -------
@@ -174,37 +197,42 @@ def audit(month: Month, spec: str, gates: int = 3, seed: int = 0) -> Audit:
     VppError
         When the policy fails on the month as it is.
     """
-    if gates < 1:
-        raise VppError(f"audit: got gates={gates}; allowed is 1 or more")
+    if gates is not None and gates < 1:
+        raise VppError(f"audit: got gates={gates}; allowed is 1 or more, or None for all")
+    if not 1 <= rounds <= WAYS:
+        raise VppError(f"audit: got rounds={rounds}; allowed is 1 to {WAYS}")
     rng = np.random.default_rng(seed)
-    with player(spec) as declared:
+    with player(spec, timeout_s) as declared:
         information = declared.info.information
-    if information is Information.ORACLE:
-        return Audit(Verdict.VERIFIED, information, seed, (), (), reason="nothing is hidden from an ORACLE")
-    _, reference = _play(month, spec, month, [])
-    n, total = month.fleet.n, month.scenario.n_opportunities
-    sampled = tuple(sorted(int(g) for g in rng.choice(total, min(gates, total), replace=False)))
+    total = month.scenario.n_opportunities
+    bench = _Bench(month, spec, information, total if gates is None else min(gates, total), timeout_s)
 
     def ended(verdict: Verdict, checked: tuple[str, ...], found: list[Finding], reason: str = "") -> Audit:
-        return Audit(verdict, information, seed, sampled, checked, tuple(found), reason)
+        return Audit(verdict, information, seed, bench.gates, checked, tuple(found), reason)
 
-    if found := compare(reference, _play(month, spec, month, reference)[1], None, NOTHING):
+    if information is Information.ORACLE:
+        return ended(Verdict.VERIFIED, (), [], "nothing is hidden from an ORACLE")
+    reference = bench.play([])
+    if found := compare(reference, bench.play(reference), None, NOTHING):
         return ended(Verdict.CLAIMED, (), found, "its bids differ where nothing was altered: it is not deterministic")
-    for gate in sampled:
-        other = altered_after(month, gate, rng)
-        if found := compare(reference, _play(other, spec, month, reference, None, gate)[1], None, FUTURE):
-            return ended(Verdict.REFUTED, (FUTURE,), found)
+    replayed = bench.play(reference, around=lambda world: altered_ahead(world, rng))
+    if found := compare(reference, replayed, None, HIDDEN):
+        return ended(Verdict.REFUTED, (HIDDEN,), found)
     if information is not Information.OWN:
-        return ended(Verdict.VERIFIED, (FUTURE,), [])
-    for kept in separating_groups(n, rng):
+        return ended(Verdict.VERIFIED, (HIDDEN,), [])
+    a_day = 24 * 60 // month.scenario.time.opportunity_minutes
+    plan = [(first, kept) for first in (0, 2, 1, 3)[:rounds] for kept in separating_groups(month.fleet.n, rng)]
+    for first, kept in plan:
 
-        def alter(view: View, gate: int, kept: Flags = kept) -> View:
-            return dataclasses.replace(view, homes=other_rows(view.homes, kept, rng))
+        def alter(view: View, first: int = first, kept: Flags = kept) -> View:
+            gate = view.public.opportunity - view.public.lead
+            way = (first + gate + gate // a_day) % WAYS
+            return dataclasses.replace(view, homes=other_rows(view.homes, kept, rng, way))
 
         try:
-            replayed = _play(month, spec, month, reference, alter)[1]
+            replayed = bench.play(reference, alter)
         except (VppError, ValueError, ArithmeticError) as error:
-            return ended(Verdict.CLAIMED, (FUTURE,), [], f"a copy failed where rows were altered: {error}")
+            return ended(Verdict.CLAIMED, (HIDDEN,), [], f"a copy failed where rows were altered: {error}")
         if found := compare(reference, replayed, kept, ROWS):
-            return ended(Verdict.REFUTED, (FUTURE, ROWS), found)
-    return ended(Verdict.VERIFIED, (FUTURE, ROWS), [])
+            return ended(Verdict.REFUTED, (HIDDEN, ROWS), found)
+    return ended(Verdict.VERIFIED, (HIDDEN, ROWS), [])

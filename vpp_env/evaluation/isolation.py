@@ -18,23 +18,31 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import vpp_env
 from vpp_env.contract.bids import Bids
-from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, parse_spec
+from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, is_outside, make_policy
 from vpp_env.contract.views import Future, Information, View
-from vpp_env.errors import PolicyError
-from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer, encode_answer
+from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer, encode_answer, said
+from vpp_env.evaluation.returned import checked
 from vpp_env.scenario.streams import SALT_VARIABLE
 
 TIMEOUT_S = 600.0
 """Longest that one answer is waited for [assumed]: a language model's negotiation takes minutes."""
+START_S = 60.0
+"""Least that its start and its imports are waited for [assumed]: a busy machine takes tens of seconds."""
+TRACE = 20_000
+"""Characters of a traceback that are told: the end of it, where the error is."""
 START = "from vpp_env.evaluation.isolation import serve; serve({})"
 
 
@@ -77,6 +85,16 @@ def _receive(connection: socket.socket) -> Any:
     return pickle.loads(_exactly(connection, length))  # from the process that started this one
 
 
+def _where(error: BaseException) -> str:
+    """Return the file and line of the policy's own code that raised it, in brackets; empty where it is not its own."""
+    ours, others = Path(vpp_env.__file__).parent, [Path(p) for p in sysconfig.get_paths().values()]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_absolute() and not any(path.is_relative_to(p) for p in (ours, *others)):
+            return f" ({path.name}, line {frame.lineno})"
+    return ""
+
+
 def serve(fd: int) -> None:
     """Play the policy's part until the other side hangs up: the main function of its process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the evaluator, which then hangs up
@@ -99,14 +117,14 @@ def serve(fd: int) -> None:
                 answer = None
             else:
                 view, oracle = parts
-                answer = policy.act(dataclasses.replace(view, oracle=_Asks(connection)) if oracle else view)
+                bids = policy.act(dataclasses.replace(view, oracle=_Asks(connection)) if oracle else view)
+                answer = checked(bids, len(view.homes.own_ask))
             message = encode_answer({"answer": answer})
-        except KeyboardInterrupt:
-            message = encode_answer({"interrupt": True})
-        except Exception as error:  # noqa: BLE001 - told to the other side, which raises it
-            known = isinstance(error, PolicyError) or what == "make"
-            told = str(error) if known else f"{type(error).__name__}: {error}"
-            message = encode_answer({"error": told, "trace": traceback.format_exc()})
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: told to the other side, which raises it
+            known = isinstance(error, PolicyError | UnknownNameError)
+            told = (str(error) if known else said(error)) + _where(error)
+            trace = "".join(traceback.format_exception(error))
+            message = encode_answer({"error": told.encode(errors="replace").decode(), "trace": trace[-TRACE:]})
         connection.sendall(message)
 
 
@@ -160,7 +178,7 @@ class IsolatedPolicy:
         self._view = view
         # the future is tens of MB: it goes there when the policy asks for it
         bids = self._call("act", dataclasses.replace(view, oracle=None), view.oracle is not None)
-        if not isinstance(bids, Bids):
+        if not isinstance(bids, Bids):  # its process was tampered with: `serve` answers nothing else
             self.close()
             raise PolicyFailure(f"act() of {self.spec!r} returned {type(bids).__name__}; allowed is Bids")
         return bids
@@ -184,7 +202,8 @@ class IsolatedPolicy:
     def _call(self, *message: Any) -> Any:
         if self._connection.fileno() < 0:
             raise PolicyFailure(f"the process of policy {self.spec!r} has been ended; make the policy anew")
-        deadline = time.monotonic() + self.timeout_s
+        limit = max(self.timeout_s, START_S) if message[0] == "make" else self.timeout_s
+        deadline = time.monotonic() + limit
         try:
             self._send(message)
             while True:
@@ -198,7 +217,7 @@ class IsolatedPolicy:
                 self._send(self._future(told))
         except TimeoutError as error:
             self.close()
-            raise PolicyFailure(f"{message[0]} took longer than {self.timeout_s:g} s; its process was ended") from error
+            raise PolicyFailure(f"{message[0]} took longer than {limit:g} s; its process was ended") from error
         except (EOFError, OSError) as error:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2.0)
@@ -208,9 +227,6 @@ class IsolatedPolicy:
         except BaseException:  # Ctrl-C among them: half an answer may be on its way, so nothing can be asked again
             self.close()
             raise
-        if isinstance(told, dict) and told.get("interrupt"):
-            self.close()
-            raise KeyboardInterrupt
         if not isinstance(told, dict) or "answer" not in told:
             self.close()
             error_text, trace = (str(told.get(k, "")) if isinstance(told, dict) else "" for k in ("error", "trace"))
@@ -232,14 +248,9 @@ def _ended(code: int | None) -> str:
     return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
 
 
-def is_outside(spec: str) -> bool:
-    """Whether a policy is named by its class and not by the registry: it plays in a process of its own."""
-    return ":" in parse_spec(spec)[0]
-
-
 @contextmanager
 def player(spec: str, timeout_s: float = TIMEOUT_S) -> Iterator[Policy]:
-    """Make a policy from its command-line form: of the registry in this process, any other one in its own.
+    """Make a policy from its command-line form: one of this package in this process, any other one in its own.
 
     Raises
     ------

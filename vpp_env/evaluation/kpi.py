@@ -142,7 +142,7 @@ class Kpis:
     )  # fmt: skip
     satisfaction_consented: float = _kpi(
         "consented", "", Better.HIGHER, Format.SCORE,
-        "score x share of kWh that somebody accepted; 0 by construction where nobody is asked",
+        "score x share of kWh that their owners' consent covers, see docs/information.md; 0 where nobody is asked",
         lambda e: float(e.prosumers["satisfaction_consented"].mean()),
         shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS),
     )  # fmt: skip

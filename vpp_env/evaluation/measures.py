@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from vpp_env.contract.policy import PolicyInfo
 from vpp_env.core import ledger as led
+from vpp_env.evaluation.consent import counts
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import COMPONENTS, VIOLATIONS, SatisfactionTotals, score, weight_sensitivity
 from vpp_env.evaluation.simulate import Run
+from vpp_env.evaluation.verdict import Audit
 from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
 from vpp_env.scenario.specs import SatisfactionSpec
@@ -55,17 +57,17 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "private_cost_usd": private.sum(axis=0),
         **{f"private_{kind}_usd": private[j] for j, kind in enumerate(PARTS)},
         "satisfaction": total_score,
-        "satisfaction_consented": total_score * consent_share(satisfaction, info),
+        "satisfaction_consented": total_score * consent_share(satisfaction, info, record.audit),
     }
     columns |= {f"s_{name}": parts[j] for j, name in enumerate(COMPONENTS)}
     columns |= {f"violations_{kind}": satisfaction.violations[j] for j, kind in enumerate(VIOLATIONS)}
     return pd.DataFrame(columns)
 
 
-def consent_share(totals: SatisfactionTotals, info: PolicyInfo) -> NDArray[np.float64]:
-    """(N,) share of dispatched kWh that was accepted; exactly 0 for a policy that asks nobody."""
+def consent_share(totals: SatisfactionTotals, info: PolicyInfo, audit: Audit | None) -> NDArray[np.float64]:
+    """(N,) share of dispatched kWh that the owners' consent covers; exactly 0 where none counts, see `consent_note`."""
     share = totals.consent_share()
-    return share if info.asks_consent else np.zeros_like(share)
+    return share if counts(info, audit) else np.zeros_like(share)
 
 
 def worst_mean(values: NDArray[np.float64], share: float = WORST_SHARE) -> float:

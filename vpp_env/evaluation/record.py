@@ -14,10 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpp_env.contract.bids import N_ACTION, SELL_KW, Bids
-from vpp_env.contract.policy import Consent, PolicyInfo
+from vpp_env.contract.policy import PolicyInfo
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
+from vpp_env.evaluation.consent import claimed, covered_kwh
 from vpp_env.evaluation.satisfaction import VIOLATIONS, SatisfactionTotals, opportunity_score, violations
+from vpp_env.evaluation.verdict import Audit
 from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost
 from vpp_env.market.reserve import products
@@ -63,15 +65,6 @@ EVENT_UNITS = {
 """Kinds of event, and the unit of their `value`; the first five are the violations."""
 
 
-def consent(info: PolicyInfo, bids: Bids, n: int) -> Flags | None:
-    """Return (N,) bool: whose dispatch in this opportunity somebody accepted; `None` when nobody asks."""
-    if info.consent is Consent.NEVER:
-        return None
-    if info.consent is Consent.OWN_BIDS:
-        return np.ones(n, dtype=bool)
-    return np.zeros(n, dtype=bool) if bids.accepted is None else np.asarray(bids.accepted, dtype=bool)
-
-
 class HomeRecord:
     """The tables of the homes; arrays are kept as they come and put together once."""
 
@@ -80,8 +73,10 @@ class HomeRecord:
         self._events: list[tuple[int, str, Ints, Floats]] = []
         self._stamps: dict[int, pd.Timestamp] = {}
 
-    def add(self, stamp: pd.Timestamp, outcome: Outcome, broken: Flags, accepted: Flags | None) -> None:
-        """Append one opportunity; `broken` (5, N) as `violations`, `accepted` (N,), None where nobody is asked."""
+    def add(
+        self, stamp: pd.Timestamp, outcome: Outcome, broken: Flags, accepted: Flags | None, covered: Floats
+    ) -> None:
+        """Append one opportunity; `broken` (5, N) as `violations`, `accepted` and `covered` (N,) as in `consent`."""
         rows, offers, o = outcome.ledger[:, 0], outcome.offers, outcome.opportunity
         self._stamps[o] = stamp
         moved = rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT] + rows[led.L_FORCED] + rows[led.L_RESERVE]
@@ -94,6 +89,7 @@ class HomeRecord:
                     "bid_kw": offers.sell_q[0, who] * POWER_QUANTUM_KW,
                     "ask_usd_per_kwh": offers.sell_tick[0, who] * PRICE_TICK,
                     "accepted": np.zeros(len(who), dtype=bool) if accepted is None else accepted[who],
+                    "covered_kwh": covered[who],
                     **{name: rows[j, who] for name, j in DISPATCH.items()},
                 }
             )
@@ -127,9 +123,10 @@ class HomeRecord:
         """One row per home and opportunity in which it sold, bought or was on reserve.
 
         `bid_kw`, `ask_usd_per_kwh`: the home's offer to sell; `owed_usd`: its own asks for what it sold; the other
-        columns are `DISPATCH`. `prosumer` is the home's number.
+        columns are `DISPATCH`. `prosumer` is the home's number. `accepted` is what the policy says, `covered_kwh` what
+        counts: the kWh sold and bought under the owner's verified own bid; see `evaluation.consent`.
         """
-        names = ["opportunity", "prosumer", "bid_kw", "ask_usd_per_kwh", "accepted", *DISPATCH]
+        names = ["opportunity", "prosumer", "bid_kw", "ask_usd_per_kwh", "accepted", "covered_kwh", *DISPATCH]
         parts = self._dispatch
         table = pd.DataFrame({n: np.concatenate([p[n] for p in parts]) if parts else np.zeros(0) for n in names})
         return self._stamped(table.astype({"opportunity": np.int32, "prosumer": np.int32, "accepted": bool}))
@@ -153,10 +150,10 @@ class HomeRecord:
 
 
 class Recorder:
-    """Tables of one run of one policy in a world of one month."""
+    """Tables of one run of one policy in a world of one month; what its `audit` found decides whose consent counts."""
 
-    def __init__(self, world: World, info: PolicyInfo) -> None:
-        self._world, self._info = world, info
+    def __init__(self, world: World, info: PolicyInfo, audit: Audit | None = None) -> None:
+        self._world, self._info, self.audit = world, info, audit
         self.fleet = world.months[0].fleet
         self._products = products(world.scenario.market)
         self.satisfaction = SatisfactionTotals(self.fleet, world.scenario.satisfaction)
@@ -189,8 +186,9 @@ class Recorder:
         world, fleet = self._world, self.fleet
         t, day = outcome.opportunity * world.steps, world.calendar.day
         ends = world.done or day[t + world.steps - 1] != day[min(t + world.steps, len(day) - 1)]
-        accepted, broken = consent(self._info, bids, fleet.n), violations(outcome)
-        self.satisfaction.add(outcome, broken, accepted, bool(ends))
+        accepted, broken = claimed(self._info, bids, fleet.n), violations(outcome)
+        covered = covered_kwh(self._info, self.audit, outcome)
+        self.satisfaction.add(outcome, broken, covered, bool(ends))
         self._wishes.add(outcome, int(t * DT_H), bool(ends))
         self.totals += outcome.ledger[:, 0]
         for j, paths in enumerate(self._paths):
@@ -198,7 +196,7 @@ class Recorder:
         row = self._row(t, bids, outcome, broken, seconds)
         self.rows.append(row)
         self._add_intervals(t, outcome)
-        self.homes.add(row["timestamp"], outcome, broken, accepted)
+        self.homes.add(row["timestamp"], outcome, broken, accepted, covered)
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
             self.transcripts.extend(stamp | message for message in bids.transcript)

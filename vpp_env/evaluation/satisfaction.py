@@ -137,18 +137,18 @@ class SatisfactionTotals:
         self._reserve, self._use, self._days = np.zeros(n), np.zeros(n), 0
         self._ev, self._departures = np.zeros(n), np.zeros(n)
         self._pay, self._owed = np.zeros(n), np.zeros(n)
-        self._outside, self._dispatched, self._accepted = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._outside, self._dispatched, self._covered = np.zeros(n), np.zeros(n), np.zeros(n)
         self.violations = np.zeros((len(VIOLATIONS), n), dtype=np.int64)
 
-    def add(self, outcome: Outcome, broken: Flags, accepted: Flags | None, day_ends: bool) -> None:
+    def add(self, outcome: Outcome, broken: Flags, covered_kwh: Floats, day_ends: bool) -> None:
         """Add one opportunity.
 
         Parameters
         ----------
         outcome, broken : Outcome, ndarray
             What it brought, and (5, N) what `violations` says of it.
-        accepted : ndarray or None
-            (N,) whose dispatch was explicitly accepted; None where nobody was asked.
+        covered_kwh : ndarray
+            (N,) kWh of it that the owner's consent covers, see `evaluation.consent`.
         day_ends : bool
             Whether the local day is over with it.
         """
@@ -163,8 +163,7 @@ class SatisfactionTotals:
         self._owed += rows[led.L_OWED]
         self._outside += np.minimum(_outside(rows), done)
         self._dispatched += done
-        if accepted is not None:
-            self._accepted += done * accepted
+        self._covered += np.minimum(covered_kwh, done)
         self.violations += broken
         if day_ends:
             limit = self._fleet.cycle_limit_kwh
@@ -190,8 +189,8 @@ class SatisfactionTotals:
         )
 
     def consent_share(self) -> Floats:
-        """(N,) share of dispatched kWh under an explicit acceptance; 1 where nothing was dispatched."""
-        share = _ratio(self._accepted, self._dispatched, KWH_TOLERANCE)
+        """(N,) share of dispatched kWh that the owner's consent covers; 1 where nothing was dispatched."""
+        share = _ratio(self._covered, self._dispatched, KWH_TOLERANCE)
         return np.where(np.isnan(share), 1.0, np.minimum(share, 1.0))
 
 

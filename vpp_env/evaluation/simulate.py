@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
+from vpp_env.evaluation.returned import checked
+from vpp_env.evaluation.verdict import Audit
 from vpp_env.scenario.streams import policy_stream
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH
@@ -27,6 +31,7 @@ class Run:
     world: World
     record: Recorder
     complete: bool  # False: it was interrupted, and the record holds what was played
+    audit: Audit | None = None  # None: nobody looked, and what the policy declares is claimed
 
 
 def market_rules(world: World) -> MarketRules:
@@ -59,12 +64,22 @@ def market_rules(world: World) -> MarketRules:
     )
 
 
+def take(world: World, bids: Bids) -> Outcome:
+    """Play one opportunity of a world of one month with what a policy has decided."""
+    return world.step(bids.actions, (bids.day_ahead,), bids.override)
+
+
 def policy_rng(seed: int) -> np.random.Generator:
     """The policies' own stream of a seed without a salt, the same for every policy; `Month.policy_rng` has both."""
     return policy_stream(seed)
 
 
-def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, Any]], None] | None = None) -> Run:
+def simulate(
+    month: Month,
+    policy: Policy,
+    on_opportunity: Callable[[dict[str, Any]], None] | None = None,
+    audit: Audit | None = None,
+) -> Run:
     """Play `month` with `policy`.
 
     Parameters
@@ -75,6 +90,8 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
         Who bids.
     on_opportunity : callable, optional
         Called with every new row of the record (progress).
+    audit : Audit, optional
+        What an audit of the policy found, see `evaluation.audit`; without one nobody's consent is counted.
 
     Returns
     -------
@@ -90,16 +107,16 @@ def simulate(month: Month, policy: Policy, on_opportunity: Callable[[dict[str, A
     world = World([month])
     world.reset()
     policy.reset(market_rules(world), month.policy_rng())
-    record = Recorder(world, info)
+    record = Recorder(world, info, audit)
     try:
         while not world.done:
             begin = time.perf_counter()
-            bids = policy.act(build_view(world, info.information))
+            bids = checked(policy.act(build_view(world, info.information)), world.n_homes)
             seconds = time.perf_counter() - begin
-            outcome = world.step(bids.actions, (bids.day_ahead,), bids.override)
+            outcome = take(world, bids)
             row = record.add(bids, outcome, seconds)
             if on_opportunity is not None:
                 on_opportunity(row)
     except KeyboardInterrupt:
-        return Run(policy, info, world, record, complete=False)
-    return Run(policy, info, world, record, complete=True)
+        return Run(policy, info, world, record, False, audit)
+    return Run(policy, info, world, record, True, audit)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from enum import Enum
+from typing import Any
 
 from vpp_env.contract.views import Information
 
@@ -33,7 +35,7 @@ class Audit:
     verdict: Verdict
     information: Information  # the set that was declared and granted
     seed: int  # of the audit's own draws
-    gates: tuple[int, ...]  # those after which the future was altered
+    gates: int  # the first so many gates of the month were looked at
     checked: tuple[str, ...]  # what was altered
     evidence: tuple[Finding, ...] = ()  # the first few
     reason: str = ""  # why it is no more than claimed
@@ -42,3 +44,24 @@ class Audit:
     def separate(self) -> bool:
         """Whether each home's bids follow from its own row alone: what consent by the owner's own bids needs."""
         return self.verdict is Verdict.VERIFIED and self.information is Information.OWN
+
+    def to_json(self) -> dict[str, Any]:
+        """Return strict JSON data."""
+        return asdict(self) | {"verdict": self.verdict.value, "information": self.information.name}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Audit:
+        """Read what `to_json` made."""
+        own = {
+            "verdict": Verdict(data["verdict"]),
+            "information": Information[data["information"]],
+            "checked": tuple(data["checked"]),
+            "evidence": tuple(Finding(**one) for one in data["evidence"]),
+        }
+        return cls(**(dict(data) | own))
+
+
+def verdict_of(audits: Iterable[Audit | None]) -> Verdict:
+    """Return one verdict on a policy of the audits of its runs: the worst of them; None is a run without one."""
+    found = [Verdict.CLAIMED if audit is None else audit.verdict for audit in audits] or [Verdict.CLAIMED]
+    return next(v for v in (Verdict.REFUTED, Verdict.CLAIMED, Verdict.VERIFIED) if v in found)

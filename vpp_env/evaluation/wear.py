@@ -72,7 +72,7 @@ class ChargePaths:
         homes = np.concatenate([h for _, h in self._points]) if self._points else np.zeros(0, dtype=np.int32)
         order = np.argsort(homes, kind="stable")
         cut = np.searchsorted(homes[order], np.arange(1, len(self._start)))
-        parts = np.split(values[order], cut)
+        parts = np.split(values[order], cut)[: len(self._start)]  # a fleet without batteries has no path
         return [np.concatenate([[a], part, [b]]) for a, part, b in zip(self._start, parts, self._last, strict=True)]
 
 

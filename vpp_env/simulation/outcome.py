@@ -39,6 +39,8 @@ class Outcome:
     short: Floats  # (M, N) shortfall of the car at a departure, share of its capacity
     missed: Floats  # (M, N) 1 where the trip's energy was not in the car, though the baseline's had it
     offers: Offers  # decoded bids, (M, N)
+    own_ask: Floats  # (M, N) USD/kWh that each owner asked at the bids' gate for what its storage gives
+    defer_ask: Floats  # (M, N) the same for charging that waits
     projected_kw: Floats  # (M,) mean over intervals of the kW that were bid but cannot be delivered
     rewards: Floats  # (M, N) USD
     incentive: Floats  # (S, M) USD/kWh that a programme pays for net delivery
@@ -95,6 +97,8 @@ def outcome_of(
         short=events[SHORT],
         missed=events[MISSED],
         offers=Offers(*taken.offers),
+        own_ask=taken.own,
+        defer_ask=taken.defer,
         projected_kw=results.projected_kw.mean(axis=0),
         rewards=rewards(net_benefit(ledger), money.profit, harm, taken.own, spec.discomfort_factor, spec.team_share),
         incentive=market.incentive,

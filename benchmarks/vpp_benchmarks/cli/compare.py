@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vpp_benchmarks.cli import llm_flags
+from vpp_benchmarks.cli import check_flags, llm_flags
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.terminal import show_comparison
 from vpp_benchmarks.results import store
@@ -104,6 +104,7 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     p.add_argument("--executor", choices=executor_names(), default=AUTO, help="where runs are played: %(default)s")
     p.add_argument("--address", metavar="HOST", help="of a Ray cluster; default: one is started here")
     p.add_argument("--log", nargs="+", choices=sorted(LOGGERS), default=[], help="loggers, beside the files")
+    check_flags.add_flags(p)
     llm_flags.add_flags(p)
     p.add_argument("--no-figures", action="store_true", help="do not draw overview.png")
     p.add_argument("--no-ceilings", action="store_true", help="do not work out what no policy can exceed")
@@ -112,18 +113,7 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     return p
 
 
-PLANNED = (
-    "policies",
-    "with_baselines",
-    "scenario",
-    "scenarios",
-    "fleets",
-    "starts",
-    "months",
-    "experiment",
-    "seed",
-    "seeds",
-)
+PLANNED = ("with_baselines", "scenario", "scenarios", "fleets", "starts", "months", "experiment", "seed", "seeds")
 DATA = ("market_data", "node")
 """Options that say what is run; a folder that is resumed has them already."""
 
@@ -134,10 +124,11 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         given = [name for name in (*PLANNED, *DATA, *SHORTCUTS) if getattr(args, name) is not None]
         given += ["set"] if args.overrides else []
         given += ["out"] if args.out is not None else []
+        given += ["verify"] if args.verify else []
         if given:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise PlanError(f"--resume takes what is run, and where, from the folder; leave out {names}")
-        return resumed(args.resume)
+        return resumed(args.resume, args.policies or (), check_flags.checks(args))
     request = Request() if args.experiment is None else read_request(args.experiment)
     asked = {
         "policies": args.policies and tuple(args.policies),
@@ -154,7 +145,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         request = replace(request, policies=with_baselines(request.policies))
     request = replace(request, policies=tuple(llm_flags.with_flags(request.policies, args)))
     shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
-    return make_experiment(with_overrides(request, args.overrides, shortcuts))
+    return make_experiment(with_overrides(request, args.overrides, shortcuts), check_flags.checks(args))
 
 
 @command

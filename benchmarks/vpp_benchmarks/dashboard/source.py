@@ -85,12 +85,13 @@ def figures(run: RunResult) -> dict[str, Any]:
     """Return the headline of a run: a row of the comparison, with a column for every KPI of `Place.DASHBOARD`."""
     o = run.origin
     head: dict[str, Any] = {
-        "world": f"{o.case} ({o.scenario.hash}{' ' + o.prices.digest if o.prices.digest else ''})",
+        "world": f"{o.case} ({o.scenario.hash}{' ' + o.world if o.world else ''})",
         "case": o.case,
         "seed": o.seed,
         "policy": run.label,
         "sees": run.info.information.name,
         "asks": run.info.asks_consent,
+        "verdict": run.verdict,
         "status": run.status,
     }
     return head | {kpi.heading: run.number(kpi.name) for kpi in table(Place.DASHBOARD)}

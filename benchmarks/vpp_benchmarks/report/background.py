@@ -69,10 +69,17 @@ def origin(m: Material) -> str:
     """Return where the results are from: policies, runs that did not complete, scenario, versions."""
     runs = m.seeds[0].runs if m.seeds else ()
     rows = [
-        [run.label, run.origin.policy.spec, run.info.information.name, run.info.consent.value, run.info.description]
+        [
+            run.label,
+            run.origin.policy.spec,
+            run.info.information.name,
+            run.verdict + (f" ({run.audit.reason})" if run.audit and run.audit.reason else ""),
+            run.info.consent.value,
+            run.info.description,
+        ]
         for run in runs
     ]
-    parts = [table(["policy", "as called", "sees", "consent", "what it is"], rows, 5)]
+    parts = [table(["policy", "as called", "sees", "verdict", "consent", "what it is"], rows, 6)]
     broken = [
         [run.label, seed.case, str(seed.seed), run.status, run.reason]
         for seed in m.seeds

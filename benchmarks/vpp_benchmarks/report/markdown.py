@@ -88,11 +88,13 @@ def result_table(runs: Sequence[RunResult]) -> str:
     rows = []
     for run in runs:
         cells = [figure(run, kpi) for kpi in kpis]
-        if run.kpis is not None and not run.info.asks_consent:
+        if run.kpis is not None and run.consent_note:
             by_name = {kpi.name: cell for kpi, cell in zip(kpis, cells, strict=True)}
-            cells = list((by_name | {"satisfaction_consented": "0 by construction"}).values())
+            short = "0 (not checked)" if run.info.asks_consent else "0 by construction"
+            cells = list((by_name | {"satisfaction_consented": short}).values())
         rows.append([*who(run), *cells])
-    return markdown(["policy", "sees", "owners asked", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
+    head = ["policy", "sees", "owners asked", "verdict"]
+    return markdown([*head, *(kpi.heading for kpi in kpis)], rows, text_columns=len(head))
 
 
 def _ceilings(seed: SeedResult) -> list[str]:
@@ -195,12 +197,13 @@ def _means(means: CaseMeans) -> str:
         [
             label,
             p.policy.info.information.name,
+            p.verdict,
             f"{p.complete_seeds} of {len(means.plan.seeds)}",
             *(mean(kpi, p.means[kpi.name]) for kpi in kpis),
         ]
         for label, p in means.policies.items()
     ]
-    return markdown(["policy", "sees", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=2)
+    return markdown(["policy", "sees", "verdict", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
 
 
 def _paired(means: CaseMeans) -> str:

@@ -19,6 +19,7 @@ from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult, Spread
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Format, Kpi, Place
+from vpp_env.evaluation.verdict import verdict_of
 
 MISSING = "-"
 FOLDER = "tables"
@@ -171,10 +172,14 @@ def shown_at(place: Place, runs: Sequence[RunResult]) -> list[Kpi]:
     ]
 
 
+WHO = ("policy", "sees", "asks", "verdict")
+"""First columns of a table of policies: label, what it sees, whether owners are asked, what an audit found of it."""
+
+
 def who(run: RunResult) -> list[str]:
-    """Return the first cells of a row: policy, what it sees, whether owners are asked."""
+    """Return the first cells of a row, see `WHO`."""
     name = run.label if run.complete else f"{run.label} ({run.status})"
-    return [name, run.info.information.name, "yes" if run.info.asks_consent else "no"]
+    return [name, run.info.information.name, "yes" if run.info.asks_consent else "no", run.verdict]
 
 
 def headline(runs: Sequence[RunResult]) -> Table:
@@ -183,10 +188,10 @@ def headline(runs: Sequence[RunResult]) -> Table:
     records, rows = [], []
     for run in runs:
         cells = who(run)
-        first = dict(zip(("policy", "sees", "asks"), [run.label, *cells[1:]], strict=True))
+        first = dict(zip(WHO, [run.label, *cells[1:]], strict=True))
         records.append(first | {kpi.column or kpi.name: run.number(kpi.name) for kpi in kpis})
         rows.append([*cells, *(figure(run, kpi) for kpi in kpis)])
-    return Table("headline", records, ["policy", "sees", "asks", *(kpi.heading for kpi in kpis)], rows, 3)
+    return Table("headline", records, [*WHO, *(kpi.heading for kpi in kpis)], rows, len(WHO))
 
 
 def _digits(statistics: Statistics) -> dict[str, int]:
@@ -208,10 +213,10 @@ def interval_table(statistics: Statistics, planned: Planned, seeds: Sequence[See
             records.append(record | {"units": p[metric].mean.units, "complete": done[label], "planned": units})
         cells = [MISSING if p is None else bracketed(p[m].mean, digits[m]) for m in statistics.metrics]
         info = seeds[0].run(label).info
-        rows.append(
-            [named(label, done[label], units), info.information.name, "yes" if info.asks_consent else "no", *cells]
-        )
-    return Table("headline", records, ["policy", "sees", "asks", *statistics.metrics.values()], rows, 3)
+        asks = "yes" if info.asks_consent else "no"
+        verdict = verdict_of(seed.run(label).audit for seed in seeds).value
+        rows.append([named(label, done[label], units), info.information.name, asks, verdict, *cells])
+    return Table("headline", records, [*WHO, *statistics.metrics.values()], rows, len(WHO))
 
 
 def difference_table(statistics: Statistics) -> Table:

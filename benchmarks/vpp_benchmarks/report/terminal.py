@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,6 +18,8 @@ from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Kpi, Place
 
+HEAD = ("policy", "sees\nverdict", "asks")
+"""First columns: what an audit found stands below what it is of, so that a row fits 80 letters."""
 NARROW = 9
 """Letters from which a word of a heading is broken."""
 
@@ -65,30 +67,34 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 def _show_seed(console: Console, seed: SeedResult) -> None:
     kpis = shown_at(Place.TERMINAL, seed.runs)
     title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
-    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
+    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
     for run in seed.runs:
-        made.add_row(run.label, *who(run)[1:], *(figure(run, kpi) for kpi in kpis))
+        _, sees, asks, verdict = who(run)
+        made.add_row(run.label, f"{sees}\n{verdict}", asks, *(figure(run, kpi) for kpi in kpis))
     console.print(made)
-    _tell_silent(console, [run.label for run in seed.runs if not run.info.asks_consent])
+    _tell_consent(console, {run.label: run.consent_note for run in seed.runs})
 
 
 def _show_means(console: Console, means: CaseMeans) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
     title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _table(title, ["policy", "sees", "asks"], [heading(kpi) for kpi in kpis])
+    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
     for label, p in policies.items():
         info = p.policy.info
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
         name = named(label, p.complete_seeds, len(means.plan.seeds))
-        made.add_row(name, info.information.name, "yes" if info.asks_consent else "no", *cells)
+        asks = "yes" if info.asks_consent else "no"
+        made.add_row(name, f"{info.information.name}\n{p.verdict}", asks, *cells)
     console.print(made)
-    _tell_silent(console, [label for label, p in policies.items() if not p.policy.info.asks_consent])
+    _tell_consent(console, {label: p.consent_note for label, p in policies.items()})
 
 
-def _tell_silent(console: Console, silent: Sequence[str]) -> None:
-    if silent:
-        console.print(f"consented is 0 by construction where nobody is asked: {', '.join(silent)}", highlight=False)
+def _tell_consent(console: Console, notes: Mapping[str, str]) -> None:
+    """Say of whom consented satisfaction is 0 whatever they do, and why."""
+    for note in dict.fromkeys(note for note in notes.values() if note):
+        labels = ", ".join(label for label, mine in notes.items() if mine == note)
+        console.print(f"consented is {note}: {labels}", highlight=False, markup=False)
 
 
 def ceiling_lines(seed: SeedResult) -> list[str]:

@@ -22,11 +22,12 @@ from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Better, Kpi, Place
+from vpp_env.evaluation.verdict import Verdict, verdict_of
 
 SCHEMA = "vpp_env.leaderboard/2"
 VIOLATES = "[!]"
 """Mark of a policy that breaks owners' preferences."""
-TEXT = ("rank", "policy", "asks", "code", "complete")
+TEXT = ("rank", "policy", "asks", "verdict", "code", "complete")
 """Columns before the KPIs."""
 MOST_REASONS = 3
 """Failed runs of an entry that are told one by one."""
@@ -57,11 +58,12 @@ class Entry:
     policy: str
     code: str  # commit, or version of the package
     asks: bool
+    verdict: str  # the worst that an audit of one of its runs found; `claimed` where there was none
     figures: Mapping[str, Figure]  # by name of the KPI
     complete: int  # runs, of all that the folders hold
     begun: int
     failures: tuple[str, ...]  # why the others are not complete
-    rank: int = 0
+    rank: int = 0  # 0: refuted, and not ranked
 
     @property
     def violates(self) -> bool:
@@ -76,7 +78,7 @@ class Ranking:
     scenario: str
     hash: str
     market: str  # version of the market's rules
-    data: str  # digests of the price files and the node; empty for the seeded model
+    data: str  # digests of the price files, the node and the salt; empty for the seeded model without one
     information_set: str
     by: str
     seeds: tuple[int, ...]  # that all entries have in common
@@ -106,9 +108,10 @@ class Ranking:
         """Return the rows as text; what is ranked by with its standard deviation."""
         return [
             [
-                str(e.rank),
+                str(e.rank or "-"),
                 f"{e.policy} {VIOLATES}" if e.violates else e.policy,
                 "yes" if e.asks else "no",
+                e.verdict,
                 e.code,
                 f"{e.complete} of {e.begun}",
                 *(self._cell(e, kpi) for kpi in self.kpis),
@@ -119,6 +122,10 @@ class Ranking:
     def notes(self) -> list[str]:
         """Return what must be said below the table: who breaks preferences, who failed and why."""
         lines = [f"{VIOLATES} breaks owners' preferences."] if any(e.violates for e in self.entries) else []
+        if refuted := [e.policy for e in self.entries if e.verdict == Verdict.REFUTED.value]:
+            lines.append(f"refuted, and not ranked: {', '.join(refuted)}: it uses more than it declares.")
+        if claimed := [e.policy for e in self.entries if e.verdict == Verdict.CLAIMED.value]:
+            lines.append(f"claimed: nothing has checked what {', '.join(claimed)} declares; compare with --verify.")
         for e in self.entries:
             if e.complete < e.begun:
                 why = "; ".join(e.failures[:MOST_REASONS])
@@ -135,7 +142,8 @@ class Ranking:
         columns = {kpi.name: kpi.column or kpi.name for kpi in table()}
         entries = []
         for e in self.entries:
-            row: dict[str, Any] = {"rank": e.rank, "policy": e.policy, "code": e.code, "asks": e.asks}
+            row: dict[str, Any] = {"rank": e.rank or None, "policy": e.policy, "code": e.code, "asks": e.asks}
+            row |= {"verdict": e.verdict}
             row |= {"complete": e.complete, "begun": e.begun, "failures": e.failures, "violates": e.violates}
             for name, figure in e.figures.items():
                 row |= {columns[name]: figure.mean, f"{columns[name]}_std": figure.std}
@@ -206,13 +214,13 @@ def check_unmixed(runs: Sequence[RunResult]) -> None:
     worlds: dict[str, set[tuple[str, str]]] = {}
     for run in runs:
         scenario = run.origin.scenario
-        worlds.setdefault(scenario.name, set()).add((scenario.hash, run.origin.prices.digest))
+        worlds.setdefault(scenario.name, set()).add((scenario.hash, run.origin.world))
     for name, found in worlds.items():
         if len(found) > 1:
-            listed = "; ".join(f"{h}{f' on prices {d}' if d else ''}" for h, d in sorted(found))
+            listed = "; ".join(f"{h}{f' on {d}' if d else ''}" for h, d in sorted(found))
             raise PlanError(
-                f"scenario {name!r} is there with different rules or prices ({listed}); their figures cannot be ranked "
-                "together: choose one with --hash, or give fewer folders"
+                f"scenario {name!r} is there with different rules, prices or salts ({listed}); their figures cannot be "
+                "ranked together: choose one with --hash, or give fewer folders"
             )
 
 
@@ -259,7 +267,7 @@ def leaderboard(runs: Sequence[RunResult], by: str | None = None) -> Leaderboard
         mine = {entry: failed.get((scenario, information, *entry), []) for entry in entries}
         ranked = tuple(_ranked(entries, common, by, mine)) if common else ()
         left_out = () if common else tuple(" at ".join(entry) for entry in entries)
-        hash_, market, data = origin.scenario.hash, origin.scenario.market_version, origin.prices.digest
+        hash_, market, data = origin.scenario.hash, origin.scenario.market_version, origin.world
         tables.append(Ranking(scenario, hash_, market, data, information, by, common, ranked, left_out))
     return Leaderboard(by, tuple(tables))
 
@@ -286,8 +294,15 @@ def _ranked(
             figures[name] = Figure(float(np.mean(values)) if values else None, std)
         asks = all(runs[seed].info.asks_consent for seed in seeds)
         why = tuple(failed[policy, code])
-        entry = Entry(policy, code, asks, figures, len(runs), len(runs) + len(why), why)
+        # of all its runs, not of those in common alone: who was caught once is caught
+        verdict = verdict_of(run.audit for run in runs.values()).value
+        entry = Entry(policy, code, asks, verdict, figures, len(runs), len(runs) + len(why), why)
         made.append((sign * (figures[by].mean or 0.0), entry))
-    made.sort(key=lambda one: (-one[0], one[1].policy, one[1].code))
+    refuted = Verdict.REFUTED.value
+    made.sort(key=lambda one: (one[1].verdict == refuted, -one[0], one[1].policy, one[1].code))
+    held = [value for value, entry in made if entry.verdict != refuted]
     # who has the same figure has the same rank
-    return [replace(entry, rank=1 + sum(other > value for other, _ in made)) for value, entry in made]
+    return [
+        entry if entry.verdict == refuted else replace(entry, rank=1 + sum(other > value for other in held))
+        for value, entry in made
+    ]

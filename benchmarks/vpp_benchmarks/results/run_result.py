@@ -27,8 +27,10 @@ from vpp_benchmarks.results.software import Software
 from vpp_benchmarks.run.plan import Contender, PlanError
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
+from vpp_env.evaluation.consent import BY_CONSTRUCTION, consent_note
 from vpp_env.evaluation.kpi import Kpis, table
 from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_env.evaluation.verdict import Audit, verdict_of
 from vpp_env.scenario import Scenario, scenario_from_dict
 
 COMPLETE, INTERRUPTED, FAILED, NOT_RUN = "complete", "interrupted", "failed", "not_run"
@@ -39,7 +41,6 @@ FIRST_MARKET = "caiso2023.1"
 """Version of the market before scenarios named it."""
 RUN_SCHEMA = "vpp_env.run/1"
 """Version of the files of a run folder; see docs/benchmark.md."""
-CONSENT_NOTE = "0 by construction: this policy asks nobody"
 TABLES = ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices", "transcripts")
 MANIFEST, SUMMARY, TIMING, TIMES = "manifest.json", "summary.json", "timing.json", "timing.parquet"
 VOLATILE = (TIMING, TIMES)
@@ -99,6 +100,12 @@ class Origin:
     scenario: ScenarioFacts
     prices: PriceSource
     software: Software
+    salt_sha256: str | None = None  # of the world's salt; None: the world is what its seed says
+
+    @property
+    def world(self) -> str:
+        """What tells worlds of one scenario and seed apart: prices, node and salt; empty for the plain one."""
+        return " ".join(x for x in (self.prices.digest, self.salt_sha256 and f"salt {self.salt_sha256[:12]}") if x)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,7 @@ class RunResult:
     kpis: Kpis | None = None  # None when nothing was played, or the run failed
     llm: LlmBill | None = None  # None without a language model
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    audit: Audit | None = None  # of what the policy declares; None: nobody looked
 
     @property
     def name(self) -> str:
@@ -132,6 +140,16 @@ class RunResult:
     def info(self) -> PolicyInfo:
         """What the policy declared."""
         return self.origin.policy.info
+
+    @property
+    def verdict(self) -> str:
+        """How far what the policy declares can be believed: `verified`, `claimed` or `refuted`."""
+        return verdict_of([self.audit]).value
+
+    @property
+    def consent_note(self) -> str:
+        """Why its consented satisfaction is 0 whatever it does; empty where consent is counted."""
+        return consent_note(self.info, self.audit)
 
     @property
     def complete(self) -> bool:
@@ -172,12 +190,13 @@ class RunResult:
             "information_set": info.information.name,
             "asks_consent": info.asks_consent,
             "consent": info.consent.value,
+            "verdict": self.verdict,
             "total_timesteps": self.played,
         }
         if self.kpis is not None:
             out |= self.kpis.to_json(scored and self.complete)
-            if not info.asks_consent:
-                out["satisfaction_consented_note"] = CONSENT_NOTE
+            if self.consent_note:
+                out["satisfaction_consented_note"] = self.consent_note
         if self.llm is not None:
             out["llm"] = plain(self.llm)
         return out | {"wall_seconds": self.seconds}
@@ -191,7 +210,9 @@ class RunResult:
             "reference": info.reference or None,
             "information_set": info.information.name,
             "asks_consent": info.asks_consent,
-            "consent": info.consent.value if info.asks_consent else CONSENT_NOTE,
+            "consent": info.consent.value if info.asks_consent else BY_CONSTRUCTION,
+            "verdict": self.verdict,
+            "audit": None if self.audit is None else self.audit.to_json(),
         }
 
     def manifest_json(self) -> dict[str, Any]:
@@ -207,6 +228,7 @@ class RunResult:
             "case": o.case,
             "scenario": asdict(o.scenario),
             "seed": o.seed,
+            "salt_sha256": o.salt_sha256,
             "policy": {"label": self.label, **self.policy_json()},
             "data": {**asdict(o.prices), "kinds": o.prices.kinds},
             **asdict(o.software),
@@ -257,6 +279,7 @@ class RunResult:
             ScenarioFacts(**m["scenario"]),
             PriceSource(**{f.name: m["data"][f.name] for f in fields(PriceSource)}),
             Software(**{f.name: m[f.name] for f in fields(Software)}),
+            m.get("salt_sha256"),
         )
         return cls(
             origin,
@@ -268,6 +291,7 @@ class RunResult:
             Kpis.from_json(summary | timing) if "total_profit" in summary else None,
             LlmBill(**summary["llm"]) if "llm" in summary else None,
             _FolderTables(folder),
+            None if p.get("audit") is None else Audit.from_json(p["audit"]),
         )
 
 

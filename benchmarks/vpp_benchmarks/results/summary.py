@@ -15,6 +15,7 @@ from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT
 from vpp_benchmarks.run.plan import Contender, Plan
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Ceilings, Place
+from vpp_env.evaluation.verdict import verdict_of
 from vpp_env.scenario import Scenario
 
 NOTHING = 1e-9
@@ -188,6 +189,8 @@ class PolicyMeans:
     """One policy over the seeds that it completed."""
 
     policy: Contender
+    verdict: str  # the worst that an audit of one of its runs found
+    consent_note: str  # why its consented satisfaction is 0 whatever it does; empty where it is counted somewhere
     complete_seeds: int
     means: Mapping[str, Spread]  # KPI -> over seeds
     minus_first: Mapping[str, Spread]  # KPI -> paired difference from the first policy; empty for the first
@@ -209,6 +212,7 @@ class CaseMeans:
         for label, p in self.policies.items():
             info = p.policy.info
             head = {"spec": p.policy.spec, "information_set": info.information.name, "asks_consent": info.asks_consent}
+            head |= {"verdict": p.verdict}
             policies[label] = head | {"complete_seeds": p.complete_seeds, **p.means}
             if label != first:
                 policies[label][f"minus_{first}"] = p.minus_first
@@ -240,5 +244,10 @@ def case_means(plan: Plan, seeds: Sequence[SeedResult], status: str) -> CaseMean
         for kpi in table(Place.DIFFERENCES) if label != first else ():
             values = [(a.number(kpi.name), b.number(kpi.name)) for a, b in pairs]
             minus[kpi.name] = spread([a - b for a, b in values if a is not None and b is not None])
-        policies[label] = PolicyMeans(contender, len(done), means, minus)
+        mine = [s.run(label) for s in seeds]
+        notes = {run.consent_note for run in mine}
+        note = min(notes, default="")  # empty before any other
+        policies[label] = PolicyMeans(
+            contender, verdict_of(run.audit for run in mine).value, note, len(done), means, minus
+        )
     return CaseMeans(plan, status, tuple(s.seed for s in seeds), policies)

@@ -15,7 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vpp_benchmarks.run.plan import JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
+from vpp_benchmarks.run.plan import Checks, JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
+from vpp_env.contract.policy import is_outside
 from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
@@ -57,8 +58,8 @@ class Experiment:
         return sum(len(plan.seeds) for plan in self.plans)
 
 
-def make_experiment(request: Request) -> Experiment:
-    """Check everything that can be checked without computing.
+def make_experiment(request: Request, checks: Checks | None = None) -> Experiment:
+    """Check everything that can be checked without computing; `checks` are of all its runs.
 
     Raises
     ------
@@ -85,8 +86,8 @@ def make_experiment(request: Request) -> Experiment:
             tag = month.removeprefix(PREFIX).replace(":", "-")
             scenario, parts = scenario.override({"name": f"{scenario.name}-{tag}"}), [*parts, tag]
         case = file_name("-".join(parts))
-        data = request.market_data if month is None else month
-        plans.append(make_plan(scenario, request.policies, request.seeds, data, request.node, case))
+        data = (request.market_data if month is None else month, request.node)
+        plans.append(make_plan(scenario, request.policies, request.seeds, *data, case, checks))
     return checked(Experiment(tuple(plans)))
 
 
@@ -212,23 +213,41 @@ def to_data(experiment: Experiment) -> dict[str, Any]:
         "policies": [{"label": c.label, "spec": c.spec} for c in first.contenders],
         "seeds": list(first.seeds),
         "files_sha256": _all_hashes(experiment.plans),
+        "salt_sha256": first.checks.salt_sha256,
+        "verify_hours": first.checks.verify_hours,
         "runs": [job.name for job in experiment.jobs()],
     }
 
 
-def from_data(data: Mapping[str, Any]) -> Experiment:
+def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks | None = None) -> Experiment:
     """Return the experiment that `to_data` described.
+
+    Parameters
+    ----------
+    data : mapping
+        What a folder holds: text that anybody may have written.
+    named : sequence of str
+        Policies that the user names again. One from outside the registry is made, which executes its module, only if
+        it is among them.
+    checks : Checks, optional
+        The salt, which no folder holds, and the time-out; how far policies are audited is the folder's.
 
     Raises
     ------
     PlanError
-        When it is of another schema, or the market data are not those it was begun with.
+        When it is of another schema, the market data or the salt are not those it was begun with, or a policy from
+        outside the registry is not named again: nothing has been imported then.
     """
     if data.get("schema") != SCHEMA:
         raise PlanError(f"the experiment's schema is {data.get('schema')!r}; this version reads {SCHEMA!r}")
     specs = [p["spec"] for p in data["policies"]]
+    _check_named(specs, named)
+    checks = replace(checks or Checks(), verify_hours=data.get("verify_hours", 0))
+    _check_salt(data.get("salt_sha256"), checks)
     plans = [
-        make_plan(scenario_from_dict(c["scenario"]), specs, data["seeds"], c["market_data"], c["node"], c["case"])
+        make_plan(
+            scenario_from_dict(c["scenario"]), specs, data["seeds"], c["market_data"], c["node"], c["case"], checks
+        )
         for c in data["cases"]
     ]
     if list(_all_hashes(plans).values()) != list(data["files_sha256"].values()):
@@ -243,6 +262,34 @@ def from_data(data: Mapping[str, Any]) -> Experiment:
 def _all_hashes(plans: Sequence[Plan]) -> dict[str, str]:
     """SHA-256 of every data file of an experiment, by path."""
     return {path: digest for plan in plans for path, digest in file_hashes(plan.market_data).items()}
+
+
+def _check_named(specs: Sequence[str], named: Sequence[str]) -> None:
+    known = [spec.strip() for spec in specs]
+    for spec in named:
+        if spec.strip() not in known:
+            raise PlanError(did_you_mean(spec, known, "policy of the folder"))
+    outside = [spec for spec in known if is_outside(spec) and spec not in {s.strip() for s in named}]
+    if outside:
+        quoted = " ".join(f'"{spec}"' for spec in outside)
+        raise PlanError(
+            f"the folder names {quoted}, from outside the registry; to make a policy is to execute its module, and "
+            "what a folder says is not executed by itself. If you trust it, name it again: "
+            f"--resume DIR --policies {quoted}"
+        )
+
+
+def _check_salt(recorded: str | None, checks: Checks) -> None:
+    given = checks.salt_sha256
+    if given == recorded:
+        return
+    if recorded is None:
+        raise PlanError("the experiment was begun without a salt; leave out --salt: its worlds would be others")
+    got = "none is given" if given is None else f"the one given has {given[:12]}"
+    raise PlanError(
+        f"the experiment was begun with a salt whose SHA-256 begins with {recorded[:12]}, and {got}; give the same one "
+        "(--salt): with another one the worlds would be others"
+    )
 
 
 def file_hashes(market_data: str | None) -> dict[str, str]:
@@ -273,4 +320,6 @@ def job_hash(job: JobSpec) -> str:
         "data": sorted(file_hashes(job.market_data).values()),
         "month": job.market_data if is_real_month(job.market_data) else None,  # DLAPs share a file
     }
+    checks = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
+    content |= {key: value for key, value in checks.items() if value}  # without them as before there were any
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

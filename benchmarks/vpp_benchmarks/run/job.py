@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -26,13 +27,16 @@ from vpp_benchmarks.results.run_result import (
 )
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.experiment import file_hashes, job_hash
-from vpp_benchmarks.run.plan import JobSpec
+from vpp_benchmarks.run.plan import JobSpec, Salt
+from vpp_env.contract.policy import parse_spec
 from vpp_env.errors import PolicyError
-from vpp_env.evaluation.answers import PolicyFailure
+from vpp_env.evaluation.answers import PolicyFailure, said
+from vpp_env.evaluation.audit import audit
 from vpp_env.evaluation.isolation import player
 from vpp_env.evaluation.kpi import Kpis, summarize
 from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import Run, simulate
+from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 
@@ -58,14 +62,14 @@ class Progress(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _month(scenario: Scenario, seed: int, market_data: str | None, node: str | None) -> Month:
+def _month(scenario: Scenario, seed: int, market_data: str | None, node: str | None, salt: Salt | None) -> Month:
     """Return the month of a run; the last one is kept, for the policies that are compared on it."""
-    return Month(scenario, seed, market_data, node)
+    return Month(scenario, seed, market_data, node, salt=None if salt is None else salt.text)
 
 
 def month_of(job: JobSpec) -> Month:
     """Return the month that the run is played on."""
-    return _month(job.scenario, job.seed, job.market_data, job.node)
+    return _month(job.scenario, job.seed, job.market_data, job.node, job.checks.salt)
 
 
 def origin_of(job: JobSpec, series: Mapping[str, str] | None = None) -> Origin:
@@ -73,7 +77,8 @@ def origin_of(job: JobSpec, series: Mapping[str, str] | None = None) -> Origin:
     s = job.scenario
     facts = ScenarioFacts(s.name, s.hash, s.fleet.size, s.n_opportunities, s.to_toml())
     prices = PriceSource(dict(series or {}), dict(file_hashes(job.market_data)), job.node)
-    return Origin(job.name, job_hash(job), job.case, job.seed, job.contender, facts, prices, software())
+    made = (job.name, job_hash(job), job.case, job.seed, job.contender, facts, prices, software())
+    return Origin(*made, job.checks.salt_sha256)
 
 
 def not_run(job: JobSpec) -> RunResult:
@@ -98,6 +103,7 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     total = job.scenario.n_opportunities
     rows: list[dict[str, Any]] = []
     month: Month | None = None
+    audited: Audit | None = None
 
     def on_opportunity(row: dict[str, Any]) -> None:
         rows.append(row)
@@ -108,29 +114,58 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
         origin = origin_of(job)
         if month is not None:
             origin, tables = origin_of(job, month.series.source), tables | {"prices": price_table(month)}
-        return RunResult(origin, status, reason, trace, played=len(rows), tables=tables)
+        return RunResult(origin, status, reason, trace, played=len(rows), tables=tables, audit=audited)
 
     begin = time.perf_counter()
     try:
         progress.begin(job, total)
         month = month_of(job)
-        with player(job.contender.spec) as policy:
+        audited = audit_of(job, month)
+        with player(job.contender.spec, job.checks.policy_timeout_s) as policy:
             if policy.info != job.contender.info:
                 # the report prints what was declared when the comparison was planned
                 declared = job.contender.info
                 raise PolicyError(f"it declares {policy.info}, and declared {declared} when the run was planned")
-            result = _result_of(job, month, simulate(month, policy, on_opportunity))
+            result = _result_of(job, month, simulate(month, policy, on_opportunity, audited))
     except PolicyFailure as error:  # in a process of its own: the words and the traceback are from there
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
         result = partial(FAILED, str(error), error.trace or traceback.format_exc())
     except Exception as error:
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
-        result = partial(FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
+        result = partial(FAILED, said(error), traceback.format_exc())
     except KeyboardInterrupt:  # before the first or after the last opportunity; simulate() catches those between
         result = partial(INTERRUPTED, f"stopped after {len(rows)} of {total} opportunities")
+    except BaseException as error:  # SystemExit and the like: a policy ends its own run and no other
+        log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
+        result = partial(FAILED, said(error), traceback.format_exc())
     result = replace(result, seconds=time.perf_counter() - begin)
     progress.end(result)
     return result
+
+
+def audit_of(job: JobSpec, month: Month) -> Audit | None:
+    """Audit the run's policy on the first hours of its month; None where it was not asked for.
+
+    One that asks a language model is not audited: its answers cost money and are not the same twice.
+    """
+    hours, spec, information = job.checks.verify_hours, job.contender.spec, job.contender.info.information
+    if not hours:
+        return None
+    # the author of a policy knows the seed, and not the salt
+    text = f"{job.name} {job.checks.salt.text if job.checks.salt else ''}"
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+    if parse_spec(spec)[1].get("brain") == "llm":
+        reason = "it asks a language model, whose answers cost money and are not the same twice"
+        return Audit(Verdict.CLAIMED, information, seed, 0, (), reason=reason)
+    per_hour = 60 // job.scenario.time.opportunity_minutes
+    gates = min(hours * per_hour, job.scenario.n_opportunities)
+    log.info("%s, seed %d: audit of its information at the first %d gates", job.contender.label, job.seed, gates)
+    begin = time.perf_counter()
+    found = audit(month, spec, gates, seed, job.checks.policy_timeout_s)
+    more = "".join(f"; gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in found.evidence[:1])
+    text = f"{found.verdict.value}{f' ({found.reason})' if found.reason else ''}{more}"
+    log.info("%s, seed %d: %s, in %.1f s", job.contender.label, job.seed, text, time.perf_counter() - begin)
+    return found
 
 
 def _result_of(job: JobSpec, month: Month, run: Run) -> RunResult:
@@ -158,6 +193,7 @@ def _result_of(job: JobSpec, month: Month, run: Run) -> RunResult:
         kpis=kpis,
         llm=llm_bill(opportunities, kpis.total_profit) if kpis else None,
         tables={name: table for name, table in tables.items() if len(table.columns)},
+        audit=run.audit,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 from vpp_env.contract.policy import PolicyInfo, parse_spec
 from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import VppError, did_you_mean
-from vpp_env.evaluation.isolation import player
+from vpp_env.evaluation.isolation import TIMEOUT_S, player
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS, named_seeds
+from vpp_env.scenario.streams import check_salt, salt_hash
 from vpp_env.traces.readers.files import resolve_paths
 
 
@@ -36,6 +38,46 @@ class Contender:
 
 
 @dataclass(frozen=True)
+class Salt:
+    """The secret of an experiment's worlds; it travels with its jobs and is written nowhere but as its hash."""
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_salt(self.text)
+
+    @property
+    def sha256(self) -> str:
+        """The only thing of it that may be recorded."""
+        return str(salt_hash(self.text))
+
+
+VERIFY_HOURS = 48
+"""Hours of a month whose gates an audit looks at unless another number is given [assumed]: two days hold every hour of
+the day twice, and cost a policy of OWN about as much as it takes to play four weeks."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is done against policies that know, or do, more than they say."""
+
+    salt: Salt | None = None  # of the worlds
+    verify_hours: int = 0  # hours of each month whose gates every policy is audited on; 0: none is
+    policy_timeout_s: float = TIMEOUT_S  # longest that one answer of a policy is waited for; no part of a result
+
+    def __post_init__(self) -> None:
+        if self.verify_hours < 0:
+            raise PlanError(f"--verify: got {self.verify_hours} hours; allowed is 1 or more")
+        if not 0.0 < self.policy_timeout_s < math.inf:
+            raise PlanError(f"--policy-timeout: got {self.policy_timeout_s:g} s; allowed is a number above 0")
+
+    @property
+    def salt_sha256(self) -> str | None:
+        """What is recorded of the salt."""
+        return None if self.salt is None else self.salt.sha256
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """One run: one policy plays one seed of one case. All that its result depends on is here."""
 
@@ -45,6 +87,7 @@ class JobSpec:
     case: str
     market_data: str | None = None
     node: str | None = None
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def name(self) -> str:
@@ -62,11 +105,13 @@ class Plan:
     market_data: str | None = None
     node: str | None = None
     case: str = ""  # name among the cases of an experiment
+    checks: Checks = field(default_factory=Checks)
 
     def jobs(self, seed: int) -> tuple[JobSpec, ...]:
         """Runs of one seed, in the order in which the policies were named."""
         case = self.case or file_name(self.scenario.name)
-        return tuple(JobSpec(c, seed, self.scenario, case, self.market_data, self.node) for c in self.contenders)
+        rest = (seed, self.scenario, case, self.market_data, self.node, self.checks)
+        return tuple(JobSpec(contender, *rest) for contender in self.contenders)
 
 
 def make_plan(
@@ -76,6 +121,7 @@ def make_plan(
     market_data: str | Path | None = None,
     node: str | None = None,
     case: str = "",
+    checks: Checks | None = None,
 ) -> Plan:
     """Check everything that can be checked without computing, and return the plan.
 
@@ -99,7 +145,16 @@ def make_plan(
     data = None if market_data is None else str(market_data)
     if data is not None and is_real_month(data) and node is None:
         node = find_real_month(data).dlap.lower()  # areas share files: a result says whose prices it was played on
-    return Plan(scenario, tuple(contenders), tuple(dict.fromkeys(seeds)), data, node, case or file_name(scenario.name))
+    checks = checks or Checks()
+    return Plan(
+        scenario,
+        tuple(contenders),
+        tuple(dict.fromkeys(seeds)),
+        data,
+        node,
+        case or file_name(scenario.name),
+        checks,
+    )
 
 
 def declared(spec: str) -> PolicyInfo:

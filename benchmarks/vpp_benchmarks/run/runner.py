@@ -21,7 +21,7 @@ from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_ha
 from vpp_benchmarks.run.files import wide_table, write_experiment, write_seed
 from vpp_benchmarks.run.job import JobSpec, Progress, month_of
 from vpp_benchmarks.run.log import log_to
-from vpp_benchmarks.run.plan import Plan, PlanError
+from vpp_benchmarks.run.plan import Checks, Plan, PlanError
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +89,17 @@ def run_experiment(
             raise store.StoreError(loop.saved(error)) from error
 
 
-def resumed(folder: Path) -> Experiment:
-    """Return the experiment that `folder` holds.
+def resumed(folder: Path, named: Sequence[str] = (), checks: Checks | None = None) -> Experiment:
+    """Return the experiment that `folder` holds; see `experiment.from_data` for what must be named again.
 
     Raises
     ------
     PlanError
-        When there is none, or its data have changed.
+        When there is none, its data have changed, or something must be named again.
     """
     if not (folder / store.EXPERIMENT).is_file():
         raise PlanError(f"--resume {str(folder)!r}: there is no {store.EXPERIMENT} in it; give the folder of a run")
-    return from_data(store.read_json(folder / store.EXPERIMENT))
+    return from_data(store.read_json(folder / store.EXPERIMENT), named, checks)
 
 
 class _Loop:

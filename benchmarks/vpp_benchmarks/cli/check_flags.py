@@ -1,0 +1,79 @@
+"""Options of the command line that check policies: audits, salted worlds, a limit to how long an answer takes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from vpp_benchmarks.run.plan import VERIFY_HOURS, Checks, PlanError, Salt
+from vpp_env.evaluation.isolation import TIMEOUT_S
+from vpp_env.scenario.streams import SALT_VARIABLE, salt_of_environment
+
+ALL_HOURS = 10**6
+"""More hours than any scenario has."""
+STDIN = "-"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command line."""
+    group = parser.add_argument_group("checks (docs/information.md)")
+    group.add_argument(
+        "--verify",
+        nargs="?",
+        const=str(VERIFY_HOURS),
+        metavar="HOURS|all",
+        help=f"audit what every policy sees, at the gates of a month's first hours; default: {VERIFY_HOURS}",
+    )
+    group.add_argument(
+        "--salt",
+        nargs="?",
+        const="",
+        metavar="FILE|-",
+        help=f"hash a secret into every world: that of the variable {SALT_VARIABLE}, a file, or standard input (-)",
+    )
+    group.add_argument(
+        "--policy-timeout",
+        type=float,
+        default=TIMEOUT_S,
+        metavar="S",
+        help="longest that one answer of a policy from outside the registry may take; default: %(default)g",
+    )
+
+
+def checks(args: argparse.Namespace) -> Checks:
+    """Return the checks that the command line asks for.
+
+    Raises
+    ------
+    VppError
+        When a value is not allowed, or there is no salt where one is said to be.
+    """
+    return Checks(_salt(args.salt), _hours(args.verify), args.policy_timeout)
+
+
+def _hours(text: str | None) -> int:
+    if text is None:
+        return 0
+    if text == "all":
+        return ALL_HOURS
+    if not text.isdecimal() or int(text) < 1:
+        raise PlanError(f"--verify: got {text!r}; allowed is a number of hours, 1 or more, or all")
+    return int(text)
+
+
+def _salt(where: str | None) -> Salt | None:
+    """Read the salt; its text is on no command line, since everybody on a machine sees those."""
+    if where is None:
+        return None
+    if not where:
+        return Salt(salt_of_environment())
+    try:
+        text = sys.stdin.readline() if where == STDIN else Path(where).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        # a salt that was given itself is not repeated
+        raise PlanError(
+            "--salt: the file cannot be read; allowed is a file that holds the salt, - for standard input, or nothing "
+            f"for the variable {SALT_VARIABLE}. The salt itself is no argument: everybody on a machine sees those"
+        ) from error
+    return Salt(text.strip())
