@@ -86,16 +86,14 @@ class _OtherDays:
         for rows in (load[first:], pv[first:]):
             rows *= np.asarray(self._rng.uniform(0.3, 3.0, rows.shape[1]), dtype=rows.dtype)
             rows += 0.01
-        # sessions to come end sooner and begin later: plugged in for less, and after what has happened
-        dep, arr, out = real.dep_step.copy(), real.arr_step.copy(), real.out_step
-        ends = (dep > first) & (dep < len(load))
-        dep[ends] = np.maximum(dep[ends] - 3, first)
-        begins = (arr >= first) & (arr + 3 < np.minimum(out, len(load)))
-        arr[begins] += 3
-        trip = np.where(begins, real.trip_kwh * self._rng.uniform(0.3, 0.9) + 0.1, real.trip_kwh)
-        for array in (load, pv, dep, arr, trip):
+        # sessions that have not begun begin later; of one that has begun its owner has said when it ends
+        car = CarDay(real.dep_step, real.arr_step.copy(), real.out_step, real.trip_kwh.copy())
+        coming = (car.arr < len(load)) & ((car.arr > first) | (day > self._today))
+        car.arr[coming & (car.arr < car.out - 4)] += 3
+        car.trip[coming] = car.trip[coming] * self._rng.uniform(0.3, 0.9) + 0.1
+        for array in (load, pv, *car):
             array.setflags(write=False)
-        return DayTraces(load, pv, dep, arr, out, trip)
+        return DayTraces(load, pv, *car)
 
     def vehicle_day(self, day: int) -> CarDay:
         made = self.day(day)
@@ -104,7 +102,9 @@ class _OtherDays:
 
 def _rest_of_day(day: Day, other: DayTraces, k: int, rng: np.random.Generator) -> Day:
     """Return a day with another rest: its traces are `other`'s, and its baseline differs after step k."""
-    plan = day.plan._replace(load=other.load_kw, pv=other.pv_kw, dep=other.dep_step, arr=other.arr_step)
+    plan = day.plan._replace(
+        load=other.load_kw, pv=other.pv_kw, dep=other.dep_step, arr=other.arr_step, out=other.out_step
+    )
     parts = []
     for value in day.baseline:
         rest = value.copy()

@@ -66,6 +66,8 @@ class ChargePaths:
 
     def series(self) -> list[Floats]:
         """Start, turning points and latest charge of each path, kWh."""
+        if not len(self._start):
+            return []  # no battery; a split has one part at least
         values = np.concatenate([v for v, _ in self._points]) if self._points else np.zeros(0)
         homes = np.concatenate([h for _, h in self._points]) if self._points else np.zeros(0, dtype=np.int32)
         order = np.argsort(homes, kind="stable")
