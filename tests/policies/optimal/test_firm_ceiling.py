@@ -67,13 +67,13 @@ class Attacker:
         limits = self._rules.sell_limit_kw, self._rules.buy_limit_kw
         inside, turn = 17 <= hour < 21, (hour + quarter) % 2 == 0
         if self._style == "evening":
-            actions = encode(*limits, sell_kw=99.0 * inside, sell_ask=0.0, buy_kw=99.0 * (not inside), buy_limit=0.35)
+            actions = encode(*limits, sell1_kw=99.0 * inside, sell1_ask=0.0, buy_kw=99.0 * (not inside), buy_limit=0.35)
         elif self._style == "pump":
             sells = inside and turn
-            actions = encode(*limits, sell_kw=99.0 * sells, sell_ask=0.0, buy_kw=99.0 * (not sells), buy_limit=0.35)
+            actions = encode(*limits, sell1_kw=99.0 * sells, sell1_ask=0.0, buy_kw=99.0 * (not sells), buy_limit=0.35)
         elif self._style == "drain":
             # below the floor all day: the home restores itself at its own tariff while it sells
-            actions = encode(*limits, sell_kw=99.0, sell_ask=0.0)
+            actions = encode(*limits, sell1_kw=99.0, sell1_ask=0.0)
         else:
             actions = random_actions(self._rng, n, self._style)
         kw = None
