@@ -88,7 +88,7 @@ def test_a_row_follows_from_its_own_home() -> None:
     before = view.observation()
     for i in range(world.n_homes):
         kept = np.arange(world.n_homes) == i
-        after = dataclasses.replace(view, homes=other_rows(view.homes, kept, rng)).observation()
+        after = dataclasses.replace(view, homes=other_rows(view.homes, kept, rng, 0)).observation()
         assert np.array_equal(after[i], before[i])
         assert not np.array_equal(after[~kept], before[~kept])
     assert (before[:, :N_PUBLIC] == before[0, :N_PUBLIC]).all()
