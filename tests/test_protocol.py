@@ -217,3 +217,24 @@ def test_what_is_submitted_is_for_one_step() -> None:
     assert face._session._override is None
     with pytest.raises(BidError, match="override"):
         face.submit(override=np.ones(7, dtype=np.bool_))
+
+
+def test_a_learner_commits_the_evenings_capacity() -> None:
+    made = scenario("week20", {"time.duration_hours": 96, "market.firm_capacity": True})
+    face, world = CentralMarketMonth(made), begin(Month(made, 5))
+    face.reset(seed=5)
+    counted, opened = Rewards(world), 0
+    while not world.done:
+        a = np.full((20, face.action_space.shape[1]), -1.0)
+        kw = 150.0 if face.capacity_gate else None
+        opened += int(kw is not None)
+        if kw is None:
+            with pytest.raises(BidError):
+                face.submit(capacity=150.0)
+        face.submit(capacity=kw)
+        reward = face.step(a)[1]
+        joint = counted.of(world.step(a, (), None, () if kw is None else (kw,))).joint[0]
+        assert reward == pytest.approx(float(joint), abs=1e-9)
+    assert opened >= 1
+    assert face._session.world is not None
+    assert (face._session.world.announced_capacity()[1] == world.announced_capacity()[1]).all()

@@ -77,13 +77,26 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
         return self._session.schedule_hours
 
-    def submit(self, *, schedule: DayAheadSchedule | None = None, override: Flags | None = None) -> None:
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        return self._session.capacity_gate
+
+    def submit(
+        self,
+        *,
+        schedule: DayAheadSchedule | None = None,
+        capacity: float | None = None,
+        override: Flags | None = None,
+    ) -> None:
         """Hand in what goes with the next step's bids and is no home's own.
 
         Parameters
         ----------
         schedule : DayAheadSchedule, optional
             The next local day's schedule, while `schedule_hours` is not empty; None: the VPP schedules nothing.
+        capacity : float, optional
+            KW of firm capacity for the next day's evening, while `capacity_gate`; None: the built-in aggregator's.
         override : ndarray, optional
             (N,) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
 
@@ -92,7 +105,9 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         BidError
             When it may not be handed in now, or has the wrong shape; nothing has changed then.
         """
-        self._session.submit(None if schedule is None else [schedule], override)
+        self._session.submit(
+            None if schedule is None else [schedule], None if capacity is None else [capacity], override
+        )
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
@@ -182,14 +197,23 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
         return self._session.schedule_hours
 
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        return self._session.capacity_gate
+
     def submit(
-        self, *, schedules: Sequence[DayAheadSchedule | None] | None = None, override: Flags | None = None
+        self,
+        *,
+        schedules: Sequence[DayAheadSchedule | None] | None = None,
+        capacity: Sequence[float | None] | None = None,
+        override: Flags | None = None,
     ) -> None:
-        """Hand in what goes with the next step's bids: a schedule for each month, and (M, N) overridden homes.
+        """Hand in what goes with the next step's bids: schedules, firm capacity in kW, (M, N) overridden homes.
 
         See `CentralMarketMonth.submit`.
         """
-        self._session.submit(schedules, None if override is None else np.asarray(override).reshape(-1))
+        self._session.submit(schedules, capacity, None if override is None else np.asarray(override).reshape(-1))
 
     def _shaped(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         return matrix.reshape(self.num_envs, -1, N_OBS)

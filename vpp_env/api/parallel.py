@@ -104,9 +104,22 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
         """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
         return self._session.schedule_hours
 
-    def submit(self, *, schedule: DayAheadSchedule | None = None, override: Flags | None = None) -> None:
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        return self._session.capacity_gate
+
+    def submit(
+        self,
+        *,
+        schedule: DayAheadSchedule | None = None,
+        capacity: float | None = None,
+        override: Flags | None = None,
+    ) -> None:
         """Hand in what goes with the next step's bids and is no home's own; see `CentralMarketMonth.submit`."""
-        self._session.submit(None if schedule is None else [schedule], override)
+        self._session.submit(
+            None if schedule is None else [schedule], None if capacity is None else [capacity], override
+        )
 
     def _rows(self) -> dict[str, NDArray[np.float32]]:
         # row views of a copy: agents never see each other's array, nor the live one

@@ -82,6 +82,7 @@ class Session:
         self._draws = np.random.default_rng(seed)
         self._first_seed = seed
         self._schedules: tuple[DayAheadSchedule | None, ...] = ()
+        self._capacity: tuple[float | None, ...] = ()
         self._override: Flags | None = None
         self.world: World | None = None
         self.outcome: Outcome | None = None
@@ -144,8 +145,19 @@ class Session:
         world = self._playing()
         return world.exchange.day_ahead.hours(world.t)
 
-    def submit(self, schedules: Sequence[DayAheadSchedule | None] | None, override: Flags | None) -> None:
-        """Keep what goes with the next step's bids: one schedule a month, (M*N,) homes that are overridden.
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        world = self._playing()
+        return bool(world.exchange.firm.is_gate(world.t))
+
+    def submit(
+        self,
+        schedules: Sequence[DayAheadSchedule | None] | None,
+        capacity: Sequence[float | None] | None,
+        override: Flags | None,
+    ) -> None:
+        """Keep what goes with the next step's bids: a schedule and kW a month, (M*N,) homes that are overridden.
 
         Raises
         ------
@@ -154,18 +166,20 @@ class Session:
         """
         world = self._playing()
         given = () if schedules is None else tuple(schedules)
+        kw = () if capacity is None else tuple(capacity)
         world.exchange.day_ahead.check(world.t, given)
+        world.exchange.firm.check(world.t, kw)
         if override is not None:
             override = check_override(override, world.n_months * world.n_homes)
-        self._schedules, self._override = given, override
+        self._schedules, self._capacity, self._override = given, kw, override
 
     def _forget(self) -> None:
-        self._schedules, self._override = (), None
+        self._schedules, self._capacity, self._override = (), (), None
 
     def step(self, actions: NDArray[Any]) -> Played:
         """Play one opportunity with (M*N, N_ACTION) actions, and with what was submitted since the last step."""
         world = self._playing()
-        outcome = world.step(actions, self._schedules, self._override)
+        outcome = world.step(actions, self._schedules, self._override, self._capacity)
         self._forget()
         self.outcome = outcome
         self.history.append(
