@@ -138,7 +138,7 @@ class Cheat(cheats.Honest):
         # most cheats read something of the homes
         self.kind = READS[int(rng.integers(len(READS)))]
         self._read = self.kind(rng, self._row)
-        self._part = str(rng.choice(["sell_ask", "sell_kw", "buy_limit"]))
+        self._part = str(rng.choice(["sell1_ask", "sell1_kw", "buy_limit"]))
         self._size, self._shift = float(rng.uniform(0.05, 0.3)), float(rng.uniform(1.0, 9.0))
         self._when, self._gate = str(rng.choice(["always", "hour", "odd", "home"])), int(rng.integers(1, 6))
         self._past: deque[float] = deque([0.0] * int(rng.integers(0, 3)))
@@ -157,8 +157,8 @@ class Cheat(cheats.Honest):
         homes, rules = view.homes, self.rules
         n = len(homes.own_ask)
         parts: dict[str, Any] = {
-            "sell_kw": np.full(n, 2.0),
-            "sell_ask": np.clip(homes.own_ask, 0.0, 0.5),
+            "sell1_kw": np.full(n, 2.0),
+            "sell1_ask": np.clip(homes.own_ask, 0.0, 0.5),
             "buy_kw": np.full(n, 1.0),
             "buy_limit": np.clip(homes.buy_limit, 0.0, 0.1),
         }
@@ -167,7 +167,7 @@ class Cheat(cheats.Honest):
         if self._acts(view):
             # any change of what was read changes these, by many ticks: a chance of 1 in some thousands that it does not
             digest = hashlib.sha256(f"{self._shift} {known!r}".encode()).digest()
-            for name, byte, most in ((self._part, digest[0], self._size), ("sell_ask", digest[1], 0.2)):
+            for name, byte, most in ((self._part, digest[0], self._size), ("sell1_ask", digest[1], 0.2)):
                 parts[name] = parts[name].copy()
                 parts[name][self._row] += most * byte / 255
         return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **parts))

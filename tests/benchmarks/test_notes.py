@@ -37,13 +37,15 @@ def test_failed_seeds_are_in_every_headline(out: Path, capsys: pytest.CaptureFix
     name = f"sometimes ({len(done)} of {SEEDS} complete)"
     report = (out / "simulation_report.md").read_text("utf-8")
     assert line in report
-    assert f"| sometimes | OWN | {len(done)} of {SEEDS} |" in report
+    assert f"| sometimes | OWN | claimed | {len(done)} of {SEEDS} |" in report
     page = (out / "report.html").read_text("utf-8")
     result = page[page.index('id="result"') : page.index('id="pareto"')]
     assert line in result
     assert name in result
     assert name in (out / "tables" / "headline.md").read_text("utf-8")
-    assert main(["--resume", str(out), "--no-ceilings", "--no-figures"]) == 1
+    assert (
+        main(["--resume", str(out), "--policies", "truthful", SOMETIMES, NEVER, "--no-ceilings", "--no-figures"]) == 1
+    )
     shown = " ".join(capsys.readouterr().out.split())
     assert line in shown
     assert f"broken: 0 of {SEEDS} runs complete" in shown

@@ -204,9 +204,10 @@ def test_spaces_are_one_shared_object_and_exact() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", ["heatwave", "april", "reference"])
 def test_observations_stay_in_their_space(name: str, seed: int) -> None:
-    changes = {"fleet.size": 12, "time.duration_hours": 48, "fleet.share_ev": 1.0, "market.min_bid_mw": 0.0}
+    # a car is plugged in every other day: some must charge when a gate looks at them
+    changes = {"fleet.size": 24, "time.duration_hours": 72, "fleet.share_ev": 1.0, "market.min_bid_mw": 0.0}
     if name != "reference":
-        changes["market.regulation"] = True
+        changes |= {"market.regulation": True, "market.gate_lead_minutes": 0}
     face = parallel_env(scenario=scenario(name, changes))
     obs, _ = face.reset(seed=seed)
     rng = np.random.default_rng(seed)

@@ -76,7 +76,7 @@ def plain(
             defer = ref.clip0(baseline.ev_kw - forced)
             later = home.eta_e * home.ev_kw * (step.due * ref.DT - ref.DT)
             v2g = min(v2g_hard, ref.clip0((later - need) * home.eta_e / ref.DT))
-    charge, use = ref.home_battery(home, step, s.soc_b, s.below_since, baseline.ev_kw)
+    charge, use = ref.home_battery(home, step, s.soc_b, s.below_since, baseline.ev_kw, s.market)
     hard, inside = ref.can_give(s.soc_b, home.bess_min, home.bess_kw, home.eta_b, ref.DT), 0.0
     if not black:
         above = ref.can_give(s.soc_b, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, ref.DT)
@@ -131,17 +131,19 @@ def cut(homes: list[Plain], rating: Fraction) -> Cut:
         return sum((h.meter(give, buy, force) for h in homes), ZERO)
 
     kinks = {x for h in homes for x in h.kinks()}
+    give = ONE
     if net(ONE, ONE, ONE) > export:
         share = largest(lambda f: net(f, ONE, ONE) - export, kinks)
         assert share is not None
-        return Cut(give=share)
-    if -net(ONE, ONE, ONE) <= draw:
-        return Cut()
-    share = largest(lambda f: -net(ONE, f, ONE) - draw, set())
+        give = share
+    # also where less is sold: a car that no longer gives charges again, by force
+    if -net(give, ONE, ONE) <= draw:
+        return Cut(give=give)
+    share = largest(lambda f: -net(give, f, ONE) - draw, set())
     if share is not None:
-        return Cut(buy=share)
-    share = largest(lambda f: -net(ONE, ZERO, f) - draw, set())
+        return Cut(give=give, buy=share)
+    share = largest(lambda f: -net(give, ZERO, f) - draw, set())
     if share is not None:
-        return Cut(buy=ZERO, force=share)
-    worse = {i for i, h in enumerate(homes) if h.meter(ONE, ZERO, ZERO) < h.meter(ZERO, ZERO, ZERO)}
-    return Cut(buy=ZERO, force=ZERO, dropped=frozenset(worse))
+        return Cut(give=give, buy=ZERO, force=share)
+    worse = {i for i, h in enumerate(homes) if h.meter(give, ZERO, ZERO) < h.meter(ZERO, ZERO, ZERO)}
+    return Cut(give=give, buy=ZERO, force=ZERO, dropped=frozenset(worse))

@@ -120,7 +120,7 @@ def test_what_was_bought_goes_back_to_the_market() -> None:
     there = world.state.battery.market_kwh.copy()
     assert there.max() > 0.9
     np.testing.assert_allclose(world.state.battery.soc_kwh - there, own, rtol=0, atol=1e-9)
-    world.step(encode(*limits, sell_kw=0.5, sell_ask=0.0), override=everywhere)
+    world.step(encode(*limits, sell1_kw=0.5, sell1_ask=0.0), override=everywhere)
     state = world.state.battery
     assert (state.market_kwh < there)[there > 0].all()
     np.testing.assert_allclose(state.soc_kwh - state.market_kwh, own, rtol=0, atol=1e-9)

@@ -14,7 +14,7 @@ from support import begin, month, random_actions, scenario, with_prices
 from vpp_policies.idle import Idle
 from vpp_policies.truthful import Truthful
 
-from vpp_env.contract.bids import encode
+from vpp_env.contract.bids import BUY_KW, BUY_LIMIT, encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
@@ -344,7 +344,7 @@ def test_what_is_delivered_is_the_change_at_the_homes_meters() -> None:
         day, k = world.clock(world.t)
         # drained on the first day, so that the homes restore themselves from 15:00 of the second day on
         actions = random_actions(rng, 12, "sell" if day == 0 else "edge" if day > 2 else "buy")
-        actions[:, 2:4] = -1.0 if day < 2 else actions[:, 2:4]
+        actions[:, [BUY_KW, BUY_LIMIT]] = -1.0 if day < 2 else actions[:, [BUY_KW, BUY_LIMIT]]
         o = world.step(actions, capacity=commitments(world, {3: 9.0}))
         flows = 0.25 * o.flow_kw[:, :, 0].sum(axis=0)
         change = flows[FLOW.retail] + flows[FLOW.market] - flows[FLOW.retail_baseline]

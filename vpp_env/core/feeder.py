@@ -152,7 +152,14 @@ def _next(feeder: Feeder, orders: Order[Floats], kw: float, first: int, last: in
     if stage == SEARCH:
         if _narrow(feeder, net):
             return True
+        drawn = -(at[AT_LOW] + at[EXPORT]) - at[DRAW]
+        if at[ROW] == SELL and drawn > FINE_KW:
+            # a car that no longer gives charges again, by force
+            _search(feeder, BUY, drawn)
+            return True
         if at[AT_LOW] > FINE_KW and at[ROW] == BUY:
+            for h in range(count):
+                feeder.whole[FORCE, h] = max(feeder.whole[FORCE, h], feeder.flow[FLOW.forced, h])
             _search(feeder, FORCE, at[AT_LOW])
             return True
         if at[AT_LOW] > FINE_KW and at[ROW] == FORCE:

@@ -101,7 +101,7 @@ class HomeRecord:
     def _add_violations(self, outcome: Outcome, rows: Floats, broken: Flags) -> None:
         values = (
             rows[led.L_DEPTH_H],
-            outcome.short[0],
+            np.maximum(outcome.short[0], outcome.missed[0]),  # a trip that was not possible is all of it
             rows[led.L_OWED] - rows[led.L_PAY_SOLD],
             rows[led.L_BLACK],
             rows[led.L_OVER],

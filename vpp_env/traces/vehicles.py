@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
@@ -118,6 +117,8 @@ class Cars:
 
 def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
     """Draw the constants of the cars; `ev_eta` is the charging efficiency, meter to battery."""
+    from scipy.special import ndtri  # .2 s of imports that only a month that is made needs
+
     normals = stream(seed, "vehicles", 0).standard_normal((2, fleet.n))
     column = np.flatnonzero(fleet.has_ev)
     energy = normals[0, column]
@@ -160,6 +161,8 @@ def length_h(start_h: Floats, rank: Floats, habit: Floats) -> Floats:
     habit : (C,) ndarray
         Standard normal: how late the car leaves in the morning, among all cars.
     """
+    from scipy.special import ndtr, ndtri
+
     out = np.empty(len(start_h))
     for hour in np.unique(start_h.astype(np.int64)):
         at = start_h.astype(np.int64) == hour

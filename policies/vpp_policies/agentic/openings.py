@@ -227,7 +227,8 @@ class LlmProsumer:
         rows = self._rows(homes, public, rules)
         markup = self._markups(rules.n_homes)
         sells = np.ones(rules.n_homes, dtype=bool)
-        if self.sampled[public.opportunity]:
+        # the last gates of a month with a lead are for hours beyond its end
+        if public.opportunity < len(self.sampled) and self.sampled[public.opportunity]:
             opening = self._opening(rows, public, rules)
             markup = np.where(np.isnan(opening.markup), markup, opening.markup)
             sells = opening.sells

@@ -54,7 +54,7 @@ class Stochastic:
         self._counted = 0
         self._published = -1
         self._values = np.zeros((0, 0, 0, 0))
-        # what the bids that wait for delivery are expected to take out of each battery and put into it, kWh
+        # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
         self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
 
     def act(self, view: View) -> Bids:
@@ -140,45 +140,40 @@ class Stochastic:
         odds = odds_of(*drawn, rules.margin)
         after = int((public.opportunity - self._start) * public.hours) + 1
         batteries, sun = self._batteries(view), self._sun(view, 1)[0]
-        gone, came = (sum((p[k] for p in self._pending), np.zeros(len(sun))) for k in (0, 1))
-        b = homes.bess_kwh > 0
-        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)[b]
-        x = np.clip(homes.soc_kwh[b] - gone / rules.bess_eta + came - kept, 0.0, batteries.room)
+        gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
+        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
+        x = np.clip(homes.soc_kwh - gone / rules.bess_eta + came - kept, 0.0, batteries.room)
         same_day = public.now is None or public.now.day == public.start.day
-        d = np.maximum(homes.day_left_kwh[b] - gone, 0.0) if same_day else batteries.day
+        d = np.maximum(homes.day_left_kwh - gone, 0.0) if same_day else batteries.day
         chosen = bid_all(self._values[:, after], odds, int(clock[0]), sun, (x, d), batteries)
         if rules.lead:
             self._pending.append((chosen.out, chosen.into))
-        ask, limit = np.full(rules.n_homes, SELL_ASK_RANGE[1]), np.full(rules.n_homes, BUY_LIMIT_RANGE[0])
-        ask[b] = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
-        limit[b] = np.where(chosen.limit >= 0, LIMITS[chosen.limit], BUY_LIMIT_RANGE[0])
-        return ask, limit
+        ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
+        return ask, np.where(chosen.limit >= 0, LIMITS[chosen.limit], BUY_LIMIT_RANGE[0])
 
     def _batteries(self, view: View) -> Battery[Floats]:
-        """What the owners of the homes with a battery say of it, (B,) each."""
+        """What the owners say of their batteries, (N,) each; 0 kW where there is none."""
         homes, rules = view.homes, self._rules
-        b = homes.bess_kwh > 0
         kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
         refill = np.maximum(homes.own_cost - rules.degradation_usd_per_kwh, 0.0) * rules.bess_eta
-        alike = np.ones(int(b.sum()))
+        alike = np.ones(rules.n_homes)
         return Battery(
-            kw=homes.bess_kw[b],
-            room=np.maximum(homes.bess_max_kwh - kept, 0.0)[b],
-            day=homes.day_limit_kwh[b],
+            kw=homes.bess_kw,
+            room=np.maximum(homes.bess_max_kwh - kept, 0.0),
+            day=homes.day_limit_kwh,
             eta=rules.bess_eta * alike,
             wear=rules.degradation_usd_per_kwh * alike,
-            ask=homes.own_ask[b],
-            limit=homes.buy_limit[b],
-            standby=homes.reserve_ask[b],
-            sun_price=refill[b] * rules.bess_eta,
-            refill=refill[b],
+            ask=homes.own_ask,
+            limit=homes.buy_limit,
+            standby=homes.reserve_ask,
+            sun_price=refill * rules.bess_eta,
+            refill=refill,
         )
 
     def _sun(self, view: View, hours: int) -> Floats:
-        """(hours, B) kWh that each home's own sun would store, from delivery on, as it was a day ago."""
+        """(hours, N) kWh that each home's own sun would store, from delivery on, as it was a day ago."""
         homes = view.homes
-        b = homes.bess_kwh > 0
-        surplus = np.maximum(homes.pv_forecast_kw[:, b] - homes.load_forecast_kw[:, b], 0.0).astype(np.float64)
+        surplus = np.maximum(homes.pv_forecast_kw - homes.load_forecast_kw, 0.0).astype(np.float64)
         shift = view.public.lead * round(view.public.hours * QUARTERS)
         hourly = np.roll(surplus, -shift, axis=0).reshape(-1, QUARTERS, surplus.shape[1]).sum(axis=1)
         return hourly[np.arange(hours) % len(hourly)] * (DT_H * self._rules.bess_eta)

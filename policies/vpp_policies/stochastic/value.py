@@ -68,7 +68,7 @@ def _count(price: Floats, weight: Floats, bid: Floats, sign: float) -> tuple[Flo
 
 
 class Battery(NamedTuple, Generic[T]):
-    """One home's; kW, kWh, USD/kWh. `Battery[Floats]`: (B,) each."""
+    """One home's; kW, kWh, USD/kWh. `Battery[Floats]`: (N,) each."""
 
     kw: T
     room: T  # X: most above what the owner keeps
@@ -184,16 +184,17 @@ def _tomorrow(values: Floats, clock: int, after: Floats) -> None:
 
 @kernel
 def solve_all(odds: Odds, clock: Ints, sun: Floats, batteries: Battery[Floats]) -> Floats:
-    """Return (B, H + 1, X, D) values of B batteries; `sun` is (H, B), the rest as in `solve`."""
+    """Return (N, H + 1, X, D) values of N homes, 0 without a battery; `sun` is (H, N), the rest as in `solve`."""
     values = np.zeros((len(batteries.kw), len(clock) + 1, X_POINTS, D_POINTS))
     for i in range(len(batteries.kw)):
-        solve(odds, clock, sun[:, i], one_of(batteries, i), values[i])
+        if batteries.kw[i] > 0.0:
+            solve(odds, clock, sun[:, i], one_of(batteries, i), values[i])
     return values
 
 
 @kernel
 def one_of(batteries: Battery[Floats], i: int) -> Battery[float]:
-    """Battery i of B."""
+    """Battery i of N."""
     b = batteries
     return Battery(
         b.kw[i], b.room[i], b.day[i], b.eta[i], b.wear[i], b.ask[i], b.limit[i], b.standby[i], b.sun_price[i],
@@ -202,7 +203,7 @@ def one_of(batteries: Battery[Floats], i: int) -> Battery[float]:
 
 
 class Choice(NamedTuple):
-    """What B batteries bid for one hour, (B,) each."""
+    """What the batteries of N homes bid for one hour, (N,) each."""
 
     ask: Ints  # index into `ASKS`; -1: offers nothing
     limit: Ints  # index into `LIMITS`; -1: buys nothing
@@ -219,23 +220,26 @@ def bid_all(
     Parameters
     ----------
     values : ndarray
-        (B, X, D) after the hour.
+        (N, X, D) after the hour.
     odds : Odds
         Of this one hour.
     clock : int
         Its clock hour.
     sun : ndarray
-        (B,) kWh.
+        (N,) kWh.
     state : tuple of ndarray
-        (B,) x and (B,) d at its start.
+        (N,) x and (N,) d at its start.
     batteries : Battery
-        (B,) each.
+        (N,) each; 0 kW where there is none.
     """
     n = len(batteries.kw)
     ask, limit = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     out, into = np.zeros(n), np.zeros(n)
     held, after = np.zeros((X_POINTS, D_POINTS)), np.zeros((X_POINTS, D_POINTS))
     for row in range(n):
+        ask[row] = limit[row] = -1
+        if batteries.kw[row] <= 0.0:
+            continue
         b, x, d = one_of(batteries, row), state[0][row], state[1][row]
         _tomorrow(values[row], clock, after)
         for i in range(X_POINTS):

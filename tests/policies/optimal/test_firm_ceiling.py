@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import begin, month, random_actions
 from vpp_policies.optimal.ceilings import bracket
-from vpp_policies.optimal.devices import Goal, Measure, devices
+from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 from vpp_policies.optimal.month_lp import exact
 
 from vpp_env.contract.bids import Bids, encode
@@ -86,7 +86,10 @@ def ceilings(m: Month, bind: bool) -> tuple[float, float]:
     """Joint surplus and profit that nobody exceeds, USD."""
     world = begin(m)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
-    found = (bracket(view.homes, view.foresight(), Goal(x, bind, rules), rules.max_capacity_kw).upper for x in Measure)
+    wishes = Wishes.ASKS if bind else Wishes.FREE
+    found = (
+        bracket(view.homes, view.foresight(), Goal(x, wishes, rules), rules.max_capacity_kw).upper for x in Measure
+    )
     value, profit = found
     return value, profit
 
@@ -130,13 +133,12 @@ def test_the_exact_optimum_lies_in_the_bracket() -> None:
     world = begin(m)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     homes, foresight = view.homes, view.foresight()
-    for measure in Measure:
-        for bind in (False, True):
-            goal = Goal(measure, bind, rules)
-            best = exact(devices(homes, foresight, goal), rules.reserve_hours, 1e6)
-            found = bracket(homes, foresight, goal, 1e6)
-            assert found.lower - 1e-5 <= best <= found.upper + 1e-5
-            assert found.gap <= 0.02
+    for measure, wishes in [(Measure.VALUE, w) for w in Wishes] + [(Measure.PROFIT, Wishes.ASKS)]:
+        goal = Goal(measure, wishes, rules)
+        best = exact(devices(homes, foresight, goal), rules.reserve_hours, 1e6)
+        found = bracket(homes, foresight, goal, 1e6)
+        assert found.lower - 1e-5 <= best <= found.upper + 1e-5
+        assert found.gap <= 0.02
 
 
 def test_foresight_holds_the_bonus_of_the_months_own_calls() -> None:
@@ -161,7 +163,7 @@ def test_the_ceiling_of_who_takes_no_part_is_kept() -> None:
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     f = view.foresight()
     none = dataclasses.replace(f, bonus=np.zeros(f.n_steps), baseline_bonus_usd=np.zeros(rules.n_homes))
-    goal = Goal(Measure.VALUE, False, rules)
+    goal = Goal(Measure.VALUE, Wishes.FREE, rules)
     with_it = bracket(view.homes, f, goal, rules.max_capacity_kw)
     without = exact(devices(view.homes, none, goal), rules.reserve_hours, 1e6)
     assert with_it.upper >= without - 1e-6
