@@ -60,13 +60,14 @@ def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
         answered = CARD_CHARS + FIELD_CHARS * sum(facts) / fleet.n
         parts.append(_calls(fleet.n, prompt("card"), schema_text(PreferenceCard), asked, answered, price))
     if "strategy" not in without:
-        hours = scenario.n_opportunities
+        hours = scenario.n_opportunities - scenario.lead_opportunities  # the last gates are for hours beyond the end
         count = hours if play.strategy_every == "hour" else -(-scenario.hours // 24)
         asked = STRATEGY_CHARS + (MEMORY_CHARS if "memory" not in without else 0)
         answered = len(RULES.model_dump_json())
         parts.append(_calls(count, prompt("strategy"), schema_text(Strategy), asked, answered, price))
     if play.mode != "cards":
-        hours = int(play.sampled(scenario.n_opportunities, scenario.time.opportunity_minutes / 60).sum())
+        sampled = play.sampled(scenario.n_opportunities, scenario.time.opportunity_minutes / 60)
+        hours = int(sampled[scenario.lead_opportunities :].sum())
         homes = int((fleet.has_bess | fleet.has_ev).sum())
         size = min(play.homes_per_call, max(homes, 1))
         count = hours * -(-homes // size)
