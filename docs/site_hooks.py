@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)((?:#[^)]*)?)\)")
+CODE = re.compile(r"`[^`\n]*`")
 LANGUAGES = {".py": "python", ".toml": "toml", ".cff": "yaml"}
 
 
@@ -49,6 +52,14 @@ def relinked(markdown: str, folder: Path, uri: str) -> str:
     return LINK.sub(led, markdown)
 
 
+def pipes(markdown: str) -> str:
+    r"""Return a text whose tables say `a|b` in code: a code host wants `a\|b` there, this Markdown would show it."""
+    lines = markdown.split("\n")
+    return "\n".join(
+        CODE.sub(lambda code: code[0].replace("\\|", "|"), line) if line.startswith("|") else line for line in lines
+    )
+
+
 def outside(markdown: str, folder: Path) -> set[Path]:
     """Return the files of the repository, outside docs/, that a text links to."""
     targets = {(folder / target).resolve() for target, _ in LINK.findall(markdown)}
@@ -60,12 +71,14 @@ def source_page(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return relinked(text, path.parent, page_of(path))
-    head = f"---\nsearch:\n  exclude: true\n---\n# `{path.relative_to(ROOT).as_posix()}`\n\n"
+    head = f"---\nsearch:\n  exclude: true\nhide: [toc]\n---\n# `{path.relative_to(ROOT).as_posix()}`\n\n"
     return f"{head}````{LANGUAGES.get(path.suffix, 'text')}\n{text}````\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page of every file outside docs/ that a page links to."""
+    from mkdocs.structure.files import File  # here, so that the links are tested where no site is built
+
     docs = ROOT / "docs"
     wanted: set[Path] = set()
     left = {(page.read_text(encoding="utf-8"), docs) for page in docs.glob("*.md")}
@@ -79,6 +92,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead the links of a page of docs/ to the site's own pages."""
+    """Lead the links of a page of docs/ to the site's own pages; write its tables as this Markdown reads them."""
     uri = page.file.src_uri
-    return markdown if uri.startswith("source/") else relinked(markdown, ROOT / "docs", uri)
+    return markdown if uri.startswith("source/") else pipes(relinked(markdown, ROOT / "docs", uri))

@@ -11,6 +11,7 @@ import pytest
 from vpp_benchmarks.cli.main import main
 
 import vpp_env
+from docs import site_hooks as hooks
 from docs.field_table import CLASSES, filled, rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,3 +114,13 @@ def test_every_page_is_in_the_navigation() -> None:
 def test_the_extra_builds_the_site() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert {re.split(r"[>=\[]", need)[0] for need in extras["docs"]} == {"mkdocs-material", "mkdocstrings", "ruff"}
+
+
+def test_links_to_code_lead_to_pages_of_the_site() -> None:
+    text = "[`encode`](../vpp_env/contract/bids.py#x) [model](model.md#5) [out](https://a.b/c.py) [none](gone.py)"
+    assert hooks.relinked(text, DOCS, "api.md") == (
+        "[`encode`](source/vpp_env/contract/bids.py.md#x) [model](model.md#5) [out](https://a.b/c.py) [none](gone.py)"
+    )
+    assert hooks.outside(text, DOCS) == {ROOT / "vpp_env" / "contract" / "bids.py"}
+    assert hooks.page_of(ROOT / "CONTRIBUTING.md") == "source/CONTRIBUTING.md"
+    assert hooks.pipes("| `a\\|b` | c \\| d |\n`a\\|b`") == "| `a|b` | c \\| d |\n`a\\|b`"
