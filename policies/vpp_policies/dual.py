@@ -25,14 +25,20 @@ from vpp_env import (
     did_you_mean,
     encode,
 )
+from vpp_policies.gate.commitment import commitment
 from vpp_policies.gate.inputs import GatePlan
-from vpp_policies.gate.offers import GatePrices, bids_of
+from vpp_policies.gate.offers import Who, bids_of, known_prices
 from vpp_policies.optimal.devices import Wishes
 from vpp_policies.optimal.month_value import MonthValue
-from vpp_policies.optimal.storage import step
 
-GOALS = {"preferences": Wishes.ASKS, "cost": Wishes.LIMITS, "welfare": Wishes.PRICED, "free": Wishes.FREE}
-"""Ceiling whose plan is played -> what becomes of the owners' preferences."""
+GOALS = {
+    "preferences": Wishes.ASKS,
+    "cost": Wishes.LIMITS,
+    "welfare": Wishes.PRICED,
+    "paid": Wishes.PRICED,
+    "free": Wishes.FREE,
+}
+"""Goal -> what becomes of the owners' preferences."""
 
 
 class Dual:
@@ -43,8 +49,9 @@ class Dual:
     goal : str
         The ceiling whose plan is played. `preferences`: the homes answer inside their owners' preferences and never
         below their asks; `cost`: inside them at any price; `welfare`: outside of them where that is worth the owners'
-        private values; `free`: as if they had none, the decomposed counterpart of `centralized`. The last two
-        override the homes' gateways.
+        private values; `paid`: the same, but nobody gives for less than the own ask, since owners who are underpaid opt
+        out; `free`: as if they had no preferences, the decomposed counterpart of `centralized`. The last three override
+        the homes' gateways.
     """
 
     info = PolicyInfo(
@@ -58,7 +65,7 @@ class Dual:
     def __init__(self, goal: str = "preferences") -> None:
         if goal not in GOALS:
             raise PolicyError(did_you_mean(goal, list(GOALS), "goal of dual"))
-        self._wishes = GOALS[goal]
+        self._wishes, self._paid = GOALS[goal], goal == "paid"
         if self._wishes is not Wishes.ASKS:
             # homes that are made to go below their owners' asks bid for nobody
             told = f"{self.info.description}; preferences: {self._wishes.value}"
@@ -73,7 +80,7 @@ class Dual:
         homes, rules = view.homes, self._rules
         self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         self._first = view.public.opportunity - view.public.lead
-        return MonthValue(homes, view.foresight(), rules, self._wishes)
+        return MonthValue(homes, view.foresight(), rules, self._wishes, self._paid)
 
     def act(self, view: View) -> Bids:
         """Let every device take its steps of the next opportunity."""
@@ -82,66 +89,48 @@ class Dual:
             self._value = self._begin(view)
         if view.public.opportunity >= view.public.n_opportunities:
             return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw))  # delivery would be beyond the end
-        homes, f = view.homes, self._value.foresight
-        gate = view.public.opportunity - self._first
-        span = slice(gate * f.steps, (gate + 1) * f.steps)
-        prices = GatePrices(f.lmp[span], f.sale[span], float(f.reserve_up[span].mean()))
-        plan = self._answers(homes, gate)
-        asks = homes if self._wishes is Wishes.ASKS else None
-        actions, expected = bids_of(plan, prices, self._who, rules, asks)
+        value, homes = self._value, view.homes
+        f = value.foresight
+        first = (view.public.opportunity - self._first) * f.steps
+        now, span = first - view.public.lead * f.steps, slice(first, first + f.steps)
+        plan = self._answers(value, homes, now, first)
+        kept = self._wishes in (Wishes.ASKS, Wishes.LIMITS)
+        asked, spared = self._paid or self._wishes is Wishes.ASKS, self._wishes is not Wishes.FREE
+        standby = f.standby_value * spared if self._wishes is not Wishes.ASKS else homes.reserve_ask
+        who = Who(*self._who, homes, standby, asked, spared, kept)
+        actions, expected = bids_of(plan, known_prices(f, span), who, rules)
         free = self._wishes in (Wishes.PRICED, Wishes.FREE)
-        firm = self._commitment(homes, gate) if view.public.capacity_gate else None
+        firm = commitment(view, rules, value, now)
         override = np.full(rules.n_homes, free)
         return Bids(actions, expected_profit_usd=expected, override=override, capacity=firm)
 
-    def _commitment(self, homes: Homes, gate: int) -> float:
-        """KW for tomorrow's evening: what the devices plan to give where it is called; else it is paid as demonstrated.
+    def _answers(self, value: MonthValue, homes: Homes, now: int, first: int) -> GatePlan:
+        """Every device's own steps of the opportunity that begins at interval `first`, from where it is at the gate.
 
-        Whoever knows which evenings are called may promise the most on all others.
+        With a gate lead the bids between are waiting: they say what these same steps say.
         """
-        value, rules = self._value, self._rules
-        assert value is not None
-        f, now = value.foresight, gate * value.foresight.steps
-        evening = np.flatnonzero((f.bonus > 0.0) & (f.day == f.day[now] + 1))
-        if not len(evening):
-            return rules.max_capacity_kw
-        took, gave, kwh = np.zeros(2), np.zeros(2), 0.0
-        b, e = self._who
-        start = np.concatenate([homes.soc_kwh[b], -homes.ev_deficit_kwh[e]])
+        rules, (b, e), n = self._rules, self._who, value.foresight.steps
+        steps, wait, span = value.walk(homes, now, first + n), first - now, slice(first, first + n)
+        took, gave, held = steps.took[:, wait:], steps.gave[:, wait:], steps.held[:, wait:]
+        cars = len(b)
+        eta_b, eta_e = rules.bess_eta / DT_H, rules.ev_eta / DT_H
+        used = np.concatenate([gave[:cars].sum(axis=2) * eta_b, gave[cars:, :, 1] * eta_e])
+        reserve = np.zeros(held.shape)
         for d, device in enumerate(value.solution.devices):
-            s = start[d]
-            for at in range(now, evening[-1] + 1):
-                s = step(value.stores[d], value.policies[d], at, s, took, gave)
-                if at >= evening[0]:
-                    kwh += float(gave @ device.grid_kwh) - float(took.sum()) / device.eta
-        return float(np.clip(kwh / (len(evening) * DT_H), 0.0, rules.max_capacity_kw))
-
-    def _answers(self, homes: Homes, gate: int) -> GatePlan:
-        """Every device's own steps, from where it is now."""
-        value, rules = self._value, self._rules
-        assert value is not None
-        (b, e), steps = self._who, value.foresight.steps
-        sell, buy = np.zeros((len(b), steps)), np.zeros((len(b), steps))
-        defer, back, v2g = (np.zeros((len(e), steps)) for _ in range(3))
-        reserve = np.zeros((len(b) + len(e), steps))
-        took, gave = np.zeros(2), np.zeros(2)
-        start = np.concatenate([homes.soc_kwh[b], -homes.ev_deficit_kwh[e]])
-        for d, device in enumerate(value.solution.devices):
-            store, policy, eta, s = value.stores[d], value.policies[d], device.eta, start[d]
-            for k in range(steps):
-                at = gate * steps + k
-                s = step(store, policy, at, s, took, gave)
-                by_energy = max(0.0, (s - device.empty[at]) * eta / rules.reserve_hours)
-                if d < len(b):
-                    sell[d, k], buy[d, k] = gave[0] * eta / DT_H, took[1] / (eta * DT_H)
-                    used = (gave[0] + gave[1]) * eta / DT_H
-                else:
-                    c = d - len(b)
-                    defer[c, k], v2g[c, k] = gave[0] / (eta * DT_H), gave[1] * eta / DT_H
-                    back[c, k] = took[0] / (eta * DT_H)
-                    used = v2g[c, k]
-                if device.rho[at] > 0.0:
-                    reserve[d, k] = max(0.0, min(device.power[at] - used, by_energy))
+            by_energy = np.maximum(held[d] - device.empty[span], 0.0) * device.eta / rules.reserve_hours
+            free = np.minimum(device.power[span] - used[d], by_energy)
+            reserve[d] = np.where(device.rho[span] > 0.0, np.maximum(free, 0.0), 0.0)
         least = reserve.min(axis=1)[:, None]
-        nothing = np.zeros(len(e))
-        return GatePlan(sell, buy, least[: len(b)], defer, back, v2g, least[len(b) :], nothing, 0.0, "optimal", 0.0)
+        return GatePlan(
+            sell_b=gave[:cars, :, 0] * eta_b,
+            buy_b=took[:cars, :, 1] / (rules.bess_eta * DT_H),
+            reserve_b=least[:cars],
+            defer=gave[cars:, :, 0] / (rules.ev_eta * DT_H),
+            back=took[cars:, :, 0] / (rules.ev_eta * DT_H),
+            v2g=gave[cars:, :, 1] * eta_e,
+            reserve_e=least[cars:],
+            late_kwh=np.zeros(len(e)),
+            objective_usd=0.0,
+            status="optimal",
+            seconds=0.0,
+        )

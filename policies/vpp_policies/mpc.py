@@ -19,7 +19,8 @@ from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.forecast import make_forecaster, reserve_prices
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
-from vpp_policies.gate.offers import MOST_KW, GatePrices, offers_of
+from vpp_policies.gate.offers import MOST_KW, Who, purchases, reserve_of
+from vpp_policies.stochastic.evening import Promise
 from vpp_policies.truthful import own_offers
 
 
@@ -49,6 +50,7 @@ class Mpc:
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
         self._rules = rules
+        self._promise = Promise(rules)
         self.problem: DispatchProblem | None = None
         self.failures = 0
 
@@ -72,29 +74,32 @@ class Mpc:
         plan, notes = planned(self.problem, inputs, self._who[1], public.opportunity)
         self.failures += "solver_failures" in notes
         # the first block's quarter hours are all forecast alike
-        lmp, sale = (np.repeat(price[:1], public.steps) for price in (inputs.lmp, inputs.sale))
-        prices = GatePrices(lmp, sale, float(inputs.rho[0]))
-        offers = offers_of(_first(plan, public.steps), prices, self._who, rules, homes, certain=False)
+        now, lmp = _first(plan, public.steps), np.repeat(inputs.lmp[:1], public.steps)
+        who = Who(*self._who, homes, homes.reserve_ask, asked=True, spared=True, kept=True)
+        planned_kw, planned_limit = purchases(now, lmp, who, rules.n_homes)
         own = own_offers(homes, public, rules)
         best = float(inputs.sale.max()) / (1.0 + rules.margin)
         # deferred charging is bought back soon, and offered at its ask; what storage sells it cannot sell at the
         # dearest hour to come, and it waits for that unless the plan sells it now
-        (b, e), now = self._who, np.zeros(rules.n_homes)
-        now[b] += plan.sell_b[:, 0]
-        now[e] += plan.v2g[:, 0]
-        planned_now = now > MOST_KW
-        waits = np.where(planned_now, own["sell2_ask"], np.maximum(own["sell2_ask"], best))
-        buys = offers["buy_kw"] > 0.0
-        buy, limit = offers["buy_kw"], np.where(buys, offers["buy_limit"], own["buy_limit"])
+        (b, e), sold = self._who, np.zeros(rules.n_homes)
+        sold[b] += plan.sell_b[:, 0]
+        sold[e] += plan.v2g[:, 0]
+        # a promise of firm capacity is kept at the owners' own asks
+        promised = self._promise.bonus(view, 1)[0] > 0.0
+        waits = np.where(promised | (sold > MOST_KW), own["sell2_ask"], np.maximum(own["sell2_ask"], best))
+        buys = planned_kw > 0.0
+        buy, limit = planned_kw, np.where(buys, planned_limit, own["buy_limit"])
         if rules.safeguard:
             # cars buy back what they have deferred by then; batteries what the plan buys, as much as they can take
             buy = np.where(buys | (homes.bess_kwh == 0), own["buy_kw"], 0.0)
         else:
             # what is on reserve must be there for a call, which is paid at the second line's ask
-            own["reserve_kw"] = offers["reserve_kw"]
-            own["sell2_kw"] = np.maximum(own["sell2_kw"] - offers["reserve_kw"], 0.0)
+            on_reserve = np.minimum(reserve_of(now, who, rules.n_homes) * ~homes.blackout_now, homes.reserve_kw)
+            own["reserve_kw"] = on_reserve
+            own["sell2_kw"] = np.maximum(own["sell2_kw"] - on_reserve, 0.0)
         offers = own | {"sell2_ask": waits, "buy_kw": buy, "buy_limit": limit}
-        return Bids(encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers), notes=notes)
+        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
+        return Bids(actions, notes=notes, capacity=self._promise.kw(view))
 
     def inputs(self, view: View) -> Inputs:
         """Write what is known and forecast down for the problem, one block per opportunity."""

@@ -27,7 +27,10 @@ STORE = Path(__file__).with_name("golden.json")
 POLICIES = (
     "idle",
     "random",
+    "zero",
+    "constant",
     "truthful",
+    "stochastic",
     "greedy",
     "auction",
     "dual",

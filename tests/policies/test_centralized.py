@@ -11,7 +11,7 @@ from vpp_policies.agentic.messages import MarketOpportunity
 from vpp_policies.centralized import Centralized, CentralizedOptimizer
 from vpp_policies.centralized.problem import DispatchProblem, everything
 from vpp_policies.gate.inputs import SEGMENTS, Devices, GatePlan
-from vpp_policies.gate.offers import buy_threshold, sell_threshold, spread
+from vpp_policies.gate.offers import always, buy_threshold, sell_threshold, spread
 
 from tests.policies.instances import NONE, PHYSICS, gate
 from vpp_env.contract.policy import make_policy
@@ -118,17 +118,33 @@ def test_a_car_that_cannot_be_ready_is_softened_wherever_that_is(due: int) -> No
 
 def test_thresholds_clear_the_planned_intervals_only() -> None:
     lmp = np.array([0.10, 0.60, 0.30, 0.20])
-    ask = sell_threshold(lmp, np.array([1, 2, 4, 0]), margin=0.05)
+    dearest = [lmp >= least for least in (0.6, 0.3, 0.1, 1.0)]
+    ask = sell_threshold(lmp / 1.05, np.array(dearest), np.zeros(4))
     assert [(a * 1.05 <= lmp).sum() for a in ask[:3]] == [1, 2, 4]
-    limit = buy_threshold(lmp, np.array([1, 3, 0]))
+    assert ask[2] == 0.0
+    # no less than the owner's own ask, which is that of what is not used
+    asked = sell_threshold(lmp / 1.05, np.array(dearest), np.full(4, 0.25))
+    np.testing.assert_allclose(asked, np.maximum([ask[0], 0.25, 0.25, 0.25], 0.25))
+    # what is used clears though a dearer interval is not
+    assert sell_threshold(lmp / 1.05, np.array([[True, False, False, True]]), np.zeros(1))[0] * 1.05 <= 0.20
+    limit = buy_threshold(lmp, np.array([lmp <= 0.1, lmp <= 0.3, lmp < 0.0]))
     assert [(b >= lmp).sum() for b in limit] == [1, 3, 0]
 
 
 def test_one_quantity_carries_the_energy_of_the_plan() -> None:
     plan = np.array([[4.0, 4.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [2.0, 2.0, 2.0, 2.0]])
-    kw, count = spread(plan)
-    np.testing.assert_array_equal(count, [2, 0, 4])
-    np.testing.assert_allclose(kw * count, plan.sum(axis=1))
+    kw, used = spread(plan)
+    np.testing.assert_array_equal(used.sum(axis=1), [2, 0, 4])
+    np.testing.assert_allclose(kw * used.sum(axis=1), plan.sum(axis=1))
+
+
+def test_a_line_that_storage_must_not_serve_is_within_the_plan_wherever_it_clears() -> None:
+    highest = np.array([0.10, 0.40, 0.30, 0.30])
+    plan = np.array([[7.0, 7.0, 7.0, 7.0], [7.0, 2.0, 2.0, 2.0], [0.0, 6.0, 5.0, 0.0], [0.0, 0.0, 7.0, 7.0]])
+    kw, used = always(plan, highest)
+    # all four; all four at 2; the dearest alone (the next two clear together, and one is empty); none without it
+    np.testing.assert_allclose(kw, [7.0, 2.0, 6.0, 0.0])
+    np.testing.assert_array_equal(used.sum(axis=1), [4, 4, 1, 0])
 
 
 def test_the_problem_is_built_once_and_the_policy_is_honest_about_consent() -> None:

@@ -175,8 +175,8 @@ def test_one_interval_of_one_price_is_the_programs_own_plan() -> None:
 @pytest.mark.parametrize("name", ["centralized", "preference_aware", "mpc"])
 def test_a_failed_solver_is_counted_and_the_run_goes_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch_problem, "_run", lambda problem: "infeasible")
-    # dearer than every ask, which follow day-ahead prices
-    run = simulate(with_prices(month("quick"), rt=600.0, da=100.0), make_policy(name))
+    # dear enough for every ask, which follow the day-ahead price
+    run = simulate(with_prices(month("quick"), rt=600.0, da=60.0), make_policy(name))
     table = run.record.opportunities()
     assert run.complete
     assert (table["notes_solver_failures"] == 1.0).all()

@@ -216,3 +216,32 @@ def test_a_call_of_reserve_pays_what_storage_costs(name: str) -> None:
     run = simulate(with_prices(base, reserve={"spin": 40.0, "nonspin": 20.0}, calls=True), make_policy(name))
     assert summarize(run).total_violations.underpaid == 0
     assert run.record.totals[led.L_CALLED].sum() > 0.0
+
+
+WAITING: dict[str, Any] = {
+    "time.start": "2023-08-01T00:00",
+    "time.duration_hours": 168,
+    "fleet.size": 30,
+    "market.min_bid_mw": 0.0,
+}
+
+
+@pytest.mark.parametrize("lead", [0, 75])
+@pytest.mark.parametrize("firm", [False, True])
+def test_who_knows_the_future_is_better_than_who_does_not(lead: int, firm: bool) -> None:
+    """With bids that wait, and with promises of evening capacity, in the measure of each goal."""
+    made = month("august", WAITING | {"market.gate_lead_minutes": lead, "market.firm_capacity": firm}, 1000)
+    kpis = {
+        name: summarize(simulate(made, make_policy(name)))
+        for name in ("truthful", "preference_aware", "dual", "dual(goal='paid')", "dual(goal='welfare')")
+    }
+    for name in ("preference_aware", "dual"):
+        assert kpis[name]["joint_surplus"] > 1.1 * kpis["truthful"]["joint_surplus"]
+        assert kpis[name].total_violations.total == 0
+    for name in ("dual(goal='paid')", "dual(goal='welfare')"):
+        assert kpis[name]["welfare"] > 1.1 * kpis["truthful"]["welfare"]
+    # nobody sells at less than its own ask where that is not part of the plan
+    assert (
+        20 * kpis["dual(goal='paid')"].total_violations.underpaid
+        < kpis["dual(goal='welfare')"].total_violations.underpaid
+    )

@@ -47,12 +47,12 @@ def _once(call: Callable[[], object]) -> float:
 
 
 class _Gates:
-    """Four gates of a day in a row, for one `centralized` without on/off decisions."""
+    """Four gates of a day in a row, for one `centralized`."""
 
     def __init__(self, scenario: Scenario) -> None:
         world = World([Month(scenario.override({"time.duration_hours": 48}), 0)])
         world.reset()
-        policy = Centralized(minimum=False)
+        policy = Centralized()
         policy.reset(market_rules(world), np.random.default_rng(0))
         self.inputs, self.models = [], []
         for _ in range(4):

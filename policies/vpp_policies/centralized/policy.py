@@ -28,9 +28,10 @@ from vpp_env import (
     encode,
 )
 from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.gate.commitment import commitment
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.merit import dispatch
-from vpp_policies.gate.offers import GatePrices, bids_of
+from vpp_policies.gate.offers import Who, bids_of, known_prices
 from vpp_policies.optimal.devices import Wishes, most_ready
 from vpp_policies.optimal.month_value import MonthValue
 
@@ -60,7 +61,7 @@ class Gates:
         self, homes: Homes, rules: MarketRules, value: MonthValue, opportunities: int, preferences: bool
     ) -> None:
         self.b, self.e = self.who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
-        self._rules, self._value, self._o, self._preferences = rules, value, opportunities, preferences
+        self._rules, self.value, self._o, self._preferences = rules, value, opportunities, preferences
         self.devices = Devices(
             power=homes.bess_kw[self.b],
             low=homes.bess_min_kwh[self.b],
@@ -71,39 +72,43 @@ class Gates:
         ready = [most_ready(int(i), homes, f, rules.ev_eta) for i in self.e]
         self._ready = np.array(ready).reshape(len(self.e), f.n_steps + 1)
 
-    def inputs(self, homes: Homes, gate: int, capacity_kw: float, least_kw: float) -> Inputs:
-        """Write down gate `gate` (counted from the first one); beyond the end the last step repeats."""
-        f, b, e, rules = self._value.foresight, self.b, self.e, self._rules
+    def inputs(self, homes: Homes, gate: int, lead: int, capacity_kw: float) -> Inputs:
+        """Write down delivery `gate` (counted from the first gate on); beyond the end the last step repeats.
+
+        With a gate lead the bids of the `lead` opportunities before it are waiting: what they leave of every device is
+        what it would do by its own value (`MonthValue.walk`).
+        """
+        f, b, e, rules = self.value.foresight, self.b, self.e, self._rules
         steps, dev = f.steps, self.devices
         k = self._o * steps
         rows = np.minimum(np.arange(gate * steps, gate * steps + k), f.n_steps - 1)
         ends = np.minimum(rows[steps - 1 :: steps] + 1, f.n_steps)
         at_home, p_baseline = f.plugged[rows][:, e].T, f.baseline_ev_kw[rows][:, e].T
-        soc = homes.soc_kwh[b]
+        soc, deficit, left = self._ahead(homes, gate, lead)
         reach = dev.power * k * DT_H / rules.bess_eta
         low, high = np.maximum(dev.low, soc - reach), np.minimum(dev.high, soc + reach)
-        deficit = np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0)
         can = dev.v2g > 0.0
         end = gate + self._o
         # what a car may lack at most by the end of the problem, in kWh of deficit
         gained = np.cumsum(p_baseline, axis=1)[:, steps - 1 :: steps] * DT_H * rules.ev_eta
-        held = homes.ev_soc_kwh[e] + homes.ev_deficit_kwh[e]
+        held = f.baseline_ev_soc_kwh[rows[0], e]
         physical = np.maximum(held - homes.ev_min_kwh[e], 0.0)[:, None] + gained
         room = np.minimum(physical, self._ready[:, ends]) if self._preferences else physical
         span = np.maximum(np.maximum(room[:, -1], deficit), 1e-6)
-        cars = self._value.slopes(slice(len(b), None), end, -span, np.zeros(len(e)), SEGMENTS)
-        limits = self._limits(homes, rows, k) if self._preferences else None
+        cars = self.value.slopes(slice(len(b), None), end, -span, np.zeros(len(e)), SEGMENTS)
+        limits = self._limits(homes, rows, left) if self._preferences else None
         ask = self._asks(f.defer_ask, rows)[e] if self._preferences else None
         black = f.blackout[rows].T
         return Inputs(
-            lmp=f.lmp[rows],
-            sale=f.sale[rows],
+            # net energy of a called evening is paid as capacity too
+            lmp=f.lmp[rows] + f.bonus[rows],
+            sale=f.sale[rows] + f.bonus[rows],
             rho=f.reserve_up[rows].reshape(-1, steps).mean(axis=1),
             soc=soc,
             surplus=f.surplus_kw[rows][:, b].T,
             value_low=low,
             value_width=(high - low) / SEGMENTS,
-            slopes=self._value.slopes(slice(0, len(b)), end, low, high, SEGMENTS),
+            slopes=self.value.slopes(slice(0, len(b)), end, low, high, SEGMENTS),
             deficit=deficit,
             p_baseline=p_baseline if ask is None else p_baseline * ((ask <= f.highest_ask[rows] + 1e-9) & ~black[e]),
             charge_room=np.where(
@@ -115,24 +120,41 @@ class Gates:
             # the price of a deficit rises with it: the store's value falls with what it holds
             back=cars[:, ::-1],
             capacity_kw=capacity_kw,
-            least_kw=least_kw,
             limits=limits,
         )
 
+    def _ahead(
+        self, homes: Homes, gate: int, lead: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """At delivery: (B,) kWh of the batteries, (C,) kWh that cars lack, (B,) kWh that may be discharged that day."""
+        f, b, e = self.value.foresight, self.b, self.e
+        first = gate * f.steps
+        soc, deficit = homes.soc_kwh[b], np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0)
+        left = np.maximum(homes.day_left_kwh[b], 0.0)
+        if lead == 0:
+            return soc, deficit, left
+        now = first - lead * f.steps
+        steps = self.value.walk(homes, now, first)
+        day = f.day[min(first, f.n_steps - 1)]
+        today = f.day[now:first] == day
+        given = steps.gave[: len(b), today, 0].sum(axis=1) * self._rules.bess_eta
+        whole = homes.day_limit_kwh[b] if day != f.day[now] else left
+        return steps.held[: len(b), -1], -steps.held[len(b) :, -1], np.maximum(whole - given, 0.0)
+
     def _asks(self, asks: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N, K) asks by interval of (O, N) asks by opportunity."""
-        return asks[rows // self._value.foresight.steps].T
+        return asks[rows // self.value.foresight.steps].T
 
     def _gives(self, rows: NDArray[np.int64], who: NDArray[np.int64]) -> NDArray[np.float64]:
         """(W, K) whether a discharge at the owner's ask would clear, outside blackout windows."""
-        f = self._value.foresight
+        f = self.value.foresight
         if not self._preferences:
             return np.ones((len(who), len(rows)))
         own = self._asks(f.own_ask, rows)[who]
         return ((own <= f.highest_ask[rows] + 1e-9) & ~f.blackout[rows].T[who]).astype(np.float64)
 
-    def _limits(self, homes: Homes, rows: NDArray[np.int64], k: int) -> Limits:
-        f, b, e, rules = self._value.foresight, self.b, self.e, self._rules
+    def _limits(self, homes: Homes, rows: NDArray[np.int64], left: NDArray[np.float64]) -> Limits:
+        f, b, e, rules = self.value.foresight, self.b, self.e, self._rules
         power, steps = self.devices.power, f.steps
         black = f.blackout[rows].T
         today = f.day[rows[::steps]] == f.day[rows[0]]
@@ -140,7 +162,6 @@ class Gates:
         may = (reserve_ask <= f.reserve_up[rows].reshape(-1, steps).min(axis=1) + 1e-12) & ~black.reshape(
             len(black), -1, steps
         ).any(axis=2)
-        left = np.maximum(homes.day_left_kwh[b], 0.0)
         return Limits(
             sell=power[:, None] * self._gives(rows, b),
             buy=power[:, None] * ((f.lmp[rows] <= homes.buy_limit[b, None] + 1e-12) & ~black[b]),
@@ -161,8 +182,6 @@ class Centralized:
         Length of the dispatch problem; at least one opportunity. Beyond it, stored energy is worth what each
         device alone could still earn with it (`optimal.month_value`), so that one opportunity (0, the default) is
         enough unless the VPP's maximum binds.
-    minimum : bool
-        Whether the market's minimum bid is decided on (on/off) where the linear program stays below it.
     """
 
     info = PolicyInfo(
@@ -173,10 +192,10 @@ class Centralized:
     )
     preferences = False
 
-    def __init__(self, horizon_hours: float = 0.0, minimum: bool = True) -> None:
+    def __init__(self, horizon_hours: float = 0.0) -> None:
         if not 0.0 <= horizon_hours <= 168.0:
             raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 0 (one opportunity) to 168")
-        self._horizon_hours, self._minimum = horizon_hours, minimum
+        self._horizon_hours = horizon_hours
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
@@ -215,18 +234,21 @@ class Centralized:
         inputs, steps = self.inputs(view), view.public.steps
         plan, notes = planned(self.problem, inputs, self.gates.e, view.public.opportunity)
         self.failures += "solver_failures" in notes
-        notes["commitments"] = float(plan.committed)
-        prices = GatePrices(inputs.lmp[:steps], inputs.sale[:steps], float(inputs.rho[0]))
-        actions, expected = bids_of(plan, prices, self.gates.who, rules, view.homes if self.preferences else None)
+        first = (view.public.opportunity - self._first) * steps
+        prices = known_prices(self.gates.value.foresight, slice(first, first + steps))
+        homes, kept = view.homes, self.preferences
+        who = Who(*self.gates.who, homes, homes.reserve_ask if kept else np.zeros(rules.n_homes), kept, kept, kept)
+        actions, expected = bids_of(plan, prices, who, rules)
         notes["coalition_size"] = float((actions.max(axis=1, where=_QUANTITIES, initial=-1.0) > -1.0).sum())
         override = None if self.preferences else np.ones(rules.n_homes, dtype=np.bool_)
-        return Bids(actions, accepted=None, expected_profit_usd=expected, notes=notes, override=override)
+        firm = commitment(view, rules, self.gates.value, first - view.public.lead * steps)
+        return Bids(actions, expected_profit_usd=expected, notes=notes, override=override, capacity=firm)
 
     def inputs(self, view: View) -> Inputs:
         """Write the gate down for the problem."""
         assert self.gates is not None
-        least = self._rules.min_bid_kw if self._minimum and self._rules.minimum == "award" else 0.0
-        return self.gates.inputs(view.homes, view.public.opportunity - self._first, view.public.required_kw, least)
+        public = view.public
+        return self.gates.inputs(view.homes, public.opportunity - self._first, public.lead, public.required_kw)
 
 
 class PreferenceAware(Centralized):
@@ -234,7 +256,7 @@ class PreferenceAware(Centralized):
 
     Parameters
     ----------
-    horizon_hours, minimum :
+    horizon_hours :
         See `Centralized`.
     """
 

@@ -19,9 +19,8 @@ d, c, h, s, q: battery sold, bought, own sun (kWh), energy, reserve. x, r, v, g,
 V2G, deficit against the undispatched car, charging on reserve. V_b is concave, B_e convex, both piecewise linear.
 w keeps a car feasible that cannot be ready whatever is done; it costs more than any price.
 
-The market voids an award below its minimum. Where the linear program's net award of an interval lies strictly between
-nothing and the minimum, the same problem is solved again with two on/off decisions for such an interval (sell at
-least the minimum, or buy at least it, or neither); the other intervals keep the sign that the linear program gave them.
+An award below the market's minimum, where that is one of awards, is void: a plan whose award is void earns nothing, and
+keeps what it would have sold.
 """
 
 from __future__ import annotations
@@ -35,13 +34,6 @@ from numpy.typing import NDArray
 from vpp_policies.centralized.statement import Builder, batteries, cars, wide
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.highs import HIGHS
-
-ENOUGH_USD = 1.0
-"""What a gate may lose, by its own reckoning, before on/off decisions are weighed (a month loses nothing by it)."""
-MIP_GAP = 1e-2
-"""Relative gap at which on/off decisions are good enough: most of the objective is the value of what stays stored."""
-SOME_KW = 1e-4
-"""Net power below this is the solver's rounding."""
 
 
 class DispatchProblem:
@@ -61,37 +53,10 @@ class DispatchProblem:
         capacity = build.parameter("capacity", (), nonneg=True)
         if build.sold:
             build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
-            # shut where nothing is to be traded
-            build.limits.append(sum(build.sold) + sum(build.bought) <= build.parameter("open", (self._k,), nonneg=True))
         self._params, self._vars = build.params, build.vars
-        self._goal = cp.Maximize(sum(build.gain) if build.gain else 0)
-        self._rows, self._sold, self._bought = build.limits, sum(build.sold), sum(build.bought)
-        self.compiled = cp.Problem(self._goal, build.limits)
+        self.compiled = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
         if not self.compiled.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
-        self._with_minimum: cp.Problem | None = None
-
-    def _minimum(self) -> cp.Problem:
-        """The same problem with on/off decisions per interval; made when it is first needed."""
-        k = self._k
-        sells, buys = cp.Variable(k, boolean=True), cp.Variable(k, boolean=True)
-        self._must = [cp.Parameter(k, nonneg=True) for _ in range(4)]
-        self._least = cp.Parameter(nonneg=True)
-        # the tighter these are, the fewer branches the solver needs
-        self._up, self._down = cp.Parameter(k, nonneg=True), cp.Parameter(k, nonneg=True)
-        net, up, down = self._sold - self._bought, self._up, self._down
-        rows = [
-            net >= self._least * sells - cp.multiply(down, buys),
-            net <= cp.multiply(up, sells) - self._least * buys,
-            self._sold <= cp.multiply(up, sells + buys),
-            self._bought <= cp.multiply(down, sells + buys),
-            sells + buys <= 1.0,
-            sells >= self._must[0],
-            sells <= self._must[1],
-            buys >= self._must[2],
-            buys <= self._must[3],
-        ]
-        return cp.Problem(self._goal, [*self._rows, *rows])
 
     def _set(self, inputs: Inputs) -> None:
         power, limits = self.devices.power, inputs.limits or everything(self.devices, inputs)
@@ -125,7 +90,6 @@ class DispatchProblem:
             # V2G is on reserve only where nobody asks its owner
             "reserve_u_room": np.full((len(self._u), self._o), MUCH if inputs.limits is None else 0.0),
             "capacity": inputs.capacity_kw,
-            "open": np.full(self._k, MUCH),
         }
         for name, parameter in self._params.items():
             parameter.value = values[name]
@@ -134,44 +98,9 @@ class DispatchProblem:
         """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
         begin = time.perf_counter()
         self._set(inputs)
-        status = _run(self.compiled)
-        problem, committed = self.compiled, False
-        if status == cp.OPTIMAL and inputs.least_kw > 0.0 and "open" in self._params:
-            net, small = self._net(inputs.least_kw)
-            if small.any():
-                committed = True
-                problem, status = self._commit(net, small, inputs)
-        return self._plan(problem, status, begin, committed)
+        return self._plan(_run(self.compiled), begin)
 
-    def _net(self, least_kw: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(K,) net kW of the present solution, and where something is traded that the market would void."""
-        sold, bought = (np.asarray(e.value) for e in (self._sold, self._bought) if isinstance(e, cp.Expression))
-        net = sold - bought
-        return net, (np.abs(net) < least_kw - SOME_KW) & (sold + bought > SOME_KW)
-
-    def _commit(self, net: NDArray[np.float64], small: NDArray[np.bool_], inputs: Inputs) -> tuple[cp.Problem, str]:
-        """Decide on the intervals that are too small: on/off where leaving them out costs more than `ENOUGH_USD`."""
-        # no decision is worth more than the program without the minimum
-        most = float(self.compiled.value)
-        self._params["open"].value = np.where(small, 0.0, MUCH)
-        status = _run(self.compiled)
-        enough = status == cp.OPTIMAL and float(self.compiled.value) >= most - ENOUGH_USD
-        if enough and not self._net(inputs.least_kw)[1].any():
-            return self.compiled, status
-        self._params["open"].value = np.full(self._k, MUCH)
-        if self._with_minimum is None:
-            self._with_minimum = self._minimum()
-        sells, buys = ~small & (net > 0.0), ~small & (net < 0.0)
-        self._least.value = inputs.least_kw
-        limits = inputs.limits or everything(self.devices, inputs)
-        v2g = inputs.v2g_room.sum(axis=0) if len(self._u) else 0.0
-        self._up.value = limits.sell.sum(axis=0) + inputs.p_baseline.sum(axis=0) + v2g
-        self._down.value = limits.buy.sum(axis=0) + inputs.charge_room.sum(axis=0)
-        for parameter, value in zip(self._must, (sells, sells | small, buys, buys | small), strict=True):
-            parameter.value = value.astype(float)
-        return self._with_minimum, _run(self._with_minimum)
-
-    def _plan(self, problem: cp.Problem, status: str, begin: float, committed: bool) -> GatePlan:
+    def _plan(self, status: str, begin: float) -> GatePlan:
         nb, ne, k, o = len(self.devices.power), len(self.devices.v2g), self._k, self._o
         ok = status == cp.OPTIMAL
 
@@ -192,10 +121,9 @@ class DispatchProblem:
             v2g=v2g,
             reserve_e=reserve_e,
             late_kwh=value("late", ne, o).max(axis=1),
-            objective_usd=float(problem.value) if ok else float("nan"),
+            objective_usd=float(self.compiled.value) if ok else float("nan"),
             status=status,
             seconds=time.perf_counter() - begin,
-            committed=committed,
         )
 
 
@@ -203,9 +131,7 @@ def _run(problem: cp.Problem) -> str:
     """Solve with HiGHS; an error of the solver is a status like any other that is not `optimal`."""
     try:
         # warm_start=True, CVXPY's default, makes HiGHS start from the last basis, which is slower here
-        problem.solve(
-            solver=HIGHS, warm_start=False, **({"mip_rel_gap": MIP_GAP} if problem.is_mixed_integer() else {})
-        )
+        problem.solve(solver=HIGHS, warm_start=False)
     except cp.SolverError:
         return "solver_error"
     return str(problem.status)

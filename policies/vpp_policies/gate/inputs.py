@@ -69,7 +69,6 @@ class Inputs:
     back_width: NDArray[np.float64]  # (C,) kWh: width of a piece of the price of returning it; the last one has no end
     back: NDArray[np.float64]  # (C, SEGMENTS) USD/kWh of deficit, non-decreasing
     capacity_kw: float
-    least_kw: float = 0.0  # the market's minimum: a smaller award is void
     limits: Limits | None = None
 
 
@@ -88,4 +87,3 @@ class GatePlan:
     objective_usd: float
     status: str
     seconds: float
-    committed: bool = False  # the market's minimum needed on/off decisions

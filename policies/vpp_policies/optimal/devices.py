@@ -69,6 +69,7 @@ class Goal:
     measure: Measure
     wishes: Wishes
     rules: MarketRules
+    paid: bool = False  # nobody gives for less than the own ask, whatever becomes of the other preferences
 
     def __post_init__(self) -> None:
         """Check the pair."""
@@ -78,7 +79,7 @@ class Goal:
     @property
     def asked(self) -> bool:
         """Whether nobody gives for less than the own ask."""
-        return self.wishes is Wishes.ASKS
+        return self.paid or self.wishes is Wishes.ASKS
 
     @property
     def kept(self) -> bool:
@@ -183,9 +184,10 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     sells, buys = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     lo = np.full(n + 1, min(low, soc))
     reserve = _reserve(i, f, goal)
+    if goal.asked:
+        sells = (own <= f.highest_ask + 1e-9) | reserve.asked  # a call is delivered at any price
     if goal.kept:
-        # a call is delivered at any price
-        sells = ((own <= f.highest_ask + 1e-9) | reserve.asked | (not goal.asked)) & ~black
+        sells &= ~black
         buys = (f.lowest_limit <= homes.buy_limit[i] + 1e-9) & ~black
         lo[:] = min(floor, soc)
         if soc < floor:
@@ -305,10 +307,12 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
     own, defer, black = _by_step(f, f.own_ask[:, i]), _by_step(f, f.defer_ask[:, i]), f.blackout[:, i]
     puts_off, gives = at_home.copy(), at_home.copy()
     reserve, disturbed = _reserve(i, f, goal), black * goal.fine(f.blackout_value, i)
+    if goal.asked:
+        puts_off &= (defer <= f.highest_ask + 1e-9) | reserve.asked
+        gives &= (own <= f.highest_ask + 1e-9) | reserve.asked
     if goal.kept:
-        anyhow = reserve.asked | (not goal.asked)
-        puts_off &= ((defer <= f.highest_ask + 1e-9) | anyhow) & ~black
-        gives &= ((own <= f.highest_ask + 1e-9) | anyhow) & ~black
+        puts_off &= ~black
+        gives &= ~black
     held = reserve.up * at_home
     # charging on reserve cannot be deferred as well; it needs no energy behind it
     waits = _sale(f, defer, goal) - held * ~f.called - disturbed

@@ -52,3 +52,24 @@ def test_dearer_prices_make_stored_energy_dearer() -> None:
     first = [v.slopes(slice(None), 6, low, high, SEGMENTS)[:, 0] for v in (cheap, dear)]
     assert (first[1] >= first[0] - 1e-9).all()
     assert (first[1] > first[0] + 0.1).any()
+
+
+def test_a_walk_is_what_the_devices_do_and_keeps_the_days_limit() -> None:
+    changes = {"time.duration_hours": 48, "market.reserve": False}
+    world = begin(month("week20", changes))
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
+    f, homes = view.foresight(), view.homes
+    value = MonthValue(homes, f, rules, Wishes.ASKS)
+    steps = value.walk(homes, 0, f.n_steps)
+    b = np.flatnonzero(homes.bess_kwh > 0)
+    held = np.concatenate([homes.soc_kwh[b][:, None], steps.held[: len(b)]], axis=1)
+    change = steps.took[: len(b)].sum(axis=2) - steps.gave[: len(b)].sum(axis=2)
+    np.testing.assert_allclose(np.diff(held, axis=1), change, atol=1e-9)
+    sold = steps.gave[: len(b), :, 0] * rules.bess_eta
+    for day in np.unique(f.day):
+        left = homes.day_left_kwh if day == f.day[0] else homes.day_limit_kwh
+        assert (sold[:, f.day == day].sum(axis=1) <= left[b] + 1e-9).all()
+    assert sold.sum() > 1.0
+    # it ends with the month, and begins where it is told to
+    assert value.walk(homes, 100, 10_000).held.shape[1] == f.n_steps - 100
+    np.testing.assert_array_equal(value.walk(homes, 0, 8).held, steps.held[:, :8])
