@@ -111,7 +111,7 @@ class Bids:
         (N,) bool: homes whose gateway does not keep the owner's envelope at delivery: every breach is counted. `None`:
         it is kept everywhere (see `market.safeguard`).
     capacity : float, optional
-        KW of firm capacity for the next local day's evening, where `Public.capacity_gate` says that its gate is open.
+        Firm capacity for the next local day's evening, kW, where `Public.capacity_gate` says that its gate is open.
         Less than the minimum bid commits nothing. `None`: the built-in aggregator commits (see `market.firm_book`).
     """
 

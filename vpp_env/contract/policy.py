@@ -48,11 +48,11 @@ class Consent(Enum):
 class PolicyInfo:
     """What a policy declares about itself; printed beside every result."""
 
-    name: str
-    information: Information
-    consent: Consent
-    description: str
-    reference: str = ""
+    name: str  # how reports call it
+    information: Information  # the set that its views hold, and no more
+    consent: Consent  # whether somebody asks the owners
+    description: str  # one line: what it does
+    reference: str = ""  # where it is published
 
     @property
     def asks_consent(self) -> bool:
@@ -64,9 +64,9 @@ class PolicyInfo:
 class MarketRules:
     """What every policy is told at the start of a month: public rules, and the device limits that `encode` needs."""
 
-    n_homes: int
-    n_opportunities: int
-    opportunity_hours: float  # h, length of an opportunity
+    n_homes: int  # homes of the fleet, N
+    n_opportunities: int  # opportunities in the month
+    opportunity_hours: float  # length of an opportunity
     sell_limit_kw: NDArray[np.float64]  # (N,) what a sell or reserve bid of 1 stands for; read-only
     buy_limit_kw: NDArray[np.float64]  # (N,) what a buy bid of 1 stands for; read-only
     min_bid_kw: float  # least offer (`minimum` = "award": least award) of the whole fleet
@@ -75,9 +75,9 @@ class MarketRules:
     revenue_share: float  # of the real-time price, to the owner
     degradation_usd_per_kwh: float  # wear per kWh discharged
     bess_eta: float  # one-way efficiency of a battery
-    ev_eta: float  # of a car
+    ev_eta: float  # one-way efficiency of a car
     products: tuple[str, ...]  # reserve products on sale
-    reserve_hours: float  # h of energy that must stand behind a kW on reserve
+    reserve_hours: float  # how long a kW on reserve must last on the energy behind it
     two_settlement: bool = False  # a day-ahead schedule may be handed in, see `Public.day_ahead_hours`
     programme_usd_per_kwh: float = 0.0  # incentive of a programme's events; 0: there is none
     lead: int = 0  # opportunities between the gate and delivery

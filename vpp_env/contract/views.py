@@ -63,14 +63,14 @@ class Public:
     """
 
     opportunity: int  # index of the opportunity that is bid for
-    n_opportunities: int
+    n_opportunities: int  # opportunities in the month
     start: pd.Timestamp  # its local start, time-zone aware
-    hours: float  # its length, h
+    hours: float  # its length
     steps: int  # its 15-min intervals
     da_usd_per_kwh: Floats  # (H,) published day-ahead prices by 15-min step from delivery on
     past_da_usd_per_kwh: Floats  # (t,) day-ahead prices of past steps
     past_rt_usd_per_kwh: Floats  # (t,) real-time prices of past steps
-    past_reserve_usd_per_kw_h: dict[str, Floats]  # product -> (t,)
+    past_reserve_usd_per_kw_h: dict[str, Floats]  # (t,) of each product: prices of past steps
     required_kw: float  # most that the VPP may sell in this opportunity
     now: pd.Timestamp | None = None  # local time of the gate; None: that of `start`
     lead: int = 0  # opportunities between the gate and delivery
@@ -81,7 +81,7 @@ class Public:
     day_ahead_kw: Floats = field(default_factory=_none)  # (H,) day-ahead award from delivery on, plus = sale
     minimum_kw: float = 0.0  # least offer (`market.minimum` = "award": least award) of the whole fleet
     capacity_gate: bool = False  # firm capacity for the next day's evening may be committed now
-    capacity_called: Flags = field(default_factory=_nowhere)  # (H,) evenings that are called, delivery on
+    capacity_called: Flags = field(default_factory=_nowhere)  # (H,) evening hours that are called, delivery on
     capacity_kw: Floats = field(default_factory=_none)  # (H,) firm capacity committed, delivery on
 
     @property
@@ -101,67 +101,67 @@ class Homes:
     """One row per home, (N,) unless said; kW, kWh, USD/kWh. Bounds hold for the whole opportunity bid for."""
 
     # devices and their state
-    bess_kwh: Floats
-    bess_kw: Floats
-    bess_min_kwh: Floats
-    bess_max_kwh: Floats
-    soc_kwh: Floats
-    discharged_today_kwh: Floats
-    ev_kwh: Floats
-    ev_kw: Floats
-    v2g_kw: Floats
-    ev_soc_kwh: Floats
+    bess_kwh: Floats  # capacity of the battery; 0: there is none
+    bess_kw: Floats  # its power, charging or discharging
+    bess_min_kwh: Floats  # hard minimum of what it holds
+    bess_max_kwh: Floats  # hard maximum
+    soc_kwh: Floats  # what it holds at the gate
+    discharged_today_kwh: Floats  # given for the market since midnight
+    ev_kwh: Floats  # capacity of the car; 0: there is none
+    ev_kw: Floats  # its charger
+    v2g_kw: Floats  # its power back to the house; 0: it cannot
+    ev_soc_kwh: Floats  # what the car holds; 0 when away
     ev_deficit_kwh: Floats  # what the car holds less than its undispatched baseline
-    ev_min_kwh: Floats
-    ev_target_kwh: Floats
-    plugged: Flags
-    hours_to_ready: Floats  # h from delivery until the car must be ready; 0 when away
-    load_kw: Floats32  # last metered
-    pv_kw: Floats32  # last metered
+    ev_min_kwh: Floats  # hard minimum of a car that can give back
+    ev_target_kwh: Floats  # what the owner wants in it when it must be ready
+    plugged: Flags  # the car is at home, and will be at delivery
+    hours_to_ready: Floats  # from delivery until the car must be ready; 0 when away
+    load_kw: Floats32  # load, last metered
+    pv_kw: Floats32  # solar output, last metered
     load_forecast_kw: Floats32  # (96, N) persistence: the same step of the day before
-    pv_forecast_kw: Floats32  # (96, N) the same
+    pv_forecast_kw: Floats32  # (96, N) the same of solar output
     # preferences
-    floor_kwh: Floats
-    willingness: Floats
+    floor_kwh: Floats  # reserve floor: what the owner wants kept in the battery
+    willingness: Floats  # how surely the owner stays in, 0 to 1
     day_limit_kwh: Floats  # battery discharge per day inside the envelope
     day_left_kwh: Floats  # battery discharge left today inside the envelope
-    buy_limit: Floats  # USD/kWh
-    own_ask: Floats  # USD/kWh discharged (min_compensation)
-    own_cost: Floats  # USD/kWh discharged: wear and refill, without the owner's premium
-    defer_ask: Floats  # USD/kWh of deferred charging
-    reserve_ask: Floats  # USD per kW and h
+    buy_limit: Floats  # most that the owner pays to charge the battery
+    own_ask: Floats  # least pay per kWh discharged (min_compensation)
+    own_cost: Floats  # wear and refill per kWh discharged, without the owner's premium
+    defer_ask: Floats  # least pay per kWh of deferred charging
+    reserve_ask: Floats  # least pay for standing by
     ev_priority: Ints  # 0 low, 1 medium, 2 high
-    blackout_now: Flags  # within the opportunity
-    blackout_soon: Flags  # within 4 h of its start
+    blackout_now: Flags  # a blackout window lies in the opportunity
+    blackout_soon: Flags  # one lies within 4 h of its start
     absent: Flags  # opted out of it, as far as the owner has said: takes no bid, and has nothing on offer
     # feasible bounds, kW
     defer_kw: Floats  # charging that can be deferred in every interval
     defer_first_kw: Floats  # charging that can be deferred in the first interval
-    defer_mean_kw: Floats  # mean over the opportunity
+    defer_mean_kw: Floats  # the same, mean over the opportunity
     bess_sell_kw: Floats  # battery inside the envelope
     bess_sell_hard_kw: Floats  # battery down to the hard minimum
     v2g_sell_kw: Floats  # V2G inside the envelope
-    v2g_sell_hard_kw: Floats
+    v2g_sell_hard_kw: Floats  # V2G down to the hard minimum
     storage_sell_kw: Floats  # battery and V2G together, as they would deliver it, inside the envelope
     buy_back_kw: Floats  # charging that returns what the car deferred
-    bess_buy_kw: Floats
+    bess_buy_kw: Floats  # charging of the battery
     reserve_kw: Floats  # reserve inside the envelope
-    reserve_hard_kw: Floats
+    reserve_hard_kw: Floats  # reserve down to the hard minimum
     # what the last opportunity brought
-    last_award_kwh: Floats
-    last_market_kwh: Floats
-    last_payment_usd: Floats
+    last_award_kwh: Floats  # energy awarded, sold less bought
+    last_market_kwh: Floats  # energy metered for the market
+    last_payment_usd: Floats  # what the home was paid
 
 
 @dataclass(frozen=True)
 class Future:
     """The true future by 15-min step from delivery on (oracle only), H steps."""
 
-    rt_usd_per_kwh: Floats  # (H,)
-    reserve_usd_per_kw_h: dict[str, Floats]  # product -> (H,)
-    load_kw: Floats32  # (H, N)
-    pv_kw: Floats32  # (H, N)
-    plugged: Flags  # (H, N)
+    rt_usd_per_kwh: Floats  # (H,) real-time prices
+    reserve_usd_per_kw_h: dict[str, Floats]  # (H,) of each product: prices
+    load_kw: Floats32  # (H, N) load
+    pv_kw: Floats32  # (H, N) solar output
+    plugged: Flags  # (H, N) the car is at home
     baseline_ev_kw: Floats  # (H, N) what the undispatched car charges
     departs: Flags  # (H, N) the car's session ends at the start of this step
     trip_kwh: Floats  # (H, N) energy that the car has used when it is plugged in at the start of this step
