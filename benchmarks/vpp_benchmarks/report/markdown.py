@@ -199,8 +199,8 @@ def seeds_report(means: CaseMeans, statistics: Statistics | None = None, notes: 
 
 
 def _means(means: CaseMeans) -> str:
-    """Means over seeds, of the KPIs of the terminal."""
-    kpis = [kpi for kpi in table(Place.TERMINAL) if all(kpi.name in p.means for p in means.policies.values())]
+    """Means over seeds, of the KPIs of the headline."""
+    kpis = [kpi for kpi in table(Place.HEADLINE) if all(kpi.name in p.means for p in means.policies.values())]
     rows = [
         [
             label,
