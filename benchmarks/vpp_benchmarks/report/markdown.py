@@ -267,6 +267,7 @@ def _statistics(found: Statistics | None) -> list[str]:
         *parts,
         "## What may be said",
         _bullets(found.verdict),
+        f"Not beaten in welfare and satisfaction at once: {', '.join(found.welfare_front)}.",
         f"Not beaten in profit and satisfaction at once: {', '.join(found.pareto_front)}. Together they dominate "
         f"{found.hypervolume.all:,.2f} USD x score above 0 USD and satisfaction 0.",
     ]
