@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from vpp_benchmarks.cli.main import COMMANDS, main
+from vpp_benchmarks.cli.main import COMMANDS, LOADING, main
 
 import vpp_env
 from vpp_env.errors import EXTRA_OF, MissingExtraError, needs
@@ -86,7 +86,7 @@ def test_what_is_not_possible_ends_with_2(args: list[str], says: str, capsys: py
     except SystemExit as end:
         status = end.code
     assert status == 2
-    err = capsys.readouterr().err
+    err = "".join(line for line in capsys.readouterr().err.splitlines(keepends=True) if LOADING not in line)
     assert err.startswith("error: ")
     assert says in err
 
@@ -115,7 +115,8 @@ def test_a_command_names_the_package_that_it_lacks(blocked: str, args: list[str]
     out = ["--out", str(tmp_path / "out")] if args[0] == "compare" else []
     done = without({blocked}, code, *args, *out)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    said = [line for line in done.stderr.splitlines() if LOADING not in line]  # a busy machine is slow to import
+    assert len(said) == 1
     assert lacks in done.stderr
     assert f'pip install "vpp-env[{EXTRA_OF[blocked]}]"' in done.stderr
 

@@ -239,6 +239,7 @@ def run(profit: float, satisfaction: float) -> dict[str, float | None]:
         "total_profit": profit,
         "member_net_benefit": profit,
         "joint_surplus": 2 * profit,
+        "welfare": 2 * profit,
         "avg_satisfaction": satisfaction,
         "worst_decile_satisfaction": satisfaction,
     }
@@ -260,6 +261,16 @@ def test_differences_are_paired() -> None:
     assert 0.4 < profit.probability_of_improvement.value < 0.6
     assert any("two has more VPP profit" in line for line in found.verdict)
     assert any("do not differ in satisfaction" in line for line in found.verdict)
+
+
+def test_the_front_of_welfare_is_its_own() -> None:
+    costly = run(9, 0.5) | {"welfare": 1.0}  # what it earns is taken from the owners
+    found = statistics(
+        {"a": [{"kind": run(5, 0.9), "costly": costly, "idle": run(0, 1.0)}] * 2}, ["kind", "costly", "idle"]
+    )
+    assert found.pareto_front == ("kind", "costly", "idle")
+    assert found.welfare_front == ("kind", "idle")
+    assert found.to_json()["welfare_front"] == ["kind", "idle"]
 
 
 def test_units_that_a_policy_did_not_complete_are_left_out() -> None:

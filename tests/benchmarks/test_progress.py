@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
+from numba.core import event
 from rich.console import Console
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run import progress
+from vpp_benchmarks.run import compiling, progress
 from vpp_benchmarks.run.experiment import Request, make_experiment
 from vpp_benchmarks.run.job import origin_of
+from vpp_benchmarks.run.live import live
 from vpp_benchmarks.run.plan import JobSpec
-from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, Stop, clock, live
+from vpp_benchmarks.run.progress import FileProgress, LogProgress, RunningSums, Several, Stop, clock
 
 JOBS = make_experiment(Request(policies=("idle",), scenarios=("quick",), seeds=tuple(range(20)))).jobs()
 ROW = {"actual_profit": 2.0, "prosumer_satisfaction": 0.5, "preference_violations": 3}
@@ -41,12 +45,64 @@ def test_many_runs_are_lines_on_the_whole(caplog: pytest.LogCaptureFixture, monk
     assert len(caplog.messages) == 10
 
 
-def test_few_runs_are_followed_by_quarters(caplog: pytest.LogCaptureFixture) -> None:
+def test_few_runs_are_followed_by_quarters(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     with caplog.at_level(logging.INFO, "vpp_benchmarks"):
         play(LogProgress(1), JOBS[:1])
     assert caplog.messages[1:] == [
-        f"idle, seed 0: {k}/2, profit {2 * k:.2f}, satisfaction 0.500, violations {3 * k}" for k in (1, 2)
+        "idle, seed 0: 1/2, profit 2.00, satisfaction 0.500, violations 3",
+        "idle, seed 0: 2/2, profit 4.00, satisfaction 0.500, violations 6, 1 opportunities/s, about 0:00:00 left",
     ]
+
+
+def test_a_slow_run_is_followed_every_five_seconds(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 10_000, 3))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    with caplog.at_level(logging.INFO, "vpp_benchmarks"):
+        listener = LogProgress(1)
+        listener.begin(JOBS[0], 100)
+        for _ in range(9):
+            listener.row(JOBS[0], ROW)
+    # 3 s an opportunity, no quarter reached: every other one
+    assert [m.split(",")[1] for m in caplog.messages[1:]] == [f" seed 0: {k}/100" for k in (3, 5, 7, 9)]
+    assert caplog.messages[-1].endswith("0.333 opportunities/s, about 0:04:33 left")
+
+
+def test_no_figure_is_minus_nothing() -> None:
+    assert RunningSums(profit=-0.001).figures()["profit"] == "0.00"
+
+
+def test_kernels_that_compile_are_told_once_and_again_and_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "TELL_SECONDS", 0.3)
+
+    def triple(x: float) -> float:
+        return 3.0 * x
+
+    with caplog.at_level(logging.INFO, "vpp_benchmarks"), compiling.told():
+        compiled = numba.njit(triple)
+        with event.trigger_event(compiling.KIND):  # one that lasts
+            assert compiled(2.0) == 6.0
+            deadline = time.monotonic() + 10.0
+            while len(caplog.messages) < 3 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        told = len(caplog.messages)
+        assert compiled(3.0) == 9.0  # compiled already
+        time.sleep(0.6)
+    assert caplog.messages[0] == "compiling, once: kernels of this version are kept for the next run"
+    assert told >= 3
+    assert len(caplog.messages) == told
+
+
+def test_kernels_that_compile_are_told_above_the_moving_table() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with live(console), compiling.told(), event.trigger_event(compiling.KIND):
+        pass
+    assert "compiling, once" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_moving_table_shows_the_whole_and_the_time_left() -> None:

@@ -36,7 +36,7 @@ def _kpi(*args: Any, **options: Any) -> Any:
 REGISTERED: dict[str, Kpi] = {}
 """KPIs of others, by name: `REGISTERED["energy_share"] = Kpi(...)` before a run is played."""
 
-_MONEY = (Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.RANK, Place.DASHBOARD)
+_MONEY = (Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.RANK, Place.DASHBOARD)
 EVERYWHERE = frozenset(Place)
 """Places of a KPI that nobody can miss."""
 
@@ -50,7 +50,7 @@ class Kpis:
     )
     total_profit: float = _kpi(
         "profit", "USD", Better.HIGHER, Format.TWO, "what is left to the VPP", lambda e: e.profit(),
-        title="VPP profit", shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
+        title="VPP profit", shown=(Place.TERMINAL, *_MONEY, Place.DIFFERENCES, Place.LEADERBOARD),
     )  # fmt: skip
     market_revenue: float = _kpi(
         "market revenue", "USD", Better.HIGHER, Format.TWO, "what the market paid, before members are paid",
@@ -74,7 +74,7 @@ class Kpis:
         "welfare", "USD", Better.HIGHER, Format.TWO,
         "joint surplus - what broken wishes are worth to their owners: the figure that ranks",
         lambda e: e.profit() + e.owners_gain(),
-        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
+        shown=(Place.TERMINAL, *_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.CEILINGS),
     )  # fmt: skip
     owners_gain: float = _kpi(
         "owners' gain", "USD", Better.HIGHER, Format.TWO,
@@ -125,13 +125,13 @@ class Kpis:
         "satisfaction", "", Better.HIGHER, Format.SCORE,
         "mean score over the whole run of the owners who have something to offer",
         lambda e: float(e.satisfaction.mean()),
-        shown=(*_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.FAIRNESS),
+        shown=(Place.TERMINAL, *_MONEY, Place.DIFFERENCES, Place.LEADERBOARD, Place.FAIRNESS),
     )  # fmt: skip
     worst_decile_satisfaction: float = _kpi(
         "worst 10 %", "", Better.HIGHER, Format.SCORE, "mean score of their worst-off tenth",
         lambda e: worst_mean(e.satisfaction), title="satisfaction, worst 10 %",
-        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.LEADERBOARD, Place.DASHBOARD,
-               Place.FAIRNESS),
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.LEADERBOARD,
+               Place.DASHBOARD, Place.FAIRNESS),
     )  # fmt: skip
     satisfaction_weight_q05: float = _kpi(
         "weights 5 %", "", Better.HIGHER, Format.SCORE, "5 % quantile of the mean score under random weights",
@@ -145,7 +145,7 @@ class Kpis:
         "consented", "", Better.HIGHER, Format.SCORE,
         "score x share of kWh that their owners' consent covers, see docs/information.md; 0 where nobody is asked",
         lambda e: float(e.offering["satisfaction_consented"].mean()),
-        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS),
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS),
     )  # fmt: skip
     opportunity_satisfaction: float = _kpi(
         "per opportunity", "", Better.HIGHER, Format.SCORE, "mean of the column in the CSV",
@@ -159,7 +159,7 @@ class Kpis:
     regret: float | None = _kpi(
         "regret", "USD", Better.LOWER, Format.TWO, "welfare short of U_welfare",
         of_ceilings=lambda k, c: c.welfare[1] - k.welfare,
-        shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.CEILINGS),
+        shown=(Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.CEILINGS),
     )  # fmt: skip
     share_of_preferences: float | None = _kpi(
         "share of U_pref", "", Better.HIGHER, Format.FOUR,
@@ -189,7 +189,7 @@ class Kpis:
     )  # fmt: skip
     opt_out_days: int = _kpi(
         "opt-out days", "owner-days", Better.LOWER, Format.COUNT, "days on which owners took no bid, sum over owners",
-        lambda e: int(e.prosumers["days_out"].sum()), shown=(Place.MEANS, Place.FAIRNESS),
+        lambda e: int(e.prosumers["days_out"].sum()), shown=(Place.TERMINAL, Place.MEANS, Place.FAIRNESS),
     )  # fmt: skip
     opt_out_share: float = _kpi(
         "opted out", "", Better.LOWER, Format.PERCENT, "opt-out days of all days of owners who have something to offer",
@@ -203,11 +203,11 @@ class Kpis:
     total_violations: Violations = _kpi(  # noqa: RUF009 (a field is made)
         "violations", "", Better.LOWER, Format.COUNT, "(home, opportunity) pairs, in all and by kind",
         lambda e: violation_counts(e.run.record.satisfaction), column="violations",
-        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.LEADERBOARD, Place.DASHBOARD),
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.LEADERBOARD, Place.DASHBOARD),
     )  # fmt: skip
     success_rate: float = _kpi(
         "success", "", Better.HIGHER, Format.PERCENT, "share of opportunities whose offer the market took",
-        lambda e: success_rate(e.opportunities), shown=(Place.REPORT, Place.MEANS),
+        lambda e: success_rate(e.opportunities), shown=(Place.TERMINAL, Place.REPORT, Place.MEANS),
     )  # fmt: skip
     avg_time_seconds: float = _kpi(
         "decision", "s", Better.LOWER, Format.FOUR, "what one decision takes, mean",

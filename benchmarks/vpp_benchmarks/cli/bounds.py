@@ -80,7 +80,7 @@ def show_changes(means: Mapping[str, Mapping[str, float]], seeds: int) -> str:
     lines = [f"{f'USD, mean of {seeds}':{wide}}" + "".join(f"{title:>20}" for title in LADDER.values())]
     for label, found in means.items():
         cells = [
-            f"{found[name]:.2f}" + ("" if found is first else f" ({_hangs(found[name], first[name])})")
+            f"{found[name]:z.2f}" + ("" if found is first else f" ({_hangs(found[name], first[name])})")
             for name in LADDER
         ]
         lines.append(f"{label:{wide}}" + "".join(f"{cell:>20}" for cell in cells))

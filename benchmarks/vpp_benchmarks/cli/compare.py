@@ -34,10 +34,11 @@ from vpp_benchmarks.run.experiment import (
     with_baselines,
     with_overrides,
 )
+from vpp_benchmarks.run.live import live
 from vpp_benchmarks.run.log import console, log_to_terminal
 from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, parse_seeds
-from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, live, stop_on_interrupt
+from vpp_benchmarks.run.progress import FileProgress, LogProgress, Several, stop_on_interrupt
 from vpp_benchmarks.run.runner import resumed, run_experiment
 from vpp_env.data.months import month_names
 

@@ -60,7 +60,7 @@ def show_optimizer(console: Console) -> None:
     console.print(table)
     console.print(
         f"Sold {result.total_power_kw:.2f} kW for {result.expected_revenue_usd:.2f} USD; less wear and the worth of "
-        f"the energy used: {result.expected_profit_usd:.2f} USD. It asked nobody and kept no reserve."
+        f"the energy used: {result.expected_profit_usd:z.2f} USD. It asked nobody and kept no reserve."
     )
 
 

@@ -10,7 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from threading import Timer
 from typing import NamedTuple
+
+SLOW_SECONDS = 1.5
+"""Seconds of importing after which a command that is about to play says that it is there."""
+LOADING = "loading packages; the first run also compiles kernels, once"
 
 
 class Command(NamedTuple):
@@ -66,16 +71,23 @@ def help_text() -> str:
 
 
 def call(command: Command, argv: Sequence[str], prog: str) -> int:
-    """Import a command and run it; a package that is missing is said in one line."""
-    from vpp_env.errors import MissingExtraError, needs  # loads the environment, which takes a second
-
-    module, _, function = command.function.partition(":")
+    """Import a command and run it; a package that is missing is said in one line, and a slow start is too."""
+    slow = Timer(SLOW_SECONDS, print, (f"{prog}: {LOADING}",), {"file": sys.stderr, "flush": True})
+    slow.daemon = True
+    if command.name == "compare" and "--quiet" not in argv:
+        slow.start()
     try:
-        with needs(prog):
-            main = getattr(import_module(module), function)
-    except MissingExtraError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        from vpp_env.errors import MissingExtraError, needs  # loads the environment, which takes a second
+
+        module, _, function = command.function.partition(":")
+        try:
+            with needs(prog):
+                main = getattr(import_module(module), function)
+        except MissingExtraError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    finally:
+        slow.cancel()
     return int(main(argv, prog))
 
 

@@ -21,13 +21,14 @@ from rich.console import Console
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import DIGITS, markdown, number
 from vpp_benchmarks.results import store
+from vpp_benchmarks.results.advantages import NOTHING
 from vpp_benchmarks.results.software import software
-from vpp_benchmarks.results.summary import NOTHING
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.experiment import BASELINES
+from vpp_benchmarks.run.live import live
 from vpp_benchmarks.run.log import log_to_terminal
 from vpp_benchmarks.run.plan import PlanError, parse_seeds
-from vpp_benchmarks.run.progress import LogProgress, Several, live, stop_on_interrupt
+from vpp_benchmarks.run.progress import LogProgress, Several, stop_on_interrupt
 from vpp_benchmarks.run.sensitivity import DEFAULT, Order, Sensitivity, changed, sensitivity
 from vpp_benchmarks.run.tune import aims
 from vpp_env.errors import did_you_mean

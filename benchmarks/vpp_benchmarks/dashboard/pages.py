@@ -195,8 +195,10 @@ def prosumer(roots: Sequence[Path]) -> None:
     st.write(f"{row['profile']} owner; {owned or 'no battery, car or solar'}")
     left, middle, right = st.columns(3)
     earned = row[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum()
-    left.metric("Earned, USD", f"{earned:,.2f}")
-    middle.metric("Net benefit, USD", f"{row['net_benefit_usd']:,.2f}", help="pay - change of the bill - wear + stored")
+    left.metric("Earned, USD", f"{earned:z,.2f}")
+    middle.metric(
+        "Net benefit, USD", f"{row['net_benefit_usd']:z,.2f}", help="pay - change of the bill - wear + stored"
+    )
     content = row["satisfaction"]
     right.metric("Satisfaction", "nothing to offer" if pd.isna(content) else f"{content:.4f}")
     story = month_of_home(run, home)
@@ -218,7 +220,7 @@ def _daily(by_day: pd.Series) -> str:
     plot.axes("day of the month", "USD", range(1, last + 1, max(1, last // 8)))
     for day_number, usd in by_day.items():
         at = float(str(day_number))
-        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "c0 cell", tip=f"{usd:.2f} USD")
+        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "c0 cell", tip=f"{usd:z.2f} USD")
     return f"<figure>{plot.svg()}{legend([('earned', 'c0', 'box')])}</figure>"
 
 

@@ -199,8 +199,8 @@ def seeds_report(means: CaseMeans, statistics: Statistics | None = None, notes: 
 
 
 def _means(means: CaseMeans) -> str:
-    """Means over seeds, of the KPIs of the terminal."""
-    kpis = [kpi for kpi in table(Place.TERMINAL) if all(kpi.name in p.means for p in means.policies.values())]
+    """Means over seeds, of the KPIs of the headline."""
+    kpis = [kpi for kpi in table(Place.HEADLINE) if all(kpi.name in p.means for p in means.policies.values())]
     rows = [
         [
             label,
@@ -267,6 +267,7 @@ def _statistics(found: Statistics | None) -> list[str]:
         *parts,
         "## What may be said",
         _bullets(found.verdict),
+        f"Not beaten in welfare and satisfaction at once: {', '.join(found.welfare_front)}.",
         f"Not beaten in profit and satisfaction at once: {', '.join(found.pareto_front)}. Together they dominate "
         f"{found.hypervolume.all:,.2f} USD x score above 0 USD and satisfaction 0.",
     ]

@@ -74,6 +74,7 @@ def against_satisfaction(m: Material) -> str:
     if m.statistics is not None and m.statistics.hypervolume is not None:
         area, front = m.statistics.hypervolume.all, ", ".join(m.statistics.pareto_front)
         lines.append(f"Not beaten in both at once: {front}. Dominated area: {number(area)} USD x score.")
+        lines.append(f"Not beaten in welfare and satisfaction at once: {', '.join(m.statistics.welfare_front)}.")
     return f"<div class=grid2>{pareto(points, ceilings)}<div>{bullets(lines)}</div></div>"
 
 

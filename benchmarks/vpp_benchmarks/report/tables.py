@@ -46,8 +46,7 @@ def number(value: float | None, digits: int = 2) -> str:
     """Write a number with thousands separators; a dash where there is none."""
     if value is None:
         return MISSING
-    text = f"{value:,.{digits}f}"
-    return text.lstrip("-") if float(text.replace(",", "")) == 0.0 else text
+    return f"{value:z,.{digits}f}"
 
 
 def score(value: float | None) -> str:
@@ -56,12 +55,12 @@ def score(value: float | None) -> str:
         return MISSING
     if value in (0, 1):
         return str(int(value))
-    return f"{min(value, 0.9999):.4f}" if value < 1 else f"{value:.4f}"
+    return f"{min(value, 0.9999):z.4f}" if value < 1 else f"{value:.4f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Write a share as per cent."""
-    return MISSING if value is None else f"{100.0 * value:.{digits}f} %"
+    return MISSING if value is None else f"{100.0 * value:z.{digits}f} %"
 
 
 def p_value(value: float | None) -> str:
@@ -94,8 +93,10 @@ def figure(run: RunResult, kpi: Kpi) -> str:
 
 def mean(kpi: Kpi, spread: Spread) -> str:
     """Write a mean over seeds with its standard error."""
-    digits = max(DIGITS[kpi.form], 2)  # a mean of counts is no count
     error = spread.standard_error
+    if kpi.form is Format.PERCENT:
+        return percent(spread.mean) + ("" if error is None else f" ± {percent(error)}")
+    digits = max(DIGITS[kpi.form], 2)  # a mean of counts is no count
     return number(spread.mean, digits) + ("" if error is None else f" ± {error:,.{digits}f}")
 
 
@@ -262,4 +263,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
 
 def ladder(seed: SeedResult) -> str:
     """Return a seed's rungs upwards, in one line: `idle 0.00 < truthful 12.30 < U_pref 20.00`, USD."""
-    return " < ".join(f"{name} {number(usd)}" for name, usd in seed.ladder)
+    return " < ".join(steps(seed.ladder))
+
+
+def steps(rungs: Iterable[tuple[str, float]]) -> list[str]:
+    """Return rungs as text: `idle 0.00`, USD."""
+    return [f"{name} {number(usd)}" for name, usd in rungs]

@@ -1,7 +1,8 @@
-"""What compare prints of a comparison: the headline figures, and where everything is."""
+"""What compare prints of a comparison: the ladder, the headline figures by welfare, and where everything is."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -9,35 +10,52 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vpp_benchmarks.report.tables import DIGITS, bracketed, figure, ladder, mean, percent, shown_at, who, written
+from vpp_benchmarks.report.tables import (
+    DIGITS,
+    MISSING,
+    WHO,
+    bracketed,
+    figure,
+    mean,
+    percent,
+    shown_at,
+    steps,
+    who,
+    written,
+)
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
 from vpp_benchmarks.results.statistics import Statistics
-from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_benchmarks.results.summary import CaseMeans, PolicyMeans, SeedResult, mean_ladder, spread
+from vpp_benchmarks.run.plan import told_apart
+from vpp_env.contract.policy import PolicyInfo
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Kpi, Place
+from vpp_env.evaluation.verdict import verdict_of
 
-HEAD = ("policy", "sees", "asks")
-"""First columns; what an audit found stands in a line below the table, which fits 80 letters as it is."""
 NARROW = 9
 """Letters from which a word of a heading is broken."""
+WIDE = 110
+"""Letters of a line from which there is room for what a policy sees beside its figures."""
 
 
 def show_comparison(console: Console, found: Comparison) -> None:
-    """Print the headline figures and where everything is."""
+    """Print the ladder, the headline figures and where everything is."""
     for line in notes(found.planned, found.seeds):
         style = None if line.startswith("prices") else "red"
         console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
+    for line in ladder_lines(found.seeds, console.width):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if len(found.planned.cases) > 1:
         _show_cases(console, found)
+        if found.seeds:
+            _show_all(console, found)
     elif found.means and found.seeds:
         _show_means(console, next(iter(found.means.values())))
     else:
         for seed in found.seeds:
             _show_seed(console, seed)
-    for seed in found.seeds if len(found.planned.cases) == 1 else ():
-        console.print(*ceiling_lines(seed), sep="\n", end="", highlight=False, soft_wrap=True)
     if found.statistics is not None:
         _show_statistics(console, found.statistics)
     if found.status == INTERRUPTED:
@@ -49,17 +67,41 @@ def show_comparison(console: Console, found: Comparison) -> None:
     console.print(f"Results: {found.folder}", soft_wrap=True, highlight=False)
 
 
+def ladder_lines(seeds: Sequence[SeedResult], width: int) -> list[str]:
+    """Return the ladder of welfare in lines of at most `width`, the mean of several seeds; empty without ceilings."""
+    units, rungs = mean_ladder(seeds)
+    if not units:
+        return []
+    of = f", mean of {units} {'months and seeds' if len({s.case for s in seeds}) > 1 else 'seeds'}" if units > 1 else ""
+    lines = [f"ladder, welfare in USD{of}:", " "]
+    for k, step in enumerate(steps(rungs)):
+        text = step if k == 0 else f"< {step}"
+        if len(lines[-1]) + 1 + len(text) > width:
+            lines.append(" ")
+        lines[-1] += f" {text}"
+    gap = percent(max(seed.ceilings.gap for seed in seeds if seed.ceilings is not None), 2)
+    return [*lines, f"  ceilings proven to {gap}; score = share of the way from idle to U_welfare", ""]
+
+
 def heading(kpi: Kpi) -> str:
     """Return the heading of a narrow column: a word a line, long ones broken, the unit below."""
     words = re.sub(rf"(\w{{5}})(\w{{{NARROW - 4},}})", "\\1-\n\\2", kpi.short).replace(" ", "\n")
-    return f"{words}\n{kpi.unit}" if kpi.unit else words
+    unit = kpi.unit if len(kpi.unit) < NARROW else kpi.unit.replace("-", "-\n")
+    return f"{words}\n{unit}" if unit else words
 
 
-def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
-    made = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+def _table(console: Console, title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
+    """Return an empty table; on a narrow console columns stand one letter apart."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1 if console.width >= WIDE else 0, 0, 0),  # a border of a blank is between columns anyway
+    )
     for name in text:
-        # who it is must be seen on 80 letters too, if figures lose some
-        made.add_column(name, overflow="fold", no_wrap=name == HEAD[0])
+        made.add_column(name, overflow="fold", no_wrap=name in WHO[1:])
     for name in figures:
         made.add_column(name, justify="right", no_wrap=True)
     return made
@@ -67,73 +109,114 @@ def _table(title: str, text: Sequence[str], figures: Sequence[str]) -> Table:
 
 def _show_seed(console: Console, seed: SeedResult) -> None:
     kpis = shown_at(Place.TERMINAL, seed.runs)
-    title = f"{seed.scenario.name}, seed {seed.seed}: {seed.status}"
-    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
-    for run in seed.runs:
-        made.add_row(run.label, *who(run)[1:-1], *(figure(run, kpi) for kpi in kpis))
+    names = told_apart([run.origin.policy for run in seed.runs])
+    made = _head(console, f"{seed.scenario.name}, seed {seed.seed}: {seed.status}", kpis)
+    runs = sorted(seed.runs, key=lambda run: _downwards(run.number("welfare")))
+    for run in runs:
+        name = names[run.label] if run.complete else f"{names[run.label]} ({run.status})"
+        _add(console, made, [name, *who(run)[1:]], [figure(run, kpi) for kpi in kpis])
     console.print(made)
-    _tell_verdicts(console, {run.label: run.verdict for run in seed.runs})
-    _tell_consent(console, {run.label: run.consent_note for run in seed.runs})
+    _tell_who(console, {run.label: (run.info, run.verdict) for run in runs})
 
 
 def _show_means(console: Console, means: CaseMeans) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
+    names = told_apart([p.policy for p in policies.values()])
     title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _table(title, HEAD, [heading(kpi) for kpi in kpis])
-    for label, p in policies.items():
+    made = _head(console, title, kpis)
+    labels = sorted(policies, key=lambda label: _downwards(_mean_welfare(policies[label])))
+    for label in labels:
+        p = policies[label]
+        cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else MISSING for kpi in kpis]
+        name = named(names[label], p.complete_seeds, len(means.plan.seeds))
         info = p.policy.info
-        cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else "-" for kpi in kpis]
-        name = named(label, p.complete_seeds, len(means.plan.seeds))
-        asks = "yes" if info.asks_consent else "no"
-        made.add_row(name, info.information.name, asks, *cells)
+        _add(console, made, [name, info.information.name, "yes" if info.asks_consent else "no", p.verdict], cells)
     console.print(made)
-    _tell_verdicts(console, {label: p.verdict for label, p in policies.items()})
-    _tell_consent(console, {label: p.consent_note for label, p in policies.items()})
+    _tell_who(console, {label: (policies[label].policy.info, policies[label].verdict) for label in labels})
 
 
-def _tell_verdicts(console: Console, verdicts: Mapping[str, str]) -> None:
-    """Say how far what each policy sees and asks can be believed."""
-    for verdict in dict.fromkeys(verdicts.values()):
-        labels = ", ".join(label for label, mine in verdicts.items() if mine == verdict)
-        console.print(f"what it sees is {verdict}: {labels}", highlight=False, markup=False)
+def _mean_welfare(policy: PolicyMeans) -> float | None:
+    return policy.means["welfare"].mean if "welfare" in policy.means else None
 
 
-def _tell_consent(console: Console, notes: Mapping[str, str]) -> None:
-    """Say of whom consented satisfaction is 0 whatever they do, and why."""
-    for note in dict.fromkeys(note for note in notes.values() if note):
-        labels = ", ".join(label for label, mine in notes.items() if mine == note)
-        console.print(f"consented is {note}: {labels}", highlight=False, markup=False)
+def _downwards(value: float | None) -> float:
+    """Return what sorts the highest first, and those without a figure last."""
+    return math.inf if value is None else -value
 
 
-def ceiling_lines(seed: SeedResult) -> list[str]:
-    """A seed's ladder of welfare, and an empty line after it; nothing where there are no ceilings."""
-    if seed.ceilings is None:
-        return []
-    proven = f"ceilings proven to {percent(seed.ceilings.gap, 2)}; score = share of the way from idle to U_welfare"
-    return [f"seed {seed.seed}, welfare, USD: {ladder(seed)} ({proven})", ""]
+def _head(console: Console, title: str, kpis: Sequence[Kpi]) -> Table:
+    """Return the empty table of policies; what they see has a column where the console is wide."""
+    return _table(console, title, WHO if console.width >= WIDE else WHO[:1], [heading(kpi) for kpi in kpis])
+
+
+def _add(console: Console, made: Table, first: Sequence[str], figures: Sequence[str]) -> None:
+    made.add_row(*(first if console.width >= WIDE else first[:1]), *figures)
+
+
+def _tell_who(console: Console, policies: Mapping[str, tuple[PolicyInfo, str]]) -> None:
+    """Say what the policies see, whether owners are asked, and how far that can be believed."""
+    told: dict[str, list[str]] = {}
+    for label, (info, verdict) in policies.items():
+        asks = "asks its owners" if info.asks_consent else "asks nobody"
+        told.setdefault(f"sees {info.information.name} ({verdict}), {asks}", []).append(label)
+    for text, labels in told.items() if console.width < WIDE else ():
+        console.print(f"{text}: {', '.join(labels)}", highlight=False, markup=False)
+    console.print()
+
+
+def _show_all(console: Console, found: Comparison) -> None:
+    """Print means over all that each policy completed, of every case and seed."""
+    kpis = shown_at(Place.TERMINAL, [run for seed in found.seeds for run in seed.runs])
+    made = _head(console, f"means of {len(found.seeds)} months and seeds: {found.status}", kpis)
+    names = told_apart([run.origin.policy for run in found.seeds[0].runs])
+    rows: list[tuple[float, list[str], list[str]]] = []
+    people: dict[str, tuple[PolicyInfo, str]] = {}
+    for label in found.planned.labels:
+        runs = [seed.run(label) for seed in found.seeds]
+        done = [run for run in runs if run.complete]
+        means = {k.name: spread([v for run in done if (v := run.number(k.name)) is not None]) for k in kpis}
+        first = [named(names[label], len(done), len(found.planned.units)), *who(runs[0])[1:-1]]
+        verdict = verdict_of(run.audit for run in runs).value
+        cells = [mean(kpi, means[kpi.name]).split(" ±")[0] for kpi in kpis]
+        rows.append((_downwards(means["welfare"].mean), [*first, verdict], cells))
+        people[label] = (runs[0].info, verdict)
+    for _, first, cells in sorted(rows, key=lambda row: row[0]):
+        _add(console, made, first, cells)
+    console.print(made)
+    _tell_who(console, people)
 
 
 def _show_cases(console: Console, found: Comparison) -> None:
     """Print one line per case and policy: means over its seeds, of the KPIs of which differences are tested."""
     kpis = table(Place.DIFFERENCES)
     title = f"{len(found.planned.cases)} cases: {found.status}"
-    made = _table(title, ["case", "policy", "seeds"], [heading(kpi) for kpi in kpis])
+    made = _table(console, title, ["case", "policy", "seeds"], [heading(kpi) for kpi in kpis])
     for case in found.planned.cases:
         mine = [seed for seed in found.seeds if seed.case == case]
+        names = told_apart([run.origin.policy for run in mine[0].runs]) if mine else {}
+        rows: list[tuple[float, list[str]]] = []
         for label in found.planned.labels:
             done = [run for seed in mine if (run := seed.run(label)).complete]
-            cells = []
+            cells, welfare = [], None
             for kpi in kpis:
                 known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
-                cells.append(written(kpi, sum(known) / len(known) if known else None))
-            made.add_row(case, label, f"{len(done)} of {len(found.planned.seeds)}", *cells)
+                value = sum(known) / len(known) if known else None
+                cells.append(written(kpi, value))
+                welfare = value if kpi.name == "welfare" else welfare
+            first = [case, names.get(label, label), f"{len(done)} of {len(found.planned.seeds)}"]
+            rows.append((_downwards(welfare), [*first, *cells]))
+        for _, row in sorted(rows, key=lambda one: one[0]):
+            made.add_row(*row)
     console.print(made)
+    console.print()
 
 
 def _show_statistics(console: Console, statistics: Statistics) -> None:
     digits = {kpi.name: DIGITS[kpi.form] for kpi in table()}
-    made = _table("Differences on the same months and seeds", ["difference", "of"], ["mean", "better", "p (Holm)"])
+    made = _table(
+        console, "Differences on the same months and seeds", ["difference", "of"], ["mean", "better", "p (Holm)"]
+    )
     for row in statistics.differences:
         p = "-" if row.holm_p is None else f"{row.holm_p:.3g}"
         cells = [bracketed(row.difference, digits[row.metric]), f"{row.better} of {row.difference.units}", p]

@@ -34,7 +34,7 @@ class LlmBill:
         return (
             f"{label}: bill: {self.calls:,} calls, {self.tokens_in:,} + {self.tokens_out:,} tokens, "
             f"{self.usd:.4f} USD; decisions: {self.by_text} (fallback {100 * self.fallback_rate:.1f} %); "
-            f"profit net of it {self.profit_net_of_llm:.2f} USD"
+            f"profit net of it {self.profit_net_of_llm:z.2f} USD"
         )
 
 

@@ -72,7 +72,8 @@ class Statistics:
     metrics: Mapping[str, str]  # KPI -> its name for people
     policies: Mapping[str, Mapping[str, MetricIntervals]]  # label -> KPI
     differences: tuple[Difference, ...]
-    pareto_front: tuple[str, ...]
+    pareto_front: tuple[str, ...]  # of profit and satisfaction
+    welfare_front: tuple[str, ...]  # of welfare and satisfaction
     hypervolume: Hypervolume | None
     verdict: tuple[str, ...] = ()
 
@@ -98,7 +99,7 @@ class Statistics:
         head |= {"interval": METHOD, "drawn": self.sampling and self.sampling.value, "tests": self.tests}
         if not self.policies:
             return plain(head | {"policies": {}, "verdict": self.verdict})
-        names = ("metrics", "policies", "differences", "pareto_front", "hypervolume", "verdict")
+        names = ("metrics", "policies", "differences", "pareto_front", "welfare_front", "hypervolume", "verdict")
         return plain(head | {name: getattr(self, name) for name in names})
 
 
@@ -121,7 +122,7 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
     cases = {case: len(seeds) for case, seeds in shared.items()}
     if not shared:
         said = ("No unit was completed by every policy: nothing can be compared.",)
-        return Statistics(count, total - count, cases, {}, {}, (), (), None, said)
+        return Statistics(count, total - count, cases, {}, {}, (), (), (), None, said)
 
     def strata(label: str, metric: str) -> list[NDArray[np.float64]]:
         return [np.array([s[label][metric] for s in seeds], dtype=np.float64) for seeds in shared.values()]
@@ -136,7 +137,10 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
                 for m in metrics}
         for label in labels
     }  # fmt: skip
-    points = {label: (p["total_profit"].mean.value, p["avg_satisfaction"].mean.value) for label, p in policies.items()}
+    points, welfare = (
+        {label: (p[usd].mean.value, p["avg_satisfaction"].mean.value) for label, p in policies.items()}
+        for usd in ("total_profit", "welfare")
+    )
     area = hypervolume(list(points.values()))
     volume = Hypervolume(
         area,
@@ -144,8 +148,8 @@ def statistics(units: Mapping[str, Sequence[Mapping[str, Figures | None]]], labe
         {label: area - hypervolume([p for other, p in points.items() if other != label]) for label in labels},
     )
     differences = tuple(_differences(labels, paired, strata))
-    front = tuple(pareto_front(points))
-    found = Statistics(count, total - count, cases, metrics, policies, differences, front, volume)
+    fronts = tuple(pareto_front(points)), tuple(pareto_front(welfare))
+    found = Statistics(count, total - count, cases, metrics, policies, differences, *fronts, volume)
     gone = [f"{label} completed no unit and is left out." for label in absent]
     return replace(found, verdict=(*gone, *verdict(found, labels[0])))
 

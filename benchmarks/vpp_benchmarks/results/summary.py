@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vpp_benchmarks.results.advantages import FLAT, NOT_COMPARED, Advantages, compare_figures, flat
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.run.plan import Contender, Plan
@@ -17,9 +18,6 @@ from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Ceilings, Place
 from vpp_env.evaluation.verdict import verdict_of
 from vpp_env.scenario import Scenario
-
-NOTHING = 1e-9
-"""USD, score or MWh below which a figure is the rounding of a sum, and no base for a ratio."""
 
 
 def overall(states: Sequence[str]) -> str:
@@ -29,41 +27,11 @@ def overall(states: Sequence[str]) -> str:
     return FAILED if FAILED in states else COMPLETE
 
 
-@dataclass(frozen=True)
-class Advantages:
-    """Figures of a comparison of two, first against second; see docs/benchmark.md."""
-
-    profit_advantage_percent: float | None  # None where it has no meaning
-    satisfaction_advantage_percent: float | None
-    efficiency_ratio: float | None  # capacity delivered, first / second
-    advantage_of: str
-    advantage_over: str
-    advantage_notes: Mapping[str, str]  # why one of them is None
-
-
 def advantages(first: RunResult, second: RunResult) -> Advantages:
     """Compare two runs of one seed."""
-    notes: dict[str, str] = {}
+    runs = {run.label: run for run in (first, second)}
     broken = [f"{run.label} is {run.status}" for run in (first, second) if not run.complete]
-
-    def compared(name: str, kpi: str, percent: bool) -> float | None:
-        a, b = first.number(kpi), second.number(kpi)
-        if broken or a is None or b is None:
-            notes[name] = f"not comparable: {', '.join(broken) or f'{kpi} is not defined'}"
-        elif abs(b) < NOTHING:
-            notes[name] = f"not defined: {kpi} of {second.label} is 0"
-        else:
-            return 100.0 * (a - b) / abs(b) if percent else a / b
-        return None
-
-    return Advantages(
-        compared("profit_advantage_percent", "total_profit", True),
-        compared("satisfaction_advantage_percent", "avg_satisfaction", True),
-        compared("efficiency_ratio", "total_capacity_mwh", False),
-        first.label,
-        second.label,
-        notes,
-    )
+    return compare_figures(first.label, second.label, lambda label, kpi: runs[label].number(kpi), broken)
 
 
 @dataclass(frozen=True)
@@ -166,10 +134,19 @@ class SeedResult:
         if self.ceilings is not None:
             out["ceilings"] = self.ceilings
             out["ladder"] = [{"rung": rung, "usd": usd} for rung, usd in self.ladder]
-        if self.advantages is not None:
-            out |= plain(self.advantages)
+        out |= plain(self.advantages or NOT_COMPARED)
+        for run in self.runs:
+            out |= flat(run.label, {name: run.number(name) for name in FLAT})
         out["total_simulation_time_minutes"] = self.seconds / 60.0
         return plain(out)
+
+
+def mean_ladder(seeds: Sequence[SeedResult]) -> tuple[int, list[tuple[str, float]]]:
+    """Return the seeds that have ceilings, how many, and the mean of every rung that all of them have, upwards."""
+    ladders = [dict(seed.ladder) for seed in seeds if seed.ladder]
+    shared = [name for name in ladders[0] if all(name in one for one in ladders)] if ladders else []
+    means = [(name, math.fsum(one[name] for one in ladders) / len(ladders)) for name in shared]
+    return len(ladders), sorted(means, key=lambda rung: rung[1])
 
 
 @dataclass(frozen=True)
@@ -223,15 +200,27 @@ class CaseMeans:
             policies[label] = head | {"complete_seeds": p.complete_seeds, **p.means}
             if label != first:
                 policies[label][f"minus_{first}"] = p.minus_first
-        return plain(
-            {
-                "status": self.status,
-                "scenario": {"name": s.name, "hash": s.hash, "homes": s.fleet.size},
-                "seeds": self.plan.seeds,
-                "finished_seeds": self.finished_seeds,
-                "policies": policies,
-            }
-        )
+        out: dict[str, Any] = {
+            "status": self.status,
+            "scenario": {"name": s.name, "hash": s.hash, "homes": s.fleet.size},
+            "seeds": self.plan.seeds,
+            "finished_seeds": self.finished_seeds,
+            "policies": policies,
+            **plain(self.advantages),
+        }
+        for label, p in self.policies.items():
+            out |= flat(label, {name: p.means[name].mean for name in FLAT})
+        return plain(out)
+
+    @property
+    def advantages(self) -> Advantages:
+        """First policy's means against the second's; of nothing where there are not two that completed the same."""
+        if len(self.policies) != 2:
+            return NOT_COMPARED
+        first, second = self.policies.items()
+        done = [f"{label} completed {p.complete_seeds} seeds" for label, p in (first, second)]
+        broken = done if first[1].complete_seeds != second[1].complete_seeds else []
+        return compare_figures(first[0], second[0], lambda label, kpi: self.policies[label].means[kpi].mean, broken)
 
 
 def case_means(plan: Plan, seeds: Sequence[SeedResult], status: str) -> CaseMeans:

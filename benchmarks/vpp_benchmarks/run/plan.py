@@ -186,6 +186,21 @@ def unique_labels(labels: Sequence[str]) -> list[str]:
     return out
 
 
+def told_apart(contenders: Sequence[Contender]) -> dict[str, str]:
+    """Return label -> a name for people: where one policy is there more than once, with the options that differ."""
+    known = [(contender, *parse_spec(contender.spec)) for contender in contenders]
+    names: dict[str, str] = {}
+    for contender, policy, options in known:
+        alike = [other for _, name, other in known if name == policy]
+        if len(alike) == 1:
+            names[contender.label] = contender.label
+            continue
+        differ = [k for k in options if any(k not in other or other[k] != options[k] for other in alike)]
+        text = ", ".join(f"{k}={options[k]}" for k in differ) or "defaults"
+        names[contender.label] = f"{contender.label} ({text})"
+    return names
+
+
 def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
     """Read seeds: integers, ranges such as `0:10` (the end not included), or names of splits such as `test:10`.
 

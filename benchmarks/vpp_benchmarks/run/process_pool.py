@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
+from vpp_benchmarks.run.compiling import told
 from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.evaluation.kpi import REGISTERED
@@ -71,8 +72,9 @@ def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
     # Ctrl-C reaches the whole process group: the parent answers it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        while isinstance(job := pipe.recv(), JobSpec):
-            pipe.send(("done", play(job, _Sender(pipe))))
+        with told():
+            while isinstance(job := pipe.recv(), JobSpec):
+                pipe.send(("done", play(job, _Sender(pipe))))
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
         return
 

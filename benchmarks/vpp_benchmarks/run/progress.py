@@ -1,4 +1,4 @@
-"""What is seen while a comparison runs: a live line per policy on a terminal, plain lines elsewhere."""
+"""What is seen while a comparison runs: plain lines in the log, a file for others; `live` is for terminals."""
 
 from __future__ import annotations
 
@@ -12,17 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import FAILED, RunResult
 from vpp_benchmarks.run.job import JobSpec
@@ -35,8 +24,9 @@ LOG_PARTS = 4
 FEW_RUNS = 12
 """Runs up to which each is followed in the log; above, the whole is."""
 LOG_SECONDS = 10.0
+SILENT_SECONDS = 5.0
+"""Longest time between two plain lines of a run that gets on."""
 FILE_SECONDS = 2.0
-REFRESH_SECONDS = 0.1
 STOPPING = "interrupted: finishing this opportunity, then writing what is done; Ctrl-C again stops at once"
 
 
@@ -48,6 +38,16 @@ class RunningSums:
     profit: float = 0.0
     satisfaction: float = 0.0
     violations: int = 0
+    first: float = 0.0  # seconds on the clock when the first opportunity was over: what came before is no measure
+    told: float = 0.0  # when a line was written last
+
+    def left(self, total: int, now: float) -> str:
+        """Return the rate and the time left; empty before the second opportunity."""
+        seconds = now - self.first
+        if self.played < 2 or seconds <= 0.0:
+            return ""
+        rate = (self.played - 1) / seconds
+        return f", {rate:.3g} opportunities/s, about {clock((total - self.played) / rate)} left"
 
     def add(self, row: dict[str, Any]) -> None:
         """Add one opportunity."""
@@ -64,11 +64,13 @@ class RunningSums:
     def figures(self) -> dict[str, Any]:
         """Figures as text; satisfaction is the mean over opportunities."""
         mean = self.satisfaction / self.played if self.played else 1.0
-        return {"profit": f"{self.profit:,.2f}", "satisfaction": f"{mean:.3f}", "violations": f"{self.violations:,}"}
+        return {"profit": f"{self.profit:z,.2f}", "satisfaction": f"{mean:.3f}", "violations": f"{self.violations:,}"}
 
 
 class LogProgress:
-    """Plain lines in the log: every quarter of a run, and with many runs how far the whole is and when it may end.
+    """Plain lines in the log: a run by quarters (or every five seconds), and with many runs how far the whole is.
+
+    Both say when the end may come.
 
     Parameters
     ----------
@@ -88,12 +90,19 @@ class LogProgress:
             log.info("%s, seed %d: %d opportunities", job.contender.label, job.seed, total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
-        """Count; write at every quarter."""
+        """Count; write at every quarter, and where nothing was written for long, with the rate and the time left."""
         sums, total = self._runs[job.name]
         sums.add(row)
+        if self._total > FEW_RUNS:
+            return
+        now = time.monotonic()
+        if sums.played == 1:
+            sums.first = sums.told = now
         quarter = sums.played * LOG_PARTS // total > (sums.played - 1) * LOG_PARTS // total
-        if quarter and self._total <= FEW_RUNS:
+        if quarter or now - sums.told >= SILENT_SECONDS:
+            sums.told = now
             figures = ", ".join(f"{name} {value}" for name, value in sums.figures().items())
+            figures += sums.left(total, now)
             log.info("%s, seed %d: %d/%d, %s", job.contender.label, job.seed, sums.played, total, figures)
 
     def end(self, result: RunResult) -> None:
@@ -112,69 +121,6 @@ def clock(seconds: float) -> str:
     """Write seconds as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-class LiveProgress:
-    """A table that moves: the whole with the time that is left, and a line for every run under way."""
-
-    def __init__(self, bars: Progress, runs: int) -> None:
-        self._bars = bars
-        self._runs: dict[str, tuple[RunningSums, TaskID]] = {}
-        self._shown: dict[str, float] = {}
-        self._keep = runs <= FEW_RUNS
-        none: dict[str, Any] = {"profit": "", "satisfaction": "", "violations": ""}
-        self._whole = bars.add_task("[bold]all runs[/]", total=runs, **none) if runs > 1 else None
-
-    def begin(self, job: JobSpec, total: int) -> None:
-        """Add a line."""
-        sums = RunningSums()
-        name = f"{job.contender.label} [dim]{job.case} #{job.seed}[/]"
-        self._runs[job.name] = (sums, self._bars.add_task(name, total=total, **sums.figures()))
-
-    def row(self, job: JobSpec, row: dict[str, Any]) -> None:
-        """Count; show ten times a second at most."""
-        self._runs[job.name][0].add(row)
-        now = time.monotonic()
-        if now - self._shown.get(job.name, 0.0) >= REFRESH_SECONDS:
-            self._shown[job.name] = now
-            self._show(job.name)
-
-    def end(self, result: RunResult) -> None:
-        """Show the last figures; of many runs the line goes."""
-        name = result.name
-        # a run that failed before its first opportunity has no line
-        if name in self._runs:
-            self._show(name)
-            _, task = self._runs.pop(name)
-            self._shown.pop(name, None)
-            self._bars.stop_task(task)
-            if not self._keep:
-                self._bars.remove_task(task)
-        if self._whole is not None:
-            self._bars.advance(self._whole)
-
-    def _show(self, name: str) -> None:
-        sums, task = self._runs[name]
-        if sums.played:  # on a cluster runs are not followed by the opportunity
-            self._bars.update(task, completed=sums.played, **sums.figures())
-
-
-@contextmanager
-def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
-    """Show bars on a terminal while the block runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=12),
-        MofNCompleteColumn(),
-        TextColumn("[bold]{task.fields[profit]}[/] USD"),
-        TextColumn("satisf. [bold]{task.fields[satisfaction]}[/]"),
-        TextColumn("viol. [bold]{task.fields[violations]}[/]"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-        yield LiveProgress(bars, runs)
 
 
 class FileProgress:

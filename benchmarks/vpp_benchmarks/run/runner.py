@@ -15,6 +15,7 @@ from vpp_benchmarks.results.comparison import Comparison, Planned, Unit, statist
 from vpp_benchmarks.results.run_result import NOT_RUN, RunResult
 from vpp_benchmarks.results.software import environment, software
 from vpp_benchmarks.results.summary import SeedResult, case_means, overall
+from vpp_benchmarks.run import compiling
 from vpp_benchmarks.run.ceilings import CeilingsOfUnits
 from vpp_benchmarks.run.executors import Executor, Serial, choose
 from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_hash, to_data
@@ -71,11 +72,12 @@ def run_experiment(
     checked(experiment)
     if out is not None and not resume:
         store.check_free(out)
-    # prices that do not fit end here, before anything is written; the first case last: its month is played first
-    for plan in reversed(experiment.plans):
-        month_of(plan.jobs(plan.seeds[0])[0])
-    player = choose(executor, experiment.jobs(), workers, address)
     with ExitStack() as stack:
+        stack.enter_context(compiling.told())
+        # prices that do not fit end here, before anything is written; the first case last: its month is played first
+        for plan in reversed(experiment.plans):
+            month_of(plan.jobs(plan.seeds[0])[0])
+        player = choose(executor, experiment.jobs(), workers, address)
         if out is not None:
             stack.enter_context(store.locked(out))
             store.write_json(out / store.EXPERIMENT, to_data(experiment))
@@ -217,8 +219,8 @@ def _log_plan(plan: Plan) -> None:
 def _log_end(run: RunResult) -> None:
     name = f"{run.label}, {run.origin.case}, seed {run.origin.seed}"
     if run.kpis is not None:
-        text = "%s: %s, %d opportunities in %.1f s, profit %.2f USD, satisfaction %.4f, %d violations"
-        profit, satisfaction = run.kpis.total_profit, run.kpis.avg_satisfaction
+        text = "%s: %s, %d opportunities in %.1f s, profit %s USD, satisfaction %.4f, %d violations"
+        profit, satisfaction = f"{run.kpis.total_profit:z.2f}", run.kpis.avg_satisfaction
         violations = run.kpis.total_violations.total
         log.info(text, name, run.status, run.played, run.seconds, profit, satisfaction, violations)
     else:

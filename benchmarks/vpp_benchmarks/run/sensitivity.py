@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vpp_benchmarks.results.summary import NOTHING, SeedResult
+from vpp_benchmarks.results.advantages import NOTHING
+from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.experiment import Experiment
 from vpp_benchmarks.run.job import Progress
 from vpp_benchmarks.run.plan import PlanError, make_plan, parse_override

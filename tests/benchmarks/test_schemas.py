@@ -1,0 +1,100 @@
+"""The JSON files that are written are those that docs/schemas describe, and the flat fields repeat the nested ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.results.advantages import FLAT
+
+from tests.benchmarks.schema import errors
+from vpp_env.evaluation.kpi import REGISTERED, table
+
+ROOT = Path(__file__).resolve().parents[2]
+BROKEN = "tests.benchmarks.broken:Broken"
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+SUMMARY, MANIFEST = (read(ROOT / "docs" / "schemas" / f"{name}.json") for name in ("simulation_summary", "manifest"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of two policies, of one that fails among three, of seeds, and of cases."""
+    base = tmp_path_factory.mktemp("schemas")
+    calls = {
+        "pair": (["--policies", "truthful", "random"], 0),
+        "broken": (["--policies", BROKEN, "truthful", "idle", "--no-ceilings"], 1),
+        "seeds": (["--policies", "truthful", "random", "--seeds", "0:2"], 0),
+        "cases": (["--policies", "truthful", "idle", "--seeds", "0:2", "--fleets", "4", "5"], 0),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        for name, (args, status) in calls.items():
+            out = ["--no-figures", "--quiet", "--out", str(base / name)]
+            assert main(["--scenario", "quick", *args, *out]) == status
+    return base
+
+
+def test_every_summary_and_manifest_is_as_its_schema_says(written: Path) -> None:
+    summaries, manifests = list(written.rglob("simulation_summary.json")), list(written.rglob("manifest.json"))
+    assert (len(summaries), len(manifests)) == (1 + 1 + 3 + 6, 1 + 1 + 3 + 7 + 2 + 3 + 4 + 8)
+    for schema, paths in ((SUMMARY, summaries), (MANIFEST, manifests)):
+        wrong = {str(path.relative_to(written)): errors(read(path), schema) for path in paths}
+        assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def test_the_flat_fields_repeat_the_nested_ones(written: Path) -> None:
+    data = read(written / "pair" / "simulation_summary.json")
+    for label, policy in data["policies"].items():
+        flat = {name: data[f"{label}_{name}"] for name in FLAT}
+        assert flat == {name: policy[name] for name in FLAT} | {"total_violations": policy["total_violations"]["total"]}
+        assert isinstance(flat["total_violations"], int)
+    means = read(written / "seeds" / "simulation_summary.json")
+    for label, policy in means["policies"].items():
+        assert {name: means[f"{label}_{name}"] for name in FLAT} == {name: policy[name]["mean"] for name in FLAT}
+    a, b = means["truthful_total_profit"], means["random_total_profit"]
+    assert means["profit_advantage_percent"] == pytest.approx(100 * (a - b) / abs(b))
+    assert (means["advantage_of"], means["advantage_over"]) == ("truthful", "random")
+
+
+def test_what_is_not_defined_is_null(written: Path) -> None:
+    data = read(written / "broken" / "simulation_summary.json")
+    assert [data[f"broken_{name}"] for name in FLAT] == [None] * len(FLAT)
+    assert data["truthful_total_profit"] == data["policies"]["truthful"]["total_profit"]
+    assert data["profit_advantage_percent"] is data["satisfaction_advantage_percent"] is None
+    assert data["advantage_notes"] == {"all": "defined for two policies only"}
+    idle = read(written / "cases" / "quick-n4" / "simulation_summary.json")
+    assert idle["idle_total_profit"] == 0
+    assert idle["profit_advantage_percent"] is None
+    assert idle["advantage_notes"]["profit_advantage_percent"] == "not defined: total_profit of idle is 0"
+
+
+def test_the_schema_names_every_kpi() -> None:
+    described = SUMMARY["$defs"]["policy"]["properties"]
+    for kpi in (kpi for kpi in table() if kpi.name not in REGISTERED and kpi.name != "total_timesteps"):
+        assert described[kpi.name]["description"].startswith(kpi.description), kpi.name
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"truthful_total_profit": "much"}, "$.truthful_total_profit: 'much' breaks type"),
+        ({"more": 1}, "$.more: is not named"),
+        ({"status": "done"}, "$.status: 'done' breaks enum"),
+        ({"seed": -1}, "$.seed: '-1' breaks minimum"),
+        ({"ladder": [{"rung": "idle"}]}, "$.ladder[0]: "),
+    ],
+)
+def test_the_checker_finds_what_is_wrong(written: Path, change: dict[str, Any], says: str) -> None:
+    data = read(written / "pair" / "simulation_summary.json") | change
+    (found,) = errors(data, SUMMARY)
+    assert found.startswith(says)
+    del data["policies"]
+    assert any("required" in text for text in errors(data, SUMMARY))
