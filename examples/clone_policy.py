@@ -36,7 +36,7 @@ def clone(teacher: str, seeds: range = SEEDS) -> list[tuple[np.ndarray, np.ndarr
     pairs = [played(teacher, seed) for seed in seeds]
     x, y = (np.concatenate([pair[j] for pair in pairs]).astype(np.float64) for j in (0, 1))
     x1 = np.column_stack([x, np.ones(len(x))])
-    found = np.linalg.solve(x1.T @ x1 + RIDGE * np.eye(x1.shape[1]), x1.T @ y)
+    found = np.asarray(np.linalg.solve(x1.T @ x1 + RIDGE * np.eye(x1.shape[1]), x1.T @ y), dtype=np.float64)
     layers = [(found[:-1], found[-1])]
     left = ((actions(layers, x.astype(np.float32)) - y) ** 2).mean(axis=0)
     share = 1.0 - left / np.maximum(y.var(axis=0), 1e-12)
