@@ -149,7 +149,6 @@ def _scatter(axis: Axes, seed: SeedResult) -> None:
     ceilings: Ceilings | None = seed.ceilings
     points = [(kpis.total_profit, kpis.avg_satisfaction) for _, kpis in done]
     direct = not _crowded(points)
-    axis.axhline(1.0, color=FAINT, lw=0.8, zorder=0)
     if ceilings is not None:
         most = ceilings.profit[1]
         axis.axvline(most, color=FAINT, lw=1.0, ls="--", zorder=0)
@@ -157,8 +156,6 @@ def _scatter(axis: Axes, seed: SeedResult) -> None:
             "most profit inside preferences", (most, 0.98), (-4, 0), xycoords=("data", "axes fraction"),
             textcoords="offset points", rotation=90, ha="right", va="top", fontsize=7, color="#888888",
         )  # fmt: skip
-    axis.scatter([0.0], [1.0], marker="x", s=40, color="#888888", lw=1.4, zorder=4)
-    axis.annotate("doing nothing", (0.0, 1.0), (4, -13), textcoords="offset points", fontsize=8, color="#888888")
     for j, ((run, kpis), (x, y)) in enumerate(zip(done, points, strict=True)):
         color, asked = COLORS[j % len(COLORS)], run.info.asks_consent
         worst = kpis.worst_decile_satisfaction
@@ -180,10 +177,10 @@ def _scatter(axis: Axes, seed: SeedResult) -> None:
 
 
 def _crowded(points: Sequence[tuple[float, float]]) -> bool:
-    """Whether labels beside the points would cover each other; "doing nothing" is a point too."""
-    array = np.array([(0.0, 1.0), *points])
-    span = np.maximum(np.ptp(array, axis=0), 1e-9)
-    apart = np.abs(array[1:, None] - array[None, 1:]) / span
+    """Whether labels beside the points would cover each other."""
+    array = np.array(points)
+    span = np.maximum(np.ptp(array, axis=0), [1e-9, 0.2])
+    apart = np.abs(array[:, None] - array[None]) / span
     close = (apart[..., 0] < 0.3) & (apart[..., 1] < 0.2)
     return bool((close & ~np.eye(len(points), dtype=bool)).any())
 
