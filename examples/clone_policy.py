@@ -27,7 +27,7 @@ def played(teacher: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         bids = policy.act(view)
         seen.append(view.observation())
         done.append(bids.actions)
-        world.step(bids.actions, (bids.day_ahead,), bids.override)
+        world.step(bids.actions, (bids.day_ahead,), bids.override, (bids.capacity,))
     return np.concatenate(seen), np.concatenate(done)
 
 

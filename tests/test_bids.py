@@ -127,4 +127,6 @@ def test_the_mean_ask_of_a_bid_is_weighted_by_quantity() -> None:
     o = Offers(np.array([10, 0, 0]), 100 * one, np.array([30, 5, 0]), 300 * one, zero, zero, zero, zero)
     assert o.sell_q.tolist() == [40, 5, 0]
     assert o.mean_tick.tolist() == [250.0, 300.0, 100.0]
-    assert o.dear_tick.tolist() == [300, 300, 300]
+    cheap, dear = o.asked_ticks
+    assert dear.tolist() == [300, 300, 300]
+    assert cheap.tolist() == [100, 300, 100]

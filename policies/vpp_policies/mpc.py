@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
 from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
+from vpp_policies.evening import Promise
 from vpp_policies.forecast import make_forecaster, reserve_prices
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.offers import MOST_KW, Who, purchases, reserve_of
-from vpp_policies.stochastic.evening import Promise
 from vpp_policies.truthful import own_offers
 
 

@@ -40,6 +40,12 @@ def storage_ask(homes: Homes) -> NDArray[np.float64]:
     return np.where(homes.ev_kwh > 0, np.maximum(homes.own_ask, homes.defer_ask), homes.own_ask)
 
 
+def envelope_kwh(homes: Homes, rules: MarketRules) -> NDArray[np.float64]:
+    """(N,) kWh that each battery can give today inside its owner's envelope: floor and limit of the day are kept."""
+    kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
+    return np.minimum(np.maximum(homes.soc_kwh - kept, 0.0) * rules.bess_eta, homes.day_left_kwh)
+
+
 def own_offers(homes: Homes, public: Public, rules: MarketRules) -> dict[str, NDArray[np.float64]]:
     """What each home offers on its own account, (N,) each, as `bids.encode` takes it.
 

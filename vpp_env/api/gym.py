@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from vpp_env.api.render import RENDER_MODES, render
-from vpp_env.api.session import Session, WorldOptions
+from vpp_env.api.session import Gates, OneVpp, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.errors import VppError
@@ -27,7 +27,7 @@ def _boxes(session: Session) -> tuple[Box, Box]:
     return Box(-1.0, 1.0, (n, N_OBS), np.float32), Box(-1.0, 1.0, (n, N_ACTION), np.float32)
 
 
-class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
+class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
     Observation `Box(-1, 1, (N, N_OBS))` and action `Box(-1, 1, (N, N_ACTION))`, float32: row i is home i; the columns
@@ -72,43 +72,6 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         obs = self._session.reset(seed)
         return obs, self._session.months[0]
 
-    @property
-    def schedule_hours(self) -> tuple[int, ...]:
-        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
-        return self._session.schedule_hours
-
-    @property
-    def capacity_gate(self) -> bool:
-        """Whether firm capacity for the next day's evening may be committed now."""
-        return self._session.capacity_gate
-
-    def submit(
-        self,
-        *,
-        schedule: DayAheadSchedule | None = None,
-        capacity: float | None = None,
-        override: Flags | None = None,
-    ) -> None:
-        """Hand in what goes with the next step's bids and is no home's own.
-
-        Parameters
-        ----------
-        schedule : DayAheadSchedule, optional
-            The next local day's schedule, while `schedule_hours` is not empty; None: the VPP schedules nothing.
-        capacity : float, optional
-            KW of firm capacity for the next day's evening, while `capacity_gate`; None: the built-in aggregator's.
-        override : ndarray, optional
-            (N,) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
-
-        Raises
-        ------
-        BidError
-            When it may not be handed in now, or has the wrong shape; nothing has changed then.
-        """
-        self._session.submit(
-            None if schedule is None else [schedule], None if capacity is None else [capacity], override
-        )
-
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Play one opportunity."""
         obs, reward, outcome, over, costs = self._session.step(action)
@@ -126,7 +89,7 @@ class CentralMarketMonth(gym.Env[NDArray[Any], NDArray[Any]]):
         return render(self._session, self.render_mode)
 
 
-class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
     Observations (M, N, N_OBS), actions (M, N, N_ACTION), rewards (M,): the welfare of `CentralMarketMonth`. All months
@@ -191,16 +154,6 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         self._over = False
         obs, months = self._session.reset(seed), self._session.months
         return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month")}
-
-    @property
-    def schedule_hours(self) -> tuple[int, ...]:
-        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
-        return self._session.schedule_hours
-
-    @property
-    def capacity_gate(self) -> bool:
-        """Whether firm capacity for the next day's evening may be committed now."""
-        return self._session.capacity_gate
 
     def submit(
         self,

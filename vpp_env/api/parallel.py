@@ -12,16 +12,15 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from vpp_env.api.render import RENDER_MODES, render
-from vpp_env.api.session import STATE_COMPANION, Session, WorldOptions
-from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
+from vpp_env.api.session import STATE_COMPANION, OneVpp, Session, WorldOptions
+from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
-from vpp_env.units import Flags
 
 
-class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
+class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     """A virtual power plant's market month; agents `prosumer_0 .. prosumer_{N-1}`, one step = one opportunity.
 
     All agents are present to the end and truncated at once after the last opportunity.
@@ -98,28 +97,6 @@ class MarketMonth(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
         self.agents = list(self.possible_agents)
         month = self._session.months[0]
         return self._rows(), {agent: dict(month) for agent in self.agents}
-
-    @property
-    def schedule_hours(self) -> tuple[int, ...]:
-        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
-        return self._session.schedule_hours
-
-    @property
-    def capacity_gate(self) -> bool:
-        """Whether firm capacity for the next day's evening may be committed now."""
-        return self._session.capacity_gate
-
-    def submit(
-        self,
-        *,
-        schedule: DayAheadSchedule | None = None,
-        capacity: float | None = None,
-        override: Flags | None = None,
-    ) -> None:
-        """Hand in what goes with the next step's bids and is no home's own; see `CentralMarketMonth.submit`."""
-        self._session.submit(
-            None if schedule is None else [schedule], None if capacity is None else [capacity], override
-        )
 
     def _rows(self) -> dict[str, NDArray[np.float32]]:
         # row views of a copy: agents never see each other's array, nor the live one

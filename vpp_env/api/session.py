@@ -216,3 +216,50 @@ class Session:
         at = self.world.calendar.local[min(self.world.t, self.world.calendar.n_steps - 1)]
         last = f", last lmp {1000 * self.history[-1][0]:.0f} USD/MWh, {self.history[-1][1]:+.0f} kW" if done else ""
         return f"{self.scenario.name} {at:%Y-%m-%d %H:%M} {done}/{total}: profit {profit:.2f} USD{last}"
+
+
+class Gates:
+    """What every face says of what may be handed in beside bids; a face keeps its `Session` as `_session`."""
+
+    _session: Session
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        return self._session.schedule_hours
+
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        return self._session.capacity_gate
+
+
+class OneVpp(Gates):
+    """A face of one month: one VPP, which hands in what goes with the homes' bids."""
+
+    def submit(
+        self,
+        *,
+        schedule: DayAheadSchedule | None = None,
+        capacity: float | None = None,
+        override: Flags | None = None,
+    ) -> None:
+        """Hand in what goes with the next step's bids and is no home's own.
+
+        Parameters
+        ----------
+        schedule : DayAheadSchedule, optional
+            The next local day's schedule, while `schedule_hours` is not empty; None: the VPP schedules nothing.
+        capacity : float, optional
+            KW of firm capacity for the next day's evening, while `capacity_gate`; None: the built-in aggregator's.
+        override : ndarray, optional
+            (N,) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
+
+        Raises
+        ------
+        BidError
+            When it may not be handed in now, or has the wrong shape; nothing has changed then.
+        """
+        self._session.submit(
+            None if schedule is None else [schedule], None if capacity is None else [capacity], override
+        )

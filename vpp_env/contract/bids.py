@@ -157,11 +157,6 @@ class Offers:
         two = np.where((self.sell2_q > 0) | (self.sell1_q == 0), self.sell2_tick, self.sell1_tick)
         return np.minimum(one, two), np.maximum(one, two)
 
-    @property
-    def dear_tick(self) -> Ints:
-        """Ask of the dearer line: what a kWh of a reserve call is paid at least."""
-        return np.maximum(self.sell1_tick, self.sell2_tick)
-
 
 def check_actions(actions: NDArray[Any], n: int) -> Floats:
     """Return `actions` as (n, 8) float64 in [-1, 1]; float32 rounding at the ends, up to `ROUNDING`, is taken off.

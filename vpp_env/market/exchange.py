@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, RESERVE_TICK, SELL1_KW, SELL2_KW
-from vpp_env.market.clearing import floor_tick, make_clearing
+from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import DayAhead
-from vpp_env.market.firm import Draws
+from vpp_env.market.firm import Draws, strike_tick
 from vpp_env.market.firm_book import FirmBook
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
@@ -107,8 +107,7 @@ class Exchange:
         sell, buy = (np.array(kw) for kw in zip(*((m.sell_limit_kw, m.buy_limit_kw) for m in months), strict=True))
         self.day_ahead = DayAhead(scenario, self.da, sell, buy)
         self.firm = FirmBook(scenario, [m.series.da_usd_per_mwh for m in months], [m.firm for m in months])
-        strike = market.capacity_call_usd_per_mwh / KWH_PER_MWH / (1.0 + market.margin)
-        self.dispatch_tick = int(floor_tick(np.array(strike)))
+        self.dispatch_tick = strike_tick(market)
         self.reset()
 
     def reset(self) -> None:

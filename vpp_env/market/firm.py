@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.market.clearing import floor_tick
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import DT_H, KWH_PER_MWH, Flags, Floats
@@ -144,6 +145,11 @@ def performance(committed_kw: Floats, delivered_kw: Floats) -> Floats:
     share = np.full(np.shape(committed_kw), np.nan)
     np.divide(delivered_kw, committed_kw, out=share, where=committed_kw > 0.0)
     return np.clip(share, 0.0, 1.0)
+
+
+def strike_tick(market: MarketSpec) -> int:
+    """Highest ask that a call dispatches, in ticks: the threshold, less the margin of an offer."""
+    return int(floor_tick(np.array(market.capacity_call_usd_per_mwh / KWH_PER_MWH / (1.0 + market.margin))))
 
 
 def least_kw(market: MarketSpec) -> float:

@@ -134,9 +134,10 @@ class FirmBook:
 
     def dispatch_q(self, t: int) -> Ints:
         """(M,) quanta that sales are dispatched up to in the opportunity from step t on."""
-        kw = np.where(self._on_call(t), self.committed_kw[:, self._of_step[t]], 0.0) if self.evenings else None
-        none = np.zeros(len(self.called), dtype=np.int64)
-        return none if kw is None else np.floor(kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64)
+        if not self.evenings:
+            return np.zeros(len(self.called), dtype=np.int64)
+        kw = np.where(self._on_call(t), self.committed_kw[:, self._of_step[t]], 0.0)
+        return np.floor(kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64)
 
     def absent(self, t: int) -> Flags:
         """(M, N) bool: homes whose owners do not stay in on the evening that step t lies in, when it is called."""

@@ -13,9 +13,9 @@ from vpp_env.core.home import in_window
 from vpp_env.core.layout import Day, DayPlan, Rules
 from vpp_env.core.ledger import retail_cost
 from vpp_env.jit import kernel
-from vpp_env.market.clearing import floor_tick, make_clearing
+from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import published_until
-from vpp_env.market.firm import called_evenings, capacity_bonus, evenings
+from vpp_env.market.firm import called_evenings, capacity_bonus, evenings, strike_tick
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import DOWN, products
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
@@ -113,8 +113,8 @@ def _prices(month: Month, span: slice) -> dict[str, Any]:
     called = called_evenings(market, found, series.da_usd_per_mwh, month.firm.test)
     bonus = capacity_bonus(market, found, called, month.calendar.n_steps)[span]
     # a call dispatches up to its own threshold, whatever the price
-    strike = floor_tick(np.array(market.capacity_call_usd_per_mwh / KWH_PER_MWH / (1.0 + market.margin)))
-    highest_ask = np.where(bonus > 0.0, np.maximum(terms.highest_ask[:, 0], strike), terms.highest_ask[:, 0])
+    highest = terms.highest_ask[:, 0]
+    highest_ask = np.where(bonus > 0.0, np.maximum(highest, strike_tick(market)), highest)
     rho = {name: series.reserve_usd_per_mw[name][span] / KWH_PER_MWH for name in products(market)}
     up = [price for name, price in rho.items() if name != DOWN]
     spread = series.da_usd_per_mwh[span] / KWH_PER_MWH - lmp if market.two_settlement else none

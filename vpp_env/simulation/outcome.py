@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Outcome:
     absent: Flags  # (M, N) took no bid in this opportunity: opted out, or not in on a called evening
     left: Flags  # (M, N) of them owners who have left for good
 
-    @property
+    @cached_property
     def violated(self) -> Flags:
         """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
         return violations(self.ledger, self.short, self.missed)

@@ -34,7 +34,7 @@ from vpp_policies.agentic.negotiation import (
     ProsumerBrain,
     Response,
 )
-from vpp_policies.truthful import own_offers
+from vpp_policies.truthful import envelope_kwh, own_offers
 
 TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
 """Prices are agreed on whole ticks of the market, (3, 1)."""
@@ -98,8 +98,7 @@ class RulesProsumer:
         back = homes.ev_deficit_kwh > 0
         kw[kw < POWER_QUANTUM_KW] = 0.0
         can = ~homes.blackout_now & ((kw > 0).any(axis=0) | (buy >= POWER_QUANTUM_KW))
-        floor = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
-        left = np.minimum(np.maximum(homes.soc_kwh - floor, 0.0) * rules.bess_eta, homes.day_left_kwh)
+        left = envelope_kwh(homes, rules)
         missing = np.where(
             back,
             homes.ev_deficit_kwh / rules.ev_eta,

@@ -24,7 +24,7 @@ from vpp_env import (
 )
 from vpp_env.units import Flags, Floats, Floats32, Ints
 from vpp_policies.gate.inputs import GatePlan
-from vpp_policies.truthful import storage_ask
+from vpp_policies.truthful import envelope_kwh, storage_ask
 
 MOST_KW = 1e-6
 """Power below this is the solver's rounding."""
@@ -140,9 +140,7 @@ def reserve_of(plan: GatePlan, who: Who, n: int) -> Floats:
 
 def lasting_kw(homes: Homes, count: Ints, rules: MarketRules) -> Floats:
     """(N,) kW that storage gives inside the envelope in `count` intervals, without the sun that may shine meanwhile."""
-    above = np.maximum(homes.soc_kwh - np.maximum(homes.floor_kwh, homes.bess_min_kwh), 0.0) * rules.bess_eta
-    energy = np.minimum(above, homes.day_left_kwh)
-    battery = np.minimum(homes.bess_kw, energy / (count * DT_H))
+    battery = np.minimum(homes.bess_kw, envelope_kwh(homes, rules) / (count * DT_H))
     # what a car defers, V2G can no longer give in time; a battery that runs dry leaves all to V2G
     v2g = np.where(homes.defer_mean_kw > 0, 0.0, homes.v2g_sell_kw)
     return np.where(battery >= homes.bess_kw, battery + v2g, np.maximum(battery, v2g))

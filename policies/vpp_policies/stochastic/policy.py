@@ -14,8 +14,8 @@ import numpy as np
 
 from vpp_env import BUY_LIMIT_RANGE, SELL_ASK_RANGE, Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
 from vpp_env.units import DT_H, Floats, Ints
+from vpp_policies.evening import Promise
 from vpp_policies.forecast import day_ahead_prices
-from vpp_policies.stochastic.evening import Promise
 from vpp_policies.stochastic.prices import QUARTERS, PriceModel, SpikeCount, levels, load, samples
 from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
 from vpp_policies.truthful import MeteredProfile, own_offers

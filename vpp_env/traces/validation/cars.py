@@ -69,9 +69,14 @@ class SessionTable:
     plugged: Floats  # (24,) share of car-days on which a car is plugged in at the full hour
 
 
+def by_hour(table: SessionTable) -> Floats:
+    """(24,) share of plug-ins by local hour."""
+    return np.asarray(np.bincount(table.start_h.astype(np.int64), minlength=24) / len(table.start_h))
+
+
 def values(table: SessionTable, plugged: Floats = PLUGGED, start: Floats = START) -> dict[str, float]:
     """Return the statistics of `STATS`; `plugged` and `start` are what shapes are held against, (24,) each."""
-    shape = np.bincount(table.start_h.astype(np.int64), minlength=24) / len(table.start_h)
+    shape = by_hour(table)
     off = np.abs(table.plugged - plugged)
     return {
         "sessions": len(table.kwh) / table.days,
@@ -177,7 +182,7 @@ def car_rows(seeds: int, data: Path | None) -> list[Row]:
     plugged, start = PLUGGED, START
     if data is not None:
         table = measured_sessions(data)
-        plugged, start = table.plugged, np.bincount(table.start_h.astype(np.int64), minlength=24) / len(table.start_h)
+        plugged, start = table.plugged, by_hour(table)
         real = values(table, plugged, start)
     made = [values(table, plugged, start) for table in _august(seeds)]
     return [
@@ -198,7 +203,7 @@ def hourly_table(seeds: int) -> str:
     """Markdown: share of cars plugged in, and of plug-ins, by local hour, made and measured."""
     made = _august(seeds)
     plugged = np.mean([t.plugged for t in made], axis=0)
-    starts = np.mean([np.bincount(t.start_h.astype(np.int64), minlength=24) / len(t.start_h) for t in made], axis=0)
+    starts = np.mean([by_hour(t) for t in made], axis=0)
     lines = ["| hour | plugged in | measured | plug-ins | measured |", "|---:|---:|---:|---:|---:|"]
     lines += [f"| {h} | {plugged[h]:.3f} | {PLUGGED[h]:.3f} | {starts[h]:.3f} | {START[h]:.3f} |" for h in range(24)]
     return "\n".join(lines)

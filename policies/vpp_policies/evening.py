@@ -6,6 +6,7 @@ import numpy as np
 
 from vpp_env import Homes, MarketRules, View
 from vpp_env.units import Floats
+from vpp_policies.truthful import envelope_kwh
 
 QUANTILE = 0.2
 """Of past evenings: four of five could have given as much."""
@@ -23,10 +24,8 @@ itself, and shows what uncalled ones are paid for [assumed]."""
 def able_kw(homes: Homes, rules: MarketRules) -> Floats:
     """(N,) kW that each home can give throughout an evening at an ask at which a call dispatches."""
     first, last = rules.capacity_hours
-    kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
-    energy = np.minimum(np.maximum(homes.soc_kwh - kept, 0.0) * rules.bess_eta, homes.day_left_kwh)
     strike = rules.capacity_call_usd_per_kwh / (1.0 + rules.margin)
-    battery = np.minimum(homes.bess_kw, energy / (last - first)) * (homes.own_ask <= strike)
+    battery = np.minimum(homes.bess_kw, envelope_kwh(homes, rules) / (last - first)) * (homes.own_ask <= strike)
     return battery + WAITING * homes.defer_mean_kw * (homes.defer_ask <= strike)
 
 
