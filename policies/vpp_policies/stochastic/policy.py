@@ -128,9 +128,10 @@ class Stochastic:
         public, homes, rules = view.public, view.homes, self._rules
         self._count(view)
         known = len(public.da_usd_per_kwh) // QUARTERS
-        end = public.opportunity + known
-        if end != self._published:
-            self._published = end
+        # the first quarter that is not published yet, counted from the month's start
+        published = public.opportunity * public.steps + len(public.da_usd_per_kwh)
+        if published != self._published:
+            self._published = published
             hours = known + BEYOND_HOURS
             drawn, clock = self._look(view, hours)
             odds = odds_of(*drawn, rules.margin)
