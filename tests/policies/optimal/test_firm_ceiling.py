@@ -53,8 +53,8 @@ class Attacker:
 
     info = PolicyInfo("attacker", Information.OWN, Consent.NEVER, "anything at all")
 
-    def __init__(self, style: str, kw: list[float] | float) -> None:
-        self._style, self._kw = style, kw
+    def __init__(self, style: str, kw: list[float] | float, free: bool = False) -> None:
+        self._style, self._kw, self._free = style, kw, free
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """See `Policy.reset`."""
@@ -79,7 +79,7 @@ class Attacker:
         kw = None
         if view.public.capacity_gate:
             kw = self._kw if self._left is None else self._left.pop(0)
-        return Bids(actions, capacity=kw)
+        return Bids(actions, capacity=kw, override=np.full(n, self._free))
 
 
 def ceilings(m: Month, bind: bool) -> tuple[float, float]:
@@ -94,12 +94,12 @@ def ceilings(m: Month, bind: bool) -> tuple[float, float]:
     return value, profit
 
 
-def best_of(m: Month, style: str) -> list[Kpis]:
+def best_of(m: Month, style: str, free: bool = False) -> list[Kpis]:
     """What an attacker gets by several commitments; the last ones are made with its own deliveries known."""
-    runs = [simulate(m, Attacker(style, 3.0))]
+    runs = [simulate(m, Attacker(style, 3.0, free))]
     firm = runs[-1].world.exchange.firm
     known = np.where(firm.called[0], np.clip(firm.delivered_kw[0], 0.0, None), 12.0)
-    runs.append(simulate(m, Attacker(style, known.tolist())))
+    runs.append(simulate(m, Attacker(style, known.tolist(), free)))
     return [summarize(run) for run in runs]
 
 
@@ -114,6 +114,23 @@ def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
             assert kpis["total_profit"] <= profit + 1e-6
             paid = max(paid, kpis["capacity_revenue_usd"])
     assert paid > 0.0, "somebody earned something by it"
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_no_welfare_exceeds_what_ranks_policies(case: str) -> None:
+    """Score is a share of U_welfare: nobody is above it by firm capacity, feeders or a gateway that is overridden."""
+    rest = {"market.feeder_homes": 3, "market.feeder_kw": 12.0, "preferences.private_value_factor": 0.2}
+    m = month("week20", FIRM | HARD[case] | rest, list(HARD).index(case) % 3)
+    world = begin(m)
+    view, rules = build_view(world, Information.ORACLE), market_rules(world)
+    goal = Goal(Measure.VALUE, Wishes.PRICED, rules)
+    ceiling = bracket(view.homes, view.foresight(), goal, rules.max_capacity_kw).upper
+    for style in ("edge", "evening", "pump", "drain"):
+        for free in (False, True):
+            for kpis in best_of(m, style, free):
+                assert kpis["welfare"] <= ceiling + 1e-6, (style, free)
+    for name in ("truthful", "constant", "stochastic", "dual(goal='paid')", "dual(goal='welfare')"):
+        assert summarize(simulate(m, make_policy(name)))["welfare"] <= ceiling + 1e-6, name
 
 
 @pytest.mark.parametrize("case", HARD)
