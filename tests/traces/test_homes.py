@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vpp_env.errors import DataError
@@ -15,7 +16,7 @@ from vpp_env.simulation.month import Month
 from vpp_env.traces.fleet import build_fleet
 from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.series import DayTraces
-from vpp_env.traces.validation.cars import PLUGGED, START, car_rows, measured_sessions
+from vpp_env.traces.validation.cars import EV_FILE, PLUGGED, START, by_hour, car_rows, measured_sessions
 from vpp_env.traces.validation.cars import STATS as CAR_STATS
 from vpp_env.traces.validation.cars import values as measured_values_of_cars
 from vpp_env.traces.validation.homes import (
@@ -308,13 +309,19 @@ def test_embedded_sessions_are_those_of_the_file() -> None:
     for key, stat in CAR_STATS.items():
         assert stat.real == pytest.approx(real[key], rel=0.01, abs=0.002), key
     assert np.allclose(table.plugged, PLUGGED, atol=0.001)
-    hour = table.start_h.astype(int)
-    assert np.allclose(np.bincount(hour, minlength=24) / len(hour), START, atol=0.001)
-    # the generator's own shapes are of all users, the seldom seen as well
+    assert np.allclose(by_hour(table), START, atol=0.001)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to the data folder")
+def test_the_generators_shapes_are_those_of_all_users_the_seldom_seen_as_well() -> None:
+    table = pd.read_parquet(DATA / EV_FILE).dropna()
+    length = (table["plugout_local"] - table["plugin_local"]).dt.total_seconds().to_numpy() / 3600.0
+    clock = pd.DatetimeIndex(table["plugin_local"])
+    hour, weekend = clock.hour.to_numpy(), clock.day_of_week.to_numpy() >= 5
     for h in range(24):
-        length = table.length_h[hour == h]
-        assert np.allclose(np.quantile(length, LEVELS[1:-4]), DURATION_H[h][1:-4], rtol=0.05, atol=0.3)
-    assert np.allclose(0.735 * WEEKDAY_START + 0.265 * WEEKEND_START, START, atol=0.004)
+        assert np.allclose(np.quantile(length[hour == h], LEVELS), DURATION_H[h], atol=0.051)  # printed to .1
+    for days, shares in ((~weekend, WEEKDAY_START), (weekend, WEEKEND_START)):
+        assert np.allclose(np.bincount(hour[days], minlength=24) / days.sum(), shares, atol=0.001)
 
 
 def test_coincidence_of_one_and_of_equal_homes() -> None:
