@@ -58,6 +58,22 @@ def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, n
     return load_market_data(market_data, scenario, seed, TAIL_STEPS, node)
 
 
+def scenario_of(scenario: Scenario, home_data: str | Path | None) -> Scenario:
+    """Return the scenario with as many homes as were brought; as it is where none were.
+
+    Raises
+    ------
+    DataError
+        When the data cannot be used.
+    """
+    if home_data is None:
+        return scenario
+    from vpp_env.traces.brought import sized  # files are not read by most runs
+    from vpp_env.traces.readers.homes import read_homes
+
+    return sized(scenario, read_homes(home_data, scenario.time.timezone))
+
+
 def homes_of(
     scenario: Scenario,
     seed: int,
@@ -167,6 +183,11 @@ class Month:
         self._baseline_start = {0: initial_state(self.fleet)}
         day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
         self._keep = max(3, CACHE_BYTES // day_bytes)
+
+    @property
+    def homes(self) -> HomeSeries:
+        """Load, solar output and car sessions of the homes, by local day."""
+        return self._homes
 
     @property
     def conditions(self) -> Conditions:
