@@ -42,6 +42,9 @@ COMMANDS = (
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
+    Command(
+        KNOW, "export-homes", "vpp_benchmarks.cli.export_homes:main", "write a month's homes, to edit and bring back"
+    ),
     Command(DEVELOP, "speed", "vpp_benchmarks.speed.physics:main", "speed of environment and optimizers, as ratios"),
     Command(DEVELOP, "coverage", "vpp_benchmarks.cli.coverage:main", "how often intervals hold the truth, simulated"),
     Command(DEVELOP, "tune-constant", "vpp_benchmarks.cli.tune_constant:main", "find the best constant bid"),
