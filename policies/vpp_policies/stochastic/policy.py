@@ -8,19 +8,16 @@ or above its owner's, its limit the best one at or below. Whatever else a home o
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 
 import numpy as np
 
 from vpp_env import BUY_LIMIT_RANGE, SELL_ASK_RANGE, Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
 from vpp_env.units import DT_H, Floats, Ints
 from vpp_policies.evening import Promise
-from vpp_policies.forecast import day_ahead_prices
-from vpp_policies.stochastic.prices import QUARTERS, PriceModel, SpikeCount, levels, load, samples
+from vpp_policies.forecast import QUARTERS, Forecaster, make_forecaster
 from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
 from vpp_policies.truthful import MeteredProfile, own_offers
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / "default.npz"
 LOOK_HOURS = 36
 """A car is due within this many hours at the latest."""
 BEYOND_HOURS = 24
@@ -32,12 +29,12 @@ class Stochastic:
 
     Parameters
     ----------
-    model : str, optional
-        A price model made by `vpp-env fit-prices`; default: the one in the package.
+    forecaster : str
+        A name of `vpp_policies.forecast.FORECASTERS`, or the file of a price model (`vpp-env fit-prices`).
     """
 
-    def __init__(self, model: str | None = None) -> None:
-        self._model: PriceModel = load(DEFAULT_MODEL if model is None else Path(model).expanduser())
+    def __init__(self, forecaster: str = "learned") -> None:
+        self._forecaster: Forecaster = make_forecaster(forecaster)
         self.info = PolicyInfo(
             name="stochastic",
             information=Information.OWN,
@@ -50,8 +47,6 @@ class Stochastic:
         self._rules = rules
         self._profile = MeteredProfile(rules)
         self._promise = Promise(rules)
-        self._spikes = SpikeCount(self._model)
-        self._counted = 0
         self._published = -1
         self._values = np.zeros((0, 0, 0, 0))
         # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
@@ -75,21 +70,10 @@ class Stochastic:
 
     def _look(self, view: View, hours: int) -> tuple[tuple[Floats, Floats, Floats], Ints]:
         """Samples and clock hours of `hours` from delivery on."""
-        public, model = view.public, self._model
-        past = public.past_da_usd_per_kwh
-        ahead = day_ahead_prices(public, hours * QUARTERS)
-        # hours that lie between the gate and delivery belong to neither; the level hardly moves by them
-        known = np.concatenate([past[len(past) % QUARTERS :], ahead])
-        hourly = known.reshape(-1, QUARTERS).mean(axis=1)
-        level = levels(hourly)[-hours:]
-        da = hourly[-hours:]
-        clock = np.asarray((public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
-        off = 0.0
-        if len(past):
-            off = float(public.past_rt_usd_per_kwh[-1] - past[-1]) / float(level[0])
-            off = 0.0 if abs(off) > model.dear else off * model.carry ** (1 + public.lead)
-        price, weight, reserve = samples(model, da, level, clock, off, self._spikes.factor)
-        return (price + self._promise.bonus(view, hours)[:, None, None], weight, reserve), clock
+        forecast = self._forecaster(view.public, hours)
+        price = forecast.price + self._promise.bonus(view, hours)[:, None, None]
+        clock = np.asarray((view.public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
+        return (price, forecast.weight, forecast.reserve), clock
 
     def _patience(self, view: View) -> Floats:
         """(N,) most that a car which put charging off pays now, USD/kWh: what waiting one more hour would cost.
@@ -110,23 +94,9 @@ class Stochastic:
         # who is away is back, and lacks something, at a time that is not known: it buys at what it sold for
         return np.where(homes.hours_to_ready <= 0.0, homes.defer_ask, np.where(last > 0, worth, BUY_LIMIT_RANGE[1]))
 
-    def _count(self, view: View) -> None:
-        public = view.public
-        past, rt = public.past_da_usd_per_kwh, public.past_rt_usd_per_kwh
-        hours = len(past) // QUARTERS
-        if hours <= self._counted:
-            return
-        da = past[: hours * QUARTERS].reshape(-1, QUARTERS).mean(axis=1)
-        off = (rt - past)[: hours * QUARTERS].reshape(-1, QUARTERS).mean(axis=1) / levels(da)
-        now = public.now if public.now is not None else public.start
-        for h in range(self._counted, hours):
-            self._spikes.add(float(off[h]), now.hour - (hours - h))
-        self._counted = hours
-
     def _bids(self, view: View) -> tuple[Floats, Floats]:
         """(N,) asks and limits of the batteries."""
         public, homes, rules = view.public, view.homes, self._rules
-        self._count(view)
         known = len(public.da_usd_per_kwh) // QUARTERS
         # the first quarter that is not published yet, counted from the month's start
         published = public.opportunity * public.steps + len(public.da_usd_per_kwh)
