@@ -59,12 +59,20 @@ class ContractBook:
         self._known: dict[int, Standing | None] = {}
         self.version = 0  # rises with every change: what was looked up before may be old
         self.ever = False  # a contract was signed since the start
+        # what aggregators have offered: (M, N) offers to each home, (M,) rounds
+        self.offered: Ints = np.zeros(self._shape, dtype=np.int64)
+        self.rounds: Ints = np.zeros(self._shape[0], dtype=np.int64)
         self.signed: Ints = np.zeros(self._shape, dtype=np.int64)  # (M, N) contracts signed so far
         # (M, N) whose contract the aggregator broke in the opportunity that was played last, and how often so far
         self.breached: Flags = np.zeros(self._shape, dtype=np.bool_)
         self.breaches: Ints = np.zeros(self._shape, dtype=np.int64)
 
     # -- what owners and aggregators do ----------------------------------------------------------------
+
+    def asked(self, month: int, to: Flags) -> None:
+        """Note a round of offers to the homes `to` (N,) of a month; whoever hears the owners calls it."""
+        self.offered[month] += to
+        self.rounds[month] += 1
 
     def sign(self, month: int, first: int, accepted: Flags, window: Ints, terms: Terms) -> None:
         """Bind the homes `accepted` (N,) of a month by `terms` from opportunity `first` on.

@@ -130,7 +130,7 @@ class ContractKeeper:
         """(M*N,) kWh that each car's next trip takes, seen from step k of a local day: its owner knows."""
         out = []
         for month in self._months:
-            today, then = month.car_day(day), month.car_day(day + 1)
+            today, then = month.cars(day), month.cars(day + 1)
             out.append(np.where((k < today.dep) & (today.trip > 0.0), today.trip, then.trip))
         return np.concatenate(out)
 

@@ -143,8 +143,8 @@ class Month:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
         return self._homes.day(day)
 
-    def car_day(self, day: int) -> CarDay:
-        """Car sessions of local day `day`, also some days after the run."""
+    def cars(self, day: int) -> CarDay:
+        """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
         return self._homes.vehicle_day(day)
 
     def day(self, day: int) -> Day:
