@@ -39,6 +39,7 @@ from vpp_env.traces.homes import HomeSeries, HomeTraces, check_day
 from vpp_env.traces.prices import build_prices
 from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
+from vpp_env.traces.vehicles import CarDay
 
 TAIL_STEPS = 3 * 96
 """Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
@@ -227,6 +228,10 @@ class Month:
         if self._check_days:
             check_day(made, day, self.calendar.steps_in_day(day), self.fleet.n)
         return made
+
+    def cars(self, day: int) -> CarDay:
+        """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
+        return self._homes.vehicle_day(day)
 
     def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""

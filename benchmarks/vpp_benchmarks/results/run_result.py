@@ -175,7 +175,7 @@ class RunResult:
     @property
     def consent_note(self) -> str:
         """Why its consented satisfaction is 0 whatever it does; empty where consent is counted."""
-        return consent_note(self.info, self.audit)
+        return consent_note(self.info, self.audit, bool(self.kpis and self.kpis.contracts_signed))
 
     @property
     def complete(self) -> bool:
