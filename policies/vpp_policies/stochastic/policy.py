@@ -12,16 +12,12 @@ from collections import deque
 import numpy as np
 
 from vpp_env import BUY_LIMIT_RANGE, SELL_ASK_RANGE, Bids, Consent, Information, MarketRules, PolicyInfo, View, encode
-from vpp_env.units import DT_H, Floats, Ints
+from vpp_env.units import Floats
 from vpp_policies.evening import Promise
-from vpp_policies.forecast import QUARTERS, Forecaster, make_forecaster
-from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, bid_all, odds_of, solve_all
+from vpp_policies.forecast import Forecaster, make_forecaster
+from vpp_policies.stochastic.storage import StorageValues
+from vpp_policies.stochastic.value import ASKS, LIMITS, bid_all, odds_of
 from vpp_policies.truthful import MeteredProfile, own_offers
-
-LOOK_HOURS = 36
-"""A car is due within this many hours at the latest."""
-BEYOND_HOURS = 24
-"""Hours behind the published ones that the values look into."""
 
 
 class Stochastic:
@@ -33,22 +29,22 @@ class Stochastic:
         A name of `vpp_policies.forecast.FORECASTERS`, or the file of a price model (`vpp-env fit-prices`).
     """
 
+    info = PolicyInfo(
+        name="stochastic",
+        information=Information.OWN,
+        consent=Consent.OWN_BIDS,
+        description="every home bids from the value of its storage under prices that are not known yet",
+    )
+
     def __init__(self, forecaster: str = "learned") -> None:
         self._forecaster: Forecaster = make_forecaster(forecaster)
-        self.info = PolicyInfo(
-            name="stochastic",
-            information=Information.OWN,
-            consent=Consent.OWN_BIDS,
-            description="every home bids from the value of its storage under prices that are not known yet",
-        )
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Begin a month."""
         self._rules = rules
         self._profile = MeteredProfile(rules)
         self._promise = Promise(rules)
-        self._published = -1
-        self._values = np.zeros((0, 0, 0, 0))
+        self._storage = StorageValues(rules, self._forecaster, self._promise)
         # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
         self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
 
@@ -64,87 +60,21 @@ class Stochastic:
         offers["sell2_ask"] = np.where(stores, np.maximum(ask, offers["sell2_ask"]), offers["sell2_ask"])
         # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
         back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
-        offers["buy_limit"] = np.where(back, self._patience(view), np.where(stores, limit, offers["buy_limit"]))
+        patience = self._storage.patience(view)
+        offers["buy_limit"] = np.where(back, patience, np.where(stores, limit, offers["buy_limit"]))
         actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
         return Bids(actions, day_ahead=schedule, capacity=self._promise.kw(view))
 
-    def _look(self, view: View, hours: int) -> tuple[tuple[Floats, Floats, Floats], Ints]:
-        """Samples and clock hours of `hours` from delivery on."""
-        forecast = self._forecaster(view.public, hours)
-        price = forecast.price + self._promise.bonus(view, hours)[:, None, None]
-        clock = np.asarray((view.public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
-        return (price, forecast.weight, forecast.reserve), clock
-
-    def _patience(self, view: View) -> Floats:
-        """(N,) most that a car which put charging off pays now, USD/kWh: what waiting one more hour would cost.
-
-        Optimal stopping: v_T = E p_T in the last hour T in which full power still returns what is missing, and
-        v_h = E min(p_h, v_h+1) before it.
-        """
-        homes, rules = view.homes, self._rules
-        charge = np.maximum(rules.ev_eta * homes.ev_kw, 1e-9)
-        last = np.floor(homes.hours_to_ready - homes.ev_deficit_kwh / charge).astype(int) - 1
-        last = np.clip(last, 0, LOOK_HOURS - 1)
-        (price, weight, _), _ = self._look(view, LOOK_HOURS)
-        mean = (price.mean(axis=2) * weight).sum(axis=1)
-        worth = np.full(rules.n_homes, np.inf)
-        for h in range(LOOK_HOURS - 1, 0, -1):
-            cut = np.minimum(price[h][:, :, None], worth).mean(axis=1)
-            worth = np.where(h == last, mean[h], np.where(h < last, weight[h] @ cut, worth))
-        # who is away is back, and lacks something, at a time that is not known: it buys at what it sold for
-        return np.where(homes.hours_to_ready <= 0.0, homes.defer_ask, np.where(last > 0, worth, BUY_LIMIT_RANGE[1]))
-
     def _bids(self, view: View) -> tuple[Floats, Floats]:
         """(N,) asks and limits of the batteries."""
-        public, homes, rules = view.public, view.homes, self._rules
-        known = len(public.da_usd_per_kwh) // QUARTERS
-        # the first quarter that is not published yet, counted from the month's start
-        published = public.opportunity * public.steps + len(public.da_usd_per_kwh)
-        if published != self._published:
-            self._published = published
-            hours = known + BEYOND_HOURS
-            drawn, clock = self._look(view, hours)
-            odds = odds_of(*drawn, rules.margin)
-            self._start = public.opportunity
-            self._values = solve_all(odds, clock, self._sun(view, hours), self._batteries(view))
-        drawn, clock = self._look(view, 1)
+        rules, storage = self._rules, self._storage
+        values = storage.after(view)
+        drawn, clock = storage.look(view, 1)
         odds = odds_of(*drawn, rules.margin)
-        after = int((public.opportunity - self._start) * public.hours) + 1
-        batteries, sun = self._batteries(view), self._sun(view, 1)[0]
         gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
-        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
-        x = np.clip(homes.soc_kwh - gone / rules.bess_eta + came - kept, 0.0, batteries.room)
-        same_day = public.now is None or public.now.day == public.start.day
-        d = np.maximum(homes.day_left_kwh - gone, 0.0) if same_day else batteries.day
-        chosen = bid_all(self._values[:, after], odds, int(clock[0]), sun, (x, d), batteries)
+        state = storage.state(view, gone, came)
+        chosen = bid_all(values, odds, int(clock[0]), storage.sun(view, 1)[0], state, storage.batteries(view))
         if rules.lead:
             self._pending.append((chosen.out, chosen.into))
         ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
         return ask, np.where(chosen.limit >= 0, LIMITS[chosen.limit], BUY_LIMIT_RANGE[0])
-
-    def _batteries(self, view: View) -> Battery[Floats]:
-        """What the owners say of their batteries, (N,) each; 0 kW where there is none."""
-        homes, rules = view.homes, self._rules
-        kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
-        refill = np.maximum(homes.own_cost - rules.degradation_usd_per_kwh, 0.0) * rules.bess_eta
-        alike = np.ones(rules.n_homes)
-        return Battery(
-            kw=homes.bess_kw,
-            room=np.maximum(homes.bess_max_kwh - kept, 0.0),
-            day=homes.day_limit_kwh,
-            eta=rules.bess_eta * alike,
-            wear=rules.degradation_usd_per_kwh * alike,
-            ask=homes.own_ask,
-            limit=homes.buy_limit,
-            standby=homes.reserve_ask,
-            sun_price=refill * rules.bess_eta,
-            refill=refill,
-        )
-
-    def _sun(self, view: View, hours: int) -> Floats:
-        """(hours, N) kWh that each home's own sun would store, from delivery on, as it was a day ago."""
-        homes = view.homes
-        surplus = np.maximum(homes.pv_forecast_kw - homes.load_forecast_kw, 0.0).astype(np.float64)
-        shift = view.public.lead * round(view.public.hours * QUARTERS)
-        hourly = np.roll(surplus, -shift, axis=0).reshape(-1, QUARTERS, surplus.shape[1]).sum(axis=1)
-        return hourly[np.arange(hours) % len(hourly)] * (DT_H * self._rules.bess_eta)
