@@ -97,7 +97,8 @@ def lay_meter(meter: Meter, calendar: Calendar, role: str) -> Laid:
     text += f" ({_weeks(lag)}; weekdays kept)" if lag else ""
     text += f", {'/'.join(map(str, meter.minutes))} min"
     text += f", {gaps} gaps of <= 2 h filled ({filled} quarter hours), 0 longer" if gaps else ", no gaps"
-    text += f", {meter.below} values a little below 0 set to 0" if meter.below else ""
+    text += f", {meter.odd.doubled} times with two values that disagree taken for gaps" if meter.odd.doubled else ""
+    text += f", {meter.odd.below} values a little below 0 set to 0" if meter.odd.below else ""
     dead = [h for h, home in enumerate(meter.homes) if float(kw[inside, h].max(initial=0.0)) < 0.01]
     text += f", {len(dead)} homes below 10 W all month ({meter.homes[dead[0]]})" if dead and role == "load" else ""
     return Laid(kw, begins, text)
@@ -256,15 +257,16 @@ def _said(text: str, wanted: int, there: int) -> str:
 
 
 def _devices_said(data: HomeData) -> str:
-    known = [name for name, values in data.known.items() if name not in FLAGS and not np.isnan(values).all()]
-    given = [name for name in known if not np.isnan(data.known[name]).any()]
-    if not any(file.name.lower().startswith("devices") for file in data.files):
+    """Say what of devices and preferences is known."""
+    wanted = set(COLUMNS) - set(FLAGS)
+    whole = [name for name, count in data.given.items() if count == data.n]
+    parts = [f"{name} of {count}" for name, count in data.given.items() if 0 < count < data.n]
+    if not whole and not parts:
         return "generated: drawn with the seed"
-    parts = [name for name in known if name not in given]
-    everything = len(given) == len(COLUMNS) - len(FLAGS)
-    text = f"measured{'' if everything else ' in part'}: {len(given)} columns given"
-    text += f", {', '.join(parts)} of some homes" if parts else ""
-    return text if everything else f"{text}; what is missing is drawn with the seed"
+    if set(whole) >= wanted:
+        return "measured: every column is given"
+    told = [*whole[:6], *([f"{len(whole) - 6} more"] if len(whole) > 6 else []), *parts]
+    return f"measured in part: {', '.join(told)} given; what is missing is drawn with the seed"
 
 
 def brought_fleet(scenario: Scenario, seed: int, data: HomeData) -> Fleet:

@@ -38,8 +38,13 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path.name}: not a readable {suffix} file ({told}); export it again") from error
 
 
-def utc_instants(text: pd.Series, where: str, name: str) -> pd.DatetimeIndex:
-    """Read a time column as UTC.
+def _row(rows: Ints | None, i: int) -> int:
+    """1-based data row of element i, for messages."""
+    return i + 1 if rows is None else int(rows[i])
+
+
+def utc_instants(text: pd.Series, where: str, name: str, rows: Ints | None = None) -> pd.DatetimeIndex:
+    """Read a time column as UTC; `rows` are the 1-based data rows of its elements, 1, 2, ... without.
 
     Raises
     ------
@@ -48,32 +53,41 @@ def utc_instants(text: pd.Series, where: str, name: str) -> pd.DatetimeIndex:
     """
     if isinstance(text.dtype, pd.DatetimeTZDtype):
         if text.isna().any():
-            raise DataError(f"{where}, row {int(np.argmax(text.isna())) + 1}: {name} is empty; delete the row")
+            raise DataError(f"{where}, row {_row(rows, int(np.argmax(text.isna())))}: {name} is empty; delete the row")
         return pd.DatetimeIndex(text).tz_convert("UTC")
     if pd.api.types.is_datetime64_any_dtype(text.dtype):
         raise DataError(
-            f"{where}, row 1: {name} has no time zone (got {text.iloc[0]}); localise the column, for example"
-            ' df["ts_utc"].dt.tz_localize("UTC") if it is UTC, .dt.tz_localize("America/Los_Angeles") if it is local'
+            f"{where}, row {_row(rows, 0)}: {name} has no time zone (got {text.iloc[0]}); localise the column, for"
+            ' example df["ts_utc"].dt.tz_localize("UTC") if it is UTC, .dt.tz_localize("America/Los_Angeles") if it is local'
         )
     words = text.astype(str).str.strip()
     stamps = pd.to_datetime(words, utc=True, errors="coerce", format="ISO8601")
     if stamps.isna().any():
         i = int(np.argmax(stamps.isna()))
         raise DataError(
-            f"{where}, row {i + 1}: {name} holds {words.iloc[i]!r}; allowed is ISO 8601 with Z or an offset,"
+            f"{where}, row {_row(rows, i)}: {name} holds {words.iloc[i]!r}; allowed is ISO 8601 with Z or an offset,"
             " for example 2023-08-01T07:00:00Z"
         )
     zoned = words.str.contains(_ZONE)
     if not zoned.all():
         i = int(np.argmin(zoned))
         raise DataError(
-            f"{where}, row {i + 1}: {name} holds {words.iloc[i]!r} without a time zone; write it as UTC with Z"
+            f"{where}, row {_row(rows, i)}: {name} holds {words.iloc[i]!r} without a time zone; write it as UTC with Z"
             " or with its offset, for example 2023-08-01T00:00:00-07:00"
         )
     return pd.DatetimeIndex(stamps)
 
 
-def instants(text: pd.Series, zone: str, where: str, name: str, of: pd.Series | None = None) -> pd.DatetimeIndex:
+def instants(
+    text: pd.Series,
+    zone: str,
+    where: str,
+    name: str,
+    of: pd.Series | None = None,
+    rows: Ints | None = None,
+    *,
+    skipped: bool = False,
+) -> pd.DatetimeIndex:
     """Read a time column as UTC; times without an offset are the wall clock of `zone`.
 
     An hour that the clock shows twice is the first one where a series has it first, and the second where it has it
@@ -89,6 +103,10 @@ def instants(text: pd.Series, zone: str, where: str, name: str, of: pd.Series | 
         File and column, for messages.
     of : pandas.Series, optional
         (n,) to which series (home) a time belongs; None: all to one.
+    rows : ndarray, optional
+        (n,) 1-based data rows, for messages; 1, 2, ... without.
+    skipped : bool
+        Whether a time that the clock skips is the first one after it, and no error.
 
     Raises
     ------
@@ -96,29 +114,31 @@ def instants(text: pd.Series, zone: str, where: str, name: str, of: pd.Series | 
         When a time cannot be read, or the wall clock never shows it; names the row.
     """
     if isinstance(text.dtype, pd.DatetimeTZDtype):
-        return utc_instants(text, where, name)
+        return utc_instants(text, where, name, rows)
     if pd.api.types.is_datetime64_any_dtype(text.dtype):
         wall = text
     else:
         words = text.astype(str).str.strip()
         zoned = words.str.contains(_ZONE)
         if zoned.any():
-            return utc_instants(text, where, name)
+            return utc_instants(text, where, name, rows)
         wall = pd.to_datetime(words, errors="coerce", format="ISO8601")
     if wall.isna().any():
         i = int(np.argmax(wall.isna()))
         raise DataError(
-            f"{where}, row {i + 1}: {name} holds {text.iloc[i]!r}; allowed is ISO 8601, for example"
+            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]!r}; allowed is ISO 8601, for example"
             f" 2023-08-01T07:00:00Z, or 2023-08-01 00:00 for the wall clock of {zone}"
         )
     keys = [wall.to_numpy()] if of is None else [of.to_numpy(), wall.to_numpy()]
     again = wall.groupby(keys).cumcount().to_numpy() > 0
-    local = pd.DatetimeIndex(wall).tz_localize(zone, ambiguous=~again, nonexistent="NaT")
+    local = pd.DatetimeIndex(wall).tz_localize(
+        zone, ambiguous=~again, nonexistent="shift_forward" if skipped else "NaT"
+    )
     if local.isna().any():
         i = int(np.argmax(local.isna()))
         raise DataError(
-            f"{where}, row {i + 1}: {name} holds {text.iloc[i]}, which the clock of {zone} skips; delete such rows, or"
-            " write all times in UTC with Z (a meter that stays on standard time)"
+            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]}, which the clock of {zone} skips; delete such rows,"
+            " or write all times in UTC with Z (a meter that stays on standard time)"
         )
     return local.tz_convert("UTC")
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.traces.readers.check import numbers
-from vpp_env.traces.readers.meters import Part, part_of
+from vpp_env.traces.readers.meters import Odd, Part, part_of
 
 WATT_HOURS, WATTS = "72", "38"
 """ESPI's codes of units of measure that are read: real energy, real power."""
@@ -27,13 +27,13 @@ def _text(element: ElementTree.Element, name: str) -> str:
     return "" if found is None or found.text is None else found.text.strip()
 
 
-def read_green_button(path: Path, home: str) -> tuple[Part, int]:
+def read_green_button(path: Path, home: str) -> tuple[Part, Odd]:
     """Read one home's load from an ESPI file.
 
     Returns
     -------
     tuple
-        The home's part, and how many values a little below 0 were set to 0.
+        The home's part, and what was odd.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from vpp_env.errors import DataError
 from vpp_env.traces.readers.check import read_table
 from vpp_env.traces.readers.devices import read_devices
 from vpp_env.traces.readers.green_button import read_green_button
-from vpp_env.traces.readers.meters import Meter, Part, join, table_parts
+from vpp_env.traces.readers.meters import Meter, Odd, Part, join, table_parts
 from vpp_env.traces.readers.names import home_name
 from vpp_env.traces.readers.sessions import CarSessions, acn_table, join_sessions, read_sessions
 from vpp_env.units import Floats
@@ -40,6 +40,7 @@ class HomeData:
     path: str
     names: tuple[str, ...]  # (N,)
     known: Mapping[str, Floats]  # field of the fleet -> (N,), NaN where it is to be drawn
+    given: Mapping[str, int]  # column of devices -> homes that have a value in it
     load: Meter | None
     pv: Meter | None
     sessions: CarSessions | None
@@ -150,9 +151,10 @@ def _read(folder: str, zone: str, stamps: tuple[tuple[str, int, int], ...]) -> H
             )
     users = _users(order, given, sessions, notes)
     table = {name: values.copy() for name, values in known.items()}
+    counts = {name: int((~np.isnan(values)).sum()) for name, values in known.items()}
     _conclude(order, table, load, pv, users, notes)
     paths = tuple(Path(stamp[0]) for stamp in stamps)
-    return HomeData(folder, tuple(order), table, load, pv, sessions, users, tuple(notes), paths)
+    return HomeData(folder, tuple(order), table, counts, load, pv, sessions, users, tuple(notes), paths)
 
 
 def _table(file: Path) -> pd.DataFrame:
@@ -171,22 +173,22 @@ def _meter(files: list[Path], role: str, zone: str) -> tuple[Meter | None, list[
     """Read the files of load or pv; of load also name those that hold pv too."""
     parts: list[Part] = []
     both: list[Path] = []
-    below = 0
+    odd = Odd()
     for file in files:
         if file.name.lower().endswith(XML):
-            part, low = read_green_button(file, home_name(file.name[: -len(XML)], file.name))
+            part, more = read_green_button(file, home_name(file.name[: -len(XML)], file.name))
             parts.append(part)
-            below += low
+            odd += more
             continue
         table = _table(file)
-        made, low = table_parts(table, file, role, zone)
+        made, more = table_parts(table, file, role, zone)
         parts += made
-        below += low
+        odd += more
         if role == "load" and any("_pv" in column.lower() for column in table.columns):
             both.append(file)
         if not made and role == "load":
             raise DataError(f"{file.name}: no column of load in it; name columns <home>_load_kwh or <home>_kwh")
-    return (join(parts, below) if parts else None), both
+    return (join(parts, odd) if parts else None), both
 
 
 def _sessions(files: list[Path], zone: str) -> CarSessions | None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import check_grid, check_step, instants, modal_step, no_duplicates, numbers
+from vpp_env.traces.readers.check import check_grid, check_step, instants, modal_step, numbers
 from vpp_env.traces.readers.names import HOME_COLUMNS, home_name, lower, time_column
 from vpp_env.units import STEP_MINUTES, Flags, Floats, Floats32, Ints
 
@@ -26,8 +26,21 @@ _WHAT = re.compile(r"^(?P<name>.*?)_?(?P<what>load|pv)$", re.IGNORECASE)
 TO_KW = {"kw": 1.0, "kwh": 1.0, "w": 1e-3, "wh": 1e-3, "w_per_kw": 1e-3, "w_per_kwp": 1e-3, "kw_per_kwp": 1.0}
 """Unit -> factor to kW (an energy is divided by the hours of its interval besides)."""
 UNITS = "kwh, kw, wh, w, and of pv w_per_kw or kw_per_kwp"
+SAME_KW = 1e-4
+"""Two values of one home and time agree within this."""
 MOST_KW, LEAST_KW = 1000.0, -0.05
 """A home's power that is believed; what lies a little below 0 (a meter's or an inverter's own) counts as 0. Assumed."""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """What was not taken as it stands."""
+
+    below: int = 0  # values a little below 0, set to 0
+    doubled: int = 0  # times with two values that disagree, taken for gaps
+
+    def __add__(self, other: Odd) -> Odd:
+        return Odd(self.below + other.below, self.doubled + other.doubled)
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ class Meter:
     per_kwp: Flags  # (H,) bool
     minutes: tuple[int, ...]  # steps of the files
     files: tuple[str, ...]  # their names
-    below: int  # values a little below 0 that count as 0
+    odd: Odd
 
     @property
     def end(self) -> pd.Timestamp:
@@ -67,8 +80,8 @@ class Part:
 
 def part_of(
     home: str, ts: pd.DatetimeIndex, values: pd.Series, rows: Ints, unit: str, file: str, column: str
-) -> tuple[Part, int]:
-    """Check one home's column; return it in kW and how many values a little below 0 were set to 0.
+) -> tuple[Part, Odd]:
+    """Check one home's column; return it in kW.
 
     Parameters
     ----------
@@ -88,9 +101,8 @@ def part_of(
     Raises
     ------
     DataError
-        Doubled or off-grid times, a step that is not allowed, values that are none, or no home's.
+        Off-grid times, a step that is not allowed, values that are none, or no home's.
     """
-    no_duplicates(ts, rows, f"{file}, {column}")
     step = modal_step(ts)
     check_step(step, len(ts), STEPS_ALLOWED, f"{file}, {column}")
     check_grid(ts, rows, min(step, QUARTER), file, "the time")
@@ -113,11 +125,18 @@ def part_of(
             f"{file}, row {rows[i]}: {column} is {values.iloc[i]} {unit}, that is {kw[i]:g} kW ({int(bad.sum())} such"
             f" rows); allowed is 0 to {MOST_KW:g} kW: {why}"
         )
-    below = int((kw < 0.0).sum())
-    return Part(home, ts, np.maximum(kw, 0.0), step, "per" in unit, file), below
+    odd = Odd(below=int((kw < 0.0).sum()))
+    again = ts.duplicated(keep=False)
+    if again.any():
+        # which of two values is right is not known: the time is a gap, unless they agree
+        grouped = pd.Series(kw, index=ts).groupby(level=0)
+        agreed = grouped.first().where(grouped.max() - grouped.min() <= SAME_KW)
+        kw, ts = np.asarray(agreed, dtype=np.float64), ts.unique()
+        odd = Odd(odd.below, int((grouped.max() - grouped.min() > SAME_KW).sum()))
+    return Part(home, ts, np.maximum(kw, 0.0), step, "per" in unit, file), odd
 
 
-def join(parts: Sequence[Part], below: int) -> Meter:
+def join(parts: Sequence[Part], odd: Odd) -> Meter:
     """Lay the parts side by side on quarter hours.
 
     Raises
@@ -143,7 +162,7 @@ def join(parts: Sequence[Part], below: int) -> Meter:
         index, values = _quarters(part, first)
         column = kw[:, at[part.home]]
         there = ~np.isnan(column[index]) & ~np.isnan(values)
-        differ = there & (np.abs(column[index] - values) > 1e-4)
+        differ = there & (np.abs(column[index] - values) > SAME_KW)
         if differ.any():
             when = first + int(index[int(np.argmax(differ))]) * QUARTER
             raise DataError(
@@ -153,7 +172,7 @@ def join(parts: Sequence[Part], below: int) -> Meter:
         column[index] = np.where(np.isnan(values), column[index], values)
     minutes = tuple(sorted({int(part.step / pd.Timedelta(minutes=1)) for part in parts}))
     files = tuple(dict.fromkeys(part.file for part in parts))
-    return Meter(homes, first, kw, np.array([kinds[home] for home in homes]), minutes, files, below)
+    return Meter(homes, first, kw, np.array([kinds[home] for home in homes]), minutes, files, odd)
 
 
 MOST_CELLS = 5e8
@@ -174,7 +193,7 @@ def _quarters(part: Part, first: pd.Timestamp) -> tuple[Ints, Floats32]:
     return index, np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
-def table_parts(table: pd.DataFrame, path: Path, role: str, zone: str) -> tuple[list[Part], int]:
+def table_parts(table: pd.DataFrame, path: Path, role: str, zone: str) -> tuple[list[Part], Odd]:
     """Read a table of load or pv: long (home, time, value), wide (a column a home), or one home's own.
 
     Parameters
@@ -191,8 +210,7 @@ def table_parts(table: pd.DataFrame, path: Path, role: str, zone: str) -> tuple[
     Returns
     -------
     tuple
-        The parts of this role (none where a wide table holds the other role's columns alone), and how many values a
-        little below 0 were set to 0.
+        The parts of this role (none where a wide table holds the other role's columns alone), and what was odd.
 
     Raises
     ------
@@ -206,18 +224,18 @@ def table_parts(table: pd.DataFrame, path: Path, role: str, zone: str) -> tuple[
     home = next((names[name] for name in HOME_COLUMNS if name in names), None)
     rows = np.arange(1, len(table) + 1)
     found: list[Part] = []
-    below = 0
+    odd = Odd()
     if home is not None:
         column, unit = _value_column(table, (when, home), path, role)
         of = table[home].astype(str).str.strip()
         ts = instants(table[when], zone, path.name, when, of)
         for name, at in of.groupby(of, sort=False).indices.items():
-            part, low = part_of(
+            part, more = part_of(
                 home_name(str(name), path.name), ts[at], table[column].iloc[at], rows[at], unit, path.name, column
             )
             found.append(part)
-            below += low
-        return found, below
+            odd += more
+        return found, odd
     ts = instants(table[when], zone, path.name, when)
     for column in map(str, table.columns):
         if column == when or is_clock(column):
@@ -225,10 +243,10 @@ def table_parts(table: pd.DataFrame, path: Path, role: str, zone: str) -> tuple[
         name, what, unit = split_column(column, path, role)
         if what != role:
             continue
-        part, low = part_of(home_name(name, path.name), ts, table[column], rows, unit, path.name, column)
+        part, more = part_of(home_name(name, path.name), ts, table[column], rows, unit, path.name, column)
         found.append(part)
-        below += low
-    return found, below
+        odd += more
+    return found, odd
 
 
 def is_clock(column: str) -> bool:

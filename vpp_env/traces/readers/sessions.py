@@ -121,14 +121,8 @@ def read_sessions(table: pd.DataFrame, path: Path, zone: str) -> CarSessions:
     used, rows, named = table[ended].reset_index(drop=True), rows[ended], named[ended]
     # wall clocks of sessions do not come in order: an hour that is shown twice is the first one
     number = pd.Series(np.arange(len(used)))
-    try:
-        arrival = instants(used[arrives], zone, where, arrives, number)
-        departure = instants(used[leaves], zone, where, leaves, number)
-    except DataError as error:
-        dropped = len(table) - len(used)
-        raise DataError(
-            f"{error}{f' (rows counted without the {dropped} that have no end)' if dropped else ''}"
-        ) from error
+    arrival = instants(used[arrives], zone, where, arrives, number, rows, skipped=True)
+    departure = instants(used[leaves], zone, where, leaves, number, rows, skipped=True)
     kwh = numbers(used[energy], rows, where, energy, "give the kWh of the session, or delete the row")
     days = (departure - arrival) / pd.Timedelta(days=1)
     for bad, told in (
