@@ -21,14 +21,14 @@ from vpp_policies.agentic.card import (
     Compiled,
     card_read,
     card_table,
-    compile_card,
+    compile_cards,
     tighten,
     undeclared,
 )
 from vpp_policies.agentic.messages import Message, OpeningAsksMade
 from vpp_policies.agentic.negotiation import CAR, FULL, Declared, NegotiationOptions, Offer, Response
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
-from vpp_policies.llm.chat import ChatModel, clip, whole
+from vpp_policies.llm.chat import ChatModel, Question, clip, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
 
@@ -104,15 +104,17 @@ def ask_openings(
     sells, markup = np.ones(n, dtype=bool), np.full(n, np.nan)
     sources: dict[str, int] = {}
     able = np.flatnonzero((kw > 0).any(axis=0) & ~homes.blackout_now).tolist()
-    for batch in batches(able, size):
-        rows = [_row(i, kw, ask, homes) for i in batch]
+    groups = list(batches(able, size))
+    questions = []
+    for batch in groups:
         shown = {
             "hour": public.start.strftime("%a %H:%M"),
             "price_tenth_cents": round(1000 * public.expected_lmp),
-            "rows": rows,
+            "rows": [_row(i, kw, ask, homes) for i in batch],
         }
-        limit = TOKENS_BASE + TOKENS_PER_HOME * len(batch)
-        answer = decider.ask(model, prompt("openings"), json.dumps(shown, separators=(",", ":")), OpeningAsks, limit, 0)
+        text, limit = json.dumps(shown, separators=(",", ":")), TOKENS_BASE + TOKENS_PER_HOME * len(batch)
+        questions.append(Question(prompt("openings"), text, OpeningAsks, limit))
+    for batch, answer in zip(groups, decider.ask_all(model, questions, 0), strict=True):
         taken: set[int] = set()
         if answer is not None:
             assert isinstance(answer.value, OpeningAsks)
@@ -195,16 +197,14 @@ class LlmProsumer:
         """Read every owner's statement, one question each, once; an owner's words are in that owner's question only."""
         if self._cards is not None:
             return
-        cards = []
-        for i in range(n):
-            if not self.reads:
+        if self.reads:
+            texts = [statements(i) for i in range(n)]
+            cards = compile_cards(self.model, self.decider, texts)
+            self.said += [card_read(i, *pair) for i, pair in enumerate(zip(texts, cards, strict=True))]
+        else:
+            cards = [Compiled(EMPTY, "rules")] * n
+            for _ in cards:
                 self.decider.ledger.decided("rules")
-                cards.append(Compiled(EMPTY, "rules"))
-                continue
-            statement = statements(i)
-            read = compile_card(self.model, self.decider, statement)
-            cards.append(read)
-            self.said.append(card_read(i, statement, read))
         self.compiled = tuple(cards)
         self._cards = card_table(cards)
 
