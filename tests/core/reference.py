@@ -31,6 +31,7 @@ class Home:
     ev_min: float
     ev_target: float
     ev_ready: float  # what a contract wants in the car, inf = none does
+    ev_lack: float  # what a contract has bought, below which the car lacks something
     ev_stands: float  # 1: a contract lets it stand on reserve
     day_limit: float
     cycle_limit: float
@@ -97,6 +98,7 @@ class State:
     market: float  # kWh in the battery that were bought at the market
     soc_e: float
     shortfall: float
+    lacks: float
 
 
 def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
@@ -116,13 +118,13 @@ def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
 
 def state_of(s: lib.HomeState, i: int) -> State:
     b, v = s
-    values = (b.soc_kwh, b.discharged_kwh, b.below_since, b.market_kwh, v.soc_kwh, v.shortfall)
+    values = (b.soc_kwh, b.discharged_kwh, b.below_since, b.market_kwh, v.soc_kwh, v.shortfall, v.lacks)
     return State(*(float(x[i]) for x in values))
 
 
 def states_of(homes: list[State]) -> lib.HomeState:
     """The reference's states as the struct of arrays that the loops keep."""
-    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.market, s.soc_e, s.shortfall] for s in homes]).T
+    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.market, s.soc_e, s.shortfall, s.lacks] for s in homes]).T
     return lib.HomeState(BatteryState(*rows[:4]), VehicleState(*rows[4:]))
 
 
@@ -215,7 +217,7 @@ def begin(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Departures and arrivals; changes the state `s` and returns (quote, events)."""
     if step.k == 0:
-        s.given_today = s.shortfall = 0.0
+        s.given_today = s.shortfall = s.lacks = 0.0
     departed = short = missed = away = lacks = 0.0
     give = give_reserve = take = kept = stands = 0.0
     black = home.black(step.week_step)
@@ -223,13 +225,12 @@ def begin(
         soc = s.soc_e
         ends = {step.leaves, step.out} - {0}
         if step.k in ends or (step.k == step.ready and step.plugged and step.k != step.returns):
-            s.shortfall = max(s.shortfall, (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh)
-        if step.k in ends:
-            departed, short, s.shortfall = 1.0, s.shortfall, 0.0
             wanted = min(home.ev_target, baseline.ev_soc)
-            lacks = short
-            if home.ev_ready < home.ev_target:
-                lacks = clip0(short - clip0(wanted - home.ev_ready) / home.ev_kwh)
+            s.shortfall = max(s.shortfall, (wanted - soc) / home.ev_kwh)
+            s.lacks = max(s.lacks, (min(wanted, home.ev_lack) - soc) / home.ev_kwh)
+        if step.k in ends:
+            departed, short, lacks = 1.0, s.shortfall, s.lacks
+            s.shortfall = s.lacks = 0.0
         if step.k == step.returns:
             away = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
             missed = 1.0 if away > 1e-9 else 0.0

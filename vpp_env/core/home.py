@@ -45,7 +45,8 @@ def home_at(h: Home[Floats], i: int) -> Home[float]:
             b.breach_kwh[i],
         ),
         Vehicle(
-            v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i], v.ready_kwh[i], v.on_reserve[i]
+            v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i], v.ready_kwh[i], v.lack_kwh[i],
+            v.on_reserve[i],
         ),
         h.buy_limit[i],
         (first[0][i], first[1][i]),
@@ -61,7 +62,7 @@ def state_at(s: HomeState[Floats], i: int) -> HomeState[float]:
     b, v = s.battery, s.vehicle
     return HomeState(
         BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i], b.market_kwh[i]),
-        VehicleState(v.soc_kwh[i], v.shortfall[i]),
+        VehicleState(v.soc_kwh[i], v.shortfall[i], v.lacks[i]),
     )
 
 
@@ -74,6 +75,7 @@ def put_state(s: HomeState[Floats], i: int, new: HomeState[float]) -> None:
     s.battery.market_kwh[i] = new.battery.market_kwh
     s.vehicle.soc_kwh[i] = new.vehicle.soc_kwh
     s.vehicle.shortfall[i] = new.vehicle.shortfall
+    s.vehicle.lacks[i] = new.vehicle.lacks
 
 
 @inlined

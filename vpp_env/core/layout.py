@@ -225,7 +225,7 @@ def parameters_of(fleet: Fleet) -> Home[Floats]:
             fleet.cycle_limit_kwh,
             fleet.floor_kwh,
         ),
-        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh, never, none),
+        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh, never, never, none),
         fleet.buy_limit,
         (windows[:, 0, 0], windows[:, 0, 1]),
         (windows[:, 1, 0], windows[:, 1, 1]),
@@ -239,7 +239,7 @@ def initial_state(fleet: Fleet) -> HomeState[Floats]:
     """State at the start, (N,) each: cars begin charged to their target [assumed]."""
     zero = np.zeros(fleet.n)
     state: HomeState[Floats] = HomeState(
-        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero)
+        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero, zero)
     )
     return copied(state)
 

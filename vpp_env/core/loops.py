@@ -77,7 +77,7 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
             restore = restores(state.battery.below_since, plan.day, k, plan.restore_step)
             own = own_use(home.battery, state.battery, surplus, restore, rules.battery)
             battery = baseline_next(home.battery, state.battery, own, plan.day, rules.battery)
-            state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall))
+            state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall, state.vehicle.lacks))
             out.ev_kw[k, i] = ev
             out.bess_soc[k, i] = battery.soc_kwh
             out.bess_ch[k, i] = own.charge
@@ -130,7 +130,7 @@ def _flow_of(feeder: Feeder, h: int) -> Flow[float]:
 def _state_of(feeder: Feeder, h: int) -> HomeState[float]:
     """State of home h of the feeder after the step."""
     s = feeder.state
-    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h]))
+    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h], s[6, h]))
 
 
 @inlined

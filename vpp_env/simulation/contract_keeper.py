@@ -9,8 +9,12 @@ owner allows, and never beyond a hard limit:
     day     = max(own limit, contract's)                             of discharge, for the envelope and for over-cycling
     windows waived, V2G on reserve, kW at most
 
-A floor that a contract has let down is open until the battery is back above the owner's own: it is no breach of
-anything until then, and the last price per kWh and hour that was agreed holds, also when the contract is over.
+What a contract has let down is *open* until it is made good, also when the contract is over: a floor until the battery
+is back above the owner's own, a target until the car has it or leaves. It may rise and never fall meanwhile,
+
+    granted = min(limit in force, max(granted, kWh at the start of the opportunity))
+
+is no breach down to `granted`, and is paid at the higher of the prices that were agreed since it was opened.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import Home, copied
+from vpp_env.core.layout import Home, HomeState, copied
+from vpp_env.core.loops import DEPARTED, Books
 from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission, nothing_agreed
 from vpp_env.owners.contracts import TERMS, ContractBook, Standing
 from vpp_env.owners.violations import KWH_TOLERANCE
@@ -34,7 +39,7 @@ PRICES = ("floor_price", "car_price", "overuse_price", "blackout_price")
 PAY = ("price", "defer_price", "share", "reserve_price")
 """Terms that pay for what is sold, in the order of `market.state.Agreed.pay`."""
 KWH = 1e-9
-"""kWh below which a floor is not open: rounding."""
+"""kWh below which nothing is open: rounding."""
 
 
 class Kept(NamedTuple):
@@ -68,8 +73,9 @@ class ContractKeeper:
 
     def reset(self) -> None:
         """Forget what was let down."""
-        self._granted = self.own.battery.floor_kwh.copy()  # (M*N,) kWh: to what floors have been let down, still open
-        self._floor_price = np.zeros(self._shape)  # USD per kWh and hour agreed for floors that are open
+        # (M*N,) kWh to which floors and cars' targets have been let down, and (2, M, N) the prices agreed for them
+        self._floor, self._ready = self.own.battery.floor_kwh.copy(), np.full_like(self.own.vehicle.kwh, np.inf)
+        self._open_price = np.zeros((2, *self._shape))
         self.home = self.own  # parameters in force in the opportunity that is played, or was last
 
     @property
@@ -79,7 +85,7 @@ class ContractKeeper:
 
     # -- before an opportunity -------------------------------------------------------------------------
 
-    def begin(self, found: Standing | None, day: int, k: int, soc_kwh: Floats) -> None:
+    def begin(self, found: Standing | None, day: int, k: int, state: HomeState[Floats]) -> None:
         """Put the parameters in force that hold in the opportunity from step k of a day on.
 
         Parameters
@@ -88,14 +94,19 @@ class ContractKeeper:
             The contracts of homes that are in.
         day, k : int
             Local day and step of day.
-        soc_kwh : ndarray
-            (M*N,) in the batteries now.
+        state : HomeState
+            (M*N,) now.
         """
         if self.unused:
             return
         home = self.limits(found, day, k)
-        self._granted = np.minimum(home.battery.floor_kwh, np.maximum(self._granted, soc_kwh))
-        self.home = home._replace(battery=home.battery._replace(breach_kwh=self._granted.copy()))
+        battery, vehicle = home.battery, home.vehicle
+        self._floor = np.minimum(battery.floor_kwh, np.maximum(self._floor, state.battery.soc_kwh))
+        self._ready = np.minimum(vehicle.ready_kwh, np.maximum(self._ready, state.vehicle.soc_kwh))
+        self.home = home._replace(
+            battery=battery._replace(breach_kwh=self._floor.copy()),
+            vehicle=vehicle._replace(lack_kwh=self._ready.copy()),
+        )
 
     def limits(self, found: Standing | None, day: int, k: int) -> Home[Floats]:
         """(M*N,) the owners' limits as contracts move them, in an opportunity from step k of local day `day` on."""
@@ -158,30 +169,36 @@ class ContractKeeper:
 
     # -- after it --------------------------------------------------------------------------------------
 
-    def settle(self, found: Standing | None, ledger: Floats, taken_amounts: Floats, soc_kwh: Floats) -> Kept:
+    def settle(self, found: Standing | None, books: Books, taken_amounts: Floats, state: HomeState[Floats]) -> Kept:
         """Book availability and concessions in the ledger, and say whose contract was broken.
 
         Parameters
         ----------
         found : Standing or None
             The contracts of homes that were in.
-        ledger : ndarray
-            (N_LEDGER, M*N) of the opportunity; two rows are filled.
+        books : Books
+            Of the opportunity; two rows of the ledger are filled.
         taken_amounts : ndarray
             (6, M, N) see `owners.wishes`.
-        soc_kwh : ndarray
-            (S, 2, M*N) batteries and their baselines.
+        state : HomeState
+            (M*N,) after it.
         """
         if self.unused:
             return Kept(self._nobody, self._free, self._nobody)
-        shape, hours = self._shape, len(soc_kwh) * DT_H
+        shape, ledger, soc_kwh = self._shape, books.ledger, books.soc_home_kwh
+        hours = len(soc_kwh) * DT_H
         on = self._nobody if found is None else found.on
         terms = np.zeros((len(TERMS), *shape)) if found is None else found.terms
         prices = np.stack([terms[ROW[name]] for name in PRICES])
-        prices[0] = np.maximum(prices[0], self._floor_price)
+        prices[:2] = np.maximum(prices[:2], self._open_price)
         concessions = prices * taken_amounts[: len(PRICES)]
-        is_open = self.own.battery.floor_kwh - soc_kwh[-1, 0] > KWH
-        self._floor_price = np.where(is_open.reshape(shape), prices[0], 0.0)
+        gone = books.events[DEPARTED] > 0.0
+        self._ready = np.where(gone, np.inf, self._ready)
+        floor_open = self.own.battery.floor_kwh - soc_kwh[-1, 0] > KWH
+        # a shortfall at the ready-by time counts when the car leaves, whatever is in it then
+        car_open = (self._ready < self.own.vehicle.target_kwh - KWH) | (state.vehicle.shortfall > 0.0)
+        is_open = np.stack([floor_open, car_open]).reshape(2, *shape)
+        self._open_price = np.where(is_open, prices[:2], 0.0)
         ledger[led.L_PAY_AVAILABILITY] += (terms[ROW["availability"]] * terms[ROW["kw"]] * hours).ravel()
         ledger[led.L_PAY_CONCESSION] += concessions.sum(axis=0).ravel()
         beyond = np.maximum(ledger[led.L_BEYOND], ledger[led.L_EXCESS]).reshape(shape) > KWH_TOLERANCE

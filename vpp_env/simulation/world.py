@@ -331,7 +331,7 @@ class World:
         absent = absent | firm.absent(t)
         day, k = self.clock(t)
         contracts = in_only(self.contracts.standing(self.opportunity), absent)
-        self._keeper.begin(contracts, day, k, self.state.battery.soc_kwh)
+        self._keeper.begin(contracts, day, k, self.state)
         if self.contracts.ever:
             self._homes = self._homes._replace(home=self._keeper.home)
             quote_again(self._homes, self.day, k)
@@ -347,7 +347,7 @@ class World:
         results.books.ledger[led.L_PAY_CAPACITY] += settled.members_usd.ravel()
         books, o = results.books, self.opportunity - 1
         wishes = self._wishes.add(o, books.soc_home_kwh, books.ledger, books.events[SHORT])
-        kept = self._keeper.settle(contracts, books.ledger, wishes, books.soc_home_kwh)
+        kept = self._keeper.settle(contracts, books, wishes, self.state)
         outcome = outcome_of(self.scenario, o, taken, market, results, settled, absent, left, wishes, kept)
         self._live(outcome, day)
         return outcome

@@ -26,6 +26,7 @@ class Vehicle(NamedTuple, Generic[T]):
     min_kwh: T  # kWh, hard minimum of V2G
     target_kwh: T  # kWh that the owner wants in it when it must be ready
     ready_kwh: T  # kWh that a contract wants then, if that is less; inf = none does
+    lack_kwh: T  # kWh below which it then lacks something that no contract has bought; inf = the target
     on_reserve: T  # 1: a contract lets its battery stand on reserve, 0: none does
 
 
@@ -34,6 +35,7 @@ class VehicleState(NamedTuple, Generic[T]):
 
     soc_kwh: T  # kWh
     shortfall: T  # share of capacity: worst shortfall since the car had to be ready
+    lacks: T  # the same, of what no contract has bought
 
 
 class VehicleRules(NamedTuple):
@@ -177,30 +179,27 @@ def vehicle_begin(
     v: Vehicle[float], s: VehicleState[float], step: VehicleStep
 ) -> tuple[VehicleState[float], VehicleEvents]:
     """Ends and begins a session at the start of a step."""
-    soc, shortfall = s.soc_kwh, s.shortfall
-    departed = short = missed = away = lacks = 0.0
+    soc, shortfall, lacks = s.soc_kwh, s.shortfall, s.lacks
+    departed = short = missed = away = left_with = 0.0
     k, trip = step.k, step.trip_kwh
     if k == 0:
-        shortfall = 0.0
+        shortfall = lacks = 0.0
     if v.kwh > 0.0:
         leaves = (k == step.dep and k > 0) or k == step.out
         if leaves or (k == step.ready and (k < step.dep or step.arr < k < step.out)):
             want = min(v.target_kwh, step.baseline_kwh)
             shortfall = max(shortfall, (want - soc) / v.kwh)
+            lacks = max(lacks, (min(want, v.lack_kwh) - soc) / v.kwh)
         if leaves:
             departed = 1.0
-            short = shortfall
-            shortfall = 0.0
-            lacks = short
-            if v.ready_kwh < v.target_kwh:
-                bought = max(0.0, min(v.target_kwh, step.baseline_kwh) - v.ready_kwh) / v.kwh
-                lacks = max(0.0, short - bought)
+            short, left_with = shortfall, lacks
+            shortfall = lacks = 0.0
         if k == step.arr:
             away = max(0.0, trip - soc) - max(0.0, trip - step.baseline_before_kwh)
             if away > 1e-9:
                 missed = 1.0
             soc = max(0.0, soc - trip)
-    return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away, lacks)
+    return VehicleState(soc, shortfall, lacks), VehicleEvents(departed, short, missed, away, left_with)
 
 
 @inlined
@@ -270,7 +269,7 @@ def vehicle_step(
             bought = min(buy, buy_back_room(v, s.soc_kwh, step, forced, rules))
             charge = max(step.baseline_kw, forced) - deferred + bought
     soc = storage_next(s.soc_kwh, charge, v2g, rules.eta, rules.dt_h, 0.0, v.kwh)
-    return VehicleState(soc, s.shortfall), VehicleFlow(charge, bought, back)
+    return VehicleState(soc, s.shortfall, s.lacks), VehicleFlow(charge, bought, back)
 
 
 @inlined
