@@ -19,7 +19,8 @@ from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Negot
 from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
 from vpp_policies.evening import Promise
-from vpp_policies.stochastic.policy import Outlook, Values
+from vpp_policies.forecast import make_forecaster
+from vpp_policies.stochastic.policy import ValueBids
 
 from tests.policies.gates import real_gate
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers, check_actions, decode
@@ -50,7 +51,7 @@ def negotiate(
     homes: Homes, public: Public, rules: MarketRules, max_rounds: int = 3, brains: Any = None
 ) -> dict[str, Any]:
     aggregator, prosumers = brains or make_brain("rules", NegotiationOptions()).begin(rules)
-    nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds, Outlook(), Promise(rules))
+    nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds, make_forecaster("learned"), Promise(rules))
     return build_graph(nodes).invoke({"homes": homes, "public": public})
 
 
@@ -176,7 +177,9 @@ def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
 @settings(max_examples=20, deadline=None)
 def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
     homes, public, rules = gate()
-    brain, brain_then = (RulesProsumer(0.15, 1.0, Values(rules, Outlook())) for _ in range(2))
+    brain, brain_then = (
+        RulesProsumer(0.15, 1.0, ValueBids(rules, make_forecaster("learned"), Promise(rules))) for _ in range(2)
+    )
     changed = {}
     for f in fields(Homes):
         value = np.array(getattr(homes, f.name))

@@ -22,8 +22,8 @@ from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance
 from vpp_policies.agentic.openings import sampled_hours
 from vpp_policies.agentic.outlook import cautious, notice
 from vpp_policies.agentic.strategy import RULES, Strategy
+from vpp_policies.forecast import make_forecaster
 from vpp_policies.llm.chat import Blocked, CassetteMiss, Permanent, Transient
-from vpp_policies.stochastic.policy import Outlook
 
 from tests.policies.gates import real_gate
 from tests.policies.models import SHORT, Fake, played, total
@@ -245,7 +245,7 @@ def test_guidance_is_bounded_in_the_program() -> None:
     lines = Lines(kw, np.stack([rng.uniform(0.05, 0.1, n), rng.uniform(0.1, 0.3, n), rng.uniform(0, 0.002, n)]),
                   np.ones(n, dtype=bool))  # fmt: skip
     _, public, rules = gate()
-    shown = notice(public, rules, Outlook(), 3)
+    shown = notice(public, rules, make_forecaster("learned"), 3)
     shown = replace(shown, min_bid_kw=1.0, rho=np.full(len(shown.rho), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)

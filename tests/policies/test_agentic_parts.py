@@ -12,7 +12,7 @@ from vpp_policies.agentic import agentic
 from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, proportional
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Notice
 from vpp_policies.agentic.outlook import expected, least_price, notice
-from vpp_policies.stochastic.policy import Outlook
+from vpp_policies.forecast import make_forecaster
 
 from tests.policies.gates import real_gate
 from vpp_env.contract.policy import make_policy
@@ -108,14 +108,15 @@ def test_a_limit_is_worth_what_clears_above_it(sample: list[float], ask: float) 
 
 def test_the_announcement_holds_the_price_models_hour() -> None:
     _, public, rules = real_gate(42)
-    (price, weight, reserve), _ = Outlook().look(public, 1)
-    made = notice(public, rules, Outlook(), 3)
+    forecast = make_forecaster("learned")(public, 1)
+    weight, reserve = forecast.weight[0], forecast.reserve_points[0]
+    made = notice(public, rules, make_forecaster("learned"), 3)
     assert made.weight.sum() == pytest.approx(1.0)
     assert (np.diff(made.price) >= 0.0).all()
-    assert made.price @ made.weight == pytest.approx(float(price[0].mean(axis=1) @ weight[0]))
-    assert made.rho @ made.rho_weight == pytest.approx(float(reserve[0] @ weight[0]) if rules.products else 0.0)
+    assert made.price @ made.weight == pytest.approx(float(forecast.price[0].mean(axis=1) @ weight))
+    assert made.rho @ made.rho_weight == pytest.approx(float(reserve) if rules.products else 0.0)
     added = replace(public, incentive_usd_per_kwh=np.full(len(public.da_usd_per_kwh), 2.0))
-    assert notice(added, rules, Outlook(), 3).price == pytest.approx(made.price + 2.0)
+    assert notice(added, rules, make_forecaster("learned"), 3).price == pytest.approx(made.price + 2.0)
 
 
 def test_wrong_options_name_the_remedy() -> None:

@@ -21,7 +21,7 @@ from vpp_env.market.day_ahead import published_until
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 from vpp_env.traces.fleet import PRIVATE_VALUES, Fleet
-from vpp_env.traces.homes import HomeTraces
+from vpp_env.traces.homes import HomeSeries
 from vpp_env.traces.series import DayTraces
 from vpp_env.traces.vehicles import CarDay
 
@@ -74,7 +74,7 @@ def other_owners(fleet: Fleet, rng: np.random.Generator) -> Fleet:
 class _OtherDays:
     """The traces of a month's homes: as they are up to step `k` of local day `today`, others from there on."""
 
-    def __init__(self, traces: HomeTraces, today: int, k: int, rng: np.random.Generator) -> None:
+    def __init__(self, traces: HomeSeries, today: int, k: int, rng: np.random.Generator) -> None:
         self._traces, self._today, self._k, self._rng = traces, today, k, rng
 
     def day(self, day: int) -> DayTraces:
@@ -144,7 +144,7 @@ def altered_ahead(world: World, rng: np.random.Generator) -> Iterator[None]:
         month.seed = month.world_seed = int(rng.integers(1 << 62))
         month._salt = None
         days = _OtherDays(held["_homes"], today, k, rng)
-        month._homes = days  # type: ignore[assignment]
+        month._homes = days
         world.day = _rest_of_day(day, days.day(today), k, rng)
         month._days, month._baseline_start = OrderedDict({today: world.day}), {0: starts[0]}
         yield

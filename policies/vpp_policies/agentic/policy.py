@@ -39,7 +39,7 @@ from vpp_policies.agentic.negotiation import (
 from vpp_policies.agentic.outlook import notice
 from vpp_policies.agentic.transcript import transcript_of
 from vpp_policies.evening import Promise
-from vpp_policies.stochastic.policy import Outlook
+from vpp_policies.forecast import Forecaster, make_forecaster
 
 STEPS = 11
 """Steps of the graph outside its rounds, with room: a graph that runs longer is broken."""
@@ -111,8 +111,8 @@ class Nodes:
         Compiled once; None scales everybody's line alike (an ablation: no solver).
     max_rounds : int
         Rounds at most; 0 takes the opening asks as limits (an ablation: no negotiation).
-    outlook : Outlook
-        The aggregator's own view of the prices to come.
+    forecaster : Forecaster
+        The aggregator's own, of prices.
     promise : Promise
         The month's commitments of firm evening capacity.
     """
@@ -122,7 +122,7 @@ class Nodes:
     prosumers: ProsumerBrain
     problem: CoalitionProblem | None
     max_rounds: int
-    outlook: Outlook
+    forecaster: Forecaster
     promise: Promise
 
     def hear(self, state: StatementsInput) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Nodes:
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
         """Say what is for sale."""
-        return {"notice": notice(state["public"], self.rules, self.outlook, self.max_rounds)}
+        return {"notice": notice(state["public"], self.rules, self.forecaster, self.max_rounds)}
 
     def collect_bids(self, state: OpeningInput) -> dict[str, Any]:
         """Every home bids for itself."""
@@ -188,7 +188,7 @@ class Nodes:
         n, rules = state["negotiation"], self.rules
         notes = {"negotiation_rounds": float(n.rounds), "coalition_size": 0.0, "optimization_s": 0.0, "fallbacks": 0.0}
         called = n.dispatch
-        capacity = self.promise.kw(state["public"], n.declared.evening_kw)
+        capacity = self.promise.commit(state["public"], n.declared.evening_kw)
         if called is None:
             actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
             nobody = np.zeros(rules.n_homes, dtype=bool)
@@ -299,7 +299,7 @@ class Agentic:
         if "solver" not in self._options.left_out:
             solver = CoalitionProblem(rules.sell_limit_kw > 0, guided=self.brain.guided)
         self.graph = build_graph(
-            Nodes(rules, aggregator, prosumers, solver, self._max_rounds, Outlook(), Promise(rules))
+            Nodes(rules, aggregator, prosumers, solver, self._max_rounds, make_forecaster("learned"), Promise(rules))
         )
 
     def act(self, view: View) -> Bids:

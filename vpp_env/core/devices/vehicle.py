@@ -25,6 +25,8 @@ class Vehicle(NamedTuple, Generic[T]):
     v2g_kw: T  # kW, discharging; 0 = it cannot
     min_kwh: T  # kWh, hard minimum of V2G
     target_kwh: T  # kWh that the owner wants in it when it must be ready
+    ready_kwh: T  # kWh that a contract wants then, if that is less; inf = none does
+    on_reserve: T  # 1: a contract lets its battery stand on reserve, 0: none does
 
 
 class VehicleState(NamedTuple, Generic[T]):
@@ -65,6 +67,7 @@ class VehicleEvents(NamedTuple):
     short: float  # share of capacity by which a departing car misses its target
     missed: float  # 0/1, at the next plug-in: the trip was not possible, and its baseline's was
     away_kwh: float  # kWh charged elsewhere, beyond the baseline's
+    lacks: float  # of `short` what no contract has bought
 
 
 class VehicleRange(NamedTuple):
@@ -106,9 +109,10 @@ class VehicleHeadroom(NamedTuple):
     v2g_hard: float  # sustained
     buy: float  # buying back, sustained
     reserve: float  # V2G for as long as reserve must last
+    kept: float  # of it what a contract lets stand on reserve, and the car can do without at the end
 
 
-NO_HEADROOM = VehicleHeadroom(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_HEADROOM = VehicleHeadroom(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 NO_RANGE = VehicleRange(0.0, 0.0, 0.0)
 NO_LIMITS = VehicleLimits(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -149,8 +153,9 @@ def baseline_charge(v: Vehicle[float], soc: float, rules: VehicleRules) -> float
 
 @inlined
 def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: VehicleRules) -> float:
-    """Energy that the car still lacks of what its baseline will hold when it is due."""
-    return max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h))) - soc
+    """Energy that the car still lacks of what its baseline will hold when it is due, or of what a contract wants."""
+    holds = max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h)))
+    return min(holds, v.ready_kwh) - soc
 
 
 @inlined
@@ -173,7 +178,7 @@ def vehicle_begin(
 ) -> tuple[VehicleState[float], VehicleEvents]:
     """Ends and begins a session at the start of a step."""
     soc, shortfall = s.soc_kwh, s.shortfall
-    departed = short = missed = away = 0.0
+    departed = short = missed = away = lacks = 0.0
     k, trip = step.k, step.trip_kwh
     if k == 0:
         shortfall = 0.0
@@ -186,12 +191,16 @@ def vehicle_begin(
             departed = 1.0
             short = shortfall
             shortfall = 0.0
+            lacks = short
+            if v.ready_kwh < v.target_kwh:
+                bought = max(0.0, min(v.target_kwh, step.baseline_kwh) - v.ready_kwh) / v.kwh
+                lacks = max(0.0, short - bought)
         if k == step.arr:
             away = max(0.0, trip - soc) - max(0.0, trip - step.baseline_before_kwh)
             if away > 1e-9:
                 missed = 1.0
             soc = max(0.0, soc - trip)
-    return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away)
+    return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away, lacks)
 
 
 @inlined
@@ -213,6 +222,16 @@ def vehicle_range(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, 
         step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h),
         buy_back_room(v, soc, step, forced, rules),
     )
+
+
+@inlined
+def reserve_kept(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, rules: VehicleRules) -> float:
+    """V2G power that may stand on reserve inside the owner's envelope: none unless a contract allows it."""
+    if v.on_reserve == 0.0 or not at_home(v, step):
+        return 0.0
+    due = due_in(step)
+    slack = v2g_slack(v, need(v, s.soc_kwh, step.baseline_kwh, due, rules), due, rules.reserve_h, rules)
+    return min(discharge_limit(s.soc_kwh, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h), slack)
 
 
 @inlined
@@ -273,12 +292,15 @@ def vehicle_headroom(
         baseline += eta * p * dt
     due -= wait
     if due <= 0:
-        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    v2g = 0.0
+        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    v2g = kept = 0.0
     hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
     reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
     if due * dt > span_h:
         v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+        if v.on_reserve > 0.0:
+            late = due - steps
+            kept = min(reserve, v2g_slack(v, need(v, soc, baseline, late, rules), late, rules.reserve_h, rules))
     now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
     least = buy = v.kw
     first = total = 0.0
@@ -299,4 +321,4 @@ def vehicle_headroom(
         soc += eta * (p - x) * dt
     # buying back ends when the deferred energy is back
     buy = max(0.0, min(buy, gap / (eta * span_h)))
-    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
+    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve, kept)
