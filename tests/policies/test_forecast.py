@@ -231,6 +231,15 @@ def test_names() -> None:
             make_policy(f"{policy}(forecaster='seasnal')")
 
 
+@pytest.mark.parametrize("first", ["2023-08-04T17:15", "2023-11-05T00:00", "2023-11-04T23:30", "2023-03-11T23:45"])
+@pytest.mark.parametrize("steps", [0, 1, 4, 96, 1000])
+def test_clocks_are_those_of_the_wall(first: str, steps: int) -> None:
+    begin = pd.Timestamp(first, tz=ZONE)
+    clock, local = clock_of(begin, steps), pd.date_range(begin, periods=steps, freq="15min")
+    np.testing.assert_array_equal(clock.quarter, local.hour * 4 + local.minute // 15)
+    np.testing.assert_array_equal(clock.weekend, local.day_of_week >= 5)
+
+
 LEARNED = make_forecaster("learned")
 
 

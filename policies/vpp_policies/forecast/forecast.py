@@ -71,8 +71,13 @@ class LocalClock:
 
 
 def clock_of(first: pd.Timestamp, steps: int) -> LocalClock:
-    """Clock of `steps` steps from `first` on."""
-    local = pd.date_range(first, periods=steps, freq=f"{STEP_MINUTES}min")
+    """Clock of `steps` steps, less than half a year, from `first` on."""
+    step = pd.Timedelta(minutes=STEP_MINUTES)
+    if first.utcoffset() == (first + max(steps - 1, 0) * step).utcoffset():
+        # no clock changes in between
+        at = first.hour * QUARTERS + first.minute // STEP_MINUTES + np.arange(steps)
+        return LocalClock(at % DAY, (first.day_of_week + at // DAY) % 7 >= SATURDAY)
+    local = pd.date_range(first, periods=steps, freq=step)
     quarter = np.asarray(local.hour * QUARTERS + local.minute // STEP_MINUTES, dtype=np.int64)
     return LocalClock(quarter, np.asarray(local.day_of_week >= SATURDAY))
 
