@@ -38,6 +38,7 @@ from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.prices import build_prices
 from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
+from vpp_env.traces.vehicles import CarDay
 
 TAIL_STEPS = 3 * 96
 """Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
@@ -141,6 +142,13 @@ class Month:
     def traces(self, day: int) -> DayTraces:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
         return self._homes.day(day)
+
+    def cars(self, day: int) -> CarDay:
+        """Car sessions of local day `day` >= -1."""
+        if day < 0:
+            return self._homes.vehicle_day(day)
+        plan = self.day(day).plan
+        return CarDay(plan.dep, plan.arr, plan.out, plan.trip)
 
     def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""
