@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env import Homes, MarketRules, Public
+from vpp_env import Homes, MarketRules, Public, View
 from vpp_env.units import Floats
 from vpp_policies.truthful import envelope_kwh
 
@@ -47,7 +47,15 @@ class Promise:
         self._rules = rules
         self._past: list[float] = []
 
-    def kw(self, public: Public, able: Floats) -> float | None:
+    def bonus(self, view: View, hours: int) -> Floats:
+        """(hours,) USD/kWh that energy of a called evening is worth beside its price, from delivery on."""
+        return evening_bonus(view.public, self._rules, hours)
+
+    def kw(self, view: View) -> float | None:
+        """Commit what the homes of a view can give; see `commit`."""
+        return self.commit(view.public, able_kw(view.homes, self._rules))
+
+    def commit(self, public: Public, able: Floats) -> float | None:
         """Take note of the evening that begins; kW for tomorrow's where its gate is open. Call it at every gate.
 
         Parameters

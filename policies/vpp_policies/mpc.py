@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
 from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
-from vpp_policies.evening import Promise, able_kw, evening_bonus
+from vpp_policies.evening import Promise
 from vpp_policies.forecast import QUARTERS, make_forecaster
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.offers import MOST_KW, Who, purchases, reserve_of
@@ -85,7 +85,7 @@ class Mpc:
         sold[b] += plan.sell_b[:, 0]
         sold[e] += plan.v2g[:, 0]
         # a promise of firm capacity is kept at the owners' own asks
-        promised = evening_bonus(public, rules, 1)[0] > 0.0
+        promised = self._promise.bonus(view, 1)[0] > 0.0
         waits = np.where(promised | (sold > MOST_KW), own["sell2_ask"], np.maximum(own["sell2_ask"], best))
         buys = planned_kw > 0.0
         buy, limit = planned_kw, np.where(buys, planned_limit, own["buy_limit"])
@@ -99,7 +99,7 @@ class Mpc:
             own["sell2_kw"] = np.maximum(own["sell2_kw"] - on_reserve, 0.0)
         offers = own | {"sell2_ask": waits, "buy_kw": buy, "buy_limit": limit}
         actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
-        return Bids(actions, notes=notes, capacity=self._promise.kw(public, able_kw(homes, rules)))
+        return Bids(actions, notes=notes, capacity=self._promise.kw(view))
 
     def inputs(self, view: View) -> Inputs:
         """Write what is known and forecast down for the problem, one block per opportunity."""

@@ -20,7 +20,7 @@ from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import make_forecaster
-from vpp_policies.stochastic.policy import Values
+from vpp_policies.stochastic.policy import ValueBids
 
 from tests.policies.gates import real_gate
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers, check_actions, decode
@@ -177,7 +177,9 @@ def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
 @settings(max_examples=20, deadline=None)
 def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
     homes, public, rules = gate()
-    brain, brain_then = (RulesProsumer(0.15, 1.0, Values(rules, make_forecaster("learned"))) for _ in range(2))
+    brain, brain_then = (
+        RulesProsumer(0.15, 1.0, ValueBids(rules, make_forecaster("learned"), Promise(rules))) for _ in range(2)
+    )
     changed = {}
     for f in fields(Homes):
         value = np.array(getattr(homes, f.name))

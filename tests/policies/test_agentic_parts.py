@@ -109,12 +109,12 @@ def test_a_limit_is_worth_what_clears_above_it(sample: list[float], ask: float) 
 def test_the_announcement_holds_the_price_models_hour() -> None:
     _, public, rules = real_gate(42)
     forecast = make_forecaster("learned")(public, 1)
-    price, weight, reserve = forecast.price, forecast.weight, forecast.reserve
+    weight, reserve = forecast.weight[0], forecast.reserve_points[0]
     made = notice(public, rules, make_forecaster("learned"), 3)
     assert made.weight.sum() == pytest.approx(1.0)
     assert (np.diff(made.price) >= 0.0).all()
-    assert made.price @ made.weight == pytest.approx(float(price[0].mean(axis=1) @ weight[0]))
-    assert made.rho @ made.rho_weight == pytest.approx(float(reserve[0] @ weight[0]) if rules.products else 0.0)
+    assert made.price @ made.weight == pytest.approx(float(forecast.price[0].mean(axis=1) @ weight))
+    assert made.rho @ made.rho_weight == pytest.approx(float(reserve) if rules.products else 0.0)
     added = replace(public, incentive_usd_per_kwh=np.full(len(public.da_usd_per_kwh), 2.0))
     assert notice(added, rules, make_forecaster("learned"), 3).price == pytest.approx(made.price + 2.0)
 

@@ -7,13 +7,17 @@ is bid for on, and the world keeps them; see docs/contracts.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from typing import Any, Protocol
 
 import numpy as np
 
-from vpp_env.errors import BidError
+from vpp_env.errors import BidError, InformationError
 from vpp_env.units import Flags, Floats, Ints
+
+MOST_TEXT = 4000
+"""Characters of a message to one home, at most: about a page [assumed]."""
 
 
 class Window(IntEnum):
@@ -125,3 +129,117 @@ class Answers:
     round: int
     of_rounds: int
     messages: dict[int, str] | None = None
+
+
+class Table(Protocol):
+    """Where an aggregator meets the owners of one month at one gate: what `view.owners` is."""
+
+    @property
+    def round(self) -> int:
+        """Rounds of offers that were made at this gate."""
+        ...
+
+    @property
+    def rounds_left(self) -> int:
+        """Rounds that may still be made at this gate."""
+        ...
+
+    @property
+    def in_force(self) -> Flags:
+        """(N,) bool: homes whose contract holds in the opportunity that is bid for."""
+        ...
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of these contracts; 0 for the other homes."""
+        ...
+
+    def propose(self, offers: Offers) -> Answers:
+        """Make offers and hear the answers; what is accepted binds at once.
+
+        Raises
+        ------
+        BidError
+            When the offers are malformed, or no round is left at this gate; nobody has heard of them then.
+        """
+        ...
+
+    def end(self, rows: Flags) -> None:
+        """End the contracts of the homes `rows` (N,) bool before the opportunity that is bid for."""
+        ...
+
+
+@dataclass(frozen=True)
+class LeftTable:
+    """The `Table` of a view that was pickled: what was known of it then. There is nobody to ask behind a copy."""
+
+    round: int
+    rounds_left: int
+    in_force: Flags
+    terms: Terms
+
+    def propose(self, offers: Offers) -> Answers:
+        """Refuse."""
+        raise InformationError("this view is a copy (it was pickled): ask the owners through the view given to act()")
+
+    def end(self, rows: Flags) -> None:
+        """Refuse."""
+        self.propose(rows)  # type: ignore[arg-type]
+
+
+def check_rows(rows: Any, n: int, name: str) -> Flags:
+    """Return `rows` as a new (n,) bool array.
+
+    Raises
+    ------
+    BidError
+        When it is none.
+    """
+    array = np.array(rows)
+    if array.shape != (n,) or array.dtype != np.bool_:
+        raise BidError(f"{name} is {array.dtype} of shape {array.shape}; allowed is bool of shape ({n},)")
+    return array
+
+
+def check_offers(offers: Any, n: int) -> Offers:
+    """Return the offers with arrays of their own, of the right types.
+
+    Raises
+    ------
+    BidError
+        When a part has another shape, type or value than `Offers` and `Terms` allow.
+    """
+    if not isinstance(offers, Offers):
+        raise BidError(f"propose() got a {type(offers).__name__}; allowed is vpp_env.Offers(to, window, terms)")
+    to = check_rows(offers.to, n, "Offers.to")
+    window = np.array(offers.window)
+    if window.shape != (n,) or window.dtype.kind not in "iu" or not np.isin(window[to], list(Window)).all():
+        known = ", ".join(f"{w.name} = {w.value}" for w in Window)
+        got = f"{window.dtype} of shape {window.shape}"
+        raise BidError(f"Offers.window is {got}; allowed are whole numbers of shape ({n},): {known}")
+    terms = offers.terms
+    if not isinstance(terms, Terms) or terms.n != n:
+        got = f"Terms of {terms.n} homes" if isinstance(terms, Terms) else f"a {type(terms).__name__}"
+        raise BidError(f"Offers.terms is {got}; allowed is vpp_env.Terms with one row for each of the {n} homes")
+    for name in ("blackout", "v2g_reserve"):
+        if not np.isin(getattr(terms, name)[to], (0.0, 1.0)).all():
+            raise BidError(f"terms: {name} holds something else than 0 (no) and 1 (yes)")
+    return replace(offers, to=to, window=window.astype(np.int64), messages=_checked_messages(offers.messages, to))
+
+
+def _checked_messages(messages: Any, to: Flags) -> dict[int, str] | None:
+    if messages is None:
+        return None
+    if not isinstance(messages, dict):
+        raise BidError(f"Offers.messages is a {type(messages).__name__}; allowed is a dict of home -> text, or None")
+    made: dict[int, str] = {}
+    for home, text in messages.items():
+        if isinstance(home, bool) or not isinstance(home, int | np.integer) or not 0 <= home < len(to) or not to[home]:
+            raise BidError(
+                f"Offers.messages has a text for {home!r:.40}; allowed are homes that get an offer, by index"
+            )
+        if not isinstance(text, str) or len(text) > MOST_TEXT:
+            got = f"{len(text)} characters" if isinstance(text, str) else f"a {type(text).__name__}"
+            raise BidError(f"the message to home {home} is {got}; allowed is text of at most {MOST_TEXT} characters")
+        made[int(home)] = text
+    return made

@@ -3,13 +3,13 @@
 | set | what it holds |
 |---|---|
 | OWN | public data, and every home's own row - row i is for the bid of home i only |
-| DECLARED | the same rows for the homes' own agents; the coordinator sees what they have told (bids, statements) |
+| DECLARED | the same rows for the homes' own agents; the coordinator sees what they have told (bids, words, answers) |
 | FULL | all rows for one mind: true states and preferences of everybody |
 | ORACLE | FULL and the future: real-time and reserve prices, load, sun, car use |
 
 A policy declares its set; asking a view for what the set does not hold raises `InformationError`. A view of another set
-than ORACLE holds no reference to the world and no closure over it: what was not granted is not behind it, whatever is
-done to `view.information`. See docs/information.md.
+than ORACLE is plain data, but for `view.owners` (DECLARED and above), the one object through which offers are made.
+What was not granted is not behind a view, whatever is done to `view.information`. See docs/information.md.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from vpp_env.contract.observation import (
     MarketFacts,
     observe,
 )
+from vpp_env.contract.terms import Table
 from vpp_env.errors import InformationError
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.units import DT_H, Flags, Floats, Floats32, Ints
@@ -242,6 +243,8 @@ class View:
         What each owner has said in words; `None` below DECLARED.
     oracle : Oracle, optional
         Who answers for the future; `None` below ORACLE.
+    table : Table, optional
+        Where offers are made to the owners (see `owners`); `None` below DECLARED.
     """
 
     public: Public
@@ -249,12 +252,20 @@ class View:
     homes: Homes
     statements: tuple[str, ...] | None = None
     oracle: Oracle | None = None
+    table: Table | None = None
 
     def _missing(self, needed: Information, what: str) -> InformationError:
         return InformationError(
             f"{what} is not in the information set {self.information.name}; it needs {needed.name}. "
             "Declare that set in PolicyInfo.information: it is printed beside every result."
         )
+
+    @property
+    def owners(self) -> Table:
+        """Where offers are made to the owners, and the contracts that are in force (DECLARED)."""
+        if self.table is None:
+            raise self._missing(Information.DECLARED, "view.owners")
+        return self.table
 
     def statement(self, i: int) -> str:
         """What the owner of home i has said in words (DECLARED)."""

@@ -1,6 +1,7 @@
 """Patience: whose storage is called often, or whose preferences are broken, is annoyed, and stays away for a while.
 
     a'   = a / 2 ** (1 / half-life) + .5 on a day on which the home's storage is called + 2 on a day with a violation
+           + .1 for every offer that it turns down
     P(out tomorrow) = 1 - exp(-max(a' / tolerance - 1, 0) - .002 called), for 1 + Geometric(1/3) days
 
 The third time is for good. The numbers are fields of `OwnersSpec`, all [assumed]. An owner who opts out says for how
@@ -47,7 +48,13 @@ def is_out(state: PatienceState, spec: OwnersSpec, ahead: int = 0) -> Flags:
 
 
 def after_day(
-    state: PatienceState, called: Flags, violated: Flags, tolerance: Floats, draws: Floats, spec: OwnersSpec
+    state: PatienceState,
+    called: Flags,
+    violated: Flags,
+    tolerance: Floats,
+    draws: Floats,
+    spec: OwnersSpec,
+    refused: Ints | int = 0,
 ) -> PatienceState:
     """Return the state after one more day.
 
@@ -63,9 +70,12 @@ def after_day(
         (2, N) uniform in [0, 1); see `patience_draws`.
     spec : OwnersSpec
         With endless patience nobody opts out; annoyance grows all the same.
+    refused : ndarray, optional
+        (N,) offers that the owner has turned down on the day.
     """
     annoyance = state.annoyance * 0.5 ** (1.0 / spec.half_life_days)
     annoyance = annoyance + spec.called_points * called + spec.violation_points * violated
+    annoyance = annoyance + spec.refusal_points * refused
     still = np.maximum(state.days_out - 1, 0)
     if spec.patience == "endless":
         return PatienceState(annoyance, still, state.times)
@@ -106,6 +116,7 @@ class Patience:
         count = len(self._tolerance)
         self._state = begin_patience(count)
         self._storage_kwh, self._violated = np.zeros(count), np.zeros(count, dtype=np.bool_)
+        self._refused = np.zeros(count, dtype=np.int64)
         self._annoyance, self._days = np.zeros(count), 0
 
     def add(self, storage_kwh: Floats, violated: Flags) -> None:
@@ -113,14 +124,25 @@ class Patience:
         self._storage_kwh += storage_kwh.ravel()
         self._violated |= np.any(violated, axis=0).ravel()
 
+    def turn_down(self, offers: Flags) -> None:
+        """Add the offers of a round that (M*N,) owners have turned down."""
+        self._refused += offers
+
+    def strained(self) -> Flags:
+        """(M*N,) who is annoyed beyond its tolerance, today's refusals included; nobody with endless patience."""
+        if self._spec.patience == "endless":
+            return np.zeros(len(self._tolerance), dtype=np.bool_)
+        return self._state.annoyance + self._spec.refusal_points * self._refused > self._tolerance
+
     def end_day(self, day: int) -> None:
         """End local day `day`: annoyance grows and fades, and owners decide on the days after."""
         draws = np.concatenate([patience_draws(seed, day, self._n) for seed in self._seeds], axis=1)
         called = self._storage_kwh > NOTICED_KWH
-        self._state = after_day(self._state, called, self._violated, self._tolerance, draws, self._spec)
+        violated, bears, spec = self._violated, self._tolerance, self._spec
+        self._state = after_day(self._state, called, violated, bears, draws, spec, self._refused)
         self._annoyance += self._state.annoyance
         self._days += 1
-        self._storage_kwh[:], self._violated[:] = 0.0, False
+        self._storage_kwh[:], self._violated[:], self._refused[:] = 0.0, False, 0
 
     def absent(self, ahead: int = 0) -> Flags:
         """(M*N,) who takes no bid today, or `ahead` days later as far as the owners have said today."""

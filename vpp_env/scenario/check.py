@@ -13,6 +13,7 @@ from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.specs import (
     BY_PRIORITY,
     BY_PROFILE,
+    BY_SHARE,
     INF,
     RANGE,
     FleetSpec,
@@ -40,11 +41,21 @@ def _three(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 3
 
 
+def _shares(value: object) -> bool:
+    if not isinstance(value, tuple) or not all(
+        isinstance(row, tuple) and len(row) == 2 and isinstance(row[0], str) and len(list(_numbers(row))) == 1
+        for row in value
+    ):
+        return False
+    return abs(sum(row[1] for row in value) - 1) < 1e-9
+
+
 FORMS = {
     "": lambda value: True,
     RANGE: _is_range,
     BY_PROFILE: lambda value: _three(value) and all(_is_range(row) for row in value),
     BY_PRIORITY: lambda value: _three(value) and len(list(_numbers(value))) == 3,
+    BY_SHARE: _shares,
 }
 """Form of a field that holds several numbers -> whether a value has it."""
 

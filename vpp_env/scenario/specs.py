@@ -16,6 +16,7 @@ INF = math.inf
 RANGE = "(low, high) with low <= high"
 BY_PROFILE = "three (low, high) rows: conservative, moderate, aggressive"
 BY_PRIORITY = "three numbers: low, medium, high priority"
+BY_SHARE = "rows of (brain, share of the homes), shares that sum to 1"
 
 
 def _f(
@@ -260,6 +261,17 @@ class OwnersSpec:
         1 / 3, "chance of coming back after each day out; the first is certain", "assumed", 0.01, 1
     )
     times_to_leave: int = _f(3, "opting out for the n-th time is for good", "assumed", 1)
+    refusal_points: float = _f(0.1, "annoyance of an offer that is turned down", "assumed", 0)
+    max_rounds: int = _f(3, "rounds of offers at one gate, at most", "assumed", 1, 100)
+    trust_days: int = _f(3, "days without any deal after the VPP broke a contract", "assumed", 0)
+    brains: tuple[tuple[str, float], ...] = _f(
+        (("truthful", 1.0),),
+        "who answers offers: registered brain, share of the homes",
+        "assumed; docs/contracts.md",
+        0,
+        1,
+        form=BY_SHARE,
+    )
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpp_env.contract.foresight import Foresight
+from vpp_env.contract.terms import Answers, LeftTable, Offers, Terms
 from vpp_env.contract.views import Future, Homes, Information, KnownFuture, Public, View
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError, VppError
 from vpp_env.simulation.foresight_builder import build_foresight
 from vpp_env.simulation.world import World
-from vpp_env.units import KWH_PER_MWH
+from vpp_env.units import KWH_PER_MWH, Flags
 
 
 def _locked(array: NDArray[Any]) -> NDArray[Any]:
@@ -75,7 +76,66 @@ def build_view(world: World, information: Information) -> View:
         _homes(world),
         world.months[0].statements if information >= Information.DECLARED else None,
         WorldOracle(world, world.opportunity) if information >= Information.ORACLE else None,
+        WorldTable(world, world.opportunity) if information >= Information.DECLARED else None,
     )
+
+
+def _at_gate(world: World, gate: int, ask: str) -> World:
+    if world.opportunity != gate:
+        raise InformationError(
+            f"this view is of opportunity {gate}, and the world has gone on to {world.opportunity}; {ask} before the "
+            "bids are played, or keep what was answered"
+        )
+    return world
+
+
+@dataclass(frozen=True, eq=False)
+class WorldTable:
+    """The owners of a world of one month at one gate: the one road from a view of DECLARED or FULL to its world."""
+
+    _world: World
+    _gate: int  # the opportunity whose view this is
+
+    @property
+    def round(self) -> int:
+        """Rounds of offers that were made at this gate."""
+        return self._now().table.rounds(0, self._gate)[0]
+
+    @property
+    def rounds_left(self) -> int:
+        """Rounds that may still be made at this gate."""
+        return self._now().table.rounds(0, self._gate)[1]
+
+    @property
+    def in_force(self) -> Flags:
+        """(N,) bool: homes whose contract holds in the opportunity that is bid for."""
+        return self._standing()[0]
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of these contracts; 0 for the other homes."""
+        return self._standing()[1]
+
+    def propose(self, offers: Offers) -> Answers:
+        """Make offers and hear the answers; see `vpp_env.contract.terms.Table`."""
+        (answers,) = self._now().propose([offers])
+        assert answers is not None
+        return answers
+
+    def end(self, rows: Flags) -> None:
+        """End the contracts of the homes `rows` (N,) bool before the opportunity that is bid for."""
+        self._now().end_contracts(0, rows)
+
+    def _now(self) -> World:
+        return _at_gate(self._world, self._gate, "ask the owners")
+
+    def _standing(self) -> tuple[Flags, Terms]:
+        world = self._now()
+        return world.contracts.in_force(0, self._gate + world.lead)
+
+    def __reduce__(self) -> tuple[type[LeftTable], tuple[int, int, Flags, Terms]]:
+        """Pickle as plain data: another process has no world, and nobody to ask."""
+        return LeftTable, (self.round, self.rounds_left, *self._standing())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +146,7 @@ class WorldOracle:
     gate: int  # the opportunity whose view this is
 
     def _at_gate(self) -> World:
-        if self.world.opportunity != self.gate:
-            raise InformationError(
-                f"this view is of opportunity {self.gate}, and the world has gone on to {self.world.opportunity}; ask "
-                "for the future before the bids are played, or keep what it answered"
-            )
-        return self.world
+        return _at_gate(self.world, self.gate, "ask for the future")
 
     def future(self, steps: int) -> Future:
         """The next `steps` 15-min steps from delivery on."""

@@ -19,15 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
+from vpp_env.contract.terms import Answers, Offers, check_offers, check_rows
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, look, quote_again
-from vpp_env.errors import VppError
+from vpp_env.errors import BidError, VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
+from vpp_env.market.payment import make_payment
 from vpp_env.market.state import (
     SELL1_Q,
     SELL1_TICK,
@@ -41,10 +43,13 @@ from vpp_env.market.state import (
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.patience import Patience
+from vpp_env.owners.table import Gate as OwnersGate
+from vpp_env.owners.table import OwnersTable
 from vpp_env.owners.wishes import WishMeter
 from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
+from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
 
 HISTORY = 96
@@ -89,7 +94,10 @@ class World:
         self._keeper = ContractKeeper(self.months, self._parameters, self.contracts)
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
         tolerance = np.stack([m.fleet.tolerance for m in months])
-        self.patience = Patience(self.scenario.owners, [m.world_seed for m in months], tolerance)
+        seeds = [m.world_seed for m in months]
+        self.patience = Patience(self.scenario.owners, seeds, tolerance)
+        share = make_payment(self.scenario.market).share
+        self.table = OwnersTable(self.scenario, seeds, self.n_homes, share, self.contracts)
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
         self.opportunity = -1
@@ -138,6 +146,7 @@ class World:
         self._keeper.reset()
         fleets = [m.fleet for m in self.months]
         self._wishes = WishMeter(fleets, self.calendar, self.steps)
+        self.table.reset()
         self._fill_history()
         day, k = self.clock(0)
         self._open_day(day)
@@ -280,6 +289,62 @@ class World:
         span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
         return exchange.rt[:, span], exchange.rho[span], exchange.called[span]
 
+    # -- the owners' table -----------------------------------------------------------------------------
+
+    def propose(self, offers: Sequence[Offers | None]) -> list[Answers | None]:
+        """Make offers for the opportunity that is bid for, one for each month or None, and hear the owners.
+
+        What they accept binds from that opportunity on. `owners.max_rounds` times at one gate.
+
+        Raises
+        ------
+        BidError
+            When offers are malformed or no round is left; nobody has heard of any offer then.
+        VppError
+            When the month is over or was never reset.
+        """
+        self._playing()
+        if len(offers) != self.n_months:
+            raise BidError(
+                f"propose() got {len(offers)} offers; allowed is one, or None, for each of {self.n_months} months"
+            )
+        heard = [None if offer is None else check_offers(offer, self.n_homes) for offer in offers]
+        day, (then, k_then) = self.clock(self.t)[0], self.clock(self.delivery)
+        days = [m.cars(day - 1) for m in self.months]
+        gate = OwnersGate(
+            fleets=[m.fleet for m in self.months],
+            opportunity=self.opportunity,
+            first=self.opportunity + self.lead,
+            t=self.t,
+            delivery=self.delivery,
+            clock=k_then,
+            known=self._known(),
+            da=self.exchange.da,
+            rt=self.exchange.rt,
+            state=self.state,
+            headroom=self.headroom,
+            prices=self._owners,
+            yesterday=CarDay(*(np.concatenate(rows) for rows in zip(*days, strict=True))),
+            absent=self.patience.absent(then - day),
+            strained=self.patience.strained(),
+            day=day,
+        )
+        answers, refused = self.table.propose(gate, heard)
+        for month, offer in enumerate(heard):
+            if offer is not None:
+                self.contracts.asked(month, offer.to)
+        self.patience.turn_down(refused)
+        return answers
+
+    def end_contracts(self, month: int, rows: Flags) -> None:
+        """End the contracts of the homes `rows` (N,) of a month before the opportunity that is bid for."""
+        self._playing()
+        self.contracts.end(month, self.opportunity + self.lead, check_rows(rows, self.n_homes, "rows"))
+
+    def _playing(self) -> None:
+        if self.opportunity < 0 or self.done:
+            raise VppError("the month has not begun or is over; call reset() first")
+
     # -- one opportunity -------------------------------------------------------------------------------
 
     def step(
@@ -310,8 +375,7 @@ class World:
         VppError
             When the month is over or was never reset.
         """
-        if self.opportunity < 0 or self.done:
-            raise VppError("the month has not begun or is over; call reset() first")
+        self._playing()
         months, n, t, firm = self.n_months, self.n_homes, self.t, self.exchange.firm
         offers = decode(check_actions(actions, months * n), self.sell_limit_kw, self.buy_limit_kw)
         free = check_override(override, months * n) | (not self.scenario.market.safeguard)
@@ -377,6 +441,7 @@ class World:
     def _live(self, outcome: Outcome, day: int) -> None:
         """Let the owners live through an opportunity of local day `day`; who is out has nothing on offer."""
         self.patience.add(outcome.storage_kwh, outcome.violated)
+        self.table.end_opportunity(day)
         if self.done or self._day_number != day:
             self.patience.end_day(day)
             self.contracts.leave(self.patience.absent().reshape(self.n_months, -1))

@@ -31,7 +31,7 @@ from vpp_policies.agentic.rules import RulesProsumer, own_lines
 from vpp_policies.llm.chat import ChatModel, Question, clip, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
-from vpp_policies.stochastic.policy import Values
+from vpp_policies.stochastic.policy import ValueBids
 
 MODES = ("cards", "batched", "full")
 ENVELOPES = ("declared", "physical")
@@ -172,7 +172,7 @@ class LlmProsumer:
         Who is asked, and how.
     negotiation : NegotiationOptions
         Markup and shape of the rules' own concession.
-    values : Values or None
+    values : ValueBids or None
         What the homes' energy is worth, under their cards.
     envelope : str
         One of `ENVELOPES`.
@@ -187,7 +187,7 @@ class LlmProsumer:
     model: ChatModel
     decider: Decider
     negotiation: NegotiationOptions
-    values: Values | None
+    values: ValueBids | None
     envelope: str
     reads: bool
     batch: int

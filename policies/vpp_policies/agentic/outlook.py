@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vpp_env import MarketRules, Public
 from vpp_policies.agentic.negotiation import Notice
 from vpp_policies.evening import evening_bonus
-from vpp_policies.forecast import Forecaster
+from vpp_policies.forecast import QUARTERS, Forecaster
 
 
 def _ascending(
@@ -28,17 +28,16 @@ def _hours_left_today(public: Public) -> float:
     return float((midnight - public.start).total_seconds() / 3600.0)
 
 
-def notice(public: Public, rules: MarketRules, outlook: Forecaster, max_rounds: int) -> Notice:
+def notice(public: Public, rules: MarketRules, forecaster: Forecaster, max_rounds: int) -> Notice:
     """Make the announcement from public data."""
-    forecast = outlook(public, 1)
-    price, weight, reserve = forecast.price, forecast.weight, forecast.reserve
+    forecast = forecaster(public, 1)
+    weight = forecast.weight[0]
     # an announced programme, and a promise that is called, add to what a sale brings
     added = public.expected_sale_price - public.expected_lmp + float(evening_bonus(public, rules, 1)[0])
-    quarters = price.shape[2]
-    energy = _ascending(price[0] + added, np.repeat(weight[0][:, None] / quarters, quarters, axis=1))
-    held = _ascending(reserve[0] * bool(rules.products), weight[0])
+    energy = _ascending(forecast.price[0] + added, np.repeat(weight[:, None] / QUARTERS, QUARTERS, axis=1))
+    held = _ascending(forecast.reserve[0] * bool(rules.products), weight)
     after = public.da_usd_per_kwh[public.steps :]
-    hourly = after[: len(after) // quarters * quarters].reshape(-1, quarters).mean(axis=1)
+    hourly = after[: len(after) // QUARTERS * QUARTERS].reshape(-1, QUARTERS).mean(axis=1)
     today = max(0, round(_hours_left_today(public) - public.hours))
     return Notice(
         opportunity_id=f"opp-{public.opportunity:05d}",

@@ -111,8 +111,8 @@ class Nodes:
         Compiled once; None scales everybody's line alike (an ablation: no solver).
     max_rounds : int
         Rounds at most; 0 takes the opening asks as limits (an ablation: no negotiation).
-    outlook : Forecaster
-        The aggregator's own view of the prices to come.
+    forecaster : Forecaster
+        The aggregator's own, of prices.
     promise : Promise
         The month's commitments of firm evening capacity.
     """
@@ -122,7 +122,7 @@ class Nodes:
     prosumers: ProsumerBrain
     problem: CoalitionProblem | None
     max_rounds: int
-    outlook: Forecaster
+    forecaster: Forecaster
     promise: Promise
 
     def hear(self, state: StatementsInput) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Nodes:
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
         """Say what is for sale."""
-        return {"notice": notice(state["public"], self.rules, self.outlook, self.max_rounds)}
+        return {"notice": notice(state["public"], self.rules, self.forecaster, self.max_rounds)}
 
     def collect_bids(self, state: OpeningInput) -> dict[str, Any]:
         """Every home bids for itself."""
@@ -188,7 +188,7 @@ class Nodes:
         n, rules = state["negotiation"], self.rules
         notes = {"negotiation_rounds": float(n.rounds), "coalition_size": 0.0, "optimization_s": 0.0, "fallbacks": 0.0}
         called = n.dispatch
-        capacity = self.promise.kw(state["public"], n.declared.evening_kw)
+        capacity = self.promise.commit(state["public"], n.declared.evening_kw)
         if called is None:
             actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
             nobody = np.zeros(rules.n_homes, dtype=bool)

@@ -19,8 +19,10 @@ from vpp_env import (
     RESERVE_TICK,
     SELL_ASK_RANGE,
     Homes,
+    Information,
     MarketRules,
     Public,
+    View,
 )
 from vpp_policies.agentic.negotiation import (
     FULL,
@@ -34,9 +36,9 @@ from vpp_policies.agentic.negotiation import (
     ProsumerBrain,
     Response,
 )
-from vpp_policies.evening import able_kw
+from vpp_policies.evening import Promise, able_kw
 from vpp_policies.forecast import make_forecaster
-from vpp_policies.stochastic.policy import Values
+from vpp_policies.stochastic.policy import ValueBids
 from vpp_policies.truthful import envelope_kwh, own_offers
 
 TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
@@ -58,7 +60,7 @@ def _given(share: float, beta: float) -> float:
 
 
 def own_lines(
-    homes: Homes, public: Public, rules: MarketRules, values: Values | None = None
+    homes: Homes, public: Public, rules: MarketRules, values: ValueBids | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """A home's own truth, from its own truthful offer.
 
@@ -66,7 +68,7 @@ def own_lines(
     ----------
     homes, public, rules :
         The gate.
-    values : Values, optional
+    values : ValueBids, optional
         What storage asks and pays for; None: what the owners ask.
 
     Returns
@@ -78,7 +80,7 @@ def own_lines(
     """
     now = own_offers(homes, public, rules)
     if values is not None:
-        now = values.offers(homes, public, now)
+        now = values.offers(View(public, Information.DECLARED, homes), now)
     car, full, reserve = now["sell1_kw"], now["sell1_kw"] + now["sell2_kw"], now["reserve_kw"]
     if not rules.safeguard:
         # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve
@@ -97,11 +99,11 @@ class RulesProsumer:
         Opening markup over the own ask; (N,) where homes differ.
     beta : float
         Shape of the concession.
-    values : Values, optional
+    values : ValueBids, optional
         The month's: the own ask is then what the home's energy is worth, never below its owner's. None: its owner's.
     """
 
-    def __init__(self, markup: float | NDArray[np.float64], beta: float, values: Values | None = None) -> None:
+    def __init__(self, markup: float | NDArray[np.float64], beta: float, values: ValueBids | None = None) -> None:
         self._markup, self._beta, self._values = markup, beta, values
         self._own = np.zeros((3, 0))
 
@@ -184,9 +186,9 @@ def _asked(lines: NDArray[np.bool_], terms: AggregatorTerms) -> NDArray[np.bool_
     return lines if terms.asked is None else lines & terms.asked
 
 
-def values_of(rules: MarketRules, options: NegotiationOptions) -> Values | None:
+def values_of(rules: MarketRules, options: NegotiationOptions) -> ValueBids | None:
     """Return the values of a month's homes; None without them (an ablation)."""
-    return None if "values" in options.left_out else Values(rules, make_forecaster("learned"))
+    return None if "values" in options.left_out else ValueBids(rules, make_forecaster("learned"), Promise(rules))
 
 
 class RulesBrain:

@@ -8,7 +8,6 @@ or above its owner's, its limit the best one at or below. Whatever else a home o
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,78 +16,71 @@ from vpp_env import (
     SELL_ASK_RANGE,
     Bids,
     Consent,
-    Homes,
     Information,
     MarketRules,
     PolicyInfo,
-    Public,
     View,
     encode,
 )
 from vpp_env.units import Floats
-from vpp_policies.evening import Promise, able_kw, evening_bonus
+from vpp_policies.evening import Promise
 from vpp_policies.forecast import Forecaster, make_forecaster
 from vpp_policies.stochastic.storage import StorageValues
 from vpp_policies.stochastic.value import ASKS, LIMITS, bid_all, odds_of
 from vpp_policies.truthful import MeteredProfile, own_offers
 
 
-class Rows(NamedTuple):
-    """The homes of a gate, and what is public at it."""
-
-    homes: Homes
-    public: Public
-
-
-class Values:
-    """What the homes of one month ask and pay for, each from its own row, public prices and a forecaster.
+class ValueBids:
+    """What the homes of a month ask and pay for, each from its own row, public prices and a forecaster.
 
     Parameters
     ----------
     rules : MarketRules
-        The market's rules.
+        The month's.
     forecaster : Forecaster
         Of prices.
+    promise : Promise
+        Evenings that are called and promised bring more.
     """
 
-    def __init__(self, rules: MarketRules, forecaster: Forecaster) -> None:
-        self._rules = rules
-        self._storage = StorageValues(rules, forecaster)
+    def __init__(self, rules: MarketRules, forecaster: Forecaster, promise: Promise) -> None:
+        self._rules, self._promise = rules, promise
+        self._storage = StorageValues(rules, forecaster, promise)
         # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
         self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
 
-    def offers(self, homes: Homes, public: Public, own: dict[str, Floats]) -> dict[str, Floats]:
+    def offers(self, view: View, own: dict[str, Floats]) -> dict[str, Floats]:
         """Put the values' asks and limits into what the homes offer on their own account; call it once at every gate.
 
         Parameters
         ----------
-        homes, public : Homes, Public
-            The gate.
+        view : View
+            The gate: of `homes` row i is read for home i only.
         own : dict
             Of `own_offers`.
         """
-        gate = Rows(homes, public)
-        ask, limit = self._bids(gate)
+        homes = view.homes
+        ask, limit = self._bids(view)
         stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
         # the owner's own ask is below none of these, whatever serves the second line
-        bonus = evening_bonus(public, self._rules, 1)[0]
-        ask = np.where(bonus > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
+        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
         # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
         back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
+        patience = self._storage.patience(view)
         return own | {
             "sell2_ask": np.where(stores, np.maximum(ask, own["sell2_ask"]), own["sell2_ask"]),
-            "buy_limit": np.where(back, self._storage.patience(gate), np.where(stores, limit, own["buy_limit"])),
+            "buy_limit": np.where(back, patience, np.where(stores, limit, own["buy_limit"])),
         }
 
-    def _bids(self, gate: Rows) -> tuple[Floats, Floats]:
+    def _bids(self, view: View) -> tuple[Floats, Floats]:
         """(N,) asks and limits of the batteries."""
         rules, storage = self._rules, self._storage
-        values = storage.after(gate)
-        drawn, clock = storage.look(gate, 1)
+        values = storage.after(view)
+        drawn, clock = storage.look(view, 1)
         odds = odds_of(*drawn, rules.margin)
         gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
-        state = storage.state(gate, gone, came)
-        chosen = bid_all(values, odds, int(clock[0]), storage.sun(gate, 1)[0], state, storage.batteries(gate))
+        state = storage.state(view, gone, came)
+        chosen = bid_all(values, odds, int(clock[0]), storage.sun(view, 1)[0], state, storage.batteries(view))
         if rules.lead:
             self._pending.append((chosen.out, chosen.into))
         ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
@@ -119,12 +111,12 @@ class Stochastic:
         self._rules = rules
         self._profile = MeteredProfile(rules)
         self._promise = Promise(rules)
-        self._values = Values(rules, self._forecaster)
+        self._values = ValueBids(rules, self._forecaster, self._promise)
 
     def act(self, view: View) -> Bids:
         """Bid for the next opportunity."""
-        rules, homes, public = self._rules, view.homes, view.public
-        own = own_offers(homes, public, rules)
+        rules = self._rules
+        own = own_offers(view.homes, view.public, rules)
         schedule = self._profile.schedule(view, own)
-        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **self._values.offers(homes, public, own))
-        return Bids(actions, day_ahead=schedule, capacity=self._promise.kw(public, able_kw(homes, rules)))
+        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **self._values.offers(view, own))
+        return Bids(actions, day_ahead=schedule, capacity=self._promise.kw(view))

@@ -1,0 +1,135 @@
+"""Brains: how an owner speaks of what is its own. Whatever it says, it signs nothing that it expects to lose by.
+
+A brain says by which factor an owner multiplies its values and costs when it answers; `truthful` says what is. An
+owner signs what is worth it by its true values *and* by those that it claims: who claims more holds out, who claims
+less turns down what it said it would take.
+
+| brain | factor in round r of R | |
+|---|---|---|
+| truthful | 1 | |
+| strategic(markup, beta) | 1 + markup (1 - (r / R)^(1 / beta)) | beta < 1 holds out, > 1 gives in early |
+| liar(factor) | factor | says the same in every round |
+
+Source of the concession: Faratin, Sierra, Jennings (1998), "Negotiation decision functions for autonomous agents".
+A new brain is an entry of `BRAINS`; a scenario mixes them: `[owners] brains = [["truthful", .8], ["liar(2)", .2]]`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
+from vpp_env.scenario.streams import stream
+from vpp_env.units import Floats, Ints
+
+BRAIN_KEY = 2
+"""Sub-stream of the owners' stream from which each home's brain is drawn."""
+
+
+class Brain(Protocol):
+    """How an owner speaks."""
+
+    def factor(self, round: int, of_rounds: int) -> float:
+        """On its values and costs, as it claims them in this round (from 1); above 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class Truthful:
+    """Says what is."""
+
+    def factor(self, round: int, of_rounds: int) -> float:
+        """1."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Strategic:
+    """Claims more at first, and concedes with the rounds."""
+
+    markup: float = 0.2
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.markup < math.inf and 0.0 < self.beta < math.inf):
+            raise ScenarioError(
+                f"strategic({self.markup!r}, {self.beta!r}): allowed are a markup of 0 or more and a beta above 0"
+            )
+
+    def factor(self, round: int, of_rounds: int) -> float:
+        """1 + markup (1 - (r / R)^(1 / beta))."""
+        return 1.0 + self.markup * (1.0 - (round / of_rounds) ** (1.0 / self.beta))
+
+
+@dataclass(frozen=True)
+class Liar:
+    """Claims other values than its own."""
+
+    by: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.by < math.inf:
+            raise ScenarioError(f"liar({self.by!r}): allowed is a factor above 0")
+
+    def factor(self, round: int, of_rounds: int) -> float:
+        """The same in every round."""
+        return self.by
+
+
+BRAINS: dict[str, Callable[..., Brain]] = {"truthful": Truthful, "strategic": Strategic, "liar": Liar}
+
+
+def make_brain(spec: str) -> Brain:
+    """Build a brain from its form in a scenario: `truthful`, `strategic(.2, 1)`, `liar(2)`.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such brain; the message offers the nearest.
+    ScenarioError
+        When its numbers cannot be read, or are not allowed.
+    """
+    name, _, rest = spec.strip().partition("(")
+    if name not in BRAINS:
+        raise UnknownNameError(did_you_mean(name, BRAINS, "brain of owners"))
+    help_text = f"scenario.owners.brains: got {spec!r}; allowed is a brain's name, or name(number, ...)"
+    try:
+        call = ast.parse(f"f({rest.removesuffix(')')})", mode="eval").body
+        numbers = [float(ast.literal_eval(a)) for a in call.args] if isinstance(call, ast.Call) else None
+        if numbers is None or call.keywords or (rest and not rest.endswith(")")):  # type: ignore[attr-defined]
+            raise ScenarioError(help_text)
+        return BRAINS[name](*numbers)
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise error if isinstance(error, ScenarioError) else ScenarioError(help_text) from error
+
+
+class Mixture:
+    """Which brain each owner of M months of N homes has, and what they claim.
+
+    Parameters
+    ----------
+    shares : sequence of (str, float)
+        Brain, share of the homes.
+    seeds : sequence of int
+        Of the M worlds. A home's draw depends on its seed and row alone: another mixture changes no more owners than
+        it must.
+    n : int
+        Homes of a month.
+    """
+
+    def __init__(self, shares: Sequence[tuple[str, float]], seeds: Sequence[int], n: int) -> None:
+        self.brains: tuple[Brain, ...] = tuple(make_brain(spec) for spec, _ in shares)
+        edges = np.cumsum([share for _, share in shares])[:-1]
+        draws = np.stack([stream(seed, "owners", BRAIN_KEY).random(n) for seed in seeds])
+        self.of_home: Ints = np.searchsorted(edges, draws, side="right")  # (M, N) index into `brains`
+
+    def factors(self, rounds: Sequence[int], of_rounds: int) -> Floats:
+        """(M, N) factor that each owner claims, month m being in round `rounds[m]` from 1."""
+        said = np.array([[b.factor(max(r, 1), of_rounds) for b in self.brains] for r in rounds])
+        return np.take_along_axis(said, self.of_home, axis=1)
