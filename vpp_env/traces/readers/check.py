@@ -58,8 +58,8 @@ def utc_instants(text: pd.Series, where: str, name: str, rows: Ints | None = Non
     if pd.api.types.is_datetime64_any_dtype(text.dtype):
         raise DataError(
             f"{where}, row {_row(rows, 0)}: {name} has no time zone (got {text.iloc[0]}); localise the column, for"
-            ' example df["ts_utc"].dt.tz_localize("UTC") if it is UTC,'
-            ' .dt.tz_localize("America/Los_Angeles") if it is local'
+            ' example df["ts_utc"].dt.tz_localize("UTC") if it is UTC, .dt.tz_localize("America/Los_Angeles") if it is'
+            " local"
         )
     words = text.astype(str).str.strip()
     stamps = pd.to_datetime(words, utc=True, errors="coerce", format="ISO8601")
@@ -138,8 +138,8 @@ def instants(
     if local.isna().any():
         i = int(np.argmax(local.isna()))
         raise DataError(
-            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]}, which the clock of {zone} skips;"
-            " delete such rows, or write all times in UTC with Z (a meter that stays on standard time)"
+            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]}, which the clock of {zone} skips; delete such"
+            " rows, or write all times in UTC with Z (a meter that stays on standard time)"
         )
     return local.tz_convert("UTC")
 
