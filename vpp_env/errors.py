@@ -52,8 +52,6 @@ EXTRA_OF = {
     "rich": "bench",
     "matplotlib": "bench",
     "httpx": "llm",
-    "langchain_core": "langchain",
-    "litellm": "litellm",
     "ray": "ray",
     "streamlit": "dashboard",
     "tensorboardX": "tensorboard",
