@@ -21,7 +21,7 @@ from vpp_policies.llm.chat import (
     retry_after_s,
 )
 from vpp_policies.llm.ledger import Decider, Ledger, Price
-from vpp_policies.llm.stack import NAMES, LlmOptions, load_settings, open_stack, secret, settings_of
+from vpp_policies.llm.stack import NAMES, LlmOptions, adapter_of, load_settings, open_stack, secret
 from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 
 from tests.llm.forms import GOOD, SYSTEM, Form, Says, ask
@@ -206,8 +206,8 @@ def test_options_are_checked_and_models_configured(tmp_path: Path) -> None:
         '[scripted]\nmodel = "mine"\nusd_per_mtok_in = 2\nusd_per_mtok_out = 4\nrequests_per_minute = 10\n'
         "tokens_per_minute = 100\nkeys = []\n"
     )
-    assert settings_of(LlmOptions("scripted", models=str(own))).price == Price(2.0, 4.0)
-    assert settings_of(LlmOptions("scripted", model="other")).model == "other"
+    assert adapter_of(LlmOptions("scripted", models=str(own)))[1].price == Price(2.0, 4.0)
+    assert adapter_of(LlmOptions("scripted", model="other"))[1].model == "other"
     own.write_text("[scripted]\nmodel = 1\n")
     with pytest.raises(DataError, match="usd_per_mtok_in"):
         load_settings("scripted", str(own))

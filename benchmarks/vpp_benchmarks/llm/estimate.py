@@ -11,7 +11,7 @@ from vpp_policies.agentic.strategy import RULES, Strategy
 from vpp_policies.llm.chat import schema_text, tokens
 from vpp_policies.llm.ledger import Price
 from vpp_policies.llm.prompts import prompt
-from vpp_policies.llm.stack import ADAPTERS, price_of, settings_of
+from vpp_policies.llm.stack import adapter_of, price_of
 
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.contract.policy import make_policy
@@ -103,7 +103,7 @@ def check(plan: Plan) -> None:
     for brain in llm_brains(plan).values():
         reach = brain.options.reach
         if isinstance(reach.llm, str) and not reach.is_replay:
-            ADAPTERS[reach.llm](settings_of(reach))
+            adapter_of(reach)
         price_of(reach)
 
 

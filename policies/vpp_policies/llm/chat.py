@@ -29,7 +29,9 @@ WORDS = 300
 """Characters of a server's own words that are shown."""
 ODD = -1
 """Number of tokens where a server names one that is none: whoever keeps the ledger puts an estimate in its place."""
-_KEYS = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|xai|AIza|hf|key|bearer|token)[-_=: ]+\S{8,}|\bAIza\S{8,}")
+_KEYS = re.compile(
+    r"(?i)\b(?:sk|pk|rk|gsk|xai|hf)[-_]\S{8,}|\bAIza\S{8,}|\b(?:bearer\s+|(?:key|token)\s*[=:]\s*)\S{8,}"
+)
 """What looks like a key in a server's words: prefixes that providers use, and what follows `Bearer` or `key=`."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
