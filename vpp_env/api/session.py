@@ -14,6 +14,7 @@ from vpp_env.api.pool import MonthPool
 from vpp_env.api.rewards import Reward, Rewards
 from vpp_env.api.tally import Tally
 from vpp_env.contract.bids import DayAheadSchedule, check_override
+from vpp_env.contract.terms import Answers, Offers
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import SPLITS, split_of
@@ -177,6 +178,14 @@ class Session:
             override = check_override(override, world.n_months * world.n_homes)
         self._schedules, self._capacity, self._override = given, kw, override
 
+    def propose(self, offers: Sequence[Offers | None]) -> list[Answers | None]:
+        """Make offers to the owners, one for each month or None, for the opportunity of the next step's bids."""
+        return self._playing().propose(offers)
+
+    def end_contracts(self, month: int, rows: Flags) -> None:
+        """End the contracts of the homes `rows` (N,) of a month before that opportunity."""
+        self._playing().end_contracts(month, rows)
+
     def _forget(self) -> None:
         self._schedules, self._capacity, self._override = (), (), None
 
@@ -267,3 +276,24 @@ class OneVpp(Gates):
         self._session.submit(
             None if schedule is None else [schedule], None if capacity is None else [capacity], override
         )
+
+    def propose(self, offers: Offers) -> Answers:
+        """Make offers to the owners for the opportunity of the next step's bids, and hear what they answer.
+
+        Parameters
+        ----------
+        offers : Offers
+            Who gets an offer, for how long, on which terms; `owners.max_rounds` times at one gate.
+
+        Raises
+        ------
+        BidError
+            When they are malformed, or no round is left at this gate; nobody has heard of them then.
+        """
+        (answers,) = self._session.propose([offers])
+        assert answers is not None
+        return answers
+
+    def end_contracts(self, rows: Flags) -> None:
+        """End the contracts of the homes `rows` (N,) bool before that opportunity."""
+        self._session.end_contracts(0, rows)

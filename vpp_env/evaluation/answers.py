@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vpp_env.contract import bids as bids_module
+from vpp_env.contract.bids import Bids, DayAheadSchedule
+from vpp_env.contract.terms import Offers, Terms
 from vpp_env.errors import PolicyError
 
 HEAD = struct.Struct("<QQ")
@@ -21,9 +22,7 @@ MOST_BYTES = 1 << 28
 """Longest answer that is read (256 MB): bids of a million homes fit."""
 DTYPES = ("float64", "float32", "int64", "int32", "bool")
 """What an answer's arrays may be of: numbers, never objects."""
-RECORDS: dict[str, type] = {
-    name: kind for name, kind in vars(bids_module).items() if isinstance(kind, type) and dataclasses.is_dataclass(kind)
-}
+RECORDS: dict[str, type] = {kind.__name__: kind for kind in (Bids, DayAheadSchedule, Offers, Terms)}
 """What an answer may be built into."""
 
 
@@ -53,7 +52,7 @@ def encode_answer(value: Any) -> bytes:
     Raises
     ------
     TypeError
-        When a part of it is no number, text, array, list, dict or record of `vpp_env.contract.bids`.
+        When a part of it is no number, text, array, list, dict or one of `RECORDS`.
     """
     arrays: list[bytes] = []
 
@@ -82,7 +81,9 @@ def encode_answer(value: Any) -> bytes:
 
 
 def _refuse(x: Any) -> Any:
-    raise TypeError(f"a {type(x).__name__}; allowed are numbers, text, arrays, lists, dicts and what Bids is made of")
+    raise TypeError(
+        f"a {type(x).__name__}; allowed are numbers, text, arrays, lists, dicts and what Bids and Offers are made of"
+    )
 
 
 def decode_answer(head: bytes, body: bytes) -> Any:

@@ -14,6 +14,10 @@ the same bids:
   Some homes are also left alone: the rows of all others are the least there can be, then more than there is, so that
   what one home reads off all rows together (is any car plugged in?) is another answer.
 
+What a policy asks the owners counts as a part of its bids. Copies hear at each gate what the original heard, whatever
+they ask: answers are all that it may know of the owners, so they stay while all else is altered, and a copy that asks
+for something else has moved.
+
 What belongs to the fleet as a whole (a day-ahead schedule, a capacity commitment) is an aggregator's own decision: it
 may follow from all rows, and is held against what is hidden only.
 
@@ -35,6 +39,7 @@ import numpy as np
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Homes, Information, View
 from vpp_env.errors import VppError
+from vpp_env.evaluation.heard import Ask, ask_again, heard_table, same_asked
 from vpp_env.evaluation.hidden import HIDDEN_WAYS, altered_ahead, own_copy
 from vpp_env.evaluation.isolation import TIMEOUT_S, player
 from vpp_env.evaluation.simulate import market_rules, take
@@ -123,6 +128,14 @@ def _nothing_around(world: World) -> AbstractContextManager[None]:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Play:
+    """What a copy did, gate by gate."""
+
+    bids: list[Bids] = dataclasses.field(default_factory=list)
+    asked: list[list[Ask]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Bench:
     """What every play of an audit shares."""
 
@@ -132,9 +145,9 @@ class _Bench:
     gates: int
     timeout_s: float
 
-    def play(self, against: list[Bids], alter: Alter = _unaltered, around: Around = _nothing_around) -> list[Bids]:
-        """Let a fresh copy bid at the first gates; the world is played by `against`, or by its own bids."""
-        made: list[Bids] = []
+    def play(self, against: _Play | None = None, alter: Alter = _unaltered, around: Around = _nothing_around) -> _Play:
+        """Let a fresh copy bid at the first gates; the world is played by what `against` did, or by its own bids."""
+        made = _Play()
         with player(self.spec, self.timeout_s) as policy:
             world = World([own_copy(self.month)])
             world.reset()
@@ -143,16 +156,23 @@ class _Bench:
                 with around(world):
                     view = alter(build_view(world, self.information))
                     # a copy through bytes: what it writes into its view stays its own
-                    bids = policy.act(pickle.loads(pickle.dumps(view)))
-                made.append(bids)
-                take(world, against[gate] if against else bids)
+                    copied = pickle.loads(pickle.dumps(view))
+                    table = heard_table(view.table, None if against is None else against.asked[gate])
+                    bids = policy.act(dataclasses.replace(copied, table=table))
+                made.bids.append(bids)
+                made.asked.append([] if table is None else table.asked)
+                if against is not None and view.table is not None:
+                    ask_again(view.table, against.asked[gate])
+                take(world, bids if against is None else against.bids[gate])
         return made
 
 
-def compare(reference: list[Bids], bids: list[Bids], kept: Flags | None, altered: str) -> list[Finding]:
+def compare(reference: _Play, play: _Play, kept: Flags | None, altered: str) -> list[Finding]:
     """Return where bids differ from the reference's: in the rows `kept`, or everywhere where that is `None`."""
     found = []
-    for gate, (a, b) in enumerate(zip(reference, bids, strict=True)):
+    for gate, (a, b) in enumerate(zip(reference.bids, play.bids, strict=True)):
+        # only policies of one mind may ask: rows do not matter
+        found += [] if same_asked(reference.asked[gate], play.asked[gate]) else [Finding(gate, -1, "offers", altered)]
         n = len(a.actions)
         for field in dataclasses.fields(Bids):
             one, other = getattr(a, field.name), getattr(b, field.name)
@@ -225,7 +245,7 @@ def audit(
 
     if information is Information.ORACLE:
         return ended(Verdict.VERIFIED, (), [], "nothing is hidden from an ORACLE")
-    reference = bench.play([])
+    reference = bench.play()
     if found := compare(reference, bench.play(reference), None, NOTHING):
         return ended(Verdict.CLAIMED, (), found, "its bids differ where nothing was altered: it is not deterministic")
     for way in HIDDEN_WAYS:

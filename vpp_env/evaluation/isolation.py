@@ -30,11 +30,13 @@ import numpy as np
 
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, is_outside, make_policy
+from vpp_env.contract.terms import Answers, Offers, Terms, check_offers
 from vpp_env.contract.views import Future, Information, View
-from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.errors import BidError, InformationError, PolicyError, UnknownNameError, VppError
 from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer, encode_answer, said
 from vpp_env.evaluation.returned import checked
 from vpp_env.scenario.streams import SALT_VARIABLE
+from vpp_env.units import Flags
 
 TIMEOUT_S = 600.0
 """Longest that one answer is waited for [assumed]: a language model's negotiation takes minutes."""
@@ -42,6 +44,9 @@ START_S = 60.0
 """Least that its start and its imports are waited for [assumed]: a busy machine takes tens of seconds."""
 TRACE = 20_000
 """Characters of a traceback that are told: the end of it, where the error is."""
+FUTURE = ("future", "foresight")
+REFUSALS: dict[str, type[VppError]] = {"bid": BidError, "information": InformationError, "other": VppError}
+"""How the owners' table refuses what it is asked, in the policy's process as in this one."""
 START = "from vpp_env.evaluation.isolation import serve; serve({})"
 
 
@@ -77,6 +82,41 @@ class _Asks:
 
     def foresight(self) -> Any:
         return self._ask("foresight")
+
+
+@dataclasses.dataclass(eq=False)
+class _TableAsks:
+    """The owners' table of a view in another process: every offer goes to the evaluator, which hears the owners."""
+
+    connection: socket.socket
+    round: int
+    rounds_left: int
+
+    def _ask(self, **what: Any) -> Any:
+        self.connection.sendall(encode_answer(what))
+        refused, answer = _receive(self.connection)
+        if refused:
+            raise REFUSALS[refused](answer)
+        return answer
+
+    def propose(self, offers: Offers) -> Answers:
+        checked_here = check_offers(offers, len(offers.to) if isinstance(offers, Offers) else 0)
+        texts = [[home, text] for home, text in (checked_here.messages or {}).items()]
+        plain = dataclasses.replace(checked_here, messages=None)
+        answers: Answers = self._ask(ask="propose", offers=plain, messages=texts)
+        self.round, self.rounds_left = answers.round, answers.of_rounds - answers.round
+        return answers
+
+    def end(self, rows: Flags) -> None:
+        self._ask(ask="end", rows=np.asarray(rows))
+
+    @property
+    def in_force(self) -> Flags:
+        return self._ask(ask="contracts")[0]
+
+    @property
+    def terms(self) -> Terms:
+        return self._ask(ask="contracts")[1]
 
 
 def _receive(connection: socket.socket) -> Any:
@@ -115,8 +155,10 @@ def serve(fd: int) -> None:
                 policy.reset(*parts)
                 answer = None
             else:
-                view, oracle = parts
-                bids = policy.act(dataclasses.replace(view, oracle=_Asks(connection)) if oracle else view)
+                view, oracle, rounds = parts
+                table = None if rounds is None else _TableAsks(connection, *rounds)
+                asks = _Asks(connection) if oracle else None
+                bids = policy.act(dataclasses.replace(view, oracle=asks, table=table))
                 answer = checked(bids, len(view.homes.own_ask))
             message = encode_answer({"answer": answer})
         except BaseException as error:  # noqa: BLE001 - SystemExit too: told to the other side, which raises it
@@ -176,7 +218,8 @@ class IsolatedPolicy:
         """Return the bids that the policy there makes of a copy of the view."""
         self._view = view
         # the future is tens of MB: it goes there when the policy asks for it
-        bids = self._call("act", dataclasses.replace(view, oracle=None), view.oracle is not None)
+        rounds = None if view.table is None else (view.table.round, view.table.rounds_left)
+        bids = self._call("act", dataclasses.replace(view, oracle=None, table=None), view.oracle is not None, rounds)
         if not isinstance(bids, Bids):  # its process was tampered with: `serve` answers nothing else
             self.close()
             raise PolicyFailure(f"act() of {self.spec!r} returned {type(bids).__name__}; allowed is Bids")
@@ -213,7 +256,7 @@ class IsolatedPolicy:
                 told = decode_answer(data[:head], data[head:])
                 if not isinstance(told, dict) or "ask" not in told:
                     break
-                self._send(self._future(told))
+                self._send(self._future(told) if told["ask"] in FUTURE else self._owners(told))
         except TimeoutError as error:
             self.close()
             raise PolicyFailure(f"{message[0]} took longer than {limit:g} s; its process was ended") from error
@@ -231,6 +274,28 @@ class IsolatedPolicy:
             error_text, trace = (str(told.get(k, "")) if isinstance(told, dict) else "" for k in ("error", "trace"))
             raise PolicyFailure(error_text or "the policy's process sent no answer", trace)
         return told["answer"]
+
+    def _owners(self, asked: dict[str, Any]) -> tuple[str, Any]:
+        """Let the owners answer, if the view that is being played has a table: (kind of a refusal or empty, answer)."""
+        table = None if self._view is None else self._view.table
+        if table is None:
+            raise PolicyFailure("the policy's process asks the owners, which was not granted to it")
+        try:
+            if asked["ask"] == "propose":
+                messages = {int(home): text for home, text in asked["messages"]} or None
+                if not isinstance(asked["offers"], Offers):
+                    raise BidError(f"propose() got a {type(asked['offers']).__name__}; allowed is vpp_env.Offers")
+                return "", table.propose(dataclasses.replace(asked["offers"], messages=messages))
+            if asked["ask"] == "end":
+                table.end(asked["rows"])
+                return "", None
+            if asked["ask"] == "contracts":
+                return "", (table.in_force, table.terms)
+        except tuple(REFUSALS.values()) as error:
+            return next(name for name, kind in REFUSALS.items() if isinstance(error, kind)), str(error)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PolicyFailure(f"the policy's process asks the owners what cannot be read ({error!r})") from error
+        raise PolicyFailure(f"the policy's process asks for {asked['ask']!r:.40}")
 
     def _future(self, asked: dict[str, Any]) -> Any:
         """Answer for the future, if the view that is being played has one to ask."""
