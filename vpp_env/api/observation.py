@@ -67,7 +67,7 @@ class Observer:
             capacity_gate=float(world.exchange.firm.is_gate(world.t)),
             called=called.astype(np.float64, order="C"),
             committed_kw=np.ascontiguousarray(committed_kw),
-            capacity_rate=rate_usd_per_kw_day(world.scenario.market),
+            capacity_rate=rate_usd_per_kw_day(world.scenario.market) * world.scenario.market.firm_capacity,
         )
 
     def _rows(self) -> Floats:

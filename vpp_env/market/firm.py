@@ -100,8 +100,8 @@ def called_evenings(market: MarketSpec, found: tuple[Evening, ...], da_usd_per_m
 
 
 def rate_usd_per_kw_day(market: MarketSpec) -> float:
-    """USD that a kW earns on one evening; 0 where there is no firm capacity on sale."""
-    return market.capacity_usd_per_kw_month / MONTH_DAYS if market.firm_capacity else 0.0
+    """USD that a kW earns on one evening, where firm capacity is on sale."""
+    return market.capacity_usd_per_kw_month / MONTH_DAYS
 
 
 def capacity_bonus(market: MarketSpec, found: tuple[Evening, ...], called: Flags, n_steps: int) -> Floats:

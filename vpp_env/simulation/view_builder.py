@@ -70,7 +70,7 @@ def build_view(world: World, information: Information) -> View:
         capacity_gate=world.exchange.firm.is_gate(t),
         capacity_called=_locked(called[0]),
         capacity_kw=_locked(capacity_kw[0]),
-        capacity_usd_per_kw=rate_usd_per_kw_day(scenario.market),
+        capacity_usd_per_kw=rate_usd_per_kw_day(scenario.market) * scenario.market.firm_capacity,
     )
     return View(
         public,
