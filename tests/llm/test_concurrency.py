@@ -129,7 +129,7 @@ def crowd(n: int, delay_s: float, concurrency: int) -> tuple[float, int, Ledger]
 def test_calls_run_side_by_side() -> None:
     seconds, most, ledger = crowd(64, 0.1, 32)
     # one alone, then two waves; one after the other would be 6.4 s
-    assert 20 < most <= 32
+    assert 20 < most <= 40  # a server counts a call until it has seen its end
     assert ledger.seconds == pytest.approx(seconds, abs=0.5)
     assert ledger.seconds < 3.2
 

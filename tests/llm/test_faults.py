@@ -23,6 +23,7 @@ from vpp_policies.llm.chat import (
     Transient,
     Usage,
     counted,
+    failure,
     read,
     retry_after_s,
     tidy,
@@ -216,6 +217,12 @@ def test_a_run_ends_at_the_first_refusal_unless_rules_take_over() -> None:
         run = simulate(played, agentic(brain="llm", llm="openai", base_url=url, fallback="rules"))
         assert run.complete
         assert run.record.opportunities()["notes_llm_by_model"].sum() == 0
+
+
+def test_statuses_have_their_classes() -> None:
+    later = [c for c in range(600) if isinstance(failure("p", c), Transient)]
+    assert later == [*range(300), 408, 409, 425, 429, *range(500, 600)]
+    assert all(isinstance(failure("p", c), Denied) for c in (301, 400, 401, 402, 403, 404, 413, 422))
 
 
 def test_words_of_strangers_are_tidied() -> None:

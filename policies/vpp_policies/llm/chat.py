@@ -21,8 +21,8 @@ from vpp_env.errors import VppError
 T = TypeVar("T", bound=BaseModel)
 CHARS_PER_TOKEN = 4.0
 """Characters of English and JSON per token, for estimates [assumed; providers name 4 as a rule of thumb]."""
-TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""Status codes after which asking again makes sense."""
+TRANSIENT = frozenset({408, 409, 425, 429})
+"""Status codes after which asking again makes sense, beside all from 500."""
 MOST_TEXT = 200_000
 """Characters of an answer that are read; the longest form here takes some 10,000 [assumed]."""
 WORDS = 300
@@ -341,4 +341,6 @@ def failure(
     """
     words = tidy(detail, secret=secret) if detail else ""
     text = f"{provider}: HTTP {status}" + (f": {words}" if words else "")
-    return Transient(text, retry_after_s(retry_after)) if status in TRANSIENT or status < 300 else Denied(text)
+    return (
+        Transient(text, retry_after_s(retry_after)) if status in TRANSIENT or not 300 <= status < 500 else Denied(text)
+    )

@@ -105,6 +105,8 @@ class OpenAICompatible:
             if code == "content_filter":
                 raise Blocked(f"{self.provider}: question blocked")
             status, after = response.status_code, response.headers.get("retry-after")
+            if code == "insufficient_quota":
+                status = 402  # sent as 429; no waiting helps
             failed = failure(self.provider, status, after, words, self._key)
             if status in UNSUITABLE and self._adapts(words, body):
                 raise Adapted(str(failed)) from failed
