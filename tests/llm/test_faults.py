@@ -13,7 +13,6 @@ from support import month
 from vpp_policies.agentic import agentic
 from vpp_policies.llm import LlmOptions, open_stack
 from vpp_policies.llm.chat import (
-    ODD,
     ChatError,
     CutOff,
     Denied,
@@ -22,14 +21,12 @@ from vpp_policies.llm.chat import (
     Refused,
     Transient,
     Usage,
-    counted,
     failure,
     read,
-    retry_after_s,
-    tidy,
 )
 from vpp_policies.llm.ledger import Decider, Ledger, Price
 from vpp_policies.llm.openai_compatible import OpenAICompatible, said
+from vpp_policies.llm.received import ODD, counted, retry_after_s, tidy
 from vpp_policies.llm.wrappers import Breaker, Metered, Retry
 
 from tests.llm.forms import GOOD, SYSTEM, Says

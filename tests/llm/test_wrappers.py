@@ -18,9 +18,9 @@ from vpp_policies.llm.chat import (
     failure,
     json_schema,
     read,
-    retry_after_s,
 )
 from vpp_policies.llm.ledger import Decider, Ledger, Price
+from vpp_policies.llm.received import retry_after_s
 from vpp_policies.llm.stack import NAMES, LlmOptions, adapter_of, load_settings, open_stack, secret
 from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 

@@ -1,22 +1,19 @@
 """The one interface of a language model here: a question with a schema in, a validated object or an error out.
 
-Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them. What every
-adapter has to do alike with what a server sends is here too: tokens counted, texts tidied, errors named.
+Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from vpp_env.errors import VppError
+from vpp_policies.llm.received import retry_after_s, tidy
 
 T = TypeVar("T", bound=BaseModel)
 CHARS_PER_TOKEN = 4.0
@@ -25,15 +22,6 @@ TRANSIENT = frozenset({408, 409, 425, 429})
 """Status codes after which asking again makes sense, beside all from 500."""
 MOST_TEXT = 200_000
 """Characters of an answer that are read; the longest form here takes some 10,000 [assumed]."""
-WORDS = 300
-"""Characters of a server's own words that are shown."""
-ODD = -1
-"""Number of tokens where a server names one that is none: whoever keeps the ledger puts an estimate in its place."""
-_KEYS = re.compile(
-    r"(?i)\b(?:sk|pk|rk|gsk|xai|hf)[-_]\S{8,}|\bAIza\S{8,}|\b(?:bearer\s+|(?:key|token)\s*[=:]\s*)\S{8,}"
-)
-"""What looks like a key in a server's words: prefixes that providers use, and what follows `Bearer` or `key=`."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
@@ -254,24 +242,6 @@ def cut_off(text: str, usage: Usage, model: str) -> CutOff:
     return CutOff(f"the answer was cut off after {usage.tokens_out} tokens; {remedy}", text, usage, tidy(model, 100))
 
 
-def counted(value: Any, estimate: int) -> int:
-    """Return a number of tokens as a server names it: the estimate where it names none, `ODD` where it is no number."""
-    if value is None:
-        return estimate
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return ODD
-    return int(value)
-
-
-def tidy(text: object, most: int = WORDS, secret: str | None = None) -> str:
-    """Return a stranger's words in one line: no control characters, no keys, at most `most` characters."""
-    words = str(text)[: 20 * most].encode(errors="replace").decode()
-    if secret:
-        words = words.replace(secret, "[key]")
-    words = _KEYS.sub("[key]", _CONTROL.sub(" ", words))
-    return words if len(words) <= most else words[: most - 3] + "..."
-
-
 def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
     """JSON schema without references: some servers and grammars follow none."""
     root = schema.model_json_schema()
@@ -303,22 +273,6 @@ def tokens(*texts: str) -> int:
 def schema_text(schema: type[BaseModel]) -> str:
     """Return the schema as compact JSON: what is sent, hashed and counted."""
     return json.dumps(json_schema(schema), separators=(",", ":"), ensure_ascii=False)
-
-
-def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date. None where it is neither."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-        return None if math.isnan(seconds) else max(0.0, seconds)
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(header)
-        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def failure(
