@@ -43,6 +43,7 @@ class Script:
     under_way: int = 0
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    raw: tuple[int, bytes] = (200, b"")
     refuses: tuple[str, ...] = ()  # parameters that this server refuses as OpenAI's does
 
     @property
@@ -105,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, make(None, filtered))
         elif step == "garbage":
             self._raw(200, b"<html>so sorry</html>")
+        elif step == "raw":
+            self._raw(*script.raw)
         elif step == "no text":
             self._send(200, make(None, stop))
         elif step == "cut off":
