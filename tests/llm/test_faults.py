@@ -80,6 +80,48 @@ def test_an_odd_body_or_header_is_an_error_of_ours(client: Client, step: str) ->
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "big header",
+        "many headers",
+        "length abc",
+        "length -5",
+        "length 99999999999999999999",
+        "chunks",
+        "no HTTP",
+        "empty",
+    ],
+)
+def test_a_protocol_that_is_broken_may_work_later(client: Client, step: str) -> None:
+    with serve(step) as (address, _), pytest.raises(Transient):
+        ask(client(address), 2.0)
+
+
+@pytest.mark.parametrize("client", CLIENTS[:2])
+def test_a_key_does_not_follow_a_redirect(client: Client) -> None:
+    with serve("redirect") as (address, script), pytest.raises(Denied, match="HTTP 302"):
+        ask(client(address))
+    assert script.calls == 1
+
+
+def test_gemini_is_told_its_thoughts_and_no_temperature_where_it_takes_none() -> None:
+    pytest.importorskip("google.genai")
+    with serve("good") as (address, script), pytest.MonkeyPatch.context() as patch:
+        script.answer = GOOD
+        patch.setenv("GOOGLE_API_KEY", KEY)
+        for model, thinking in (("", None), ("gemini-3.5-flash-lite", 512)):
+            options = LlmOptions("gemini", model=model, base_url=f"http://{address}", thinking=thinking)
+            assert ask_cents(open_stack(options).model).value == Cents(cents=5)
+    plain, thinks = (body["generationConfig"] for body in script.bodies)
+    assert plain["temperature"] == 0
+    assert "thinkingConfig" not in plain
+    assert "temperature" not in thinks
+    assert list(thinks["thinkingConfig"].values()) == [512]
+    assert thinks["maxOutputTokens"] == 50 + 512
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 def test_every_odd_shape_is_an_error_of_ours(client: Client) -> None:
     with serve("shapes") as (address, script):
         model = client(address)
@@ -188,7 +230,7 @@ def test_a_refused_effort_or_form_is_left_out_and_a_senseless_refusal_is_final()
 
 def test_a_month_ends_whatever_the_server_does_and_all_is_counted() -> None:
     """Every fault in turn, through a whole month: no crash, no hang, a bill that adds up."""
-    played = month("quick", {})
+    played = month("quick", {"time.duration_hours": 12})
     plain = simulate(played, agentic(transcript="none")).record.opportunities()
     with serve(*FAULTS) as (address, script), pytest.MonkeyPatch.context() as patch:
         patch.setattr("vpp_policies.llm.wrappers.FIRST_WAIT_S", 0.001)

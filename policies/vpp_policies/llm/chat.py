@@ -6,7 +6,6 @@ Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that cal
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +21,7 @@ TRANSIENT = frozenset({408, 409, 425, 429})
 """Status codes after which asking again makes sense, beside all from 500."""
 MOST_TEXT = 200_000
 """Characters of an answer that are read; the longest form here takes some 10,000 [assumed]."""
-_FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+_FENCE, _THOUGHT = "```", ("<think>", "</think>")
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,9 @@ def clip(value: T) -> tuple[T, int]:
 
 
 def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool = False) -> Reply:
-    """Validate an answer. A fence of Markdown around the object is taken off; nothing else is guessed.
+    """Validate an answer.
+
+    A fence of Markdown around the object, and thoughts before it, are taken off; nothing else is guessed.
 
     Parameters
     ----------
@@ -223,17 +224,26 @@ def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool
     # half a surrogate pair is valid JSON and no text: neither a file nor a database takes it
     long, text = len(text), text[:MOST_TEXT].encode(errors="replace").decode()
     model = tidy(model, 100)
-    match = _FENCE.match(text)
     try:
         if long > MOST_TEXT:
             raise Malformed(f"the answer has {long} characters; {MOST_TEXT} are read", text, usage, model)
-        value = schema.model_validate_json(match[1] if match else text, strict=True)
+        value = schema.model_validate_json(_bare(text), strict=True)
     except ValidationError as error:
         if cut:
             raise cut_off(text, usage, model) from error
         first = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'object'}: {e['msg']}" for e in error.errors()[:3])
         raise Malformed(f"the answer does not fit {schema.__name__}: {tidy(first)}", text, usage, model) from error
     return Reply(value, usage, model, text)
+
+
+def _bare(text: str) -> str:
+    """Return an answer without what is around it; without patterns, whose time an answer could choose."""
+    bare = text.strip()
+    if bare.startswith(_THOUGHT[0]) and _THOUGHT[1] in bare:
+        bare = bare.partition(_THOUGHT[1])[2].strip()
+    if bare.startswith(_FENCE) and bare.endswith(_FENCE) and len(bare) >= 2 * len(_FENCE):
+        bare = bare[len(_FENCE) : -len(_FENCE)].removeprefix("json")
+    return bare
 
 
 def cut_off(text: str, usage: Usage, model: str) -> CutOff:
