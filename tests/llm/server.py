@@ -18,7 +18,8 @@ USED = {"in": 120, "out": 30}
 FAULTS = (
     "garbage", "cut", "drip", "drip headers", "bomb", "huge", "deep", "shapes", "no text", "blocked", "wrong",
     "cut off", "surrogate", "500", "429 nan", "503 -1e999", "429 Mon, 99 Foo 99999", "coded", "usage negative",
-    "usage null", "usage nan", "usage huge", "usage text", "usage list",
+    "usage null", "usage nan", "usage huge", "usage text", "usage list", "big header", "many headers", "length abc",
+    "length -5", "length 99999999999999999999", "chunks", "no HTTP", "empty",
 )  # fmt: skip
 """Steps after which a month goes on by rules, or with an estimate; `denied` ends it."""
 USAGES: dict[str, Any] = {
@@ -43,6 +44,7 @@ class Script:
     under_way: int = 0
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    raw: tuple[int, bytes] = (200, b"")
     refuses: tuple[str, ...] = ()  # parameters that this server refuses as OpenAI's does
 
     @property
@@ -105,6 +107,25 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, make(None, filtered))
         elif step == "garbage":
             self._raw(200, b"<html>so sorry</html>")
+        elif step == "raw":
+            self._raw(*script.raw)
+        elif step == "big header":
+            self._raw(200, b"{}", {"x-odd": "y" * 300_000})
+        elif step == "many headers":
+            self._raw(200, b"{}", {f"x-{i}": "y" * 100 for i in range(3000)})
+        elif step.startswith("length "):
+            self.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Length: {step[7:]}\r\n\r\n{{}}".encode())
+            self.close_connection = True
+        elif step == "chunks":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")
+            self.close_connection = True
+        elif step == "no HTTP":
+            self.wfile.write(b"\x00\xffhello\r\n\r\n")
+            self.close_connection = True
+        elif step == "empty":
+            self._raw(204, b"")
+        elif step == "redirect":
+            self._raw(302, b"", {"location": "http://127.0.0.1:9/elsewhere"})
         elif step == "no text":
             self._send(200, make(None, stop))
         elif step == "cut off":

@@ -9,11 +9,12 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import month
 from vpp_policies.agentic import agentic
 from vpp_policies.llm import LlmOptions, open_stack
 from vpp_policies.llm.chat import (
-    ODD,
     ChatError,
     CutOff,
     Denied,
@@ -22,20 +23,19 @@ from vpp_policies.llm.chat import (
     Refused,
     Transient,
     Usage,
-    counted,
+    failure,
     read,
-    retry_after_s,
-    tidy,
 )
 from vpp_policies.llm.ledger import Decider, Ledger, Price
 from vpp_policies.llm.openai_compatible import OpenAICompatible, said
+from vpp_policies.llm.received import ODD, counted, retry_after_s, tidy
 from vpp_policies.llm.wrappers import Breaker, Metered, Retry
 
 from tests.llm.forms import GOOD, SYSTEM, Says
 from tests.llm.forms import Form as Cents
 from tests.llm.forms import ask as ask_cents
 from tests.llm.server import FAULTS, SHAPES, bomb, serve
-from tests.llm.test_http import CLIENTS, KEY, Client, Form, ask
+from tests.llm.test_http import CLIENTS, KEY, Client, Form, ask, openai
 from vpp_env.evaluation.simulate import simulate
 
 
@@ -77,6 +77,48 @@ def test_what_is_compressed_within_the_limit_is_read(client: Client) -> None:
 def test_an_odd_body_or_header_is_an_error_of_ours(client: Client, step: str) -> None:
     with serve(step) as (address, _), pytest.raises(ChatError):
         ask(client(address))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "big header",
+        "many headers",
+        "length abc",
+        "length -5",
+        "length 99999999999999999999",
+        "chunks",
+        "no HTTP",
+        "empty",
+    ],
+)
+def test_a_protocol_that_is_broken_may_work_later(client: Client, step: str) -> None:
+    with serve(step) as (address, _), pytest.raises(Transient):
+        ask(client(address), 2.0)
+
+
+@pytest.mark.parametrize("client", CLIENTS[:2])
+def test_a_key_does_not_follow_a_redirect(client: Client) -> None:
+    with serve("redirect") as (address, script), pytest.raises(Denied, match="HTTP 302"):
+        ask(client(address))
+    assert script.calls == 1
+
+
+def test_gemini_is_told_its_thoughts_and_no_temperature_where_it_takes_none() -> None:
+    pytest.importorskip("google.genai")
+    with serve("good") as (address, script), pytest.MonkeyPatch.context() as patch:
+        script.answer = GOOD
+        patch.setenv("GOOGLE_API_KEY", KEY)
+        for model, thinking in (("", None), ("gemini-3.5-flash-lite", 512)):
+            options = LlmOptions("gemini", model=model, base_url=f"http://{address}", thinking=thinking)
+            assert ask_cents(open_stack(options).model).value == Cents(cents=5)
+    plain, thinks = (body["generationConfig"] for body in script.bodies)
+    assert plain["temperature"] == 0
+    assert "thinkingConfig" not in plain
+    assert "temperature" not in thinks
+    assert list(thinks["thinkingConfig"].values()) == [512]
+    assert thinks["maxOutputTokens"] == 50 + 512
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -158,6 +200,14 @@ def test_what_a_reasoning_model_refuses_is_learnt_once(refuses: tuple[str, ...])
         assert script.calls == 4 + len(refuses)
 
 
+def test_a_quota_that_is_used_up_is_no_rate_limit() -> None:
+    with serve("raw") as (address, script):
+        words = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+        script.raw = 429, json.dumps(words).encode()
+        with pytest.raises(Denied, match="current quota"):
+            ask(openai(address))
+
+
 def test_a_refused_effort_or_form_is_left_out_and_a_senseless_refusal_is_final() -> None:
     with serve("good") as (address, script):
         script.answer, script.refuses = GOOD, ("reasoning_effort",)
@@ -180,7 +230,7 @@ def test_a_refused_effort_or_form_is_left_out_and_a_senseless_refusal_is_final()
 
 def test_a_month_ends_whatever_the_server_does_and_all_is_counted() -> None:
     """Every fault in turn, through a whole month: no crash, no hang, a bill that adds up."""
-    played = month("quick", {})
+    played = month("quick", {"time.duration_hours": 12})
     plain = simulate(played, agentic(transcript="none")).record.opportunities()
     with serve(*FAULTS) as (address, script), pytest.MonkeyPatch.context() as patch:
         patch.setattr("vpp_policies.llm.wrappers.FIRST_WAIT_S", 0.001)
@@ -216,6 +266,63 @@ def test_a_run_ends_at_the_first_refusal_unless_rules_take_over() -> None:
         run = simulate(played, agentic(brain="llm", llm="openai", base_url=url, fallback="rules"))
         assert run.complete
         assert run.record.opportunities()["notes_llm_by_model"].sum() == 0
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> Any:
+    """A good answer of either protocol with any part of it replaced by anything, or left out."""
+    message = {"role": "assistant", "content": '{"kwh": 3, "cents": 12}', "refusal": None}
+    openai = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}],
+              "usage": {"prompt_tokens": 3, "completion_tokens": 4}}  # fmt: skip
+    parts = [{"text": '{"kwh": 3, "cents": 12}'}]
+    gemini = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
+              "modelVersion": "m", "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}}  # fmt: skip
+    good: Any = {**openai, **gemini, "error": draw(st.none() | ANYTHING)}
+    for _ in range(draw(st.integers(1, 3))):
+        node = good
+        while isinstance(node, dict | list) and node:
+            keys = list(node) if isinstance(node, dict) else range(len(node))
+            key = draw(st.sampled_from(keys))
+            inner = node[key]
+            if not isinstance(inner, dict | list) or not inner or draw(st.booleans()):
+                node[key] = draw(ANYTHING)
+                break
+            node = inner
+    return good
+
+
+WORDS = st.text(max_size=20) | st.sampled_from(["SAFETY", "length", "MAX_TOKENS", "temperature", "content_filter"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("client", CLIENTS[:2])
+def test_any_body_is_an_answer_or_an_error_of_ours(client: Client) -> None:
+    """Mutated answers of both protocols, with any status: the ledger stays finite and never falls."""
+    with serve("raw") as (address, script):
+        model = client(address)
+
+        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(bodies(), st.sampled_from([200, 200, 200, 400, 401, 418, 429, 500, 599]), st.binary(max_size=3))
+        def play(body: Any, status: int, tail: bytes) -> None:
+            script.raw = status, json.dumps(body).encode() + tail
+            ledger = Ledger(Price(1.0, 1.0))
+            Decider(ledger, 5.0).ask(Metered(model, ledger), SYSTEM, "x", Form, 100)
+            assert ledger.calls == 1
+            assert 0.0 <= ledger.usd < 0.1
+            assert sum(ledger.decisions.values()) == 1
+
+        play()
+    assert script.calls >= 150
+
+
+def test_statuses_have_their_classes() -> None:
+    later = [c for c in range(600) if isinstance(failure("p", c), Transient)]
+    assert later == [*range(300), 408, 409, 425, 429, *range(500, 600)]
+    assert all(isinstance(failure("p", c), Denied) for c in (301, 400, 401, 402, 403, 404, 413, 422))
 
 
 def test_words_of_strangers_are_tidied() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from vpp_env.errors import PolicyError, UnknownNameError
-from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Transient, failure, tidy
+from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Transient, failure
+from vpp_policies.llm.received import tidy
 from vpp_policies.llm.threads import in_time
 
 R = TypeVar("R")

@@ -13,19 +13,18 @@ from pydantic import BaseModel
 
 from vpp_env.errors import needs
 from vpp_policies.llm.chat import (
-    ODD,
     Blocked,
     Permanent,
     Reply,
     Transient,
     Usage,
-    counted,
     cut_off,
     failure,
     json_schema,
     read,
     tokens,
 )
+from vpp_policies.llm.received import ODD, counted
 
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
 """Finish reasons of an answer that was kept back."""

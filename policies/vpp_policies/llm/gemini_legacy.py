@@ -19,7 +19,6 @@ from vpp_policies.llm.chat import (
     Reply,
     Transient,
     Usage,
-    counted,
     cut_off,
     failure,
     json_schema,
@@ -27,6 +26,7 @@ from vpp_policies.llm.chat import (
     tokens,
 )
 from vpp_policies.llm.foreign import GRACE_S
+from vpp_policies.llm.received import counted
 from vpp_policies.llm.threads import in_time
 
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})

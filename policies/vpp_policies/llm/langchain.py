@@ -15,20 +15,10 @@ from pydantic import BaseModel
 
 from vpp_env.errors import needs
 from vpp_policies.llm import foreign
-from vpp_policies.llm.chat import (
-    Permanent,
-    Reply,
-    Usage,
-    counted,
-    cut_off,
-    json_schema,
-    read,
-    schema_text,
-    tidy,
-    tokens,
-)
+from vpp_policies.llm.chat import Permanent, Reply, Usage, cut_off, json_schema, read, schema_text, tokens
 from vpp_policies.llm.ledger import Price
 from vpp_policies.llm.prompts import version_of
+from vpp_policies.llm.received import counted, tidy
 
 ENDS = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 """What providers call the end of an answer at its limit."""

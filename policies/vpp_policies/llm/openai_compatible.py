@@ -15,7 +15,6 @@ from vpp_policies.llm.chat import (
     Reply,
     Transient,
     Usage,
-    counted,
     cut_off,
     failure,
     json_schema,
@@ -23,6 +22,7 @@ from vpp_policies.llm.chat import (
     schema_text,
     tokens,
 )
+from vpp_policies.llm.received import counted
 
 ADAPTABLE = ("temperature", "max_completion_tokens", "max_tokens", "reasoning_effort", "response_format")
 """Parameters that a server may refuse and that the question can do without, or with another name; the first of them
@@ -105,6 +105,8 @@ class OpenAICompatible:
             if code == "content_filter":
                 raise Blocked(f"{self.provider}: question blocked")
             status, after = response.status_code, response.headers.get("retry-after")
+            if code == "insufficient_quota":
+                status = 402  # sent as 429; no waiting helps
             failed = failure(self.provider, status, after, words, self._key)
             if status in UNSUITABLE and self._adapts(words, body):
                 raise Adapted(str(failed)) from failed

@@ -217,7 +217,7 @@ def price_of(options: LlmOptions) -> Price:
 
 
 def _recorded_price(tape: Tape) -> Price:
-    return Price(float(tape.meta.get("usd_per_mtok_in", 0.0)), float(tape.meta.get("usd_per_mtok_out", 0.0)))
+    return Price(tape.number("usd_per_mtok_in"), tape.number("usd_per_mtok_out"))
 
 
 def open_stack(options: LlmOptions) -> Stack:
@@ -237,7 +237,7 @@ def open_stack(options: LlmOptions) -> Stack:
         tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
         ledger = Ledger(_recorded_price(tape))
         metered = Metered(Replay(tape, options.strict), ledger, usd, calls)
-        return Stack(Front(Repair(metered, ledger), int(tape.meta.get("thinking", 0))), ledger, tape)
+        return Stack(Front(Repair(metered, ledger), int(tape.number("thinking"))), ledger, tape)
     adapter, settings = adapter_of(options)
     ledger = Ledger(settings.price)
     stops, thinking = options.fallback == "stop", options.thinking or 0
