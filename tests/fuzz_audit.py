@@ -6,11 +6,16 @@ Every cheat draws what it reads (another home's row, a statistic over all rows, 
 come, private values, the world's seed), how it finds it (its view, or the frames of its callers: they all play in the
 evaluator's own process), whether it uses it at once or keeps it for a later gate, in which bids and by how much, and
 when (always, at one hour, at every other gate, where a home's own state says so). It exits with 1 if one is verified.
+
+A cheat counts where its bids differ from those of a twin that reads a 0 in place of what it must not know, and its own
+row's figure in place of one of all rows. (Whether any car is plugged in is no secret to a home whose own car is:
+at such gates its bids follow from its own row.) The others are `idle`: they have read nothing illegal.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import sys
 import time
@@ -129,8 +134,19 @@ READS = (
 )
 
 
+OF_ALL = (_statistic, _rank)
+"""Those that read all rows together, its own among them."""
+
+
+def _own_rows(view: View, i: int) -> View:
+    """Return the view as if every home were home i."""
+    homes = view.homes
+    rows = {f.name: np.repeat(getattr(homes, f.name)[..., [i]], 8, axis=-1) for f in dataclasses.fields(homes)}
+    return dataclasses.replace(view, homes=dataclasses.replace(homes, **rows))
+
+
 class Cheat(cheats.Honest):
-    """Bids that move with one illegal read; everything follows from `seed`. `honest`: it reads a 0 instead."""
+    """Bids that move with one illegal read; everything follows from `seed`. `honest`: it reads what it may instead."""
 
     def __init__(self, seed: int, honest: bool = False) -> None:
         rng = np.random.default_rng([seed, 7])
@@ -162,7 +178,10 @@ class Cheat(cheats.Honest):
             "buy_kw": np.full(n, 1.0),
             "buy_limit": np.clip(homes.buy_limit, 0.0, 0.1),
         }
-        self._past.append(0.0 if self._honest else self._read(view))
+        if not self._honest:
+            self._past.append(self._read(view))
+        else:
+            self._past.append(self._read(_own_rows(view, self._row)) if self.kind in OF_ALL else 0.0)
         known = self._past.popleft()
         if self._acts(view):
             # any change of what was read changes these, by many ticks: a chance of 1 in some thousands that it does not
@@ -175,13 +194,13 @@ class Cheat(cheats.Honest):
 
 @contextmanager
 def here(spec: str, timeout_s: float = 0.0) -> Iterator[Policy]:
-    """The cheat of a number, in this process; `honest:` the same that reads nothing."""
+    """The cheat of a number, in this process; `honest:` its twin."""
     kind, _, seed = spec.partition(":")
     yield Cheat(int(seed), honest=kind == "honest")
 
 
 def one(seed: int) -> tuple[str, str]:
-    """Audit one cheat; return what it reads and what becomes of it, `idle` where its read moved no bid at all."""
+    """Audit one cheat; return what it reads and what becomes of it, `idle` where its read made no difference."""
     m = month("week20", WORLD, seed % 3)
     bench = audit_module._Bench(m, f"cheat:{seed}", cheats.Honest.info.information, 6, 0.0)
     honest = audit_module._Bench(m, f"honest:{seed}", cheats.Honest.info.information, 6, 0.0)
@@ -192,13 +211,19 @@ def one(seed: int) -> tuple[str, str]:
     return name, audit(m, f"cheat:{seed}", seed=seed + 1, rounds=4).verdict.value
 
 
-def fuzz(seeds: range) -> Counter[tuple[str, str]]:
-    """Audit many cheats, and count what becomes of them."""
+def fuzz(seeds: range, say: Callable[[str], None] | None = None) -> Counter[tuple[str, str]]:
+    """Audit many cheats, and count what becomes of them; `say` is told of every one that is not refuted."""
     real, audit_module.player = audit_module.player, here  # type: ignore[assignment]
+    counts: Counter[tuple[str, str]] = Counter()
     try:
-        return Counter(one(seed) for seed in seeds)
+        for seed in seeds:
+            read, became = one(seed)
+            counts[read, became] += 1
+            if say is not None and became in (Verdict.VERIFIED.value, Verdict.CLAIMED.value):
+                say(f"cheat {seed} ({read}): {became}")
     finally:
         audit_module.player = real
+    return counts
 
 
 def main() -> int:
@@ -207,7 +232,7 @@ def main() -> int:
     p.add_argument("--seed", type=int, default=0, help="of the first one")
     args = p.parse_args()
     begin = time.perf_counter()
-    found = fuzz(range(args.seed, args.seed + args.cheats))
+    found = fuzz(range(args.seed, args.seed + args.cheats), print)
     kinds = sorted({kind for kind, _ in found})
     states = ("refuted", "claimed", "verified", "idle")
     print(f"{'read':<12} " + " ".join(f"{s:>9}" for s in states))

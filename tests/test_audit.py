@@ -16,8 +16,8 @@ from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.contract.views import Information
 from vpp_env.errors import VppError
 from vpp_env.evaluation import audit as audit_module
-from vpp_env.evaluation.audit import HIDDEN, ROWS, WAYS, audit, other_rows, separating_groups
-from vpp_env.evaluation.hidden import altered_ahead, own_copy
+from vpp_env.evaluation.audit import HIDDEN, LEAST, MOST, ROWS, WAYS, audit, other_rows, separating_groups
+from vpp_env.evaluation.hidden import HIDDEN_WAYS, HIGH, LOW, MIXED, _drawn, altered_ahead, own_copy
 from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -130,6 +130,23 @@ def test_altered_rows_are_others_and_kept_ones_are_not() -> None:
         assert (homes.own_ask[~kept] != other.own_ask[~kept]).any()
 
 
+@pytest.mark.parametrize("statistic", [np.mean, np.max, np.min, np.any, np.all, np.sum])
+@pytest.mark.parametrize("part", ["plugged", "soc_kwh", "load_kw", "ev_priority"])
+def test_who_is_left_alone_sees_every_statistic_changed(statistic: Any, part: str) -> None:
+    """Unless it is a figure of its own row: one of the two ways answers otherwise."""
+    homes = build_view(begin(month("week20", SHORT)), Information.OWN).homes
+    real = getattr(homes, part)
+    for i in range(8):
+        kept = np.arange(8) == i
+        least, most = (getattr(other_rows(homes, kept, np.random.default_rng(0), way), part) for way in (LEAST, MOST))
+        assert least[i] == most[i] == real[i]
+        own = statistic(real[[i]] * (8 if statistic is np.sum else 1))
+        if statistic(real) != own:
+            assert {statistic(least), statistic(most)} != {statistic(real)}
+        assert not least[~kept].any()
+        assert (most[~kept] >= real.max()).all()
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two records hold the same values."""
     pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a)]
@@ -137,31 +154,50 @@ def same(a: Any, b: Any) -> bool:
     return all(np.array_equal(x, y) for x, y in pairs if not isinstance(x, dict))
 
 
-def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it() -> None:
-    m = month("week20", SHORT | {"time.duration_hours": 26})
+@pytest.mark.parametrize("way", HIDDEN_WAYS)
+def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it(way: int) -> None:
+    firm = {"market.firm_capacity": True, "time.duration_hours": 80}
+    m = month("week20", SHORT | firm)
     a, b = begin(m), World([own_copy(m)])
     b.reset()
     rng = np.random.default_rng(0)
     while not a.done:
         views = {i: build_view(a, i) for i in (Information.FULL, Information.ORACLE)}
         real = views[Information.ORACLE].foresight()
-        with altered_ahead(b, rng):
+        drawn, evening = a.exchange.firm, sum(e.stop <= a.t for e in a.exchange.firm.evenings)
+        with altered_ahead(b, rng, way):
             seen = build_view(b, Information.FULL)
             assert same(seen.homes, views[Information.FULL].homes)
             assert same(seen.public, views[Information.FULL].public)
             other = build_view(b, Information.ORACLE)
             future, told = other.future(1), views[Information.ORACLE].future(1)
-            for name in ("rt_usd_per_kwh", "load_kw", "pv_kw", "called"):
+            for name in ("rt_usd_per_kwh", "load_kw"):
                 assert (getattr(future, name) != getattr(told, name)).all(), name
+            assert ((future.pv_kw != told.pv_kw) == ((told.pv_kw > 0.0) | (way != LOW))).all()
+            assert (future.called == {MIXED: ~told.called, LOW: False, HIGH: True}[way]).all()
             ahead = other.foresight()
             assert (ahead.lmp != real.lmp).all()
             assert (ahead.shortage_kw != real.shortage_kw).any()
             fleet = b.months[0].fleet
             assert not np.array_equal(fleet.hassle_value, m.fleet.hassle_value)
             assert b.months[0].seed != m.seed
+            stays = {MIXED: ~drawn._stays, LOW: np.zeros_like(drawn._stays), HIGH: np.ones_like(drawn._stays)}[way]
+            assert np.array_equal(b.exchange.firm._stays[0, evening:], stays[0, evening:])
+            assert (b.patience._state.annoyance != a.patience._state.annoyance).all()
+            assert np.array_equal(b.absent, a.absent)
         actions = rng.uniform(-1, 1, (8, 8))
         assert np.array_equal(a.step(actions).ledger, b.step(actions).ledger)
     assert b.months[0].fleet is m.fleet
+    assert b.months[0].firm is m.firm
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_a_mean_of_flags_of_which_half_are_set_is_another_one_in_some_way(share: float) -> None:
+    """Turning every flag leaves the mean of such flags what it was: a cheat of the fuzzer was verified so."""
+    flags = np.arange(40) < 40 * share
+    for statistic in (np.mean, np.any, np.all):
+        said = {float(statistic(_drawn(flags, np.random.default_rng(0), way))) for way in HIDDEN_WAYS}
+        assert said != {float(statistic(flags))}
 
 
 def test_an_audit_says_what_it_cannot_do() -> None:

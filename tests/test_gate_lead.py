@@ -35,6 +35,7 @@ EVERYTHING = {
 }
 
 NEWER = [led.L_REDUCED, led.L_PAY_CAPACITY, led.L_CUT, led.L_CUT_RESERVE]
+NEWER += [led.L_PAY_AVAILABILITY, led.L_PAY_CONCESSION, led.L_WAIVED, led.L_EXCESS]
 """Rows of the ledger that are younger than the figures recorded below."""
 
 

@@ -53,7 +53,7 @@ def outcome(fleet: Fleet, ledger: dict[int, float], departed: float = 0.0, short
     events = [np.zeros((1, fleet.n)) for _ in range(3)]
     for array, value in zip(events, (departed, short, missed), strict=True):
         array[0, 0] = value
-    return dataclasses.replace(plain, ledger=rows, departed=events[0], short=events[1], missed=events[2])
+    return dataclasses.replace(plain, ledger=rows, departed=events[0], lacks=events[1], missed=events[2])
 
 
 def added_up(fleet: Fleet, days: list[list[Outcome]], covered: np.ndarray | None = None) -> SatisfactionTotals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env import Homes, MarketRules, View
+from vpp_env import Homes, MarketRules, Public, View
 from vpp_env.units import Floats
 from vpp_policies.truthful import envelope_kwh
 
@@ -29,6 +29,17 @@ def able_kw(homes: Homes, rules: MarketRules) -> Floats:
     return battery + WAITING * homes.defer_mean_kw * (homes.defer_ask <= strike)
 
 
+def evening_bonus(public: Public, rules: MarketRules, hours: int) -> Floats:
+    """(hours,) USD/kWh that energy of a called evening is worth beside its price, from delivery on."""
+    steps = 4 * hours
+    first, last = rules.capacity_hours
+    usd = CALLED_BONUS * rules.capacity_usd_per_kw_month / 30.0 / (last - first)
+    called = np.zeros(steps)
+    promised = (public.capacity_called & (public.capacity_kw > 0.0))[:steps]
+    called[: len(promised)] = promised
+    return usd * called.reshape(hours, 4).mean(axis=1)
+
+
 class Promise:
     """The commitment of a fleet whose homes say what they could give."""
 
@@ -38,23 +49,28 @@ class Promise:
 
     def bonus(self, view: View, hours: int) -> Floats:
         """(hours,) USD/kWh that energy of a called evening is worth beside its price, from delivery on."""
-        rules, steps = self._rules, 4 * hours
-        first, last = rules.capacity_hours
-        usd = CALLED_BONUS * rules.capacity_usd_per_kw_month / 30.0 / (last - first)
-        called = np.zeros(steps)
-        promised = (view.public.capacity_called & (view.public.capacity_kw > 0.0))[:steps]
-        called[: len(promised)] = promised
-        return usd * called.reshape(hours, 4).mean(axis=1)
+        return evening_bonus(view.public, self._rules, hours)
 
     def kw(self, view: View) -> float | None:
-        """Take note of the evening that begins; kW for tomorrow's where its gate is open. Call it at every gate."""
+        """Commit what the homes of a view can give; see `commit`."""
+        return self.commit(view.public, able_kw(view.homes, self._rules))
+
+    def commit(self, public: Public, able: Floats) -> float | None:
+        """Take note of the evening that begins; kW for tomorrow's where its gate is open. Call it at every gate.
+
+        Parameters
+        ----------
+        public : Public
+            Of the gate.
+        able : ndarray
+            (N,) kW that each home could give throughout an evening from delivery on (`able_kw`).
+        """
         rules = self._rules
         if rules.capacity_usd_per_kw_month <= 0.0:
             return None
-        start = view.public.start
-        if start.hour == int(rules.capacity_hours[0]) and start.minute == 0:
-            self._past.append(float(able_kw(view.homes, rules).sum()))
-        if not view.public.capacity_gate or not self._past:
+        if public.start.hour == int(rules.capacity_hours[0]) and public.start.minute == 0:
+            self._past.append(float(able.sum()))
+        if not public.capacity_gate or not self._past:
             return None
         kw = BOLDNESS * float(np.quantile(self._past, QUANTILE))
         return min(kw, rules.max_capacity_kw) if kw >= rules.min_bid_kw else 0.0

@@ -130,7 +130,18 @@ class Learned:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self._layers = load(DEFAULT if path is None else path)
+        self._take(load(DEFAULT if path is None else path))
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Learned:
+        """Play layers that are in memory, see `save`."""
+        _check(layers, "layers in memory")
+        policy = cls.__new__(cls)
+        policy._take(layers)
+        return policy
+
+    def _take(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
         kind = "linear" if len(self._layers) == 1 else f"perceptron of {len(self._layers)} layers"
         self.info = PolicyInfo(
             name="learned",

@@ -18,7 +18,7 @@ from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyError,
 from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.evening import Promise
-from vpp_policies.forecast import make_forecaster, reserve_prices
+from vpp_policies.forecast import QUARTERS, make_forecaster
 from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
 from vpp_policies.gate.offers import MOST_KW, Who, purchases, reserve_of
 from vpp_policies.truthful import own_offers
@@ -29,8 +29,8 @@ class Mpc:
 
     Parameters
     ----------
-    forecast : str
-        A name of `vpp_policies.forecast.FORECASTERS`: day_ahead, persistence or seasonal.
+    forecaster : str
+        A name of `vpp_policies.forecast.FORECASTERS`, or the file of a price model (`vpp-env fit-prices`).
     horizon_hours : float
         How far each plan looks.
     """
@@ -42,10 +42,10 @@ class Mpc:
         description="plans a day ahead on forecasts, inside every owner's preferences; asks nobody",
     )
 
-    def __init__(self, forecast: str = "day_ahead", horizon_hours: float = 24.0) -> None:
+    def __init__(self, forecaster: str = "day_ahead", horizon_hours: float = 24.0) -> None:
         if not 1.0 <= horizon_hours <= 72.0:
             raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 1 to 72")
-        self._forecast, self._horizon_hours = make_forecaster(forecast), horizon_hours
+        self._forecaster, self._horizon_hours = make_forecaster(forecaster), horizon_hours
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
@@ -105,13 +105,12 @@ class Mpc:
         """Write what is known and forecast down for the problem, one block per opportunity."""
         homes, rules, public = view.homes, self._rules, view.public
         (b, e), o, steps, dt = self._who, self._blocks, public.steps, rules.opportunity_hours
-        quarter = self._forecast(public, o * steps)
-        lmp = quarter.reshape(o, steps).mean(axis=1)
+        forecast = self._forecaster(public, -(-o * steps // QUARTERS))
+        lmp = forecast.points[: o * steps].reshape(o, steps).mean(axis=1)
         known = public.incentive_usd_per_kwh[: o * steps]
         incentive = np.concatenate([known, np.zeros(o * steps - len(known))]).reshape(o, steps).mean(axis=1)
-        rho = reserve_prices(public, o * steps)
-        up = [price for name, price in rho.items() if name != "regdown"]
-        best = np.max(up, axis=0).reshape(o, steps).mean(axis=1) if up else np.zeros(o)
+        rho = np.repeat(forecast.reserve_points, QUARTERS)[: o * steps].reshape(o, steps).mean(axis=1)
+        best = rho if rules.products else np.zeros(o)
         p_baseline, at_home, room = _cars(homes, e, o, dt, rules.ev_eta)
         sun = np.resize(homes.pv_forecast_kw[:, b] - homes.load_forecast_kw[:, b], (o * steps, len(b)))
         soc, low, high = homes.soc_kwh[b], homes.bess_min_kwh[b], homes.bess_max_kwh[b]

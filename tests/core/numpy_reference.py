@@ -32,7 +32,7 @@ def relative_depth(soc: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarray:
     """Return the flows (N_FLOW, N) of `home.deliver` for every home; the state of `homes` is advanced in place."""
-    rules, (battery, vehicle, _, first, second), (bess, car) = homes.rules, homes.home, homes.state
+    rules, (battery, vehicle, _, first, second, *_), (bess, car) = homes.rules, homes.home, homes.state
     plan, baseline = day
     dt, eta_b, eta_e = rules.dt_h, rules.battery.eta, rules.vehicle.eta
     out = np.zeros((N_FLOW, len(battery.kw)))
@@ -107,7 +107,8 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
 
     bought, sold = ev_bought + b_bought, np.minimum(given, order[0])
     net_home = plan.pv[k] - plan.load[k] - p_tw
-    depth = relative_depth(soc_b, floor) - relative_depth(baseline.bess_soc[k], floor)
+    breach = battery.breach_kwh
+    depth = relative_depth(soc_b, breach) - relative_depth(baseline.bess_soc[k], breach)
     limit = battery.cycle_limit_kwh
     out[FLOW.sold], out[FLOW.called], out[FLOW.bought], out[FLOW.forced] = sold, given - sold, bought, forced
     out[FLOW.deferred], out[FLOW.battery], out[FLOW.v2g] = x, b, v

@@ -30,13 +30,21 @@ class Home:
     v2g_kw: float
     ev_min: float
     ev_target: float
+    ev_ready: float  # what a contract wants in the car, inf = none does
+    ev_lack: float  # what a contract has bought, below which the car lacks something
+    ev_stands: float  # 1: a contract lets it stand on reserve
     day_limit: float
     cycle_limit: float
+    breach: float  # below it the floor is breached
     windows: tuple[tuple[float, float], tuple[float, float]]
     eta_b: float
     eta_e: float
     reserve_h: float
     own_use: bool
+    waived: float  # 1: a contract waives the windows
+
+    def black(self, week_step: int) -> bool:
+        return not self.waived and any(first <= week_step < end for first, end in self.windows)
 
 
 @dataclass
@@ -90,6 +98,7 @@ class State:
     market: float  # kWh in the battery that were bought at the market
     soc_e: float
     shortfall: float
+    lacks: float
 
 
 def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
@@ -103,18 +112,19 @@ def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
         eta_e=rules.vehicle.eta,
         reserve_h=rules.battery.reserve_h,
         own_use=rules.battery.serves_home,
+        waived=float(h.waived[i]),
     )
 
 
 def state_of(s: lib.HomeState, i: int) -> State:
     b, v = s
-    values = (b.soc_kwh, b.discharged_kwh, b.below_since, b.market_kwh, v.soc_kwh, v.shortfall)
+    values = (b.soc_kwh, b.discharged_kwh, b.below_since, b.market_kwh, v.soc_kwh, v.shortfall, v.lacks)
     return State(*(float(x[i]) for x in values))
 
 
 def states_of(homes: list[State]) -> lib.HomeState:
     """The reference's states as the struct of arrays that the loops keep."""
-    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.market, s.soc_e, s.shortfall] for s in homes]).T
+    rows = np.array([[s.soc_b, s.given_today, s.below_since, s.market, s.soc_e, s.shortfall, s.lacks] for s in homes]).T
     return lib.HomeState(BatteryState(*rows[:4]), VehicleState(*rows[4:]))
 
 
@@ -197,7 +207,7 @@ def car_plan(home: Home, step: Step, baseline: Baseline, soc: float) -> tuple[fl
     """Energy that the car lacks of what the baseline will hold when it is due, and the charging that cannot wait."""
     full = home.eta_e * home.ev_kw
     goal = max(baseline.ev_soc, min(home.ev_target, baseline.ev_soc + full * (step.due * DT)))
-    need = goal - soc
+    need = min(goal, home.ev_ready) - soc
     later = full * ((step.due - 1) * DT)
     return need, min(home.ev_kw, clip0((need - later) / (home.eta_e * DT)))
 
@@ -207,17 +217,20 @@ def begin(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Departures and arrivals; changes the state `s` and returns (quote, events)."""
     if step.k == 0:
-        s.given_today = s.shortfall = 0.0
-    departed = short = missed = away = 0.0
-    give = give_reserve = take = kept = 0.0
-    black = any(first <= step.week_step < end for first, end in home.windows)
+        s.given_today = s.shortfall = s.lacks = 0.0
+    departed = short = missed = away = lacks = 0.0
+    give = give_reserve = take = kept = stands = 0.0
+    black = home.black(step.week_step)
     if home.ev_kwh > 0:
         soc = s.soc_e
         ends = {step.leaves, step.out} - {0}
         if step.k in ends or (step.k == step.ready and step.plugged and step.k != step.returns):
-            s.shortfall = max(s.shortfall, (min(home.ev_target, baseline.ev_soc) - soc) / home.ev_kwh)
+            wanted = min(home.ev_target, baseline.ev_soc)
+            s.shortfall = max(s.shortfall, (wanted - soc) / home.ev_kwh)
+            s.lacks = max(s.lacks, (min(wanted, home.ev_lack) - soc) / home.ev_kwh)
         if step.k in ends:
-            departed, short, s.shortfall = 1.0, s.shortfall, 0.0
+            departed, short, lacks = 1.0, s.shortfall, s.lacks
+            s.shortfall = s.lacks = 0.0
         if step.k == step.returns:
             away = clip0(step.trip - soc) - clip0(step.trip - baseline_before)
             missed = 1.0 if away > 1e-9 else 0.0
@@ -229,6 +242,11 @@ def begin(
             most = min(home.ev_kw, baseline.ev_kw + (baseline.ev_soc - soc) / (home.eta_e * DT))
             take = clip0(most - max(baseline.ev_kw, forced))
             kept = clip0(baseline.ev_kw - forced)
+            if home.ev_stands:
+                lacking, _ = car_plan(home, step, baseline, soc)
+                later = home.eta_e * home.ev_kw * (step.due * DT - home.reserve_h)
+                slack = clip0((later - lacking) * home.eta_e / home.reserve_h)
+                stands = min(can_give(soc, home.ev_min, home.v2g_kw, home.eta_e, home.reserve_h), slack)
     soc = s.soc_b
     charge, _ = home_battery(home, step, soc, s.below_since, baseline.ev_kw)
     give += can_give(soc, home.bess_min, home.bess_kw, home.eta_b, DT)
@@ -236,8 +254,9 @@ def begin(
     take += clip0(can_take(soc, home.bess_max, home.bess_kw, home.eta_b, DT) - charge)
     above = can_give(soc, max(home.floor, home.bess_min), home.bess_kw, home.eta_b, home.reserve_h)
     kept += clip0(min(above, (home.day_limit - s.given_today) / home.reserve_h))
+    kept += stands
     kept = 0.0 if black else min(kept, give_reserve)
-    return (give, take, give_reserve, take, kept), (departed, short, missed, away)
+    return (give, take, give_reserve, take, kept), (departed, short, missed, away, lacks)
 
 
 def deliver(
@@ -248,7 +267,7 @@ def deliver(
     Unless the envelope is overridden (`free`) nothing comes from beyond it, and nothing is bought in a blackout window.
     """
     sell, call, buy = order
-    black = any(first <= step.week_step < end for first, end in home.windows)
+    black = home.black(step.week_step)
     if black and not free:
         buy = 0.0
     soc_e, soc_b = s.soc_e, s.soc_b
@@ -307,7 +326,7 @@ def deliver(
     s.given_today = before + bess * DT
 
     bought = car_bought + bess_bought
-    extra = depth(soc_b, home.floor) - depth(baseline.bess_soc, home.floor)
+    extra = depth(soc_b, home.breach) - depth(baseline.bess_soc, home.breach)
     metered = step.sun_less_load - baseline.ev_kw
     sold = min(given, sell)
     return lib.Flow(

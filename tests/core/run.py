@@ -28,10 +28,11 @@ def homes_of(month: Month, state: HomeState[Floats]) -> Homes:
 
 
 def begin(homes: Homes, day: Day, k: int) -> np.ndarray:
-    """Begin step k; returns what is booked for it: departures, shortfalls, missed trips, USD of charging elsewhere."""
+    """Begin step k; returns what is booked for it: departures, shortfalls, missed trips, USD of charging
+    elsewhere, and shortfalls that no contract has bought."""
     books = new_books(1, len(homes.quote.sell), 1)
     _begin(homes, day, k, books)
-    return np.concatenate([books.events, books.ledger[[led.L_AWAY]]])
+    return np.concatenate([books.events[:3], books.ledger[[led.L_AWAY]], books.events[3:]])
 
 
 def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
@@ -42,7 +43,7 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     n = order.shape[1]
     books, none = new_books(1, n, 1), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
-    prices = Price(none, none, none, none, none, none, none, none)
+    prices = Price(none, none, none, none, none, none, none, none, none)
     opened = np.ones(n) if free is None else free.astype(np.float64)
     _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, books)
     return books.flow[0]
@@ -70,7 +71,7 @@ def deliver_feeders(
     books, none = new_books(1, 1, n), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     standing = none if reserve is None else np.ascontiguousarray(reserve)
-    prices = Price(none, none, none, none, none, none + 1.0, none, none)
+    prices = Price(none, none, none, none, none, none + 1.0, none, none, none)
     orders = Order(sell, none, call, buy, standing, standing.copy(), none + 1.0, none + (1.0 if down else 0.0))
     _deliver(homes, day, k, orders, prices, books)
     return books

@@ -14,7 +14,7 @@ import reference as ref
 import run
 from support import STYLES, begin, leaves, month, play
 
-from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, initial_state
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Home, Homes, HomeState, copied, initial_state
 from vpp_env.simulation.month import Month
 
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.v2g_share": 0.6, "time.duration_hours": 96}
@@ -39,6 +39,7 @@ def some_state(rng: np.random.Generator, m: Month, day: Day, k: int) -> HomeStat
     s.battery.below_since[:] = rng.integers(-1, 3, n)
     s.battery.market_kwh[:] = rng.choice([0.0, 0.5, 1.0], n) * s.battery.soc_kwh
     s.vehicle.shortfall[:] = rng.choice([0.0, 0.1], n)
+    s.vehicle.lacks[:] = 0.5 * s.vehicle.shortfall
     return s
 
 
@@ -73,8 +74,25 @@ def test_the_baseline_is_the_reference(case: int) -> None:
                 assert got == baseline_at(day, k, i), (number, k, i)
 
 
+def some_contracts(rng: np.random.Generator, own: Home) -> Home:
+    """Limits as contracts move them, for some of the homes."""
+    b, v, n = own.battery, own.vehicle, len(own.most_kw)
+    floor = b.min_kwh + rng.choice([0.0, 0.5, 1.0], n) * np.maximum(b.floor_kwh - b.min_kwh, 0.0)
+    ready = np.where(rng.random(n) < 0.5, v.target_kwh * rng.uniform(0.2, 0.9, n), np.inf)
+    return copied(
+        own._replace(
+            battery=b._replace(
+                floor_kwh=floor, breach_kwh=np.minimum(floor, b.floor_kwh), day_limit_kwh=1.7 * b.day_limit_kwh
+            ),
+            vehicle=v._replace(ready_kwh=ready, lack_kwh=0.9 * ready, on_reserve=rng.choice([0.0, 1.0], n)),
+            waived=rng.choice([0.0, 1.0], n),
+        )
+    )
+
+
+@pytest.mark.parametrize("contracts", [False, True])
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_one_step_is_the_reference(case: int) -> None:
+def test_one_step_is_the_reference(case: int, contracts: bool) -> None:
     m = month("week20", CASES[case])
     n, rules = m.fleet.n, m.rules
     rng, references = np.random.default_rng(case), refs_of(m, m.fleet.n)
@@ -83,13 +101,16 @@ def test_one_step_is_the_reference(case: int) -> None:
         day = m.day(int(rng.integers(0, 4)))
         k = int(rng.integers(0, len(day.plan.load)))
         homes, order = run.homes_of(m, some_state(rng, m, day, k)), some_order(rng, n)
+        if contracts:
+            homes = homes._replace(home=some_contracts(rng, homes.home))
+            references = [ref.home_of(homes.home, rules, i) for i in range(n)]
         expected = [ref.state_of(homes.state, i) for i in range(n)]
         booked = run.begin(homes, day, k)
         for i, home in enumerate(references):
             before = float(day.baseline.ev_soc[k - 1, i])
             quote, events = ref.begin(home, ref.step_of(day.plan, k, i), baseline_at(day, k, i), before, expected[i])
             assert quote == tuple(x[i] for x in homes.quote), (k, i)
-            assert (*events[:3], rules.away * events[3]) == tuple(booked[:, i]), (k, i)
+            assert (*events[:3], rules.away * events[3], events[4]) == tuple(booked[:, i]), (k, i)
         free = rng.random(n) < 0.5
         out = run.deliver(homes, day, k, order, free)
         for i, home in enumerate(references):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,11 @@ class Script:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+    delay_s: float = 0.0
+    says: Callable[[dict[str, Any]], str] | None = None  # answer of a good step from the request's body
+    under_way: int = 0
+    most_under_way: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def calls(self) -> int:
@@ -55,14 +61,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         script = self.script
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
-        step = script.steps[min(script.calls, len(script.steps) - 1)]
-        script.paths.append(self.path)
-        script.bodies.append(body)
-        script.headers.append(dict(self.headers))
+        with script.lock:
+            step = script.steps[min(script.calls, len(script.steps) - 1)]
+            script.paths.append(self.path)
+            script.bodies.append(body)
+            script.headers.append(dict(self.headers))
+            script.under_way += 1
+            script.most_under_way = max(script.most_under_way, script.under_way)
+        try:
+            time.sleep(script.delay_s)
+            self._do(script, step, body)
+        finally:
+            with script.lock:
+                script.under_way -= 1
+
+    def _do(self, script: Script, step: str, body: dict[str, Any]) -> None:
         make = _gemini if "generateContent" in self.path else _openai
         stop, filtered = ("STOP", "SAFETY") if make is _gemini else ("stop", "content_filter")
         if step == "good":
-            self._send(200, make(script.answer, stop))
+            self._send(200, make(script.says(body) if script.says else script.answer, stop))
         elif step == "wrong":
             self._send(200, make('{"kwh": "three", "cents": 12.5}', stop))
         elif step == "blocked":
@@ -102,13 +119,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+
 @contextmanager
-def serve(*steps: str) -> Iterator[tuple[str, Script]]:
+def serve(
+    *steps: str, delay_s: float = 0.0, says: Callable[[dict[str, Any]], str] | None = None
+) -> Iterator[tuple[str, Script]]:
     """Serve the steps on a free port of the loopback interface; yields `host:port` and the script."""
-    script = Script(list(steps))
+    script = Script(list(steps), delay_s=delay_s, says=says)
     handler = type("Handler", (_Handler,), {"script": script})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from pydantic import BaseModel, ConfigDict
 from vpp_policies.llm import LlmOptions, open_stack
-from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Malformed, Permanent, Reply, Transient, whole
+from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Denied, Malformed, Reply, Transient, whole
 from vpp_policies.llm.ledger import Decider, Ledger, Price
 from vpp_policies.llm.openai_compatible import OpenAICompatible
 from vpp_policies.llm.wrappers import Metered, Repair, Retry
@@ -95,7 +95,7 @@ def test_a_good_answer(client: Client) -> None:
         ("slow", Transient, True),
         ("wrong", Malformed, None),
         ("blocked", Blocked, None),
-        ("denied", Permanent, None),
+        ("denied", Denied, None),
     ],
 )
 def test_one_request_and_one_class_of_error(
@@ -165,7 +165,8 @@ def test_a_month_goes_on_whatever_the_server_does(caplog: pytest.LogCaptureFixtu
     steps = ("blocked", "wrong", "cut", "denied", "garbage", "500", "good")
     with serve(*steps) as (address, script), caplog.at_level(logging.DEBUG), pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
-        policy = agentic(brain="llm", llm="openai", base_url=f"http://{address}/v1", attempts=1, timeout_s=5.0)
+        options = {"base_url": f"http://{address}/v1", "attempts": 1, "timeout_s": 5.0, "fallback": "rules"}
+        policy = agentic(brain="llm", llm="openai", **options)
         run = simulate(month, policy)
     assert run.complete
     table = run.record.opportunities()

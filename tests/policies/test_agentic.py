@@ -18,6 +18,9 @@ from vpp_policies.agentic.messages import AggregatorOffer, CoalitionTable, Negot
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Negotiation, Offer, Response
 from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
+from vpp_policies.evening import Promise
+from vpp_policies.forecast import make_forecaster
+from vpp_policies.stochastic.policy import ValueBids
 
 from tests.policies.gates import real_gate
 from vpp_env.contract.bids import BUY_KW, RESERVE_KW, SELL1_KW, SELL2_KW, Offers, check_actions, decode
@@ -48,7 +51,7 @@ def negotiate(
     homes: Homes, public: Public, rules: MarketRules, max_rounds: int = 3, brains: Any = None
 ) -> dict[str, Any]:
     aggregator, prosumers = brains or make_brain("rules", NegotiationOptions()).begin(rules)
-    nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds)
+    nodes = Nodes(rules, aggregator, prosumers, problem(), max_rounds, make_forecaster("learned"), Promise(rules))
     return build_graph(nodes).invoke({"homes": homes, "public": public})
 
 
@@ -174,7 +177,9 @@ def test_the_aggregator_is_blind_to_what_was_not_declared() -> None:
 @settings(max_examples=20, deadline=None)
 def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
     homes, public, rules = gate()
-    brain = RulesProsumer(0.15, 1.0)
+    brain, brain_then = (
+        RulesProsumer(0.15, 1.0, ValueBids(rules, make_forecaster("learned"), Promise(rules))) for _ in range(2)
+    )
     changed = {}
     for f in fields(Homes):
         value = np.array(getattr(homes, f.name))
@@ -183,13 +188,13 @@ def test_a_home_answers_from_its_own_row(j: int, factor: float) -> None:
         else:
             value[j] = ~value[j]
         changed[f.name] = value
-    declared, declared_then = brain.declare(homes, public, rules), brain.declare(Homes(**changed), public, rules)
+    declared, declared_then = brain.declare(homes, public, rules), brain_then.declare(Homes(**changed), public, rules)
     rest = np.arange(rules.n_homes) != j
     for f in fields(Declared):
         np.testing.assert_array_equal(getattr(declared, f.name)[..., rest], getattr(declared_then, f.name)[..., rest])
     offer = Offer(1, declared.ask * 0.97, declared.kw, declared.kw > 0)
     said = brain.respond(homes, public, rules, offer, 3, declared)
-    said_then = brain.respond(Homes(**changed), public, rules, offer, 3, declared_then)
+    said_then = brain_then.respond(Homes(**changed), public, rules, offer, 3, declared_then)
     np.testing.assert_array_equal(said.accepted[:, rest], said_then.accepted[:, rest])
     np.testing.assert_array_equal(said.counter[:, rest], said_then.counter[:, rest])
 
@@ -198,7 +203,15 @@ def test_homes_give_way_and_end_at_their_own_ask() -> None:
     homes, public, rules = gate()
     cheap = replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0)
     dear = replace(public, da_usd_per_kwh=public.da_usd_per_kwh * 0.0 + 2.0)
-    negotiation: Negotiation = negotiate(homes, cheap, rules)["negotiation"]
+    options = NegotiationOptions(markup=0.15, without="values")
+
+    def talk(prices: Public) -> Negotiation:
+        found: Negotiation = negotiate(homes, prices, rules, brains=make_brain("rules", options).begin(rules))[
+            "negotiation"
+        ]
+        return found
+
+    negotiation = talk(cheap)
     asks = [negotiation.declared.ask, *(r.counter for r in negotiation.responses)]
     assert negotiation.rounds == 3
     for earlier, later in pairwise(asks):
@@ -206,7 +219,7 @@ def test_homes_give_way_and_end_at_their_own_ask() -> None:
     own = own_lines(homes, cheap, rules)[1]
     np.testing.assert_allclose(asks[-1], np.minimum(own, asks[0]), atol=1e-9)
     # dear hours end early: everybody's ask is below what the price is worth
-    early: Negotiation = negotiate(homes, dear, rules)["negotiation"]
+    early = talk(dear)
     selling = early.declared.kw[FULL] > 0
     assert (early.agreed[FULL, selling] >= negotiation.agreed[FULL, selling] - 1e-9).all()
 

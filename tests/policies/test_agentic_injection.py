@@ -17,6 +17,8 @@ from vpp_policies.agentic.openings import LlmProsumer
 from vpp_policies.agentic.policy import Nodes, build_graph
 from vpp_policies.agentic.rules import own_lines
 from vpp_policies.agentic.strategy import LlmAggregator
+from vpp_policies.evening import Promise
+from vpp_policies.forecast import make_forecaster
 from vpp_policies.llm.chat import ChatModel, Reply, Usage, read
 from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.scripted import Scripted
@@ -60,6 +62,7 @@ def homes_side(model: ChatModel, texts: list[str]) -> LlmProsumer:
         model=model,
         decider=Decider(Ledger()),
         negotiation=NegotiationOptions(),
+        values=None,
         envelope="declared",
         reads=True,
         batch=25,
@@ -84,7 +87,7 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
     for model in (gullible, Traitor()):
         side = homes_side(model, hostile)
         negotiator = LlmAggregator(model, Decider(Ledger()), 0.15, daily=False, asks=False, remembers=False)
-        graph = build_graph(Nodes(rules, negotiator, side, problem, 3))
+        graph = build_graph(Nodes(rules, negotiator, side, problem, 3, make_forecaster("learned"), Promise(rules)))
         final = graph.invoke({"homes": homes, "public": public, "statements": hostile.__getitem__})
         actions = check_actions(final["bids"].actions, N)
         offers = Offers(*decode(actions, rules.sell_limit_kw, rules.buy_limit_kw))

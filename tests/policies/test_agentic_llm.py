@@ -20,8 +20,9 @@ from vpp_policies.agentic.dispatch import MARGIN, CoalitionProblem, Lines, with_
 from vpp_policies.agentic.messages import CardRead, OpeningAsksMade, StrategyChosen, parse
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance
 from vpp_policies.agentic.openings import sampled_hours
-from vpp_policies.agentic.outlook import WEIGHT, cautious
+from vpp_policies.agentic.outlook import cautious, notice
 from vpp_policies.agentic.strategy import RULES, Strategy
+from vpp_policies.forecast import make_forecaster
 from vpp_policies.llm.chat import Blocked, CassetteMiss, Permanent, Transient
 
 from tests.policies.gates import real_gate
@@ -168,7 +169,7 @@ def test_physical_envelope_knows_what_was_read_only() -> None:
     assert bids_of(played(Fake(), envelope="physical", without="strategy")) > 0.0
 
 
-@pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver"])
+@pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver", "values"])
 def test_ablations_of_the_rules(without: str) -> None:
     run = simulate(month("week20", SHORT), agentic(without=without))
     table = run.record.opportunities()
@@ -244,9 +245,8 @@ def test_guidance_is_bounded_in_the_program() -> None:
     lines = Lines(kw, np.stack([rng.uniform(0.05, 0.1, n), rng.uniform(0.1, 0.3, n), rng.uniform(0, 0.002, n)]),
                   np.ones(n, dtype=bool))  # fmt: skip
     _, public, rules = gate()
-    from vpp_policies.agentic.outlook import notice
-
-    shown = replace(notice(public, rules, 3), min_bid_kw=1.0, rho=np.full(len(WEIGHT), 0.5), required_kw=80.0)
+    shown = notice(public, rules, make_forecaster("learned"), 3)
+    shown = replace(shown, min_bid_kw=1.0, rho=np.full(len(shown.rho), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)
     solve: Callable[..., Any] = problem.solve
@@ -259,10 +259,10 @@ def test_guidance_is_bounded_in_the_program() -> None:
     assert float(free[RESERVE] @ kw[FULL]) > 0.25 * 80.0
     # risk: a spectral measure - still probabilities, never above the mean
     for risk in (-1.0, 0.0, 0.4, 1.0, 7.0):
-        w = cautious(WEIGHT, risk)
+        w = cautious(shown.weight, risk)
         assert w.min() >= 0.0
         assert w.sum() == pytest.approx(1.0)
-        assert w @ shown.price <= WEIGHT @ shown.price + 1e-12
+        assert w @ shown.price <= shown.weight @ shown.price + 1e-12
     asks = with_margin(lines.ask, 10**6)
     assert (asks >= lines.ask).all()
     assert (asks <= np.maximum(lines.ask * (1 + MARGIN), lines.ask) + 1e-12).all()

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from vpp_policies.agentic import agentic
 from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, proportional
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Notice
-from vpp_policies.agentic.outlook import WEIGHT, bins, expected, least_price
+from vpp_policies.agentic.outlook import expected, least_price, notice
+from vpp_policies.forecast import make_forecaster
 
+from tests.policies.gates import real_gate
 from vpp_env.contract.policy import make_policy
 from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, UnknownNameError
@@ -20,17 +22,16 @@ from vpp_env.errors import PolicyError, UnknownNameError
 
 def announced() -> Notice:
     """An opportunity of one hour at a certain price of .10 USD/kWh."""
-    flat = np.full(len(WEIGHT), 0.10)
     return Notice(
         opportunity_id="opp-00000",
         start="2023-08-01T18:00:00-07:00",
         hours=1.0,
         day_ahead=0.10,
-        weight=WEIGHT,
-        price=flat,
-        rho=flat * 0.0,
-        later=np.zeros((0, len(WEIGHT))),
-        cheap=np.zeros(0),
+        weight=np.full(4, 0.25),
+        price=np.full(4, 0.10),
+        rho_weight=np.ones(1),
+        rho=np.zeros(1),
+        later=np.zeros(0),
         required_kw=100.0,
         min_bid_kw=0.0,
         margin=0.05,
@@ -60,7 +61,7 @@ def test_each_home_does_what_it_is_worth_most_for(problem: CoalitionProblem) -> 
 
 
 def test_the_maximum_goes_to_the_cheapest(problem: CoalitionProblem) -> None:
-    spike = replace(announced(), price=np.full(len(WEIGHT), 0.5), required_kw=9.0)
+    spike = replace(announced(), price=np.full(4, 0.5), required_kw=9.0)
     share = problem.solve(small_lines(), spike).share
     kw = share * small_lines().kw
     assert kw[:, 2].sum() == pytest.approx(3.0, abs=1e-6)
@@ -70,12 +71,12 @@ def test_the_maximum_goes_to_the_cheapest(problem: CoalitionProblem) -> None:
 
 
 def test_reserve_is_enough_for_the_market_or_none(problem: CoalitionProblem) -> None:
-    scarce = replace(announced(), rho=np.full(len(WEIGHT), 0.10))
+    scarce = replace(announced(), rho=np.full(1, 0.10))
     share = problem.solve(small_lines(), scarce).share
     np.testing.assert_allclose(share[RESERVE, :2], 1.0, atol=1e-7)
     assert problem.solve(small_lines(), replace(scarce, min_bid_kw=12.0)).share[RESERVE].max() == pytest.approx(0.0)
     # 8 kW are wanted, the best plan would leave 5: the program is solved again with the minimum, and without
-    mixed = replace(scarce, price=np.full(len(WEIGHT), 0.27), rho=np.full(len(WEIGHT), 0.09), min_bid_kw=8.0)
+    mixed = replace(scarce, price=np.full(4, 0.27), rho=np.full(1, 0.09), min_bid_kw=8.0)
     reserve = float(problem.solve(small_lines(), mixed).share[RESERVE] @ small_lines().kw[FULL])
     assert reserve == pytest.approx(0.0, abs=1e-6) or reserve >= 8.0 - 1e-6
 
@@ -99,12 +100,23 @@ def test_fallback_keeps_within_the_maximum() -> None:
 
 
 @given(st.lists(st.floats(-1, 2), min_size=1, max_size=200), st.floats(0, 0.5))
-def test_outlook_keeps_the_mean_and_values_a_limit(sample: list[float], ask: float) -> None:
-    price = bins(np.asarray(sample))
-    assert price @ WEIGHT == pytest.approx(np.mean(sample), abs=1e-9)
-    assert (np.diff(price) >= -1e-12).all()
-    direct = sum(w * (p - ask) for p, w in zip(price, WEIGHT, strict=True) if p >= ask * 1.05)
-    assert expected(price, WEIGHT, np.array([ask]), 0.05)[0] == pytest.approx(direct, abs=1e-9)
+def test_a_limit_is_worth_what_clears_above_it(sample: list[float], ask: float) -> None:
+    price, weight = np.sort(sample), np.full(len(sample), 1.0 / len(sample))
+    direct = sum(w * (p - ask) for p, w in zip(price, weight, strict=True) if p >= ask * 1.05)
+    assert expected(price, weight, np.array([ask]), 0.05)[0] == pytest.approx(direct, abs=1e-9)
+
+
+def test_the_announcement_holds_the_price_models_hour() -> None:
+    _, public, rules = real_gate(42)
+    forecast = make_forecaster("learned")(public, 1)
+    weight, reserve = forecast.weight[0], forecast.reserve_points[0]
+    made = notice(public, rules, make_forecaster("learned"), 3)
+    assert made.weight.sum() == pytest.approx(1.0)
+    assert (np.diff(made.price) >= 0.0).all()
+    assert made.price @ made.weight == pytest.approx(float(forecast.price[0].mean(axis=1) @ weight))
+    assert made.rho @ made.rho_weight == pytest.approx(float(reserve) if rules.products else 0.0)
+    added = replace(public, incentive_usd_per_kwh=np.full(len(public.da_usd_per_kwh), 2.0))
+    assert notice(added, rules, make_forecaster("learned"), 3).price == pytest.approx(made.price + 2.0)
 
 
 def test_wrong_options_name_the_remedy() -> None:

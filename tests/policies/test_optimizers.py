@@ -78,11 +78,11 @@ def test_mpc_plans_on_what_is_public() -> None:
     late, early = made.series.rt_usd_per_mwh.copy(), made.series.rt_usd_per_mwh.copy()
     late[12 * 4 :] = np.linspace(-100.0, 900.0, steps - 12 * 4)
     early[: 12 * 4] += 400.0
-    for forecast in ("day_ahead", "persistence", "seasonal"):
-        name = f"mpc(forecast={forecast!r})"
+    for forecaster in ("day_ahead", "persistence", "seasonal", "learned"):
+        name = f"mpc(forecaster={forecaster!r})"
         np.testing.assert_array_equal(bids_at(name, made, 12), bids_at(name, with_prices(made, rt=late), 12))
     # the test can fail: past prices matter to a forecast of them, and what comes to somebody who sees it
-    name = "mpc(forecast='persistence')"
+    name = "mpc(forecaster='persistence')"
     assert not np.array_equal(bids_at(name, made, 12), bids_at(name, with_prices(made, rt=early), 12))
     name = "preference_aware"
     assert not np.array_equal(bids_at(name, made, 12), bids_at(name, with_prices(made, rt=late), 12))

@@ -10,20 +10,20 @@ import pytest
 from support import month
 from vpp_benchmarks.cli.main import main as vpp_env_command
 from vpp_benchmarks.run.fit_prices import fit_seeded
-from vpp_policies.stochastic.policy import DEFAULT_MODEL, Stochastic
-from vpp_policies.stochastic.prices import (
+from vpp_policies.forecast.learned import (
     BODY,
     CLOCK,
+    DEFAULT_MODEL,
     QUARTERS,
     RATIOS,
     TAIL,
-    SpikeCount,
     levels,
     load,
     rows_of,
     samples,
     save,
 )
+from vpp_policies.stochastic.policy import Stochastic
 from vpp_policies.stochastic.value import ASKS, LIMITS, Battery, Choice, Odds, bid_all, odds_of, solve_all
 
 from vpp_env import Information, PolicyError, load_scenario, make_policy, simulate
@@ -127,17 +127,6 @@ def test_samples_are_weighted_and_follow_the_day_ahead_price() -> None:
     assert model.off.shape == (len(RATIOS), len(CLOCK), BODY + TAIL, QUARTERS)
 
 
-def test_dear_months_raise_the_count_and_calm_ones_lower_it() -> None:
-    model = load(DEFAULT_MODEL)
-    dear, calm = SpikeCount(model), SpikeCount(model)
-    assert dear.factor == 1.0
-    for hour in range(200):
-        dear.add(model.dear * 2 if hour % 5 == 0 else 0.0, hour % 24)
-        calm.add(0.0, hour % 24)
-    assert dear.factor > 2.0
-    assert calm.factor < 1.0
-
-
 def test_levels_look_back_only() -> None:
     da = np.arange(1.0, 400.0)
     changed = da.copy()
@@ -158,12 +147,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     bad = tmp_path / "bad.npz"
     bad.write_bytes(b"nothing")
     with pytest.raises(PolicyError, match="is no price model"):
-        Stochastic(model=str(bad))
+        Stochastic(forecaster=str(bad))
     np.savez(bad, off=np.array([object()], dtype=object))
     with pytest.raises(PolicyError, match="is no price model"):
-        Stochastic(model=str(bad))
+        Stochastic(forecaster=str(bad))
     with pytest.raises(PolicyError, match="is no price model"):
-        Stochastic(model=str(tmp_path / "absent.npz"))
+        Stochastic(forecaster=str(tmp_path / "absent.npz"))
 
 
 def test_the_command_refuses_seeds_that_are_not_for_training(

@@ -44,7 +44,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
     **world : WorldOptions
-        `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
+        `seed`, `market_data`, `node`, `home_data`; see `vpp_env.api.session.WorldOptions`.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as the base class

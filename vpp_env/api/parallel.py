@@ -48,7 +48,7 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         Put sold, bought, metered kWh, payment and `costs` (5,), which of its preferences were violated by kind, into
         `infos` (takes time).
     **world : WorldOptions
-        `seed`, `market_data`, `node`; see `vpp_env.api.session.WorldOptions`.
+        `seed`, `market_data`, `node`, `home_data`; see `vpp_env.api.session.WorldOptions`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {

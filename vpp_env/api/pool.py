@@ -23,12 +23,19 @@ class MonthPool:
         The scenario.
     least : int
         Months that are kept in any case: those of an episode.
-    market_data, node :
-        Real prices, see `Month`.
+    market_data, node, home_data :
+        Real prices and homes, see `Month`.
     """
 
-    def __init__(self, scenario: Scenario, least: int, market_data: str | Path | None, node: str | None) -> None:
-        self._scenario, self._data = scenario, (market_data, node)
+    def __init__(
+        self,
+        scenario: Scenario,
+        least: int,
+        market_data: str | Path | None,
+        node: str | None,
+        home_data: str | Path | None = None,
+    ) -> None:
+        self._scenario, self._data, self._home_data = scenario, (market_data, node), home_data
         month_bytes = scenario.calendar.n_days * 96 * scenario.fleet.size * BYTES_PER_STEP
         self._keep = max(least, POOL_BYTES // month_bytes)
         self._months: OrderedDict[int, Month] = OrderedDict()
@@ -36,9 +43,12 @@ class MonthPool:
     def __len__(self) -> int:
         return len(self._months)
 
+    def _made(self, seed: int) -> Month:
+        return Month(self._scenario, seed, *self._data, home_data=self._home_data)
+
     def get(self, seed: int) -> Month:
         """Return the month of a seed: the one that was made before, or a new one."""
-        made = self._months.pop(seed, None) or Month(self._scenario, seed, *self._data)
+        made = self._months.pop(seed, None) or self._made(seed)
         self._months[seed] = made
         while len(self._months) > self._keep:
             self._months.popitem(last=False)

@@ -18,6 +18,7 @@ from vpp_env.contract.terms import Answers, Offers
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import SPLITS, split_of
+from vpp_env.simulation.month import scenario_of
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
 from vpp_env.units import Flags, Floats
@@ -32,6 +33,7 @@ class WorldOptions(TypedDict, total=False):
     seed: int | None  # of the first episode that is reset without a seed; the next ones follow from it
     market_data: str | Path | None  # real prices, see docs/market-data.md
     node: str | None  # their price node, where the file holds several
+    home_data: str | Path | None  # a folder of one's own homes, see docs/home-data.md
 
 
 Seeds = int | Sequence[int | None] | None
@@ -56,7 +58,7 @@ class Session:
         A scenario, the name of a shipped one, or a TOML file.
     n_months : int
         Months side by side, M.
-    seed, market_data, node :
+    seed, market_data, node, home_data :
         See `WorldOptions`.
 
     Raises
@@ -73,12 +75,14 @@ class Session:
         seed: int | None = None,
         market_data: str | Path | None = None,
         node: str | None = None,
+        home_data: str | Path | None = None,
     ) -> None:
-        self.scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+        found = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+        self.scenario = scenario_of(found, home_data)
         if n_months < 1:
             raise VppError(f"n_months: got {n_months}; allowed is 1 or more")
         self.n_months = n_months
-        self._pool = MonthPool(self.scenario, n_months, market_data, node)
+        self._pool = MonthPool(self.scenario, n_months, market_data, node, home_data)
         self._name = f"{self.scenario.calendar.local[0]:%Y-%m}" if market_data is None else str(market_data)
         self._draws = np.random.default_rng(seed)
         self._first_seed = seed

@@ -29,7 +29,7 @@ from vpp_env.core.layout import FLOW, N_FLOW, Flow, HomeState, Order
 from vpp_env.jit import inlined, kernel
 from vpp_env.units import Floats
 
-N_STATE = 6
+N_STATE = 7
 SELL, CALL, BUY, FORCE = range(4)
 """Rows of `Feeder.share` and `Feeder.whole`."""
 FULL, ALONE, SEARCH, SETTLED, STANDING, FINAL = range(6)
@@ -85,6 +85,7 @@ def put(feeder: Feeder, h: int, state: HomeState[float], flow: Flow[float]) -> N
     feeder.state[3, h] = state.battery.market_kwh
     feeder.state[4, h] = state.vehicle.soc_kwh
     feeder.state[5, h] = state.vehicle.shortfall
+    feeder.state[6, h] = state.vehicle.lacks
 
 
 @inlined

@@ -36,7 +36,7 @@ class Headroom(NamedTuple, Generic[T]):
     baseline_kw: T  # power at which the baseline's car charges now
     hours_left: T  # h until the car must be ready; 0 when away
     plugged: T  # 0/1
-    blackout: T  # 0/1: a window within the opportunity
+    blackout: T  # 0/1: a window within the opportunity that no contract waives
     blackout_soon: T  # 0/1: a window within 4 h
 
 
@@ -67,7 +67,7 @@ def headroom_of(
     for ahead in range(LOOK_AHEAD):
         if in_window((delivery.week_step + ahead) % STEPS_PER_WEEK, home.blackout_1, home.blackout_2):
             soon = True
-            if ahead < delivery.steps:
+            if ahead < delivery.steps and home.waived == 0.0:
                 black = True
     car = vehicle_headroom(home.vehicle, state.vehicle, step.vehicle, delivery.steps, delivery.wait, rules.vehicle)
     battery = battery_headroom(home.battery, state.battery, delivery.steps * rules.dt_h, pending_kwh, rules.battery)
@@ -76,7 +76,7 @@ def headroom_of(
     storage = battery.inside + car.v2g if lasts else max(battery.inside, car.v2g)
     # in a blackout window nothing is inside the envelope
     free = (car.defer_first, car.defer_mean, car.defer_min, battery.inside, car.v2g, storage)
-    reserve, buy_back, battery_buy = battery.reserve + car.defer_min, car.buy, battery.buy
+    reserve, buy_back, battery_buy = battery.reserve + car.defer_min + car.kept, car.buy, battery.buy
     if black:
         free = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         reserve = buy_back = battery_buy = 0.0

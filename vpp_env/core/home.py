@@ -22,6 +22,7 @@ from vpp_env.core.devices.vehicle import (
     VehicleEvents,
     VehicleState,
     VehicleStep,
+    reserve_kept,
     vehicle_begin,
     vehicle_limits,
     vehicle_range,
@@ -40,12 +41,18 @@ def home_at(h: Home[Floats], i: int) -> Home[float]:
     b, v, first, second = h.battery, h.vehicle, h.blackout_1, h.blackout_2
     return Home(
         Battery(
-            b.kw[i], b.min_kwh[i], b.max_kwh[i], b.floor_kwh[i], b.day_limit_kwh[i], b.cycle_limit_kwh[i]
+            b.kw[i], b.min_kwh[i], b.max_kwh[i], b.floor_kwh[i], b.day_limit_kwh[i], b.cycle_limit_kwh[i],
+            b.breach_kwh[i],
         ),
-        Vehicle(v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i]),
+        Vehicle(
+            v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i], v.ready_kwh[i], v.lack_kwh[i],
+            v.on_reserve[i],
+        ),
         h.buy_limit[i],
         (first[0][i], first[1][i]),
         (second[0][i], second[1][i]),
+        h.waived[i],
+        h.most_kw[i],
     )  # fmt: skip
 
 
@@ -55,7 +62,7 @@ def state_at(s: HomeState[Floats], i: int) -> HomeState[float]:
     b, v = s.battery, s.vehicle
     return HomeState(
         BatteryState(b.soc_kwh[i], b.discharged_kwh[i], b.below_since[i], b.market_kwh[i]),
-        VehicleState(v.soc_kwh[i], v.shortfall[i]),
+        VehicleState(v.soc_kwh[i], v.shortfall[i], v.lacks[i]),
     )
 
 
@@ -68,6 +75,7 @@ def put_state(s: HomeState[Floats], i: int, new: HomeState[float]) -> None:
     s.battery.market_kwh[i] = new.battery.market_kwh
     s.vehicle.soc_kwh[i] = new.vehicle.soc_kwh
     s.vehicle.shortfall[i] = new.vehicle.shortfall
+    s.vehicle.lacks[i] = new.vehicle.lacks
 
 
 @inlined
@@ -107,6 +115,12 @@ def in_window(week_step: int, first: tuple[float, float], second: tuple[float, f
     return (first[0] <= week_step < first[1]) or (second[0] <= week_step < second[1])
 
 
+@inlined
+def is_black(home: Home[float], week_step: int) -> bool:
+    """Whether a blackout window has to be kept in a quarter hour of the week."""
+    return home.waived == 0.0 and in_window(week_step, home.blackout_1, home.blackout_2)
+
+
 # -- the phases --------------------------------------------------------------------------------------------
 
 
@@ -127,9 +141,10 @@ def quote(home: Home[float], state: HomeState[float], step: Step, rules: Rules) 
     battery = battery_range(home.battery, state.battery, own, rules.battery)
     take = car.take + battery.take
     kept = 0.0
-    if not in_window(step.week_step, home.blackout_1, home.blackout_2):
+    if not is_black(home, step.week_step):
         defer = vehicle_limits(home.vehicle, state.vehicle, step.vehicle, False, rules.vehicle).defer
         kept = defer + reserve_inside(home.battery, state.battery, rules.battery)
+        kept += reserve_kept(home.vehicle, state.vehicle, step.vehicle, rules.vehicle)
     up = car.give_reserve + battery.give_reserve
     return Quote(car.give + battery.give, take, up, take, min(kept, up))
 
@@ -160,7 +175,7 @@ def deliver(
     forced beyond the baseline's a share `force` is done: the rest has to wait where a feeder is full.
     """
     b, before = home.battery, state.battery
-    black = in_window(step.week_step, home.blackout_1, home.blackout_2)
+    black = is_black(home, step.week_step)
     car = vehicle_limits(home.vehicle, state.vehicle, step.vehicle, black, rules.vehicle)
     own = _own_use(home, state, step, rules)
     hard = battery_range(b, before, own, rules.battery).give
@@ -189,7 +204,7 @@ def deliver(
     bought = ev.bought + bess.bought
     sold = min(given, order.sell)
     beyond = max(0.0, given - kept) + (bought if black else 0.0)
-    depth = relative_depth(battery.soc_kwh, b.floor_kwh) - relative_depth(step.bess_soc, b.floor_kwh)
+    depth = relative_depth(battery.soc_kwh, b.breach_kwh) - relative_depth(step.bess_soc, b.breach_kwh)
     depth = max(0.0, depth) if depth > 1e-9 else 0.0
     limit, blackout = b.cycle_limit_kwh, 1.0 if black else 0.0
     return HomeState(battery, vehicle), Flow(

@@ -32,6 +32,8 @@ class Home(NamedTuple, Generic[T]):
     buy_limit: T  # USD/kWh, above which the owner would not charge
     blackout_1: tuple[T, T]  # [from, to) in quarter hours of the week; -1 = none
     blackout_2: tuple[T, T]
+    waived: T  # 1: a contract waives the blackout windows, 0: they are kept
+    most_kw: T  # kW that it may sell or be called for at once by contract; inf = what it can
 
 
 class HomeState(NamedTuple, Generic[T]):
@@ -152,8 +154,9 @@ class Price(NamedTuple, Generic[T]):
     bought: T  # what a kWh bought costs its home: the real-time price, and never more than its limit
     reserve: T  # pay per kW-h of reserve
     rho: T  # market price of the reserve product that the home serves
-    own: T  # the owner's compensation per kWh discharged
-    defer: T  # the owner's ask per kWh of deferred charging
+    own: T  # the owner's compensation per kWh discharged; by contract what it is paid for one
+    defer: T  # the owner's ask per kWh of deferred charging; by contract what it is paid for one
+    agreed: T  # 1: it is paid `own` and `defer`, 0: what its lines say
 
 
 class Flow(NamedTuple, Generic[T]):
@@ -210,8 +213,8 @@ def rules_of(scenario: Scenario) -> Rules:
 
 
 def parameters_of(fleet: Fleet) -> Home[Floats]:
-    """Parameters of a fleet, (N,) each."""
-    windows = fleet.blackout.astype(np.float64)
+    """Parameters of a fleet under no contract, (N,) each."""
+    windows, none, never = fleet.blackout.astype(np.float64), np.zeros(fleet.n), np.full(fleet.n, np.inf)
     made: Home[Floats] = Home(
         Battery(
             fleet.bess_kw,
@@ -220,11 +223,14 @@ def parameters_of(fleet: Fleet) -> Home[Floats]:
             fleet.floor_kwh,
             fleet.day_discharge_kwh,
             fleet.cycle_limit_kwh,
+            fleet.floor_kwh,
         ),
-        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh),
+        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh, never, never, none),
         fleet.buy_limit,
         (windows[:, 0, 0], windows[:, 0, 1]),
         (windows[:, 1, 0], windows[:, 1, 1]),
+        none,
+        never,
     )
     return copied(made)
 
@@ -233,7 +239,7 @@ def initial_state(fleet: Fleet) -> HomeState[Floats]:
     """State at the start, (N,) each: cars begin charged to their target [assumed]."""
     zero = np.zeros(fleet.n)
     state: HomeState[Floats] = HomeState(
-        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero)
+        BatteryState(fleet.bess_init_kwh, zero, zero - 1.0, zero), VehicleState(fleet.ev_target_kwh, zero, zero)
     )
     return copied(state)
 

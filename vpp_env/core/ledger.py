@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.core.devices.vehicle import VehicleEvents
+from vpp_env.core.home import in_window
 from vpp_env.core.layout import Flow, Home, Order, Price, Rules, Step
 from vpp_env.jit import inlined
 
@@ -20,8 +21,8 @@ from vpp_env.jit import inlined
     L_DEFER,  # kWh of deferred charging
     L_BESS,  # kWh from the battery for the market
     L_V2G,  # kWh from the car's battery
-    L_BEYOND,  # kWh outside the owner's envelope
-    L_BLACK,  # kWh dispatched inside a blackout window
+    L_BEYOND,  # kWh outside the owner's envelope, as a contract has moved it
+    L_BLACK,  # kWh dispatched inside a blackout window that no contract waives
     L_RESERVE,  # kW-h of reserve awarded
     L_AWARD,  # kWh awarded: sold less bought
     L_MARKET,  # kWh at the market meter: sold + called - bought - forced
@@ -30,7 +31,9 @@ from vpp_env.jit import inlined
     L_PAY_FORCED,  # USD for energy bought back by force
     L_PAY_RESERVE,  # USD for reserve, less no-pay
     L_PAY_CAPACITY,  # USD of firm evening capacity, booked by the world when it is settled
-    L_OWED,  # USD that the owner's own asks amount to for the energy sold
+    L_PAY_AVAILABILITY,  # USD for standing by a contract, booked by the world
+    L_PAY_CONCESSION,  # USD for what was taken of wishes that a contract has bought, booked by the world
+    L_OWED,  # USD that the owner's own asks, or its contract's prices, amount to for the energy sold
     L_BILL,  # USD retail bill (a cost: plus = the home pays)
     L_BILL_BASELINE,  # USD retail bill of the baseline
     L_WEAR,  # USD of battery wear beyond the baseline's
@@ -41,16 +44,18 @@ from vpp_env.jit import inlined
     L_REDUCED,  # kWh at the home's meter beyond its baseline's, market energy included
     L_CUT,  # kWh sold, called, bought or bought back by force that the feeder did not let through
     L_CUT_RESERVE,  # kW-h of reserve that was there, and that the feeder would not have let through
-) = range(28)
-N_LEDGER = 28
+    L_WAIVED,  # kWh dispatched inside a blackout window that a contract waives
+    L_EXCESS,  # kWh sold and called beyond the kW of a contract
+) = range(32)
+N_LEDGER = 32
 
 
 def member_pay(ledger: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All that the members are paid, USD: energy sold, less energy bought and bought back, reserve and firm capacity.
+    """All that the members are paid, USD: energy sold, less bought and bought back, reserve, capacity, contracts.
 
     `ledger` is (N_LEDGER, ...); the result has the shape behind the rows.
     """
-    return np.asarray(ledger[L_PAY_SOLD : L_PAY_CAPACITY + 1].sum(axis=0))
+    return np.asarray(ledger[L_PAY_SOLD : L_PAY_CONCESSION + 1].sum(axis=0))
 
 
 @inlined
@@ -91,18 +96,25 @@ def account(
     elif price.bought > home.buy_limit:
         # the owner would not have charged the battery at this price
         beyond += flow.battery_bought
+    if home.waived > 0.0 and in_window(step.week_step, home.blackout_1, home.blackout_2):
+        led[L_WAIVED, i] += given + bought
+    led[L_EXCESS, i] += max(0.0, flow.sold + flow.called - home.most_kw) * dt
     led[L_BEYOND, i] += beyond * dt
     led[L_RESERVE, i] += reserve
     led[L_AWARD, i] += (order.sell - order.buy) * dt
     led[L_MARKET, i] += flow.market * dt
     # what is delivered serves the cheaper line first, then the dearer one, then a call
     cheap = min(flow.sold, order.sell - order.dear) * dt
-    led[L_PAY_SOLD, i] += price.sold * cheap + price.dear * (given - cheap)
+    owed = (price.own * from_storage + price.defer * flow.deferred) * dt
+    if price.agreed > 0.0:
+        led[L_PAY_SOLD, i] += owed
+    else:
+        led[L_PAY_SOLD, i] += price.sold * cheap + price.dear * (given - cheap)
     led[L_PAY_BOUGHT, i] -= price.bought * bought
     led[L_PAY_FORCED, i] -= price.lmp * forced
     led[L_PAY_RESERVE, i] += price.reserve * (reserve - missing)
     led[L_NOPAY, i] += price.rho * missing
-    led[L_OWED, i] += (price.own * from_storage + price.defer * flow.deferred) * dt
+    led[L_OWED, i] += owed
     led[L_BILL, i] += retail_cost(flow.retail, rate, rules.export, dt)
     led[L_BILL_BASELINE, i] += retail_cost(flow.retail_baseline, rate, rules.export, dt)
     led[L_WEAR, i] += rules.degradation * dt * (from_storage + flow.home_discharge - step.bess_dis)

@@ -11,13 +11,13 @@ from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugg
 from vpp_env.core.feeder import BUY, CALL, CUT, FORCE, SELL, Feeder, again, begin_feeder, new_feeder, put
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
-from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote
 from vpp_env.core.ledger import L_CUT, L_CUT_RESERVE, N_LEDGER, account, account_events
 from vpp_env.jit import inlined, kernel
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
-DEPARTED, SHORT, MISSED = range(3)
+DEPARTED, SHORT, MISSED, LACKS = range(4)
 """Rows of `Books.events`."""
 
 
@@ -25,7 +25,7 @@ class Books(NamedTuple):
     """What the homes of M months leave behind in an opportunity of S intervals; sums, filled by the loops."""
 
     ledger: Floats  # (N_LEDGER, M*N)
-    events: Floats  # (3, M*N) departures, shortfalls, missed trips
+    events: Floats  # (4, M*N) departures, shortfalls, missed trips, shortfalls that no contract has bought
     flow: Floats  # (S, N_FLOW, M) kW, sums over homes
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     soc_home_kwh: Floats  # (S, 2, M*N)
@@ -50,7 +50,7 @@ def new_books(steps: int, months: int, n: int) -> Books:
     """Return empty books."""
     return Books(
         ledger=np.zeros((N_LEDGER, months * n)),
-        events=np.zeros((3, months * n)),
+        events=np.zeros((4, months * n)),
         flow=np.zeros((steps, N_FLOW, months)),
         soc_kwh=np.zeros((steps, 2, months)),
         soc_home_kwh=np.empty((steps, 2, months * n)),
@@ -77,12 +77,27 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
             restore = restores(state.battery.below_since, plan.day, k, plan.restore_step)
             own = own_use(home.battery, state.battery, surplus, restore, rules.battery)
             battery = baseline_next(home.battery, state.battery, own, plan.day, rules.battery)
-            state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall))
+            state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall, state.vehicle.lacks))
             out.ev_kw[k, i] = ev
             out.bess_soc[k, i] = battery.soc_kwh
             out.bess_ch[k, i] = own.charge
             out.bess_dis[k, i] = own.discharge
         put_state(homes.state, i, state)
+
+
+@inlined
+def _put_quote(q: Quote[Floats], i: int, now: Quote[float]) -> None:
+    """Write the quote of home i."""
+    q.sell[i], q.buy[i], q.reserve_up[i], q.reserve_down[i] = now.sell, now.buy, now.reserve_up, now.reserve_down
+    q.reserve_kept[i] = now.reserve_kept
+
+
+@kernel
+def quote_again(homes: Homes, day: Day, k: int) -> None:
+    """Quote step k, which has begun, once more: contracts have moved the limits of homes since."""
+    for i in range(len(homes.home.buy_limit)):
+        home, step = home_at(homes.home, i), step_at(day, k, i)
+        _put_quote(homes.quote, i, quote(home, state_at(homes.state, i), step, homes.rules))
 
 
 @inlined
@@ -96,10 +111,9 @@ def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
         books.events[DEPARTED, i] += events.departed
         books.events[SHORT, i] += events.short
         books.events[MISSED, i] += events.missed
+        books.events[LACKS, i] += events.lacks
         account_events(events, homes.rules, books.ledger, i)
-        now = quote(home, state, step, homes.rules)
-        q.sell[i], q.buy[i], q.reserve_up[i], q.reserve_down[i] = now.sell, now.buy, now.reserve_up, now.reserve_down
-        q.reserve_kept[i] = now.reserve_kept
+        _put_quote(q, i, quote(home, state, step, homes.rules))
 
 
 @inlined
@@ -116,7 +130,7 @@ def _flow_of(feeder: Feeder, h: int) -> Flow[float]:
 def _state_of(feeder: Feeder, h: int) -> HomeState[float]:
     """State of home h of the feeder after the step."""
     s = feeder.state
-    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h]))
+    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h], s[6, h]))
 
 
 @inlined
@@ -146,6 +160,7 @@ def _price_at(prices: Price[Floats], i: int) -> Price[float]:
         prices.rho[i],
         prices.own[i],
         prices.defer[i],
+        prices.agreed[i],
     )
 
 

@@ -6,11 +6,13 @@ The policy plays the first gates of the month once. Then fresh copies, with the 
 the same bids:
 
 - **nothing**: one copy sees the very same; a policy whose bids differ then cannot be audited;
-- **what is hidden** (`evaluation.hidden`): one copy is asked while, at every gate, all that is to come, what owners
-  keep to themselves and the seed are others, wherever it may look for them; no bid may move;
+- **what is hidden** (`evaluation.hidden`): three copies are asked while, at every gate, all that is to come, what
+  owners keep to themselves and the seed are others, wherever they may look for them; no bid may move;
 - **other rows** (OWN): copies see views in which the rows of some homes are other homes' at every gate; the bids of the
   rest must be the same at every gate, so that what is kept from one gate to the next counts as well. The groups
   separate every ordered pair of homes: no row can follow another unseen, as long as the altered row makes a difference.
+  Some homes are also left alone: the rows of all others are the least there can be, then more than there is, so that
+  what one home reads off all rows together (is any car plugged in?) is another answer.
 
 What a policy asks the owners counts as a part of its bids. Copies hear at each gate what the original heard, whatever
 they ask: answers are all that it may know of the owners, so they stay while all else is altered, and a copy that asks
@@ -38,7 +40,7 @@ from vpp_env.contract.bids import Bids
 from vpp_env.contract.views import Homes, Information, View
 from vpp_env.errors import VppError
 from vpp_env.evaluation.heard import Ask, ask_again, heard_table, same_asked
-from vpp_env.evaluation.hidden import altered_ahead, own_copy
+from vpp_env.evaluation.hidden import HIDDEN_WAYS, altered_ahead, own_copy
 from vpp_env.evaluation.isolation import TIMEOUT_S, player
 from vpp_env.evaluation.simulate import market_rules, take
 from vpp_env.evaluation.verdict import Audit, Finding, Verdict
@@ -55,7 +57,11 @@ HIDDEN, ROWS, NOTHING = "what is hidden", "other rows", "nothing"
 PRICES = ("buy_limit", "own_ask", "own_cost", "defer_ask", "reserve_ask")
 """Rows that a home without devices has as well."""
 WAYS = 4
-"""Ways in which rows are altered, see `other_rows`."""
+"""Ways in which the rows of groups are altered, see `other_rows`."""
+LEAST, MOST = 4, 5
+"""Two further ways, for the rows of all homes but one."""
+ALONE = 8
+"""Homes that are left alone; all of them where there are no more [assumed]. Two plays each."""
 ROUNDS = 2
 """Times that every pair of homes is looked at: on two days that is once each way at every hour."""
 Alter = Callable[[View], View]
@@ -78,10 +84,11 @@ def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
 
 
 def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator, way: int) -> Homes:
-    """Return the rows with those not `kept` altered, in one of the `WAYS`.
+    """Return the rows with those not `kept` altered, in one of the ways.
 
-    Field by field as values of other homes, made smaller (0) or larger (1); as homes without devices (2); or as other
-    homes whole (3). What is asked of a row (is it more than ...?) is thus answered otherwise at some gate.
+    Field by field as values of other homes, made smaller (0) or larger (1); as homes without devices (2); as other
+    homes whole (3); as nothing at all (`LEAST`); or each more than any home has (`MOST`). What is asked of a row (is it
+    more than ...?) is thus answered otherwise at some gate.
     """
     n, altered = len(kept), np.flatnonzero(~kept)
     # never its own values
@@ -91,8 +98,14 @@ def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator, way: int) ->
     for field in dataclasses.fields(homes):
         value = np.array(getattr(homes, field.name))
         drawn, kind = value[..., donor], value.dtype.kind
-        if way == 2 and field.name not in PRICES:
+        if way == LEAST or (way == 2 and field.name not in PRICES):
             drawn = np.zeros_like(drawn)
+        elif way == MOST:
+            drawn = np.full_like(drawn, value.max(initial=0))
+            if kind == "b":
+                drawn[...] = True
+            elif kind == "f":
+                drawn = drawn * rng.uniform(1.1, 3.0, len(altered)).astype(value.dtype) + value.dtype.type(1e-3)
         elif way != 3 and kind == "f":
             drawn = drawn * rng.uniform(low, high, len(altered)).astype(value.dtype) + value.dtype.type(1e-3)
         elif way != 3 and kind == "b":
@@ -198,7 +211,7 @@ def audit(
         The policy, as on the command line: copies of it are made.
     gates : int, optional
         How many gates of the month are looked at, from its start; all of them when None. What a policy does later is
-        not looked at. A policy of OWN plays them 23 times (200 homes), any other one three times.
+        not looked at. A policy of OWN plays them 41 times (200 homes), any other one five times.
     seed : int
         Of the audit's own draws; keep it from whoever wrote the policy.
     timeout_s : float
@@ -235,18 +248,22 @@ def audit(
     reference = bench.play()
     if found := compare(reference, bench.play(reference), None, NOTHING):
         return ended(Verdict.CLAIMED, (), found, "its bids differ where nothing was altered: it is not deterministic")
-    replayed = bench.play(reference, around=lambda world: altered_ahead(world, rng))
-    if found := compare(reference, replayed, None, HIDDEN):
-        return ended(Verdict.REFUTED, (HIDDEN,), found)
+    for way in HIDDEN_WAYS:
+        replayed = bench.play(reference, around=lambda world, way=way: altered_ahead(world, rng, way))  # type: ignore[misc]
+        if found := compare(reference, replayed, None, HIDDEN):
+            return ended(Verdict.REFUTED, (HIDDEN,), found)
     if information is not Information.OWN:
         return ended(Verdict.VERIFIED, (HIDDEN,), [])
     a_day = 24 * 60 // month.scenario.time.opportunity_minutes
-    plan = [(first, kept) for first in (0, 2, 1, 3)[:rounds] for kept in separating_groups(month.fleet.n, rng)]
-    for first, kept in plan:
+    n = month.fleet.n
+    groups = [(range(WAYS), first, kept) for first in (0, 2, 1, 3)[:rounds] for kept in separating_groups(n, rng)]
+    alone = rng.permutation(n)[: ALONE if n > 1 else 0]
+    groups += [(range(way, way + 1), 0, np.arange(n) == i) for i in alone for way in (LEAST, MOST)]
+    for ways, first, kept in groups:
 
-        def alter(view: View, first: int = first, kept: Flags = kept) -> View:
+        def alter(view: View, ways: range = ways, first: int = first, kept: Flags = kept) -> View:
             gate = view.public.opportunity - view.public.lead
-            way = (first + gate + gate // a_day) % WAYS
+            way = ways[(first + gate + gate // a_day) % len(ways)]
             return dataclasses.replace(view, homes=other_rows(view.homes, kept, rng, way))
 
         try:

@@ -8,8 +8,11 @@ A kWh is covered by its owner's own bid where all of this holds:
   waits. For a purchase it is the envelope that says what the owner would pay;
 - it is inside the owner's envelope, and in no blackout window.
 
-`Bids.accepted` is what a policy says that its own agents said. It is recorded, and covers nothing: the owners are no
-part of the world yet, so there is nobody who could confirm it.
+A kWh is covered by a contract that its owner has signed with the world watching, audited or not, inside the terms:
+what was dispatched beyond them is taken off the rest.
+
+`Bids.accepted` is what a policy says that its own agents said. It is recorded, and covers nothing: who wants it to
+count asks the owners (`view.owners.propose`), who are part of the world.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ TICK_TOLERANCE = 1e-6
 """Share of a tick below which two asks are the same."""
 USD_TOLERANCE = 1e-9
 BY_CONSTRUCTION = "0 by construction: this policy asks nobody"
-CLAIMED = "0: its own agents accept inside the policy, and nobody else can say whether they did"
+CLAIMED = "0: its own agents accept inside the policy, and no owner of the world has signed a contract"
 NOT_AUDITED = "0: the bids are said to be the owners' own; no audit has verified it (--verify)"
 
 
@@ -36,9 +39,9 @@ def counts(info: PolicyInfo, audit: Audit | None) -> bool:
     return info.consent is Consent.OWN_BIDS and audit is not None and audit.separate
 
 
-def consent_note(info: PolicyInfo, audit: Audit | None) -> str:
-    """Why a policy's `satisfaction_consented` is 0 whatever it does; empty where consent is counted."""
-    if counts(info, audit):
+def consent_note(info: PolicyInfo, audit: Audit | None, signed: bool = False) -> str:
+    """Why a policy's `satisfaction_consented` is 0; empty where bids count, or contracts were `signed`."""
+    if signed or counts(info, audit):
         return ""
     return {Consent.NEVER: BY_CONSTRUCTION, Consent.ACCEPTED: CLAIMED, Consent.OWN_BIDS: NOT_AUDITED}[info.consent]
 
@@ -67,6 +70,15 @@ def covered_by_bids(outcome: Outcome) -> Floats:
     return np.maximum(sold * paid + rows[led.L_BOUGHT] - np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK]), 0.0)
 
 
+def covered_by_contract(outcome: Outcome) -> Floats:
+    """(N,) kWh sold, delivered on call or bought within the terms of a contract; of homes that have one."""
+    rows = outcome.ledger[:, 0]
+    done = rows[led.L_SOLD] + rows[led.L_CALLED] + rows[led.L_BOUGHT]
+    beyond = np.maximum(np.maximum(rows[led.L_BEYOND], rows[led.L_BLACK]), rows[led.L_EXCESS])
+    return np.maximum(done - beyond, 0.0)
+
+
 def covered_kwh(info: PolicyInfo, audit: Audit | None, outcome: Outcome) -> Floats:
-    """(N,) kWh of an opportunity that the owners' consent covers; 0 everywhere unless it `counts`."""
-    return covered_by_bids(outcome) if counts(info, audit) else np.zeros(outcome.ledger.shape[-1])
+    """(N,) kWh of an opportunity that the owners' consent covers: by contract, or by bids where these `counts`."""
+    by_bids = covered_by_bids(outcome) if counts(info, audit) else np.zeros(outcome.ledger.shape[-1])
+    return np.where(outcome.contracts.on[0], covered_by_contract(outcome), by_bids)

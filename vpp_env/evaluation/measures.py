@@ -16,7 +16,6 @@ from vpp_env.evaluation.consent import counts
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.satisfaction import COMPONENTS, SatisfactionTotals, score, weight_sensitivity
 from vpp_env.evaluation.simulate import Run
-from vpp_env.evaluation.verdict import Audit
 from vpp_env.evaluation.welfare import PARTS
 from vpp_env.market.opportunity import Money
 from vpp_env.owners.violations import VIOLATIONS
@@ -53,6 +52,8 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "pay_sold_usd": totals[led.L_PAY_SOLD],
         "pay_bought_usd": totals[led.L_PAY_BOUGHT] + totals[led.L_PAY_FORCED],
         "pay_reserve_usd": totals[led.L_PAY_RESERVE],
+        "pay_availability_usd": totals[led.L_PAY_AVAILABILITY],
+        "pay_concession_usd": totals[led.L_PAY_CONCESSION],
         "bill_change_usd": totals[led.L_BILL] - totals[led.L_BILL_BASELINE],
         "wear_usd": totals[led.L_WEAR],
         "wear_rainflow_usd": worn - worn_baseline,
@@ -62,20 +63,25 @@ def prosumer_table(record: Recorder, spec: SatisfactionSpec, info: PolicyInfo) -
         "expected_gain_usd": fleet.expected_gain,
         "days_out": record.days_out,
         "lost": record.owners_lost(),
+        "contracts_signed": record.contracts.signed[0],
+        "contracts_broken": record.contracts.breaches[0],
         "private_cost_usd": private.sum(axis=0),
         **{f"private_{kind}_usd": private[j] for j, kind in enumerate(PARTS)},
         "satisfaction": total_score,
-        "satisfaction_consented": total_score * consent_share(satisfaction, info, record.audit),
+        "satisfaction_consented": total_score * consent_share(record, info),
     }
     columns |= {f"s_{name}": parts[j] for j, name in enumerate(COMPONENTS)}
     columns |= {f"violations_{kind}": satisfaction.violations[j] for j, kind in enumerate(VIOLATIONS)}
     return pd.DataFrame(columns)
 
 
-def consent_share(totals: SatisfactionTotals, info: PolicyInfo, audit: Audit | None) -> NDArray[np.float64]:
-    """(N,) share of dispatched kWh that the owners' consent covers; exactly 0 where none counts, see `consent_note`."""
-    share = totals.consent_share()
-    return share if counts(info, audit) else np.zeros_like(share)
+def consent_share(record: Recorder, info: PolicyInfo) -> NDArray[np.float64]:
+    """(N,) share of dispatched kWh that the owners' consent covers; exactly 0 where none counts, see `consent_note`.
+
+    Unless the bids count, an owner who has never signed a contract has consented to nothing.
+    """
+    share = record.satisfaction.consent_share()
+    return share if counts(info, record.audit) else np.where(record.contracts.signed[0] > 0, share, 0.0)
 
 
 def worst_mean(values: NDArray[np.float64], share: float = WORST_SHARE) -> float:
@@ -224,6 +230,11 @@ class Evidence:
     def worse_off(self) -> int:
         """Owners whose net benefit is below their private cost."""
         return int((self.prosumers["net_benefit_usd"] < self.prosumers["private_cost_usd"] - 1e-9).sum())
+
+    def deal_rate(self) -> float | None:
+        """Contracts signed of the offers that were made; None where nobody was asked."""
+        book = self.run.record.contracts
+        return float(book.signed.sum() / book.offered.sum()) if book.offered.any() else None
 
     def mean(self, column: str) -> float:
         """Mean of a column over opportunities."""

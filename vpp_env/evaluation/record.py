@@ -24,7 +24,9 @@ from vpp_env.evaluation.wear import ChargePaths, rainflow_usd
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost
 from vpp_env.market.firm import performance
 from vpp_env.market.reserve import products
+from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.violations import VIOLATIONS
+from vpp_env.owners.wishes import CONCESSIONS
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK, Flags, Floats, Ints
@@ -50,6 +52,8 @@ DISPATCH = {
     "pay_bought_usd": led.L_PAY_BOUGHT,
     "pay_forced_usd": led.L_PAY_FORCED,
     "pay_reserve_usd": led.L_PAY_RESERVE,
+    "pay_availability_usd": led.L_PAY_AVAILABILITY,
+    "pay_concession_usd": led.L_PAY_CONCESSION,
     "owed_usd": led.L_OWED,
     "wear_usd": led.L_WEAR,
 }
@@ -101,7 +105,7 @@ class HomeRecord:
     def _add_violations(self, outcome: Outcome, rows: Floats, broken: Flags) -> None:
         values = (
             rows[led.L_DEPTH_H],
-            np.maximum(outcome.short[0], outcome.missed[0]),  # a trip that was not possible is all of it
+            np.maximum(outcome.lacks[0], outcome.missed[0]),  # a trip that was not possible is all of it
             rows[led.L_OWED] - rows[led.L_PAY_SOLD],
             rows[led.L_BLACK],
             rows[led.L_OVER],
@@ -126,7 +130,7 @@ class HomeRecord:
 
         `bid_kw`, `ask_usd_per_kwh`: the home's offer to sell; `owed_usd`: its own asks for what it sold; the other
         columns are `DISPATCH`. `prosumer` is the home's number. `accepted` is what the policy says, `covered_kwh` what
-        counts: the kWh sold and bought under the owner's verified own bid; see `evaluation.consent`.
+        counts: the kWh sold and bought under the owner's contract or verified own bid; see `evaluation.consent`.
         """
         names = ["opportunity", "prosumer", "bid_kw", "ask_usd_per_kwh", "accepted", "covered_kwh", *DISPATCH]
         parts = self._dispatch
@@ -262,8 +266,20 @@ class Recorder:
             **{f"money_{name}": float(value[0]) for name, value in money._asdict().items()},
             **self._capacity(t),
             "capacity_clawback_usd": float(outcome.clawback_usd[0]),
+            **self._contracts(outcome),
             "net_benefit": float(net_benefit(rows).sum()),
             **{f"notes_{k}": v for k, v in bids.notes.items() if k not in NOTES},
+        }
+
+    def _contracts(self, outcome: Outcome) -> dict[str, Any]:
+        """Homes under contract, what they were paid for it beside energy and reserve, and whose contract was broken."""
+        rows, kept = outcome.ledger[:, 0], outcome.contracts
+        usd = kept.concessions[:, 0].sum(axis=1)
+        return {
+            "contracts": int(kept.on[0].sum()),
+            "contract_availability_usd": float(rows[led.L_PAY_AVAILABILITY].sum()),
+            **{f"contract_{kind}_usd": float(usd[j]) for j, kind in enumerate(CONCESSIONS)},
+            "contracts_broken": int(kept.breached[0].sum()),
         }
 
     def _capacity(self, t: int) -> dict[str, Any]:
@@ -319,6 +335,11 @@ class Recorder:
     def net_benefit(self) -> Floats:
         """(N,) USD: pay - change of the retail bill - wear + what is stored more than in the baseline now."""
         return net_benefit(self.totals) + self.closing_value()
+
+    @property
+    def contracts(self) -> ContractBook:
+        """What was offered, signed and broken by now, (1, N) each."""
+        return self._world.contracts
 
     def owners_lost(self) -> Flags:
         """(N,) who has left for good by now."""

@@ -12,6 +12,10 @@ Seven components in [0, 1] of every owner who has something to offer (a battery 
     S         = prod_k max(s_k, .01) ** w_k                              weights renormalised over what applies
 
 Nobody joined for nothing: doing nothing scores 0 in s_gain.
+
+Where an owner has a contract, it is what the score is held against: its floor, target and daily limit, and its prices
+as the ask. Who sold a part of a wish at a price of its own choosing, and is paid for what was taken, is not wronged;
+what lies beyond the contract is. Welfare prices what was taken at the owner's private value all the same.
 """
 
 from __future__ import annotations
@@ -96,7 +100,7 @@ def opportunity_score(
     parts = np.stack(
         [
             np.where(fleet.has_bess, np.exp(-rows[led.L_DEPTH_H] / spec.reserve_scale_h), nan),
-            np.where(_gone(outcome), departures(outcome.short[0], outcome.missed[0], spec), nan),
+            np.where(_gone(outcome), departures(outcome.lacks[0], outcome.missed[0], spec), nan),
             _pay(rows[led.L_PAY_SOLD], rows[led.L_OWED]),
             nan,
             nan,
@@ -137,7 +141,7 @@ class SatisfactionTotals:
         self._day_depth += rows[led.L_DEPTH_H]
         self._day_over += rows[led.L_OVER]
         gone = _gone(outcome)
-        self._ev += gone * departures(outcome.short[0], outcome.missed[0], self._spec)
+        self._ev += gone * departures(outcome.lacks[0], outcome.missed[0], self._spec)
         self._departures += gone
         self._pay += rows[led.L_PAY_SOLD]
         self._owed += rows[led.L_OWED]

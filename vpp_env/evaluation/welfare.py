@@ -12,94 +12,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env.core import ledger as led
-from vpp_env.jit import kernel
+from vpp_env.owners.wishes import TAKEN
 from vpp_env.scenario.specs import HomeSpec
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
-from vpp_env.traces.fleet import HASSLE_KWH
 from vpp_env.units import DT_H, Floats, Ints
 
-PARTS = ("floor", "car", "overuse", "blackout", "hassle", "standby", "restoring")
+PARTS = (*TAKEN, "restoring")
 """Kinds of private cost."""
 VALUES = ("floor_value", "car_value", "overuse_value", "blackout_value", "hassle_value", "standby_value")
 """What of a fleet prices the first six."""
-STEPS_PER_HOUR = 4
-
-
-@kernel
-def _broken(
-    soc_kwh: Floats, ledger: Floats, short: Floats, limits: Floats, running: Floats, hour_begins: bool, out: Floats
-) -> None:
-    """Fill `out` (6, n) with what one opportunity broke; advances `running`.
-
-    A limit of a day or an hour is broken when its sum passes it, so that the parts of an opportunity add up to what the
-    whole day or hour comes to.
-
-    Parameters
-    ----------
-    soc_kwh : ndarray
-        (S, 2, n) charge of each battery and of its baseline, at the end of the interval.
-    ledger, short : ndarray
-        (N_LEDGER, n) see `core.ledger`, and (n,) shortfalls of departing cars, share of capacity.
-    limits : ndarray
-        (3, n) kWh: floor or hard minimum, capacity of the car, discharge of a day.
-    running : ndarray
-        (2, n) kWh: from the battery today, from storage in this clock hour.
-    hour_begins : bool
-        Whether the opportunity begins a clock hour.
-    """
-    for i in range(out.shape[1]):
-        depth = 0.0
-        for j in range(len(soc_kwh)):
-            depth += max(0.0, min(limits[0, i], soc_kwh[j, 1, i]) - soc_kwh[j, 0, i])
-        out[0, i] = DT_H * depth
-        out[1, i] = max(0.0, short[i]) * limits[1, i]
-        day = running[0, i] + ledger[led.L_BESS, i]
-        out[2, i] = max(0.0, day - limits[2, i]) - max(0.0, running[0, i] - limits[2, i])
-        out[3, i] = ledger[led.L_BLACK, i]
-        before = 0.0 if hour_begins else running[1, i]
-        hour = before + ledger[led.L_BESS, i] + ledger[led.L_V2G, i]
-        out[4, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0
-        out[5, i] = ledger[led.L_RESERVE, i]
-        running[0, i], running[1, i] = day, hour
 
 
 class BrokenWishes:
     """How much of what was asked of every home of a world, opportunity by opportunity.
 
-    Rows are the first six of `PARTS`: kWh h, kWh, kWh, kWh, clock hours, kW-h.
+    Rows are the first six of `PARTS`, against the owners' own wishes whatever contracts allow; see `owners.wishes`.
     """
 
     def __init__(self, world: World) -> None:
         fleets = [m.fleet for m in world.months]
-        self._shape = (len(PARTS) - 1, world.n_months, world.n_homes)
-        self._calendar, self._steps = world.calendar, world.steps
-        floors = [np.maximum(f.floor_kwh, f.bess_min_kwh) for f in fleets]
-        cars, days = [f.ev_kwh for f in fleets], [f.day_discharge_kwh for f in fleets]
-        self._limits = np.stack([np.concatenate(rows) for rows in (floors, cars, days)])
         self._values = np.stack([np.stack([getattr(f, name) for f in fleets]) for name in VALUES])
-        self._running = np.zeros((2, self._limits.shape[1]))
-        self._total = np.zeros(self._shape)
+        self._total = np.zeros((len(TAKEN), world.n_months, world.n_homes))
 
     def add(self, outcome: Outcome) -> Floats:
         """Add one opportunity; return (M, N) USD of what it broke, at the owners' private values."""
-        t, n = outcome.opportunity * self._steps, self._running.shape[1]
-        day = self._calendar.day
-        if t > 0 and day[t] != day[t - 1]:
-            self._running[0] = 0.0
-        amounts = np.empty(self._shape)
-        _broken(
-            outcome.soc_home_kwh.reshape(self._steps, 2, n),
-            outcome.ledger.reshape(-1, n),
-            outcome.short.reshape(n),
-            self._limits,
-            self._running,
-            t % STEPS_PER_HOUR == 0,
-            amounts.reshape(-1, n),
-        )
-        self._total += amounts
-        return np.asarray((amounts * self._values).sum(axis=0))
+        self._total += outcome.wishes
+        return np.asarray((outcome.wishes * self._values).sum(axis=0))
 
     def cost(self) -> Floats:
         """(6, M, N) USD: what was broken so far, at the owners' private values."""
@@ -161,6 +100,9 @@ def restoring_cost(world: World) -> Floats:
     soc, since = world.state.battery.soc_kwh, world.state.battery.below_since
     day, k = world.clock(world.t)
     missing = below(np.maximum(battery.floor_kwh, battery.min_kwh), soc, world.baseline_battery_kwh())
+    # a floor that a contract lets down is open for its owner all the same; the home would find it breached today
+    let_down = (world.limits.battery.floor_kwh < battery.floor_kwh) & (soc < battery.floor_kwh)
+    since = np.where(let_down & (since < 0.0), float(day), since)
     # a difference of rounding is no breach, and the home would not restore it
     missing = np.where((since >= 0.0) & (missing > 1e-9), missing, 0.0)
     minutes = np.array([int(scenario.home.restore_hour * 60)])

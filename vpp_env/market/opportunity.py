@@ -21,10 +21,15 @@ from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, c
 from vpp_env.market.state import (
     BUY_TICK,
     LINES,
+    PAY_DEFER,
+    PAY_RESERVE,
+    PAY_SHARE,
+    PAY_STORAGE,
     RESERVE_Q,
     RESERVE_TICKS,
     SELL1_TICK,
     SELL2_TICK,
+    Agreed,
     Awards,
     IntervalResults,
     MarketState,
@@ -56,6 +61,7 @@ def play(
     day: Day,
     first: int,
     taken: Submission,
+    agreed: Agreed,
     market: MarketState,
     gate: Gate,
     results: IntervalResults,
@@ -70,6 +76,8 @@ def play(
         The day, and its step at which the opportunity begins; all its intervals lie in this day.
     taken : Submission
         Offers and asks.
+    agreed : Agreed
+        What contracts pay; the limits that they move are in `homes.home`.
     market : MarketState
         The market; with no interval at all only the gate's step is begun.
     gate : Gate
@@ -80,7 +88,7 @@ def play(
     steps, months = market.lmp.shape
     n = taken.offers.shape[2]
     count = months * n
-    orders, prices = _no_orders(count), _no_prices(count, taken)
+    orders, prices = _no_orders(count), _no_prices(count, taken, agreed)
     shape = (months, n)
     awards = Awards(
         lines=np.zeros((months, LINES * n), dtype=np.int64),
@@ -93,7 +101,8 @@ def play(
         taken=np.zeros(months, dtype=np.bool_),
     )
     override = taken.override.ravel()
-    gate_up = np.where(override, homes.quote.reserve_up, homes.quote.reserve_kept)
+    kept = np.minimum(homes.quote.reserve_kept, homes.home.most_kw)
+    gate_up = np.where(override, homes.quote.reserve_up, kept)
     orders.free[:] = override
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
@@ -101,7 +110,7 @@ def play(
         results.taken[j] = awards.taken
         for m in range(months):
             _order(m, taken.offers, homes.quote, market, j, awards, orders, results)
-            _price(m, taken.offers, market, j, awards, results.lmp[j, m], prices)
+            _price(m, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
         deliver_step(homes, day, first + j, orders, prices, j, results.books)
         if j < steps - 1:
             begin_step(homes, day, first + j + 1, results.books)
@@ -117,10 +126,11 @@ def _no_orders(n: int) -> Order[Floats]:
 
 
 @inlined
-def _no_prices(n: int, taken: Submission) -> Price[Floats]:
+def _no_prices(n: int, taken: Submission, agreed: Agreed) -> Price[Floats]:
     """Prices of nothing, and the owners' own asks."""
-    own, defer = taken.own.ravel(), taken.defer.ravel()
-    return Price(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), own, defer)
+    own, defer = taken.own.ravel().copy(), taken.defer.ravel().copy()
+    on = np.where(agreed.on.ravel(), 1.0, 0.0)
+    return Price(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), own, defer, on)
 
 
 @inlined
@@ -187,12 +197,19 @@ def _order(
 
 @inlined
 def _price(
-    m: int, offers: Ints, market: MarketState, j: int, awards: Awards, lmp: float, prices: Price[Floats]
+    m: int,
+    offers: Ints,
+    agreed: Agreed,
+    market: MarketState,
+    j: int,
+    awards: Awards,
+    lmp: float,
+    prices: Price[Floats],
 ) -> None:
     """Say what each home of month m is paid, and pays, at the settled price `lmp`.
 
     Each sell line has its own ask. A call is paid like the dearer line: an owner whose storage is on reserve must be
-    able to ask for its cost.
+    able to ask for its cost. A contract pays by the device that gave, a share of the real-time price at least.
     """
     n, pay = offers.shape[2], market.payment
     worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
@@ -212,6 +229,11 @@ def _price(
             top = awards.last_reserve[m, r] * RESERVE_TICK
             prices.rho[f] = rho
             prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
+        if agreed.on[m, i]:
+            share = agreed.pay[PAY_SHARE, m, i]
+            prices.own[f] = max(agreed.pay[PAY_STORAGE, m, i], share * lmp)
+            prices.defer[f] = max(agreed.pay[PAY_DEFER, m, i], share * lmp)
+            prices.reserve[f] = max(agreed.pay[PAY_RESERVE, m, i], share * prices.rho[f])
 
 
 class Money(NamedTuple):
@@ -276,4 +298,5 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
             out[2, m] += ledger[led.L_NOPAY, i]
             out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
             out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
+            out[4, m] += ledger[led.L_PAY_AVAILABILITY, i] + ledger[led.L_PAY_CONCESSION, i]
     return out

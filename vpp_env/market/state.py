@@ -31,6 +31,22 @@ class Submission(NamedTuple):
         return self._replace(offers=np.where(absent, 0, self.offers), override=self.override & ~absent)
 
 
+class Agreed(NamedTuple):
+    """What the contracts in force pay, for one opportunity of M months of N homes."""
+
+    on: Flags  # (M, N) bool: paid by contract, whatever the bid asks
+    pay: Floats  # (4, M, N) rows below; 0 where there is no contract
+
+
+PAY_STORAGE, PAY_DEFER, PAY_SHARE, PAY_RESERVE = range(4)
+"""Rows of `Agreed.pay`: USD per kWh from storage and of charging that waits, share of the price, USD/kW-h."""
+
+
+def nothing_agreed(months: int, n: int) -> Agreed:
+    """No contract."""
+    return Agreed(np.zeros((months, n), dtype=np.bool_), np.zeros((4, months, n)))
+
+
 class MarketState(NamedTuple):
     """What the market knows of one opportunity: S intervals, M months, R reserve products."""
 

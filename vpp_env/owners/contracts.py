@@ -57,12 +57,22 @@ class ContractBook:
         """Forget all contracts."""
         self._layers: dict[int, _Layer] = {}
         self._known: dict[int, Standing | None] = {}
+        self.version = 0  # rises with every change: what was looked up before may be old
+        self.ever = False  # a contract was signed since the start
+        # what aggregators have offered: (M, N) offers to each home, (M,) rounds
+        self.offered: Ints = np.zeros(self._shape, dtype=np.int64)
+        self.rounds: Ints = np.zeros(self._shape[0], dtype=np.int64)
         self.signed: Ints = np.zeros(self._shape, dtype=np.int64)  # (M, N) contracts signed so far
         # (M, N) whose contract the aggregator broke in the opportunity that was played last, and how often so far
         self.breached: Flags = np.zeros(self._shape, dtype=np.bool_)
         self.breaches: Ints = np.zeros(self._shape, dtype=np.int64)
 
     # -- what owners and aggregators do ----------------------------------------------------------------
+
+    def asked(self, month: int, to: Flags) -> None:
+        """Note a round of offers to the homes `to` (N,) of a month; whoever hears the owners calls it."""
+        self.offered[month] += to
+        self.rounds[month] += 1
 
     def sign(self, month: int, first: int, accepted: Flags, window: Ints, terms: Terms) -> None:
         """Bind the homes `accepted` (N,) of a month by `terms` from opportunity `first` on.
@@ -85,6 +95,7 @@ class ContractBook:
         """
         if not accepted.any():
             return
+        self.ever = True
         layer = self._at(first)
         until = {Window.OPPORTUNITY: first + 1, Window.EVENING: self._evening_stop(first), Window.NOTICE: FOR_GOOD}
         for kind, stop in until.items():
@@ -107,7 +118,12 @@ class ContractBook:
             for layer in self._layers.values():
                 layer.on[owners] = False
                 layer.terms[:, owners] = 0.0
-            self._known.clear()
+            self._changed()
+
+    def note(self, breached: Flags) -> None:
+        """Note (M, N) whose contract the aggregator broke in the opportunity that was played."""
+        self.breached = breached
+        self.breaches = self.breaches + breached
 
     # -- what holds ------------------------------------------------------------------------------------
 
@@ -138,8 +154,8 @@ class ContractBook:
     # -- inside ----------------------------------------------------------------------------------------
 
     def _at(self, first: int) -> _Layer:
-        """The layer that begins with opportunity `first`, made from the one before it."""
-        self._known.clear()
+        """The layer that begins with opportunity `first`, made from the one before it; it is about to change."""
+        self._changed()
         if first in self._layers:
             return self._layers[first]
         last = max(self._layers, default=-1)
@@ -159,6 +175,10 @@ class ContractBook:
             made = _Layer(old.on.copy(), old.stop.copy(), old.terms.copy())
         self._layers[first] = made
         return made
+
+    def _changed(self) -> None:
+        self._known.clear()
+        self.version += 1
 
     def _find(self, opportunity: int) -> Standing | None:
         begun = [first for first in self._layers if first <= opportunity]

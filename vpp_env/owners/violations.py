@@ -16,21 +16,27 @@ SHORT_TOLERANCE = 1e-3
 USD_TOLERANCE = 1e-9
 
 
-def violations(ledger: Floats, short: Floats, missed: Floats) -> Flags:
+def violations(ledger: Floats, lacks: Floats, missed: Floats) -> Flags:
     """Return (5, ...) bool: which home was violated how in one opportunity, order `VIOLATIONS`.
 
     Parameters
     ----------
     ledger : ndarray
         (N_LEDGER, ...) see `core.ledger`.
-    short, missed : ndarray
-        (...) SoC share by which a departing car is short, and 1 where its trip's energy is not there.
+    lacks, missed : ndarray
+        (...) SoC share by which a departing car is short of what it had to hold, its owner's target or what a contract
+        wants, and 1 where its trip's energy is not there.
+
+    Notes
+    -----
+    A concession that a contract has bought is no violation: its owner agreed to it at a price, and is paid for what was
+    taken. The ledger's counters (depth, over-cycling, blackout, owed) are kept against the limits in force.
     """
     given = ledger[led.L_SOLD] + ledger[led.L_CALLED]
     return np.stack(
         [
             ledger[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
-            (short > SHORT_TOLERANCE) | (missed > 0),
+            (lacks > SHORT_TOLERANCE) | (missed > 0),
             (given > KWH_TOLERANCE) & (ledger[led.L_PAY_SOLD] < ledger[led.L_OWED] - USD_TOLERANCE),
             ledger[led.L_BLACK] > KWH_TOLERANCE,
             ledger[led.L_OVER] > KWH_TOLERANCE,

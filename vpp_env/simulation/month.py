@@ -28,13 +28,14 @@ from vpp_env.core.layout import (
     side_by_side,
 )
 from vpp_env.core.loops import run_baseline
-from vpp_env.errors import ScenarioError
+from vpp_env.errors import DataError, ScenarioError
 from vpp_env.market.exchange import Conditions
 from vpp_env.market.firm import Draws, evenings
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import check_salt, policy_stream, salt_hash, stream, world_seed
 from vpp_env.traces.fleet import Fleet, build_fleet
-from vpp_env.traces.homes import HomeTraces
+from vpp_env.traces.fleet_check import check_fleet
+from vpp_env.traces.homes import HomeSeries, HomeTraces, check_day
 from vpp_env.traces.prices import build_prices
 from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
@@ -58,6 +59,69 @@ def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, n
     return load_market_data(market_data, scenario, seed, TAIL_STEPS, node)
 
 
+def scenario_of(scenario: Scenario, home_data: str | Path | None) -> Scenario:
+    """Return the scenario with as many homes as were brought; as it is where none were.
+
+    Raises
+    ------
+    DataError
+        When the data cannot be used.
+    """
+    if home_data is None:
+        return scenario
+    from vpp_env.traces.brought import sized  # files are not read by most runs
+    from vpp_env.traces.readers.homes import read_homes
+
+    return sized(scenario, read_homes(home_data, scenario.time.timezone))
+
+
+def homes_of(
+    scenario: Scenario,
+    seed: int,
+    home_data: str | Path | None,
+    fleet: Fleet | None = None,
+    traces: HomeSeries | None = None,
+) -> tuple[Scenario, Fleet, HomeSeries, dict[str, str]]:
+    """Return the homes of a month: generated, from a folder of data, or of one's own making.
+
+    Returns
+    -------
+    tuple
+        The scenario, of as many homes as there are; fleet; series; and what each is: `measured`, `measured in part` or
+        `generated`, with how; empty where all is generated.
+
+    Raises
+    ------
+    DataError
+        When what was brought cannot be used.
+    """
+    if home_data is not None:
+        if fleet is not None or traces is not None:
+            raise DataError("home_data names the homes; leave out fleet and traces, or home_data")
+        from vpp_env.traces.brought import BroughtTraces, brought_fleet, sized  # files are not read by most runs
+        from vpp_env.traces.readers.homes import read_homes
+
+        data = read_homes(home_data, scenario.time.timezone)
+        scenario = sized(scenario, data)
+        fleet = brought_fleet(scenario, seed, data)
+        brought = BroughtTraces(scenario, fleet, seed, data)
+        notes = {"notes": "; ".join(data.notes)} if data.notes else {}
+        return scenario, fleet, brought, brought.source | notes
+    source = (
+        {} if fleet is None and traces is None else dict.fromkeys(("devices", "load", "pv", "vehicles"), "generated")
+    )
+    if fleet is None:
+        fleet = build_fleet(scenario, seed)
+    else:
+        check_fleet(fleet)
+        source["devices"] = "given: fleet="
+        if scenario.fleet.size != fleet.n:
+            scenario = scenario.override({"fleet.size": fleet.n})
+    if traces is not None:
+        source |= dict.fromkeys(("load", "pv", "vehicles"), "given: traces=")
+    return scenario, fleet, traces or HomeTraces(scenario, fleet, seed), source
+
+
 class Month:
     """Fleet, prices, traces and baseline of one seed.
 
@@ -74,6 +138,17 @@ class Month:
     salt : str, optional
         A secret that is hashed into all streams, so that who knows the seed alone cannot make this month beforehand;
         only `salt_hash` is ever recorded. Without one a month is what its seed says.
+    home_data : path, optional
+        A folder of one's own homes, see docs/home-data.md: the month has as many homes as the data have.
+    fleet : Fleet, optional
+        Homes of one's own making instead; the month has as many.
+    traces : HomeSeries, optional
+        Their load, solar output and car sessions; generated where there are none.
+
+    Attributes
+    ----------
+    home_source : dict
+        Of homes that were brought: series -> `measured`, `measured in part`, `given` or `generated`, with how.
     """
 
     def __init__(
@@ -84,15 +159,19 @@ class Month:
         node: str | None = None,
         *,
         salt: str | None = None,
+        home_data: str | Path | None = None,
+        fleet: Fleet | None = None,
+        traces: HomeSeries | None = None,
     ) -> None:
-        self.scenario = scenario
         self.seed = seed
         self._salt = check_salt(salt)
         self.salt_hash = salt_hash(salt)
         # what the streams are drawn from: the seed, or a hash of it and the salt
         self.world_seed = seed = world_seed(seed, salt)
+        scenario, self.fleet, self._homes, self.home_source = homes_of(scenario, seed, home_data, fleet, traces)
+        self._check_days = traces is not None
+        self.scenario = scenario
         self.calendar = scenario.calendar
-        self.fleet: Fleet = build_fleet(scenario, seed)
         self.series = load_series(scenario, seed, market_data, node)
         self.rules = rules_of(scenario)
         self.parameters = parameters_of(self.fleet)
@@ -101,11 +180,15 @@ class Month:
         # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
         self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
         self.firm = self._firm()
-        self._homes = HomeTraces(scenario, self.fleet, seed)
         self._days: OrderedDict[int, Day] = OrderedDict()
         self._baseline_start = {0: initial_state(self.fleet)}
         day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
         self._keep = max(3, CACHE_BYTES // day_bytes)
+
+    @property
+    def homes(self) -> HomeSeries:
+        """Load, solar output and car sessions of the homes, by local day."""
+        return self._homes
 
     @property
     def conditions(self) -> Conditions:
@@ -141,14 +224,14 @@ class Month:
 
     def traces(self, day: int) -> DayTraces:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
-        return self._homes.day(day)
+        made = self._homes.day(day)
+        if self._check_days:
+            check_day(made, day, self.calendar.steps_in_day(day), self.fleet.n)
+        return made
 
     def cars(self, day: int) -> CarDay:
-        """Car sessions of local day `day` >= -1."""
-        if day < 0:
-            return self._homes.vehicle_day(day)
-        plan = self.day(day).plan
-        return CarDay(plan.dep, plan.arr, plan.out, plan.trip)
+        """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
+        return self._homes.vehicle_day(day)
 
     def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""
@@ -164,7 +247,7 @@ class Month:
 
     def _make_day(self, day: int) -> Day:
         calendar, fleet, home = self.calendar, self.fleet, self.scenario.home
-        traces = self._homes.day(day)
+        traces = self.traces(day)
         next_dep = self._homes.vehicle_day(day + 1).dep
         next_ready = calendar.wall_to_step(day + 1, fleet.ready_minutes)
         hours = calendar.day_hours(day)

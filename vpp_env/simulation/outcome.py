@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes
-from vpp_env.core.loops import DEPARTED, MISSED, SHORT, Gate
+from vpp_env.core.loops import DEPARTED, LACKS, MISSED, SHORT, Gate
 from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
 from vpp_env.owners.violations import violations
 from vpp_env.scenario import Scenario
+from vpp_env.simulation.contract_keeper import Kept
 from vpp_env.units import Flags, Floats
 
 
@@ -39,6 +40,7 @@ class Outcome:
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     departed: Floats  # (M, N) departures in this opportunity
     short: Floats  # (M, N) shortfall of the car at a departure, share of its capacity
+    lacks: Floats  # (M, N) of it what no contract has bought
     missed: Floats  # (M, N) 1 where the trip's energy was not in the car, though the baseline's had it
     offers: Offers  # decoded bids, (M, N)
     own_ask: Floats  # (M, N) USD/kWh that each owner asked at the bids' gate for what its storage gives
@@ -51,11 +53,13 @@ class Outcome:
     clawback_usd: Floats  # (M,) USD of firm capacity taken back for a large shortfall; it is in `money.capacity`
     absent: Flags  # (M, N) took no bid in this opportunity: opted out, or not in on a called evening
     left: Flags  # (M, N) of them owners who have left for good
+    wishes: Floats  # (6, M, N) what was taken of the owners' own wishes, see `owners.wishes`
+    contracts: Kept  # who was under contract, what concessions earned, whose contract was broken
 
     @cached_property
     def violated(self) -> Flags:
         """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
-        return violations(self.ledger, self.short, self.missed)
+        return violations(self.ledger, self.lacks, self.missed)
 
     @property
     def storage_kwh(self) -> Floats:
@@ -83,6 +87,8 @@ def outcome_of(
     firm: Settled,
     absent: Flags,
     left: Flags,
+    wishes: Floats,
+    contracts: Kept,
 ) -> Outcome:
     """Settle one opportunity that has been played.
 
@@ -96,9 +102,11 @@ def outcome_of(
         What firm capacity brings; the members' share is in the ledger already.
     absent, left : ndarray
         (M, N) homes whose bids were not taken, and those whose owner has left for good.
+    wishes, contracts : ndarray, Kept
+        What was taken of the owners' wishes, and what contracts did; their pay is in the ledger already.
     """
     steps, (_, months, n), books = len(market.lmp), taken.offers.shape, results.books
-    ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(3, months, n)
+    ledger, events = books.ledger.reshape(-1, months, n), books.events.reshape(4, months, n)
     money = settle(scenario.market, market, results, firm.usd)
     return Outcome(
         opportunity=opportunity,
@@ -115,6 +123,7 @@ def outcome_of(
         soc_kwh=books.soc_kwh,
         departed=events[DEPARTED],
         short=events[SHORT],
+        lacks=events[LACKS],
         missed=events[MISSED],
         offers=Offers(*taken.offers),
         own_ask=taken.own,
@@ -127,6 +136,8 @@ def outcome_of(
         clawback_usd=firm.clawback_usd,
         absent=absent,
         left=left,
+        wishes=wishes,
+        contracts=contracts,
     )
 
 

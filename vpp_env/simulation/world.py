@@ -24,18 +24,29 @@ from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
-from vpp_env.core.loops import N_HEADROOM, Gate, look
+from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, look, quote_again
 from vpp_env.errors import BidError, VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.payment import make_payment
-from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, IntervalResults, MarketState, Submission
+from vpp_env.market.state import (
+    SELL1_Q,
+    SELL1_TICK,
+    SELL2_Q,
+    SELL2_TICK,
+    Agreed,
+    IntervalResults,
+    MarketState,
+    Submission,
+)
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.patience import Patience
 from vpp_env.owners.table import Gate as OwnersGate
 from vpp_env.owners.table import OwnersTable
+from vpp_env.owners.wishes import WishMeter
+from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
 from vpp_env.simulation.month import Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
@@ -43,6 +54,11 @@ from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
 
 HISTORY = 96
 """Steps of load and solar output that are kept for the persistence forecast (one day)."""
+FIELDS = Headroom._fields
+DEFERRED = [FIELDS.index(name) for name in ("defer_first", "defer_mean", "defer")]
+STORED = [FIELDS.index(name) for name in ("battery", "v2g", "storage")]
+RESERVE = FIELDS.index("reserve")
+"""Rows of the headroom that the kW of a contract limit."""
 
 
 class World:
@@ -74,11 +90,12 @@ class World:
         self.buy_limit_kw = np.concatenate([m.fleet.buy_limit_kw for m in months])
         self.exchange = Exchange(first.scenario, [m.conditions for m in months])
         self.products = self.exchange.products
+        self.contracts = ContractBook(self.scenario, len(months), first.fleet.n)
+        self._keeper = ContractKeeper(self.months, self._parameters, self.contracts)
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
         tolerance = np.stack([m.fleet.tolerance for m in months])
         seeds = [m.world_seed for m in months]
         self.patience = Patience(self.scenario.owners, seeds, tolerance)
-        self.contracts = ContractBook(self.scenario, self.n_months, self.n_homes)
         share = make_payment(self.scenario.market).share
         self.table = OwnersTable(self.scenario, seeds, self.n_homes, share, self.contracts)
         self.steps = self.scenario.steps_per_opportunity
@@ -120,12 +137,15 @@ class World:
         state = side_by_side([initial_state(m.fleet) for m in self.months])
         self._homes = Homes(self._rules, self._parameters, state, no_quote(n))
         self._headroom = np.zeros((N_HEADROOM, n))
-        # what each home can offer for the opportunity that is bid for, (M*N,) each
-        self.headroom: Headroom[Floats] = Headroom(*self._headroom)
+        self._bounds: Headroom[Floats] = Headroom(*self._headroom)
+        self._seen = 0  # version of the contracts that the headroom was looked up under
         self.opportunity = 0
         self.exchange.reset()
         self.patience.reset()
         self.contracts.reset()
+        self._keeper.reset()
+        fleets = [m.fleet for m in self.months]
+        self._wishes = WishMeter(fleets, self.calendar, self.steps)
         self.table.reset()
         self._fill_history()
         day, k = self.clock(0)
@@ -135,7 +155,7 @@ class World:
         self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
         none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
         taken = Submission(none, nothing, nothing, nobody)
-        self._play(taken, self.exchange.state(0, 0, self._cap_q()), k, 0)
+        self._play(taken, self._keeper.agreed(None), self.exchange.state(0, 0, self._cap_q()), k, 0)
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
@@ -177,8 +197,20 @@ class World:
 
     @property
     def parameters(self) -> Home[Floats]:
-        """Devices and limits of the homes, (M*N,) each."""
+        """Devices of the homes and their owners' own limits, whatever contracts say, (M*N,) each."""
         return self._parameters
+
+    @property
+    def limits(self) -> Home[Floats]:
+        """The same as contracts have moved them in the opportunity that was played last."""
+        return self._keeper.home
+
+    @property
+    def headroom(self) -> Headroom[Floats]:
+        """What each home can offer for the opportunity that is bid for, under the contracts for it, (M*N,) each."""
+        if self._seen != self.contracts.version:
+            self._look_again()
+        return self._bounds
 
     @property
     def state(self) -> HomeState[Floats]:
@@ -298,6 +330,9 @@ class World:
             day=day,
         )
         answers, refused = self.table.propose(gate, heard)
+        for month, offer in enumerate(heard):
+            if offer is not None:
+                self.contracts.asked(month, offer.to)
         self.patience.turn_down(refused)
         return answers
 
@@ -358,9 +393,15 @@ class World:
         if firm.begins(t):
             firm.able(t, self._able_kw(taken))
         absent = absent | firm.absent(t)
-        taken = taken.without(absent)
+        day, k = self.clock(t)
+        contracts = in_only(self.contracts.standing(self.opportunity), absent)
+        self._keeper.begin(contracts, day, k, self.state)
+        if self.contracts.ever:
+            self._homes = self._homes._replace(home=self._keeper.home)
+            quote_again(self._homes, self.day, k)
+        taken = self._keeper.cut(taken.without(absent), contracts)
         market = self._market()
-        results = self._play(taken, market, self.clock(t)[1], self.steps)
+        results = self._play(taken, self._keeper.agreed(contracts), market, k, self.steps)
         self.last_ledger = results.books.ledger
         self.exchange.meter(t, results.books.flow[:, FLOW.market])
         if market.slope > 0.0:
@@ -368,8 +409,11 @@ class World:
         firm.meter(t, results.books.ledger[led.L_REDUCED].reshape(months, n))
         settled = firm.settle(t + self.steps)
         results.books.ledger[led.L_PAY_CAPACITY] += settled.members_usd.ravel()
-        outcome = outcome_of(self.scenario, self.opportunity - 1, taken, market, results, settled, absent, left)
-        self._live(outcome, self.clock(t)[0])
+        books, o = results.books, self.opportunity - 1
+        wishes = self._wishes.add(o, books.soc_home_kwh, books.ledger, books.events[SHORT])
+        kept = self._keeper.settle(contracts, books, wishes, self.state)
+        outcome = outcome_of(self.scenario, o, taken, market, results, settled, absent, left, wishes, kept)
+        self._live(outcome, day)
         return outcome
 
     def _able_kw(self, taken: Submission) -> Floats:
@@ -383,7 +427,9 @@ class World:
         k = self.clock(self.t)[1]
         week_step = int(self.day.plan.week_step[k])
         sustained = np.zeros((N_HEADROOM, n))
-        look(self._homes, Gate(self.day, k, Delivery(round(hours / DT_H), 0, week_step), np.zeros(n), sustained))
+        now = self._keeper.limits(self.contracts.standing(self.opportunity), *self.clock(self.t))
+        gate = Gate(self.day, k, Delivery(round(hours / DT_H), 0, week_step), np.zeros(n), sustained)
+        look(self._homes._replace(home=now), gate)
         most = Headroom(*sustained)
         strike, offers = self.exchange.dispatch_tick, taken.offers
         rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
@@ -398,11 +444,30 @@ class World:
         self.table.end_opportunity(day)
         if self.done or self._day_number != day:
             self.patience.end_day(day)
+            self.contracts.leave(self.patience.absent().reshape(self.n_months, -1))
+        if self.contracts.ever:
+            self.contracts.forget(self.opportunity)
+            self._seen = -1
+        self._nothing_of_absent()
+
+    def _nothing_of_absent(self) -> None:
         absent = self.absent
         for row in LIMITS:
             self._headroom[row, absent] = 0.0
 
-    def _play(self, taken: Submission, market: MarketState, k: int, steps: int) -> IntervalResults:
+    def _look_again(self) -> None:
+        """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
+        self._seen = self.contracts.version
+        found = self.contracts.standing(self.opportunity + self.lead)
+        home = self._keeper.limits(found, *self.clock(self.delivery))
+        look(self._homes._replace(home=home), self._gate())
+        # deferred charging is cheapest: it is what a kW of the contract goes to first
+        bounds, most = self._headroom, home.most_kw
+        bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
+        bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
+        self._nothing_of_absent()
+
+    def _play(self, taken: Submission, agreed: Agreed, market: MarketState, k: int, steps: int) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
         if steps:
@@ -411,8 +476,8 @@ class World:
         day = self.clock(self.t)[0]
         if day != self._day_number:
             self._open_day(day)
-        play(self._homes, played, k, taken, market, self._gate(), results)
-        hours_left = self.headroom.hours_left.reshape(self.n_months, -1)
+        play(self._homes, played, k, taken, agreed, market, self._gate(), results)
+        hours_left = self._bounds.hours_left.reshape(self.n_months, -1)
         self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
         return results
 

@@ -6,12 +6,13 @@ A device that a home lacks has capacity and power 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.specs import PreferenceSpec
+from vpp_env.scenario.specs import PreferenceSpec, Triple
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Flags, Floats, Ints
 
@@ -124,8 +125,29 @@ def _choice(rng: np.random.Generator, rows: tuple[tuple[float, ...], ...], n: in
     return table[rng.choice(len(table), size=n, p=table[:, -1])]
 
 
+Known = Mapping[str, Floats]
+"""What is known of a fleet before it is drawn: field of the fleet, or `has_bess`, `has_ev`, `has_pv` -> (N,) float64,
+NaN where it is to be drawn."""
+NOTHING_KNOWN: Known = {}
+
+
+def _given(known: Known, name: str, drawn: Floats | Ints) -> Floats:
+    """(N,) what is known of a field, and what was drawn where nothing is."""
+    values = np.asarray(drawn, dtype=np.float64)
+    return values if name not in known else np.where(np.isnan(known[name]), values, known[name])
+
+
+def _device(known: Known, names: tuple[str, str], rows: Sequence[Triple], drawn: Floats, has: Flags) -> Floats:
+    """(N, 2) kWh and kW of a device: known or drawn; where kWh alone is known, the power of the nearest size."""
+    kwh = _given(known, names[0], drawn[:, 0] * has)
+    table = np.asarray(rows, dtype=np.float64)
+    nearest = table[np.argmin(np.abs(table[:, 0] - kwh[:, None]), axis=1), 1]
+    kw = np.where(kwh == drawn[:, 0] * has, drawn[:, 1] * has, nearest)
+    return np.stack([kwh, np.where(kwh > 0.0, _given(known, names[1], kw), 0.0)], axis=1)
+
+
 def private_values(
-    prefs: PreferenceSpec, seed: int, profile: Ints, bess_kw: Floats, has_ev: Flags
+    prefs: PreferenceSpec, seed: int, profile: Ints, bess_kw: Floats, has_ev: Flags, known: Known = NOTHING_KNOWN
 ) -> dict[str, Floats]:
     """Draw what the owners' wishes are worth to them, from a stream of their own.
 
@@ -137,6 +159,8 @@ def private_values(
         Seed of the world.
     profile, bess_kw, has_ev : ndarray
         (N,) index into `PROFILES`, battery power in kW, whether there is a car.
+    known : Known
+        What is not to be drawn.
 
     Returns
     -------
@@ -151,7 +175,7 @@ def private_values(
     wish = prefs.gain_usd_per_kw_month * bess_kw + prefs.gain_usd_per_car_month * has_ev
     values["expected_gain"] = rng.uniform(*prefs.gain_spread, len(profile)) * wish
     values["tolerance"] = _uniform_by_profile(rng, prefs.tolerance, profile)
-    return values
+    return {name: _given(known, name, drawn) for name, drawn in values.items()}
 
 
 def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> Ints:
@@ -166,7 +190,7 @@ def _blackouts(rng: np.random.Generator, scenario: Scenario, n: int) -> Ints:
     return span
 
 
-def build_fleet(scenario: Scenario, seed: int) -> Fleet:
+def build_fleet(scenario: Scenario, seed: int, known: Known = NOTHING_KNOWN) -> Fleet:
     """Draw the fleet of `seed`: the same for every policy.
 
     Parameters
@@ -175,6 +199,8 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
         Shares, device tables and preference ranges.
     seed : int
         Seed of the world.
+    known : Known
+        What is not to be drawn; the draws of everything else do not depend on it.
 
     Returns
     -------
@@ -183,19 +209,30 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
     """
     spec, prefs, n = scenario.fleet, scenario.preferences, scenario.fleet.size
     rng = stream(seed, "fleet")
-    bess = _choice(rng, spec.bess_kwh_kw_weight, n) * (rng.random(n) < spec.share_bess)[:, None]
-    ev = _choice(rng, spec.ev_kwh_kw_weight, n) * (rng.random(n) < spec.share_ev)[:, None]
+
+    def given(name: str, drawn: Floats | Ints) -> Floats:
+        return _given(known, name, drawn)
+
+    def has(name: str, share: float) -> Flags:
+        return given(name, (rng.random(n) < share).astype(np.float64)) > 0.0
+
+    drawn = _choice(rng, spec.bess_kwh_kw_weight, n)
+    bess = _device(known, ("bess_kwh", "bess_kw"), spec.bess_kwh_kw_weight, drawn, has("has_bess", spec.share_bess))
+    drawn = _choice(rng, spec.ev_kwh_kw_weight, n)
+    ev = _device(known, ("ev_kwh", "ev_kw"), spec.ev_kwh_kw_weight, drawn, has("has_ev", spec.share_ev))
     v2g = rng.random(n) < spec.v2g_share
-    pv = _choice(rng, spec.pv_kwp_weight, n) * (rng.random(n) < spec.share_pv)[:, None]
-    bess_min = rng.uniform(*spec.bess_soc_min, n) * bess[:, 0]
-    bess_max = rng.uniform(*spec.bess_soc_max, n) * bess[:, 0]
-    bess_init = rng.uniform(*spec.bess_soc_init, n) * bess[:, 0]
-    profile = rng.permutation(np.arange(n) % 3)
-    backup = _uniform_by_profile(rng, prefs.backup_hours, profile)
+    drawn = _choice(rng, spec.pv_kwp_weight, n)
+    pv_kwp = given("pv_kwp", drawn[:, 0] * has("has_pv", spec.share_pv))
+    bess_min = given("bess_min_kwh", rng.uniform(*spec.bess_soc_min, n) * bess[:, 0])
+    bess_max = given("bess_max_kwh", rng.uniform(*spec.bess_soc_max, n) * bess[:, 0])
+    bess_init = given("bess_init_kwh", rng.uniform(*spec.bess_soc_init, n) * bess[:, 0])
+    profile = given("profile", rng.permutation(np.arange(n) % 3)).astype(np.int64)
+    backup = given("backup_hours", _uniform_by_profile(rng, prefs.backup_hours, profile))
     priority = np.array([_PRIORITY_BY_PROFILE[p][rng.integers(len(_PRIORITY_BY_PROFILE[p]))] for p in profile])
     # lognormal spread of home size; sigma .35 gives the spread of the 17 measured homes (.74-1.68 kW around 1.14)
     size = rng.lognormal(-0.5 * 0.35**2, 0.35, n)
     low, high = (round(h * 4) for h in prefs.ready_by_hour)
+    floor = np.minimum(np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0])
     fleet = Fleet(
         bess_kwh=bess[:, 0],
         bess_kw=bess[:, 1],
@@ -204,26 +241,38 @@ def build_fleet(scenario: Scenario, seed: int) -> Fleet:
         bess_init_kwh=bess_init,
         ev_kwh=ev[:, 0],
         ev_kw=ev[:, 1],
-        v2g_kw=ev[:, 1] * v2g,
-        ev_min_kwh=spec.ev_soc_min * ev[:, 0],
-        pv_kwp=pv[:, 0],
-        orientation=rng.integers(0, N_ORIENTATIONS, n),
-        load_kw=scenario.traces.load_kw_mean * size,
+        v2g_kw=given("v2g_kw", ev[:, 1] * v2g),
+        ev_min_kwh=given("ev_min_kwh", spec.ev_soc_min * ev[:, 0]),
+        pv_kwp=pv_kwp,
+        orientation=given("orientation", rng.integers(0, N_ORIENTATIONS, n)).astype(np.int64),
+        load_kw=given("load_kw", scenario.traces.load_kw_mean * size),
         profile=profile,
         backup_hours=backup,
-        willingness=_uniform_by_profile(rng, prefs.willingness, profile),
-        premium=_uniform_by_profile(rng, prefs.premium_usd_per_kwh, profile),
-        max_discharge=_uniform_by_profile(rng, prefs.max_discharge, profile),
-        cycles_per_day=rng.uniform(*prefs.cycles_per_day, n),
-        ev_priority=priority.astype(np.int64),
-        ev_target_kwh=rng.uniform(*prefs.ev_target, n) * ev[:, 0],
-        ready_minutes=rng.integers(low, high + 1, n) * 15,
-        buy_limit=rng.uniform(*prefs.buy_limit_usd_per_kwh, n),
-        reference_compensation=_uniform_by_profile(rng, prefs.reference_min_compensation, profile),
-        floor_kwh=np.minimum(np.maximum(bess_min, backup * prefs.critical_load_kw), prefs.floor_cap * bess[:, 0]),
-        blackout=_blackouts(rng, scenario, n),
-        **private_values(prefs, seed, profile, bess[:, 1], ev[:, 0] > 0),
+        willingness=given("willingness", _uniform_by_profile(rng, prefs.willingness, profile)),
+        premium=given("premium", _uniform_by_profile(rng, prefs.premium_usd_per_kwh, profile)),
+        max_discharge=given("max_discharge", _uniform_by_profile(rng, prefs.max_discharge, profile)),
+        cycles_per_day=given("cycles_per_day", rng.uniform(*prefs.cycles_per_day, n)),
+        ev_priority=given("ev_priority", priority).astype(np.int64),
+        ev_target_kwh=given("ev_target_kwh", rng.uniform(*prefs.ev_target, n) * ev[:, 0]),
+        ready_minutes=given("ready_minutes", rng.integers(low, high + 1, n) * 15).astype(np.int64),
+        buy_limit=given("buy_limit", rng.uniform(*prefs.buy_limit_usd_per_kwh, n)),
+        reference_compensation=given(
+            "reference_compensation", _uniform_by_profile(rng, prefs.reference_min_compensation, profile)
+        ),
+        floor_kwh=given("floor_kwh", floor),
+        blackout=_known_blackouts(known, _blackouts(rng, scenario, n)),
+        **private_values(prefs, seed, profile, bess[:, 1], ev[:, 0] > 0, known),
     )
     for f in fields(fleet):
         getattr(fleet, f.name).setflags(write=False)
     return fleet
+
+
+BLACKOUT_FIELDS = tuple(f"blackout{window}_{edge}" for window in (1, 2) for edge in ("from", "to"))
+"""What is known of the blackout windows, quarter hours of the week, Monday 00:00 = 0; -1 = there is none."""
+
+
+def _known_blackouts(known: Known, drawn: Ints) -> Ints:
+    rows = drawn.reshape(len(drawn), 4)
+    made = np.stack([_given(known, name, rows[:, i]) for i, name in enumerate(BLACKOUT_FIELDS)], axis=1)
+    return made.astype(np.int64).reshape(drawn.shape)

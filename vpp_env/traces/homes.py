@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
@@ -21,6 +23,52 @@ FIRST_DAY = -2
 """First day that is prepared: forecasts look back over it."""
 DAYS_AFTER = 3
 """Days after the run's last that are prepared."""
+
+
+class HomeSeries(Protocol):
+    """The series of N homes, by local day: generated, measured, or of one's own making."""
+
+    def day(self, day: int) -> DayTraces:
+        """Return the series of local day `day`, 0 = the run's first; asked for from -2 to 3 days after the run."""
+        ...
+
+    def vehicle_day(self, day: int) -> CarDay:
+        """Return only the car sessions of local day `day`."""
+        ...
+
+
+def check_day(made: DayTraces, day: int, n: int, homes: int) -> None:
+    """Raise `DataError` where the series of a day that were brought are none.
+
+    Parameters
+    ----------
+    made : DayTraces
+        What was brought.
+    day, n, homes : int
+        The local day, its steps, and N.
+    """
+    for name in ("load_kw", "pv_kw"):
+        values = getattr(made, name)
+        if values.shape != (n, homes) or values.dtype != np.float32:
+            raise DataError(
+                f"traces, day {day}: {name} has shape {values.shape} and type {values.dtype}; allowed is {(n, homes)},"
+                " float32"
+            )
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise DataError(
+                f"traces, day {day}: {name} holds values that are negative or not finite; allowed is kW >= 0"
+            )
+    dep, arr, out, trip = made.dep_step, made.arr_step, made.out_step, made.trip_kwh
+    steps_ok = all(x.shape == (homes,) and x.dtype == np.int64 for x in (dep, arr, out))
+    if not steps_ok or trip.shape != (homes,) or not np.isfinite(trip).all() or (trip < 0).any():
+        raise DataError(f"traces, day {day}: sessions must be (N,) int64 steps and finite kWh >= 0 for {homes} homes")
+    ok = (dep >= 0) & (dep <= n) & ((arr == n) | ((arr > dep) & (arr < n) & (out > arr) & (out <= n)))
+    if not ok.all():
+        i = int(np.argmin(ok))
+        raise DataError(
+            f"traces, day {day}: home {i} leaves at step {dep[i]}, is plugged in from {arr[i]} to {out[i]}; allowed is"
+            f" 0 <= dep < arr < out <= {n}, or arr = {n} (it is not plugged in)"
+        )
 
 
 class HomeTraces:

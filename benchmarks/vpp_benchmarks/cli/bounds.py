@@ -55,8 +55,16 @@ def months_of(args: argparse.Namespace, change: str | None = None) -> list[Month
     seeds = parse_seeds([args.seed])
     if len(seeds) != 1 and not args.change:
         raise PlanError(f"--seed {args.seed!r}: allowed is one integer, several with --change only")
-    plan = make_plan(base.override(changes) if changes else base, ("idle",), seeds, args.market_data, args.node)
-    return [Month(plan.scenario, seed, plan.market_data, plan.node) for seed in seeds]
+    plan = make_plan(
+        base.override(changes) if changes else base,
+        ("idle",),
+        seeds,
+        args.market_data,
+        args.node,
+        home_data=args.home_data,
+    )
+    data = plan.market_data, plan.node
+    return [Month(plan.scenario, seed, *data, home_data=plan.home_data) for seed in seeds]
 
 
 def show(found: Mapping[str, Any], optima: Mapping[str, float] | None) -> str:

@@ -34,6 +34,7 @@ from vpp_benchmarks.run.experiment import (
     with_baselines,
     with_overrides,
 )
+from vpp_benchmarks.run.job import month_of
 from vpp_benchmarks.run.live import live
 from vpp_benchmarks.run.log import console, log_to_terminal
 from vpp_benchmarks.run.loggers import LOGGERS, make_loggers
@@ -57,6 +58,7 @@ EXAMPLES = (
     "--policies agentic centralized --seeds test:10 --set market.min_bid_mw=0",
     "--policies agentic centralized --market-data prices.parquet",
     "--policies agentic truthful --months caiso:PGAE:2019-01..12 --with-baselines",
+    "--policies agentic centralized --home-data my_homes/",
     "--resume results/august-20260101T120000",
     "--list",
 )
@@ -115,7 +117,7 @@ def parser(prog: str = "vpp-env compare") -> Parser:
 
 
 PLANNED = ("with_baselines", "scenario", "scenarios", "fleets", "starts", "months", "experiment", "seed", "seeds")
-DATA = ("market_data", "node")
+DATA = ("market_data", "node", "home_data")
 """Options that say what is run; a folder that is resumed has them already."""
 
 
@@ -140,6 +142,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         "seeds": parse_seeds(args.seeds or [args.seed]) if args.seeds or args.seed else None,
         "market_data": args.market_data,
         "node": args.node,
+        "home_data": args.home_data,
     }
     request = replace(request, **{key: value for key, value in asked.items() if value is not None})
     if args.with_baselines:
@@ -163,6 +166,9 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         experiment = experiment_of(args)
         if llm_flags.asks_models([c.spec for c in experiment.plans[0].contenders]):
             check_models(experiment, out, args.quiet)
+        if not args.quiet:
+            for line in home_lines(experiment):
+                out.print(line, highlight=False, soft_wrap=True, markup=False)
         folder = args.resume or args.out or store.default_folder(experiment.plans[0].scenario.name)
         found = run(experiment, folder, err, args)
     except KeyboardInterrupt:
@@ -171,6 +177,15 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     if not args.quiet:
         show_comparison(out, found)
     return {INTERRUPTED: 130, FAILED: 1}.get(found.status, 0)
+
+
+def home_lines(experiment: Experiment) -> list[str]:
+    """Return what of homes that were brought is measured, filled and generated, case by case."""
+    lines: list[str] = []
+    for plan in (plan for plan in experiment.plans if plan.home_data is not None):
+        said = month_of(plan.jobs(plan.seeds[0])[0]).home_source
+        lines += [f"homes {plan.home_data} in {plan.case}:", *(f"  {name}: {text}" for name, text in said.items())]
+    return lines
 
 
 def check_models(experiment: Experiment, out: Console, quiet: bool) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.contract.policy import parse_spec
 
-FLAGS = {"llm_budget_usd": "budget_usd", "llm_max_calls": "max_calls", "llm_sample_hours": "sample_hours"}
+FLAGS = {
+    "llm_budget_usd": "budget_usd",
+    "llm_max_calls": "max_calls",
+    "llm_sample_hours": "sample_hours",
+    "llm_concurrency": "concurrency",
+    "llm_fallback": "fallback",
+}
 """Options of the command line, and the option of the policy that each one sets."""
 
 
@@ -23,6 +29,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--llm-budget-usd", type=float, metavar="USD", help="most that one month may spend; then rules")
     group.add_argument("--llm-max-calls", type=int, metavar="N", help="most calls of one month; then rules")
     group.add_argument("--llm-sample-hours", type=float, metavar="H", help="hours in which batched and full ask")
+    group.add_argument("--llm-concurrency", type=int, metavar="N", help="calls of one hour side by side; same results")
+    group.add_argument(
+        "--llm-fallback", choices=("stop", "rules"), help="when the server refuses to be asked: end the run, or rules"
+    )
 
 
 def with_flags(specs: Sequence[str], args: argparse.Namespace) -> list[str]:

@@ -35,16 +35,21 @@ COMMANDS = (
     Command(
         RUN, "sensitivity", "vpp_benchmarks.cli.sensitivity:main", "does the order of policies hang on assumed values"
     ),
+    Command(RUN, "train", "vpp_benchmarks.cli.train:main", "train a linear policy in minutes, on one core"),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
     Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
+    Command(
+        KNOW, "export-homes", "vpp_benchmarks.cli.export_homes:main", "write a month's homes, to edit and bring back"
+    ),
     Command(DEVELOP, "speed", "vpp_benchmarks.speed.physics:main", "speed of environment and optimizers, as ratios"),
     Command(DEVELOP, "coverage", "vpp_benchmarks.cli.coverage:main", "how often intervals hold the truth, simulated"),
     Command(DEVELOP, "tune-constant", "vpp_benchmarks.cli.tune_constant:main", "find the best constant bid"),
     Command(DEVELOP, "fit-prices", "vpp_benchmarks.cli.fit_prices:main", "learn the price model of `stochastic`"),
+    Command(DEVELOP, "forecasts", "vpp_benchmarks.cli.forecasts:main", "score forecasts of prices against what came"),
     Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
     Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
 )

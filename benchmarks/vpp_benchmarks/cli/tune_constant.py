@@ -40,8 +40,16 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     seeds = parse_seeds(args.seeds)
     if any(split_of(seed) == "test" for seed in seeds):
         raise PlanError("--seeds: test seeds are for figures that are reported; tune on others, such as validation:10")
-    plan = make_plan(base.override(changes) if changes else base, ("constant",), seeds, args.market_data, args.node)
-    months = [Month(plan.scenario, seed, plan.market_data, plan.node) for seed in plan.seeds]
+    plan = make_plan(
+        base.override(changes) if changes else base,
+        ("constant",),
+        seeds,
+        args.market_data,
+        args.node,
+        home_data=args.home_data,
+    )
+    data = plan.market_data, plan.node
+    months = [Month(plan.scenario, seed, *data, home_data=plan.home_data) for seed in plan.seeds]
 
     def report(number: int, tried: Tried) -> None:
         print(f"{number:4d} {tried.value:12.2f}  {spec(tried.bid)}", file=sys.stderr, flush=True)

@@ -101,7 +101,9 @@ def _versions(run: RunResult) -> str:
     pairs = [["commit", commit], ["python", software.python], ["platform", software.platform]]
     pairs += [[k, v or "not installed"] for k, v in software.packages.items()]
     pairs += [[f"prices: {k}", v] for k, v in prices.series.items()]
-    pairs += [[f"SHA-256 {k}", v] for k, v in prices.files_sha256.items()]
+    homes = run.origin.homes
+    pairs += [[f"homes: {k}", v] for k, v in homes.series.items()]
+    pairs += [[f"SHA-256 {k}", v] for k, v in {**prices.files_sha256, **homes.files_sha256}.items()]
     name = escape(f"{scenario.name}, hash {scenario.hash}")
     return (
         f"<details><summary>Versions and data</summary>{table(['what', 'which'], pairs, 2)}</details>"

@@ -22,7 +22,7 @@ from vpp_benchmarks.report.tables import (
 )
 from vpp_benchmarks.results.intervals import CONFIDENCE
 from vpp_benchmarks.results.llm_kpis import LlmBill
-from vpp_benchmarks.results.notes import prices_text
+from vpp_benchmarks.results.notes import homes_text, prices_text
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import METHOD, Statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
@@ -43,6 +43,7 @@ def seed_report(seed: SeedResult, picture: str | None = None) -> str:
         f"# {s.name}: {labels}",
         f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, {s.n_opportunities} opportunities of "
         f"{s.time.opportunity_minutes} min, seed {seed.seed}, prices: {prices_text(seed.price_kinds) or 'none'}; "
+        f"homes: {homes_text(seed.home_kinds) or 'generated'}; "
         f"clearing `{s.market.clearing}`, payment `{s.market.payment}`, minimum bid {s.market.min_bid_mw:g} "
         f"MW. Scenario hash `{seed.runs[0].origin.scenario.hash}`. Status: {seed.status}.",
         "## Result",

@@ -18,7 +18,7 @@ def notes(planned: Planned, seeds: Sequence[SeedResult]) -> list[str]:
     return [
         *incomplete(planned, seeds),
         *(text for text in [not_of_test(planned.seeds)] if text),
-        *(text for text in [prices_line(seeds)] if text),
+        *(text for text in [prices_line(seeds), homes_line(seeds)] if text),
     ]
 
 
@@ -75,3 +75,14 @@ def prices_line(seeds: Sequence[SeedResult]) -> str:
     if len(texts) == 1:
         return f"prices: {next(iter(texts))}"
     return "; ".join(f"prices of {', '.join(cases)}: {text}" for text, cases in texts.items())
+
+
+def homes_text(kinds: Mapping[str, str]) -> str:
+    """Return `load measured, pv measured, vehicles generated, devices generated`."""
+    return ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+
+
+def homes_line(seeds: Sequence[SeedResult]) -> str:
+    """Return the line on homes that were brought: per series, measured or generated; empty where all is generated."""
+    texts = dict.fromkeys(homes_text(seed.home_kinds) for seed in seeds if seed.home_kinds)
+    return f"homes: {'; '.join(texts)}" if texts else ""

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -89,6 +90,29 @@ class PriceSource:
 
 
 @dataclass(frozen=True)
+class HomeSource:
+    """Where a run's homes are from; empty where all is generated."""
+
+    series: Mapping[str, str] = field(default_factory=dict)  # devices, load, pv, vehicles, notes -> how it came about
+    files_sha256: Mapping[str, str] = field(default_factory=dict)  # path -> digest
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Series -> `measured`, `measured in part`, `given` or `generated`: what its source begins with."""
+        return {k: text.partition(":")[0] for k, text in self.series.items() if k != "notes"}
+
+    @property
+    def digest(self) -> str:
+        """Short digest of the files and their names, which say what they are; empty where all is generated."""
+        parts = [f"{Path(path).name} {sha}" for path, sha in self.files_sha256.items()]
+        return f"homes {hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]}" if parts else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what manifests hold of it: nothing where all is generated."""
+        return {"homes": {**asdict(self), "kinds": self.kinds}} if self.series or self.files_sha256 else {}
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where a run is from: everything that its result depends on."""
 
@@ -101,11 +125,13 @@ class Origin:
     prices: PriceSource
     software: Software
     salt_sha256: str | None = None  # of the world's salt; None: the world is what its seed says
+    homes: HomeSource = field(default_factory=HomeSource)
 
     @property
     def world(self) -> str:
-        """What tells worlds of one scenario and seed apart: prices, node and salt; empty for the plain one."""
-        return " ".join(x for x in (self.prices.digest, self.salt_sha256 and f"salt {self.salt_sha256[:12]}") if x)
+        """What tells worlds of one scenario and seed apart: prices, node, homes, salt; empty for the plain one."""
+        salt = self.salt_sha256 and f"salt {self.salt_sha256[:12]}"
+        return " ".join(x for x in (self.prices.digest, self.homes.digest, salt) if x)
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,7 @@ class RunResult:
     @property
     def consent_note(self) -> str:
         """Why its consented satisfaction is 0 whatever it does; empty where consent is counted."""
-        return consent_note(self.info, self.audit)
+        return consent_note(self.info, self.audit, bool(self.kpis and self.kpis.contracts_signed))
 
     @property
     def complete(self) -> bool:
@@ -230,7 +256,7 @@ class RunResult:
             "seed": o.seed,
             "salt_sha256": o.salt_sha256,
             "policy": {"label": self.label, **self.policy_json()},
-            "data": {**asdict(o.prices), "kinds": o.prices.kinds},
+            "data": {**asdict(o.prices), "kinds": o.prices.kinds, **o.homes.to_json()},
             **asdict(o.software),
         }
 
@@ -280,6 +306,7 @@ class RunResult:
             PriceSource(**{f.name: m["data"][f.name] for f in fields(PriceSource)}),
             Software(**{f.name: m[f.name] for f in fields(Software)}),
             m.get("salt_sha256"),
+            HomeSource(**{k: v for k, v in m["data"].get("homes", {}).items() if k != "kinds"}),
         )
         return cls(
             origin,

@@ -92,6 +92,11 @@ class SeedResult:
         """Kind of price -> `measured` or `seeded`; empty where no month could be built."""
         return next((run.origin.prices.kinds for run in self.runs if run.origin.prices.series), {})
 
+    @property
+    def home_kinds(self) -> Mapping[str, str]:
+        """Series of homes that were brought -> `measured`, `measured in part`, `generated`; empty: all generated."""
+        return next((run.origin.homes.kinds for run in self.runs if run.origin.homes.series), {})
+
     @cached_property
     def advantages(self) -> Advantages | None:
         """First policy against second; None where there are not two."""
@@ -127,6 +132,7 @@ class SeedResult:
             "seed": self.seed,
             "price_source": self.price_source,
             "price_kinds": self.price_kinds,
+            **({"home_kinds": self.home_kinds} if self.home_kinds else {}),
             "total_timesteps": self.played,
             "planned_timesteps": s.n_opportunities,
             "policies": {run.label: run.summary_json(scored=self.ceilings is not None) for run in self.runs},

@@ -21,6 +21,7 @@ from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.traces.readers.files import resolve_paths
+from vpp_env.traces.readers.homes import home_hashes
 
 SCHEMA = "vpp_env.experiment/2"
 BASELINES = ("idle", "random", "zero", "truthful", "constant")
@@ -39,6 +40,7 @@ class Request:
     months: tuple[str, ...] = ()  # measured months, each with its own prices: caiso:PGAE:2019-01..12
     market_data: str | None = None
     node: str | None = None
+    home_data: str | None = None  # a folder of one's own homes
     changes: Mapping[str, Any] = field(default_factory=dict)  # `set` in a file: dotted fields of every scenario
 
 
@@ -69,6 +71,7 @@ def make_experiment(request: Request, checks: Checks | None = None) -> Experimen
     plans: list[Plan] = []
     months = month_names(request.months)
     _check_months(request)
+    _check_homes(request)
     for name, size, start, month in product(
         request.scenarios, request.fleets or (None,), request.starts or (None,), months or (None,)
     ):
@@ -87,7 +90,7 @@ def make_experiment(request: Request, checks: Checks | None = None) -> Experimen
             scenario, parts = scenario.override({"name": f"{scenario.name}-{tag}"}), [*parts, tag]
         case = file_name("-".join(parts))
         data = (request.market_data if month is None else month, request.node)
-        plans.append(make_plan(scenario, request.policies, request.seeds, *data, case, checks))
+        plans.append(make_plan(scenario, request.policies, request.seeds, *data, case, checks, request.home_data))
     return checked(Experiment(tuple(plans)))
 
 
@@ -100,6 +103,14 @@ def _check_months(request: Request) -> None:
         raise PlanError(f"months name prices, node and start themselves; leave out {', '.join(given)}, or months")
 
 
+def _check_homes(request: Request) -> None:
+    """Raise `PlanError` where a size is asked for of homes that were brought."""
+    sizes = [f"fleets {request.fleets}"] if request.fleets else []
+    sizes += [f"fleet.size = {request.changes['fleet.size']}"] if "fleet.size" in request.changes else []
+    if request.home_data is not None and sizes:
+        raise PlanError(f"{sizes[0]}: there are as many homes as in --home-data; leave it out, or delete homes there")
+
+
 def checked(experiment: Experiment) -> Experiment:
     """Return the experiment, or raise `PlanError` where two cases or runs would share a folder or a world."""
     if not experiment.plans:
@@ -107,7 +118,9 @@ def checked(experiment: Experiment) -> Experiment:
     cases = [plan.case for plan in experiment.plans]
     names = [job.name for job in experiment.jobs()]
     # two areas' prices may be played in one month: the same scenario, another world
-    hashes = [" on ".join(filter(None, [plan.scenario.hash, plan.market_data])) for plan in experiment.plans]
+    hashes = [
+        " on ".join(filter(None, [plan.scenario.hash, plan.market_data, plan.home_data])) for plan in experiment.plans
+    ]
     for what, values in (("case", cases), ("run", names), ("scenario hash", hashes)):
         twice = sorted({v for v in values if values.count(v) > 1}) if len(set(values)) < len(values) else []
         if twice:
@@ -142,7 +155,7 @@ def read_request(path: Path) -> Request:
             if not isinstance(value, dict):
                 raise PlanError(f"{path.name}: set: got {value!r}; allowed is a table of scenario fields")
             out["changes"] = _dotted(value)
-        elif key in ("market_data", "node"):
+        elif key in ("market_data", "node", "home_data"):
             out[key] = str(value)
         elif key == "seeds":
             out[key] = parse_seeds([str(v) for v in (value if isinstance(value, list) else [value])])
@@ -208,6 +221,7 @@ def to_data(experiment: Experiment) -> dict[str, Any]:
                 "node": p.node,
                 "scenario": p.scenario.to_dict(),
             }
+            | ({} if p.home_data is None else {"home_data": p.home_data})
             for p in experiment.plans
         ],
         "policies": [{"label": c.label, "spec": c.spec} for c in first.contenders],
@@ -246,22 +260,33 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
     _check_salt(data.get("salt_sha256"), checks)
     plans = [
         make_plan(
-            scenario_from_dict(c["scenario"]), specs, data["seeds"], c["market_data"], c["node"], c["case"], checks
+            scenario_from_dict(c["scenario"]),
+            specs,
+            data["seeds"],
+            c["market_data"],
+            c["node"],
+            c["case"],
+            checks,
+            c.get("home_data"),
         )
         for c in data["cases"]
     ]
     if list(_all_hashes(plans).values()) != list(data["files_sha256"].values()):
-        where = ", ".join(dict.fromkeys(str(c["market_data"]) for c in data["cases"]))
+        paths = [c.get(key) for c in data["cases"] for key in ("market_data", "home_data")]
+        where = ", ".join(dict.fromkeys(path for path in paths if path))
         raise PlanError(
-            f"the market data at {where!r} have changed since the experiment began; runs on different "
-            "prices cannot be put together: restore the files, or begin anew with another --out"
+            f"the data at {where!r} have changed since the experiment began; runs on different "
+            "prices or homes cannot be put together: restore the files, or begin anew with another --out"
         )
     return checked(Experiment(tuple(plans)))
 
 
 def _all_hashes(plans: Sequence[Plan]) -> dict[str, str]:
     """SHA-256 of every data file of an experiment, by path."""
-    return {path: digest for plan in plans for path, digest in file_hashes(plan.market_data).items()}
+    found: dict[str, str] = {}
+    for plan in plans:
+        found |= file_hashes(plan.market_data) | home_hashes(plan.home_data)
+    return found
 
 
 def _check_named(specs: Sequence[str], named: Sequence[str]) -> None:
@@ -307,6 +332,11 @@ def _digest(path: Path, changed_ns: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def homes_content(home_data: str | None) -> list[list[str]]:
+    """Name and SHA-256 of every file of homes that were brought: the name says what a file is."""
+    return [[Path(path).name, digest] for path, digest in home_hashes(home_data).items()]
+
+
 def job_hash(job: JobSpec) -> str:
     """First 16 hex digits of the SHA-256 of all that a run's result depends on, versions aside."""
     scenario: Scenario = job.scenario
@@ -320,6 +350,7 @@ def job_hash(job: JobSpec) -> str:
         "data": sorted(file_hashes(job.market_data).values()),
         "month": job.market_data if is_real_month(job.market_data) else None,  # DLAPs share a file
     }
-    checks = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
+    checks: dict[str, Any] = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
+    checks |= {"homes": homes_content(job.home_data)}
     content |= {key: value for key, value in checks.items() if value}  # without them as before there were any
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

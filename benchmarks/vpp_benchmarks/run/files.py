@@ -239,7 +239,7 @@ def seed_manifest(seed: SeedResult, machine: Mapping[str, Any]) -> dict[str, Any
         "status": seed.status,
         "scenario": {"name": facts.name, "hash": facts.hash, "toml": facts.toml},
         "seed": seed.seed,
-        "data": {**data, "node": origin.prices.node},
+        "data": {**data, "node": origin.prices.node, **_homes(seed)},
         "policies": {
             run.label: run.policy_json()
             | {"status": run.status, "reason": run.reason or None, "wall_seconds": run.seconds}
@@ -248,6 +248,11 @@ def seed_manifest(seed: SeedResult, machine: Mapping[str, Any]) -> dict[str, Any
         "wall_seconds": seed.seconds,
         **machine,
     }
+
+
+def _homes(seed: SeedResult) -> dict[str, Any]:
+    """Where the homes of a seed are from: of a run whose month could be built, where there is one."""
+    return next((run.origin.homes for run in seed.runs if run.origin.homes.series), seed.runs[0].origin.homes).to_json()
 
 
 def plan_manifest(plan: Plan, folders: Mapping[int, str], status: str, machine: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,7 +276,10 @@ def experiment_manifest(
         "status": status,
         "cases": {
             case: _scenario(plan)["scenario"]
-            | {"data": {"market_data": plan.market_data, "node": plan.node, "kinds": kinds.get(case, {})}}
+            | {
+                "data": {"market_data": plan.market_data, "node": plan.node, "kinds": kinds.get(case, {})}
+                | ({} if plan.home_data is None else {"home_data": plan.home_data})
+            }
             for case, plan in cases.items()
         },
         "seeds": list(first.seeds),

@@ -20,6 +20,7 @@ from vpp_benchmarks.results.run_result import (
     FAILED,
     INTERRUPTED,
     NOT_RUN,
+    HomeSource,
     Origin,
     PriceSource,
     RunResult,
@@ -39,6 +40,7 @@ from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
+from vpp_env.traces.readers.homes import home_hashes
 
 log = logging.getLogger(__name__)
 
@@ -62,23 +64,37 @@ class Progress(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _month(scenario: Scenario, seed: int, market_data: str | None, node: str | None, salt: Salt | None) -> Month:
-    """Return the month of a run; the last one is kept, for the policies that are compared on it."""
-    return Month(scenario, seed, market_data, node, salt=None if salt is None else salt.text)
+def _month(
+    scenario: Scenario,
+    seed: int,
+    market_data: str | None,
+    node: str | None,
+    salt: Salt | None,
+    home_data: str | None,
+    homes: tuple[str, ...],
+) -> Month:
+    """Return the month of a run; the last one is kept, for the policies that are compared on it.
+
+    `homes` are the hashes of the files of `home_data`: what was made of others is not taken.
+    """
+    return Month(scenario, seed, market_data, node, salt=None if salt is None else salt.text, home_data=home_data)
 
 
 def month_of(job: JobSpec) -> Month:
     """Return the month that the run is played on."""
-    return _month(job.scenario, job.seed, job.market_data, job.node, job.checks.salt)
+    data = job.market_data, job.node, job.checks.salt, job.home_data
+    return _month(job.scenario, job.seed, *data, tuple(home_hashes(job.home_data).values()))
 
 
-def origin_of(job: JobSpec, series: Mapping[str, str] | None = None) -> Origin:
-    """Return where a run is from; `series` are the sources of its prices, where a month could be built."""
+def origin_of(job: JobSpec, month: Month | None = None) -> Origin:
+    """Return where a run is from; the month, where it could be built, says what its prices and homes are."""
     s = job.scenario
     facts = ScenarioFacts(s.name, s.hash, s.fleet.size, s.n_opportunities, s.to_toml())
-    prices = PriceSource(dict(series or {}), dict(file_hashes(job.market_data)), job.node)
+    series, said = ({}, {}) if month is None else (month.series.source, month.home_source)
+    prices = PriceSource(dict(series), dict(file_hashes(job.market_data)), job.node)
+    homes = HomeSource(dict(said), home_hashes(job.home_data))
     made = (job.name, job_hash(job), job.case, job.seed, job.contender, facts, prices, software())
-    return Origin(*made, job.checks.salt_sha256)
+    return Origin(*made, job.checks.salt_sha256, homes)
 
 
 def not_run(job: JobSpec) -> RunResult:
@@ -113,7 +129,7 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
         tables = {"opportunities": pd.DataFrame(rows)} if rows else {}
         origin = origin_of(job)
         if month is not None:
-            origin, tables = origin_of(job, month.series.source), tables | {"prices": price_table(month)}
+            origin, tables = origin_of(job, month), tables | {"prices": price_table(month)}
         return RunResult(origin, status, reason, trace, played=len(rows), tables=tables, audit=audited)
 
     begin = time.perf_counter()
@@ -186,7 +202,7 @@ def _result_of(job: JobSpec, month: Month, run: Run) -> RunResult:
     if record.transcripts:
         tables["transcripts"] = message_table(record.transcripts)
     return RunResult(
-        origin_of(job, month.series.source),
+        origin_of(job, month),
         COMPLETE if complete else INTERRUPTED,
         "" if complete else f"stopped after {played} of {total} opportunities",
         played=played,

@@ -21,6 +21,7 @@ from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
+from vpp_env.simulation.month import scenario_of
 from vpp_env.traces.readers.files import resolve_paths
 
 
@@ -88,6 +89,7 @@ class JobSpec:
     market_data: str | None = None
     node: str | None = None
     checks: Checks = field(default_factory=Checks)
+    home_data: str | None = None
 
     @property
     def name(self) -> str:
@@ -106,11 +108,12 @@ class Plan:
     node: str | None = None
     case: str = ""  # name among the cases of an experiment
     checks: Checks = field(default_factory=Checks)
+    home_data: str | None = None
 
     def jobs(self, seed: int) -> tuple[JobSpec, ...]:
         """Runs of one seed, in the order in which the policies were named."""
         case = self.case or file_name(self.scenario.name)
-        rest = (seed, self.scenario, case, self.market_data, self.node, self.checks)
+        rest = (seed, self.scenario, case, self.market_data, self.node, self.checks, self.home_data)
         return tuple(JobSpec(contender, *rest) for contender in self.contenders)
 
 
@@ -122,8 +125,11 @@ def make_plan(
     node: str | None = None,
     case: str = "",
     checks: Checks | None = None,
+    home_data: str | Path | None = None,
 ) -> Plan:
     """Check everything that can be checked without computing, and return the plan.
+
+    With `home_data` the scenario has as many homes as the data.
 
     Raises
     ------
@@ -140,6 +146,7 @@ def make_plan(
         resolve_paths(market_data)
     elif node is not None:
         raise PlanError(f"node {node!r} picks a price node of a data file; give the file too (--market-data PATH)")
+    scenario = scenario_of(scenario, home_data)
     labels = unique_labels([label_of(spec) for spec in specs])
     contenders = [Contender(label, spec.strip(), declared(spec)) for label, spec in zip(labels, specs, strict=True)]
     data = None if market_data is None else str(market_data)
@@ -154,6 +161,7 @@ def make_plan(
         node,
         case or file_name(scenario.name),
         checks,
+        None if home_data is None else str(home_data),
     )
 
 
@@ -228,6 +236,7 @@ def add_month_flags(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which prices a month has and what of its scenario is changed."""
     parser.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
     parser.add_argument("--node", help="price node, where the data holds several")
+    parser.add_argument("--home-data", metavar="FOLDER", help="homes of your own; see docs/home-data.md")
     parser.add_argument(
         "--set",
         action="append",

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vpp_env import BUY_LIMIT_RANGE, Homes, MarketRules, Public
 from vpp_policies.agentic.messages import CardRead
-from vpp_policies.llm.chat import ChatModel, clip, whole
-from vpp_policies.llm.ledger import Decider
+from vpp_policies.llm.chat import ChatModel, Question, clip, whole
+from vpp_policies.llm.ledger import Answer, Decider
 from vpp_policies.llm.prompts import prompt
 
 NOT_SAID = -1
@@ -119,7 +119,17 @@ def supported(card: PreferenceCard, statement: str) -> tuple[PreferenceCard, int
 
 def compile_card(model: ChatModel, decider: Decider, statement: str) -> Compiled:
     """Read one owner's statement: one question about one owner, no tools; without an answer, an empty card."""
-    answer = decider.ask(model, prompt("card"), question(statement), PreferenceCard, MAX_TOKENS)
+    return compile_cards(model, decider, [statement])[0]
+
+
+def compile_cards(model: ChatModel, decider: Decider, statements: Sequence[str]) -> list[Compiled]:
+    """Read owners' statements, a question each, which may be asked side by side."""
+    asked = [Question(prompt("card"), question(text), PreferenceCard, MAX_TOKENS) for text in statements]
+    answers = decider.ask_all(model, asked)
+    return [_compiled(decider, answer, text) for answer, text in zip(answers, statements, strict=True)]
+
+
+def _compiled(decider: Decider, answer: Answer | None, statement: str) -> Compiled:
     if answer is None:
         return Compiled(EMPTY, "fallback", known=False)
     assert isinstance(answer.value, PreferenceCard)

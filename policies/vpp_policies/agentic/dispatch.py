@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from vpp_env import SELL_ASK_RANGE
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Guidance, Negotiation, Notice
-from vpp_policies.agentic.outlook import buy_limits, cautious, expected, later_price, least_price
+from vpp_policies.agentic.outlook import cautious, expected, least_price
 from vpp_policies.highs import HIGHS
 
 TIE = 1e-6
@@ -76,7 +76,7 @@ def coefficients(lines: Lines, notice: Notice) -> NDArray[np.float64]:
         [
             expected(notice.price, notice.weight, lines.ask[CAR], notice.margin, least),
             expected(notice.price, notice.weight, lines.ask[FULL], notice.margin, least),
-            expected(notice.rho, notice.weight, lines.ask[RESERVE], notice.margin),
+            expected(notice.rho, notice.rho_weight, lines.ask[RESERVE], notice.margin),
         ]
     )
     # reserve is measured in shares of the full line
@@ -159,7 +159,11 @@ class CoalitionProblem:
             part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
             if self._guided:
                 asked = guidance or Guidance()
-                notice = replace(notice, weight=cautious(notice.weight, asked.risk))
+                notice = replace(
+                    notice,
+                    weight=cautious(notice.weight, asked.risk),
+                    rho_weight=cautious(notice.rho_weight, asked.risk),
+                )
                 limit = part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who]
                 self._envelope.value = np.maximum(limit, 0.0)
                 self._reserve_cap.value = float(np.clip(asked.reserve, 0.0, 1.0)) * notice.required_kw
@@ -208,11 +212,10 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
     """Solve the coalition's program and read each member's bid from its shares."""
     notice, declared, agreed = negotiation.notice, negotiation.declared, negotiation.agreed
     guidance = None if negotiation.terms is None else negotiation.terms.guidance
-    asks = np.nan_to_num(agreed, nan=1.0)
+    # a line without an agreement is not called for, but a home on reserve is paid by its asks for whatever a call takes
+    asks = np.where(np.isnan(agreed), declared.ask, agreed)
     if guidance is not None:
         asks = with_margin(asks, guidance.margin)
-    waiting = later_price(negotiation) / (1.0 + notice.margin)
-    asks[FULL] = np.maximum(asks[FULL], np.minimum(waiting, SELL_ASK_RANGE[1]))
     lines = Lines(np.where(np.isnan(agreed), 0.0, declared.kw), asks, negotiation.coalition)
     if problem is None:
         result = Shares(proportional(lines, notice), 0.0, fallback=False)
@@ -235,7 +238,7 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
         sell2_ask=asks[FULL],
         reserve_kw=reserve,
         buy_kw=np.where(negotiation.coalition, declared.buy_kw, 0.0),
-        buy_limit=buy_limits(negotiation),
+        buy_limit=declared.buy_limit,
         expected_usd=_expected_profit(notice, line_kw, line_ask, reserve, asks[RESERVE]),
         seconds=result.seconds,
         fallback=result.fallback,
@@ -252,10 +255,14 @@ def _expected_profit(
     """Profit of the VPP over the outlook, USD: what clears, less the members' pay (ask or revenue share)."""
     raised, share = 1.0 + notice.margin, notice.revenue_share
 
-    def mean(price: NDArray[np.float64], asked: NDArray[np.float64], kw: NDArray[np.float64]) -> float:
+    def mean(
+        price: NDArray[np.float64], weight: NDArray[np.float64], asked: NDArray[np.float64], kw: NDArray[np.float64]
+    ) -> float:
         clears = asked[:, None] * raised <= price
         total = (clears * kw[:, None]).sum(axis=0)
         kept = np.minimum(price - asked[:, None], (1.0 - share) * price) * clears
-        return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice.min_bid_kw)) @ notice.weight)
+        return float(((kept * kw[:, None]).sum(axis=0) * (total >= notice.min_bid_kw)) @ weight)
 
-    return notice.hours * (mean(notice.price, ask, sell) + mean(notice.rho, reserve_ask, reserve))
+    return notice.hours * (
+        mean(notice.price, notice.weight, ask, sell) + mean(notice.rho, notice.rho_weight, reserve_ask, reserve)
+    )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vpp_env import MarketRules, PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.agentic.negotiation import AggregatorBrain, NegotiationOptions, ProsumerBrain
 from vpp_policies.agentic.openings import ENVELOPES, MODES, LlmProsumer, sampled_hours
+from vpp_policies.agentic.rules import values_of
 from vpp_policies.agentic.strategy import LlmAggregator
 from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
@@ -107,6 +108,7 @@ class LlmBrain:
             model=stack.model,
             decider=decider,
             negotiation=self.negotiation,
+            values=values_of(rules, self.negotiation),
             envelope=play.envelope,
             reads="cards" not in without,
             batch=play.homes_per_call,

@@ -41,11 +41,12 @@ class NegotiationOptions:
     transcript : str
         `summary` (offers by round, answers counted, coalition as a table), `full` (every message) or `none`.
     without : str
-        Parts left out, comma-separated (ablations): `negotiation`, `solver`, and those of the brain.
+        Parts left out, comma-separated (ablations): `negotiation`, `solver`, `values` (homes ask what owners ask),
+        and those of the brain.
     """
 
     max_rounds: int = 3
-    markup: float = 0.15
+    markup: float = 0.0
     home_beta: float = 1.0
     aggregator_beta: float = 0.15
     transcript: str = "summary"
@@ -80,9 +81,9 @@ class Notice:
     day_ahead: float  # published mean, USD/kWh
     weight: NDArray[np.float64]  # (K,) probabilities of the prices below
     price: NDArray[np.float64]  # (K,) real-time prices, USD/kWh, ascending
-    rho: NDArray[np.float64]  # (K,) prices of the best reserve product, USD/kW-h, ascending; zeros: none on sale
-    later: NDArray[np.float64]  # (h, K) real-time prices of the dearest hours left today, dearest first
-    cheap: NDArray[np.float64]  # (h,) published day-ahead prices of the hours after this one, USD/kWh
+    rho_weight: NDArray[np.float64]  # (J,) probabilities of the reserve prices below
+    rho: NDArray[np.float64]  # (J,) prices of the best reserve product, USD/kW-h, ascending; zeros: none on sale
+    later: NDArray[np.float64]  # (h,) published day-ahead prices of the hours left today, USD/kWh, dearest first
     required_kw: float  # most that may be sold
     min_bid_kw: float
     margin: float
@@ -102,8 +103,7 @@ class Declared:
     energy_kwh: NDArray[np.float64]  # battery energy for the market until midnight; inf: no such limit
     buy_kw: NDArray[np.float64]
     buy_limit: NDArray[np.float64]  # USD/kWh
-    buy_hours: NDArray[np.float64]  # hours of buying at buy_kw that fill what is missing
-    due_hours: NDArray[np.float64]  # hours until a car must have bought back; inf: not bound
+    evening_kw: NDArray[np.float64]  # what it could give throughout an evening of firm capacity
 
 
 @dataclass(frozen=True)

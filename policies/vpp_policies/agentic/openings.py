@@ -21,16 +21,17 @@ from vpp_policies.agentic.card import (
     Compiled,
     card_read,
     card_table,
-    compile_card,
+    compile_cards,
     tighten,
     undeclared,
 )
 from vpp_policies.agentic.messages import Message, OpeningAsksMade
 from vpp_policies.agentic.negotiation import CAR, FULL, Declared, NegotiationOptions, Offer, Response
 from vpp_policies.agentic.rules import RulesProsumer, own_lines
-from vpp_policies.llm.chat import ChatModel, clip, whole
+from vpp_policies.llm.chat import ChatModel, Question, clip, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
+from vpp_policies.stochastic.policy import ValueBids
 
 MODES = ("cards", "batched", "full")
 ENVELOPES = ("declared", "physical")
@@ -104,15 +105,17 @@ def ask_openings(
     sells, markup = np.ones(n, dtype=bool), np.full(n, np.nan)
     sources: dict[str, int] = {}
     able = np.flatnonzero((kw > 0).any(axis=0) & ~homes.blackout_now).tolist()
-    for batch in batches(able, size):
-        rows = [_row(i, kw, ask, homes) for i in batch]
+    groups = list(batches(able, size))
+    questions = []
+    for batch in groups:
         shown = {
             "hour": public.start.strftime("%a %H:%M"),
             "price_tenth_cents": round(1000 * public.expected_lmp),
-            "rows": rows,
+            "rows": [_row(i, kw, ask, homes) for i in batch],
         }
-        limit = TOKENS_BASE + TOKENS_PER_HOME * len(batch)
-        answer = decider.ask(model, prompt("openings"), json.dumps(shown, separators=(",", ":")), OpeningAsks, limit, 0)
+        text, limit = json.dumps(shown, separators=(",", ":")), TOKENS_BASE + TOKENS_PER_HOME * len(batch)
+        questions.append(Question(prompt("openings"), text, OpeningAsks, limit))
+    for batch, answer in zip(groups, decider.ask_all(model, questions, 0), strict=True):
         taken: set[int] = set()
         if answer is not None:
             assert isinstance(answer.value, OpeningAsks)
@@ -155,7 +158,7 @@ def within(declared: Declared, limit: Declared) -> Declared:
         energy_kwh=np.minimum(declared.energy_kwh, limit.energy_kwh),
         buy_kw=np.minimum(declared.buy_kw, limit.buy_kw),
         buy_limit=np.minimum(declared.buy_limit, limit.buy_limit),
-        due_hours=np.minimum(declared.due_hours, limit.due_hours),
+        evening_kw=np.minimum(declared.evening_kw, limit.evening_kw),
     )
 
 
@@ -169,6 +172,8 @@ class LlmProsumer:
         Who is asked, and how.
     negotiation : NegotiationOptions
         Markup and shape of the rules' own concession.
+    values : ValueBids or None
+        What the homes' energy is worth, under their cards.
     envelope : str
         One of `ENVELOPES`.
     reads : bool
@@ -182,6 +187,7 @@ class LlmProsumer:
     model: ChatModel
     decider: Decider
     negotiation: NegotiationOptions
+    values: ValueBids | None
     envelope: str
     reads: bool
     batch: int
@@ -189,22 +195,20 @@ class LlmProsumer:
     said: list[Message] = field(default_factory=list)
     compiled: tuple[Compiled, ...] = ()
     _cards: CardTable | None = None
-    _markup: NDArray[np.float64] | None = None
+    _side: RulesProsumer | None = None
 
     def hear(self, statements: Callable[[int], str], n: int) -> None:
         """Read every owner's statement, one question each, once; an owner's words are in that owner's question only."""
         if self._cards is not None:
             return
-        cards = []
-        for i in range(n):
-            if not self.reads:
+        if self.reads:
+            texts = [statements(i) for i in range(n)]
+            cards = compile_cards(self.model, self.decider, texts)
+            self.said += [card_read(i, *pair) for i, pair in enumerate(zip(texts, cards, strict=True))]
+        else:
+            cards = [Compiled(EMPTY, "rules")] * n
+            for _ in cards:
                 self.decider.ledger.decided("rules")
-                cards.append(Compiled(EMPTY, "rules"))
-                continue
-            statement = statements(i)
-            read = compile_card(self.model, self.decider, statement)
-            cards.append(read)
-            self.said.append(card_read(i, statement, read))
         self.compiled = tuple(cards)
         self._cards = card_table(cards)
 
@@ -223,7 +227,7 @@ class LlmProsumer:
 
     def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
         """Bid under the card, and in sampled hours with the model's opening."""
-        rules = _carded(rules)
+        true, rules = rules, _carded(rules)
         rows = self._rows(homes, public, rules)
         markup = self._markups(rules.n_homes)
         sells = np.ones(rules.n_homes, dtype=bool)
@@ -232,12 +236,12 @@ class LlmProsumer:
             opening = self._opening(rows, public, rules)
             markup = np.where(np.isnan(opening.markup), markup, opening.markup)
             sells = opening.sells
-        self._markup = markup
-        declared = RulesProsumer(markup, self.negotiation.home_beta).declare(rows, public, rules)
+        self._side = RulesProsumer(markup, self.negotiation.home_beta, self.values)
+        declared = self._side.declare(rows, public, rules)
         declared = replace(declared, kw=declared.kw * sells)
         if self.envelope == "physical":
             return declared
-        own = RulesProsumer(self.negotiation.markup, self.negotiation.home_beta).declare(homes, public, rules)
+        own = RulesProsumer(self.negotiation.markup, self.negotiation.home_beta).declare(homes, public, true)
         return within(declared, own)
 
     def _opening(self, rows: Homes, public: Public, rules: MarketRules) -> Openings:
@@ -257,9 +261,8 @@ class LlmProsumer:
         self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
     ) -> Response:
         """Answer as the rules do, at the card's prices."""
-        assert self._markup is not None
-        side, rules = RulesProsumer(self._markup, self.negotiation.home_beta), _carded(rules)
-        return side.respond(self._rows(homes, public, rules), public, rules, offer, of_rounds, declared)
+        assert self._side is not None
+        return self._side.respond(homes, public, rules, offer, of_rounds, declared)
 
 
 def _carded(rules: MarketRules) -> MarketRules:

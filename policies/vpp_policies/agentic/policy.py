@@ -38,6 +38,8 @@ from vpp_policies.agentic.negotiation import (
 )
 from vpp_policies.agentic.outlook import notice
 from vpp_policies.agentic.transcript import transcript_of
+from vpp_policies.evening import Promise
+from vpp_policies.forecast import Forecaster, make_forecaster
 
 STEPS = 11
 """Steps of the graph outside its rounds, with room: a graph that runs longer is broken."""
@@ -66,6 +68,13 @@ class OpeningInput(TypedDict):
 class DeclaredInput(TypedDict):
     """What the aggregator's nodes are given: LangGraph hands them no other channel."""
 
+    negotiation: Negotiation
+
+
+class BidInput(TypedDict):
+    """What `bid` is given: as all nodes of the aggregator, and what is public."""
+
+    public: Public
     negotiation: Negotiation
 
 
@@ -102,6 +111,10 @@ class Nodes:
         Compiled once; None scales everybody's line alike (an ablation: no solver).
     max_rounds : int
         Rounds at most; 0 takes the opening asks as limits (an ablation: no negotiation).
+    forecaster : Forecaster
+        The aggregator's own, of prices.
+    promise : Promise
+        The month's commitments of firm evening capacity.
     """
 
     rules: MarketRules
@@ -109,6 +122,8 @@ class Nodes:
     prosumers: ProsumerBrain
     problem: CoalitionProblem | None
     max_rounds: int
+    forecaster: Forecaster
+    promise: Promise
 
     def hear(self, state: StatementsInput) -> dict[str, Any]:
         """Let the homes' agents hear their owners, each its own; only where they listen to words (`Listener`)."""
@@ -118,7 +133,7 @@ class Nodes:
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
         """Say what is for sale."""
-        return {"notice": notice(state["public"], self.rules, self.max_rounds)}
+        return {"notice": notice(state["public"], self.rules, self.forecaster, self.max_rounds)}
 
     def collect_bids(self, state: OpeningInput) -> dict[str, Any]:
         """Every home bids for itself."""
@@ -168,15 +183,16 @@ class Nodes:
         n = state["negotiation"]
         return {"negotiation": replace(n, dispatch=dispatch(n, self.problem))}
 
-    def bid(self, state: DeclaredInput) -> dict[str, Any]:
-        """Encode the dispatch; without one, an empty bid."""
+    def bid(self, state: BidInput) -> dict[str, Any]:
+        """Encode the dispatch, without one an empty bid; promise what the homes can give tomorrow evening."""
         n, rules = state["negotiation"], self.rules
         notes = {"negotiation_rounds": float(n.rounds), "coalition_size": 0.0, "optimization_s": 0.0, "fallbacks": 0.0}
         called = n.dispatch
+        capacity = self.promise.commit(state["public"], n.declared.evening_kw)
         if called is None:
             actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
             nobody = np.zeros(rules.n_homes, dtype=bool)
-            return {"bids": Bids(actions, accepted=nobody, expected_profit_usd=0.0, notes=notes)}
+            return {"bids": Bids(actions, accepted=nobody, expected_profit_usd=0.0, notes=notes, capacity=capacity)}
         actions = encode(
             rules.sell_limit_kw,
             rules.buy_limit_kw,
@@ -194,7 +210,10 @@ class Nodes:
             "optimization_s": called.seconds,
             "fallbacks": float(called.fallback),
         }
-        return {"bids": Bids(actions, accepted=n.coalition, expected_profit_usd=called.expected_usd, notes=notes)}
+        expected = called.expected_usd
+        return {
+            "bids": Bids(actions, accepted=n.coalition, expected_profit_usd=expected, notes=notes, capacity=capacity)
+        }
 
 
 def next_round(state: DeclaredInput) -> str:
@@ -220,7 +239,7 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
     graph.add_node("respond", nodes.respond, input_schema=PrivateInput)
     graph.add_node("form_coalition", nodes.form_coalition, input_schema=DeclaredInput)
     graph.add_node("dispatch", nodes.dispatch, input_schema=DeclaredInput)
-    graph.add_node("bid", nodes.bid, input_schema=DeclaredInput)
+    graph.add_node("bid", nodes.bid, input_schema=BidInput)
     if listens:
         graph.add_node("hear", nodes.hear, input_schema=StatementsInput)
         graph.add_edge("hear", "announce")
@@ -279,7 +298,9 @@ class Agentic:
         solver = None
         if "solver" not in self._options.left_out:
             solver = CoalitionProblem(rules.sell_limit_kw > 0, guided=self.brain.guided)
-        self.graph = build_graph(Nodes(rules, aggregator, prosumers, solver, self._max_rounds))
+        self.graph = build_graph(
+            Nodes(rules, aggregator, prosumers, solver, self._max_rounds, make_forecaster("learned"), Promise(rules))
+        )
 
     def act(self, view: View) -> Bids:
         """Negotiate one opportunity."""

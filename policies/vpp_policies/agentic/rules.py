@@ -19,8 +19,10 @@ from vpp_env import (
     RESERVE_TICK,
     SELL_ASK_RANGE,
     Homes,
+    Information,
     MarketRules,
     Public,
+    View,
 )
 from vpp_policies.agentic.negotiation import (
     FULL,
@@ -34,6 +36,9 @@ from vpp_policies.agentic.negotiation import (
     ProsumerBrain,
     Response,
 )
+from vpp_policies.evening import Promise, able_kw
+from vpp_policies.forecast import make_forecaster
+from vpp_policies.stochastic.policy import ValueBids
 from vpp_policies.truthful import envelope_kwh, own_offers
 
 TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
@@ -55,25 +60,33 @@ def _given(share: float, beta: float) -> float:
 
 
 def own_lines(
-    homes: Homes, public: Public, rules: MarketRules
+    homes: Homes, public: Public, rules: MarketRules, values: ValueBids | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """A home's own truth, from its own truthful offer.
+
+    Parameters
+    ----------
+    homes, public, rules :
+        The gate.
+    values : ValueBids, optional
+        What storage asks and pays for; None: what the owners ask.
 
     Returns
     -------
     kw, ask : ndarray
         (3, N): quantities, and own asks (reservation prices) on whole ticks.
     now : dict
-        The truthful offer.
+        The offer behind them.
     """
     now = own_offers(homes, public, rules)
+    if values is not None:
+        now = values.offers(View(public, Information.DECLARED, homes), now)
     car, full, reserve = now["sell1_kw"], now["sell1_kw"] + now["sell2_kw"], now["reserve_kw"]
     if not rules.safeguard:
         # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve
         # what it can defer in every interval
         reserve = np.minimum(np.minimum(homes.reserve_kw, homes.defer_kw + homes.storage_sell_kw), full)
-    full_ask = np.where(now["sell2_kw"] > 0, now["sell2_ask"], now["sell1_ask"])
-    ask = np.stack([now["sell1_ask"], full_ask, now["reserve_ask"]])
+    ask = np.stack([now["sell1_ask"], now["sell2_ask"], now["reserve_ask"]])
     return np.stack([car, full, reserve]), up(ask), now
 
 
@@ -86,41 +99,42 @@ class RulesProsumer:
         Opening markup over the own ask; (N,) where homes differ.
     beta : float
         Shape of the concession.
+    values : ValueBids, optional
+        The month's: the own ask is then what the home's energy is worth, never below its owner's. None: its owner's.
     """
 
-    def __init__(self, markup: float | NDArray[np.float64], beta: float) -> None:
-        self._markup, self._beta = markup, beta
+    def __init__(self, markup: float | NDArray[np.float64], beta: float, values: ValueBids | None = None) -> None:
+        self._markup, self._beta, self._values = markup, beta, values
+        self._own = np.zeros((3, 0))
 
     def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
         """Bid what the owner's preferences allow; the own ask itself stays private."""
-        kw, own, now = own_lines(homes, public, rules)
+        kw, own, now = own_lines(homes, public, rules, self._values)
+        self._own = own
         buy = now["buy_kw"]
-        back = homes.ev_deficit_kwh > 0
         kw[kw < POWER_QUANTUM_KW] = 0.0
         can = ~homes.blackout_now & ((kw > 0).any(axis=0) | (buy >= POWER_QUANTUM_KW))
         left = envelope_kwh(homes, rules)
-        missing = np.where(
-            back,
-            homes.ev_deficit_kwh / rules.ev_eta,
-            np.maximum(homes.bess_max_kwh - homes.soc_kwh, 0.0) / rules.bess_eta,
-        )
         return Declared(
             available=can,
             kw=kw * can,
             ask=up(np.minimum(own * (1.0 + self._markup), np.maximum(own, SPANS))),
             energy_kwh=np.where(homes.bess_kwh > 0, left, np.inf),
             buy_kw=buy * can,
-            # what a full car leaves of a buy award goes into the battery, at the battery's limit
-            buy_limit=np.where(homes.bess_kwh > 0, np.minimum(now["buy_limit"], homes.buy_limit), now["buy_limit"]),
-            buy_hours=np.divide(missing, buy, out=np.zeros_like(buy), where=buy > 0),
-            due_hours=np.where(back & homes.plugged, homes.hours_to_ready, np.inf),
+            # what a full car leaves of a buy award goes into the battery, at the battery's limit; a gateway sees to it
+            buy_limit=np.where(
+                (homes.bess_kwh > 0) & (not rules.safeguard),
+                np.minimum(now["buy_limit"], homes.buy_limit),
+                now["buy_limit"],
+            ),
+            evening_kw=able_kw(homes, rules),
         )
 
     def respond(
         self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
     ) -> Response:
         """Accept what reaches this round's threshold; else ask for the threshold."""
-        own = own_lines(homes, public, rules)[1]
+        own = self._own
         markup = self._markup * (1.0 - _given(offer.round / of_rounds, self._beta))
         threshold = np.minimum(up(own * (1.0 + markup)), declared.ask)
         accepted = offer.to & (offer.price >= threshold - 1e-9)
@@ -142,7 +156,7 @@ class RulesAggregator:
     def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
         """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
         # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
-        price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.weight)
+        price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.rho_weight)
         target = notice.revenue_share * np.array([price, price, rho])
         # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
         top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
@@ -172,6 +186,11 @@ def _asked(lines: NDArray[np.bool_], terms: AggregatorTerms) -> NDArray[np.bool_
     return lines if terms.asked is None else lines & terms.asked
 
 
+def values_of(rules: MarketRules, options: NegotiationOptions) -> ValueBids | None:
+    """Return the values of a month's homes; None without them (an ablation)."""
+    return None if "values" in options.left_out else ValueBids(rules, make_forecaster("learned"), Promise(rules))
+
+
 class RulesBrain:
     """Both sides by rules; nothing is counted and nothing said beside the negotiation."""
 
@@ -183,7 +202,9 @@ class RulesBrain:
     def begin(self, rules: MarketRules) -> tuple[AggregatorBrain, ProsumerBrain]:
         """Return the two sides; they remember nothing."""
         options = self._options
-        return RulesAggregator(options.aggregator_beta), RulesProsumer(options.markup, options.home_beta)
+        return RulesAggregator(options.aggregator_beta), RulesProsumer(
+            options.markup, options.home_beta, values_of(rules, options)
+        )
 
     def collect(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
         """Nothing."""

@@ -4,7 +4,19 @@
 Clients of providers are imported only when they are named.
 """
 
-from vpp_policies.llm.chat import Blocked, CassetteMiss, ChatError, ChatModel, Permanent, Reply, Transient, Usage
+from vpp_policies.llm.chat import (
+    Blocked,
+    CassetteMiss,
+    ChatError,
+    ChatModel,
+    CutOff,
+    Denied,
+    Permanent,
+    Refused,
+    Reply,
+    Transient,
+    Usage,
+)
 from vpp_policies.llm.ledger import Ledger
 from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
 
@@ -13,9 +25,12 @@ __all__ = [
     "CassetteMiss",
     "ChatError",
     "ChatModel",
+    "CutOff",
+    "Denied",
     "Ledger",
     "LlmOptions",
     "Permanent",
+    "Refused",
     "Reply",
     "Stack",
     "Transient",

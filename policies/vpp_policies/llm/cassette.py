@@ -1,7 +1,9 @@
 """A cassette: questions and answers of a run in one SQLite file, to be played again without anybody being asked.
 
 The key is the SHA-256 of provider, model, instructions, data, schema, parameters and prompt version; the answer is kept
-as it was sent and validated again at every replay. No key, header or address of a provider is in it.
+as it was sent and validated again at every replay. What got no answer is kept too, with its class of error: a replay
+takes the course of the run that was recorded, and recording into the same file asks it again. No key, header or address
+of a provider is in it.
 """
 
 from __future__ import annotations
@@ -9,12 +11,32 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from vpp_env.errors import DataError
-from vpp_policies.llm.chat import CassetteMiss, ChatModel, Malformed, Permanent, Reply, Usage, read, schema_text
+from vpp_policies.llm.chat import (
+    Blocked,
+    CassetteMiss,
+    ChatError,
+    ChatModel,
+    CircuitOpen,
+    CutOff,
+    Denied,
+    Malformed,
+    Outcome,
+    Permanent,
+    Question,
+    Reply,
+    Transient,
+    Usage,
+    read,
+    schema_text,
+    tidy,
+)
+from vpp_policies.llm.layer import Layer
 from vpp_policies.llm.prompts import version_of
 
 FORMAT = "1"
@@ -24,13 +46,27 @@ create table if not exists answers (
   key text primary key, prompt text not null, question text not null, answer text not null,
   model text not null, tokens_in integer not null, tokens_out integer not null
 ) without rowid;
+create table if not exists failures (
+  key text primary key, kind text not null, message text not null, tokens_in integer not null,
+  tokens_out integer not null
+) without rowid;
 """
+KEPT: dict[str, type[ChatError]] = {
+    "cut_off": CutOff, "blocked": Blocked, "circuit": CircuitOpen, "transient": Transient, "permanent": Permanent,
+}  # fmt: skip
+"""Errors that are kept. A call that was not made for want of budget is not among them."""
 
 
 def key_of(provider: str, model: str, system: str, user: str, schema: type[BaseModel], max_tokens: int) -> str:
     """SHA-256 of everything that an answer depends on (the temperature is 0 everywhere)."""
     parts = [provider, model, system, user, schema_text(schema), f"max_tokens={max_tokens},temperature=0"]
     return hashlib.sha256(json.dumps([*parts, version_of(system)], ensure_ascii=False).encode()).hexdigest()
+
+
+def _kept(error: ChatError) -> str | None:
+    """Kind under which the error is kept; None where it is not (subclasses are not their parents)."""
+    cls = Permanent if type(error) is Denied else type(error)
+    return next((kind for kind, known in KEPT.items() if known is cls), None)
 
 
 class Tape:
@@ -65,36 +101,71 @@ class Tape:
         ).fetchone()
         return None if row is None else (row[0], row[1], Usage(row[2], row[3]))
 
-    def write(self, key: str, system: str, user: str, answer: str, model: str, usage: Usage) -> None:
-        """Write one answer, at once."""
-        row = (key, version_of(system), user, answer, model, usage.tokens_in, usage.tokens_out)
-        self._db.execute("insert or replace into answers values (?, ?, ?, ?, ?, ?, ?)", row)
+    def failed(self, key: str) -> ChatError | None:
+        """Return what was kept instead of an answer; None, also where a cassette is older than these."""
+        if not self._db.execute("select 1 from sqlite_master where name = 'failures'").fetchone():
+            return None
+        row = self._db.execute(
+            "select kind, message, tokens_in, tokens_out from failures where key = ?", (key,)
+        ).fetchone()
+        if row is None:
+            return None
+        kind, message, asked, answered = row
+        if kind not in KEPT:
+            raise DataError(f"cassette: unknown kind of failure {kind!r}; allowed are {', '.join(KEPT)}")
+        return CutOff(message, "", Usage(asked, answered), "") if kind == "cut_off" else KEPT[kind](message)
+
+    def write(self, rows: Iterable[tuple[str, Question, Outcome]]) -> None:
+        """Write keys, questions and what became of them, all or none; an answer takes the place of a failure."""
+        self._db.execute("begin")
+        for key, q, outcome in rows:
+            if isinstance(outcome, Reply | Malformed):
+                used = outcome.usage
+                row = (key, version_of(q.system), q.user, outcome.text, outcome.model, used.tokens_in, used.tokens_out)
+                self._db.execute("insert or replace into answers values (?, ?, ?, ?, ?, ?, ?)", row)
+                self._db.execute("delete from failures where key = ?", (key,))
+            elif (kind := _kept(outcome)) is not None:
+                used = outcome.usage if isinstance(outcome, CutOff) else Usage()
+                failed = (key, kind, tidy(outcome), used.tokens_in, used.tokens_out)
+                self._db.execute("insert or replace into failures values (?, ?, ?, ?, ?)", failed)
+        self._db.execute("commit")
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
 
-class Recorded:
-    """Answer from the tape, else ask `inner` and write the answer down, also one that does not fit its schema."""
+class Recorded(Layer):
+    """Answer from the tape, else ask `inner` and write the answer down, also one that does not fit its schema.
 
-    def __init__(self, inner: ChatModel, tape: Tape) -> None:
-        self.provider, self.model = inner.provider, inner.model
-        self._inner, self._tape = inner, tape
+    The same question twice in a batch is asked once.
+    """
 
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
-        """Look first, ask then."""
-        key = key_of(self.provider, self.model, system, user, schema, max_tokens)
-        found = self._tape.find(key)
-        if found is not None:
-            return _replayed(schema, found)
-        try:
-            reply = self._inner.complete(system, user, schema, max_tokens, timeout_s)
-        except Malformed as error:
-            self._tape.write(key, system, user, error.text, error.model, error.usage)
-            raise
-        self._tape.write(key, system, user, reply.text, reply.model, reply.usage)
-        return reply
+    def __init__(self, inner: ChatModel | Layer, tape: Tape) -> None:
+        super().__init__(inner)
+        self._tape = tape
+
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
+        """Look first, ask then; written in the order of the questions."""
+        keys = [_key(self, q) for q in questions]
+        asked: dict[str, Question] = {}
+        for key, q in zip(keys, questions, strict=True):
+            if key not in asked and self._tape.find(key) is None:
+                asked[key] = q
+        got = dict(zip(asked, self._inner.answer(list(asked.values()), timeout_s) if asked else [], strict=True))
+        self._tape.write((key, asked[key], outcome) for key, outcome in got.items())
+        out: list[Outcome] = []
+        for key, q in zip(keys, questions, strict=True):
+            # whoever asked first has the answer itself; who asked the same has it from the tape
+            outcome = got.pop(key, None)
+            if outcome is None:
+                found = self._tape.find(key)
+                assert found is not None, "what was not asked is on the tape"
+                outcome = _replayed(q.schema, found)
+            elif isinstance(outcome, ChatError) and not isinstance(outcome, Malformed):
+                got[key] = outcome
+            out.append(outcome)
+        return out
 
 
 class Replay:
@@ -114,17 +185,31 @@ class Replay:
 
     def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
         """Look the answer up."""
-        found = self._tape.find(key_of(self.provider, self.model, system, user, schema, max_tokens))
-        if found is None:
-            text = (
-                f"not on the cassette ({self.provider}, {self.model}, prompt {version_of(system)}): {user[:120]!r}...; "
-                "a cassette fits one scenario, seed, prompt version and code: record it again"
-            )
-            raise CassetteMiss(f"{text}, or take strict=False") if self._strict else Permanent(text)
-        return _replayed(schema, found)
+        key = key_of(self.provider, self.model, system, user, schema, max_tokens)
+        found = self._tape.find(key)
+        if found is not None:
+            outcome = _replayed(schema, found)
+            if isinstance(outcome, ChatError):
+                raise outcome
+            return outcome
+        failed = self._tape.failed(key)
+        if failed is not None:
+            raise failed
+        text = (
+            f"not on the cassette ({self.provider}, {self.model}, prompt {version_of(system)}): {user[:120]!r}...; "
+            "a cassette fits one scenario, seed, prompt version and code: record it again"
+        )
+        raise CassetteMiss(f"{text}, or take strict=False") if self._strict else Permanent(text)
 
 
-def _replayed(schema: type[BaseModel], found: tuple[str, str, Usage]) -> Reply:
+def _key(model: ChatModel, q: Question) -> str:
+    return key_of(model.provider, model.model, q.system, q.user, q.schema, q.max_tokens)
+
+
+def _replayed(schema: type[BaseModel], found: tuple[str, str, Usage]) -> Outcome:
     text, model, usage = found
-    reply = read(schema, text, usage, model)
+    try:
+        reply = read(schema, text, usage, model)
+    except Malformed as error:
+        return error
     return Reply(reply.value, usage, model, text, replayed=True)

@@ -1,11 +1,13 @@
 """The one interface of a language model here: a question with a schema in, a validated object or an error out.
 
-Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them.
+Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them. What every
+adapter has to do alike with what a server sends is here too: tokens counted, texts tidied, errors named.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,15 @@ CHARS_PER_TOKEN = 4.0
 """Characters of English and JSON per token, for estimates [assumed; providers name 4 as a rule of thumb]."""
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Status codes after which asking again makes sense."""
+MOST_TEXT = 200_000
+"""Characters of an answer that are read; the longest form here takes some 10,000 [assumed]."""
+WORDS = 300
+"""Characters of a server's own words that are shown."""
+ODD = -1
+"""Number of tokens where a server names one that is none: whoever keeps the ledger puts an estimate in its place."""
+_KEYS = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|xai|AIza|hf|key|bearer|token)[-_=: ]+\S{8,}|\bAIza\S{8,}")
+"""What looks like a key in a server's words: prefixes that providers use, and what follows `Bearer` or `key=`."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
@@ -58,8 +69,23 @@ class Transient(ChatError):
         self.maybe_billed = maybe_billed
 
 
+class Adapted(Transient):
+    """The server refuses a parameter, which is left out or named otherwise from now on: ask again at once."""
+
+
 class Permanent(ChatError):
-    """Asking again in the same way is no use: wrong key, unknown model, request refused as malformed."""
+    """Asking again in the same way is no use."""
+
+
+class Denied(Permanent):
+    """The server refuses to be asked: wrong key, no right, unknown model, request that it does not understand.
+
+    Every other question would be refused alike; a run ends with it unless rules were asked to take over.
+    """
+
+
+class Refused(VppError):
+    """A run cannot go on because its model's server refuses to be asked; the message has the server's words."""
 
 
 class Blocked(ChatError):
@@ -68,6 +94,14 @@ class Blocked(ChatError):
 
 class Malformed(Permanent):
     """There is an answer, and it does not fit the schema; it can be asked to be repaired."""
+
+    def __init__(self, message: str, text: str, usage: Usage, model: str) -> None:
+        super().__init__(message)
+        self.text, self.usage, self.model = text, usage, model
+
+
+class CutOff(Permanent):
+    """The answer ended at its limit of tokens: a reasoning model may have used them up before it said a word."""
 
     def __init__(self, message: str, text: str, usage: Usage, model: str) -> None:
         super().__init__(message)
@@ -87,6 +121,21 @@ class CassetteMiss(VppError, LookupError):
 
 
 @dataclass(frozen=True)
+class Question:
+    """One question; see `ChatModel.complete`."""
+
+    system: str
+    user: str
+    schema: type[BaseModel]
+    max_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Estimate of its tokens."""
+        return tokens(self.system, self.user, schema_text(self.schema))
+
+
+@dataclass(frozen=True)
 class Reply:
     """One answer."""
 
@@ -95,6 +144,10 @@ class Reply:
     model: str  # version that answered, as the provider names it
     text: str  # as it was sent
     replayed: bool = False  # from a cassette: nobody was asked
+
+
+Outcome = Reply | ChatError
+"""What became of a question."""
 
 
 class ChatModel(Protocol):
@@ -154,21 +207,67 @@ def clip(value: T) -> tuple[T, int]:
     return (value.model_copy(update=changed) if changed else value), count
 
 
-def read(schema: type[BaseModel], text: str, usage: Usage, model: str) -> Reply:
+def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool = False) -> Reply:
     """Validate an answer. A fence of Markdown around the object is taken off; nothing else is guessed.
+
+    Parameters
+    ----------
+    schema : type[BaseModel]
+        What was asked for.
+    text : str
+        The answer.
+    usage : Usage
+        Its tokens.
+    model : str
+        Who answered, as the provider names it.
+    cut : bool
+        The provider says that it ended at the limit of tokens. An object that is whole nevertheless counts.
 
     Raises
     ------
     Malformed
-        When it is no JSON object of the schema (types are strict: `"3"` and `3.5` are no integers).
+        When it is no JSON object of the schema (types are strict: `"3"` and `3.5` are no integers), or too long.
+    CutOff
+        When it is none because it was cut off.
     """
+    # half a surrogate pair is valid JSON and no text: neither a file nor a database takes it
+    long, text = len(text), text[:MOST_TEXT].encode(errors="replace").decode()
+    model = tidy(model, 100)
     match = _FENCE.match(text)
     try:
+        if long > MOST_TEXT:
+            raise Malformed(f"the answer has {long} characters; {MOST_TEXT} are read", text, usage, model)
         value = schema.model_validate_json(match[1] if match else text, strict=True)
     except ValidationError as error:
+        if cut:
+            raise cut_off(text, usage, model) from error
         first = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'object'}: {e['msg']}" for e in error.errors()[:3])
-        raise Malformed(f"the answer does not fit {schema.__name__}: {first}", text, usage, model) from error
+        raise Malformed(f"the answer does not fit {schema.__name__}: {tidy(first)}", text, usage, model) from error
     return Reply(value, usage, model, text)
+
+
+def cut_off(text: str, usage: Usage, model: str) -> CutOff:
+    """Return the error of an answer that ended at its limit."""
+    remedy = "a reasoning model needs room for its thoughts: thinking=2000, or less of it (models.toml)"
+    return CutOff(f"the answer was cut off after {usage.tokens_out} tokens; {remedy}", text, usage, tidy(model, 100))
+
+
+def counted(value: Any, estimate: int) -> int:
+    """Return a number of tokens as a server names it: the estimate where it names none, `ODD` where it is no number."""
+    if value is None:
+        return estimate
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return ODD
+    return int(value)
+
+
+def tidy(text: object, most: int = WORDS, secret: str | None = None) -> str:
+    """Return a stranger's words in one line: no control characters, no keys, at most `most` characters."""
+    words = str(text)[: 20 * most].encode(errors="replace").decode()
+    if secret:
+        words = words.replace(secret, "[key]")
+    words = _KEYS.sub("[key]", _CONTROL.sub(" ", words))
+    return words if len(words) <= most else words[: most - 3] + "..."
 
 
 def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
@@ -209,17 +308,35 @@ def retry_after_s(header: str | None, now: datetime | None = None) -> float | No
     if header is None:
         return None
     try:
-        return max(0.0, float(header))
+        seconds = float(header)
+        return None if math.isnan(seconds) else max(0.0, seconds)
     except ValueError:
         pass
     try:
         then = parsedate_to_datetime(header)
-    except ValueError:
+        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
 
 
-def failure(provider: str, status: int, retry_after: str | None = None, detail: str = "") -> ChatError:
-    """Return the error of an HTTP status. `detail` is the server's message; addresses and keys are never in it."""
-    text = f"{provider}: HTTP {status}" + (f": {detail[:200]}" if detail else "")
-    return Transient(text, retry_after_s(retry_after)) if status in TRANSIENT else Permanent(text)
+def failure(
+    provider: str, status: int, retry_after: str | None = None, detail: object = "", secret: str | None = None
+) -> ChatError:
+    """Return the error of an HTTP status.
+
+    Parameters
+    ----------
+    provider : str
+        Who was asked.
+    status : int
+        The status.
+    retry_after : str, optional
+        That header.
+    detail : object
+        The server's words; a key in them is not shown.
+    secret : str, optional
+        The key that was sent.
+    """
+    words = tidy(detail, secret=secret) if detail else ""
+    text = f"{provider}: HTTP {status}" + (f": {words}" if words else "")
+    return Transient(text, retry_after_s(retry_after)) if status in TRANSIENT or status < 300 else Denied(text)

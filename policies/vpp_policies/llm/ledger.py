@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -17,7 +19,10 @@ from vpp_policies.llm.chat import (
     ChatError,
     ChatModel,
     CircuitOpen,
+    CutOff,
     Malformed,
+    Outcome,
+    Question,
     Transient,
     Usage,
 )
@@ -27,12 +32,12 @@ log = logging.getLogger(__name__)
 SOURCES = ("model", "replay", "rules", "fallback")
 """Who took a decision: a model asked now; a recorded answer; rules by choice; rules because there was no answer."""
 EVENTS = (
-    "retried", "transient", "permanent", "blocked", "malformed", "repaired", "clipped", "unsupported", "budget",
-    "circuit",
+    "retried", "adapted", "transient", "permanent", "blocked", "cut_off", "malformed", "repaired", "clipped",
+    "unsupported", "odd_usage", "budget", "circuit",
 )  # fmt: skip
-"""What is counted beside calls: retries; failures by class; answers that did not fit and those put right; integers
-moved into their bounds; fields of a card without evidence in the statement; calls not made for want of budget, or
-while the circuit was open."""
+"""What is counted beside calls: retries; parameters that a server refused and that were left out; failures by class;
+answers that did not fit and those put right; integers moved into their bounds; fields of a card without evidence in the
+statement; numbers of tokens that cannot be; calls not made for want of budget, or while the circuit was open."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,11 @@ class Price:
 
 @dataclass
 class Ledger:
-    """Totals of one run. `calls` are requests sent (retries included), or answers read from a cassette."""
+    """Totals of one run.
+
+    `calls` are requests sent (retries included), or answers read from a cassette; `seconds` are those that the run
+    waited for them, side by side or not.
+    """
 
     price: Price = field(default_factory=Price)
     calls: int = 0
@@ -98,6 +107,15 @@ class Answer:
     model: str
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """A model that takes many questions at once: `wrappers.Layer`."""
+
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
+        """Return what became of each, in their order."""
+        ...
+
+
 @dataclass
 class Decider:
     """Ask, count, and say `None` where rules have to decide.
@@ -117,19 +135,35 @@ class Decider:
         self, model: ChatModel, system: str, user: str, schema: type[BaseModel], max_tokens: int, decisions: int = 1
     ) -> Answer | None:
         """Return the answer, or None after a `ChatError`; `decisions` is how many decisions hang on it."""
-        try:
-            reply = model.complete(system, user, schema, max_tokens, self.timeout_s)
-        except ChatError as error:
-            kind = _kind(error)
+        return self.ask_all(model, [Question(system, user, schema, max_tokens)], decisions)[0]
+
+    def ask_all(self, model: ChatModel, questions: Sequence[Question], decisions: int = 1) -> list[Answer | None]:
+        """Return the answers of a batch, which may be asked side by side; `decisions` is how many hang on each."""
+        return [self._decided(outcome, decisions) for outcome in self._outcomes(model, questions)]
+
+    def _outcomes(self, model: ChatModel, questions: Sequence[Question]) -> list[Outcome]:
+        if isinstance(model, Batches):
+            return model.answer(questions, self.timeout_s)
+        out: list[Outcome] = []
+        for q in questions:
+            try:
+                out.append(model.complete(q.system, q.user, q.schema, q.max_tokens, self.timeout_s))
+            except ChatError as error:
+                out.append(error)
+        return out
+
+    def _decided(self, outcome: Outcome, decisions: int) -> Answer | None:
+        if isinstance(outcome, ChatError):
+            kind = _kind(outcome)
             self.ledger.event(kind)
             # the first of a kind is news, the rest is a number in the ledger
             news = self.ledger.events[kind] == 1
-            log.log(logging.WARNING if news else logging.DEBUG, "rules decide instead of the model: %s", error)
+            log.log(logging.WARNING if news else logging.DEBUG, "rules decide instead of the model: %s", outcome)
             source = "fallback"
             answer = None
         else:
-            source = "replay" if reply.replayed else "model"
-            answer = Answer(reply.value, source, reply.model)
+            source = "replay" if outcome.replayed else "model"
+            answer = Answer(outcome.value, source, outcome.model)
         for _ in range(decisions):
             self.ledger.decided(source)
         return answer
@@ -141,6 +175,7 @@ def _kind(error: ChatError) -> str:
         (BudgetSpent, "budget"),
         (CircuitOpen, "circuit"),
         (Malformed, "malformed"),
+        (CutOff, "cut_off"),
         (Blocked, "blocked"),
         (Transient, "transient"),
     )

@@ -1,6 +1,7 @@
 """From a name to a model in its wrappers.
 
-Repair( Recorded( Breaker( Retry( Metered( RateLimit( adapter ))))))      and of a cassette   Repair( Metered( Replay ))
+Front( Repair( Recorded( Breaker( Retry( Metered( SideBySide( RateLimit( adapter ))))))))
+and of a cassette   Front( Repair( Metered( Replay )))
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from vpp_env.errors import DataError, PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.llm.cassette import Recorded, Replay, Tape
 from vpp_policies.llm.chat import ChatModel
+from vpp_policies.llm.layer import Front, SideBySide
 from vpp_policies.llm.ledger import Ledger, Price
 from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 
@@ -33,6 +35,7 @@ class Settings:
     tokens_per_minute: float
     keys: tuple[str, ...]  # environment variables, the first that is set is taken
     base_url: str | None = None
+    concurrency: int = 1  # calls side by side that it takes well
 
 
 def load_settings(provider: str, models: str | None = None) -> Settings:
@@ -64,6 +67,7 @@ def load_settings(provider: str, models: str | None = None) -> Settings:
             tokens_per_minute=float(row["tokens_per_minute"]),
             keys=tuple(row["keys"]),
             base_url=row.get("base_url"),
+            concurrency=int(row.get("concurrency", 1)),
         )
     except KeyError as error:
         raise DataError(f"models file {models!r}: section [{provider}] has no {error}") from error
@@ -136,6 +140,9 @@ ADAPTERS: dict[str, Callable[[Settings], ChatModel]] = {
 REPLAY = "replay"
 NAMES = (*ADAPTERS, REPLAY)
 SHIPPED = "week20.sqlite"
+FALLBACKS = ("stop", "rules")
+MOST_CONCURRENT = 512
+"""Threads at most, one a call under way [assumed: above it a process spends its time on threads]."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,12 @@ class LlmOptions:
     budget_usd, max_calls : float, int or None
         Most that a month may spend; None for no limit.
     timeout_s, attempts : float, int
-        Seconds per call; attempts per call.
+        Seconds per call, all in all; attempts per call.
+    concurrency : int
+        Calls of one batch side by side; results, ledger and cassette do not hang on it. 0: the configuration's own.
+    fallback : str
+        `stop`: a server that refuses to be asked (wrong key, unknown model) ends the run with its words; `rules`: rules
+        decide then, as they do after every other failure.
     """
 
     llm: str | ChatModel = REPLAY
@@ -168,6 +180,8 @@ class LlmOptions:
     max_calls: int | None = None
     timeout_s: float = 30.0
     attempts: int = 4
+    concurrency: int = 0
+    fallback: str = FALLBACKS[0]
 
     def __post_init__(self) -> None:
         if isinstance(self.llm, str) and self.llm not in NAMES:
@@ -175,6 +189,7 @@ class LlmOptions:
         # what means nothing to this llm is refused, not ignored
         who = repr(self.llm) if isinstance(self.llm, str) else "a model object"
         unused = ["model", "models", "base_url"] if self.is_replay or not isinstance(self.llm, str) else []
+        unused += ["concurrency"] if self.is_replay else []
         wrong = [name for name in unused if getattr(self, name)] + ["strict"] * (not self.strict and not self.is_replay)
         if wrong:
             raise PolicyError(f"llm={who}: got {', '.join(wrong)}, which does not apply; leave it out")
@@ -182,6 +197,11 @@ class LlmOptions:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise PolicyError(f"{name}: got {value}; allowed is 0 or more, or None for no limit")
+        if self.fallback not in FALLBACKS:
+            raise UnknownNameError(did_you_mean(self.fallback, FALLBACKS, "fallback"))
+        if isinstance(self.concurrency, bool) or not 0 <= self.concurrency <= MOST_CONCURRENT:
+            allowed = f"1 to {MOST_CONCURRENT}, or 0 for the configuration's own"
+            raise PolicyError(f"concurrency: got {self.concurrency}; allowed is {allowed}")
         if not self.timeout_s > 0 or self.attempts < 1:
             raise PolicyError(f"timeout_s and attempts: got {self.timeout_s}, {self.attempts}; allowed is above 0")
 
@@ -211,20 +231,13 @@ def shipped() -> Path:
 
 
 def settings_of(options: LlmOptions) -> Settings:
-    """Return the provider's configuration under the options; a model object that has none is free and unlimited."""
+    """Return the provider's configuration under the options; a model object has no limits, and may have a `price`."""
     if not isinstance(options.llm, str):
         inf = float("inf")
-        return Settings(options.llm.provider, options.llm.model, Price(), inf, inf, ())
+        price = getattr(options.llm, "price", Price())
+        return Settings(options.llm.provider, options.llm.model, price, inf, inf, ())
     base = load_settings(options.llm, options.models or None)
-    return Settings(
-        base.provider,
-        options.model or base.model,
-        base.price,
-        base.requests_per_minute,
-        base.tokens_per_minute,
-        base.keys,
-        options.base_url or base.base_url,
-    )
+    return replace(base, model=options.model or base.model, base_url=options.base_url or base.base_url)
 
 
 def price_of(options: LlmOptions) -> Price:
@@ -258,14 +271,16 @@ def open_stack(options: LlmOptions) -> Stack:
     if options.is_replay:
         tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
         ledger = Ledger(_recorded_price(tape))
-        return Stack(Repair(Metered(Replay(tape, options.strict), ledger, usd, calls), ledger), ledger, tape)
+        return Stack(Front(Repair(Metered(Replay(tape, options.strict), ledger, usd, calls), ledger)), ledger, tape)
     settings = settings_of(options)
     adapter = ADAPTERS[options.llm](settings) if isinstance(options.llm, str) else options.llm
     ledger = Ledger(settings.price)
+    stops = options.fallback == "stop"
     limited = RateLimit(adapter, settings.requests_per_minute, settings.tokens_per_minute)
-    model: ChatModel = Breaker(Retry(Metered(limited, ledger, usd, calls), ledger, options.attempts))
+    metered = Metered(SideBySide(limited, options.concurrency or settings.concurrency, stops), ledger, usd, calls)
+    model: ChatModel = Breaker(Retry(metered, ledger, options.attempts), stops=stops)
     if not options.cassette:
-        return Stack(Repair(model, ledger), ledger)
+        return Stack(Front(Repair(model, ledger), stops=stops), ledger)
     tape = Tape(Path(options.cassette), record=True)
     tape.describe(
         provider=adapter.provider,
@@ -274,4 +289,4 @@ def open_stack(options: LlmOptions) -> Stack:
         usd_per_mtok_out=str(settings.price.tokens_out),
         made_by=getattr(adapter, "nature", "a model behind an API"),
     )
-    return Stack(Repair(Recorded(model, tape), ledger), ledger, tape)
+    return Stack(Front(Repair(Recorded(model, tape), ledger), stops=stops), ledger, tape)

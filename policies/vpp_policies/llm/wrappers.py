@@ -1,31 +1,37 @@
 """Wrappers around a model: budget, retry, rate limit, circuit breaker, repair. Callers notice none of them.
 
-A budget is reserved before a call is made, and settled after it: it is never exceeded. All retries happen here, once:
-the clients' own are off. Clock and sleep are arguments, so that tests need neither.
+A budget is reserved before a call is made: it is never exceeded. All retries happen here, once: the clients' own are
+off. Clock and sleep are arguments, so that tests need neither.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Lock
 
 from pydantic import BaseModel
 
 from vpp_policies.llm.chat import (
+    Adapted,
     Blocked,
     BudgetSpent,
     ChatModel,
     CircuitOpen,
+    CutOff,
+    Denied,
     Malformed,
-    Permanent,
+    Outcome,
+    Question,
     Reply,
     Transient,
     Usage,
     schema_text,
     tokens,
 )
+from vpp_policies.llm.layer import Layer, NotAsked
 from vpp_policies.llm.ledger import Ledger
 from vpp_policies.llm.prompts import prompt
 
@@ -36,9 +42,12 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 MINUTE_S = 60.0
 SHOWN = 1500
 """Characters of the bad answer that are shown again."""
+BELIEVED, SLACK = 10, 1000
+"""A server's count of tokens is believed up to this many times what was estimated or allowed, and this many more
+[assumed: dense text has a token in 1 to 2 characters instead of 4, a chat's frame some hundred]."""
 
 
-class Metered:
+class Metered(Layer):
     """Counts calls, tokens, USD and seconds of `inner`, and refuses a call that could exceed the budget.
 
     Parameters
@@ -53,47 +62,83 @@ class Metered:
 
     def __init__(
         self,
-        inner: ChatModel,
+        inner: ChatModel | Layer,
         ledger: Ledger,
         usd: float = float("inf"),
         calls: float = float("inf"),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.provider, self.model = inner.provider, inner.model
-        self._inner, self._ledger, self._usd, self._calls, self._clock = inner, ledger, usd, calls, clock
+        super().__init__(inner)
+        self._ledger, self._usd, self._calls, self._clock = ledger, usd, calls, clock
 
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
-        """Reserve, ask, settle."""
-        question = tokens(system, user, schema_text(schema))
-        # what this call costs at most; nothing else is under way, so this is the reservation
-        most = self._ledger.price.usd(Usage(round(ROOM * question), max_tokens))
-        if self._ledger.calls + 1 > self._calls:
-            raise BudgetSpent(f"the {self._calls:g} calls of the budget are used up")
-        if self._ledger.usd + most > self._usd:
-            raise BudgetSpent(f"{self._ledger.usd:.4f} of {self._usd:g} USD spent; the next call may cost {most:.4f}")
-        self._ledger.calls += 1
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
+        """Reserve as many as the budget holds at most, ask, settle; and on, until nothing more fits."""
+        out: list[Outcome] = []
+        while len(out) < len(questions):
+            wave: list[Question] = []
+            reserved, refusal = 0.0, None
+            for q in questions[len(out) :]:
+                most = self._ledger.price.usd(Usage(round(ROOM * q.tokens), q.max_tokens))
+                refusal = self._refusal(len(wave), reserved, most)
+                if refusal is not None:
+                    break
+                wave.append(q)
+                reserved += most
+            if wave:
+                out += self._ask(wave, timeout_s)
+            elif refusal is not None:
+                out.append(refusal)
+        return out
+
+    def _refusal(self, calls: int, reserved: float, most: float) -> BudgetSpent | None:
+        if self._ledger.calls + calls + 1 > self._calls:
+            return BudgetSpent(f"the {self._calls:g} calls of the budget are used up")
+        if self._ledger.usd + reserved + most > self._usd:
+            spent = f"{self._ledger.usd:.4f} of {self._usd:g} USD spent"
+            return BudgetSpent(f"{spent}; the next call may cost {most:.4f}")
+        return None
+
+    def _ask(self, wave: Sequence[Question], timeout_s: float) -> list[Outcome]:
         begin = self._clock()
         try:
-            reply = self._inner.complete(system, user, schema, max_tokens, timeout_s)
-        except Malformed as error:
-            self._ledger.charge(error.usage)
-            raise
-        except Transient as error:
-            if error.maybe_billed:
-                self._ledger.charge(Usage(question, max_tokens))
-            raise
-        except Blocked:
-            # the question is billed, the answer is not
-            self._ledger.charge(Usage(question, 0))
-            raise
+            out = self._inner.answer(wave, timeout_s)
         finally:
             self._ledger.seconds += self._clock() - begin
-        self._ledger.charge(reply.usage)
-        return reply
+        return [self._settle(q, outcome) for q, outcome in zip(wave, out, strict=True)]
+
+    def _settle(self, q: Question, outcome: Outcome) -> Outcome:
+        """Count and charge one call; a usage that cannot be is replaced by the estimate."""
+        if isinstance(outcome, NotAsked):
+            return outcome
+        self._ledger.calls += 1
+        if isinstance(outcome, Reply):
+            outcome = replace(outcome, usage=self._believable(outcome.usage, q, outcome.text))
+            self._ledger.charge(outcome.usage)
+        elif isinstance(outcome, Malformed | CutOff):
+            outcome.usage = self._believable(outcome.usage, q, outcome.text)
+            self._ledger.charge(outcome.usage)
+        elif isinstance(outcome, Transient) and outcome.maybe_billed:
+            self._ledger.charge(Usage(q.tokens, q.max_tokens))
+        elif isinstance(outcome, Blocked):
+            # the question is billed, the answer is not
+            self._ledger.charge(Usage(q.tokens, 0))
+        return outcome
+
+    def _believable(self, usage: Usage, q: Question, text: str) -> Usage:
+        asked, answered = usage.tokens_in, usage.tokens_out
+        if not 0 <= asked <= BELIEVED * q.tokens + SLACK:
+            asked = q.tokens
+        if not 0 <= answered <= BELIEVED * q.max_tokens + SLACK:
+            answered = min(tokens(text), q.max_tokens)
+        if (asked, answered) != (usage.tokens_in, usage.tokens_out):
+            self._ledger.event("odd_usage")
+        return Usage(asked, answered)
 
 
-class Retry:
+class Retry(Layer):
     """Ask again after a `Transient` error: after what the server asks for, else after 1, 2, 4 ... s.
+
+    Those of a batch that failed are asked again together, after the longest of their waits.
 
     Parameters
     ----------
@@ -102,31 +147,47 @@ class Retry:
     ledger : Ledger
         Where retries are counted.
     attempts : int
-        Attempts in all.
+        Attempts in all; one after `Adapted` is not counted among them.
     """
 
     def __init__(
-        self, inner: ChatModel, ledger: Ledger, attempts: int = 4, sleep: Callable[[float], None] = time.sleep
+        self, inner: ChatModel | Layer, ledger: Ledger, attempts: int = 4, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.provider, self.model = inner.provider, inner.model
-        self._inner, self._ledger, self._attempts, self._sleep = inner, ledger, attempts, sleep
+        super().__init__(inner)
+        self._ledger, self._attempts, self._sleep = ledger, attempts, sleep
 
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
-        """Ask up to `attempts` times. A server that asks for more than a minute is not waited for."""
-        for attempt in range(1, self._attempts + 1):
-            try:
-                return self._inner.complete(system, user, schema, max_tokens, timeout_s)
-            except Transient as error:
-                wait = error.retry_after if error.retry_after is not None else FIRST_WAIT_S * 2.0 ** (attempt - 1)
-                if attempt == self._attempts or wait > LONGEST_WAIT_S:
-                    raise
-                self._ledger.event("retried")
-                self._sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
+        """Ask each up to `attempts` times. A server that asks for more than a minute is not waited for."""
+        out = self._inner.answer(questions, timeout_s)
+        made = [1] * len(out)
+        while True:
+            waits = {i: wait for i, o in enumerate(out) if (wait := self._wait(o, made[i])) is not None}
+            if not waits:
+                return out
+            for i in waits:
+                adapted = isinstance(out[i], Adapted)
+                self._ledger.event("adapted" if adapted else "retried")
+                made[i] += not adapted
+            if longest := max(waits.values()):
+                self._sleep(longest)
+            for i, outcome in zip(waits, self._inner.answer([questions[i] for i in waits], timeout_s), strict=True):
+                out[i] = outcome
+
+    def _wait(self, outcome: Outcome, made: int) -> float | None:
+        """Seconds until it is asked again; None: it is not."""
+        if not isinstance(outcome, Transient):
+            return None
+        if isinstance(outcome, Adapted):
+            return 0.0
+        wait = outcome.retry_after if outcome.retry_after is not None else FIRST_WAIT_S * 2.0 ** (made - 1)
+        return wait if made < self._attempts and wait <= LONGEST_WAIT_S else None
 
 
 class RateLimit:
-    """Wait before a call that would exceed the provider's requests or tokens per minute (sliding window)."""
+    """Wait before a call that would exceed the provider's requests or tokens per minute (sliding window).
+
+    A `ChatModel` like the adapter in it: it is about clocks, and decides nothing.
+    """
 
     def __init__(
         self,
@@ -140,6 +201,7 @@ class RateLimit:
         self._inner, self._clock, self._sleep = inner, clock, sleep
         self._requests, self._tokens = requests_per_minute, tokens_per_minute
         self._past: deque[tuple[float, int]] = deque()
+        self._turn = Lock()
 
     def _wait(self, need: int) -> None:
         while self._past:
@@ -155,54 +217,75 @@ class RateLimit:
     def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
         """Ask when there is room."""
         need = tokens(system, user, schema_text(schema)) + max_tokens
-        self._wait(need)
-        self._past.append((self._clock(), need))
+        with self._turn:
+            self._wait(need)
+            self._past.append((self._clock(), need))
         return self._inner.complete(system, user, schema, max_tokens, timeout_s)
 
 
-class Breaker:
+class Breaker(Layer):
     """After `threshold` failures in a row let the next `skips` calls fail at once, then try one.
 
-    Counted in calls, not in time: a month plays faster than a clock, and the same run takes the same course.
+    Counted in calls, not in time: a month plays faster than a clock, and the same run takes the same course. A provider
+    that has not answered yet, or failed last, is asked one question alone before it is asked many side by side. With
+    `stops`, one that has refused for good is asked nothing more.
     """
 
-    def __init__(self, inner: ChatModel, threshold: int = 5, skips: int = 20) -> None:
-        self.provider, self.model = inner.provider, inner.model
-        self._inner, self._threshold, self._skips = inner, threshold, skips
+    def __init__(self, inner: ChatModel | Layer, threshold: int = 5, skips: int = 20, stops: bool = False) -> None:
+        super().__init__(inner)
+        self._threshold, self._skips, self._stops = threshold, skips, stops
         self._failures = self._skipped = 0
+        self._sound = self._denied = False
 
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
         """Ask, unless the circuit is open."""
-        if self._failures >= self._threshold and self._skipped < self._skips:
-            self._skipped += 1
-            raise CircuitOpen(f"{self.provider}: {self._failures} failures in a row; not asked")
-        self._skipped = 0
-        try:
-            reply = self._inner.complete(system, user, schema, max_tokens, timeout_s)
-        except (Malformed, BudgetSpent):
-            raise  # it answered; or it was not asked
-        except (Transient, Permanent):
+        out: list[Outcome] = []
+        while len(out) < len(questions):
+            if self._stops and self._denied:
+                out.append(NotAsked("another question was refused for good"))
+                continue
+            if self._failures >= self._threshold and self._skipped < self._skips:
+                self._skipped += 1
+                out.append(CircuitOpen(f"{self.provider}: {self._failures} failures in a row; not asked"))
+                continue
+            self._skipped = 0
+            rest = questions[len(out) :]
+            for outcome in self._inner.answer(rest if self._sound else rest[:1], timeout_s):
+                self._note(outcome)
+                out.append(outcome)
+        return out
+
+    def _note(self, outcome: Outcome) -> None:
+        if isinstance(outcome, BudgetSpent | NotAsked):
+            return  # it was not asked
+        self._denied |= isinstance(outcome, Denied)
+        answered = isinstance(outcome, Reply | Malformed | CutOff | Blocked)
+        self._sound = answered
+        if isinstance(outcome, Reply):
+            self._failures = 0
+        elif not answered:
             self._failures += 1
-            raise
-        self._failures = 0
-        return reply
 
 
-class Repair:
+class Repair(Layer):
     """Ask once more, with the answer and what is wrong with it; a second bad answer is final."""
 
-    def __init__(self, inner: ChatModel, ledger: Ledger) -> None:
-        self.provider, self.model = inner.provider, inner.model
-        self._inner, self._ledger = inner, ledger
+    def __init__(self, inner: ChatModel | Layer, ledger: Ledger) -> None:
+        super().__init__(inner)
+        self._ledger = ledger
 
-    def complete(self, system: str, user: str, schema: type[BaseModel], max_tokens: int, timeout_s: float) -> Reply:
+    def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
         """Ask, and ask again where the answer does not fit."""
-        try:
-            return self._inner.complete(system, user, schema, max_tokens, timeout_s)
-        except Malformed as error:
-            self._ledger.event("malformed")
-            note = prompt("repair").format(error=error, answer=error.text[:SHOWN])
-            spent = error.usage
-        reply = self._inner.complete(system, f"{user}\n\n{note}", schema, max_tokens, timeout_s)
-        self._ledger.event("repaired")
-        return replace(reply, usage=reply.usage + spent)
+        out = self._inner.answer(questions, timeout_s)
+        bad = {i: o for i, o in enumerate(out) if isinstance(o, Malformed)}
+        if not bad:
+            return out
+        self._ledger.event("malformed", len(bad))
+        notes = {i: prompt("repair").format(error=o, answer=o.text[:SHOWN]) for i, o in bad.items()}
+        again = [replace(questions[i], user=f"{questions[i].user}\n\n{note}") for i, note in notes.items()]
+        for (i, first), outcome in zip(bad.items(), self._inner.answer(again, timeout_s), strict=True):
+            out[i] = outcome
+            if isinstance(outcome, Reply):
+                self._ledger.event("repaired")
+                out[i] = replace(outcome, usage=outcome.usage + first.usage)
+        return out

@@ -23,6 +23,7 @@ class Battery(NamedTuple, Generic[T]):
     floor_kwh: T  # kWh, the owner's reserve floor
     day_limit_kwh: T  # kWh that it may give the market per day inside the owner's envelope
     cycle_limit_kwh: T  # kWh per day before it is over-cycling
+    breach_kwh: T  # kWh below which the floor is breached: the floor, unless a contract let it down for a while
 
 
 class BatteryState(NamedTuple, Generic[T]):

@@ -25,6 +25,9 @@ class Vehicle(NamedTuple, Generic[T]):
     v2g_kw: T  # kW, discharging; 0 = it cannot
     min_kwh: T  # kWh, hard minimum of V2G
     target_kwh: T  # kWh that the owner wants in it when it must be ready
+    ready_kwh: T  # kWh that a contract wants then, if that is less; inf = none does
+    lack_kwh: T  # kWh below which it then lacks something that no contract has bought; inf = the target
+    on_reserve: T  # 1: a contract lets its battery stand on reserve, 0: none does
 
 
 class VehicleState(NamedTuple, Generic[T]):
@@ -32,6 +35,7 @@ class VehicleState(NamedTuple, Generic[T]):
 
     soc_kwh: T  # kWh
     shortfall: T  # share of capacity: worst shortfall since the car had to be ready
+    lacks: T  # the same, of what no contract has bought
 
 
 class VehicleRules(NamedTuple):
@@ -65,6 +69,7 @@ class VehicleEvents(NamedTuple):
     short: float  # share of capacity by which a departing car misses its target
     missed: float  # 0/1, at the next plug-in: the trip was not possible, and its baseline's was
     away_kwh: float  # kWh charged elsewhere, beyond the baseline's
+    lacks: float  # of `short` what no contract has bought
 
 
 class VehicleRange(NamedTuple):
@@ -106,9 +111,10 @@ class VehicleHeadroom(NamedTuple):
     v2g_hard: float  # sustained
     buy: float  # buying back, sustained
     reserve: float  # V2G for as long as reserve must last
+    kept: float  # of it what a contract lets stand on reserve, and the car can do without at the end
 
 
-NO_HEADROOM = VehicleHeadroom(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_HEADROOM = VehicleHeadroom(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 NO_RANGE = VehicleRange(0.0, 0.0, 0.0)
 NO_LIMITS = VehicleLimits(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -149,8 +155,9 @@ def baseline_charge(v: Vehicle[float], soc: float, rules: VehicleRules) -> float
 
 @inlined
 def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: VehicleRules) -> float:
-    """Energy that the car still lacks of what its baseline will hold when it is due."""
-    return max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h))) - soc
+    """Energy that the car still lacks of what its baseline will hold when it is due, or of what a contract wants."""
+    holds = max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h)))
+    return min(holds, v.ready_kwh) - soc
 
 
 @inlined
@@ -172,26 +179,27 @@ def vehicle_begin(
     v: Vehicle[float], s: VehicleState[float], step: VehicleStep
 ) -> tuple[VehicleState[float], VehicleEvents]:
     """Ends and begins a session at the start of a step."""
-    soc, shortfall = s.soc_kwh, s.shortfall
-    departed = short = missed = away = 0.0
+    soc, shortfall, lacks = s.soc_kwh, s.shortfall, s.lacks
+    departed = short = missed = away = left_with = 0.0
     k, trip = step.k, step.trip_kwh
     if k == 0:
-        shortfall = 0.0
+        shortfall = lacks = 0.0
     if v.kwh > 0.0:
         leaves = (k == step.dep and k > 0) or k == step.out
         if leaves or (k == step.ready and (k < step.dep or step.arr < k < step.out)):
             want = min(v.target_kwh, step.baseline_kwh)
             shortfall = max(shortfall, (want - soc) / v.kwh)
+            lacks = max(lacks, (min(want, v.lack_kwh) - soc) / v.kwh)
         if leaves:
             departed = 1.0
-            short = shortfall
-            shortfall = 0.0
+            short, left_with = shortfall, lacks
+            shortfall = lacks = 0.0
         if k == step.arr:
             away = max(0.0, trip - soc) - max(0.0, trip - step.baseline_before_kwh)
             if away > 1e-9:
                 missed = 1.0
             soc = max(0.0, soc - trip)
-    return VehicleState(soc, shortfall), VehicleEvents(departed, short, missed, away)
+    return VehicleState(soc, shortfall, lacks), VehicleEvents(departed, short, missed, away, left_with)
 
 
 @inlined
@@ -213,6 +221,16 @@ def vehicle_range(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, 
         step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h),
         buy_back_room(v, soc, step, forced, rules),
     )
+
+
+@inlined
+def reserve_kept(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, rules: VehicleRules) -> float:
+    """V2G power that may stand on reserve inside the owner's envelope: none unless a contract allows it."""
+    if v.on_reserve == 0.0 or not at_home(v, step):
+        return 0.0
+    due = due_in(step)
+    slack = v2g_slack(v, need(v, s.soc_kwh, step.baseline_kwh, due, rules), due, rules.reserve_h, rules)
+    return min(discharge_limit(s.soc_kwh, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h), slack)
 
 
 @inlined
@@ -251,7 +269,7 @@ def vehicle_step(
             bought = min(buy, buy_back_room(v, s.soc_kwh, step, forced, rules))
             charge = max(step.baseline_kw, forced) - deferred + bought
     soc = storage_next(s.soc_kwh, charge, v2g, rules.eta, rules.dt_h, 0.0, v.kwh)
-    return VehicleState(soc, s.shortfall), VehicleFlow(charge, bought, back)
+    return VehicleState(soc, s.shortfall, s.lacks), VehicleFlow(charge, bought, back)
 
 
 @inlined
@@ -273,12 +291,15 @@ def vehicle_headroom(
         baseline += eta * p * dt
     due -= wait
     if due <= 0:
-        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    v2g = 0.0
+        return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    v2g = kept = 0.0
     hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
     reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
     if due * dt > span_h:
         v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+        if v.on_reserve > 0.0:
+            late = due - steps
+            kept = min(reserve, v2g_slack(v, need(v, soc, baseline, late, rules), late, rules.reserve_h, rules))
     now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
     least = buy = v.kw
     first = total = 0.0
@@ -299,4 +320,4 @@ def vehicle_headroom(
         soc += eta * (p - x) * dt
     # buying back ends when the deferred energy is back
     buy = max(0.0, min(buy, gap / (eta * span_h)))
-    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve)
+    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve, kept)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.formats import START, oasis_instants, utc_instants
-from vpp_env.traces.readers.market_column import RawColumn, modal_step
+from vpp_env.traces.readers.check import modal_step, utc_instants
+from vpp_env.traces.readers.formats import START, oasis_instants
+from vpp_env.traces.readers.market_column import RawColumn
 
 ANC = {"RU": "regup", "RD": "regdown", "SR": "spin", "NR": "nonspin"}
 """OASIS ANC_TYPE -> product; mileage (RMU, RMD) is not used."""
@@ -101,7 +102,7 @@ def read_gridstatus(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     """
     names = _names(table)
     start = names[next(s for s in GRIDSTATUS_START if s in names)]
-    ts, rows = utc_instants(table[start], path, start), np.arange(1, len(table) + 1)
+    ts, rows = utc_instants(table[start], path.name, start), np.arange(1, len(table) + 1)
     if "lmp" not in names:
         at = np.ones(len(table), dtype=np.bool_)
         if "region" in names:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from vpp_env.data.months import find_real_month, is_real_month
-from vpp_env.errors import DataError, needs
+from vpp_env.errors import DataError
+from vpp_env.traces.readers.check import read_table
 from vpp_env.traces.readers.exports import is_gridstatus, is_reserves, read_gridstatus, read_reserves
 from vpp_env.traces.readers.formats import START, UnusableFileError, read_oasis, read_tidy
 from vpp_env.traces.readers.market_column import RawColumn
@@ -94,12 +95,7 @@ def read_market_file(path: Path) -> list[RawColumn]:
         raise DataError(f"{path.name}: got a {got} file; allowed are .csv, .csv.gz, .parquet and .zip")
     if suffix == ".zip":
         return _unzipped(path)
-    try:
-        with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
-            table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
-    except (ValueError, OSError) as error:  # pandas' and arrow's parser errors are ValueErrors or OSErrors
-        raise DataError(f"{path.name}: not a readable {suffix} file ({error}); export it again") from error
-    return _columns_of(table, path)
+    return _columns_of(read_table(path), path)
 
 
 def _columns_of(table: pd.DataFrame, path: Path) -> list[RawColumn]:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.market_column import RawColumn, modal_step
+from vpp_env.traces.readers.check import modal_step, utc_instants
+from vpp_env.traces.readers.market_column import RawColumn
 from vpp_env.units import Ints
 
 NAMES = {
@@ -27,7 +28,6 @@ NAMES = {
 """Column name -> quantity."""
 _ANY_LMP = "lmp_usd_mwh"
 _NODE = re.compile(r"^lmp_(?P<node>\w+)_usd_mwh$")
-_ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 ACCEPTED = f"{', '.join(NAMES)}, {_ANY_LMP}, lmp_<node>_usd_mwh"
 
 START = "INTERVALSTARTTIME_GMT"
@@ -42,41 +42,6 @@ _NEEDED = (START, "MARKET_RUN_ID", "LMP_TYPE")
 
 class UnusableFileError(DataError):
     """A file that holds no price of any use; in a folder it is passed over, named alone it is an error."""
-
-
-def utc_instants(text: pd.Series, path: Path, name: str) -> pd.DatetimeIndex:
-    """Read a time column as UTC.
-
-    Raises
-    ------
-    DataError
-        When a time is naive (no zone) or not readable; names the row.
-    """
-    if isinstance(text.dtype, pd.DatetimeTZDtype):
-        if text.isna().any():
-            raise DataError(f"{path.name}, row {int(np.argmax(text.isna())) + 1}: {name} is empty; delete the row")
-        return pd.DatetimeIndex(text).tz_convert("UTC")
-    if pd.api.types.is_datetime64_any_dtype(text.dtype):
-        raise DataError(
-            f"{path.name}, row 1: {name} has no time zone (got {text.iloc[0]}); localise the column, for example"
-            ' df["ts_utc"].dt.tz_localize("UTC") if it is UTC, .dt.tz_localize("America/Los_Angeles") if it is local'
-        )
-    words = text.astype(str).str.strip()
-    stamps = pd.to_datetime(words, utc=True, errors="coerce", format="ISO8601")
-    if stamps.isna().any():
-        i = int(np.argmax(stamps.isna()))
-        raise DataError(
-            f"{path.name}, row {i + 1}: {name} holds {words.iloc[i]!r}; allowed is ISO 8601 with Z or an offset,"
-            " for example 2023-08-01T07:00:00Z"
-        )
-    zoned = words.str.contains(_ZONE)
-    if not zoned.all():
-        i = int(np.argmin(zoned))
-        raise DataError(
-            f"{path.name}, row {i + 1}: {name} holds {words.iloc[i]!r} without a time zone; write it as UTC with Z"
-            " or with its offset, for example 2023-08-01T00:00:00-07:00"
-        )
-    return pd.DatetimeIndex(stamps)
 
 
 def read_tidy(table: pd.DataFrame, path: Path) -> list[RawColumn]:
@@ -94,7 +59,7 @@ def read_tidy(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     DataError
         When the times are no instants or no column is a known price.
     """
-    ts = utc_instants(table["ts_utc"], path, "ts_utc")
+    ts = utc_instants(table["ts_utc"], path.name, "ts_utc")
     rows = np.arange(1, len(table) + 1)
     found = []
     for name in map(str, table.columns):
@@ -167,4 +132,4 @@ def oasis_instants(text: pd.Series, rows: Ints, path: Path) -> pd.DatetimeIndex:
             f"{path.name}, row {rows[i]}: {START} holds {text.iloc[i]!r}; allowed is ISO 8601 as OASIS writes it,"
             " 2019-04-01T07:00:00-00:00"
         )
-    return utc_instants(text, path, START)
+    return utc_instants(text, path.name, START)

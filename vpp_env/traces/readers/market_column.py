@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
+from vpp_env.traces.readers.check import MAX_GAP, check_grid, check_step, modal_step, no_duplicates, numbers, runs
 from vpp_env.units import STEP_MINUTES, Flags, Floats, Ints
 
-MAX_GAP = pd.Timedelta(hours=2)
-"""Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
 KWH_LIMIT = 2.0
 """A price column whose median absolute value is below this looks like USD/kWh: CAISO's mean is 30 to 80 USD/MWh. The
 median, because one hour at the cap is 2 USD/kWh."""
@@ -57,15 +56,6 @@ class Column:
         return self.values.index[-1] + self.step
 
 
-def modal_step(ts: pd.DatetimeIndex) -> pd.Timedelta:
-    """Most frequent distance of neighbouring instants; 0 where there is only one."""
-    gaps = np.diff(np.unique(ts.asi8))
-    if len(gaps) == 0:
-        return pd.Timedelta(0)
-    sizes, counts = np.unique(gaps, return_counts=True)
-    return pd.Timedelta(int(sizes[np.argmax(counts)]), unit=ts.unit)
-
-
 def check_column(parts: Sequence[RawColumn]) -> Column:
     """Check the parts of one quantity (one per file) and join them.
 
@@ -77,7 +67,7 @@ def check_column(parts: Sequence[RawColumn]) -> Column:
     """
     series, rows = [], []
     for part in parts:
-        _no_duplicates(part)
+        no_duplicates(part.ts, part.rows, part.path.name)
         series.append(pd.Series(_numbers(part), index=part.ts))
         rows.append(pd.Series(part.rows, index=part.ts))
     values, row = pd.concat(series), pd.concat(rows)
@@ -108,48 +98,17 @@ def check_column(parts: Sequence[RawColumn]) -> Column:
 
 def _numbers(part: RawColumn) -> Floats:
     """(n,) float64, or an error that names the first bad row."""
-    numbers = pd.to_numeric(part.values, errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        i = int(np.argmax(bad))
-        got = part.values.iloc[i]
-        empty = pd.isna(got) or str(got).strip().lower() in ("", "nan", "null", "none")
-        what = "is empty (NaN)" if empty else f"holds {got!r}, which is no finite number"
-        raise DataError(
-            f"{part.path.name}, row {part.rows[i]}: {part.name} {what} ({int(bad.sum())} such rows); give a number,"
-            f" or delete the row: gaps up to {MAX_GAP / pd.Timedelta(hours=1):g} h are interpolated"
-        )
-    return numbers
-
-
-def _no_duplicates(part: RawColumn) -> None:
-    again = part.ts.duplicated()
-    if again.any():
-        i = int(np.argmax(again))
-        rows = part.rows[part.ts == part.ts[i]]
-        raise DataError(
-            f"{part.path.name}, row {part.rows[i]}: {part.ts[i].isoformat()} is there more than once (rows"
-            f" {', '.join(map(str, rows))}); keep one row per interval. Local times labelled as UTC double the"
-            " hour in which daylight saving ends"
-        )
+    hours = MAX_GAP / pd.Timedelta(hours=1)
+    remedy = f"give a number, or delete the row: gaps up to {hours:g} h are interpolated"
+    return numbers(part.values, part.rows, part.path.name, part.name, remedy)
 
 
 def _check_grid(values: pd.Series, row: pd.Series, step: pd.Timedelta, quantity: str, where: str) -> None:
     allowed = STEPS_ALLOWED.get(quantity, STEPS_ALLOWED["da"])
-    minutes = step / pd.Timedelta(minutes=1)
-    if minutes not in allowed:
-        hint = " An hourly price is day-ahead: name it lmp_da_usd_mwh." if quantity == "rt" and minutes == 60 else ""
-        raise DataError(
-            f"{where}: rows are {minutes:g} min apart ({len(values)} rows); allowed are"
-            f" {' or '.join(map(str, sorted(allowed)))} min.{hint}"
-        )
-    off = pd.DatetimeIndex(values.index).floor(step) != values.index
-    if off.any():
-        i = int(np.argmax(off))
-        raise DataError(
-            f"{where}, row {row.iloc[i]}: {values.index[i].isoformat()} is not on the {minutes:g}-min grid;"
-            " ts_utc must be the start of the interval"
-        )
+    hourly = quantity == "rt" and step == pd.Timedelta(hours=1)
+    hint = " An hourly price is day-ahead: name it lmp_da_usd_mwh." if hourly else ""
+    check_step(step, len(values), allowed, where, hint)
+    check_grid(pd.DatetimeIndex(values.index), row.to_numpy(), step, where, "ts_utc")
 
 
 def _hourly(column: Column, where: str) -> Column:
@@ -227,8 +186,7 @@ def lay_on_steps(column: Column, first: pd.Timestamp, n_run: int, n_all: int) ->
 
 
 def _no_long_gap(column: Column, grid: pd.DatetimeIndex, missing: Flags) -> None:
-    edges = np.flatnonzero(np.diff(np.r_[0, missing.astype(np.int8), 0]))
-    for begin, end in edges.reshape(-1, 2):
+    for begin, end in runs(missing):
         if (end - begin) * column.step > MAX_GAP:
             row = column.rows[: grid[begin]].iloc[-1]
             last = grid[end - 1] + column.step

@@ -6,7 +6,9 @@ holds, for a grid of r and clock hour, weighted samples of the nearest rows: dea
 in groups of equal size that are stood for by one row. `samples` lays them over the day-ahead price of an hour to come.
 
 The month that is played adds two things, both public: how far real time was off at the last quarter known, which dies
-away (`carry`), and how many hours so far were dear beyond what the model expects (`SpikeCount`).
+away (`carry`), and how many hours so far were dear beyond what the model expects (`spike_factor`).
+
+A model knows the days that it was learned on by their day-ahead prices, and refuses to forecast one of them.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vpp_env import PolicyError
+from vpp_env import KWH_PER_MWH, PolicyError, Public
 from vpp_env.units import Floats, Ints
+from vpp_policies.forecast.forecast import DAY, QUARTERS, Forecast, LocalClock, clock_of, past_clock
+from vpp_policies.forecast.past import day_ahead_prices
 
-QUARTERS = 4
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.npz"
 WEEK_HOURS = 168
 RATIOS = np.array([-0.5, 0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.45, 1.7, 2.1, 2.7, 4.0])
 """Grid of r = day-ahead price / level of the last week."""
@@ -37,7 +41,10 @@ LEAST_LEVEL = 0.005
 """Level below which a month is measured in absolute terms, USD/kWh [assumed]."""
 PRIOR_DEAR_HOURS = 4.0
 """Dear hours of experience that the model's own frequency is worth against the month's [assumed]."""
-FORMAT = 1
+NOON = DAY // 2
+MARK_BYTES = 6
+"""Of a day's mark: of 4,000 training days and 31 played ones two agree by chance once in 2 billion months."""
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,18 @@ class Rows:
     reserve: Floats  # (R,) USD/kW-h
 
 
-def levels(da_hourly: Floats) -> Floats:
+def levels(da_hourly: Floats, least: int = 24) -> Floats:
     """(H,) mean day-ahead price of the week up to and including each hour, USD/kWh.
 
     Parameters
     ----------
     da_hourly : ndarray
-        (H,) prices, USD/kWh. The first hours are measured against the mean of the first day.
+        (H,) prices, USD/kWh.
+    least : int
+        The first hours are measured against the mean of so many, 1 or more.
     """
     total = np.concatenate([[0.0], np.cumsum(da_hourly)])
-    end = np.maximum(np.arange(1, len(da_hourly) + 1), min(24, len(da_hourly)))
+    end = np.maximum(np.arange(1, len(da_hourly) + 1), min(least, len(da_hourly)))
     begin = np.maximum(end - WEEK_HOURS, 0)
     return np.maximum((total[end] - total[begin]) / (end - begin), LEAST_LEVEL)
 
@@ -94,6 +103,19 @@ def joined(parts: list[Rows]) -> Rows:
     return Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in Rows.__dataclass_fields__))
 
 
+def day_marks(da: Floats, clock: LocalClock) -> Ints:
+    """(D,) marks of the days in a series of day-ahead prices by 15-min step, USD/kWh: a day is known by them.
+
+    A mark is of the twelve hours from noon on, which the first gate of a day sees whole; a day without all of them has
+    none. Prices are told apart to .001 USD/MWh.
+    """
+    exact = np.round(da * KWH_PER_MWH * 1000.0).astype("<i8")
+    noons = np.flatnonzero(clock.quarter == NOON)
+    halves = (exact[noon : noon + NOON] for noon in noons if noon + NOON <= len(da))
+    digests = (hashlib.sha256(half.tobytes()).digest() for half in halves)
+    return np.array([int.from_bytes(digest[:MARK_BYTES], "big") for digest in digests], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class PriceModel:
     """Weighted samples of an hour for each point of the grid (`RATIOS`, `CLOCK`); S = `BODY` + `TAIL`."""
@@ -104,26 +126,31 @@ class PriceModel:
     dear: float  # (real time - day ahead) / level above which the mean of an hour is called dear
     dear_share: Floats  # (24,) share of dear hours by clock hour
     carry: float  # share of a difference from day ahead that is left an hour later
-    source: str  # what it was fitted on
+    days: Ints  # (D,) marks of the days that it was fitted on, see `day_marks`
+    rows: str  # SHA-256 of the rows that it was fitted on, 16 digits
+    source: str  # what they are of
+    command: str  # what makes it again
 
     @property
     def hash(self) -> str:
         """Of everything that it holds."""
-        digest = hashlib.sha256(self.source.encode())
+        digest = hashlib.sha256(f"{self.source}\n{self.command}\n{self.rows}".encode() + self.days.tobytes())
         for array in (self.off, self.weight, self.reserve, self.dear_share, np.array([self.dear, self.carry])):
             digest.update(np.ascontiguousarray(array, dtype=np.float32).tobytes())
         return digest.hexdigest()[:16]
 
 
-def fit(rows: Rows, source: str) -> PriceModel:
+def fit(rows: Rows, days: Ints, source: str, command: str) -> PriceModel:
     """Fit a model.
 
     Parameters
     ----------
     rows : Rows
         `NEAREST` or more.
-    source : str
-        What they are of; kept in the model.
+    days : ndarray
+        (D,) marks of the days that they are of.
+    source, command : str
+        What they are of, and what was typed to fit the model; kept in it.
 
     Raises
     ------
@@ -158,12 +185,17 @@ def fit(rows: Rows, source: str) -> PriceModel:
     calm = (np.abs(rows.before) < dear) & (np.abs(mean) < dear)
     x, y = rows.before[calm], mean[calm]
     carry = float(np.clip((x @ y) / max(float(x @ x), 1e-12), 0.0, 1.0))
-    return PriceModel(off, weight, reserve, dear, share, carry, source)
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in vars(rows).values()))
+    return PriceModel(
+        off, weight, reserve, dear, share, carry, np.unique(days), digest.hexdigest()[:16], source, command
+    )
 
 
 def save(model: PriceModel, path: Path) -> None:
     """Write a model as arrays, half precision for the samples; no code is in the file."""
-    about = json.dumps({"format": FORMAT, "source": model.source})
+    about = json.dumps(
+        {"format": FORMAT, "source": model.source, "rows": model.rows, "command": model.command}, sort_keys=True
+    )
     with path.open("wb") as file:
         np.savez_compressed(
             file,
@@ -172,6 +204,7 @@ def save(model: PriceModel, path: Path) -> None:
             reserve=model.reserve.astype(np.float16),
             dear_share=model.dear_share.astype(np.float32),
             numbers=np.array([model.dear, model.carry]),
+            days=model.days,
             about=np.frombuffer(about.encode(), dtype=np.uint8),
         )
 
@@ -189,16 +222,23 @@ def load(path: Path) -> PriceModel:
             about = json.loads(file["about"].tobytes())
             arrays = {k: np.asarray(file[k], dtype=np.float64) for k in ("off", "weight", "reserve", "dear_share")}
             dear, carry = map(float, file["numbers"])
+            days = np.asarray(file.get("days", []), dtype=np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise PolicyError(f"{path} is no price model: {error}. `vpp-env fit-prices` makes one.") from error
     if about.get("format") != FORMAT:
-        raise PolicyError(f"{path} is a price model of format {about.get('format')!r}; allowed is {FORMAT}")
+        raise PolicyError(
+            f"{path} is a price model of format {about.get('format')!r}; allowed is {FORMAT}. `vpp-env fit-prices` "
+            "makes one."
+        )
     shape = (len(RATIOS), len(CLOCK), BODY + TAIL)
     if arrays["off"].shape != (*shape, QUARTERS) or arrays["weight"].shape != shape:
         raise PolicyError(f"{path} has samples of shape {arrays['off'].shape}; allowed is {(*shape, QUARTERS)}")
     if not all(np.isfinite(a).all() for a in arrays.values()):
         raise PolicyError(f"{path} holds values that are not finite numbers")
-    return PriceModel(**arrays, dear=dear, carry=carry, source=str(about.get("source", "")))
+    if not days.size:
+        raise PolicyError(f"{path} does not say on which days it was fitted; `vpp-env fit-prices` makes one that does")
+    rows, source, command = (str(about[key]) for key in ("rows", "source", "command"))
+    return PriceModel(**arrays, dear=dear, carry=carry, days=days, rows=rows, source=source, command=command)
 
 
 def samples(
@@ -233,19 +273,57 @@ def samples(
     return price, weight / weight.sum(axis=1, keepdims=True), model.reserve[g, c]
 
 
-class SpikeCount:
-    """How often the hours of the month so far were dear, against what the model expects of them."""
+def spike_factor(model: PriceModel, public: Public) -> float:
+    """How much more often hours of the month so far were dear than the model expects of them; 1 at its start.
 
-    def __init__(self, model: PriceModel) -> None:
-        self._model = model
-        self._seen = self._expected = PRIOR_DEAR_HOURS
+    Every hour is measured against the level as it was known when it was over.
+    """
+    hours = len(public.past_da_usd_per_kwh) // QUARTERS
+    past = public.past_da_usd_per_kwh, public.past_rt_usd_per_kwh
+    da, rt = (price[: hours * QUARTERS].reshape(-1, QUARTERS) for price in past)
+    off = (rt - da).mean(axis=1) / levels(da.mean(axis=1), least=1)
+    clock = past_clock(public, len(public.past_da_usd_per_kwh)).quarter[: hours * QUARTERS : QUARTERS] // QUARTERS
+    seen = PRIOR_DEAR_HOURS + np.count_nonzero(off > model.dear)
+    return float(seen / np.cumsum(np.concatenate([[PRIOR_DEAR_HOURS], model.dear_share[clock]]))[-1])
 
-    def add(self, off_mean: float, clock: int) -> None:
-        """Count an hour: its mean (real time - day ahead) / level."""
-        self._seen += off_mean > self._model.dear
-        self._expected += float(self._model.dear_share[clock % 24])
 
-    @property
-    def factor(self) -> float:
-        """Seen / expected; 1 at the start of a month."""
-        return self._seen / self._expected
+@dataclass(frozen=True, eq=False)
+class LearnedForecast:
+    """Samples of other months, laid over the published prices of this one."""
+
+    model: PriceModel
+
+    def __call__(self, public: Public, hours: int) -> Forecast:
+        """See `Forecaster`.
+
+        Raises
+        ------
+        PolicyError
+            When a published day is one that the model was fitted on.
+        """
+        model = self.model
+        self._refuse_training_days(public)
+        past = public.past_da_usd_per_kwh
+        ahead = day_ahead_prices(public, hours * QUARTERS)
+        # hours that lie between the gate and delivery belong to neither; the level hardly moves by them
+        known = np.concatenate([past[len(past) % QUARTERS :], ahead])
+        hourly = known.reshape(-1, QUARTERS).mean(axis=1)
+        level = levels(hourly)[-hours:]
+        da = hourly[-hours:]
+        clock = np.asarray((public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
+        off = 0.0
+        if len(past):
+            off = float(public.past_rt_usd_per_kwh[-1] - past[-1]) / float(level[0])
+            off = 0.0 if abs(off) > model.dear else off * model.carry ** (1 + public.lead)
+        return Forecast(*samples(model, da, level, clock, off, spike_factor(model, public)))
+
+    def _refuse_training_days(self, public: Public) -> None:
+        if public.opportunity > public.lead and (public.start.hour, public.start.minute) != (12, 0):
+            return  # what the first gates do not see of a day is looked at at noon
+        da = public.da_usd_per_kwh
+        known = np.isin(day_marks(da, clock_of(public.start, len(da))), self.model.days)
+        if known.any():
+            raise PolicyError(
+                f"the price model was fitted on the month that is played ({self.model.source}): play other seeds or "
+                "months, or fit another one (`vpp-env fit-prices`)"
+            )

@@ -1,0 +1,1 @@
+"""Training of policies that the benchmark scores."""

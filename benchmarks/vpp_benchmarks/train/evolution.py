@@ -1,0 +1,138 @@
+"""Evolution strategies: one linear policy that all homes share, from what a home observes to what it bids.
+
+Salimans et al. 2017, "Evolution strategies as a scalable alternative to reinforcement learning": P pairs of opposite
+perturbations of the weights play the same training month side by side; what each is better than its opposite, by rank,
+says where to go. The only signal is an episode's welfare, so that neither sparse nor heavy-tailed rewards of single
+hours matter. Reads from top to bottom.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from vpp_policies.constant import Constant
+from vpp_policies.learned import Layer, Learned
+
+from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, market_rules, simulate, summarize
+from vpp_env.scenario import Scenario
+from vpp_env.scenario.splits import SPLITS
+from vpp_env.simulation.world import World
+from vpp_env.units import Floats
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is trained; sigma and rate are the best of four pairs on validation seeds of week20."""
+
+    pairs: int = 16  # opposite perturbations of a generation
+    sigma: float = 0.03  # standard deviation of a perturbation, actions are in [-1, 1]
+    rate: float = 0.01  # step of Adam
+    blend: float = 0.05  # of the newest weights in their running mean, which is what is judged and kept
+    check: int = 20  # generations between two looks at validation months
+    validation: int = 5  # validation months of a look
+    seed: int = 0  # of the perturbations, and the first training month
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a look at the validation months found."""
+
+    generation: int
+    seconds: float  # CPU seconds of this process so far
+    training: float  # mean welfare of the generations since the last look, USD
+    validation: float  # mean welfare on validation months, USD
+    best: float  # the best of them so far, USD
+
+
+def start(scenario: Scenario) -> Floats:
+    """(N_OBS + 1, N_ACTION) weights that bid like `constant`, whatever is observed; the last row is the bias."""
+    month = Month(scenario, SPLITS["training"].first)
+    world = World([month])
+    world.reset()
+    constant = Constant()
+    constant.reset(market_rules(world), np.random.default_rng(0))
+    weights = np.zeros((N_OBS + 1, N_ACTION))
+    # a home without a device bids nothing: the bias is of those that have some
+    able = (world.sell_limit_kw > 0) & (world.buy_limit_kw > 0)
+    weights[-1] = constant._bids.actions[able].mean(axis=0) if able.any() else constant._bids.actions.mean(axis=0)
+    return weights
+
+
+def layer(weights: Floats) -> Layer:
+    """Return the weights as `vpp_policies.learned` saves and plays them."""
+    return weights[:-1].copy(), weights[-1].copy()
+
+
+def welfare(env: VectorMarketMonth, weights: NDArray[np.float64], seed: int) -> Floats:
+    """(M,) welfare of M policies, (M, N_OBS + 1, N_ACTION), on the same month."""
+    obs, _ = env.reset(seed=[seed] * env.num_envs)
+    slopes, bias = weights[:, :-1].astype(np.float32), weights[:, -1:].astype(np.float32)
+    total, over = np.zeros(env.num_envs), False
+    while not over:
+        obs, reward, _, ends, _ = env.step(np.clip(obs @ slopes + bias, -1.0, 1.0))
+        total += reward
+        over = bool(ends.all())
+    return total
+
+
+def score(scenario: Scenario, weights: Floats, seeds: range) -> float:
+    """Mean welfare on some months, USD, by the benchmark's own evaluator."""
+    policy = Learned.of([layer(weights)])
+    return float(np.mean([summarize(simulate(Month(scenario, seed), policy))["welfare"] for seed in seeds]))
+
+
+def train(
+    scenario: Scenario,
+    weights: Floats,
+    minutes: float,
+    settings: Settings,
+    clock: Callable[[], float] = time.process_time,
+) -> Iterator[tuple[Floats, Progress]]:
+    """Train for some CPU minutes; yields the best weights so far at every look.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The world.
+    weights : ndarray
+        (N_OBS + 1, N_ACTION) to begin with, see `start`.
+    minutes : float
+        CPU minutes of this process, looks at validation months included.
+    settings : Settings
+        How.
+    """
+    rng = np.random.default_rng(settings.seed)
+    env = VectorMarketMonth(2 * settings.pairs, scenario)
+    months = SPLITS["validation"].seeds(settings.validation)
+    # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
+    rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
+    first, second = np.zeros_like(weights), np.zeros_like(weights)
+    began, seen, generation = clock(), [], 0
+    mean, best, best_score = weights, weights, score(scenario, weights, months)
+    yield best, Progress(0, clock() - began, best_score, best_score, best_score)
+    while clock() - began < 60.0 * minutes:
+        generation += 1
+        noise = rng.standard_normal((settings.pairs, *weights.shape))
+        both = weights + settings.sigma * np.concatenate([noise, -noise])
+        got = welfare(env, both, SPLITS["training"].first + settings.seed * 10_000 + generation)
+        seen.append(float(got.mean()))
+        ranks = np.empty(len(got))
+        ranks[np.argsort(got, kind="stable")] = rank_value
+        gain = ranks[: settings.pairs] - ranks[settings.pairs :]
+        slope = np.tensordot(gain, noise, axes=1) / (2 * settings.pairs * settings.sigma)
+        # Adam, with its usual constants (Kingma and Ba 2015)
+        first = 0.9 * first + 0.1 * slope
+        second = 0.999 * second + 0.001 * slope**2
+        up = first / (1 - 0.9**generation) / (np.sqrt(second / (1 - 0.999**generation)) + 1e-8)
+        weights = weights + settings.rate * up
+        mean = mean + settings.blend * (weights - mean)
+        if generation % settings.check == 0:
+            now = score(scenario, mean, months)
+            if now > best_score:
+                best, best_score = mean, now
+            yield best, Progress(generation, clock() - began, float(np.mean(seen)), now, best_score)
+            seen = []

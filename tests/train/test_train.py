@@ -1,0 +1,137 @@
+"""Training by evolution strategies, and the table that a training script asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from vpp_benchmarks.cli.train import main
+from vpp_benchmarks.results.intervals import interval
+from vpp_benchmarks.train.evaluate import COLUMNS, evaluate
+from vpp_benchmarks.train.evolution import Settings, layer, score, start, train, welfare
+from vpp_policies.constant import Constant
+from vpp_policies.learned import Learned, load
+
+from vpp_env import (
+    N_ACTION,
+    N_OBS,
+    SELL1_ASK,
+    SELL2_ASK,
+    Month,
+    UnknownNameError,
+    VectorMarketMonth,
+    VppError,
+    load_scenario,
+    simulate,
+    summarize,
+)
+
+WORLD = load_scenario("quick")
+
+
+class Ticks:
+    """A clock that goes on by a second each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_the_start_bids_like_constant() -> None:
+    weights = start(WORLD)
+    assert not weights[:-1].any()
+    month = Month(WORLD, 1000)
+    constant = summarize(simulate(month, Constant()))["welfare"]
+    assert score(WORLD, weights, range(1000, 1001)) == pytest.approx(constant, abs=0.05 * abs(constant) + 0.05)
+
+
+def test_an_episodes_welfare_is_the_evaluators() -> None:
+    rng = np.random.default_rng(1)
+    weights = start(WORLD) + 0.1 * rng.standard_normal((3, N_OBS + 1, N_ACTION))
+    got = welfare(VectorMarketMonth(3, WORLD), weights, 10_001)
+    month = Month(WORLD, 10_001)
+    said = [summarize(simulate(month, Learned.of([layer(w)])))["welfare"] for w in weights]
+    assert got == pytest.approx(said, abs=1e-3)  # float32 on one side
+    assert len(set(np.round(got, 6))) == 3
+
+
+def test_training_keeps_the_best_and_is_repeatable() -> None:
+    settings = Settings(pairs=4, check=2, validation=1)
+
+    def run() -> list[tuple[float, float, bytes]]:
+        looks = train(WORLD, start(WORLD), 0.3, settings, Ticks())
+        return [(now.validation, now.best, weights.tobytes()) for weights, now in looks]
+
+    found = run()
+    assert found == run()
+    best = [b for _, b, _ in found]
+    assert best == list(np.maximum.accumulate([v for v, _, _ in found]))
+    weights = np.frombuffer(found[-1][2]).reshape(N_OBS + 1, N_ACTION)
+    assert score(WORLD, weights, range(1000, 1001)) == best[-1]
+
+
+def test_it_climbs_where_there_is_a_slope() -> None:
+    # who gives storage away at any price loses; the way up is found in a few generations
+    weights = start(WORLD)
+    weights[-1, [SELL1_ASK, SELL2_ASK]] = -1.0
+    settings = Settings(pairs=8, check=10, validation=1, sigma=0.1, rate=0.1, blend=0.5)
+    *_, (_, last) = train(WORLD, weights, 0.5, settings, Ticks())
+    assert last.generation == 20
+    env = VectorMarketMonth(1, WORLD)
+    before = np.mean([welfare(env, weights[None], 10_000 + g) for g in range(11, 21)])
+    assert last.training > before + 0.2
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "w.npz"
+    assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001"]) == 0
+    (weights, bias), *more = load(file)
+    assert weights.shape == (N_OBS, N_ACTION)
+    assert bias.shape == (N_ACTION,)
+    assert not more
+    assert f"learned(path='{file}')" in capsys.readouterr().out
+    assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001", "--from", str(file)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "w.txt"], "ends in .npz"),
+        (["--out", "no/such/folder/w.npz"], "folder that exists"),
+        (["--out", "w.npz", "--minutes", "nan"], "more than 0"),
+        (["--out", "w.npz", "--seed", "-1"], "0 or more"),
+        (["--out", "w.npz", "--scenario", "wek20"], "week20"),
+        (["--out", "w.npz", "--from", "absent.npz"], "cannot be read"),
+    ],
+)
+def test_what_is_not_possible_is_said_in_a_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_evaluate_is_the_benchmarks_table() -> None:
+    found = evaluate({"mine": Constant(), "idle": "idle"}, "validation:5", WORLD)
+    assert isinstance(found, pd.DataFrame)
+    assert tuple(found.columns) == COLUMNS
+    row = found.set_index(["policy", "kpi"]).loc[("mine", "welfare")]
+    welfares = [summarize(simulate(Month(WORLD, s), Constant()))["welfare"] for s in range(1000, 1005)]
+    said = interval([np.array(welfares)])
+    assert (row["mean"], row["low"], row["high"]) == (said.value, said.low, said.high)
+    less = found.set_index(["policy", "kpi"]).loc[("idle - mine", "welfare")]
+    assert less["mean"] == pytest.approx(-np.mean(welfares))
+
+
+def test_evaluate_says_what_it_cannot() -> None:
+    with pytest.raises(VppError, match="got no policy"):
+        evaluate({})
+    with pytest.raises(UnknownNameError, match="validation"):
+        evaluate({"a": "idle"}, "validatoin:5", WORLD)
