@@ -71,7 +71,7 @@ class OwnersTable:
 
     def __init__(self, scenario: Scenario, seeds: Sequence[int], n: int, share: float, book: ContractBook) -> None:
         self._spec, self._book, self._shape = scenario.owners, book, (len(seeds), n)
-        self._mixture = Mixture(self._spec.brains, seeds, n)
+        self.mixture = Mixture(self._spec.brains, seeds, n)
         market, home = scenario.market, scenario.home
         self._wear, self._ev_eta = home.degradation_usd_per_kwh, scenario.fleet.ev_eta
         self._steps = scenario.steps_per_opportunity
@@ -129,7 +129,7 @@ class OwnersTable:
         situation, know = self._known
         rounds = [made + (offer is not None) for made, offer in zip(self._asked, offers, strict=True)]
         to, window, terms = _joined(offers, n)
-        factor = self._mixture.factors(rounds, self._spec.max_rounds).ravel()
+        factor = self.mixture.factors(rounds, self._spec.max_rounds).ravel()
         reason = np.zeros(months * n, dtype=np.int64)
         reason[to & (self._trusts_from > gate.day) | to & gate.strained] = Reason.TRUST
         reason[to & gate.absent] = Reason.AWAY
