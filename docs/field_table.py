@@ -21,6 +21,7 @@ ENDINGS = {
     "usd_per_kw_month": "USD/kW-month",
     "usd_per_kw_h": "USD/kW-h",
     "usd_per_kwh": "USD/kWh",
+    "usd_per_kw": "USD/kW",
     "kwh": "kWh",
     "kw": "kW",
     "usd": "USD",

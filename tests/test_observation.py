@@ -46,6 +46,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "clock": ("week20", {"time.start": "2023-11-04T20:00", "market.two_settlement": True}),
     "spring": ("week20", {"time.start": "2023-03-11T20:00", "time.opportunity_minutes": 30}),
     "reference": ("reference", {}),
+    "evening": (
+        "week20",
+        {"market.firm_capacity": True, "market.capacity_call_usd_per_mwh": 60.0, "market.gate_lead_minutes": 75}
+        | {"market.min_bid_mw": 0.001, "time.duration_hours": 80},
+    ),
 }
 
 
@@ -101,18 +106,22 @@ def column(obs: np.ndarray, name: str) -> np.ndarray:
 def test_columns_hold_what_the_table_says() -> None:
     """Every column but the clock's, by hand from the view."""
     changes = FULL | {"market.two_settlement": True, "market.programme": "elrp", "market.programme_temp_c": 10.0}
-    world = begin(month("week20", changes | {"market.regulation": True, "market.gate_lead_minutes": 75}, 2))
-    rng, checked = np.random.default_rng(0), 0
+    changes |= CASES["evening"][1]
+    world = begin(month("week20", changes | {"market.regulation": True}, 2))
+    rng, checked, seen = np.random.default_rng(0), 0, set()
     while not world.done:
         view = build_view(world, Information.OWN)
         obs, expected = view.observation(), by_hand(view)
         for name, value in expected.items():
             np.testing.assert_allclose(column(obs, name), np.clip(value, -1, 1), rtol=0, atol=1e-6, err_msg=name)
             checked += int(np.abs(value).max() > 0)
-        world.step(random_actions(rng, world.n_homes))
+            seen |= {name} if np.abs(value).max() > 0 else set()
+        world.step(random_actions(rng, world.n_homes), capacity=(5.0,) if view.public.capacity_gate else ())
     assert checked > 1000
     clock = {"hour_sin", "hour_cos", "week_sin", "week_cos"}
     assert set(COLUMNS) - set(expected) == clock
+    evening = {name for name in COLUMNS if name.startswith("capacity_")} | {"hours_to_call"}
+    assert evening <= seen, "each of the evening's columns is more than 0 at some gate"
 
 
 def by_hand(view: View) -> dict[str, np.ndarray | float]:
@@ -154,6 +163,12 @@ def by_hand(view: View) -> dict[str, np.ndarray | float]:
         "schedule_gate": float(len(p.day_ahead_hours) > 0),
         "schedule_kw": p.day_ahead_kw[:steps].mean() / n / 10,
         "minimum_kw": p.minimum_kw / n / 10,
+        "capacity_gate": float(p.capacity_gate),
+        "capacity_kw": p.capacity_kw.max() / n / 10,
+        "capacity_now": p.capacity_called[:steps].mean(),
+        "capacity_called": float(p.capacity_called.any()),
+        "hours_to_call": p.capacity_called.argmax() / 4 / 24 if p.capacity_called.any() else 1.0,
+        "capacity_rate": p.capacity_usd_per_kw,
         "soc": share(h.soc_kwh, h.bess_kwh),
         "floor": share(h.floor_kwh, h.bess_kwh),
         "capacity": h.bess_kwh / 20,

@@ -130,6 +130,7 @@ class Dual:
             v2g=gave[cars:, :, 1] * eta_e,
             reserve_e=least[cars:],
             late_kwh=np.zeros(len(e)),
+            worth_b=np.zeros(len(b)),
             objective_usd=0.0,
             status="optimal",
             seconds=0.0,

@@ -1,62 +1,82 @@
-"""`mpc`: model predictive control. It plans a day ahead on forecasts, bids the first opportunity, and plans again.
+"""`mpc`: model predictive control. It plans the next hours on a forecast, bids the first opportunity, and plans again.
 
 The program is `centralized.problem` with one block per opportunity, inside every owner's envelope and at no less than
-every ask. It knows all homes' states and preferences (FULL) and no future: prices come from a `forecast.Forecaster`,
-load and sun from the day before (persistence), a car is expected to stay until it must be ready. What is stored at
-the end of the horizon is worth its owner's ask less wear. What the plan does not sell is still offered as a limit
-order above the dearest price that is expected: a spike nobody foresaw is worth more than the plan.
+every ask. It knows all homes' states and preferences (FULL) and no future: prices are the means of a `Forecaster`'s
+samples, load and sun as the day before (persistence), a car is expected to stay until it must be ready. Behind its
+horizon stands what a battery is worth when prices are not known (`stochastic.storage`), behind a car's what waiting is.
+
+A plan on means sells nothing in a spike that is rare. So a battery's ask is not the plan's price but what the plan says
+a kWh is worth: the dual of its energy balance, for the energy that an hour would take.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyError, PolicyInfo, View, encode
+from vpp_env import (
+    BUY_LIMIT_RANGE,
+    SELL_ASK_RANGE,
+    Bids,
+    Consent,
+    Homes,
+    Information,
+    MarketRules,
+    PolicyError,
+    PolicyInfo,
+    View,
+    encode,
+)
+from vpp_env.units import Floats, Ints
 from vpp_policies.centralized.policy import planned
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.evening import Promise
-from vpp_policies.forecast import QUARTERS, make_forecaster
-from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, GatePlan, Inputs, Limits, Physics
-from vpp_policies.gate.offers import MOST_KW, Who, purchases, reserve_of
+from vpp_policies.forecast import QUARTERS, Forecast, make_forecaster
+from vpp_policies.gate.inputs import MUCH, SEGMENTS, Devices, Inputs, Limits, Physics
+from vpp_policies.gate.offers import Who, reserve_of
+from vpp_policies.stochastic.storage import BEYOND_HOURS, StorageValues
+from vpp_policies.stochastic.value import values_at
 from vpp_policies.truthful import own_offers
 
 
 class Mpc:
-    """Rolling optimization on forecasts, inside the owners' preferences.
+    """Rolling optimization on forecasts, inside the owners' preferences, with values of storage behind the horizon.
 
     Parameters
     ----------
     forecaster : str
         A name of `vpp_policies.forecast.FORECASTERS`, or the file of a price model (`vpp-env fit-prices`).
     horizon_hours : float
-        How far each plan looks.
+        How far each plan looks before the values take over.
     """
 
     info = PolicyInfo(
         name="mpc",
         information=Information.FULL,
         consent=Consent.NEVER,
-        description="plans a day ahead on forecasts, inside every owner's preferences; asks nobody",
+        description="plans on forecasts before values of storage, inside every owner's preferences; asks nobody",
     )
 
-    def __init__(self, forecaster: str = "day_ahead", horizon_hours: float = 24.0) -> None:
-        if not 1.0 <= horizon_hours <= 72.0:
-            raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 1 to 72")
+    def __init__(self, forecaster: str = "learned", horizon_hours: float = 1.0) -> None:
+        if not 1.0 <= horizon_hours <= BEYOND_HOURS:
+            raise PolicyError(f"horizon_hours: got {horizon_hours}; allowed is 1 to {BEYOND_HOURS}")
         self._forecaster, self._horizon_hours = make_forecaster(forecaster), horizon_hours
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Keep the rules; the problem is built at the first gate, when the devices are seen."""
         self._rules = rules
         self._promise = Promise(rules)
+        self._storage = StorageValues(rules, self._forecaster, self._promise)
+        # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
+        self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
         self.problem: DispatchProblem | None = None
         self.failures = 0
 
     def _begin(self, homes: Homes) -> DispatchProblem:
         rules = self._rules
         self._blocks = max(1, round(self._horizon_hours / rules.opportunity_hours))
+        self._hours = -(-self._blocks * round(rules.opportunity_hours * QUARTERS) // QUARTERS)
         self._who = np.flatnonzero(homes.bess_kwh > 0), np.flatnonzero(homes.ev_kwh > 0)
         b, e = self._who
         devices = Devices(homes.bess_kw[b], homes.bess_min_kwh[b], homes.bess_max_kwh[b], homes.v2g_kw[e])
@@ -66,46 +86,39 @@ class Mpc:
         return DispatchProblem(devices, physics, self._blocks, reserve=bool(rules.products))
 
     def act(self, view: View) -> Bids:
-        """GatePlan, and bid the plan's first opportunity."""
+        """Plan, and bid the plan's first opportunity."""
         homes, rules, public = view.homes, self._rules, view.public
         if self.problem is None:
             self.problem = self._begin(homes)
-        inputs = self.inputs(view)
+        forecast = self._storage.look(view, self._hours)
+        patience = self._storage.patience(view)
+        inputs = self.inputs(view, forecast, patience)
         plan, notes = planned(self.problem, inputs, self._who[1], public.opportunity)
         self.failures += "solver_failures" in notes
-        # the first block's quarter hours are all forecast alike
-        now, lmp = _first(plan, public.steps), np.repeat(inputs.lmp[:1], public.steps)
-        who = Who(*self._who, homes, homes.reserve_ask, asked=True, spared=True, kept=True)
-        planned_kw, planned_limit = purchases(now, lmp, who, rules.n_homes)
+        ask, limit = self._prices(view, plan.worth_b, forecast)
         own = own_offers(homes, public, rules)
-        best = float(inputs.sale.max()) / (1.0 + rules.margin)
-        # deferred charging is bought back soon, and offered at its ask; what storage sells it cannot sell at the
-        # dearest hour to come, and it waits for that unless the plan sells it now
-        (b, e), sold = self._who, np.zeros(rules.n_homes)
-        sold[b] += plan.sell_b[:, 0]
-        sold[e] += plan.v2g[:, 0]
         # a promise of firm capacity is kept at the owners' own asks
-        promised = self._promise.bonus(view, 1)[0] > 0.0
-        waits = np.where(promised | (sold > MOST_KW), own["sell2_ask"], np.maximum(own["sell2_ask"], best))
-        buys = planned_kw > 0.0
-        buy, limit = planned_kw, np.where(buys, planned_limit, own["buy_limit"])
-        if rules.safeguard:
-            # cars buy back what they have deferred by then; batteries what the plan buys, as much as they can take
-            buy = np.where(buys | (homes.bess_kwh == 0), own["buy_kw"], 0.0)
-        else:
+        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)
+        stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
+        back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
+        own["sell2_ask"] = np.where(stores, np.maximum(ask, own["sell2_ask"]), own["sell2_ask"])
+        own["buy_limit"] = np.where(back, patience, np.where(stores, limit, own["buy_limit"]))
+        if not rules.safeguard:
             # what is on reserve must be there for a call, which is paid at the second line's ask
-            on_reserve = np.minimum(reserve_of(now, who, rules.n_homes) * ~homes.blackout_now, homes.reserve_kw)
+            who = Who(*self._who, homes, homes.reserve_ask, asked=True, spared=True, kept=True)
+            on_reserve = np.minimum(reserve_of(plan, who, rules.n_homes) * ~homes.blackout_now, homes.reserve_kw)
             own["reserve_kw"] = on_reserve
             own["sell2_kw"] = np.maximum(own["sell2_kw"] - on_reserve, 0.0)
-        offers = own | {"sell2_ask": waits, "buy_kw": buy, "buy_limit": limit}
-        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **offers)
+        actions = encode(rules.sell_limit_kw, rules.buy_limit_kw, **own)
         return Bids(actions, notes=notes, capacity=self._promise.kw(view))
 
-    def inputs(self, view: View) -> Inputs:
-        """Write what is known and forecast down for the problem, one block per opportunity."""
+    def inputs(self, view: View, forecast: Forecast, patience: Floats) -> Inputs:
+        """Write what is known and forecast down for the problem, one block per opportunity.
+
+        `patience` (N,) USD/kWh is what a kWh that a car lacks at the end of the horizon is expected to cost.
+        """
         homes, rules, public = view.homes, self._rules, view.public
         (b, e), o, steps, dt = self._who, self._blocks, public.steps, rules.opportunity_hours
-        forecast = self._forecaster(public, -(-o * steps // QUARTERS))
         lmp = forecast.points[: o * steps].reshape(o, steps).mean(axis=1)
         known = public.incentive_usd_per_kwh[: o * steps]
         incentive = np.concatenate([known, np.zeros(o * steps - len(known))]).reshape(o, steps).mean(axis=1)
@@ -113,8 +126,11 @@ class Mpc:
         best = rho if rules.products else np.zeros(o)
         p_baseline, at_home, room = _cars(homes, e, o, dt, rules.ev_eta)
         sun = np.resize(homes.pv_forecast_kw[:, b] - homes.load_forecast_kw[:, b], (o * steps, len(b)))
-        soc, low, high = homes.soc_kwh[b], homes.bess_min_kwh[b], homes.bess_max_kwh[b]
-        worth = np.maximum(homes.own_ask[b] - rules.degradation_usd_per_kwh, 0.0) * rules.bess_eta
+        x, left = (of[b] for of in self._state(view))
+        high, kept = homes.bess_max_kwh[b], np.maximum(homes.floor_kwh, homes.bess_min_kwh)[b]
+        # who starts below what the owner keeps stays there
+        soc = np.where(homes.soc_kwh[b] < kept, homes.soc_kwh[b], kept + x)
+        low = np.minimum(kept, soc)
         can = homes.v2g_kw[e] > 0
         margin = 1.0 + rules.margin
         sells = homes.own_ask[:, None] * margin <= lmp + incentive
@@ -122,29 +138,27 @@ class Mpc:
         now = np.arange(o) == 0
         free = ~(homes.blackout_now[:, None] & now)
         hour = public.start.hour + public.start.minute / 60.0 + dt * np.arange(o)
-        left = np.maximum(homes.day_left_kwh[b], 0.0)
         return Inputs(
             lmp=lmp,
             sale=lmp + incentive,
             rho=best,
             soc=soc,
             surplus=np.maximum(sun.reshape(o, steps, len(b)).mean(axis=1), 0.0).T,
-            value_low=np.minimum(low, soc),
-            value_width=(high - np.minimum(low, soc)) / SEGMENTS + 1e-9,
-            slopes=np.repeat(worth[:, None], SEGMENTS, axis=1),
+            value_low=low,
+            value_width=(high - low) / SEGMENTS + 1e-9,
+            slopes=self._slopes(view, low, high),
             deficit=np.where(homes.plugged[e], homes.ev_deficit_kwh[e], 0.0),
             p_baseline=p_baseline * (waits & free)[e],
-            charge_room=np.maximum(homes.ev_kw[e, None] - p_baseline, 0.0) * at_home * free[e],
+            charge_room=np.maximum(homes.ev_kw[e, None] * at_home - p_baseline, 0.0) * free[e],
             v2g_room=homes.v2g_kw[e][can, None] * at_home[can] * (sells & free)[e[can]],
             deficit_room=room,
             back_width=np.ones(len(e)),
-            # beyond the horizon a kWh is bought back at what the owner expects to pay for it
-            back=np.repeat(homes.defer_ask[e][:, None] / rules.ev_eta, SEGMENTS, axis=1),
+            back=np.repeat(patience[e][:, None] / rules.ev_eta, SEGMENTS, axis=1),
             capacity_kw=public.required_kw,
             limits=Limits(
                 sell=homes.bess_kw[b, None] * (sells & free)[b],
                 buy=homes.bess_kw[b, None] * ((lmp <= homes.buy_limit[b, None]) & free[b]),
-                floor=np.maximum(homes.floor_kwh[b], low),
+                floor=kept,
                 reserve_b=homes.bess_kw[b, None] * ((homes.reserve_ask[b, None] * margin <= best) & free[b]),
                 reserve_e=MUCH * ((homes.reserve_ask[e, None] * margin <= best) & free[e]),
                 day_kwh=np.stack([left, homes.day_limit_kwh[b] * max(1.0, np.ceil(self._horizon_hours / 24.0))]),
@@ -152,26 +166,64 @@ class Mpc:
             ),
         )
 
+    def _state(self, view: View) -> tuple[Floats, Floats]:
+        """(N,) kWh above what the owner keeps, and kWh that may be given today, at delivery."""
+        gone, came = (sum((p[k] for p in self._pending), np.zeros(self._rules.n_homes)) for k in (0, 1))
+        return self._storage.state(view, gone, came)
 
-def _first(plan: GatePlan, steps: int) -> GatePlan:
-    """The plan's first block as intervals of one opportunity."""
+    def _prices(self, view: View, worth: Floats, forecast: Forecast) -> tuple[Floats, Floats]:
+        """(N,) ask and limit of the batteries, USD/kWh, from what a kWh is worth to the plan, `worth` (B,)."""
+        rules, storage, (b, _) = self._rules, self._storage, self._who
+        batteries, (x, d), hours = storage.batteries(view), self._state(view), rules.opportunity_hours
+        gives = np.minimum(np.minimum(batteries.kw * hours, x * batteries.eta), d)
+        takes = np.minimum(batteries.kw * hours * batteries.eta, batteries.room - x)
+        little = 0.02 * batteries.room
+        used = gives / batteries.eta
+        states = np.stack([x, x - used, x + takes, np.maximum(x - little, 0.0)], axis=1)
+        left = np.stack([d, d - gives, d, d], axis=1)
+        now, sold, bought, less = values_at(storage.after(view), states, left, batteries).T
+        # the plan against the values alone moves both; where it fills a battery it says nothing of a kWh less
+        shift = np.zeros(rules.n_homes)
+        shift[b] = np.where(worth > 0.0, worth - _ratio(now - less, np.minimum(x, little))[b], 0.0)
+        ask = rules.degradation_usd_per_kwh + _ratio(now - sold, gives) + shift / batteries.eta
+        limit = (_ratio(bought - now, takes) + shift) * batteries.eta
+        ask = np.where(gives > 0.0, np.clip(ask, *SELL_ASK_RANGE), SELL_ASK_RANGE[1])
+        limit = np.clip(np.minimum(limit, batteries.limit), *BUY_LIMIT_RANGE)
+        if rules.lead:
+            asked = np.maximum(ask, batteries.ask) * (1.0 + rules.margin)
+            price, weight = forecast.price[0][:, :, None], forecast.weight[0]
+            n_sold, n_bought = (weight @ clears.sum(axis=1) for clears in (price >= asked, price <= limit))
+            share = hours / QUARTERS
+            self._pending.append(
+                (
+                    np.minimum(n_sold * batteries.kw * share, gives),
+                    np.minimum(n_bought * batteries.kw * share * batteries.eta, takes),
+                )
+            )
+        return ask, limit
 
-    def wide(kw: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.repeat(kw[:, :1], steps, axis=1)
+    def _slopes(self, view: View, low: Floats, high: Floats) -> Floats:
+        """(B, SEGMENTS) USD/kWh: what a kWh held at the end of the horizon is worth, non-increasing."""
+        storage, (b, _) = self._storage, self._who
+        batteries, (x, d) = storage.batteries(view), self._state(view)
+        kept = np.maximum(view.homes.floor_kwh, view.homes.bess_min_kwh)
+        levels = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, SEGMENTS + 1)
+        above = np.zeros((self._rules.n_homes, SEGMENTS + 1))
+        above[b] = levels - kept[b, None]
+        end = view.public.start.hour + self._horizon_hours
+        # what is given until then is allowed today, and the day's allowance is whole again after midnight
+        less = np.maximum(x[:, None] - above, 0.0) * batteries.eta[:, None]
+        left = np.maximum(d[:, None] - less, 0.0) if end < 24.0 else np.repeat(batteries.day[:, None], SEGMENTS + 1, 1)
+        value = values_at(storage.after(view, self._hours), above, left, batteries)[b]
+        return np.minimum.accumulate(np.diff(value, axis=1) / ((high - low) / SEGMENTS + 1e-9)[:, None], axis=1)
 
-    return replace(
-        plan,
-        sell_b=wide(plan.sell_b),
-        buy_b=wide(plan.buy_b),
-        defer=wide(plan.defer),
-        back=wide(plan.back),
-        v2g=wide(plan.v2g),
-    )
+
+def _ratio(usd: Floats, kwh: Floats) -> Floats:
+    """USD/kWh; 0 where there is no energy."""
+    return np.divide(usd, kwh, out=np.zeros_like(usd), where=kwh > 1e-9)
 
 
-def _cars(
-    homes: Homes, e: NDArray[np.int64], blocks: int, dt: float, eta: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _cars(homes: Homes, e: Ints, blocks: int, dt: float, eta: float) -> tuple[Floats, Floats, Floats]:
     """What cars (C,) that are plugged in now would charge by themselves until they are due, by block.
 
     Returns
@@ -187,10 +239,9 @@ def _cars(
     due = homes.hours_to_ready[e]
     goal = np.maximum(soc, np.minimum(target, soc + eta * power * due))
     for o in range(blocks):
-        here = np.clip(due - o * dt, 0.0, dt) / dt * homes.plugged[e]
-        p_baseline[:, o] = np.minimum(power, np.maximum(target - soc, 0.0) / (eta * dt)) * (here >= 1.0)
-        at_home[:, o] = here >= 1.0
+        # a car that is due within the block charges until then
+        at_home[:, o] = np.clip(due - o * dt, 0.0, dt) / dt * homes.plugged[e]
+        p_baseline[:, o] = np.minimum(power * at_home[:, o], np.maximum(target - soc, 0.0) / (eta * dt))
         soc = soc + eta * dt * p_baseline[:, o]
-        left = np.maximum(due - (o + 1) * dt, 0.0)
-        room[:, o] = np.maximum(soc - goal + eta * power * left, 0.0)
+        room[:, o] = np.maximum(soc - goal + eta * power * np.maximum(due - (o + 1) * dt, 0.0), 0.0)
     return p_baseline, at_home, room

@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -226,6 +227,100 @@ def test_who_is_refuted_is_shown_and_not_ranked(tmp_path: Path, capsys: pytest.C
         ("idle", 1, "verified"),
         (cheat, None, "refuted"),
     ]
+
+
+def audits(folder: Path) -> dict[str, tuple[str, str]]:
+    """Run -> its verdict, and where its policy was looked at."""
+    runs = [RunResult.read(f) for f in sorted((folder / "runs").iterdir())]
+    return {r.name: (r.verdict, r.audit.month if r.audit else "") for r in runs}
+
+
+def test_a_policy_is_audited_on_one_month_and_the_verdict_stands_for_all_its_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, names = tmp_path / "out", ("truthful", "zero")
+    with caplog.at_level(logging.INFO):
+        assert main([*TINY, "--seeds", "0:3", "--verify", "--policies", *names, "--out", str(out)]) == 0
+    looked = [r.getMessage() for r in caplog.records if "audit of its information" in r.getMessage()]
+    assert sorted(line.split(",")[0] for line in looked) == sorted(names), "once each"
+    found = audits(out)
+    assert len(found) == 6
+    for name in names:
+        (where,) = {month for run, (_, month) in found.items() if run.endswith(name)}
+        assert re.fullmatch(r"quick, seed [012]", where)
+    assert {verdict for verdict, _ in found.values()} == {"verified"}
+    files = [f for f in out.rglob("manifest.json") if "truthful" in f.parent.name]
+    assert all(json.loads(f.read_text(encoding="utf-8"))["policy"]["audit"]["month"] for f in files)
+    # consent counts in all of them, not where the audit was made alone
+    done = [RunResult.read(f.parent) for f in files]
+    assert all(run.number("satisfaction_consented") == run.number("avg_satisfaction") for run in done)
+    capsys.readouterr()
+    assert leaderboard_main([str(out), "--by", "joint_surplus"], "vpp-env leaderboard") == 0
+    assert capsys.readouterr().out.count("verified") == 2
+    # what is missing is played with the verdict that was found; nothing is audited again
+    own = {int(where[-1]) for run, (_, where) in found.items() if run.endswith("truthful")}
+    gone = next(f.parent for f in files if f.parent.name != f"quick-s{own.pop()}-truthful")
+    before = (gone / "manifest.json").read_bytes()
+    shutil.rmtree(gone)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        assert main(["--resume", str(out), "--quiet", "--no-figures", "--no-ceilings"]) == 0
+    assert "audit of its information" not in caplog.text
+    assert (gone / "manifest.json").read_bytes() == before
+
+
+def test_on_every_month_where_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    args = [*TINY, "--seeds", "0:2", "--policies", "zero", "--verify-months", "all"]
+    assert main([*args, "--verify", "1", "--out", str(out)]) == 0
+    assert {month for _, month in audits(out).values()} == {"quick, seed 0", "quick, seed 1"}
+    assert main(["--resume", str(out), "--verify-months", "all"]) == 2
+    assert "leave out --verify-months" in capsys.readouterr().err
+    assert main([*args, "--out", str(tmp_path / "no")]) == 2
+    assert "give --verify too" in capsys.readouterr().err
+
+
+def test_the_audited_month_is_drawn_of_case_policy_and_salt() -> None:
+    specs = ["zero", "truthful", "idle", "random", "greedy", "auction"]
+    plans = [
+        make_plan(load_scenario("quick"), specs, range(30), case=case, checks=Checks(salt, 2))
+        for case, salt in (("a", None), ("b", None), ("a", Salt(SECRET)), ("a", Salt(SECRET)))
+    ]
+    drawn = [[plan.audit_seed(one, 0) for one in plan.contenders] for plan in plans]
+    assert drawn[0] != drawn[1] != drawn[2] == drawn[3] != drawn[0]
+    for plan, seeds in zip(plans, drawn, strict=True):
+        assert len(set(seeds)) > 1, "not the same month for all"
+        assert [[job.audit_seed for job in plan.jobs(seed)] for seed in plan.seeds] == [seeds] * 30
+    shuffled = make_plan(load_scenario("quick"), specs, [*range(29, -1, -1)], case="a", checks=Checks(None, 2))
+    assert [shuffled.audit_seed(one, 0) for one in shuffled.contenders] == drawn[0]
+
+
+def test_where_the_audit_could_not_be_made_its_other_runs_say_so_and_are_played_again(tmp_path: Path) -> None:
+    out, file, mark = tmp_path / "out", tmp_path / "mine.py", tmp_path / "well"
+    file.write_text(FRAIL.format(path=str(mark)), encoding="utf-8")
+    spec = f"{file}:Frail"
+    assert main([*TINY, "--seeds", "0:2", "--policies", spec, "--verify", "1", "--out", str(out)]) == 1
+    runs = {r.status: r for r in (RunResult.read(f) for f in (out / "runs").iterdir())}
+    reason = runs["complete"].audit.reason  # type: ignore[union-attr]
+    assert reason.startswith(f"the run that it was to be audited in, {runs['failed'].name}, is failed: ")
+    assert runs["complete"].verdict == "claimed"
+    assert main(["--resume", str(out), "--quiet", "--no-figures", "--no-ceilings", "--policies", spec]) == 0
+    assert set(audits(out).values()) == {
+        ("verified", runs["failed"].name.replace("-s", ", seed ").removesuffix("-frail"))
+    }
+
+
+FRAIL = """
+import os
+from vpp_policies.zero import Zero
+class Frail(Zero):
+    # fails in the first process that makes it act: the audit is made before any run
+    def act(self, view):
+        if not os.path.exists({path!r}):
+            open({path!r}, "w").close()
+            raise RuntimeError("not well")
+        return super().act(view)
+"""
 
 
 def test_a_language_model_is_not_audited() -> None:

@@ -1,18 +1,32 @@
-"""A local server that speaks both protocols, and misbehaves on request."""
+"""A local server that speaks both protocols, and misbehaves on request: `FAULTS` are the ways."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USED = {"in": 120, "out": 30}
+FAULTS = (
+    "garbage", "cut", "drip", "drip headers", "bomb", "huge", "deep", "shapes", "no text", "blocked", "wrong",
+    "cut off", "surrogate", "500", "429 nan", "503 -1e999", "429 Mon, 99 Foo 99999", "coded", "usage negative",
+    "usage null", "usage nan", "usage huge", "usage text", "usage list", "big header", "many headers", "length abc",
+    "length -5", "length 99999999999999999999", "chunks", "no HTTP", "empty",
+)  # fmt: skip
+"""Steps after which a month goes on by rules, or with an estimate; `denied` ends it."""
+USAGES: dict[str, Any] = {
+    "negative": -5, "null": None, "nan": float("nan"), "huge": 10**15, "text": "many", "list": [1], "true": True,
+}  # fmt: skip
+SHAPES: tuple[Any, ...] = ([], {}, None, 3, "x", {"choices": 5}, {"choices": [None]}, {"choices": [{"message": []}]},
+                           {"candidates": 7}, {"candidates": [{"content": {"parts": 3}}]})  # fmt: skip
 
 
 @dataclass
@@ -30,6 +44,8 @@ class Script:
     under_way: int = 0
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    raw: tuple[int, bytes] = (200, b"")
+    refuses: tuple[str, ...] = ()  # parameters that this server refuses as OpenAI's does
 
     @property
     def calls(self) -> int:
@@ -78,7 +94,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, script: Script, step: str, body: dict[str, Any]) -> None:
         make = _gemini if "generateContent" in self.path else _openai
         stop, filtered = ("STOP", "SAFETY") if make is _gemini else ("stop", "content_filter")
-        if step == "good":
+        refused = next((p for p in script.refuses if p in body), None)
+        if refused is not None:
+            use = " Use 'max_completion_tokens' instead." if refused == "max_tokens" else ""
+            words = f"Unsupported parameter: '{refused}' is not supported with this model.{use}"
+            self._send(400, {"error": {"message": words, "type": "invalid_request_error", "code": "unsupported"}})
+        elif step == "good":
             self._send(200, make(script.says(body) if script.says else script.answer, stop))
         elif step == "wrong":
             self._send(200, make('{"kwh": "three", "cents": 12.5}', stop))
@@ -86,6 +107,51 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, make(None, filtered))
         elif step == "garbage":
             self._raw(200, b"<html>so sorry</html>")
+        elif step == "raw":
+            self._raw(*script.raw)
+        elif step == "big header":
+            self._raw(200, b"{}", {"x-odd": "y" * 300_000})
+        elif step == "many headers":
+            self._raw(200, b"{}", {f"x-{i}": "y" * 100 for i in range(3000)})
+        elif step.startswith("length "):
+            self.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Length: {step[7:]}\r\n\r\n{{}}".encode())
+            self.close_connection = True
+        elif step == "chunks":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")
+            self.close_connection = True
+        elif step == "no HTTP":
+            self.wfile.write(b"\x00\xffhello\r\n\r\n")
+            self.close_connection = True
+        elif step == "empty":
+            self._raw(204, b"")
+        elif step == "redirect":
+            self._raw(302, b"", {"location": "http://127.0.0.1:9/elsewhere"})
+        elif step == "no text":
+            self._send(200, make(None, stop))
+        elif step == "cut off":
+            self._send(200, make('{"kwh": 3, "ce', "MAX_TOKENS" if make is _gemini else "length"))
+        elif step == "surrogate":
+            self._raw(200, json.dumps(make('{"kwh": 3, "cents": "\ud800"}', stop)).encode())
+        elif step == "shapes":
+            self._send(200, SHAPES[script.calls % len(SHAPES)])
+        elif step == "deep":
+            self._raw(200, b"[" * 200_000)
+        elif step == "huge":
+            self._raw(200, b'{"choices": "' + b"x" * (3 * 2**20) + b'"}')
+        elif step == "bomb":
+            self._raw(200, bomb(), {"content-encoding": "gzip"})
+        elif step == "zipped":
+            body_ = gzip.compress(json.dumps(make(script.answer, stop)).encode())
+            self._raw(200, body_, {"content-encoding": "gzip"})
+        elif step == "coded":
+            self._raw(200, b"abc", {"content-encoding": "br"})
+        elif step.startswith("usage "):
+            answer, odd = make(script.answer, stop), USAGES[step.removeprefix("usage ")]
+            key = "usageMetadata" if make is _gemini else "usage"
+            answer[key] = [odd] if step == "usage list" else dict.fromkeys(answer[key], odd)
+            self._send(200, answer)
+        elif step.startswith("drip"):
+            self._drip(headers=step == "drip headers")
         elif step == "slow":
             script.release.wait(10.0)  # until the client has given up
         elif step == "cut":
@@ -99,12 +165,28 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
         elif step == "denied":
-            self._send(403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}})
+            key = self.headers.get("authorization", "") + self.headers.get("x-goog-api-key", "")
+            words = f"the key {key} may not use this model"
+            self._send(403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": words}})
         else:
             status = int(step.partition(" ")[0])
             after = step.partition(" ")[2]
             error = {"error": {"code": status, "status": "UNAVAILABLE", "message": "later"}}
             self._send(status, error, {"retry-after": after} if after else {})
+
+    def _drip(self, headers: bool) -> None:
+        """A byte every 20 ms, for 10 s or until the client has given up."""
+        head = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n"
+        try:
+            self.wfile.write(head if headers else head + b"Content-Length: 5000\r\n\r\n")
+            for _ in range(500):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                if self.script.release.wait(0.02):
+                    break
+        except OSError:
+            pass  # it has hung up, as it should
+        self.close_connection = True
 
     def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self._raw(status, json.dumps(body).encode(), headers)
@@ -116,7 +198,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(OSError):  # the client may have seen enough
+            self.wfile.write(content)
+
+
+@lru_cache(1)
+def bomb() -> bytes:
+    """200 MB of nothing, in 200 kB."""
+    return gzip.compress(bytes(200 * 2**20), 9)
 
 
 class _Server(ThreadingHTTPServer):

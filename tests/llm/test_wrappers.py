@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from vpp_policies.llm.chat import (
     failure,
     json_schema,
     read,
-    retry_after_s,
 )
 from vpp_policies.llm.ledger import Decider, Ledger, Price
-from vpp_policies.llm.stack import NAMES, LlmOptions, load_settings, open_stack, secret, settings_of
+from vpp_policies.llm.received import retry_after_s
+from vpp_policies.llm.stack import NAMES, LlmOptions, adapter_of, load_settings, open_stack, secret
 from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
 
 from tests.llm.forms import GOOD, SYSTEM, Form, Says, ask
@@ -60,6 +61,25 @@ def test_a_fence_is_taken_off_and_bounds_are_clipped() -> None:
     clipped, count = clip(value)
     assert (clipped.cents, [p.wh for p in clipped.parts], count) == (50, [0, 3], 2)
     assert clip(clipped) == (clipped, 0)
+
+
+def test_thoughts_before_an_answer_are_no_part_of_it_and_no_answer_chooses_our_time() -> None:
+    text = '<think>if { then </think>\n```json\n{"cents": 5, "parts": []}\n```'
+    reply = read(Form, text, Usage(), "m")
+    assert reply.value == Form(cents=5)
+    assert reply.text == text  # kept as it was sent
+    begin = time.perf_counter()
+    odds = (
+        "```" + " " * 200_000,
+        "<think>" * 20_000,
+        "```" * 60_000,
+        "key " * 50_000,
+        "```json" + "\n" * 190_000 + "`",
+    )
+    for odd in odds:
+        with pytest.raises(Malformed):
+            read(Form, odd, Usage(), odd)
+    assert time.perf_counter() - begin < 2.0
 
 
 def test_the_schema_is_flat_and_says_all() -> None:
@@ -206,8 +226,8 @@ def test_options_are_checked_and_models_configured(tmp_path: Path) -> None:
         '[scripted]\nmodel = "mine"\nusd_per_mtok_in = 2\nusd_per_mtok_out = 4\nrequests_per_minute = 10\n'
         "tokens_per_minute = 100\nkeys = []\n"
     )
-    assert settings_of(LlmOptions("scripted", models=str(own))).price == Price(2.0, 4.0)
-    assert settings_of(LlmOptions("scripted", model="other")).model == "other"
+    assert adapter_of(LlmOptions("scripted", models=str(own)))[1].price == Price(2.0, 4.0)
+    assert adapter_of(LlmOptions("scripted", model="other"))[1].model == "other"
     own.write_text("[scripted]\nmodel = 1\n")
     with pytest.raises(DataError, match="usd_per_mtok_in"):
         load_settings("scripted", str(own))

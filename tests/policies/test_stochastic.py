@@ -10,6 +10,7 @@ import pytest
 from support import month
 from vpp_benchmarks.cli.main import main as vpp_env_command
 from vpp_benchmarks.run.fit_prices import fit_seeded
+from vpp_policies.forecast import Forecast
 from vpp_policies.forecast.learned import (
     BODY,
     CLOCK,
@@ -45,7 +46,7 @@ def fleet(b: Battery[float]) -> Battery[Floats]:
 def certain(prices: list[float]) -> Odds:
     """Odds of hours in which all four quarters have one price."""
     price = np.repeat(np.array(prices)[:, None, None], QUARTERS, axis=2)
-    return odds_of(price, np.ones((len(prices), 1)), np.zeros((len(prices), 1)), 0.0)
+    return odds_of(Forecast(price, np.ones((len(prices), 1)), np.zeros((len(prices), 1))), 0.0)
 
 
 def best_by_hand(prices: list[float], start: float, b: Battery[float]) -> float:
@@ -78,7 +79,7 @@ def test_prices_that_are_certain_give_the_best_plan(prices: list[float], start: 
 def test_values_rise_with_what_is_held_and_with_what_may_be_given() -> None:
     model, hours = load(DEFAULT_MODEL), np.arange(30)
     da = 0.05 + 0.04 * np.cos((hours - 19) * np.pi / 12)
-    odds = odds_of(*samples(model, da, np.full(30, 0.05), hours % 24, 0.0, 1.0), 0.05)
+    odds = odds_of(Forecast(*samples(model, da, np.full(30, 0.05), hours % 24, 0.0, 1.0)), 0.05)
     values = solve_all(odds, hours % 24, np.zeros((30, 1)), fleet(BATTERY._replace(eta=0.95, refill=0.04)))[0]
     assert (np.diff(values, axis=1) >= -1e-9).all()
     assert (np.diff(values, axis=2) >= -1e-9).all()

@@ -14,6 +14,7 @@ from vpp_env.contract.observation import (
     observe,
 )
 from vpp_env.core import ledger as led
+from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.simulation.world import HISTORY, World
 from vpp_env.units import DT_H, KWH_PER_MWH, Floats, Floats32
@@ -46,6 +47,7 @@ class Observer:
         hour, weekday = world.wall_clock()
         _, rt, rho = world.past()
         incentive, schedule_kw = world.announced()
+        called, committed_kw = world.announced_capacity()
         reserve = np.zeros((world.n_months, len(PRODUCTS)))
         if len(rho):
             reserve[:, self._slot] = rho[-1]
@@ -62,6 +64,10 @@ class Observer:
             reserve=reserve,
             schedule_gate=float(bool(world.exchange.day_ahead.hours(world.t))),
             minimum_kw=world.scenario.market.min_bid_mw * KWH_PER_MWH,
+            capacity_gate=float(world.exchange.firm.is_gate(world.t)),
+            called=called.astype(np.float64, order="C"),
+            committed_kw=np.ascontiguousarray(committed_kw),
+            capacity_rate=rate_usd_per_kw_day(world.scenario.market) * world.scenario.market.firm_capacity,
         )
 
     def _rows(self) -> Floats:

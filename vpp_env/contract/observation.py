@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.jit import kernel
-from vpp_env.units import BUY_LIMIT_RANGE, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
+from vpp_env.units import BUY_LIMIT_RANGE, DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
 
-OBSERVATION_VERSION = 1
-"""Version of the columns; stands in the metadata of every environment and in every saved policy."""
+OBSERVATION_VERSION = 2
+"""Version of the columns; stands in the metadata of every environment and in every saved policy.
+
+Version 1 had no columns of evening capacity."""
 
 
 class PublicColumns(NamedTuple):
@@ -48,6 +50,12 @@ class PublicColumns(NamedTuple):
     schedule_gate: float
     schedule_kw: float
     minimum_kw: float
+    capacity_gate: float
+    capacity_kw: float
+    capacity_now: float
+    capacity_called: float
+    hours_to_call: float
+    capacity_rate: float
 
 
 class HomeColumns(NamedTuple):
@@ -138,6 +146,15 @@ MEANING: dict[str, tuple[str, str]] = {
     "schedule_gate": ("1", "1: a day-ahead schedule may be handed in now"),
     "schedule_kw": ("10 kW a home", "day-ahead award of the VPP, mean over the opportunity, by home"),
     "minimum_kw": ("10 kW a home", "what the market takes at least, by home"),
+    "capacity_gate": ("1", "1: firm capacity for the next day's evening may be committed now"),
+    "capacity_kw": (
+        "10 kW a home",
+        "most firm capacity that is committed, delivery on as far as prices are published, by home",
+    ),
+    "capacity_now": ("1", "share of the opportunity that lies in an evening that is called"),
+    "capacity_called": ("1", "1: an evening is called, delivery on as far as prices are published"),
+    "hours_to_call": ("24 h", "from delivery to the first called step of them; 1 where none is called"),
+    "capacity_rate": ("1 USD/kW", "what a kW of firm capacity earns on an evening; 0 where it is not on sale"),
     "soc": ("capacity", "energy in the battery"),
     "floor": ("capacity", "reserve floor"),
     "capacity": ("20 kWh", "capacity of the battery"),
@@ -215,6 +232,10 @@ class MarketFacts(NamedTuple):
     reserve: Floats  # (M, 4) USD/kW-h, last prices in the order of `PRODUCTS`, 0 where not on sale
     schedule_gate: float  # 1: a day-ahead schedule may be handed in
     minimum_kw: float  # what the market takes at least
+    capacity_gate: float  # 1: firm capacity may be committed
+    called: Floats  # (M, H) 1: the step lies in an evening that is called, delivery on
+    committed_kw: Floats  # (M, H) firm capacity
+    capacity_rate: float  # USD/kW and evening; 0: not on sale
 
 
 class Fixed(NamedTuple):
@@ -288,12 +309,17 @@ def _public(facts: MarketFacts, homes: int) -> Floats:
         # before the first real-time price there is only the day-ahead one
         recent, last = (np.sort(rt), rt[-1]) if len(rt) else (da[:1].copy(), da[0])
         incentive, sale, award, highest = 0.0, 0.0, 0.0, 0.0
+        committed, called_now, called, wait_h = 0.0, 0.0, 0.0, 24.0
         for j in range(min(steps, known)):
             incentive += facts.incentive[m, j] / steps
             sale += (da[j] + facts.incentive[m, j]) / steps
             award += facts.schedule_kw[m, j] / steps
+            called_now += facts.called[m, j] / steps
         for j in range(known):
             highest = max(highest, facts.incentive[m, j])
+            committed = max(committed, facts.committed_kw[m, j])
+            if called == 0.0 and facts.called[m, j] > 0.0:
+                called, wait_h = 1.0, j * DT_H
         row = PublicColumns(
             hour_sin=math.sin(math.tau * facts.hour / 24),
             hour_cos=math.cos(math.tau * facts.hour / 24),
@@ -320,6 +346,12 @@ def _public(facts: MarketFacts, homes: int) -> Floats:
             schedule_gate=facts.schedule_gate,
             schedule_kw=_unit(award / homes / 10.0),
             minimum_kw=_unit(facts.minimum_kw / homes / 10.0),
+            capacity_gate=facts.capacity_gate,
+            capacity_kw=_unit(committed / homes / 10.0),
+            capacity_now=called_now,
+            capacity_called=called,
+            hours_to_call=_unit(wait_h / 24.0),
+            capacity_rate=_unit(facts.capacity_rate),
         )
         for j, x in enumerate(row):
             out[m, j] = x

@@ -84,6 +84,7 @@ class Public:
     capacity_gate: bool = False  # firm capacity for the next day's evening may be committed now
     capacity_called: Flags = field(default_factory=_nowhere)  # (H,) evening hours that are called, delivery on
     capacity_kw: Floats = field(default_factory=_none)  # (H,) firm capacity committed, delivery on
+    capacity_usd_per_kw: float = 0.0  # what firm capacity earns on an evening; 0: not on sale
 
     @property
     def expected_lmp(self) -> float:
@@ -203,8 +204,9 @@ def _market_facts(public: Public) -> MarketFacts:
     now = public.start if public.now is None else public.now
     hour = now.hour + now.minute / 60
     steps = len(public.da_usd_per_kwh)
-    incentive, schedule_kw = (
-        np.zeros(steps) if not len(x) else x for x in (public.incentive_usd_per_kwh, public.day_ahead_kw)
+    incentive, schedule_kw, called, committed_kw = (
+        np.zeros(steps) if not len(x) else x.astype(np.float64)
+        for x in (public.incentive_usd_per_kwh, public.day_ahead_kw, public.capacity_called, public.capacity_kw)
     )
     reserve = np.zeros((1, len(PRODUCTS)))
     for name, past in public.past_reserve_usd_per_kw_h.items():
@@ -224,6 +226,10 @@ def _market_facts(public: Public) -> MarketFacts:
         reserve=reserve,
         schedule_gate=float(bool(public.day_ahead_hours)),
         minimum_kw=public.minimum_kw,
+        capacity_gate=float(public.capacity_gate),
+        called=called[None].copy(),
+        committed_kw=committed_kw[None].copy(),
+        capacity_rate=public.capacity_usd_per_kw,
     )
 
 

@@ -122,51 +122,6 @@ class Kpis:
         "owners' share", "", Better.NEITHER, Format.PERCENT, "the owners' part of welfare; none where there is no gain",
         lambda e: share_of(e.owners_gain(), e.profit() + e.owners_gain()), shown=(Place.MEANS,),
     )  # fmt: skip
-    offer_rounds: int = _kpi(
-        "rounds of offers", "", Better.NEITHER, Format.COUNT, "rounds in which owners of the world were asked",
-        lambda e: int(e.run.record.contracts.rounds.sum()), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contracts_offered: int = _kpi(
-        "offers", "", Better.NEITHER, Format.COUNT, "offers of a contract to an owner, sum over rounds",
-        lambda e: int(e.run.record.contracts.offered.sum()), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contracts_signed: int = _kpi(
-        "contracts", "", Better.NEITHER, Format.COUNT, "contracts that owners have signed",
-        lambda e: int(e.run.record.contracts.signed.sum()), shown=(Place.MEANS, Place.FAIRNESS),
-    )  # fmt: skip
-    deal_rate: float | None = _kpi(
-        "deal rate", "", Better.NEITHER, Format.PERCENT, "contracts signed of the offers; none where nobody was asked",
-        lambda e: e.deal_rate(), shown=(Place.MEANS,),
-    )  # fmt: skip
-    avg_under_contract: float = _kpi(
-        "under contract", "homes", Better.NEITHER, Format.TWO, "homes under contract, mean over opportunities",
-        lambda e: e.mean("contracts"), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contracts_broken: int = _kpi(
-        "contracts broken", "", Better.LOWER, Format.COUNT,
-        "(home, opportunity) pairs in which more was dispatched than a contract allows",
-        lambda e: int(e.run.record.contracts.breaches.sum()), shown=(Place.MEANS, Place.FAIRNESS),
-    )  # fmt: skip
-    contract_availability_usd: float = _kpi(
-        "availability pay", "USD", Better.NEITHER, Format.TWO, "fees that contracts paid whatever was called",
-        lambda e: e.total("contract_availability_usd"), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contract_floor_usd: float = _kpi(
-        "floors bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh below own reserve floors x hours",
-        lambda e: e.total("contract_floor_usd"), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contract_car_usd: float = _kpi(
-        "targets bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh that cars lacked at departures",
-        lambda e: e.total("contract_car_usd"), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contract_overuse_usd: float = _kpi(
-        "discharge bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh beyond own daily limits",
-        lambda e: e.total("contract_overuse_usd"), shown=(Place.MEANS,),
-    )  # fmt: skip
-    contract_blackout_usd: float = _kpi(
-        "windows bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh in own blackout windows",
-        lambda e: e.total("contract_blackout_usd"), shown=(Place.MEANS,),
-    )  # fmt: skip
     money: MoneyTotals = _kpi(  # noqa: RUF009 (a field is made)
         "ledger", "USD", Better.NEITHER, Format.TWO, "the VPP's whole ledger", lambda e: e.money
     )
@@ -363,6 +318,51 @@ class Kpis:
     capacity_evenings_called: int = _kpi(
         "called evenings", "", Better.NEITHER, Format.COUNT, "evenings on which it was called, tests included",
         lambda e: int(e.evenings["called"].sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    offer_rounds: int = _kpi(
+        "rounds of offers", "", Better.NEITHER, Format.COUNT, "rounds in which owners of the world were asked",
+        lambda e: int(e.run.record.contracts.rounds.sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    contracts_offered: int = _kpi(
+        "offers", "", Better.NEITHER, Format.COUNT, "offers of a contract to an owner, sum over rounds",
+        lambda e: int(e.run.record.contracts.offered.sum()), shown=(Place.MEANS,),
+    )  # fmt: skip
+    contracts_signed: int = _kpi(
+        "contracts", "", Better.NEITHER, Format.COUNT, "contracts that owners have signed",
+        lambda e: int(e.run.record.contracts.signed.sum()), shown=(Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
+    deal_rate: float | None = _kpi(
+        "deal rate", "", Better.NEITHER, Format.PERCENT, "contracts signed of the offers; none where nobody was asked",
+        lambda e: e.deal_rate(), shown=(Place.MEANS,),
+    )  # fmt: skip
+    avg_under_contract: float = _kpi(
+        "under contract", "homes", Better.NEITHER, Format.TWO, "homes under contract, mean over opportunities",
+        lambda e: e.mean("contracts"), shown=(Place.MEANS,),
+    )  # fmt: skip
+    contracts_broken: int = _kpi(
+        "contracts broken", "", Better.LOWER, Format.COUNT,
+        "(home, opportunity) pairs in which more was dispatched than a contract allows",
+        lambda e: int(e.run.record.contracts.breaches.sum()), shown=(Place.MEANS, Place.FAIRNESS),
+    )  # fmt: skip
+    contract_availability_usd: float = _kpi(
+        "availability pay", "USD", Better.NEITHER, Format.TWO, "fees that contracts paid whatever was called",
+        lambda e: e.total("contract_availability_usd"), shown=(Place.MEANS,),
+    )  # fmt: skip
+    contract_floor_usd: float = _kpi(
+        "floors bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh below own reserve floors x hours",
+        lambda e: e.total("contract_floor_usd"),
+    )  # fmt: skip
+    contract_car_usd: float = _kpi(
+        "targets bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh that cars lacked at departures",
+        lambda e: e.total("contract_car_usd"),
+    )  # fmt: skip
+    contract_overuse_usd: float = _kpi(
+        "discharge bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh beyond own daily limits",
+        lambda e: e.total("contract_overuse_usd"),
+    )  # fmt: skip
+    contract_blackout_usd: float = _kpi(
+        "windows bought", "USD", Better.NEITHER, Format.TWO, "paid by contract for kWh in own blackout windows",
+        lambda e: e.total("contract_blackout_usd"),
     )  # fmt: skip
     others: Mapping[str, float | None] = field(default_factory=dict)  # of `REGISTERED`, by name
 

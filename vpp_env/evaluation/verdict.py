@@ -39,6 +39,13 @@ class Audit:
     checked: tuple[str, ...]  # what was altered
     evidence: tuple[Finding, ...] = ()  # the first few
     reason: str = ""  # why it is no more than claimed
+    month: str = ""  # where it was looked at: case and seed; empty: not within a comparison, or not at all
+
+    @property
+    def said(self) -> str:
+        """The verdict, where it was looked at and why it is no more."""
+        where = f" ({self.month}, {self.gates} gates)" if self.month and self.gates else ""
+        return f"{self.verdict.value}{where}{f': {self.reason}' if self.reason else ''}"
 
     @property
     def separate(self) -> bool:

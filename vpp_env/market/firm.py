@@ -100,7 +100,7 @@ def called_evenings(market: MarketSpec, found: tuple[Evening, ...], da_usd_per_m
 
 
 def rate_usd_per_kw_day(market: MarketSpec) -> float:
-    """USD that a kW earns on one evening."""
+    """USD that a kW earns on one evening, where firm capacity is on sale."""
     return market.capacity_usd_per_kw_month / MONTH_DAYS
 
 

@@ -14,6 +14,7 @@ from vpp_env.contract.terms import Answers, LeftTable, Offers, Terms
 from vpp_env.contract.views import Future, Homes, Information, KnownFuture, Public, View
 from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError, VppError
+from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.simulation.foresight_builder import build_foresight
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH, Flags
@@ -69,6 +70,7 @@ def build_view(world: World, information: Information) -> View:
         capacity_gate=world.exchange.firm.is_gate(t),
         capacity_called=_locked(called[0]),
         capacity_kw=_locked(capacity_kw[0]),
+        capacity_usd_per_kw=rate_usd_per_kw_day(scenario.market) * scenario.market.firm_capacity,
     )
     return View(
         public,

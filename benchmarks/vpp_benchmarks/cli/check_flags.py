@@ -26,6 +26,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help=f"audit what every policy sees, at the gates of a month's first hours; default: {VERIFY_HOURS}",
     )
     group.add_argument(
+        "--verify-months",
+        choices=("one", "all"),
+        help="with --verify: audit a policy on one of a case's months, drawn by a hash (the default), or on each",
+    )
+    group.add_argument(
         "--salt",
         nargs="?",
         const="",
@@ -49,7 +54,10 @@ def checks(args: argparse.Namespace) -> Checks:
     VppError
         When a value is not allowed, or there is no salt where one is said to be.
     """
-    return Checks(_salt(args.salt), _hours(args.verify), args.policy_timeout)
+    hours = _hours(args.verify)
+    if args.verify_months and not hours:
+        raise PlanError("--verify-months says on which months policies are audited; give --verify too")
+    return Checks(_salt(args.salt), hours, args.verify_months == "all", args.policy_timeout)
 
 
 def _hours(text: str | None) -> int:

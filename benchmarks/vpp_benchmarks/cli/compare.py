@@ -127,7 +127,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
         given = [name for name in (*PLANNED, *DATA, *SHORTCUTS) if getattr(args, name) is not None]
         given += ["set"] if args.overrides else []
         given += ["out"] if args.out is not None else []
-        given += ["verify"] if args.verify else []
+        given += [name for name in ("verify", "verify_months") if getattr(args, name)]
         if given:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise PlanError(f"--resume takes what is run, and where, from the folder; leave out {names}")

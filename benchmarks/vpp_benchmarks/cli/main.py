@@ -41,6 +41,7 @@ COMMANDS = (
     Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
+    Command(KNOW, "agentic", "vpp_benchmarks.cli.agentic:main", "the negotiation's graph drawn, or its steps streamed"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
     Command(
         KNOW, "export-homes", "vpp_benchmarks.cli.export_homes:main", "write a month's homes, to edit and bring back"

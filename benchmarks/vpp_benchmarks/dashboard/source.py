@@ -204,6 +204,8 @@ def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
     text = statement.strip()
     if not 0 < len(text) <= MOST_CHARACTERS:
         raise PlanError(f"statement: got {len(text)} characters; allowed: 1 to {MOST_CHARACTERS}")
+    if ":" in llm:
+        raise PlanError(f"reader: got {llm!r}; a page imports no module, allowed are the names of docs/llm.md")
     try:
         options = LlmOptions(llm=llm, max_calls=2)
         with closing(open_stack(options)) as stack:

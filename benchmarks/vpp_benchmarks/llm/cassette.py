@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vpp_policies.agentic import agentic
 from vpp_policies.agentic.llm_brain import LlmBrain
-from vpp_policies.llm.stack import ADAPTERS, shipped
+from vpp_policies.llm.stack import shipped
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_env.evaluation.simulate import simulate
@@ -30,7 +30,7 @@ def parser(prog: str = "vpp-env cassette") -> Parser:
     p = Parser(prog, "Record the answers of a language model, or of the scripted program, for replay.", EXAMPLES)
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    p.add_argument("--llm", default="scripted", choices=sorted(ADAPTERS), help="default: %(default)s")
+    p.add_argument("--llm", default="scripted", metavar="NAME|MODULE:NAME", help="default: %(default)s")
     p.add_argument("--out", type=Path, default=shipped(), metavar="FILE", help="default: the shipped cassette")
     return p
 

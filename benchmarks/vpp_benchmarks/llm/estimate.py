@@ -8,10 +8,10 @@ from vpp_policies.agentic.card import PreferenceCard, question
 from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.agentic.openings import OpeningAsk, OpeningAsks
 from vpp_policies.agentic.strategy import RULES, Strategy
-from vpp_policies.llm.chat import schema_text, tokens
+from vpp_policies.llm.chat import Usage, schema_text, tokens
 from vpp_policies.llm.ledger import Price
 from vpp_policies.llm.prompts import prompt
-from vpp_policies.llm.stack import ADAPTERS, price_of, settings_of
+from vpp_policies.llm.stack import adapter_of, price_of
 
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.contract.policy import make_policy
@@ -47,7 +47,7 @@ def _calls(count: float, system: str, schema: str, asked: float, answered: float
 
 
 def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
-    """Estimate one month: statements are measured, everything else is counted."""
+    """Estimate one month: statements are measured, everything else is counted; of thoughts, all that is allowed."""
     play, without = brain.options.play, brain.negotiation.left_out
     price = price_of(brain.options.reach)
     fleet = build_fleet(scenario, seed)
@@ -76,11 +76,12 @@ def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
         parts.append(
             _calls(count, prompt("openings"), schema_text(OpeningAsks), 60 + ROW_CHARS * rows, 12 + one * rows, price)
         )
+    calls, thought = sum(p.calls for p in parts), (brain.options.reach.thinking or 0) * sum(p.calls for p in parts)
     return Estimate(
-        sum(p.calls for p in parts),
+        calls,
         sum(p.tokens_in for p in parts),
-        sum(p.tokens_out for p in parts),
-        sum(p.usd for p in parts),
+        sum(p.tokens_out for p in parts) + thought,
+        sum(p.usd for p in parts) + price.usd(Usage(0, thought)),
     )
 
 
@@ -103,7 +104,7 @@ def check(plan: Plan) -> None:
     for brain in llm_brains(plan).values():
         reach = brain.options.reach
         if isinstance(reach.llm, str) and not reach.is_replay:
-            ADAPTERS[reach.llm](settings_of(reach))
+            adapter_of(reach)
         price_of(reach)
 
 

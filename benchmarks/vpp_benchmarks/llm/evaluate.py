@@ -18,7 +18,6 @@ from vpp_policies.agentic import agentic
 from vpp_policies.agentic.card import PreferenceCard
 from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.agentic.openings import ENVELOPES
-from vpp_policies.llm.stack import NAMES
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.llm.players import Beside, Hears, Oracle
@@ -202,7 +201,7 @@ EXAMPLES = ("--llm scripted --hours 168", "--llm gemini --budget-usd 2 --out eva
 def parser(prog: str = "vpp-env evaluate-readers") -> Parser:
     """Return the command line."""
     p = Parser(prog, "Evaluate a reader of owners' statements: against the truth, and under attack.", EXAMPLES)
-    p.add_argument("--llm", default="scripted", choices=NAMES, help="default: %(default)s")
+    p.add_argument("--llm", default="scripted", metavar="NAME|MODULE:NAME", help="default: %(default)s")
     p.add_argument("--model", default="", help="model id; default: the configuration's")
     p.add_argument("--base-url", default="", help="address of an OpenAI-compatible server")
     p.add_argument("--cassette", default="", metavar="FILE", help="record to, or replay from")

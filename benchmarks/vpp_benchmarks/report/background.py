@@ -73,7 +73,7 @@ def origin(m: Material) -> str:
             run.label,
             run.origin.policy.spec,
             run.info.information.name,
-            run.verdict + (f" ({run.audit.reason})" if run.audit and run.audit.reason else ""),
+            run.audit.said if run.audit else run.verdict,
             run.info.consent.value,
             run.info.description,
         ]

@@ -229,6 +229,7 @@ def to_data(experiment: Experiment) -> dict[str, Any]:
         "files_sha256": _all_hashes(experiment.plans),
         "salt_sha256": first.checks.salt_sha256,
         "verify_hours": first.checks.verify_hours,
+        "verify_all_months": first.checks.verify_all_months,
         "runs": [job.name for job in experiment.jobs()],
     }
 
@@ -256,7 +257,10 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
         raise PlanError(f"the experiment's schema is {data.get('schema')!r}; this version reads {SCHEMA!r}")
     specs = [p["spec"] for p in data["policies"]]
     _check_named(specs, named)
-    checks = replace(checks or Checks(), verify_hours=data.get("verify_hours", 0))
+    hours = data.get("verify_hours", 0)
+    # folders of before the months could be chosen audited all of them
+    every = bool(hours) and data.get("verify_all_months", True)
+    checks = replace(checks or Checks(), verify_hours=hours, verify_all_months=every)
     _check_salt(data.get("salt_sha256"), checks)
     plans = [
         make_plan(
@@ -353,4 +357,5 @@ def job_hash(job: JobSpec) -> str:
     checks: dict[str, Any] = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
     checks |= {"homes": homes_content(job.home_data)}
     content |= {key: value for key, value in checks.items() if value}  # without them as before there were any
+    content |= {} if job.audit_seed in (None, job.seed) else {"audit_seed": job.audit_seed}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -99,12 +99,12 @@ def origin_of(job: JobSpec, month: Month | None = None) -> Origin:
 
 def not_run(job: JobSpec) -> RunResult:
     """Return a run that was not begun."""
-    return RunResult(origin_of(job), NOT_RUN, STOPPED_BEFORE)
+    return RunResult(origin_of(job), NOT_RUN, STOPPED_BEFORE, audit=job.audited)
 
 
 def stopped(job: JobSpec, status: str, reason: str) -> RunResult:
     """Return a run that left nothing behind: its process died, or was ended at once."""
-    return RunResult(origin_of(job), status, reason)
+    return RunResult(origin_of(job), status, reason, audit=job.audited)
 
 
 def play(job: JobSpec, progress: Progress) -> RunResult:
@@ -119,7 +119,7 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     total = job.scenario.n_opportunities
     rows: list[dict[str, Any]] = []
     month: Month | None = None
-    audited: Audit | None = None
+    audited = job.audited
 
     def on_opportunity(row: dict[str, Any]) -> None:
         rows.append(row)
@@ -136,7 +136,7 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     try:
         progress.begin(job, total)
         month = month_of(job)
-        audited = audit_of(job, month)
+        audited = audited or audit_of(job, month)
         with player(job.contender.spec, job.checks.policy_timeout_s) as policy:
             if policy.info != job.contender.info:
                 # the report prints what was declared when the comparison was planned
@@ -160,24 +160,25 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
 
 
 def audit_of(job: JobSpec, month: Month) -> Audit | None:
-    """Audit the run's policy on the first hours of its month; None where it was not asked for.
+    """Audit the run's policy on the first hours of its month; None where it is audited on another one, or not at all.
 
     One that asks a language model is not audited: its answers cost money and are not the same twice.
     """
     hours, spec, information = job.checks.verify_hours, job.contender.spec, job.contender.info.information
-    if not hours:
+    if not hours or job.audit_seed != job.seed:
         return None
+    where = f"{job.case}, seed {job.seed}"
     # the author of a policy knows the seed, and not the salt
     text = f"{job.name} {job.checks.salt.text if job.checks.salt else ''}"
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
     if parse_spec(spec)[1].get("brain") == "llm":
         reason = "it asks a language model, whose answers cost money and are not the same twice"
-        return Audit(Verdict.CLAIMED, information, seed, 0, (), reason=reason)
+        return Audit(Verdict.CLAIMED, information, seed, 0, (), reason=reason, month=where)
     per_hour = 60 // job.scenario.time.opportunity_minutes
     gates = min(hours * per_hour, job.scenario.n_opportunities)
     log.info("%s, seed %d: audit of its information at the first %d gates", job.contender.label, job.seed, gates)
     begin = time.perf_counter()
-    found = audit(month, spec, gates, seed, job.checks.policy_timeout_s)
+    found = replace(audit(month, spec, gates, seed, job.checks.policy_timeout_s), month=where)
     more = "".join(f"; gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in found.evidence[:1])
     text = f"{found.verdict.value}{f' ({found.reason})' if found.reason else ''}{more}"
     log.info("%s, seed %d: %s, in %.1f s", job.contender.label, job.seed, text, time.perf_counter() - begin)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vpp_env.contract.policy import PolicyInfo, parse_spec
 from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import VppError, did_you_mean
 from vpp_env.evaluation.isolation import TIMEOUT_S, player
+from vpp_env.evaluation.verdict import Audit
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
@@ -63,12 +65,15 @@ class Checks:
     """What is done against policies that know, or do, more than they say."""
 
     salt: Salt | None = None  # of the worlds
-    verify_hours: int = 0  # hours of each month whose gates every policy is audited on; 0: none is
+    verify_hours: int = 0  # hours of a month whose gates every policy is audited on; 0: none is
+    verify_all_months: bool = False  # audited on every month that it plays; else on one, see `Plan.audit_seed`
     policy_timeout_s: float = TIMEOUT_S  # longest that one answer of a policy is waited for; no part of a result
 
     def __post_init__(self) -> None:
         if self.verify_hours < 0:
             raise PlanError(f"--verify: got {self.verify_hours} hours; allowed is 1 or more")
+        if self.verify_all_months and not self.verify_hours:
+            raise PlanError("--verify-months says on which months policies are audited; give --verify too")
         if not 0.0 < self.policy_timeout_s < math.inf:
             raise PlanError(f"--policy-timeout: got {self.policy_timeout_s:g} s; allowed is a number above 0")
 
@@ -90,11 +95,18 @@ class JobSpec:
     node: str | None = None
     checks: Checks = field(default_factory=Checks)
     home_data: str | None = None
+    audit_seed: int | None = None  # of the case's month on which its policy is audited; None: none is
+    audited: Audit | None = None  # what that has found, where it is another run's month
 
     @property
     def name(self) -> str:
         """Name of its run folder, unique within an experiment."""
         return f"{self.case}-s{self.seed}-{self.contender.label}"
+
+    @property
+    def audit_run(self) -> str | None:
+        """Name of the other run that its policy is audited in; None where it is this one, or none."""
+        return None if self.audit_seed in (None, self.seed) else replace(self, seed=self.audit_seed).name
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,19 @@ class Plan:
         """Runs of one seed, in the order in which the policies were named."""
         case = self.case or file_name(self.scenario.name)
         rest = (seed, self.scenario, case, self.market_data, self.node, self.checks, self.home_data)
-        return tuple(JobSpec(contender, *rest) for contender in self.contenders)
+        return tuple(JobSpec(one, *rest, audit_seed=self.audit_seed(one, seed)) for one in self.contenders)
+
+    def audit_seed(self, contender: Contender, seed: int) -> int | None:
+        """Return the seed of the month on which a policy that plays `seed` is audited; None: no audit is asked for.
+
+        One of the plan's months for all runs of the policy, by a hash of case, policy and salt: who does not know the
+        salt cannot tell which one. With `Checks.verify_all_months` the month that it plays.
+        """
+        checks = self.checks
+        if not checks.verify_hours or checks.verify_all_months:
+            return seed if checks.verify_hours else None
+        text = f"{self.case} {contender.spec} {checks.salt.text if checks.salt else ''}"
+        return sorted(self.seeds)[int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % len(self.seeds)]
 
 
 def make_plan(

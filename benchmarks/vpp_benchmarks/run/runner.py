@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from vpp_benchmarks.report.material import Gathering
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison, Planned, Unit, statistics_of
-from vpp_benchmarks.results.run_result import NOT_RUN, RunResult
+from vpp_benchmarks.results.run_result import INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.results.software import environment, software
 from vpp_benchmarks.results.summary import SeedResult, case_means, overall
 from vpp_benchmarks.run import compiling
@@ -20,9 +21,10 @@ from vpp_benchmarks.run.ceilings import CeilingsOfUnits
 from vpp_benchmarks.run.executors import Executor, Serial, choose
 from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_hash, to_data
 from vpp_benchmarks.run.files import wide_table, write_experiment, write_seed
-from vpp_benchmarks.run.job import JobSpec, Progress, month_of
+from vpp_benchmarks.run.job import JobSpec, Progress, month_of, not_run
 from vpp_benchmarks.run.log import log_to
 from vpp_benchmarks.run.plan import Checks, Plan, PlanError
+from vpp_env.evaluation.verdict import Audit, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -134,14 +136,31 @@ class _Loop:
         if self._ceilings is not None and not isinstance(player, Serial):
             # beside runs in this process they would disturb the time of every decision
             self._ceilings.begin([(u, jobs[0]) for u, jobs in self._units.items() if u not in self._seeds])
-        with closing(_iterate(player, missing, progress)) as results:
-            for result in results:
-                if self._runs is not None and result.begun:
-                    self._runs.save(result)
-                self._ended[result.name] = result
-                _log_end(result)
-                self._close((result.origin.case, result.origin.seed))
+        # runs that audit their policies themselves first: what they find stands for the other runs of the same policy
+        for jobs in ([j for j in missing if j.audit_run is None], [j for j in missing if j.audit_run is not None]):
+            stopped = any(result.status in (INTERRUPTED, NOT_RUN) for result in self._ended.values())
+            told = [self._told(job) for job in jobs]
+            with closing(_iterate(player, told, progress) if not stopped else _none(told)) as results:
+                for result in results:
+                    self._take(result)
         return self._finish()
+
+    def _take(self, result: RunResult) -> None:
+        """Keep a run that has ended."""
+        if self._runs is not None and result.begun:
+            self._runs.save(result)
+        self._ended[result.name] = result
+        _log_end(result)
+        self._close((result.origin.case, result.origin.seed))
+
+    def _told(self, job: JobSpec) -> JobSpec:
+        """Return the job with what the audit of its policy has found, where that is made in another run."""
+        if job.audit_run is None or job.audit_run not in self._ended:
+            return job
+        run = self._ended[job.audit_run]
+        reason = f"the run that it was to be audited in, {run.name}, is {run.status}: {run.reason}"
+        none = Audit(Verdict.CLAIMED, job.contender.info.information, 0, 0, (), reason=reason)
+        return replace(job, audited=run.audit or none)
 
     def saved(self, error: Exception) -> str:
         """Say what is safe after an error of writing."""
@@ -156,10 +175,16 @@ class _Loop:
         if self._runs is None:
             return
         kept = [job for job in self._experiment.jobs() if self._runs.finished(job.name, job_hash(job))]
-        self._ended |= {job.name: self._runs.read(job.name) for job in kept}
+        there = {job.name: self._runs.read(job.name) for job in kept}
+        for job in kept:
+            audit = there[job.name].audit
+            if job.audit_run is None or job.audit_run in there or (audit is not None and audit.month):
+                self._ended[job.name] = there[job.name]
+            else:  # it was played unaudited since the run with the audit had failed, which is played again now
+                log.info("%s is played again: its policy had not been audited", job.name)
         other = sum(run.origin.software != software() for run in self._ended.values())
-        if kept:
-            log.info("%d of %d runs are there already", len(kept), len(self._planned.runs))
+        if self._ended:
+            log.info("%d of %d runs are there already", len(self._ended), len(self._planned.runs))
         if other:
             log.warning(
                 "%d of them were played by other versions of code or packages; their manifests say which", other
@@ -207,6 +232,11 @@ def _iterate(player: Executor, jobs: Sequence[JobSpec], progress: Progress) -> G
     """Turn the executor's results into a generator, which can be closed."""
     if jobs:
         yield from player.map(jobs, progress)
+
+
+def _none(jobs: Sequence[JobSpec]) -> Generator[RunResult, None, None]:
+    """What is left of jobs where the comparison was interrupted before."""
+    yield from (not_run(job) for job in jobs)
 
 
 def _log_plan(plan: Plan) -> None:

@@ -53,7 +53,7 @@ class DispatchProblem:
         capacity = build.parameter("capacity", (), nonneg=True)
         if build.sold:
             build.limits.append(sum(build.sold) + sum(build.held) <= capacity)
-        self._params, self._vars = build.params, build.vars
+        self._params, self._vars, self._balance = build.params, build.vars, build.balance
         self.compiled = cp.Problem(cp.Maximize(sum(build.gain) if build.gain else 0), build.limits)
         if not self.compiled.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
@@ -109,6 +109,8 @@ class DispatchProblem:
                 return np.zeros((rows, width))
             return np.maximum(np.asarray(self._vars[name].value), 0.0)
 
+        # what the objective gains by a kWh more: CVXPY hands out the dual of the minimised negative
+        worth = np.asarray(self._balance.dual_value)[:, 0] if ok and self._balance is not None else np.zeros(nb)
         v2g, reserve_e = np.zeros((ne, k)), value("reserve_x", ne, o)
         v2g[self._u] = value("v2g", len(self._u), k)
         reserve_e[self._u] += value("reserve_u", len(self._u), o)
@@ -121,6 +123,7 @@ class DispatchProblem:
             v2g=v2g,
             reserve_e=reserve_e,
             late_kwh=value("late", ne, o).max(axis=1),
+            worth_b=worth,
             objective_usd=float(self.compiled.value) if ok else float("nan"),
             status=status,
             seconds=time.perf_counter() - begin,

@@ -32,6 +32,7 @@ class Builder:
         self.sold: list[cp.Expression] = []  # (K,) energy
         self.bought: list[cp.Expression] = []  # (K,)
         self.held: list[cp.Expression] = []  # (K,) reserve
+        self.balance: cp.Constraint | None = None  # (B, O) energy of the batteries
 
     def parameter(self, name: str, shape: tuple[int, ...], nonneg: bool = False) -> cp.Parameter:
         """Declare what changes from gate to gate."""
@@ -64,8 +65,9 @@ def batteries(build: Builder) -> None:
     start = cp.reshape(build.parameter("soc0", (n,)), (n, 1), order="F")
     before = cp.hstack([start, s[:, :-1]]) if o > 1 else start
     by_opportunity = dt * (d @ of)
+    build.balance = s == before + eta * (dt * (c @ of) + h) - (1.0 / eta) * by_opportunity
     build.limits += [
-        s == before + eta * (dt * (c @ of) + h) - (1.0 / eta) * by_opportunity,
+        build.balance,
         s >= floor @ np.ones((1, o)),
         h + dt * (cp.multiply(surplus, d / dev.power[:, None]) @ of) <= dt * (surplus @ of),
         d <= build.parameter("sell_room", (n, k), nonneg=True),

@@ -84,6 +84,7 @@ class GatePlan:
     v2g: NDArray[np.float64]
     reserve_e: NDArray[np.float64]
     late_kwh: NDArray[np.float64]  # (C,) most by which a car's limit cannot be met whatever is done
+    worth_b: NDArray[np.float64]  # (B,) USD/kWh: what a kWh held after the first opportunity is worth to the plan
     objective_usd: float
     status: str
     seconds: float

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -34,10 +35,10 @@ from vpp_policies.llm.chat import (
     Usage,
     read,
     schema_text,
-    tidy,
 )
 from vpp_policies.llm.layer import Layer
 from vpp_policies.llm.prompts import version_of
+from vpp_policies.llm.received import tidy
 
 FORMAT = "1"
 _TABLES = """
@@ -69,55 +70,114 @@ def _kept(error: ChatError) -> str | None:
     return next((kind for kind, known in KEPT.items() if known is cls), None)
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say which file it is that SQLite cannot read or write."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise DataError(f"cassette {str(path)!r} cannot be read or written: {error}; record another one") from error
+
+
 class Tape:
-    """The file. Opened for reading only unless `record`: a shipped cassette is never written to."""
+    """The file. Opened for reading only unless `record`: a shipped cassette is never written to.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or no cassette; also later, where a row turns out to be damaged.
+    """
 
     def __init__(self, path: Path, record: bool) -> None:
-        if record:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.executescript(_TABLES)
-        elif path.is_file():
-            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-        else:
-            raise DataError(f"cassette {str(path)!r} does not exist; record one with cassette='{path}' and a model")
-        try:
-            self.meta: dict[str, str] = dict(self._db.execute("select name, value from meta order by name"))
-        except sqlite3.DatabaseError as error:
-            raise DataError(f"cassette {str(path)!r} cannot be read: {error}; is it an SQLite file?") from error
-        if not record and self.meta.get("format") != FORMAT:
+        self.path = path
+        with _readable(path):
+            if record:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = sqlite3.connect(path, isolation_level=None)
+                self._db.executescript(_TABLES)
+            elif path.is_file():
+                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            else:
+                raise DataError(f"cassette {str(path)!r} does not exist; record one with cassette='{path}' and a model")
+            rows = self._db.execute("select name, value from meta order by name")
+            self.meta: dict[str, str] = {str(name): str(value) for name, value in rows}
+            # a cassette of an older version has no failures
+            self._fails = bool(self._db.execute("select 1 from sqlite_master where name = 'failures'").fetchone())
+        if (self.meta or not record) and self.meta.get("format") != FORMAT:
             raise DataError(f"cassette {str(path)!r} has format {self.meta.get('format')}; allowed is {FORMAT}")
+        for name in () if record else ("provider", "model"):
+            if not self.meta.get(name):
+                raise DataError(f"cassette {str(path)!r} does not say its {name}; record another one")
+
+    def number(self, name: str) -> float:
+        """Return a number that describes the cassette; 0 where it says none.
+
+        Raises
+        ------
+        DataError
+            When it is no finite number from 0.
+        """
+        text = self.meta.get(name, "0")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0.0 <= value < float("inf"):
+            raise DataError(f"cassette {str(self.path)!r}: {name} is {text!r}; allowed is a number from 0")
+        return value
 
     def describe(self, **meta: str) -> None:
-        """Write what the cassette is: provider, model, how it was made."""
+        """Write what the cassette is: provider, model, how it was made.
+
+        Raises
+        ------
+        DataError
+            When it holds the answers of somebody else.
+        """
+        for name in ("provider", "model"):
+            if self.meta.get(name, meta[name]) != meta[name]:
+                raise DataError(
+                    f"cassette {str(self.path)!r} was recorded with {name} {self.meta[name]!r}, got {meta[name]!r}; "
+                    "record into another file"
+                )
         rows = {"format": FORMAT, **meta}
-        self._db.executemany("insert or replace into meta values (?, ?)", sorted(rows.items()))
+        with _readable(self.path):
+            self._db.executemany("insert or replace into meta values (?, ?)", sorted(rows.items()))
         self.meta |= rows
 
     def find(self, key: str) -> tuple[str, str, Usage] | None:
         """Answer, model version and usage, or None."""
-        row = self._db.execute(
-            "select answer, model, tokens_in, tokens_out from answers where key = ?", (key,)
-        ).fetchone()
+        row = self._row("select answer, model, tokens_in, tokens_out from answers where key = ?", key)
         return None if row is None else (row[0], row[1], Usage(row[2], row[3]))
 
     def failed(self, key: str) -> ChatError | None:
-        """Return what was kept instead of an answer; None, also where a cassette is older than these."""
-        if not self._db.execute("select 1 from sqlite_master where name = 'failures'").fetchone():
+        """Return what was kept instead of an answer, or None."""
+        if not self._fails:
             return None
-        row = self._db.execute(
-            "select kind, message, tokens_in, tokens_out from failures where key = ?", (key,)
-        ).fetchone()
+        row = self._row("select message, kind, tokens_in, tokens_out from failures where key = ?", key)
         if row is None:
             return None
-        kind, message, asked, answered = row
+        message, kind, asked, answered = row
         if kind not in KEPT:
-            raise DataError(f"cassette: unknown kind of failure {kind!r}; allowed are {', '.join(KEPT)}")
+            raise DataError(f"cassette {str(self.path)!r}: failure {kind!r}; allowed are {', '.join(KEPT)}")
         return CutOff(message, "", Usage(asked, answered), "") if kind == "cut_off" else KEPT[kind](message)
+
+    def _row(self, query: str, key: str) -> tuple[str, str, int, int] | None:
+        """Two texts and two counts."""
+        with _readable(self.path):
+            row = self._db.execute(query, (key,)).fetchone()
+        if row is not None and not all(map(isinstance, row, (str, str, int, int))):
+            raise DataError(f"cassette {str(self.path)!r}: the row of {key} is damaged; record another one")
+        return row
 
     def write(self, rows: Iterable[tuple[str, Question, Outcome]]) -> None:
         """Write keys, questions and what became of them, all or none; an answer takes the place of a failure."""
-        self._db.execute("begin")
+        with _readable(self.path):
+            self._db.execute("begin")
+            self._write(rows)
+            self._db.execute("commit")
+
+    def _write(self, rows: Iterable[tuple[str, Question, Outcome]]) -> None:
         for key, q, outcome in rows:
             if isinstance(outcome, Reply | Malformed):
                 used = outcome.usage
@@ -128,7 +188,6 @@ class Tape:
                 used = outcome.usage if isinstance(outcome, CutOff) else Usage()
                 failed = (key, kind, tidy(outcome), used.tokens_in, used.tokens_out)
                 self._db.execute("insert or replace into failures values (?, ?, ?, ?, ?)", failed)
-        self._db.execute("commit")
 
     def close(self) -> None:
         """Close the file."""

@@ -1,38 +1,27 @@
 """The one interface of a language model here: a question with a schema in, a validated object or an error out.
 
-Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them. What every
-adapter has to do alike with what a server sends is here too: tokens counted, texts tidied, errors named.
+Adapters, wrappers, replay and scripted models all are `ChatModel`s, so that callers notice none of them.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from vpp_env.errors import VppError
+from vpp_policies.llm.received import retry_after_s, tidy
 
 T = TypeVar("T", bound=BaseModel)
 CHARS_PER_TOKEN = 4.0
 """Characters of English and JSON per token, for estimates [assumed; providers name 4 as a rule of thumb]."""
-TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""Status codes after which asking again makes sense."""
+TRANSIENT = frozenset({408, 409, 425, 429})
+"""Status codes after which asking again makes sense, beside all from 500."""
 MOST_TEXT = 200_000
 """Characters of an answer that are read; the longest form here takes some 10,000 [assumed]."""
-WORDS = 300
-"""Characters of a server's own words that are shown."""
-ODD = -1
-"""Number of tokens where a server names one that is none: whoever keeps the ledger puts an estimate in its place."""
-_KEYS = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|xai|AIza|hf|key|bearer|token)[-_=: ]+\S{8,}|\bAIza\S{8,}")
-"""What looks like a key in a server's words: prefixes that providers use, and what follows `Bearer` or `key=`."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
-_FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+_FENCE, _THOUGHT = "```", ("<think>", "</think>")
 
 
 @dataclass(frozen=True)
@@ -208,7 +197,9 @@ def clip(value: T) -> tuple[T, int]:
 
 
 def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool = False) -> Reply:
-    """Validate an answer. A fence of Markdown around the object is taken off; nothing else is guessed.
+    """Validate an answer.
+
+    A fence of Markdown around the object, and thoughts before it, are taken off; nothing else is guessed.
 
     Parameters
     ----------
@@ -233,11 +224,10 @@ def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool
     # half a surrogate pair is valid JSON and no text: neither a file nor a database takes it
     long, text = len(text), text[:MOST_TEXT].encode(errors="replace").decode()
     model = tidy(model, 100)
-    match = _FENCE.match(text)
     try:
         if long > MOST_TEXT:
             raise Malformed(f"the answer has {long} characters; {MOST_TEXT} are read", text, usage, model)
-        value = schema.model_validate_json(match[1] if match else text, strict=True)
+        value = schema.model_validate_json(_bare(text), strict=True)
     except ValidationError as error:
         if cut:
             raise cut_off(text, usage, model) from error
@@ -246,28 +236,20 @@ def read(schema: type[BaseModel], text: str, usage: Usage, model: str, cut: bool
     return Reply(value, usage, model, text)
 
 
+def _bare(text: str) -> str:
+    """Return an answer without what is around it; without patterns, whose time an answer could choose."""
+    bare = text.strip()
+    if bare.startswith(_THOUGHT[0]) and _THOUGHT[1] in bare:
+        bare = bare.partition(_THOUGHT[1])[2].strip()
+    if bare.startswith(_FENCE) and bare.endswith(_FENCE) and len(bare) >= 2 * len(_FENCE):
+        bare = bare[len(_FENCE) : -len(_FENCE)].removeprefix("json")
+    return bare
+
+
 def cut_off(text: str, usage: Usage, model: str) -> CutOff:
     """Return the error of an answer that ended at its limit."""
     remedy = "a reasoning model needs room for its thoughts: thinking=2000, or less of it (models.toml)"
     return CutOff(f"the answer was cut off after {usage.tokens_out} tokens; {remedy}", text, usage, tidy(model, 100))
-
-
-def counted(value: Any, estimate: int) -> int:
-    """Return a number of tokens as a server names it: the estimate where it names none, `ODD` where it is no number."""
-    if value is None:
-        return estimate
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return ODD
-    return int(value)
-
-
-def tidy(text: object, most: int = WORDS, secret: str | None = None) -> str:
-    """Return a stranger's words in one line: no control characters, no keys, at most `most` characters."""
-    words = str(text)[: 20 * most].encode(errors="replace").decode()
-    if secret:
-        words = words.replace(secret, "[key]")
-    words = _KEYS.sub("[key]", _CONTROL.sub(" ", words))
-    return words if len(words) <= most else words[: most - 3] + "..."
 
 
 def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
@@ -303,22 +285,6 @@ def schema_text(schema: type[BaseModel]) -> str:
     return json.dumps(json_schema(schema), separators=(",", ":"), ensure_ascii=False)
 
 
-def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date. None where it is neither."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-        return None if math.isnan(seconds) else max(0.0, seconds)
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(header)
-        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 def failure(
     provider: str, status: int, retry_after: str | None = None, detail: object = "", secret: str | None = None
 ) -> ChatError:
@@ -339,4 +305,6 @@ def failure(
     """
     words = tidy(detail, secret=secret) if detail else ""
     text = f"{provider}: HTTP {status}" + (f": {words}" if words else "")
-    return Transient(text, retry_after_s(retry_after)) if status in TRANSIENT or status < 300 else Denied(text)
+    return (
+        Transient(text, retry_after_s(retry_after)) if status in TRANSIENT or not 300 <= status < 500 else Denied(text)
+    )

@@ -13,7 +13,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from vpp_env.errors import needs
-from vpp_policies.llm.chat import Blocked, Permanent, Reply, Transient, Usage, failure, json_schema, read, tokens
+from vpp_policies.llm.chat import (
+    Blocked,
+    Permanent,
+    Reply,
+    Transient,
+    Usage,
+    cut_off,
+    failure,
+    json_schema,
+    read,
+    tokens,
+)
+from vpp_policies.llm.foreign import GRACE_S
+from vpp_policies.llm.received import counted
+from vpp_policies.llm.threads import in_time
 
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 KEPT = ("type", "description", "enum", "items", "properties", "required")
@@ -47,7 +61,7 @@ class GeminiLegacy:
             import requests
             from google.api_core import exceptions
             from google.protobuf import json_format
-        self.model = model
+        self.model, self._key = model, key
         self._genai, self._exceptions, self._requests = genai, exceptions, requests
         self._no_json = (json_format.ParseError, UnicodeDecodeError, requests.exceptions.JSONDecodeError)
         options = {"api_endpoint": base_url} if base_url else None
@@ -67,11 +81,12 @@ class GeminiLegacy:
         )
         once: Any = {"timeout": timeout_s, "retry": None}
         try:
-            response = asked.generate_content(user, request_options=once)
+            response = in_time(lambda: asked.generate_content(user, request_options=once), timeout_s + GRACE_S)
         except self._exceptions.GoogleAPICallError as error:
             headers = getattr(error.response, "headers", None) or {}
-            raise failure(self.provider, int(error.code or 0), headers.get("retry-after")) from error
-        except self._exceptions.RetryError as error:
+            words = error.message
+            raise failure(self.provider, int(error.code or 0), headers.get("retry-after"), words, self._key) from error
+        except (self._exceptions.RetryError, TimeoutError) as error:
             raise Transient(f"{self.provider}: no answer in {timeout_s:g} s", maybe_billed=True) from error
         except self._no_json as error:
             raise Transient(f"{self.provider}: the body of the answer is no JSON", maybe_billed=True) from error
@@ -88,8 +103,12 @@ class GeminiLegacy:
         if candidate.finish_reason.name in BLOCKING:
             raise Blocked(f"{self.provider}: answer blocked ({candidate.finish_reason.name})")
         text = "".join(part.text for part in candidate.content.parts)
+        used, cut = response.usage_metadata, candidate.finish_reason.name == "MAX_TOKENS"
+        # its messages have 0 where the server said nothing
+        said = counted(used.candidates_token_count or None, tokens(text))
+        usage = Usage(counted(used.prompt_token_count or None, asked), said)
+        if not text and cut:
+            raise cut_off("", usage, self.model)
         if not text:
             raise Permanent(f"{self.provider}: the answer has no text (finish reason {candidate.finish_reason.name})")
-        used = response.usage_metadata
-        usage = Usage(used.prompt_token_count or asked, used.candidates_token_count or tokens(text))
-        return read(schema, text, usage, self.model)
+        return read(schema, text, usage, self.model, cut)

@@ -6,107 +6,27 @@ and of a cassette   Front( Repair( Metered( Replay )))
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from vpp_env.errors import DataError, PolicyError, UnknownNameError, did_you_mean
+from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.llm.cassette import Recorded, Replay, Tape
 from vpp_policies.llm.chat import ChatModel
+from vpp_policies.llm.foreign import is_langchain, named_model
+from vpp_policies.llm.langchain import LangChain
 from vpp_policies.llm.layer import Front, SideBySide
 from vpp_policies.llm.ledger import Ledger, Price
+from vpp_policies.llm.settings import Settings, load_settings, secret
 from vpp_policies.llm.wrappers import Breaker, Metered, RateLimit, Repair, Retry
-
-ENV_FILE = ".env"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """One provider."""
-
-    provider: str
-    model: str
-    price: Price
-    requests_per_minute: float
-    tokens_per_minute: float
-    keys: tuple[str, ...]  # environment variables, the first that is set is taken
-    base_url: str | None = None
-    concurrency: int = 1  # calls side by side that it takes well
-
-
-def load_settings(provider: str, models: str | None = None) -> Settings:
-    """Read one provider's section of `models.toml`, or of a file of the same form.
-
-    Raises
-    ------
-    UnknownNameError
-        When there is no such section.
-    DataError
-        When the file cannot be read, or lacks a field.
-    """
-    try:
-        text = (
-            Path(models).read_text("utf-8") if models else files(__package__).joinpath("models.toml").read_text("utf-8")
-        )
-        table: dict[str, dict[str, Any]] = tomllib.loads(text)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"models file {models!r} cannot be read: {error}") from error
-    if provider not in table:
-        raise UnknownNameError(did_you_mean(provider, table, "provider", "They are sections of models.toml."))
-    row = table[provider]
-    try:
-        return Settings(
-            provider=provider,
-            model=str(row["model"]),
-            price=Price(float(row["usd_per_mtok_in"]), float(row["usd_per_mtok_out"])),
-            requests_per_minute=float(row["requests_per_minute"]),
-            tokens_per_minute=float(row["tokens_per_minute"]),
-            keys=tuple(row["keys"]),
-            base_url=row.get("base_url"),
-            concurrency=int(row.get("concurrency", 1)),
-        )
-    except KeyError as error:
-        raise DataError(f"models file {models!r}: section [{provider}] has no {error}") from error
-
-
-def secret(names: tuple[str, ...], required: bool = True) -> str | None:
-    """Return the first key that is set in the environment, else in `.env` of the working directory.
-
-    Raises
-    ------
-    PolicyError
-        When none is set and one is required. The message names variables, never values.
-    """
-    stored = _env_file(Path(ENV_FILE))
-    for name in names:
-        value = os.environ.get(name) or stored.get(name)
-        if value:
-            return value
-    if required:
-        raise PolicyError(f"no key: set {' or '.join(names)} in the environment or in a file {ENV_FILE}")
-    return None
-
-
-def _env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines; quotes and `export` are taken off, comments left out."""
-    if not path.is_file():
-        return {}
-    out: dict[str, str] = {}
-    for line in path.read_text("utf-8").splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            out[name.strip()] = value.strip().strip("'\"")
-    return out
 
 
 def _gemini(s: Settings) -> ChatModel:
     from vpp_policies.llm.gemini import Gemini
 
-    return Gemini(s.model, secret(s.keys) or "", s.base_url)
+    return Gemini(s.model, secret(s.keys) or "", s.base_url, s.thinking, s.omit)
 
 
 def _gemini_legacy(s: Settings) -> ChatModel:
@@ -120,7 +40,14 @@ def _openai(s: Settings) -> ChatModel:
 
     if s.base_url is None:
         raise PolicyError("llm='openai' needs an address: base_url='http://localhost:11434/v1'")
-    return OpenAICompatible(s.model, s.base_url, secret(s.keys, required=False))
+    # with room for thoughts a model thinks as it does by itself
+    return OpenAICompatible(s.model, s.base_url, secret(s.keys, required=False), s.omit, "" if s.thinking else s.effort)
+
+
+def _litellm(s: Settings) -> ChatModel:
+    from vpp_policies.llm.litellm_client import LiteLLM
+
+    return LiteLLM(s.model, s.base_url, s.thinking, "" if s.thinking else s.effort)
 
 
 def _scripted(s: Settings) -> ChatModel:
@@ -133,10 +60,14 @@ ADAPTERS: dict[str, Callable[[Settings], ChatModel]] = {
     "gemini": _gemini,
     "gemini_legacy": _gemini_legacy,
     "openai": _openai,
+    "litellm": _litellm,
     "scripted": _scripted,
     "gullible": _scripted,
 }
 """Who can be asked. `scripted` and `gullible` are programs, not language models; see `scripted`."""
+THINKERS = ("gemini", "openai", "litellm")
+"""Those that can be given room for thoughts."""
+MOST_THINKING = 100_000
 REPLAY = "replay"
 NAMES = (*ADAPTERS, REPLAY)
 SHIPPED = "week20.sqlite"
@@ -152,7 +83,8 @@ class LlmOptions:
     Parameters
     ----------
     llm : str or ChatModel
-        One of `NAMES`, or a model object.
+        One of `NAMES`; `module:name` of a chat model of LangChain, of a `ChatModel`, of a class of either, or of a
+        function that says that it returns one; or such an object.
     model, models, base_url : str
         Model id; a configuration file in the form of `models.toml`; address of the server.
     cassette : str
@@ -168,6 +100,8 @@ class LlmOptions:
     fallback : str
         `stop`: a server that refuses to be asked (wrong key, unknown model) ends the run with its words; `rules`: rules
         decide then, as they do after every other failure.
+    thinking : int or None
+        Tokens that a reasoning model may think beside each answer; None: it is not spoken of.
     """
 
     llm: str | ChatModel = REPLAY
@@ -182,15 +116,23 @@ class LlmOptions:
     attempts: int = 4
     concurrency: int = 0
     fallback: str = FALLBACKS[0]
+    thinking: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.llm, str) and self.llm not in NAMES:
-            raise UnknownNameError(did_you_mean(self.llm, NAMES, "llm"))
+        if is_langchain(self.llm):
+            object.__setattr__(self, "llm", LangChain(self.llm))
+        if isinstance(self.llm, str):
+            if self.llm not in NAMES and ":" not in self.llm:
+                remedy = "Or give module:name of a chat model of your own."
+                raise UnknownNameError(did_you_mean(self.llm, NAMES, "llm", remedy))
+        elif not callable(getattr(self.llm, "complete", None)):
+            raise PolicyError(f"llm: got a {type(self.llm).__name__}; allowed is a name, a ChatModel, or LangChain's")
         # what means nothing to this llm is refused, not ignored
         who = repr(self.llm) if isinstance(self.llm, str) else "a model object"
-        unused = ["model", "models", "base_url"] if self.is_replay or not isinstance(self.llm, str) else []
+        unused = [] if self.is_provider else ["model", "models", "base_url"]
         unused += ["concurrency"] if self.is_replay else []
         wrong = [name for name in unused if getattr(self, name)] + ["strict"] * (not self.strict and not self.is_replay)
+        wrong += ["thinking"] * (self.thinking is not None and self.llm not in THINKERS)
         if wrong:
             raise PolicyError(f"llm={who}: got {', '.join(wrong)}, which does not apply; leave it out")
         for name in ("budget_usd", "max_calls"):
@@ -202,6 +144,12 @@ class LlmOptions:
         if isinstance(self.concurrency, bool) or not 0 <= self.concurrency <= MOST_CONCURRENT:
             allowed = f"1 to {MOST_CONCURRENT}, or 0 for the configuration's own"
             raise PolicyError(f"concurrency: got {self.concurrency}; allowed is {allowed}")
+        if self.thinking is not None and not 0 <= self.thinking <= MOST_THINKING:
+            raise PolicyError(f"thinking: got {self.thinking}; allowed is 0 to {MOST_THINKING} tokens, or None")
+        if self.base_url and urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise PolicyError(
+                f"base_url: got {self.base_url!r}; allowed is an address such as http://localhost:11434/v1"
+            )
         if not self.timeout_s > 0 or self.attempts < 1:
             raise PolicyError(f"timeout_s and attempts: got {self.timeout_s}, {self.attempts}; allowed is above 0")
 
@@ -209,6 +157,11 @@ class LlmOptions:
     def is_replay(self) -> bool:
         """Whether nobody is asked."""
         return self.llm == REPLAY
+
+    @property
+    def is_provider(self) -> bool:
+        """Whether a section of `models.toml` is asked."""
+        return isinstance(self.llm, str) and self.llm in ADAPTERS
 
 
 @dataclass(frozen=True)
@@ -230,20 +183,32 @@ def shipped() -> Path:
     return Path(str(files("vpp_policies.llm").joinpath("cassettes", SHIPPED)))
 
 
-def settings_of(options: LlmOptions) -> Settings:
-    """Return the provider's configuration under the options; a model object has no limits, and may have a `price`."""
-    if not isinstance(options.llm, str):
-        inf = float("inf")
-        price = getattr(options.llm, "price", Price())
-        return Settings(options.llm.provider, options.llm.model, price, inf, inf, ())
-    base = load_settings(options.llm, options.models or None)
-    return replace(base, model=options.model or base.model, base_url=options.base_url or base.base_url)
+def adapter_of(options: LlmOptions) -> tuple[ChatModel, Settings]:
+    """Return who is asked, without any wrapper, and what is known of it.
+
+    A model that is no provider's of ours has no limits but its own, and may have a `price`; without one it is free.
+
+    Raises
+    ------
+    PolicyError
+        When a package, a key or an address is missing, or what was named is no model.
+    UnknownNameError
+        When it cannot be imported.
+    """
+    if isinstance(options.llm, str) and options.llm in ADAPTERS:
+        base = load_settings(options.llm, options.models or None, options.model)
+        settings = replace(base, base_url=options.base_url or base.base_url, thinking=options.thinking)
+        return ADAPTERS[options.llm](settings), settings
+    model = named_model(options.llm) if isinstance(options.llm, str) else options.llm
+    return model, Settings(model.provider, model.model, getattr(model, "price", Price()))
 
 
 def price_of(options: LlmOptions) -> Price:
     """Return what tokens cost: of a cassette, what they cost when it was recorded."""
+    if options.is_provider:
+        return load_settings(str(options.llm), options.models or None, options.model).price
     if not options.is_replay:
-        return settings_of(options).price
+        return adapter_of(options)[1].price
     tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
     try:
         return _recorded_price(tape)
@@ -252,7 +217,7 @@ def price_of(options: LlmOptions) -> Price:
 
 
 def _recorded_price(tape: Tape) -> Price:
-    return Price(float(tape.meta.get("usd_per_mtok_in", 0.0)), float(tape.meta.get("usd_per_mtok_out", 0.0)))
+    return Price(tape.number("usd_per_mtok_in"), tape.number("usd_per_mtok_out"))
 
 
 def open_stack(options: LlmOptions) -> Stack:
@@ -271,16 +236,16 @@ def open_stack(options: LlmOptions) -> Stack:
     if options.is_replay:
         tape = Tape(Path(options.cassette) if options.cassette else shipped(), record=False)
         ledger = Ledger(_recorded_price(tape))
-        return Stack(Front(Repair(Metered(Replay(tape, options.strict), ledger, usd, calls), ledger)), ledger, tape)
-    settings = settings_of(options)
-    adapter = ADAPTERS[options.llm](settings) if isinstance(options.llm, str) else options.llm
+        metered = Metered(Replay(tape, options.strict), ledger, usd, calls)
+        return Stack(Front(Repair(metered, ledger), int(tape.number("thinking"))), ledger, tape)
+    adapter, settings = adapter_of(options)
     ledger = Ledger(settings.price)
-    stops = options.fallback == "stop"
+    stops, thinking = options.fallback == "stop", options.thinking or 0
     limited = RateLimit(adapter, settings.requests_per_minute, settings.tokens_per_minute)
     metered = Metered(SideBySide(limited, options.concurrency or settings.concurrency, stops), ledger, usd, calls)
     model: ChatModel = Breaker(Retry(metered, ledger, options.attempts), stops=stops)
     if not options.cassette:
-        return Stack(Front(Repair(model, ledger), stops=stops), ledger)
+        return Stack(Front(Repair(model, ledger), thinking, stops), ledger)
     tape = Tape(Path(options.cassette), record=True)
     tape.describe(
         provider=adapter.provider,
@@ -288,5 +253,6 @@ def open_stack(options: LlmOptions) -> Stack:
         usd_per_mtok_in=str(settings.price.tokens_in),
         usd_per_mtok_out=str(settings.price.tokens_out),
         made_by=getattr(adapter, "nature", "a model behind an API"),
+        **({"thinking": str(thinking)} if thinking else {}),
     )
-    return Stack(Front(Repair(Recorded(model, tape), ledger), stops=stops), ledger, tape)
+    return Stack(Front(Repair(Recorded(model, tape), ledger), thinking, stops), ledger, tape)

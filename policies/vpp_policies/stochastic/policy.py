@@ -76,11 +76,10 @@ class ValueBids:
         """(N,) asks and limits of the batteries."""
         rules, storage = self._rules, self._storage
         values = storage.after(view)
-        drawn, clock = storage.look(view, 1)
-        odds = odds_of(*drawn, rules.margin)
+        odds = odds_of(storage.look(view, 1), rules.margin)
         gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
         state = storage.state(view, gone, came)
-        chosen = bid_all(values, odds, int(clock[0]), storage.sun(view, 1)[0], state, storage.batteries(view))
+        chosen = bid_all(values, odds, view.public.start.hour, storage.sun(view, 1)[0], state, storage.batteries(view))
         if rules.lead:
             self._pending.append((chosen.out, chosen.into))
         ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])

@@ -5,20 +5,20 @@ Row i of everything reads row i of the view, public prices and a forecaster, not
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vpp_env import BUY_LIMIT_RANGE, MarketRules, View
-from vpp_env.units import DT_H, Floats, Ints
+from vpp_env.units import DT_H, Floats
 from vpp_policies.evening import Promise
-from vpp_policies.forecast import QUARTERS, Forecaster
+from vpp_policies.forecast import QUARTERS, Forecast, Forecaster
 from vpp_policies.stochastic.value import Battery, odds_of, solve_all
 
 LOOK_HOURS = 36
 """A car is due within this many hours at the latest."""
 BEYOND_HOURS = 24
 """Hours behind the published ones that the values look into."""
-Samples = tuple[Floats, Floats, Floats]
-"""(H, S, 4) prices with what a promise adds, (H, S) weights, (H, S) reserve prices."""
 
 
 class StorageValues:
@@ -40,12 +40,10 @@ class StorageValues:
         self._start = 0
         self._values = np.zeros((0, 0, 0, 0))
 
-    def look(self, view: View, hours: int) -> tuple[Samples, Ints]:
-        """Samples and clock hours of `hours` from delivery on."""
+    def look(self, view: View, hours: int) -> Forecast:
+        """Forecast of `hours` from delivery on, with what a promise adds to the prices."""
         forecast = self._forecaster(view.public, hours)
-        price = forecast.price + self._promise.bonus(view, hours)[:, None, None]
-        clock = np.asarray((view.public.start.hour + np.arange(hours)) % 24, dtype=np.int64)
-        return (price, forecast.weight, forecast.reserve), clock
+        return replace(forecast, price=forecast.price + self._promise.bonus(view, hours)[:, None, None])
 
     def after(self, view: View, hours: int = 1) -> Floats:
         """(N, X, D) values `hours` hours after delivery begins, `BEYOND_HOURS` at most; call it at every gate."""
@@ -55,8 +53,8 @@ class StorageValues:
         if published != self._published:
             self._published = published
             ahead = len(public.da_usd_per_kwh) // QUARTERS + BEYOND_HOURS
-            drawn, clock = self.look(view, ahead)
-            odds = odds_of(*drawn, self._rules.margin)
+            odds = odds_of(self.look(view, ahead), self._rules.margin)
+            clock = np.asarray((public.start.hour + np.arange(ahead)) % 24, dtype=np.int64)
             self._start = public.opportunity
             self._values = solve_all(odds, clock, self.sun(view, ahead), self.batteries(view))
         return self._values[:, int((public.opportunity - self._start) * public.hours) + hours]
@@ -106,7 +104,8 @@ class StorageValues:
         charge = np.maximum(rules.ev_eta * homes.ev_kw, 1e-9)
         last = np.floor(homes.hours_to_ready - homes.ev_deficit_kwh / charge).astype(int) - 1
         last = np.clip(last, 0, LOOK_HOURS - 1)
-        (price, weight, _), _ = self.look(view, LOOK_HOURS)
+        forecast = self.look(view, LOOK_HOURS)
+        price, weight = forecast.price, forecast.weight
         mean = (price.mean(axis=2) * weight).sum(axis=1)
         worth = np.full(rules.n_homes, np.inf)
         for h in range(LOOK_HOURS - 1, 0, -1):

@@ -16,6 +16,7 @@ import numpy as np
 
 from vpp_env import kernel
 from vpp_env.units import DT_H, Floats, Ints
+from vpp_policies.forecast import Forecast
 
 ASKS = np.concatenate([np.arange(5, 20), np.arange(20, 32, 2), [35, 40, 50, 60, 75, 90]]) / 100.0
 """Asks that are tried, USD/kWh."""
@@ -37,19 +38,20 @@ class Odds(NamedTuple):
     reserve: Floats  # (H,) expected USD/kW-h
 
 
-def odds_of(price: Floats, weight: Floats, reserve: Floats, margin: float) -> Odds:
+def odds_of(forecast: Forecast, margin: float) -> Odds:
     """Count samples.
 
     Parameters
     ----------
-    price, weight, reserve : ndarray
-        (H, S, 4) USD/kWh, (H, S), (H, S) USD/kW-h.
+    forecast : Forecast
+        Of H hours.
     margin : float
         An ask clears at ask x (1 + margin) or above.
     """
+    price, weight = forecast.price, forecast.weight
     sells, sale = _count(price, weight, ASKS * (1.0 + margin), 1.0)
     buys, cost = _count(price, weight, LIMITS, -1.0)
-    return Odds(sells, sale, buys, cost, (reserve * weight).sum(axis=1))
+    return Odds(sells, sale, buys, cost, forecast.reserve_points)
 
 
 def _count(price: Floats, weight: Floats, bid: Floats, sign: float) -> tuple[Floats, Floats]:
@@ -200,6 +202,18 @@ def one_of(batteries: Battery[Floats], i: int) -> Battery[float]:
         b.kw[i], b.room[i], b.day[i], b.eta[i], b.wear[i], b.ask[i], b.limit[i], b.standby[i], b.sun_price[i],
         b.refill[i],
     )  # fmt: skip
+
+
+@kernel
+def values_at(values: Floats, x: Floats, d: Floats, batteries: Battery[Floats]) -> Floats:
+    """(N, P) values of P states of each of N batteries: `values` (N, X, D), `x` and `d` (N, P) kWh; 0 without one."""
+    found = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        if batteries.kw[i] > 0.0:
+            battery = one_of(batteries, i)
+            for p in range(x.shape[1]):
+                found[i, p] = _at(values[i], x[i, p], d[i, p], battery)
+    return found
 
 
 class Choice(NamedTuple):

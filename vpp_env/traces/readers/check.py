@@ -16,8 +16,16 @@ from vpp_env.units import Flags, Floats, Ints
 
 MAX_GAP = pd.Timedelta(hours=2)
 """Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
+MOST_SHOWN = 80
+"""Longest value that a message repeats whole."""
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _EMPTY = ("", "nan", "null", "none", "na", "n/a")
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message: in one line, and not longer than is read."""
+    text = repr(value) if isinstance(value, str) else repr(str(value))
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -31,11 +39,19 @@ def read_table(path: Path) -> pd.DataFrame:
     suffix = ".parquet" if path.name.lower().endswith(".parquet") else ".csv"
     try:
         with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
-            return pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
+            table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
     # pandas' and arrow's parser errors are ValueErrors or OSErrors; a cut or damaged gzip file raises the others
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, MemoryError) as error:
-        told = " ".join(str(error).split())
+        told = " ".join(str(error).split())[:300]
         raise DataError(f"{path.name}: not a readable {suffix} file ({told}); export it again") from error
+    if suffix == ".csv" and not isinstance(table.index, pd.RangeIndex):
+        raise DataError(f"{path.name}: rows have more cells than the header; give every column a name")
+    for column, values in table.items():
+        if values.dtype == object and not values.map(lambda x: x is None or pd.api.types.is_scalar(x)).all():
+            raise DataError(f"{path.name}: column {column} holds lists or tables; allowed are numbers, text and times")
+        if values.dtype == object and values.map(lambda x: isinstance(x, bytes)).any():
+            raise DataError(f"{path.name}: column {column} holds bytes; allowed are numbers, text and times")
+    return table
 
 
 def _row(rows: Ints | None, i: int) -> int:
@@ -57,24 +73,24 @@ def utc_instants(text: pd.Series, where: str, name: str, rows: Ints | None = Non
         return pd.DatetimeIndex(text).tz_convert("UTC")
     if pd.api.types.is_datetime64_any_dtype(text.dtype):
         raise DataError(
-            f"{where}, row {_row(rows, 0)}: {name} has no time zone (got {text.iloc[0]}); localise the column, for"
-            ' example df["ts_utc"].dt.tz_localize("UTC") if it is UTC,'
-            ' .dt.tz_localize("America/Los_Angeles") if it is local'
+            f"{where}, row {_row(rows, 0)}: {name} has no time zone (got {shown(text.iloc[0])}); localise the column,"
+            ' for example df["ts_utc"].dt.tz_localize("UTC") if it is UTC, .dt.tz_localize("America/Los_Angeles") if'
+            " it is local"
         )
     words = text.astype(str).str.strip()
     stamps = pd.to_datetime(words, utc=True, errors="coerce", format="ISO8601")
     if stamps.isna().any():
         i = int(np.argmax(stamps.isna()))
         raise DataError(
-            f"{where}, row {_row(rows, i)}: {name} holds {words.iloc[i]!r}; allowed is ISO 8601 with Z or an offset,"
-            " for example 2023-08-01T07:00:00Z"
+            f"{where}, row {_row(rows, i)}: {name} holds {shown(words.iloc[i])}; allowed is ISO 8601 with Z or an"
+            " offset, for example 2023-08-01T07:00:00Z"
         )
     zoned = words.str.contains(_ZONE)
     if not zoned.all():
         i = int(np.argmin(zoned))
         raise DataError(
-            f"{where}, row {_row(rows, i)}: {name} holds {words.iloc[i]!r} without a time zone; write it as UTC with Z"
-            " or with its offset, for example 2023-08-01T00:00:00-07:00"
+            f"{where}, row {_row(rows, i)}: {name} holds {shown(words.iloc[i])} without a time zone; write it as UTC"
+            " with Z or with its offset, for example 2023-08-01T00:00:00-07:00"
         )
     return pd.DatetimeIndex(stamps)
 
@@ -127,7 +143,7 @@ def instants(
     if wall.isna().any():
         i = int(np.argmax(wall.isna()))
         raise DataError(
-            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]!r}; allowed is ISO 8601, for example"
+            f"{where}, row {_row(rows, i)}: {name} holds {shown(text.iloc[i])}; allowed is ISO 8601, for example"
             f" 2023-08-01T07:00:00Z, or 2023-08-01 00:00 for the wall clock of {zone}"
         )
     keys = [wall.to_numpy()] if of is None else [of.to_numpy(), wall.to_numpy()]
@@ -138,7 +154,7 @@ def instants(
     if local.isna().any():
         i = int(np.argmax(local.isna()))
         raise DataError(
-            f"{where}, row {_row(rows, i)}: {name} holds {text.iloc[i]}, which the clock of {zone} skips;"
+            f"{where}, row {_row(rows, i)}: {name} holds {shown(text.iloc[i])}, which the clock of {zone} skips;"
             " delete such rows, or write all times in UTC with Z (a meter that stays on standard time)"
         )
     return local.tz_convert("UTC")
@@ -182,7 +198,7 @@ def numbers(values: pd.Series, rows: Ints, where: str, name: str, remedy: str, *
     if bad.any():
         i = int(np.argmax(bad))
         got = values.iloc[i]
-        what = "is empty (NaN)" if is_empty(got) else f"holds {got!r}, which is no finite number"
+        what = "is empty (NaN)" if is_empty(got) else f"holds {shown(got)}, which is no finite number"
         raise DataError(f"{where}, row {rows[i]}: {name} {what} ({int(bad.sum())} such rows); {remedy}")
     return made
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vpp_env.errors import DataError, did_you_mean
 from vpp_env.traces.fleet import BLACKOUT_FIELDS, EV_PRIORITIES, PROFILES, Fleet
-from vpp_env.traces.readers.check import is_empty, numbers
+from vpp_env.traces.readers.check import is_empty, numbers, shown
 from vpp_env.traces.readers.names import HOME_COLUMNS, home_name, lower, pick
 from vpp_env.units import Floats, Ints
 
@@ -68,7 +68,7 @@ def read_devices(table: pd.DataFrame, path: Path) -> tuple[list[str], dict[str, 
         field = ALIASES.get(plain, plain)
         if field not in COLUMNS:
             raise DataError(
-                f"{where}: {did_you_mean(plain, [*COLUMNS, *ALIASES, SESSIONS_OF], 'column')} Delete it, or see"
+                f"{where}: {did_you_mean(plain[:80], [*COLUMNS, *ALIASES, SESSIONS_OF], 'column')} Delete it, or see"
                 " docs/home-data.md"
             )
         if field in known:
@@ -90,7 +90,9 @@ def _cells(values: pd.Series, field: str, column: str, rows: Ints, where: str) -
         bad = ~(yes | no | empty)
         if bad.any():
             i = int(np.argmax(bad))
-            raise DataError(f"{where}, row {rows[i]}: {column} is {values.iloc[i]!r}; allowed are yes, no, or nothing")
+            raise DataError(
+                f"{where}, row {rows[i]}: {column} is {shown(values.iloc[i])}; allowed are yes, no, or nothing"
+            )
         return np.where(empty, np.nan, yes.astype(np.float64))
     if words:
         text = values.astype(str).str.strip().str.lower()
@@ -98,10 +100,12 @@ def _cells(values: pd.Series, field: str, column: str, rows: Ints, where: str) -
         wrong = ~(values.isin([str(i) for i in range(len(words))]) | values.map(is_empty))
         if wrong.any():
             i = int(np.argmax(wrong))
-            told = did_you_mean(str(text.iloc[i]), words, column)
+            told = did_you_mean(str(text.iloc[i])[:80], words, column)
             raise DataError(f"{where}, row {rows[i]}: {told} Or leave it empty: then it is drawn")
     made = numbers(values, rows, where, column, "give a number, or leave it empty: then it is drawn", gaps=True)
     if field in INTEGERS and not (np.isnan(made) | (made == np.round(made)) & (np.abs(made) < 1e6)).all():
         i = int(np.argmin(np.isnan(made) | (made == np.round(made)) & (np.abs(made) < 1e6)))
-        raise DataError(f"{where}, row {rows[i]}: {column} is {values.iloc[i]}; allowed is a whole number, or nothing")
+        raise DataError(
+            f"{where}, row {rows[i]}: {column} is {shown(values.iloc[i])}; allowed is a whole number, or nothing"
+        )
     return made

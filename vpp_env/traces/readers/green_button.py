@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import numbers
+from vpp_env.traces.readers.check import numbers, shown
 from vpp_env.traces.readers.meters import Odd, Part, part_of
 
 WATT_HOURS, WATTS = "72", "38"
@@ -59,14 +59,14 @@ def read_green_button(path: Path, home: str) -> tuple[Part, Odd]:
     }
     if len(types) != 1:
         raise DataError(
-            f"{where}: {len(types)} kinds of reading (uom, multiplier, direction: {sorted(types)}); allowed is one:"
-            " export the electricity that the home takes by itself"
+            f"{where}: {len(types)} kinds of reading (uom, multiplier, direction: {shown(sorted(types))}); allowed is"
+            " one: export the electricity that the home takes by itself"
         )
     ((uom, power, flow),) = types
     if uom not in (WATT_HOURS, WATTS) or flow not in DELIVERED or power.lstrip("-") not in ("0", "1", "2", "3", "6"):
         raise DataError(
-            f"{where}: uom {uom!r}, powerOfTenMultiplier {power!r}, flowDirection {flow!r}; allowed are uom"
-            f" {WATT_HOURS} (Wh) or {WATTS} (W), multipliers -6 to 6, direction 1 (delivered to the home)"
+            f"{where}: uom {shown(uom)}, powerOfTenMultiplier {shown(power)}, flowDirection {shown(flow)}; allowed"
+            f" are uom {WATT_HOURS} (Wh) or {WATTS} (W), multipliers -6 to 6, direction 1 (delivered to the home)"
         )
     readings = [
         (_text(e, "start"), _text(e, "duration"), _text(e, "value"))
@@ -81,8 +81,8 @@ def read_green_button(path: Path, home: str) -> tuple[Part, Odd]:
     if not whole.all():
         i = int(np.argmin(whole))
         raise DataError(
-            f"{where}, reading {i + 1}: start {table['start'][i]!r}, duration {table['duration'][i]!r}; allowed are"
-            " seconds"
+            f"{where}, reading {i + 1}: start {shown(table['start'][i])}, duration {shown(table['duration'][i])};"
+            " allowed are seconds"
         )
     ts = pd.DatetimeIndex(pd.to_datetime(table["start"].astype(np.int64), unit="s", utc=True))
     seconds = sorted(set(table["duration"]))

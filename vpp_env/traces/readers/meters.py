@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import check_grid, check_step, instants, modal_step, numbers
+from vpp_env.traces.readers.check import check_grid, check_step, instants, modal_step, numbers, shown
 from vpp_env.traces.readers.names import HOME_COLUMNS, home_name, lower, time_column
 from vpp_env.units import STEP_MINUTES, Flags, Floats, Floats32, Ints
 
@@ -122,8 +122,8 @@ def part_of(
             else f"a home has less: {column} is read in {unit}; if that is not its unit, name the column after its unit"
         )
         raise DataError(
-            f"{file}, row {rows[i]}: {column} is {values.iloc[i]} {unit}, that is {kw[i]:g} kW ({int(bad.sum())} such"
-            f" rows); allowed is 0 to {MOST_KW:g} kW: {why}"
+            f"{file}, row {rows[i]}: {column} is {shown(values.iloc[i])} {unit}, that is {kw[i]:g} kW"
+            f" ({int(bad.sum())} such rows); allowed is 0 to {MOST_KW:g} kW: {why}"
         )
     odd = Odd(below=int((kw < 0.0).sum()))
     again = ts.duplicated(keep=False)
@@ -273,11 +273,13 @@ def split_column(column: str, path: Path, role: str) -> tuple[str, str, str]:
         unit = match["unit"].lower()
     if not unit:
         raise DataError(
-            f"{path.name}: column {column!r} has no unit; write it at the end of the column's or the file's name"
+            f"{path.name}: column {shown(column)} has no unit; write it at the end of the column's or the file's name"
             f" ({column}_kwh, {role}_kwh.csv): allowed are {UNITS}. Delete columns that are no home's"
         )
     if "per" in unit and what != "pv":
-        raise DataError(f"{path.name}: column {column!r}: {unit} is a unit of pv; allowed for load are kwh, kw, wh, w")
+        raise DataError(
+            f"{path.name}: column {shown(column)}: {unit} is a unit of pv; allowed for load are kwh, kw, wh, w"
+        )
     # one home's own file: `home07_load.csv` or `load_home07.csv` with a column `kwh`
     own = re.sub(rf"^{role}_?|_?{role}$", "", _UNIT.sub(r"\g<name>", stem), flags=re.IGNORECASE)
     return name or own or "home", what, unit
@@ -290,7 +292,7 @@ def _value_column(table: pd.DataFrame, others: tuple[str, ...], path: Path, role
     mine = [c for c in with_unit if role in c.lower()] or with_unit or [c for c in columns if c.lower() == "value"]
     if len(mine) != 1:
         raise DataError(
-            f"{path.name}: columns {', '.join(map(str, table.columns))}; a long table has a home, a time and one value,"
-            f" named {role}_kw or {role}_kwh ({'several' if mine else 'none'} found); allowed units are {UNITS}"
+            f"{path.name}: columns {shown(', '.join(map(str, table.columns)))}; a long table has a home, a time and one"
+            f" value, named {role}_kw or {role}_kwh ({'several' if mine else 'none'} found); allowed units are {UNITS}"
         )
     return mine[0], split_column(mine[0], path, role)[2]

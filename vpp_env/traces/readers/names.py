@@ -41,7 +41,8 @@ def pick(table: pd.DataFrame, wanted: tuple[str, ...], what: str, where: str) ->
     names = lower(table)
     found = next((names[name] for name in wanted if name in names), None)
     if found is None:
-        there = ", ".join(map(str, list(table.columns)[:8])) + (" ..." if len(table.columns) > 8 else "")
+        there = ", ".join(str(column)[:MOST_NAME] for column in table.columns[:8])
+        there = " ".join(f"{there}{' ...' if len(table.columns) > 8 else ''}".split())
         raise DataError(
             f"{where}: no column with {what} among {there}; name it {wanted[0]} (also: {', '.join(wanted[1:])})"
         )

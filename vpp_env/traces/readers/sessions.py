@@ -133,7 +133,7 @@ def read_sessions(table: pd.DataFrame, path: Path, zone: str) -> CarSessions:
         if bad.any():
             i = int(np.argmax(bad))
             raise DataError(
-                f"{where}, row {rows[i]}: {used[arrives][i]} to {used[leaves][i]}, {used[energy][i]} kWh: {told}"
+                f"{where}, row {rows[i]}: {arrival[i]} to {departure[i]}, {kwh[i]:g} kWh: {told}"
                 f" ({int(bad.sum())} such rows); correct or delete them"
             )
     of_trip = np.full(len(used), lower(table).get("trip_kwh") == energy)
