@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_owner import Owner
 
-from vpp_env.contract.terms import Reason, Terms
+from vpp_env.contract.terms import TERMS, Reason
 from vpp_env.owners.arithmetic import AVAILABILITY, SHARE, Judgement, judge
 from vpp_env.owners.situation import Belief, OwnerRules, Situation, belief, surprises
 
-ROWS = [f.name for f in fields(Terms)]
+ROWS = list(TERMS)
 RULES = OwnerRules(eta=0.95, margin=0.05, share=0.7, call_hours=0.002, reserve=True)
 
 

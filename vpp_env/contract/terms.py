@@ -64,20 +64,27 @@ class Terms:
     v2g_reserve: Floats  # 1: the car's battery may stand on reserve, 0: it may not
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.price)
-        for one in fields(self):
-            array = np.array(getattr(self, one.name), dtype=np.float64)
+        shape, names = np.shape(self.price), TERMS
+        arrays = [np.array(getattr(self, name), dtype=np.float64) for name in names]
+        for name, array in zip(names, arrays, strict=True):
             if array.shape != shape or array.ndim != 1:
-                raise BidError(f"terms: {one.name} has shape {array.shape}; allowed is ({shape[0] if shape else 'N'},)")
-            if not np.isfinite(array).all() or (array < 0.0).any():
-                raise BidError(f"terms: {one.name} holds a negative or not finite number; allowed is 0 and above")
+                raise BidError(f"terms: {name} has shape {array.shape}; allowed is ({shape[0] if shape else 'N'},)")
+        every = np.concatenate(arrays)
+        if not (every.min(initial=0.0) >= 0.0 and every.max(initial=0.0) < np.inf):
+            wrong = next(n for n, a in zip(names, arrays, strict=True) if not (np.isfinite(a) & (a >= 0.0)).all())
+            raise BidError(f"terms: {wrong} holds a negative or not finite number; allowed is 0 and above")
+        for name, array in zip(names, arrays, strict=True):
             array.setflags(write=False)
-            object.__setattr__(self, one.name, array)
+            object.__setattr__(self, name, array)
 
     @property
     def n(self) -> int:
         """Homes."""
         return len(self.price)
+
+
+TERMS = tuple(f.name for f in fields(Terms))
+"""The fields of `Terms`, in their order."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,7 @@ def check_offers(offers: Any, n: int) -> Offers:
         raise BidError(f"propose() got a {type(offers).__name__}; allowed is vpp_env.Offers(to, window, terms)")
     to = check_rows(offers.to, n, "Offers.to")
     window = np.array(offers.window)
-    if window.shape != (n,) or window.dtype.kind not in "iu" or not np.isin(window[to], list(Window)).all():
+    if window.shape != (n,) or window.dtype.kind not in "iu" or not _among(window[to], 0, max(Window)):
         known = ", ".join(f"{w.name} = {w.value}" for w in Window)
         got = f"{window.dtype} of shape {window.shape}"
         raise BidError(f"Offers.window is {got}; allowed are whole numbers of shape ({n},): {known}")
@@ -222,9 +229,14 @@ def check_offers(offers: Any, n: int) -> Offers:
         got = f"Terms of {terms.n} homes" if isinstance(terms, Terms) else f"a {type(terms).__name__}"
         raise BidError(f"Offers.terms is {got}; allowed is vpp_env.Terms with one row for each of the {n} homes")
     for name in ("blackout", "v2g_reserve"):
-        if not np.isin(getattr(terms, name)[to], (0.0, 1.0)).all():
+        flag = getattr(terms, name)[to]
+        if (flag * (1.0 - flag)).any():
             raise BidError(f"terms: {name} holds something else than 0 (no) and 1 (yes)")
     return replace(offers, to=to, window=window.astype(np.int64), messages=_checked_messages(offers.messages, to))
+
+
+def _among(values: Ints, least: int, most: int) -> bool:
+    return bool(values.min(initial=least) >= least and values.max(initial=most) <= most)
 
 
 def _checked_messages(messages: Any, to: Flags) -> dict[int, str] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.terms import Answers, Offers, Table, Terms, check_offers, check_rows
+from vpp_env.contract.terms import TERMS, Answers, Offers, Table, Terms, check_offers, check_rows
 from vpp_env.errors import BidError, VppError
 from vpp_env.units import Flags
 
@@ -101,6 +101,5 @@ def _same(a: Offers | Flags, b: Offers | Flags) -> bool:
         return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
     if not (np.array_equal(a.to, b.to) and np.array_equal(a.window[a.to], b.window[b.to])):
         return False
-    rows = [f.name for f in fields(Terms)]
-    same = all(np.array_equal(getattr(a.terms, row)[a.to], getattr(b.terms, row)[b.to]) for row in rows)
+    same = all(np.array_equal(getattr(a.terms, row)[a.to], getattr(b.terms, row)[b.to]) for row in TERMS)
     return same and a.messages == b.messages

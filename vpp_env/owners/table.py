@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.terms import Answers, Offers, Reason, Terms
+from vpp_env.contract.terms import TERMS, Answers, Offers, Reason, Terms
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import HomeState
-from vpp_env.errors import BidError
+from vpp_env.errors import BidError, VppError
 from vpp_env.owners.arithmetic import judge
 from vpp_env.owners.asks import CALL_HOURS, CALLS_PER_HOUR, OwnerPrices
 from vpp_env.owners.brains import Mixture
@@ -23,11 +22,10 @@ from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, Flags, Floats, Ints
 
 STEPS_A_DAY = 96
-ROWS = tuple(f.name for f in fields(Terms))
 
 
 class Gate(NamedTuple):
-    """What a world shows its owners at the gate of an opportunity; (M*N,) unless said, references and no copies."""
+    """What a world shows its owners at the gate of an opportunity; (M*N,) unless said."""
 
     fleets: Sequence[Fleet]  # of the M months
     opportunity: int  # that is played next
@@ -39,12 +37,21 @@ class Gate(NamedTuple):
     da: Floats  # (M, S) USD/kWh
     rt: Floats  # (M, S)
     state: HomeState[Floats]
-    headroom: Headroom[Floats]
+    headroom: Headroom[Floats]  # without contracts
     prices: OwnerPrices  # (M, N) each
     yesterday: CarDay  # what the cars did
     absent: Flags
-    strained: Flags
     day: int  # local day of the gate
+
+
+class _Seats(NamedTuple):
+    """The owners at one gate."""
+
+    first: int
+    day: int
+    absent: Flags
+    own: Situation
+    know: Belief
 
 
 class OwnersTable:
@@ -89,7 +96,7 @@ class OwnersTable:
         """Begin a month: nobody has been asked yet."""
         months, n = self._shape
         self._opportunity, self._asked = -1, [0] * months
-        self._known: tuple[Situation, Belief] | None = None
+        self._seats: _Seats | None = None
         self._breaches = np.zeros(self._shape, dtype=np.int64)
         self._trusts_from = np.zeros(months * n, dtype=np.int64)  # local day
 
@@ -100,8 +107,25 @@ class OwnersTable:
         made = self._asked[month] if self._opportunity == opportunity else 0
         return made, self._spec.max_rounds - made
 
-    def propose(self, gate: Gate, offers: Sequence[Offers | None]) -> tuple[list[Answers | None], Flags]:
+    def is_open(self, opportunity: int) -> bool:
+        """Whether the owners have taken their seats at the gate of `opportunity`."""
+        return self._opportunity == opportunity and self._seats is not None
+
+    def open(self, gate: Gate) -> None:
+        """Let the owners look at themselves and at what is public, once a gate: what they answer follows from it."""
+        if self._opportunity != gate.opportunity:
+            self._opportunity, self._asked = gate.opportunity, [0] * self._shape[0]
+        self._seats = _Seats(gate.first, gate.day, gate.absent, *self._situation(gate))
+
+    def propose(self, offers: Sequence[Offers | None], strained: Flags) -> tuple[list[Answers | None], Flags]:
         """Hear the owners on checked offers, one for each month or None, and sign what they accept.
+
+        Parameters
+        ----------
+        offers : sequence of Offers or None
+            For each month.
+        strained : ndarray
+            (M*N,) owners who bear no more today.
 
         Returns
         -------
@@ -115,27 +139,24 @@ class OwnersTable:
         BidError
             When a month has had its rounds at this gate; nobody has heard of any offer then.
         """
-        months, n = self._shape
-        if self._opportunity != gate.opportunity:
-            self._opportunity, self._asked, self._known = gate.opportunity, [0] * months, None
+        n, seats = self._shape[1], self._seats
+        if seats is None:
+            raise VppError("the owners' table is not open; a world opens it at each gate")
         for m, offer in enumerate(offers):
             if offer is not None and self._asked[m] >= self._spec.max_rounds:
                 raise BidError(
                     f"a round of offers beyond the {self._spec.max_rounds} that a gate has (owners.max_rounds); bid "
                     "with what was agreed, and ask again at the next gate"
                 )
-        if self._known is None:
-            self._known = self._situation(gate)
-        situation, know = self._known
         rounds = [made + (offer is not None) for made, offer in zip(self._asked, offers, strict=True)]
         to, window, terms = _joined(offers, n)
         factor = self.mixture.factors(rounds, self._spec.max_rounds).ravel()
-        reason = np.zeros(months * n, dtype=np.int64)
-        reason[to & (self._trusts_from > gate.day) | to & gate.strained] = Reason.TRUST
-        reason[to & gate.absent] = Reason.AWAY
-        heard = to & (reason == 0)
-        judged = judge(heard, window, terms, factor, situation, know, self._rules)
+        reason = np.where(to & (strained | (self._trusts_from > seats.day)), int(Reason.TRUST), 0)
+        reason = np.where(to & seats.absent, int(Reason.AWAY), reason)
+        judged = judge(to & (reason == 0), window, terms, factor, seats.own, seats.know, self._rules)
         reason += judged.reason
+        for array in (judged.accepted, judged.countered, reason):
+            array.setflags(write=False)
         self._asked = rounds
         answers: list[Answers | None] = []
         for m, offer in enumerate(offers):
@@ -145,15 +166,13 @@ class OwnersTable:
             rows = slice(m * n, (m + 1) * n)
             accepted, countered = judged.accepted[rows], judged.countered[rows]
             said = Terms(*judged.terms[:, rows]) if countered.any() else offer.terms
-            self._book.sign(m, gate.first, accepted, offer.window, offer.terms)
-            for array in (accepted, countered, reason):
-                array.setflags(write=False)
+            self._book.sign(m, seats.first, accepted, offer.window, offer.terms)
             answers.append(Answers(accepted, countered, reason[rows], said, rounds[m], self._spec.max_rounds))
         return answers, to & ~judged.accepted & (reason != Reason.AWAY)
 
     def end_opportunity(self, day: int) -> None:
         """Remember whose contract was broken in the opportunity that was played on local day `day`; forget its gate."""
-        self._known = None
+        self._seats = None
         broken = self._book.breaches > self._breaches
         if broken.any():
             self._trusts_from[broken.ravel()] = day + 1 + self._spec.trust_days
@@ -226,10 +245,10 @@ class OwnersTable:
 def _joined(offers: Sequence[Offers | None], n: int) -> tuple[Flags, Ints, Floats]:
     """(H,) who is asked, (H,) windows and (15, H) terms of all months; nobody of a month without offers."""
     to, window = np.zeros((len(offers), n), dtype=np.bool_), np.zeros((len(offers), n), dtype=np.int64)
-    terms = np.zeros((len(ROWS), len(offers), n))
+    terms = np.zeros((len(TERMS), len(offers), n))
     for m, offer in enumerate(offers):
         if offer is not None:
             to[m], window[m] = offer.to, offer.window
-            for row, name in enumerate(ROWS):
+            for row, name in enumerate(TERMS):
                 terms[row, m] = getattr(offer.terms, name)
-    return to.ravel(), window.ravel(), terms.reshape(len(ROWS), -1)
+    return to.ravel(), window.ravel(), terms.reshape(len(TERMS), -1)

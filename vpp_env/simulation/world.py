@@ -309,27 +309,9 @@ class World:
                 f"propose() got {len(offers)} offers; allowed is one, or None, for each of {self.n_months} months"
             )
         heard = [None if offer is None else check_offers(offer, self.n_homes) for offer in offers]
-        day, (then, k_then) = self.clock(self.t)[0], self.clock(self.delivery)
-        days = [m.cars(day - 1) for m in self.months]
-        gate = OwnersGate(
-            fleets=[m.fleet for m in self.months],
-            opportunity=self.opportunity,
-            first=self.opportunity + self.lead,
-            t=self.t,
-            delivery=self.delivery,
-            clock=k_then,
-            known=self._known(),
-            da=self.exchange.da,
-            rt=self.exchange.rt,
-            state=self.state,
-            headroom=self.headroom,
-            prices=self._owners,
-            yesterday=CarDay(*(np.concatenate(rows) for rows in zip(*days, strict=True))),
-            absent=self.patience.absent(then - day),
-            strained=self.patience.strained(),
-            day=day,
-        )
-        answers, refused = self.table.propose(gate, heard)
+        if not self.table.is_open(self.opportunity):
+            self.table.open(self._owners_gate())
+        answers, refused = self.table.propose(heard, self.patience.strained())
         for month, offer in enumerate(heard):
             if offer is not None:
                 self.contracts.asked(month, offer.to)
@@ -340,6 +322,35 @@ class World:
         """End the contracts of the homes `rows` (N,) of a month before the opportunity that is bid for."""
         self._playing()
         self.contracts.end(month, self.opportunity + self.lead, check_rows(rows, self.n_homes, "rows"))
+
+    def _owners_gate(self) -> OwnersGate:
+        day, (then, k_then) = self.clock(self.t)[0], self.clock(self.delivery)
+        days = [m.cars(day - 1) for m in self.months]
+        return OwnersGate(
+            fleets=[m.fleet for m in self.months],
+            opportunity=self.opportunity,
+            first=self.opportunity + self.lead,
+            t=self.t,
+            delivery=self.delivery,
+            clock=k_then,
+            known=self._known(),
+            da=self.exchange.da,
+            rt=self.exchange.rt,
+            state=self.state,
+            headroom=self._own_headroom(),
+            prices=self._owners,
+            yesterday=CarDay(*(np.concatenate(rows) for rows in zip(*days, strict=True))),
+            absent=self.patience.absent(then - day),
+            day=day,
+        )
+
+    def _own_headroom(self) -> Headroom[Floats]:
+        """What each home could offer there without a contract: an owner compares with that, (M*N,) each."""
+        if not self.contracts.ever:
+            return self.headroom
+        bounds = np.zeros_like(self._headroom)
+        look(self._homes._replace(home=self._parameters), self._gate()._replace(headroom=bounds))
+        return Headroom(*bounds)
 
     def _playing(self) -> None:
         if self.opportunity < 0 or self.done:
