@@ -139,6 +139,7 @@ class World:
         self._headroom = np.zeros((N_HEADROOM, n))
         self._bounds: Headroom[Floats] = Headroom(*self._headroom)
         self._seen = 0  # version of the contracts that the headroom was looked up under
+        self._lasting: Headroom[Floats] = Headroom(*np.zeros((N_HEADROOM, n)))  # sustained over the evening that is on
         self.opportunity = 0
         self.exchange.reset()
         self.patience.reset()
@@ -402,6 +403,9 @@ class World:
         absent, left = (x.reshape(months, n) for x in (self.patience.absent(), self.patience.lost()))
         taken = self._waiting.swap(submission).without(absent)
         if firm.begins(t):
+            hours = self.scenario.market.capacity_hours[1] - self.scenario.market.capacity_hours[0]
+            self._lasting = self._sustained(hours)
+        if firm.is_evening(t):
             firm.able(t, self._able_kw(taken))
         absent = absent | firm.absent(t)
         day, k = self.clock(t)
@@ -427,26 +431,27 @@ class World:
         self._live(outcome, day)
         return outcome
 
-    def _able_kw(self, taken: Submission) -> Floats:
-        """(M,) kW that the homes could deliver throughout the evening that begins now, by the bids for its start.
+    def _sustained(self, hours: float) -> Headroom[Floats]:
+        """What the homes could give from now on in every interval of so many hours, (M*N,) each."""
+        (day, k), n = self.clock(self.t), self.n_months * self.n_homes
+        homes = self._homes._replace(home=self._keeper.limits(self.contracts.standing(self.opportunity), day, k))
+        delivery = Delivery(round(hours / DT_H), 0, int(self.day.plan.week_step[k]))
+        found = np.zeros((N_HEADROOM, n))
+        look(homes, Gate(self.day, k, delivery, np.zeros(n), found))
+        return Headroom(*found)
 
-        Of each home that offers at an ask at which a call dispatches: its offer, at most what deferred charging,
-        battery and V2G sustain for all hours of the evening inside the owner's envelope. For the built-in aggregator.
+    def _able_kw(self, taken: Submission) -> Floats:
+        """(M,) kW that the homes could deliver in the opportunity that begins now, as part of an evening.
+
+        Of each home that offers at an ask at which a call dispatches: its offer, at most the charging that it can defer
+        now, and what its battery and V2G could sustain from the evening's beginning to its end, inside the owner's
+        envelope. A car that comes home in the evening counts from then on. For the built-in aggregator.
         """
-        market, n = self.scenario.market, self.n_months * self.n_homes
-        hours = market.capacity_hours[1] - market.capacity_hours[0]
-        k = self.clock(self.t)[1]
-        week_step = int(self.day.plan.week_step[k])
-        sustained = np.zeros((N_HEADROOM, n))
-        now = self._keeper.limits(self.contracts.standing(self.opportunity), *self.clock(self.t))
-        gate = Gate(self.day, k, Delivery(round(hours / DT_H), 0, week_step), np.zeros(n), sustained)
-        look(self._homes._replace(home=now), gate)
-        most = Headroom(*sustained)
-        strike, offers = self.exchange.dispatch_tick, taken.offers
+        now, strike, offers = self._sustained(self.steps * DT_H), self.exchange.dispatch_tick, taken.offers
         rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
         one, two = (np.where(offers[t] <= strike, offers[q], 0) for q, t in rows)
         offered = (one + two) * POWER_QUANTUM_KW
-        kw = np.minimum(offered, (most.defer_mean + most.storage).reshape(offered.shape))
+        kw = np.minimum(offered, (now.defer_mean + self._lasting.storage).reshape(offered.shape))
         return np.asarray(kw.sum(axis=1))
 
     def _live(self, outcome: Outcome, day: int) -> None:
