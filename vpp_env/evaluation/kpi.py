@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from vpp_env.errors import UnknownNameError, VppError, did_you_mean
-from vpp_env.evaluation.kpi_entry import Better, Ceilings, Format, Kpi, Place
+from vpp_env.evaluation.kpi_entry import Better, Ceilings, Format, Kpi, Place, share_of
 from vpp_env.evaluation.measures import (
     Evidence,
     MoneyTotals,
@@ -155,6 +155,16 @@ class Kpis:
         "score", "", Better.HIGHER, Format.FOUR, "(welfare - idle's) / (U_welfare - idle's)",
         of_ceilings=lambda k, c: c.share(k.welfare, c.welfare[1]), title="score (0 idle, 1 ceiling)",
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.RANK, Place.CEILINGS),
+    )  # fmt: skip
+    share_of_na: float | None = _kpi(
+        "share of U_na", "", Better.HIGHER, Format.FOUR,
+        "(welfare - idle's) / (U_na - idle's), of several months the ratio of sums; without foresight",
+        of_ceilings=lambda k, c: None if c.room is None else share_of(k.welfare - c.idle, c.room),
+        shown=(Place.HEADLINE, Place.MEANS, Place.RANK, Place.CEILINGS), weighed_by="room_na_usd",
+    )  # fmt: skip
+    room_na_usd: float | None = _kpi(
+        "U_na above idle", "USD", Better.NEITHER, Format.TWO, "U_na - idle's welfare: what `share_of_na` is a share of",
+        of_ceilings=lambda k, c: c.room,
     )  # fmt: skip
     regret: float | None = _kpi(
         "regret", "USD", Better.LOWER, Format.TWO, "welfare short of U_welfare",
