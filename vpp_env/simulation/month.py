@@ -36,10 +36,12 @@ from vpp_env.scenario.streams import check_salt, policy_stream, salt_hash, strea
 from vpp_env.traces.fleet import Fleet, build_fleet
 from vpp_env.traces.fleet_check import check_fleet
 from vpp_env.traces.homes import HomeSeries, HomeTraces, check_day
+from vpp_env.traces.price_law import PriceLaw, seeded_law
 from vpp_env.traces.prices import build_prices
 from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
 from vpp_env.traces.vehicles import CarDay
+from vpp_env.units import KWH_PER_MWH
 
 TAIL_STEPS = 3 * 96
 """Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
@@ -173,6 +175,7 @@ class Month:
         self.scenario = scenario
         self.calendar = scenario.calendar
         self.series = load_series(scenario, seed, market_data, node)
+        self._seeded = market_data is None
         self.rules = rules_of(scenario)
         self.parameters = parameters_of(self.fleet)
         self.calls = self._calls()
@@ -203,6 +206,14 @@ class Month:
         from vpp_env.owners.statements import statement  # text is needed by few policies
 
         return tuple(statement(self.scenario, self.fleet, self.world_seed, i) for i in range(self.fleet.n))
+
+    @property
+    def price_law(self) -> PriceLaw | None:
+        """Law of each real-time price given those before it; None where it is not known, as of measured prices."""
+        law = seeded_law(self.scenario, self.world_seed) if self._seeded else None
+        played = self.series.rt_usd_per_mwh[: self.scenario.n_steps] / KWH_PER_MWH
+        # a copy of a month may have been given other prices
+        return law if law is not None and np.array_equal(law.lmp, played) else None
 
     def policy_rng(self) -> np.random.Generator:
         """The policies' own stream of this month, from its start: the same for every policy."""
