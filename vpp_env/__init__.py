@@ -32,6 +32,7 @@ from vpp_env.contract.foresight import Foresight
 from vpp_env.contract.observation import COLUMNS as OBSERVATION_COLUMNS
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy, policy_names
+from vpp_env.contract.terms import Answers, Offers, Reason, Table, Terms, Window
 from vpp_env.contract.views import Future, Homes, Information, Public, View
 from vpp_env.data.months import real_month_names
 from vpp_env.errors import (
@@ -86,6 +87,7 @@ __all__ = [
     "SELL2_KW",
     "SELL_ASK_RANGE",
     "STEP_MINUTES",
+    "Answers",
     "BidError",
     "Bids",
     "CentralMarketMonth",
@@ -100,17 +102,22 @@ __all__ = [
     "MarketMonth",
     "MarketRules",
     "Month",
+    "Offers",
     "Policy",
     "PolicyError",
     "PolicyInfo",
     "Public",
+    "Reason",
     "Run",
     "Scenario",
     "ScenarioError",
+    "Table",
+    "Terms",
     "UnknownNameError",
     "VectorMarketMonth",
     "View",
     "VppError",
+    "Window",
     "World",
     "__version__",
     "build_view",
