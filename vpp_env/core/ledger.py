@@ -98,7 +98,8 @@ def account(
         beyond += flow.battery_bought
     if home.waived > 0.0 and in_window(step.week_step, home.blackout_1, home.blackout_2):
         led[L_WAIVED, i] += given + bought
-    led[L_EXCESS, i] += max(0.0, flow.sold + flow.called - home.most_kw) * dt
+    if flow.sold + flow.called > home.most_kw:
+        led[L_EXCESS, i] += (flow.sold + flow.called - home.most_kw) * dt
     led[L_BEYOND, i] += beyond * dt
     led[L_RESERVE, i] += reserve
     led[L_AWARD, i] += (order.sell - order.buy) * dt

@@ -111,7 +111,8 @@ def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
         books.events[DEPARTED, i] += events.departed
         books.events[SHORT, i] += events.short
         books.events[MISSED, i] += events.missed
-        books.events[LACKS, i] += events.lacks
+        if events.lacks > 0.0:
+            books.events[LACKS, i] += events.lacks
         account_events(events, homes.rules, books.ledger, i)
         _put_quote(q, i, quote(home, state, step, homes.rules))
 
