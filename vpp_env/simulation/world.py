@@ -478,12 +478,15 @@ class World:
         home = self._keeper.limits(found, *self.clock(self.delivery))
         look(self._homes._replace(home=home), self._gate())
         # deferred charging is cheapest: it is what a kW of the contract goes to first
-        bounds, most = self._headroom, home.most_kw
-        bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
-        bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
+        if home.most_kw is not None:
+            bounds, most = self._headroom, home.most_kw
+            bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
+            bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
         self._nothing_of_absent()
 
-    def _play(self, taken: Submission, agreed: Agreed, market: MarketState, k: int, steps: int) -> IntervalResults:
+    def _play(
+        self, taken: Submission, agreed: Agreed | None, market: MarketState, k: int, steps: int
+    ) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
         if steps:
