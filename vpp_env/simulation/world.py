@@ -31,12 +31,9 @@ from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.owners.patience import Patience
-from vpp_env.simulation.month import Month, check_one_scenario, join_days
+from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
-
-HISTORY = 96
-"""Steps of load and solar output that are kept for the persistence forecast (one day)."""
 
 
 class World:
@@ -136,8 +133,7 @@ class World:
         self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     def _fill_history(self) -> None:
-        # the day before, and the one before that where the clock change left it short
-        days = (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
+        days = self.months[0].history()
         load, pv = (
             np.concatenate(
                 [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in days]
