@@ -51,6 +51,9 @@ CACHE_BYTES = 1 << 29
 DROP_OUT = 0.25
 """How often an owner of no willingness at all does not stay in on the day of a call [assumed]."""
 
+HISTORY = 96
+"""Steps of load and solar output that are kept for the persistence forecast (one day)."""
+
 
 def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None) -> MarketSeries:
     """Return the month's prices: synthetic, or from a file (see `traces.caiso`)."""
@@ -183,6 +186,7 @@ class Month:
         # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
         self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
         self.firm = self._firm()
+        self._before: dict[int, DayTraces] = {}
         self._days: OrderedDict[int, Day] = OrderedDict()
         self._baseline_start = {0: initial_state(self.fleet)}
         day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
@@ -235,6 +239,13 @@ class Month:
 
     def traces(self, day: int) -> DayTraces:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
+        if day >= 0:
+            return self._drawn(day)
+        if day not in self._before:  # every episode begins with it
+            self._before[day] = self._drawn(day)
+        return self._before[day]
+
+    def _drawn(self, day: int) -> DayTraces:
         made = self._homes.day(day)
         if self._check_days:
             check_day(made, day, self.calendar.steps_in_day(day), self.fleet.n)
@@ -243,6 +254,16 @@ class Month:
     def cars(self, day: int) -> CarDay:
         """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
         return self._homes.vehicle_day(day)
+
+    def history(self) -> tuple[int, ...]:
+        """Days before the run that hold the last 24 hours of it: two where a clock change left the last one short."""
+        return (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
+
+    def begin(self) -> None:
+        """Make what an episode begins with: the day before, and the first one."""
+        for day in self.history():
+            self.traces(day)
+        self.day(0)
 
     def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""

@@ -47,13 +47,11 @@ from vpp_env.owners.table import Gate as OwnersGate
 from vpp_env.owners.table import OwnersTable
 from vpp_env.owners.wishes import WishMeter
 from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
-from vpp_env.simulation.month import Month, check_one_scenario, join_days
+from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
 
-HISTORY = 96
-"""Steps of load and solar output that are kept for the persistence forecast (one day)."""
 FIELDS = Headroom._fields
 DEFERRED = [FIELDS.index(name) for name in ("defer_first", "defer_mean", "defer")]
 STORED = [FIELDS.index(name) for name in ("battery", "v2g", "storage")]
@@ -168,8 +166,7 @@ class World:
         self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     def _fill_history(self) -> None:
-        # the day before, and the one before that where the clock change left it short
-        days = (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
+        days = self.months[0].history()
         load, pv = (
             np.concatenate(
                 [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in days]
