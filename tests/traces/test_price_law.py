@@ -71,9 +71,9 @@ def test_what_came_is_what_was_expected_on_the_mean(august: Scenario) -> None:
 def test_an_episode_by_hand(august: Scenario) -> None:
     steps, chance, long = 6, 0.1, 0.2
     size = np.zeros(steps)
-    size[1:4] = spike_size(np.array([0.25, 0.25, 0.9]))
+    size[1:4] = spike_size(np.array([0.5, 0.5, 0.9]))
     # a long one from before the window that a short one at 1 writes over; nothing after step 3
-    episodes = (Episode(-2, 2, 1, 0.5), Episode(1, 4, 0, 0.25))
+    episodes = (Episode(-2, 2, 1, 0.5), Episode(1, 4, 0, 0.5))
     size[0] = spike_size(np.array([0.5]))[0]
     flat, zero = np.full(steps, 40.0), np.zeros(steps)
     drawn = RealTime(
@@ -94,7 +94,7 @@ def test_an_episode_by_hand(august: Scenario) -> None:
     np.testing.assert_allclose(kinds[5, :short].sum(), 1.0 - chance)
     assert [int(law.came[t].sum(axis=1).argmax()) for t in range(6)] == [other, short, short, short, 3, 3]
     # its size is the first one again, or any
-    even = np.array([0.125, 0.25, 0.25, 0.25, 0.125])
+    even = np.array([0.25, 0.5, 0.25])
     same = (1 - chance) * stay[0] * tables.SPIKE_SAME_SIZE * np.eye(len(SIZE))[1]
     rest = (chance * 0.8 + (1 - chance) * stay[0] * (1 - tables.SPIKE_SAME_SIZE)) * even
     np.testing.assert_allclose(law.odds[2, short], same + rest)

@@ -26,9 +26,9 @@ from vpp_env.units import KWH_PER_MWH, Floats
 
 SLOW = np.array([-2.4, -1.2, -0.5, 0.0, 0.5, 1.2, 2.4])
 """Nodes of the slow part, in its standard deviations [assumed]; beyond the last ones a function stays as it is."""
-FAST = np.array([-2.2, -1.0, 0.0, 1.0, 2.2])
+FAST = np.array([-1.7, 0.0, 1.7])
 """Nodes of the fast part [assumed]."""
-SIZE = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+SIZE = np.array([0.0, 0.5, 1.0])
 """Nodes of a spike's size, in quantiles [assumed]; as many as of the fast part."""
 STAY = np.array(tables.SPIKE_STAY)
 

@@ -19,7 +19,7 @@ from vpp_policies.optimal.penalties import Faced, Penalty, for_kernels, penalty,
 
 ROUNDS, GAP = 8, 1e-2
 """Subgradient rounds, and the gap, of the shadow prices at the mean path of prices: they only shape the penalties."""
-WIDE = 0.15
+WIDE = 0.05
 """Share of a store's span to either side of the reference over which a penalty's slope is taken; chosen on training
 seeds."""
 MORE = 1e-3

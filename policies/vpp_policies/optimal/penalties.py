@@ -34,6 +34,10 @@ ROOM = PIECES + 1
 """Segments that a step may need: the pieces, one of them divided."""
 
 
+RARE = 1e-4
+"""Chance below which a node is not worth a value of its own."""
+
+
 class Faced(NamedTuple):
     """A store and the prices that it faces; K intervals."""
 
@@ -248,7 +252,8 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
             n, more = 0, 0.0
             for a in range(nodes):
                 more += law.came[k, b, a] - law.odds[k, b, a]
-                if still and a < nodes - 1:
+                # what hardly ever comes counts as its neighbour, which depends on what was known before alone
+                if a < nodes - 1 and (still or law.odds[k, b, a] < RARE):
                     continue
                 n = _face(faced, k, law.price[k, b, a], x)
                 _values(store, k, count, base, n, at, more, now, x)
