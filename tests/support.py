@@ -62,7 +62,9 @@ def with_prices(
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
-    """All arrays of a nested tuple; a number is an array of it."""
+    """All arrays of a nested tuple; a number is an array of it, None is none."""
+    if tree is None:
+        return []
     return [a for x in tree for a in leaves(x)] if isinstance(tree, tuple) else [np.asarray(tree)]
 
 

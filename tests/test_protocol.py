@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,56 @@ def test_months_are_made_once_and_few_are_kept() -> None:
     assert len(pool) == 2
     assert pool.get(1) is kept[0], "the least recently used one went"
     assert pool.get(2) is not kept[1]
+
+
+def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def episodes(face: VectorMarketMonth) -> list[tuple[list[int], bytes]]:
+        made = []
+        for seed in (4, None, None, None, 9, None, None):
+            obs, infos = face.reset(seed=seed)
+            bids = (random_actions(np.random.default_rng(j), 10).reshape(2, 5, -1) for j in range(2))
+            rewards = [face.step(actions)[1] for actions in bids]
+            made.append((infos["seed"].tolist(), obs.tobytes() + np.stack(rewards).tobytes()))
+        return made
+
+    face = VectorMarketMonth(2, SMALL)
+    with_it = episodes(face)
+    pool = face._session._pool
+    coming = set(pool._ahead)
+    assert len(coming) == 2, "the last two resets drew their seeds"
+    kept = {seed: future.result() for seed, future in pool._ahead.items()}
+    assert set(face.reset()[1]["seed"].tolist()) == coming
+    world = face._session.world
+    assert world is not None
+    assert [world.months[m] is kept[seed] for m, seed in enumerate(world.months[i].seed for i in range(2))] == [
+        True
+    ] * 2
+    monkeypatch.setattr(MonthPool, "prepare", lambda self, seeds: None)
+    assert episodes(VectorMarketMonth(2, SMALL)) == with_it
+
+
+def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = MonthPool(SMALL, 1, None, None)
+    pool.prepare([5, 6, 6])
+    assert sorted(pool._ahead) == [5, 6]
+    copied = pickle.loads(pickle.dumps(pool))
+    assert not copied._ahead, "a copy makes its months itself"
+    assert copied.get(5).seed == 5
+    pool.prepare([6, 7])
+    assert sorted(pool._ahead) == [6, 7], "what nobody has asked for is dropped"
+    ahead = pool._ahead[6].result()
+    assert pool.get(6) is ahead
+    pool._process = -1  # as in a process that was forked: the thread is not there
+    assert pool.get(7).seed == 7
+    assert not pool._ahead
+
+    def fails(*args: object) -> Month:
+        raise VppError("no such prices")
+
+    monkeypatch.setattr("vpp_env.api.pool.Month", fails)
+    pool.prepare([8])
+    with pytest.raises(VppError, match="no such prices"):
+        pool.get(8)
 
 
 def test_a_kept_month_plays_as_a_new_one() -> None:

@@ -52,6 +52,7 @@ from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenar
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
+from vpp_env.traces.price_law import PriceLaw
 from vpp_env.units import (
     BUY_LIMIT_RANGE,
     DT_H,
@@ -106,6 +107,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicyInfo",
+    "PriceLaw",
     "Public",
     "Reason",
     "Run",

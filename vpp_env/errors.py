@@ -88,10 +88,15 @@ def needs(what: str, extra: str = "") -> Iterator[None]:
         raise MissingExtraError(f'{what} needs {lacking}: pip install "vpp-env[{found}]"', name=error.name) from error
 
 
+MOST_SHOWN = 120
+"""Longest value that a message repeats whole."""
+
+
 def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") -> str:
     """Say that `got` is no known `what`, offer the nearest known names and list them all."""
     names = sorted(known)
-    near = difflib.get_close_matches(got, names, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(got[:MOST_SHOWN], names, n=2, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     tail = f" {remedy}" if remedy else ""
-    return f"unknown {what} {got!r}.{hint} Known: {', '.join(names)}.{tail}"
+    shown = got if len(got) <= MOST_SHOWN else f"{got[:MOST_SHOWN]}... ({len(got)} characters)"
+    return f"unknown {what} {shown!r}.{hint} Known: {', '.join(names)}.{tail}"

@@ -83,3 +83,35 @@ def _compiled(function: F, **options: Any) -> F:
         return cast(F, compiler(no_cfunc_wrapper=True, **options)(function))
     finally:
         config.CACHE_DIR = before
+
+
+@inlined
+def at(array: Any, i: int) -> Any:
+    """Element i of an array; None of None: code for what is not there is never compiled."""
+    if array is None:
+        return None
+    return array[i]
+
+
+@inlined
+def at_most(x: Any, limit: Any) -> Any:
+    """The smaller of `x` and a limit; `x` where the limit is None."""
+    if limit is None:
+        return x
+    return min(x, limit)
+
+
+@inlined
+def either(x: Any, other: Any) -> Any:
+    """`x`, or `other` where it is None."""
+    if x is None:
+        return other
+    return x
+
+
+@inlined
+def is_set(flag: Any) -> bool:
+    """Whether a flag is above 0; None is not."""
+    if flag is None:
+        return False
+    return bool(flag > 0.0)

@@ -85,7 +85,9 @@ def test_doing_nothing_scores_nothing_and_the_rest_lies_below_one() -> None:
     assert price is not None
     assert 0.0 < price < 1.0
     rungs = [name for name, _ in found.ladder({"idle": idle.welfare, "truthful": truthful.welfare})]
-    assert rungs == ["idle", "truthful", "U_pref", "U_cost", "U_welfare", "U_free"]
+    assert rungs == ["idle", "truthful", "U_pref", "U_cost", "U_na", "U_welfare", "U_free"]
+    assert found.room == pytest.approx(dict(found.ladder({}))["U_na"] - found.idle)
+    assert truthful.share_of_na == pytest.approx(truthful.welfare / found.room)
 
 
 def test_who_computes_pays_and_idle_still_scores_nothing() -> None:

@@ -223,10 +223,11 @@ def test_observations_stay_in_their_space(name: str, seed: int) -> None:
         assert face.state_space.contains(face.state())
     spread = np.ptp(np.concatenate(matrices), axis=0)
     silent = {COLUMNS[j] for j in np.flatnonzero(spread == 0)}
-    # one clock, one minimum, too short to opt out; a programme in the heat alone; the reference sells no reserve
-    known = {"lead", "minimum_kw", "schedule_gate", "schedule_kw", "absent"}
+    # one clock, minimum and rate, too short to opt out; a programme in the heat alone; the reference sells energy alone
+    known = {"lead", "minimum_kw", "schedule_gate", "schedule_kw", "capacity_rate", "absent"}
     known |= set() if name == "heatwave" else {"incentive", "incentive_ahead"}
-    assert silent <= known | ({"spin", "nonspin", "regup", "regdown"} if name == "reference" else set())
+    sold = {"spin", "nonspin", "regup", "regdown", "hours_to_call"} | {c for c in COLUMNS if c.startswith("capacity_")}
+    assert silent <= known | (sold if name == "reference" else set())
 
 
 def test_observations_are_nobodys_else() -> None:

@@ -107,8 +107,7 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
 
     bought, sold = ev_bought + b_bought, np.minimum(given, order[0])
     net_home = plan.pv[k] - plan.load[k] - p_tw
-    breach = battery.breach_kwh
-    depth = relative_depth(soc_b, breach) - relative_depth(baseline.bess_soc[k], breach)
+    depth = relative_depth(soc_b, floor) - relative_depth(baseline.bess_soc[k], floor)
     limit = battery.cycle_limit_kwh
     out[FLOW.sold], out[FLOW.called], out[FLOW.bought], out[FLOW.forced] = sold, given - sold, bought, forced
     out[FLOW.deferred], out[FLOW.battery], out[FLOW.v2g] = x, b, v

@@ -102,7 +102,10 @@ class State:
 
 
 def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
-    b, v = ([float(x[i]) for x in device] for device in (h.battery, h.vehicle))
+    b, v = ([None if x is None else float(x[i]) for x in device] for device in (h.battery, h.vehicle))
+    # without any contract: the floor is the owner's, the target too, no car stands on reserve
+    b[6] = b[3] if b[6] is None else b[6]
+    v[5:] = [none if x is None else x for x, none in zip(v[5:], (np.inf, np.inf, 0.0), strict=True)]
     return Home(
         *b[:4],
         *v,
@@ -112,7 +115,7 @@ def home_of(h: lib.Home, rules: lib.Rules, i: int) -> Home:
         eta_e=rules.vehicle.eta,
         reserve_h=rules.battery.reserve_h,
         own_use=rules.battery.serves_home,
-        waived=float(h.waived[i]),
+        waived=0.0 if h.waived is None else float(h.waived[i]),
     )
 
 

@@ -43,7 +43,7 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     n = order.shape[1]
     books, none = new_books(1, n, 1), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
-    prices = Price(none, none, none, none, none, none, none, none, none)
+    prices = Price(none, none, none, none, none, none, none, none, None)
     opened = np.ones(n) if free is None else free.astype(np.float64)
     _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, books)
     return books.flow[0]
@@ -71,7 +71,7 @@ def deliver_feeders(
     books, none = new_books(1, 1, n), np.zeros(n)
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     standing = none if reserve is None else np.ascontiguousarray(reserve)
-    prices = Price(none, none, none, none, none, none + 1.0, none, none, none)
+    prices = Price(none, none, none, none, none, none + 1.0, none, none, None)
     orders = Order(sell, none, call, buy, standing, standing.copy(), none + 1.0, none + (1.0 if down else 0.0))
     _deliver(homes, day, k, orders, prices, books)
     return books

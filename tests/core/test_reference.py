@@ -76,7 +76,7 @@ def test_the_baseline_is_the_reference(case: int) -> None:
 
 def some_contracts(rng: np.random.Generator, own: Home) -> Home:
     """Limits as contracts move them, for some of the homes."""
-    b, v, n = own.battery, own.vehicle, len(own.most_kw)
+    b, v, n = own.battery, own.vehicle, len(own.buy_limit)
     floor = b.min_kwh + rng.choice([0.0, 0.5, 1.0], n) * np.maximum(b.floor_kwh - b.min_kwh, 0.0)
     ready = np.where(rng.random(n) < 0.5, v.target_kwh * rng.uniform(0.2, 0.9, n), np.inf)
     return copied(

@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, script: Script, step: str, body: dict[str, Any]) -> None:
         make = _gemini if "generateContent" in self.path else _openai
         stop, filtered = ("STOP", "SAFETY") if make is _gemini else ("stop", "content_filter")
-        refused = next((p for p in script.refuses if p in body), None)
+        refused = next((p for p in script.refuses if p in {**body, **body.get("generationConfig", {})}), None)
         if refused is not None:
             use = " Use 'max_completion_tokens' instead." if refused == "max_tokens" else ""
             words = f"Unsupported parameter: '{refused}' is not supported with this model.{use}"

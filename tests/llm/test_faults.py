@@ -200,6 +200,16 @@ def test_what_a_reasoning_model_refuses_is_learnt_once(refuses: tuple[str, ...])
         assert script.calls == 4 + len(refuses)
 
 
+def test_gemini_learns_too() -> None:
+    pytest.importorskip("google.genai")
+    with serve("good") as (address, script), pytest.MonkeyPatch.context() as patch:
+        script.answer, script.refuses = GOOD, ("temperature",)
+        patch.setenv("GEMINI_API_KEY", KEY)
+        stack = open_stack(LlmOptions("gemini", base_url=f"http://{address}", attempts=1))
+        assert ask_cents(stack.model).text == ask_cents(stack.model).text == GOOD
+    assert (script.calls, stack.ledger.events["adapted"]) == (3, 1)
+
+
 def test_a_quota_that_is_used_up_is_no_rate_limit() -> None:
     with serve("raw") as (address, script):
         words = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -148,6 +149,19 @@ def test_a_budget_is_never_exceeded() -> None:
     assert few_ledger.calls == 2
     with pytest.raises(BudgetSpent):
         ask(Metered(Says(GOOD), Ledger(price), usd=0.0))
+
+
+def test_a_provider_that_counts_more_has_more_reserved() -> None:
+    """Twice the tokens that were estimated, and half as many again as were allowed."""
+    price = Price(1000.0, 1000.0)
+    ledger, model = Ledger(price), Says(GOOD, usage=Usage(140, 75))
+    metered = Metered(model, ledger, usd=1.0)
+    with suppress(BudgetSpent):
+        for _ in range(100):
+            ask(metered)
+    assert len(model.asked) < 100
+    assert 0.5 < ledger.usd <= 1.0
+    assert ledger.usd + price.usd(Usage(140, 75)) > 1.0
 
 
 def test_what_may_have_been_billed_counts() -> None:

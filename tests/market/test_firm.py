@@ -283,7 +283,7 @@ def test_the_built_in_aggregator_commits_a_low_quantile_of_what_could_be_given()
     table, kpis = run.record.evenings(), summarize(run)
     assert (firm.committed_kw[0] > 0.0).all(), "it has seen the evenings of the first two days"
     # what it commits for an evening is the quantile over the evenings that are past at its gate
-    seen = [firm._able[t][0] for t in sorted(firm._able)]
+    seen = [float(np.mean(firm._able[t])) for t in sorted(firm._able)]
     for e in range(4):
         assert firm.committed_kw[0, e] == pytest.approx(float(np.quantile(seen[: e + 1], 0.2)), abs=1e-9)
     sell = run.world.sell_limit_kw.sum()
@@ -296,6 +296,50 @@ def test_the_built_in_aggregator_commits_a_low_quantile_of_what_could_be_given()
     rows = run.record.opportunities()
     assert rows["capacity_called"].sum() == 8
     assert sorted(set(rows["capacity_kw"][rows["capacity_called"]])) == sorted(firm.committed_kw[0, [1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("past", "kw"),
+    [
+        ([], 0.0),
+        ([74.9], 74.9),  # less than the minimum, which commits nothing
+        ([75.0], 100.0),  # near enough: what is given of the minimum is paid
+        ([99.0, 300.0, 300.0], 179.4),
+        ([101.0], 101.0),
+        ([60.0, 80.0, 90.0, 100.0, 200.0, 250.0], 100.0),  # its 20 % quantile is 80
+        ([9000.0], 5000.0),
+    ],
+)
+def test_it_commits_the_minimum_where_its_quantile_comes_near_it(past: list[float], kw: float) -> None:
+    world = begin(firm_month((3,), {"market.min_bid_mw": 0.1, "market.max_capacity_mw": 5.0}))
+    firm = world.exchange.firm
+    for j, able in enumerate(past):
+        # in two parts, whose mean counts
+        firm._able[j] = [np.array([0.5 * able]), np.array([1.5 * able])]
+    assert firm.built_in(0, 10_000) == pytest.approx(kw, abs=1e-9)
+    assert firm.built_in(0, 0) == 0.0, "what is not past counts for nothing"
+
+
+def test_a_car_that_comes_home_in_the_evening_could_deliver_from_then_on() -> None:
+    """Nothing is sold: in each hour a home could put off what its car charges in it, and no more than it offers."""
+    cars = {"fleet.size": 60, "fleet.share_bess": 0.0, "fleet.share_ev": 1.0, "fleet.v2g_share": 0.0}
+    m = firm_month((3,), cars | {"preferences.max_blackouts_per_week": 0}, rt=20.0)
+    world, later, total, most = begin(m), 0, 0.0, 0.0
+    while not world.done:
+        day, k = world.clock(world.t)
+        actions = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=4.0, sell1_ask=0.15)
+        plan, baseline = m.day(day)
+        there = (k < plan.dep) | ((plan.arr <= k) & (k < plan.out))
+        charged = baseline.ev_kw[k : k + 4].mean(axis=0) * there
+        world.step(actions, capacity=commitments(world, {}))
+        if 17 <= k // 4 < 21:
+            seen = [float(kw[0]) for kw in list(world.exchange.firm._able.values())[-1]]
+            assert len(seen) == k // 4 - 16
+            assert seen[-1] <= np.minimum(charged, 4.0).sum() + 1e-9
+            later += seen[-1] > seen[0]
+            total, most = total + seen[-1], most + float(np.minimum(charged, 4.0).sum())
+    assert later > 0, "some came home after 17 h"
+    assert total > 0.8 * most, "all but what must be ready soon"
 
 
 # -- money and energy ----------------------------------------------------------------------------------

@@ -410,7 +410,7 @@ def test_a_liar_asks_for_more_and_one_who_claims_less_signs_nothing_worse() -> N
 def test_a_mixture_keeps_homes_as_its_shares_change() -> None:
     def who(share: float) -> np.ndarray:
         world = begin(month("week20", SHORT | {"fleet.size": 400, "owners.brains": mix(share)}))
-        return world.table._mixture.of_home[0]
+        return world.table.mixture.of_home[0]
 
     def mix(share: float) -> tuple[tuple[str, float], ...]:
         return (("strategic(.2, 1)", share), ("truthful", 1 - share))

@@ -15,16 +15,18 @@ from vpp_policies.agentic.dispatch import CoalitionProblem
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, NegotiationOptions
 from vpp_policies.agentic.openings import LlmProsumer
 from vpp_policies.agentic.policy import Nodes, build_graph
-from vpp_policies.agentic.rules import own_lines
+from vpp_policies.agentic.rules import RulesAggregator, own_lines
 from vpp_policies.agentic.strategy import LlmAggregator
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import make_forecaster
 from vpp_policies.llm.chat import ChatModel, Reply, Usage, read
 from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.scripted import Scripted
+from vpp_policies.stochastic.contracted import own_terms
 
 from vpp_env.contract.bids import Offers, check_actions, decode
-from vpp_env.contract.views import Information
+from vpp_env.contract.terms import LeftTable
+from vpp_env.contract.views import Information, View
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.owners.statements import statement
 from vpp_env.simulation.view_builder import build_view
@@ -61,7 +63,6 @@ def homes_side(model: ChatModel, texts: list[str]) -> LlmProsumer:
     side = LlmProsumer(
         model=model,
         decider=Decider(Ledger()),
-        negotiation=NegotiationOptions(),
         values=None,
         envelope="declared",
         reads=True,
@@ -80,15 +81,17 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
     homes, public = view.homes, view.public
     scenario, fleet = world.months[0].scenario, world.months[0].fleet
     clear, hostile = ([statement(scenario, fleet, seed, i, s) for i in range(N)] for s in ("clear", "hostile"))
-    kw, own, now = own_lines(homes, public, rules)
+    kw, own, now = own_lines(View(public, Information.DECLARED, homes), rules)
+    table = LeftTable(0, 0, np.zeros(N, dtype=np.bool_), own_terms(homes, rules, 0.7))
     problem = CoalitionProblem(rules.sell_limit_kw > 0, guided=True)
     gullible = Scripted("g", gullible=True)
-    calm = homes_side(gullible, clear).declare(homes, public, rules)
+    calm = homes_side(gullible, clear).bid(homes, public, rules, table.in_force, table.terms)
     for model in (gullible, Traitor()):
         side = homes_side(model, hostile)
-        negotiator = LlmAggregator(model, Decider(Ledger()), 0.15, daily=False, asks=False, remembers=False)
+        talker = RulesAggregator(rules, NegotiationOptions())
+        negotiator = LlmAggregator(model, Decider(Ledger()), talker, daily=False, asks=False, remembers=False)
         graph = build_graph(Nodes(rules, negotiator, side, problem, 3, make_forecaster("learned"), Promise(rules)))
-        final = graph.invoke({"homes": homes, "public": public, "statements": hostile.__getitem__})
+        final = graph.invoke({"homes": homes, "public": public, "table": table, "statements": hostile.__getitem__})
         actions = check_actions(final["bids"].actions, N)
         offers = Offers(*decode(actions, rules.sell_limit_kw, rules.buy_limit_kw))
         sell, buy, reserve = (q * POWER_QUANTUM_KW for q in (offers.sell_q, offers.buy_q, offers.reserve_q))
@@ -109,7 +112,8 @@ def test_hostile_statements_change_nothing_but_their_own_home_and_never_its_enve
         for half in (0, 1):
             is_hostile = np.arange(N) % 2 == half
             mixed = [hostile[i] if is_hostile[i] else clear[i] for i in range(N)]
-            declared = homes_side(_Both(model, gullible, hostile), mixed).declare(homes, public, rules)
+            side = homes_side(_Both(model, gullible, hostile), mixed)
+            declared = side.bid(homes, public, rules, table.in_force, table.terms)
             for f in fields(Declared):
                 a, b = getattr(declared, f.name)[..., ~is_hostile], getattr(calm, f.name)[..., ~is_hostile]
                 assert a.tobytes() == b.tobytes(), f.name

@@ -69,7 +69,7 @@ def test_the_aggregators_nodes_are_not_given_words() -> None:
     policy.reset(gate()[2], np.random.default_rng(0))
     channels = {n: set(node.input_schema.__annotations__) for n, node in policy.graph.builder.nodes.items()}
     assert {n for n, names in channels.items() if "statements" in names} == {"hear"}
-    assert {n for n, names in channels.items() if "homes" in names} == {"collect_bids", "respond"}
+    assert {n for n, names in channels.items() if "homes" in names} == {"collect_bids", "form_coalition"}
     assert channels["hear"] == {"statements"}
     rules = agentic()
     rules.reset(gate()[2], np.random.default_rng(0))
@@ -97,18 +97,18 @@ def test_without_a_model_the_month_is_that_of_the_rules() -> None:
     for run in (
         played(Fake(card=Permanent("no"), strategy=Transient("no")), attempts=1),
         played(Fake(), without="cards,strategy"),
-        played(Fake(card="{}", strategy='{"target_percent": "all"}')),
+        played(Fake(card="{}", strategy='{"cap_cents": "all"}')),
     ):
         np.testing.assert_allclose(run.record.totals, plain.record.totals, atol=1e-6)
 
 
 def test_wild_numbers_are_clipped_and_counted() -> None:
-    wild = RULES.model_dump() | {"target_percent": -900, "cap_cents": 10**9, "margin_percent": 10**6, "ask_percent": 0}
+    wild = RULES.model_dump() | {"opening_percent": -900, "cap_cents": 10**9, "margin_percent": 10**6, "ask_percent": 0}
     run = played(Fake(strategy=wild))
     assert run.complete
     assert total(run, "clipped") == 4 * 24
     said = [m for m in map(parse, run.record.transcripts) if isinstance(m, StrategyChosen)]
-    assert said[0].strategy["cap_cents"] == 50
+    assert said[0].strategy["cap_cents"] == 100
     assert said[0].strategy["ask_percent"] == 10
 
 
@@ -169,12 +169,15 @@ def test_physical_envelope_knows_what_was_read_only() -> None:
     assert bids_of(played(Fake(), envelope="physical", without="strategy")) > 0.0
 
 
-@pytest.mark.parametrize("without", ["negotiation", "solver", "negotiation,solver", "values"])
+@pytest.mark.parametrize(
+    "without", ["negotiation", "solver", "negotiation,solver", "values", "memory", "concessions", "rounds"]
+)
 def test_ablations_of_the_rules(without: str) -> None:
     run = simulate(month("week20", SHORT), agentic(without=without))
     table = run.record.opportunities()
     assert run.complete
     assert (table["negotiation_rounds"] == 0).all() == ("negotiation" in without)
+    assert table["negotiation_rounds"].max() <= (1 if without == "rounds" else 3)
     assert (table["optimization_time"] == 0).all() == ("solver" in without)
     assert table["notes_fallbacks"].sum() == 0
     assert table["bid_capacity_mw"].sum() > 0
@@ -245,7 +248,7 @@ def test_guidance_is_bounded_in_the_program() -> None:
     lines = Lines(kw, np.stack([rng.uniform(0.05, 0.1, n), rng.uniform(0.1, 0.3, n), rng.uniform(0, 0.002, n)]),
                   np.ones(n, dtype=bool))  # fmt: skip
     _, public, rules = gate()
-    shown = notice(public, rules, make_forecaster("learned"), 3)
+    shown = notice(public, rules, make_forecaster("learned"))
     shown = replace(shown, min_bid_kw=1.0, rho=np.full(len(shown.rho), 0.5), required_kw=80.0)
     problem = CoalitionProblem(np.ones(n, dtype=bool), guided=True)
     envelope = kw[FULL] * rng.uniform(0.2, 1.0, n)

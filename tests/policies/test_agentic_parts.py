@@ -37,7 +37,6 @@ def announced() -> Notice:
         margin=0.05,
         revenue_share=0.7,
         products=("spin",),
-        max_rounds=3,
     )
 
 
@@ -110,13 +109,13 @@ def test_the_announcement_holds_the_price_models_hour() -> None:
     _, public, rules = real_gate(42)
     forecast = make_forecaster("learned")(public, 1)
     weight, reserve = forecast.weight[0], forecast.reserve_points[0]
-    made = notice(public, rules, make_forecaster("learned"), 3)
+    made = notice(public, rules, make_forecaster("learned"))
     assert made.weight.sum() == pytest.approx(1.0)
     assert (np.diff(made.price) >= 0.0).all()
     assert made.price @ made.weight == pytest.approx(float(forecast.price[0].mean(axis=1) @ weight))
     assert made.rho @ made.rho_weight == pytest.approx(float(reserve) if rules.products else 0.0)
     added = replace(public, incentive_usd_per_kwh=np.full(len(public.da_usd_per_kwh), 2.0))
-    assert notice(added, rules, make_forecaster("learned"), 3).price == pytest.approx(made.price + 2.0)
+    assert notice(added, rules, make_forecaster("learned")).price == pytest.approx(made.price + 2.0)
 
 
 def test_wrong_options_name_the_remedy() -> None:

@@ -34,7 +34,20 @@ from vpp_env.scenario.splits import split_of
 from vpp_env.units import Floats
 
 BATTERY = Battery(
-    kw=4.0, room=8.0, day=20.0, eta=1.0, wear=0.05, ask=0.06, limit=0.05, standby=1.0, sun_price=0.0, refill=0.0
+    kw=4.0,
+    room=8.0,
+    day=20.0,
+    eta=1.0,
+    wear=0.05,
+    ask=0.06,
+    limit=0.05,
+    standby=1.0,
+    sun_price=0.0,
+    refill=0.0,
+    below=0.0,
+    floor_price=0.0,
+    spare=0.0,
+    overuse_price=0.0,
 )
 
 

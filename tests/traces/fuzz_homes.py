@@ -69,7 +69,16 @@ def valid_folders(base: Path) -> list[Path]:
     (long / "devices.csv").write_text(
         "home,bess_kwh,ev_kwh,profile,has_pv\na,10,,moderate,yes\nb,0,60,,no\n", encoding="utf-8"
     )
-    return [csv, parquet, green, acn, long]
+    tidy, nsrdb = base / "tidy", base / "nsrdb"
+    hours = [(day, hour, 600 if 8 <= hour < 17 else 0) for day in range(1, 5) for hour in range(24)]
+    rows = "".join(f"2023-08-0{d} {h:02d}:00,{15 + h},{ghi}\n" for d, h, ghi in hours)
+    whole = "".join(f"2023,8,{d},{h},30,{ghi},{15 + h}\n" for d, h, ghi in hours)
+    head = "Source,Time Zone\nNSRDB,-7\nYear,Month,Day,Hour,Minute,GHI,Temperature\n"
+    for folder, name, text in ((tidy, "weather", "time,temp_c,ghi\n" + rows), (nsrdb, "nsrdb", head + whole)):
+        folder.mkdir()
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+        (folder / "devices.csv").write_text("home,pv_kwp\na,5\nb,\n", encoding="utf-8")
+    return [csv, parquet, green, acn, long, tidy, nsrdb]
 
 
 def _bytes(data: bytes, rng: np.random.Generator) -> bytes:

@@ -16,7 +16,8 @@ from vpp_env.contract.observation import (
 from vpp_env.core import ledger as led
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
-from vpp_env.simulation.world import HISTORY, World
+from vpp_env.simulation.month import HISTORY
+from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, Floats, Floats32
 
 

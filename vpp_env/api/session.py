@@ -86,6 +86,7 @@ class Session:
         self._name = f"{self.scenario.calendar.local[0]:%Y-%m}" if market_data is None else str(market_data)
         self._draws = np.random.default_rng(seed)
         self._first_seed = seed
+        self._drew = False  # the last reset drew its seeds
         self._schedules: tuple[DayAheadSchedule | None, ...] = ()
         self._capacity: tuple[float | None, ...] = ()
         self._override: Flags | None = None
@@ -124,6 +125,7 @@ class Session:
             A number: month m has seed + m. One for each month: those; None among them is drawn. None: each is drawn
             from the training seeds (see `scenario.splits`), or the constructor's seed at the first reset.
         """
+        drawn = seed is None and self._first_seed is None
         self.seeds = self._seeds(seed)
         self.world = World([self._pool.get(s) for s in self.seeds])
         self.world.reset()
@@ -132,7 +134,17 @@ class Session:
         self._forget()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
         self._tally = Tally(self.world)
-        return self._observer.matrix()
+        made = self._observer.matrix()
+        if drawn and self._drew:
+            self._look_ahead()
+        self._drew = drawn
+        return made
+
+    def _look_ahead(self) -> None:
+        """Begin to make what the next reset draws: two draws in a row are a training loop."""
+        state = self._draws.bit_generator.state
+        self._pool.prepare([self._drawn() for _ in range(self.n_months)])
+        self._draws.bit_generator.state = state
 
     @property
     def months(self) -> list[dict[str, Any]]:

@@ -195,7 +195,8 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         When it is not of that form.
     """
     match = _SPEC.match(spec)
-    help_text = f"got {spec!r}; allowed is a name, or name(key=value, ...) with numbers, strings, True or False"
+    got = repr(spec if len(spec) <= 200 else f"{spec[:200]}...")
+    help_text = f"got {got}; allowed is a name, or name(key=value, ...) with numbers, strings, True or False"
     if match is None:
         raise PolicyError(f"policy cannot be read: {help_text}")
     try:
@@ -208,7 +209,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         ):
             raise PolicyError(f"policy options must be named: {help_text}")
         options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         raise PolicyError(f"policy options cannot be read: {help_text}") from error
     return match["name"], options
 

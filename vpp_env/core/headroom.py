@@ -12,7 +12,7 @@ from vpp_env.core.devices.battery import battery_headroom
 from vpp_env.core.devices.vehicle import vehicle_headroom
 from vpp_env.core.home import in_window
 from vpp_env.core.layout import Home, HomeState, Rules, Step
-from vpp_env.jit import inlined
+from vpp_env.jit import inlined, is_set
 from vpp_env.scenario.calendar import STEPS_PER_WEEK
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def headroom_of(
     for ahead in range(LOOK_AHEAD):
         if in_window((delivery.week_step + ahead) % STEPS_PER_WEEK, home.blackout_1, home.blackout_2):
             soon = True
-            if ahead < delivery.steps and home.waived == 0.0:
+            if ahead < delivery.steps and not is_set(home.waived):
                 black = True
     car = vehicle_headroom(home.vehicle, state.vehicle, step.vehicle, delivery.steps, delivery.wait, rules.vehicle)
     battery = battery_headroom(home.battery, state.battery, delivery.steps * rules.dt_h, pending_kwh, rules.battery)

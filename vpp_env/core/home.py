@@ -29,7 +29,7 @@ from vpp_env.core.devices.vehicle import (
     vehicle_step,
 )
 from vpp_env.core.layout import Day, Flow, Home, HomeState, Order, Quote, Rules, Step
-from vpp_env.jit import inlined
+from vpp_env.jit import at, either, inlined, is_set
 from vpp_env.units import Floats
 
 # -- one home, gathered and put back -----------------------------------------------------------------------
@@ -42,17 +42,17 @@ def home_at(h: Home[Floats], i: int) -> Home[float]:
     return Home(
         Battery(
             b.kw[i], b.min_kwh[i], b.max_kwh[i], b.floor_kwh[i], b.day_limit_kwh[i], b.cycle_limit_kwh[i],
-            b.breach_kwh[i],
+            at(b.breach_kwh, i),
         ),
         Vehicle(
-            v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i], v.ready_kwh[i], v.lack_kwh[i],
-            v.on_reserve[i],
+            v.kwh[i], v.kw[i], v.v2g_kw[i], v.min_kwh[i], v.target_kwh[i], at(v.ready_kwh, i), at(v.lack_kwh, i),
+            at(v.on_reserve, i),
         ),
         h.buy_limit[i],
         (first[0][i], first[1][i]),
         (second[0][i], second[1][i]),
-        h.waived[i],
-        h.most_kw[i],
+        at(h.waived, i),
+        at(h.most_kw, i),
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def in_window(week_step: int, first: tuple[float, float], second: tuple[float, f
 @inlined
 def is_black(home: Home[float], week_step: int) -> bool:
     """Whether a blackout window has to be kept in a quarter hour of the week."""
-    return home.waived == 0.0 and in_window(week_step, home.blackout_1, home.blackout_2)
+    return not is_set(home.waived) and in_window(week_step, home.blackout_1, home.blackout_2)
 
 
 # -- the phases --------------------------------------------------------------------------------------------
@@ -204,7 +204,8 @@ def deliver(
     bought = ev.bought + bess.bought
     sold = min(given, order.sell)
     beyond = max(0.0, given - kept) + (bought if black else 0.0)
-    depth = relative_depth(battery.soc_kwh, b.breach_kwh) - relative_depth(step.bess_soc, b.breach_kwh)
+    floor = either(b.breach_kwh, b.floor_kwh)
+    depth = relative_depth(battery.soc_kwh, floor) - relative_depth(step.bess_soc, floor)
     depth = max(0.0, depth) if depth > 1e-9 else 0.0
     limit, blackout = b.cycle_limit_kwh, 1.0 if black else 0.0
     return HomeState(battery, vehicle), Flow(

@@ -25,15 +25,15 @@ T = TypeVar("T")
 
 
 class Home(NamedTuple, Generic[T]):
-    """Parameters."""
+    """Parameters; what contracts move is None where nobody has one."""
 
     battery: Battery[T]
     vehicle: Vehicle[T]
     buy_limit: T  # USD/kWh, above which the owner would not charge
     blackout_1: tuple[T, T]  # [from, to) in quarter hours of the week; -1 = none
     blackout_2: tuple[T, T]
-    waived: T  # 1: a contract waives the blackout windows, 0: they are kept
-    most_kw: T  # kW that it may sell or be called for at once by contract; inf = what it can
+    waived: T | None  # 1: a contract waives the blackout windows
+    most_kw: T | None  # kW that it may sell or be called for at once by contract
 
 
 class HomeState(NamedTuple, Generic[T]):
@@ -156,7 +156,7 @@ class Price(NamedTuple, Generic[T]):
     rho: T  # market price of the reserve product that the home serves
     own: T  # the owner's compensation per kWh discharged; by contract what it is paid for one
     defer: T  # the owner's ask per kWh of deferred charging; by contract what it is paid for one
-    agreed: T  # 1: it is paid `own` and `defer`, 0: what its lines say
+    agreed: T | None  # 1: a contract pays `own` and `defer`, whatever its lines say
 
 
 class Flow(NamedTuple, Generic[T]):
@@ -214,7 +214,7 @@ def rules_of(scenario: Scenario) -> Rules:
 
 def parameters_of(fleet: Fleet) -> Home[Floats]:
     """Parameters of a fleet under no contract, (N,) each."""
-    windows, none, never = fleet.blackout.astype(np.float64), np.zeros(fleet.n), np.full(fleet.n, np.inf)
+    windows = fleet.blackout.astype(np.float64)
     made: Home[Floats] = Home(
         Battery(
             fleet.bess_kw,
@@ -223,14 +223,14 @@ def parameters_of(fleet: Fleet) -> Home[Floats]:
             fleet.floor_kwh,
             fleet.day_discharge_kwh,
             fleet.cycle_limit_kwh,
-            fleet.floor_kwh,
+            None,
         ),
-        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh, never, never, none),
+        Vehicle(fleet.ev_kwh, fleet.ev_kw, fleet.v2g_kw, fleet.ev_min_kwh, fleet.ev_target_kwh, None, None, None),
         fleet.buy_limit,
         (windows[:, 0, 0], windows[:, 0, 1]),
         (windows[:, 1, 0], windows[:, 1, 1]),
-        none,
-        never,
+        None,
+        None,
     )
     return copied(made)
 
@@ -264,6 +264,8 @@ def copied(arrays: Arrays) -> Arrays:
 
 def _built(parts: Sequence[Any], build: Callable[[Sequence[Any]], Any]) -> Any:
     first = parts[0]
+    if first is None:
+        return None
     if not isinstance(first, tuple):
         return build(parts)
     fields = [_built(x, build) for x in zip(*parts, strict=True)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vpp_env.core.devices.vehicle import VehicleEvents
 from vpp_env.core.home import in_window
 from vpp_env.core.layout import Flow, Home, Order, Price, Rules, Step
-from vpp_env.jit import inlined
+from vpp_env.jit import at_most, inlined, is_set
 
 (
     L_SOLD,  # kWh delivered on sell awards
@@ -96,9 +96,11 @@ def account(
     elif price.bought > home.buy_limit:
         # the owner would not have charged the battery at this price
         beyond += flow.battery_bought
-    if home.waived > 0.0 and in_window(step.week_step, home.blackout_1, home.blackout_2):
+    if is_set(home.waived) and in_window(step.week_step, home.blackout_1, home.blackout_2):
         led[L_WAIVED, i] += given + bought
-    led[L_EXCESS, i] += max(0.0, flow.sold + flow.called - home.most_kw) * dt
+    excess = flow.sold + flow.called - at_most(flow.sold + flow.called, home.most_kw)
+    if excess > 0.0:
+        led[L_EXCESS, i] += excess * dt
     led[L_BEYOND, i] += beyond * dt
     led[L_RESERVE, i] += reserve
     led[L_AWARD, i] += (order.sell - order.buy) * dt
@@ -106,7 +108,7 @@ def account(
     # what is delivered serves the cheaper line first, then the dearer one, then a call
     cheap = min(flow.sold, order.sell - order.dear) * dt
     owed = (price.own * from_storage + price.defer * flow.deferred) * dt
-    if price.agreed > 0.0:
+    if is_set(price.agreed):
         led[L_PAY_SOLD, i] += owed
     else:
         led[L_PAY_SOLD, i] += price.sold * cheap + price.dear * (given - cheap)

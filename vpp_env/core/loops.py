@@ -13,7 +13,7 @@ from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote
 from vpp_env.core.ledger import L_CUT, L_CUT_RESERVE, N_LEDGER, account, account_events
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import at, inlined, kernel
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
@@ -111,7 +111,8 @@ def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
         books.events[DEPARTED, i] += events.departed
         books.events[SHORT, i] += events.short
         books.events[MISSED, i] += events.missed
-        books.events[LACKS, i] += events.lacks
+        if events.lacks > 0.0:
+            books.events[LACKS, i] += events.lacks
         account_events(events, homes.rules, books.ledger, i)
         _put_quote(q, i, quote(home, state, step, homes.rules))
 
@@ -160,7 +161,7 @@ def _price_at(prices: Price[Floats], i: int) -> Price[float]:
         prices.rho[i],
         prices.own[i],
         prices.defer[i],
-        prices.agreed[i],
+        at(prices.agreed, i),
     )
 
 

@@ -160,6 +160,16 @@ class Kpis:
         of_ceilings=lambda k, c: c.share(k.welfare, c.welfare[1]), title="score (0 idle, 1 ceiling)",
         shown=(Place.TERMINAL, Place.HEADLINE, Place.MEANS, Place.INTERVALS, Place.RANK, Place.CEILINGS),
     )  # fmt: skip
+    share_of_na: float | None = _kpi(
+        "share of U_na", "", Better.HIGHER, Format.FOUR,
+        "(welfare - idle's) / (U_na - idle's), of several months the ratio of sums; without foresight",
+        of_ceilings=lambda k, c: None if c.room is None else share_of(k.welfare - c.idle, c.room),
+        shown=(Place.HEADLINE, Place.MEANS, Place.RANK, Place.CEILINGS), weighed_by="room_na_usd",
+    )  # fmt: skip
+    room_na_usd: float | None = _kpi(
+        "U_na above idle", "USD", Better.NEITHER, Format.TWO, "U_na - idle's welfare: what `share_of_na` is a share of",
+        of_ceilings=lambda k, c: c.room,
+    )  # fmt: skip
     regret: float | None = _kpi(
         "regret", "USD", Better.LOWER, Format.TWO, "welfare short of U_welfare",
         of_ceilings=lambda k, c: c.welfare[1] - k.welfare,

@@ -63,11 +63,13 @@ class Ceilings:
     idle: float  # welfare of a month in which nobody does anything
     gap: float  # widest of the brackets, relative to its upper end
     seconds: float  # wall clock of working them out
+    # U_na, welfare: its mean over months bounds who has no foresight; None where the law of prices is not known
+    no_foresight: Bracket | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Ceilings:
-        """Read what a summary holds."""
-        made: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+        """Read what a summary holds; older ones know no U_na."""
+        made: dict[str, Any] = {f.name: data.get(f.name) for f in fields(cls)}
         return cls(**{name: tuple(x) if isinstance(x, list) else x for name, x in made.items()})  # type: ignore[arg-type]
 
     def share(self, usd: float, ceiling: float) -> float | None:
@@ -77,12 +79,28 @@ class Ceilings:
     def ladder(self, welfare: Mapping[str, float]) -> list[tuple[str, float]]:
         """Return (rung, USD) upwards: doing nothing, policies by their `welfare`, and the ceilings."""
         rungs = [("idle", self.idle), *((name, usd) for name, usd in welfare.items() if name != "idle")]
-        rungs += [(title, getattr(self, name)[1]) for name, title in LADDER.items()]
+        rungs += [(title, usd[1]) for name, title in LADDER.items() if (usd := self.bracket(name)) is not None]
         return sorted(rungs, key=lambda rung: rung[1])
 
+    def bracket(self, name: str) -> Bracket | None:
+        """Return one of `LADDER`; None where it is not defined."""
+        found: Bracket | None = getattr(self, name)
+        return found
 
-LADDER = {"preferences": "U_pref", "cost": "U_cost", "welfare": "U_welfare", "free": "U_free"}
-"""Ceiling -> its name for people, the tighter one first."""
+    @property
+    def room(self) -> float | None:
+        """U_na above doing nothing, USD; None where it is not defined."""
+        return None if self.no_foresight is None else self.no_foresight[1] - self.idle
+
+
+LADDER = {
+    "preferences": "U_pref",
+    "cost": "U_cost",
+    "no_foresight": "U_na",
+    "welfare": "U_welfare",
+    "free": "U_free",
+}
+"""Ceiling -> its name for people."""
 
 
 NOTHING = 1e-9
@@ -134,6 +152,7 @@ class Kpi:
     title: str = ""  # name in sentences and in statistics; empty: `short`
     column: str = ""  # column of tables; empty: `name`
     name: str = ""  # key of JSON; of a field of `Kpis` its name
+    weighed_by: str = ""  # KPI by which a mean over months is weighted, so that it is a ratio of sums
 
     @property
     def heading(self) -> str:

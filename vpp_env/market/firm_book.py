@@ -1,7 +1,8 @@
 """The book of firm capacity: who committed what, what was delivered, what is due, for M months side by side.
 
 Policies that bid home by home hand in no commitment. For them a built-in aggregator commits the 20 % quantile of what
-the homes could have delivered on the run's past evenings (`FirmBook.built_in`); see `World` for how that is measured.
+the homes could have delivered on the run's past evenings (`FirmBook.built_in`), and the market's minimum where that
+quantile comes near it; see `World` for how what they could have delivered is measured.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats, Ints
 
 QUANTILE = 0.2
 """Of what could have been delivered on past evenings, which the built-in aggregator commits [assumed]."""
+WITHIN_REACH = 0.75
+"""Share of the market's minimum from which on the built-in aggregator commits the minimum [assumed]: halfway between
+what is paid in full and the half below which pay is taken back. A fleet just below .1 MW is paid for what it gives."""
 
 
 class Settled(NamedTuple):
@@ -54,8 +58,11 @@ class FirmBook:
         for e, evening in enumerate(self.evenings):
             self._of_step[evening.first : evening.stop] = e
         market, hour = scenario.market, scenario.calendar.hour
-        opens = np.flatnonzero(hour == market.capacity_hours[0]) if market.firm_capacity else ()
-        self._opens = {int(t) for t in opens}  # steps with which evenings begin, those that nobody can commit included
+        # those that nobody can commit included: step -> the first one of its evening; -1: in none
+        first, last = market.capacity_hours
+        inside = (hour >= first) & (hour < last) & market.firm_capacity
+        opens = inside & (hour == first)
+        self._opened = np.where(inside, np.maximum.accumulate(np.where(opens, np.arange(len(hour)), -1)), -1)
         self._of_gate = {evening.gate: e for e, evening in enumerate(self.evenings)}
         self.reset()
 
@@ -63,16 +70,21 @@ class FirmBook:
         """Forget what was committed and delivered."""
         shape = self.called.shape
         self.committed_kw: Floats = np.zeros(shape)  # (M, E)
-        self._able: dict[int, Floats] = {}  # first step of an evening -> (M,) kW that could be delivered throughout
+        # first step of an evening -> (M,) kW that could be delivered in each of its opportunities so far
+        self._able: dict[int, list[Floats]] = {}
         self._home_kwh = np.zeros(self._stays.shape)  # (M, E, N) net at the device
         self.paid_usd: Floats = np.zeros(shape)  # (M, E) paid so far; what is due in the end is booked with the last
         self.clawback_usd: Floats = np.zeros(shape)  # (M, E)
 
     @property
     def able_kw(self) -> Floats:
-        """(M, E) kW that the homes could have delivered throughout each evening so far."""
-        none = np.zeros(len(self.called))
-        return np.array([self._able.get(e.first, none) for e in self.evenings]).reshape(-1, len(none)).T
+        """(M, E) kW that the homes could have delivered on the mean of each evening so far."""
+        none = [np.zeros(len(self.called))]
+        return (
+            np.array([np.mean(self._able.get(e.first, none), axis=0) for e in self.evenings])
+            .reshape(-1, len(self.called))
+            .T
+        )
 
     @property
     def delivered_kw(self) -> Floats:
@@ -118,14 +130,19 @@ class FirmBook:
 
     def built_in(self, m: int, t: int) -> float:
         """KW that the built-in aggregator commits at step t: nothing while no evening is past."""
-        past = [kw[m] for first, kw in self._able.items() if first < t]
-        return min(float(np.quantile(past, QUANTILE)), most_kw(self._market)) if past else 0.0
+        past = [float(np.mean(kw, axis=0)[m]) for first, kw in self._able.items() if first < t]
+        firm, least = float(np.quantile(past, QUANTILE)) if past else 0.0, least_kw(self._market)
+        return max(firm, least) if least * WITHIN_REACH <= firm < least else min(firm, most_kw(self._market))
 
     # -- the evening -----------------------------------------------------------------------------------
 
     def begins(self, t: int) -> bool:
-        """Whether an evening begins with step t."""
-        return t in self._opens
+        """Whether an evening begins with step t, also one that nobody can commit."""
+        return bool(self._opened[t] == t)
+
+    def is_evening(self, t: int) -> bool:
+        """Whether step t lies in an evening, also in one that nobody can commit."""
+        return bool(self._opened[t] >= 0)
 
     def _on_call(self, t: int) -> Flags:
         """(M,) bool: step t lies in an evening that is called, and committed."""
@@ -146,8 +163,8 @@ class FirmBook:
         return self._on_call(t)[:, None] & ~self._stays[:, self._of_step[t]]
 
     def able(self, t: int, kw: Floats) -> None:
-        """Note (M,) kW that the homes could deliver throughout the evening that begins with step t."""
-        self._able[t] = kw
+        """Note (M,) kW that the homes could deliver in the opportunity from step t on, which lies in an evening."""
+        self._able.setdefault(int(self._opened[t]), []).append(kw)
 
     def meter(self, t: int, net_kwh: Floats) -> None:
         """Add (M, N) kWh of net market energy of the opportunity from step t on."""

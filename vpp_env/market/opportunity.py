@@ -61,7 +61,7 @@ def play(
     day: Day,
     first: int,
     taken: Submission,
-    agreed: Agreed,
+    agreed: Agreed | None,
     market: MarketState,
     gate: Gate,
     results: IntervalResults,
@@ -76,8 +76,8 @@ def play(
         The day, and its step at which the opportunity begins; all its intervals lie in this day.
     taken : Submission
         Offers and asks.
-    agreed : Agreed
-        What contracts pay; the limits that they move are in `homes.home`.
+    agreed : Agreed or None
+        What contracts pay; the limits that they move are in `homes.home`. None, as there: nobody has a contract.
     market : MarketState
         The market; with no interval at all only the gate's step is begun.
     gate : Gate
@@ -101,8 +101,7 @@ def play(
         taken=np.zeros(months, dtype=np.bool_),
     )
     override = taken.override.ravel()
-    kept = np.minimum(homes.quote.reserve_kept, homes.home.most_kw)
-    gate_up = np.where(override, homes.quote.reserve_up, kept)
+    gate_up = np.where(override, homes.quote.reserve_up, _least(homes.quote.reserve_kept, homes.home.most_kw))
     orders.free[:] = override
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
@@ -126,10 +125,10 @@ def _no_orders(n: int) -> Order[Floats]:
 
 
 @inlined
-def _no_prices(n: int, taken: Submission, agreed: Agreed) -> Price[Floats]:
+def _no_prices(n: int, taken: Submission, agreed: Agreed | None) -> Price[Floats]:
     """Prices of nothing, and the owners' own asks."""
     own, defer = taken.own.ravel().copy(), taken.defer.ravel().copy()
-    on = np.where(agreed.on.ravel(), 1.0, 0.0)
+    on = _paid_by_contract(agreed)
     return Price(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), own, defer, on)
 
 
@@ -199,7 +198,7 @@ def _order(
 def _price(
     m: int,
     offers: Ints,
-    agreed: Agreed,
+    agreed: Agreed | None,
     market: MarketState,
     j: int,
     awards: Awards,
@@ -229,11 +228,38 @@ def _price(
             top = awards.last_reserve[m, r] * RESERVE_TICK
             prices.rho[f] = rho
             prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
+    _price_by_contract(m, agreed, lmp, prices)
+
+
+@inlined
+def _price_by_contract(m: int, agreed: Agreed | None, lmp: float, prices: Price[Floats]) -> None:
+    """Put the prices of month m's contracts in the place of those that the bids make."""
+    if agreed is None:
+        return
+    n = agreed.on.shape[1]
+    for i in range(n):
+        f = m * n + i
         if agreed.on[m, i]:
             share = agreed.pay[PAY_SHARE, m, i]
             prices.own[f] = max(agreed.pay[PAY_STORAGE, m, i], share * lmp)
             prices.defer[f] = max(agreed.pay[PAY_DEFER, m, i], share * lmp)
             prices.reserve[f] = max(agreed.pay[PAY_RESERVE, m, i], share * prices.rho[f])
+
+
+@inlined
+def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
+    """(M*N,) 1 where a contract pays."""
+    if agreed is None:
+        return None
+    return np.where(agreed.on.ravel(), 1.0, 0.0)
+
+
+@inlined
+def _least(kw: Floats, most_kw: Floats | None) -> Floats:
+    """`kw`, at most what contracts say."""
+    if most_kw is None:
+        return kw
+    return np.minimum(kw, most_kw)
 
 
 class Money(NamedTuple):

@@ -42,11 +42,6 @@ PAY_STORAGE, PAY_DEFER, PAY_SHARE, PAY_RESERVE = range(4)
 """Rows of `Agreed.pay`: USD per kWh from storage and of charging that waits, share of the price, USD/kW-h."""
 
 
-def nothing_agreed(months: int, n: int) -> Agreed:
-    """No contract."""
-    return Agreed(np.zeros((months, n), dtype=np.bool_), np.zeros((4, months, n)))
-
-
 class MarketState(NamedTuple):
     """What the market knows of one opportunity: S intervals, M months, R reserve products."""
 

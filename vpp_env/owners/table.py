@@ -78,7 +78,7 @@ class OwnersTable:
 
     def __init__(self, scenario: Scenario, seeds: Sequence[int], n: int, share: float, book: ContractBook) -> None:
         self._spec, self._book, self._shape = scenario.owners, book, (len(seeds), n)
-        self._mixture = Mixture(self._spec.brains, seeds, n)
+        self.mixture = Mixture(self._spec.brains, seeds, n)
         market, home = scenario.market, scenario.home
         self._wear, self._ev_eta = home.degradation_usd_per_kwh, scenario.fleet.ev_eta
         self._steps = scenario.steps_per_opportunity
@@ -150,7 +150,7 @@ class OwnersTable:
                 )
         rounds = [made + (offer is not None) for made, offer in zip(self._asked, offers, strict=True)]
         to, window, terms = _joined(offers, n)
-        factor = self._mixture.factors(rounds, self._spec.max_rounds).ravel()
+        factor = self.mixture.factors(rounds, self._spec.max_rounds).ravel()
         reason = np.where(to & (strained | (self._trusts_from > seats.day)), int(Reason.TRUST), 0)
         reason = np.where(to & seats.absent, int(Reason.AWAY), reason)
         judged = judge(to & (reason == 0), window, terms, factor, seats.own, seats.know, self._rules)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from vpp_env.errors import ScenarioError, did_you_mean
+from vpp_env.errors import MOST_SHOWN, ScenarioError, did_you_mean
 from vpp_env.scenario.specs import (
     BY_PRIORITY,
     BY_PROFILE,
@@ -33,8 +32,23 @@ def _numbers(value: object) -> Iterator[float]:
         yield value
 
 
+MOST = 1e9
+"""No parameter is larger than this in size, whatever its unit."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, not longer than is read."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
+
+
+def _flat(value: object, n: int) -> bool:
+    """Whether it is n numbers beside each other."""
+    return isinstance(value, tuple) and len(value) == n and all(len(list(_numbers(x))) == 1 for x in value)
+
+
 def _is_range(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and len(list(_numbers(value))) == 2 and value[0] <= value[1]
+    return isinstance(value, tuple) and _flat(value, 2) and not isinstance(value[0], tuple) and value[0] <= value[1]
 
 
 def _three(value: object) -> bool:
@@ -54,7 +68,7 @@ FORMS = {
     "": lambda value: True,
     RANGE: _is_range,
     BY_PROFILE: lambda value: _three(value) and all(_is_range(row) for row in value),
-    BY_PRIORITY: lambda value: _three(value) and len(list(_numbers(value))) == 3,
+    BY_PRIORITY: lambda value: _flat(value, 3),
     BY_SHARE: _shares,
 }
 """Form of a field that holds several numbers -> whether a value has it."""
@@ -62,7 +76,7 @@ FORMS = {
 
 def _require(ok: bool, path: str, got: object, allowed: str) -> None:
     if not ok:
-        raise ScenarioError(f"scenario.{path}: got {got!r}; allowed: {allowed}")
+        raise ScenarioError(f"scenario.{path}: got {shown(got)}; allowed: {allowed}")
 
 
 def allowed(field: dataclasses.Field[Any]) -> str:
@@ -84,7 +98,8 @@ def check_section(name: str, spec: Any) -> None:
             if isinstance(got, str):
                 raise ScenarioError(did_you_mean(got, map(str, choices), f"value of scenario.{path}"))
             _require(False, path, got, allowed(field))
-        _require(all(math.isfinite(number) for number in _numbers(got)), path, got, "finite numbers")
+        # NaN is within no limits
+        _require(all(abs(number) <= MOST for number in _numbers(got)), path, got, f"finite numbers up to {MOST:g}")
         _require(all(least <= number <= most for number in _numbers(got)), path, got, allowed(field))
         _require(FORMS[form](got), path, got, form)
 
@@ -95,18 +110,23 @@ def check_time(time: TimeSpec) -> None:
         start = datetime.fromisoformat(time.start)
     except ValueError as error:
         raise ScenarioError(
-            f"scenario.time.start: got {time.start!r}; allowed: a local ISO time such as 2023-08-01T16:00"
+            f"scenario.time.start: got {shown(time.start)}; allowed: a local ISO time such as 2023-08-01T16:00"
         ) from error
     _require(start.tzinfo is None, "time.start", time.start, "a local time without an offset")
     full = start.minute == 0 and start.second == 0 and start.microsecond == 0
     _require(full, "time.start", time.start, "a full hour")
     _require(1990 <= start.year <= 2100, "time.start", time.start, "a year between 1990 and 2100")
     try:
-        ZoneInfo(time.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+        zone = ZoneInfo(time.timezone)
+    # a folder or a file that is no zone, a name of thousands of letters
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ScenarioError(
-            f"scenario.time.timezone: got {time.timezone!r}; allowed: an IANA name such as America/Los_Angeles"
+            f"scenario.time.timezone: got {shown(time.timezone)}; allowed: an IANA name such as America/Los_Angeles"
         ) from error
+    there = start.replace(tzinfo=zone)
+    back = there.astimezone(UTC).astimezone(zone)
+    exists = back.replace(tzinfo=None) == start
+    _require(exists, "time.start", time.start, f"a time that the clock of {time.timezone} shows (it skips this one)")
 
 
 def check_fleet(fleet: FleetSpec, preferences: PreferenceSpec) -> None:
@@ -118,7 +138,7 @@ def check_fleet(fleet: FleetSpec, preferences: PreferenceSpec) -> None:
     _require(fleet.ev_soc_min <= low, "fleet.ev_soc_min", fleet.ev_soc_min, f"at most the lowest car target, {low}")
     for name, width in (("bess_kwh_kw_weight", 3), ("ev_kwh_kw_weight", 3), ("pv_kwp_weight", 2)):
         rows = getattr(fleet, name)
-        ok = len(rows) > 0 and all(len(r) == width and min(r) >= 0 for r in rows)
+        ok = len(rows) > 0 and all(_flat(r, width) and min(_numbers(r)) >= 0 for r in rows)
         _require(ok, f"fleet.{name}", rows, f"rows of {width} numbers, none negative")
         _require(abs(sum(r[-1] for r in rows) - 1) < 1e-9, f"fleet.{name}", rows, "weights that sum to 1")
 
@@ -138,5 +158,5 @@ def check_market(market: MarketSpec) -> None:
 def check_satisfaction(satisfaction: SatisfactionSpec) -> None:
     """Seven weights that sum to 1."""
     weights = satisfaction.weights
-    ok = len(weights) == 7 and abs(sum(weights) - 1) < 1e-9
+    ok = _flat(weights, 7) and abs(sum(_numbers(weights)) - 1) < 1e-9
     _require(ok, "satisfaction.weights", weights, "seven weights that sum to 1")

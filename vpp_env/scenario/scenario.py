@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +22,15 @@ import tomli_w
 from vpp_env.data.months import find_real_month
 from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
-from vpp_env.scenario.check import allowed, check_fleet, check_market, check_satisfaction, check_section, check_time
+from vpp_env.scenario.check import (
+    allowed,
+    check_fleet,
+    check_market,
+    check_satisfaction,
+    check_section,
+    check_time,
+    shown,
+)
 from vpp_env.scenario.specs import (
     FleetSpec,
     HomeSpec,
@@ -37,6 +44,7 @@ from vpp_env.scenario.specs import (
     TimeSpec,
     TraceSpec,
 )
+from vpp_env.scenario.toml import parse_toml, read_toml
 from vpp_env.units import STEP_MINUTES
 
 
@@ -160,12 +168,12 @@ def _build(cls: type, data: Mapping[str, Any], where: str) -> Any:
     kwargs: dict[str, Any] = {}
     for key, value in data.items():
         if key not in fields:
-            raise ScenarioError(did_you_mean(key, fields, f"field of {where}"))
+            raise ScenarioError(did_you_mean(str(key), fields, f"field of {where}"))
         hint = hints[key]
         path = f"{where}.{key}"
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):
-                raise ScenarioError(f"{path}: got {value!r}; allowed is a table of fields")
+                raise ScenarioError(f"{path}: got {shown(value)}; allowed is a table of fields")
             kwargs[key] = _build(hint, value, path)  # type: ignore[arg-type]
         else:
             kwargs[key] = _coerce(value, fields[key].default, path)
@@ -187,7 +195,7 @@ def _coerce(value: Any, default: Any, path: str) -> Any:
         ok = isinstance(value, list | tuple)
         value = _tuples(value) if ok else value
     if not ok:
-        raise ScenarioError(f"{path}: got {value!r} ({type(value).__name__}); allowed is a value like {default!r}")
+        raise ScenarioError(f"{path}: got {shown(value)} ({type(value).__name__}); allowed is a value like {default!r}")
     return value
 
 
@@ -225,16 +233,11 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
         path = Path(text)
         if not path.is_file():
             raise ScenarioError(f"scenario file {text!r} does not exist; give a shipped name or a TOML file")
-        content = path.read_text(encoding="utf-8")
-    elif text in scenario_names():
+        return scenario_from_dict(read_toml(path, f"scenario {text!r}"))
+    if text in scenario_names():
         content = (resources.files("vpp_env.scenario") / f"{text}.toml").read_text(encoding="utf-8")
-    else:
-        raise ScenarioError(did_you_mean(text, scenario_names(), "scenario", "A path must end in .toml."))
-    try:
-        data = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"scenario {text!r} is not valid TOML: {error}") from error
-    return scenario_from_dict(data)
+        return scenario_from_dict(parse_toml(content, f"scenario {text!r}"))
+    raise ScenarioError(did_you_mean(text, scenario_names(), "scenario", "A path must end in .toml."))
 
 
 def describe(scenario: Scenario) -> list[tuple[str, str, str, str, str]]:

@@ -48,6 +48,9 @@ class Split:
         return range(self.first, self.first + many)
 
 
+MOST_SEEDS = 100_000
+"""Most seeds of an experiment [assumed]: more is a slip of the keyboard."""
+
 SPLITS: dict[str, Split] = {
     split.name: split
     for split in (
@@ -74,8 +77,10 @@ def named_seeds(text: str) -> tuple[int, ...]:
     name, colon, many = text.strip().partition(":")
     if name not in SPLITS:
         raise UnknownNameError(did_you_mean(name, SPLITS, "split of seeds"))
-    if colon and not many.isdecimal():
-        raise ScenarioError(f"seeds {text!r}: allowed is {name}, or {name}:N for the first N")
+    if colon and not (many.isdecimal() and len(many) < 19 and int(many) <= MOST_SEEDS):
+        raise ScenarioError(
+            f"seeds {text[:80]!r}: allowed is {name}, or {name}:N for the first N, of at most {MOST_SEEDS}"
+        )
     return tuple(SPLITS[name].seeds(int(many) if colon else None))
 
 

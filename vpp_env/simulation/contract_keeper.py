@@ -27,7 +27,7 @@ import numpy as np
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import Home, HomeState, copied
 from vpp_env.core.loops import DEPARTED, Books
-from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission, nothing_agreed
+from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission
 from vpp_env.owners.contracts import TERMS, ContractBook, Standing
 from vpp_env.owners.violations import KWH_TOLERANCE
 from vpp_env.simulation.month import Month
@@ -66,7 +66,6 @@ class ContractKeeper:
     def __init__(self, months: Sequence[Month], own: Home[Floats], book: ContractBook) -> None:
         self._months, self.own, self.book = months, own, book
         self._shape = (len(months), months[0].fleet.n)
-        self._nothing = nothing_agreed(*self._shape)
         self._nobody = np.zeros(self._shape, dtype=np.bool_)
         self._free = np.zeros((len(PRICES), *self._shape))
         self.reset()
@@ -100,12 +99,19 @@ class ContractKeeper:
         if self.unused:
             return
         home = self.limits(found, day, k)
-        battery, vehicle = home.battery, home.vehicle
+        battery, vehicle, count = home.battery, home.vehicle, len(self._floor)
+        ready = np.full(count, np.inf) if vehicle.ready_kwh is None else vehicle.ready_kwh
         self._floor = np.minimum(battery.floor_kwh, np.maximum(self._floor, state.battery.soc_kwh))
-        self._ready = np.minimum(vehicle.ready_kwh, np.maximum(self._ready, state.vehicle.soc_kwh))
+        self._ready = np.minimum(ready, np.maximum(self._ready, state.vehicle.soc_kwh))
         self.home = home._replace(
             battery=battery._replace(breach_kwh=self._floor.copy()),
-            vehicle=vehicle._replace(lack_kwh=self._ready.copy()),
+            vehicle=vehicle._replace(
+                ready_kwh=ready,
+                lack_kwh=self._ready.copy(),
+                on_reserve=np.zeros(count) if vehicle.on_reserve is None else vehicle.on_reserve,
+            ),
+            waived=np.zeros(count) if home.waived is None else home.waived,
+            most_kw=np.full(count, np.inf) if home.most_kw is None else home.most_kw,
         )
 
     def limits(self, found: Standing | None, day: int, k: int) -> Home[Floats]:
@@ -117,7 +123,7 @@ class ContractKeeper:
         b, v = own.battery, own.vehicle
         floor = np.minimum(b.floor_kwh, np.maximum(t["floor_kwh"], b.min_kwh))
         day_kwh = t["day_kwh"]
-        ready = v.ready_kwh
+        ready = np.full_like(v.kwh, np.inf)
         less = on & (v.kwh > 0.0) & (t["target_kwh"] < v.target_kwh)
         if less.any():
             ready = np.where(less, np.maximum(t["target_kwh"], self._next_trip(day, k)), ready)
@@ -129,7 +135,7 @@ class ContractKeeper:
                     cycle_limit_kwh=np.where(on, np.maximum(b.cycle_limit_kwh, day_kwh), b.cycle_limit_kwh),
                 ),
                 vehicle=v._replace(
-                    ready_kwh=np.where(on, ready, v.ready_kwh),
+                    ready_kwh=ready,
                     on_reserve=np.where(on & (t["v2g_reserve"] > 0.0), 1.0, 0.0),
                 ),
                 waived=np.where(on & (t["blackout"] > 0.0), 1.0, 0.0),
@@ -145,10 +151,12 @@ class ContractKeeper:
             out.append(np.where((k < today.dep) & (today.trip > 0.0), today.trip, then.trip))
         return np.concatenate(out)
 
-    def agreed(self, found: Standing | None) -> Agreed:
-        """What contracts pay for what is sold."""
+    def agreed(self, found: Standing | None) -> Agreed | None:
+        """What contracts pay for what is sold; None where there never was one."""
+        if self.unused:
+            return None
         if found is None:
-            return self._nothing
+            return Agreed(np.zeros(self._shape, dtype=np.bool_), np.zeros((len(PAY), *self._shape)))
         return Agreed(found.on.copy(), np.stack([found.terms[ROW[name]] for name in PAY]))
 
     def cut(self, taken: Submission, found: Standing | None) -> Submission:

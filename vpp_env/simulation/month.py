@@ -36,10 +36,12 @@ from vpp_env.scenario.streams import check_salt, policy_stream, salt_hash, strea
 from vpp_env.traces.fleet import Fleet, build_fleet
 from vpp_env.traces.fleet_check import check_fleet
 from vpp_env.traces.homes import HomeSeries, HomeTraces, check_day
+from vpp_env.traces.price_law import PriceLaw, seeded_law
 from vpp_env.traces.prices import build_prices
 from vpp_env.traces.programme import event_steps
 from vpp_env.traces.series import DayTraces, MarketSeries
 from vpp_env.traces.vehicles import CarDay
+from vpp_env.units import KWH_PER_MWH
 
 TAIL_STEPS = 3 * 96
 """Steps of prices made beyond the end: tomorrow's day-ahead prices, and what an oracle sees near the end."""
@@ -48,6 +50,9 @@ CACHE_BYTES = 1 << 29
 
 DROP_OUT = 0.25
 """How often an owner of no willingness at all does not stay in on the day of a call [assumed]."""
+
+HISTORY = 96
+"""Steps of load and solar output that are kept for the persistence forecast (one day)."""
 
 
 def load_series(scenario: Scenario, seed: int, market_data: str | Path | None, node: str | None) -> MarketSeries:
@@ -173,6 +178,7 @@ class Month:
         self.scenario = scenario
         self.calendar = scenario.calendar
         self.series = load_series(scenario, seed, market_data, node)
+        self._seeded = market_data is None
         self.rules = rules_of(scenario)
         self.parameters = parameters_of(self.fleet)
         self.calls = self._calls()
@@ -180,6 +186,7 @@ class Month:
         # what of the market's will no policy sees: standard logistic draws, used by the clearing `logit` only
         self.acceptance = stream(seed, "market", 1).logistic(size=len(self.calls))
         self.firm = self._firm()
+        self._before: dict[int, DayTraces] = {}
         self._days: OrderedDict[int, Day] = OrderedDict()
         self._baseline_start = {0: initial_state(self.fleet)}
         day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
@@ -204,6 +211,14 @@ class Month:
 
         return tuple(statement(self.scenario, self.fleet, self.world_seed, i) for i in range(self.fleet.n))
 
+    @property
+    def price_law(self) -> PriceLaw | None:
+        """Law of each real-time price given those before it; None where it is not known, as of measured prices."""
+        law = seeded_law(self.scenario, self.world_seed) if self._seeded else None
+        played = self.series.rt_usd_per_mwh[: self.scenario.n_steps] / KWH_PER_MWH
+        # a copy of a month may have been given other prices
+        return law if law is not None and np.array_equal(law.lmp, played) else None
+
     def policy_rng(self) -> np.random.Generator:
         """The policies' own stream of this month, from its start: the same for every policy."""
         return policy_stream(self.seed, self._salt)
@@ -224,6 +239,13 @@ class Month:
 
     def traces(self, day: int) -> DayTraces:
         """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
+        if day >= 0:
+            return self._drawn(day)
+        if day not in self._before:  # every episode begins with it
+            self._before[day] = self._drawn(day)
+        return self._before[day]
+
+    def _drawn(self, day: int) -> DayTraces:
         made = self._homes.day(day)
         if self._check_days:
             check_day(made, day, self.calendar.steps_in_day(day), self.fleet.n)
@@ -232,6 +254,16 @@ class Month:
     def cars(self, day: int) -> CarDay:
         """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
         return self._homes.vehicle_day(day)
+
+    def history(self) -> tuple[int, ...]:
+        """Days before the run that hold the last 24 hours of it: two where a clock change left the last one short."""
+        return (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
+
+    def begin(self) -> None:
+        """Make what an episode begins with: the day before, and the first one."""
+        for day in self.history():
+            self.traces(day)
+        self.day(0)
 
     def day(self, day: int) -> Day:
         """Return local day `day` >= 0 with its baseline."""

@@ -47,13 +47,11 @@ from vpp_env.owners.table import Gate as OwnersGate
 from vpp_env.owners.table import OwnersTable
 from vpp_env.owners.wishes import WishMeter
 from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
-from vpp_env.simulation.month import Month, check_one_scenario, join_days
+from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
 
-HISTORY = 96
-"""Steps of load and solar output that are kept for the persistence forecast (one day)."""
 FIELDS = Headroom._fields
 DEFERRED = [FIELDS.index(name) for name in ("defer_first", "defer_mean", "defer")]
 STORED = [FIELDS.index(name) for name in ("battery", "v2g", "storage")]
@@ -139,6 +137,7 @@ class World:
         self._headroom = np.zeros((N_HEADROOM, n))
         self._bounds: Headroom[Floats] = Headroom(*self._headroom)
         self._seen = 0  # version of the contracts that the headroom was looked up under
+        self._lasting: Headroom[Floats] = Headroom(*np.zeros((N_HEADROOM, n)))  # sustained over the evening that is on
         self.opportunity = 0
         self.exchange.reset()
         self.patience.reset()
@@ -167,8 +166,7 @@ class World:
         self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
 
     def _fill_history(self) -> None:
-        # the day before, and the one before that where the clock change left it short
-        days = (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
+        days = self.months[0].history()
         load, pv = (
             np.concatenate(
                 [np.concatenate([getattr(m.traces(day), name) for m in self.months], axis=1) for day in days]
@@ -402,6 +400,9 @@ class World:
         absent, left = (x.reshape(months, n) for x in (self.patience.absent(), self.patience.lost()))
         taken = self._waiting.swap(submission).without(absent)
         if firm.begins(t):
+            hours = self.scenario.market.capacity_hours[1] - self.scenario.market.capacity_hours[0]
+            self._lasting = self._sustained(hours)
+        if firm.is_evening(t):
             firm.able(t, self._able_kw(taken))
         absent = absent | firm.absent(t)
         day, k = self.clock(t)
@@ -427,26 +428,27 @@ class World:
         self._live(outcome, day)
         return outcome
 
-    def _able_kw(self, taken: Submission) -> Floats:
-        """(M,) kW that the homes could deliver throughout the evening that begins now, by the bids for its start.
+    def _sustained(self, hours: float) -> Headroom[Floats]:
+        """What the homes could give from now on in every interval of so many hours, (M*N,) each."""
+        (day, k), n = self.clock(self.t), self.n_months * self.n_homes
+        homes = self._homes._replace(home=self._keeper.limits(self.contracts.standing(self.opportunity), day, k))
+        delivery = Delivery(round(hours / DT_H), 0, int(self.day.plan.week_step[k]))
+        found = np.zeros((N_HEADROOM, n))
+        look(homes, Gate(self.day, k, delivery, np.zeros(n), found))
+        return Headroom(*found)
 
-        Of each home that offers at an ask at which a call dispatches: its offer, at most what deferred charging,
-        battery and V2G sustain for all hours of the evening inside the owner's envelope. For the built-in aggregator.
+    def _able_kw(self, taken: Submission) -> Floats:
+        """(M,) kW that the homes could deliver in the opportunity that begins now, as part of an evening.
+
+        Of each home that offers at an ask at which a call dispatches: its offer, at most the charging that it can defer
+        now, and what its battery and V2G could sustain from the evening's beginning to its end, inside the owner's
+        envelope. A car that comes home in the evening counts from then on. For the built-in aggregator.
         """
-        market, n = self.scenario.market, self.n_months * self.n_homes
-        hours = market.capacity_hours[1] - market.capacity_hours[0]
-        k = self.clock(self.t)[1]
-        week_step = int(self.day.plan.week_step[k])
-        sustained = np.zeros((N_HEADROOM, n))
-        now = self._keeper.limits(self.contracts.standing(self.opportunity), *self.clock(self.t))
-        gate = Gate(self.day, k, Delivery(round(hours / DT_H), 0, week_step), np.zeros(n), sustained)
-        look(self._homes._replace(home=now), gate)
-        most = Headroom(*sustained)
-        strike, offers = self.exchange.dispatch_tick, taken.offers
+        now, strike, offers = self._sustained(self.steps * DT_H), self.exchange.dispatch_tick, taken.offers
         rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
         one, two = (np.where(offers[t] <= strike, offers[q], 0) for q, t in rows)
         offered = (one + two) * POWER_QUANTUM_KW
-        kw = np.minimum(offered, (most.defer_mean + most.storage).reshape(offered.shape))
+        kw = np.minimum(offered, (now.defer_mean + self._lasting.storage).reshape(offered.shape))
         return np.asarray(kw.sum(axis=1))
 
     def _live(self, outcome: Outcome, day: int) -> None:
@@ -473,12 +475,15 @@ class World:
         home = self._keeper.limits(found, *self.clock(self.delivery))
         look(self._homes._replace(home=home), self._gate())
         # deferred charging is cheapest: it is what a kW of the contract goes to first
-        bounds, most = self._headroom, home.most_kw
-        bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
-        bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
+        if home.most_kw is not None:
+            bounds, most = self._headroom, home.most_kw
+            bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
+            bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
         self._nothing_of_absent()
 
-    def _play(self, taken: Submission, agreed: Agreed, market: MarketState, k: int, steps: int) -> IntervalResults:
+    def _play(
+        self, taken: Submission, agreed: Agreed | None, market: MarketState, k: int, steps: int
+    ) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
         if steps:

@@ -6,31 +6,24 @@ What a folder lacks (a home's load, its panels' output, its car's sessions) is g
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.calendar import Calendar
 from vpp_env.traces.fleet import Fleet, build_fleet
 from vpp_env.traces.fleet_check import check_fleet
 from vpp_env.traces.homes import DAYS_AFTER, FIRST_DAY, HomeTraces
+from vpp_env.traces.lay import WEEK, Laid, lay_meter
 from vpp_env.traces.plugins import laid_sessions
-from vpp_env.traces.readers.check import MAX_GAP, runs
 from vpp_env.traces.readers.devices import COLUMNS, FLAGS
 from vpp_env.traces.readers.homes import HomeData
-from vpp_env.traces.readers.meters import QUARTER, Meter
+from vpp_env.traces.readers.meters import Meter
 from vpp_env.traces.series import DayTraces
+from vpp_env.traces.solar import clear_ghi
 from vpp_env.traces.vehicles import CarDay
-from vpp_env.units import Flags, Floats32, Ints
-
-WEEK = 7
-"""Days by a multiple of which measured series are moved: weekdays stay weekdays."""
-YEARS = 60
-"""Furthest that they are moved, years."""
+from vpp_env.units import Floats, Floats32, Ints
 
 
 def sized(scenario: Scenario, data: HomeData) -> Scenario:
@@ -38,137 +31,59 @@ def sized(scenario: Scenario, data: HomeData) -> Scenario:
     return scenario if scenario.fleet.size == data.n else scenario.override({"fleet.size": data.n})
 
 
-def moved(calendar: Calendar, utc: pd.DatetimeIndex, days: int) -> pd.DatetimeIndex:
-    """(n,) UTC instants at which the wall clock showed the same time `days` local days earlier (or later: negative).
+MOST_CLEARNESS = 1.3
+"""Most by which measured irradiance exceeds a clear sky's: the edges of clouds reflect [assumed]."""
+LEAST_CLEAR = 20.0
+"""W/m2 of a clear sky below which its share means nothing: what is measured then counts as clear."""
 
-    An hour that the clock skipped then is the one after it, and one that it showed twice the first.
+
+FULL_CLEAR, MOST_MEDIAN = 200.0, 1.15
+"""W/m2 of a clear sky in daylight, and the most that the median share of it is believed to be [assumed]."""
+
+
+class LaidWeather:
+    """Measured weather on the days of a run: temperature, and irradiance as a share of a clear sky's.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Site and clock.
+    meter : Meter
+        Columns temp_c, and ghi or dni and dhi.
     """
-    if days == 0:
-        return utc
-    wall = utc.tz_convert(calendar.timezone).tz_localize(None) - pd.Timedelta(days=days)
-    there = wall.tz_localize(
-        calendar.timezone, ambiguous=np.ones(len(wall), dtype=np.bool_), nonexistent="shift_forward"
-    )
-    return there.tz_convert("UTC")
 
+    def __init__(self, scenario: Scenario, meter: Meter) -> None:
+        laid = lay_meter(meter, scenario.calendar, "weather")
+        calendar = self._calendar = scenario.calendar
+        days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
+        utc = np.concatenate([calendar.day_index_utc(d).tz_localize(None).to_numpy() for d in days])
+        index = pd.DatetimeIndex(utc, tz="UTC")
+        clear, cosine = clear_ghi(scenario.site, index)
+        column = {name: laid.kw[:, i].astype(np.float64) for i, name in enumerate(meter.homes)}
+        ghi = column["ghi"] if "ghi" in column else column["dhi"] + column["dni"] * cosine
+        # coarse rows hold the mean of their interval: so is the clear sky's
+        whole = index.floor(f"{max(meter.minutes)}min")
+        means = pd.DataFrame({"clear": clear, "ghi": ghi}).groupby(whole).transform("mean").to_numpy()
+        share = np.where(means[:, 0] > LEAST_CLEAR, means[:, 1] / np.maximum(means[:, 0], LEAST_CLEAR), 1.0)
+        day = means[:, 0] > FULL_CLEAR
+        middle = float(np.median(share[day])) if day.any() else 1.0
+        if middle > MOST_MEDIAN:
+            remedy = "; if dhi holds global irradiance, name it ghi and leave dni out" if "dhi" in column else ""
+            raise DataError(
+                f"{meter.named}: half of its daylight is above {middle:.2f} of a clear sky's irradiance at"
+                f" {scenario.site.latitude:g}, {scenario.site.longitude:g}; allowed is up to {MOST_MEDIAN:g}: see to"
+                f" site.latitude and site.longitude, the times and units{remedy}"
+            )
+        self._share, self._temp_c = np.clip(share, 0.0, MOST_CLEARNESS), column["temp_c"]
+        self._begins = laid.begins
+        self.said = laid.said.replace(f"{len(meter.homes)} homes measured", ", ".join(meter.homes))
 
-def weeks_between(here: date, there: date) -> int:
-    """Return whole years from `there` to `here` as days: the multiple of seven that is nearest to them."""
-    years = here.year - there.year
-    return WEEK * round(years * 365.2425 / WEEK)
-
-
-@dataclass(frozen=True)
-class Laid:
-    """A meter on the steps of a run, the days around it included."""
-
-    kw: Floats32  # (T, H) float32, from the start of local day `FIRST_DAY`, all finite
-    begins: Ints  # (D + 1,) first row of every local day, and the end
-    said: str  # of the coverage, for report and manifest
-
-
-def lay_meter(meter: Meter, calendar: Calendar, role: str) -> Laid:
-    """Lay a meter on the run's quarter hours.
-
-    Data that cover the run are taken as they are. Others are moved by the whole number of weeks that is nearest to
-    whole years, from the latest year that covers the run: the season and the weekdays stay. Gaps up to 2 h are
-    interpolated. Days beside the run (forecasts look back and ahead) that the data lack are those of another week.
-
-    Raises
-    ------
-    DataError
-        When no year covers the run, or a home has a longer gap inside it.
-    """
-    first, last = calendar.utc[0], calendar.utc[-1] + QUARTER
-    lag = _lag(meter, calendar, role)
-    days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
-    index = [calendar.day_index_utc(d) for d in days]
-    begins = np.concatenate([[0], np.cumsum([len(one) for one in index])])
-    utc = pd.DatetimeIndex(np.concatenate([one.tz_localize(None).to_numpy() for one in index]), tz="UTC")
-    row = ((moved(calendar, utc, lag) - meter.first) // QUARTER).to_numpy().astype(np.int64)
-    there = (row >= 0) & (row < len(meter.kw))
-    kw = np.full((len(row), len(meter.homes)), np.nan, dtype=np.float32)
-    kw[there] = meter.kw[row[there]]
-    inside = np.asarray((utc >= first) & (utc < last))
-    gaps, filled = _fill(kw, inside, meter, utc, role)
-    _borrow(kw, inside)
-    begin, end = (t.tz_convert(calendar.timezone) for t in (moved(calendar, calendar.utc[[0, -1]], lag)))
-    text = f"{len(meter.homes)} homes measured, {begin:%Y-%m-%d}..{end:%Y-%m-%d}"
-    text += f" ({_weeks(lag)}; weekdays kept)" if lag else ""
-    text += f", {'/'.join(map(str, meter.minutes))} min"
-    text += f", {gaps} gaps of <= 2 h filled ({filled} quarter hours), 0 longer" if gaps else ", no gaps"
-    text += f", {meter.odd.doubled} times with two values that disagree taken for gaps" if meter.odd.doubled else ""
-    text += f", {meter.odd.below} values a little below 0 set to 0" if meter.odd.below else ""
-    dead = [h for h, home in enumerate(meter.homes) if float(kw[inside, h].max(initial=0.0)) < 0.01]
-    text += f", {len(dead)} homes below 10 W all month ({meter.homes[dead[0]]})" if dead and role == "load" else ""
-    return Laid(kw, begins, text)
-
-
-def _weeks(lag: int) -> str:
-    return f"{abs(lag) // WEEK} weeks {'earlier' if lag > 0 else 'later'}"
-
-
-def _lag(meter: Meter, calendar: Calendar, role: str) -> int:
-    """Days by which the data lie before the run; 0 where they cover it."""
-    first, last = calendar.utc[0], calendar.utc[-1] + QUARTER
-    ends = calendar.utc[[0, -1]]
-    if meter.first <= first and meter.end >= last:
-        return 0
-    here = calendar.first_day
-    years = range(meter.end.year, meter.first.year - 2, -1)
-    for year in years:
-        if abs(here.year - year) > YEARS or year == here.year:
-            continue
-        lag = weeks_between(here, date(year, 1, 1))
-        then = moved(calendar, ends, lag)
-        if meter.first <= then[0] and meter.end >= then[1] + QUARTER:
-            return lag
-    zone = calendar.timezone
-    span = [t.tz_convert(zone).strftime("%Y-%m-%dT%H:%M") for t in (meter.first, meter.end, first, last)]
-    raise DataError(
-        f"{meter.named}: {role} runs from {span[0]} to {span[1]}, the scenario from {span[2]} to {span[3]}, and no"
-        " other year of the data holds these weeks; set time.start (--start) and time.duration_hours so that they do,"
-        f" or leave {role} out: then it is generated"
-    )
-
-
-def _fill(kw: Floats32, inside: Flags, meter: Meter, utc: pd.DatetimeIndex, role: str) -> tuple[int, int]:
-    """Interpolate gaps up to 2 h, in place; return how many there were in the run, and their quarter hours."""
-    gaps = filled = 0
-    most = int(MAX_GAP / QUARTER)
-    for h in np.flatnonzero(np.isnan(kw).any(axis=0)):
-        column = kw[:, h]
-        for begin, end in runs(np.isnan(column)):
-            edge = begin == 0 or end == len(column)
-            within = int(inside[begin:end].sum())
-            if end - begin > most or edge:
-                if within:
-                    at = utc[begin + int(np.argmax(inside[begin:end]))]
-                    raise DataError(
-                        f"{meter.named}: {role} of {meter.homes[h]} has no values for {within / 4:g} h of the run, from"
-                        f" its {at.isoformat()} on; gaps up to {MAX_GAP / pd.Timedelta(hours=1):g} h are interpolated."
-                        f" Add the rows, choose a run without them, or delete this home's {role}: then it is generated"
-                    )
-                continue
-            column[begin:end] = np.interp(np.arange(begin, end), [begin - 1, end], column[[begin - 1, end]])
-            gaps += within > 0
-            filled += within
-    return gaps, filled
-
-
-def _borrow(kw: Floats32, inside: Flags) -> None:
-    """Fill what lies beside the run from the same time of another week, else of another day, in place."""
-    known = np.flatnonzero(inside)
-    low, high = int(known[0]), int(known[-1])
-    beside = np.flatnonzero(~inside)
-    source = np.where(beside < low, low, high)  # where the run is shorter than a day, and nothing else is there
-    for period in (96, 96 * WEEK):
-        # into the run, from the side on which it lies
-        back = np.where(beside < low, -(-(low - beside) // period), -(-(beside - high) // period)) * period
-        at = np.where(beside < low, beside + back, beside - back)
-        source = np.where((at >= low) & (at <= high), at, source)
-    lacking = np.isnan(kw[beside])
-    kw[beside] = np.where(lacking, kw[source], kw[beside])
+    def day(self, day: int) -> tuple[Floats, Floats]:
+        """(n,) temperature, deg C, and clearness of a local day; one before or after those laid is the nearest one."""
+        d = min(max(day - FIRST_DAY, 0), len(self._begins) - 2)
+        first, last = int(self._begins[d]), int(self._begins[d + 1]) - 1
+        rows = np.minimum(first + np.arange(self._calendar.steps_in_day(day)), last)
+        return self._temp_c[rows], self._share[rows]
 
 
 class BroughtTraces:
@@ -187,14 +102,15 @@ class BroughtTraces:
     """
 
     def __init__(self, scenario: Scenario, fleet: Fleet, seed: int, data: HomeData) -> None:
-        self._made = HomeTraces(scenario, fleet, seed)
+        weather = None if data.weather is None else LaidWeather(scenario, data.weather)
+        self._made = HomeTraces(scenario, fleet, seed, None if weather is None else weather.day)
         at = {home: i for i, home in enumerate(data.names)}
         n, calendar = data.n, scenario.calendar
         self._meters: dict[str, tuple[Laid, Ints]] = {}
         self.source: dict[str, str] = {}
         for role, meter in (("load", data.load), ("pv", data.pv)):
             if meter is None:
-                self.source[role] = "generated: docs/traces.md"
+                self.source[role] = "generated: docs/traces.md" + (", from the weather given" if weather else "")
                 continue
             laid = lay_meter(meter, calendar, role)
             columns = np.array([at[home] for home in meter.homes])
@@ -212,6 +128,8 @@ class BroughtTraces:
             self._cars, self._with_sessions = laid_cars.days, laid_cars.homes
             cars = int(fleet.has_ev.sum())
             self.source["vehicles"] = _said(laid_cars.said, cars, len(laid_cars.homes))
+        if weather is not None:
+            self.source["weather"] = f"measured: {weather.said}"
         self.source["devices"] = _devices_said(data)
         self.notes = data.notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -84,9 +85,18 @@ class HomeTraces:
         The homes.
     seed : int
         Seed of the world.
+    weather : callable, optional
+        Local day -> what `weather_day` returns, where it was measured.
     """
 
-    def __init__(self, scenario: Scenario, fleet: Fleet, seed: int) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        fleet: Fleet,
+        seed: int,
+        weather: Callable[[int], tuple[Floats, Floats]] | None = None,
+    ) -> None:
+        self._measured = weather
         self._scenario, self._fleet, self._seed = scenario, fleet, seed
         self._load = load_homes(fleet, seed, scenario.traces.load_kw_mean)
         self._pv = pv_homes(fleet, seed)
@@ -141,7 +151,10 @@ class HomeTraces:
     def weather_day(self, day: int) -> tuple[Floats, Floats]:
         """Return temperature, deg C, and clearness, 0-1, of local day `day`, (n,) float64 each."""
         if day not in self._weather:
-            self._weather[day] = build_day_weather(self._scenario, self._seed, day)
+            if self._measured is None:
+                self._weather[day] = build_day_weather(self._scenario, self._seed, day)
+            else:
+                self._weather[day] = self._measured(day)
         return self._weather[day]
 
     def _unit_day(self, day: int) -> Floats32:

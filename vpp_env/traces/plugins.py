@@ -18,7 +18,7 @@ from vpp_env.traces.homes import DAYS_AFTER, FIRST_DAY
 from vpp_env.traces.readers.meters import QUARTER
 from vpp_env.traces.readers.sessions import CarSessions
 from vpp_env.traces.vehicles import APART, LONGEST_DAYS, TRIP_CAP, CarDay
-from vpp_env.units import DT_H, Floats, Ints
+from vpp_env.units import DT_H, Flags, Floats, Ints
 
 WEEK, YEAR = 7, 364
 """Days in a week; days in the number of whole weeks that is nearest to a year."""
@@ -101,9 +101,7 @@ def laid_sessions(
         charge = eta * float(fleet.ev_kw[row]) * DT_H
         kwh = sessions.kwh[mine][order]
         of_trip = sessions.of_trip[mine][order]
-        columns.append(
-            _days_of(start[order], end[order], kwh, of_trip, begins, early, n_days, (most, charge, eta), count)
-        )
+        columns.append(_days_of(start[order], end[order], kwh, of_trip, begins, early, (most, charge, eta), count))
         homes.append(row)
     said = f"{len(homes)} cars measured, {count.sessions} sessions"
     told = (
@@ -150,14 +148,13 @@ def _days_of(
     start: Ints,
     end: Ints,
     kwh: Floats,
-    of_trip: np.ndarray,
+    of_trip: Flags,
     begins: Ints,
     early: int,
-    n_days: int,
     car: tuple[float, float, float],
     count: _Counts,
 ) -> CarDay:
-    """Return (n_days,) of each of `CarDay`'s fields, of one car; steps count from `begins[0]`."""
+    """(days,) each of `CarDay`'s fields, of one car, without the `early` days; steps count from `begins[0]`."""
     most, charge, eta = car
     day = np.searchsorted(begins, start, side="right") - 1
     kept: list[tuple[int, int, int, float, bool]] = []  # day, start, end, kWh, of_trip
@@ -176,12 +173,13 @@ def _days_of(
         # a plug goes in after midnight's step, and after the car has left
         begin = min(max(begin, first + 1, left + 1), first + n - 1)
         following = kept[i + 1][1] if i + 1 < len(kept) else int(begins[-1]) + 10 * 96
-        if until > following - APART and i + 1 < len(kept):
-            until = following - APART
-            count.overlapping += 1
+        wanted = until
+        if i + 1 < len(kept):
+            until = min(until, following - APART)
         until = max(until, begin + 1)
         if until in begins[1:]:
             until += 1  # a plug is pulled on one day, not between two
+        count.overlapping += until < wanted and d >= early
         left = until
         arr[d] = begin - first
         out[d] = min(until - first, n)

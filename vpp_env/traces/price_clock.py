@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
+from vpp_env.traces import price_tables as tables
 from vpp_env.traces.weather import DAY_KEY
 from vpp_env.units import STEP_MINUTES, Floats, Ints
 
@@ -99,3 +100,14 @@ def ar1(noise: Floats, phi: float) -> Floats:
 def clip_lmp(scenario: Scenario, price: Floats) -> Floats:
     """Energy prices inside the floor and cap of `scenario.market`, USD/MWh."""
     return np.clip(price, scenario.market.price_floor_usd_per_mwh, scenario.market.price_cap_usd_per_mwh)
+
+
+def season_of(scenario: Scenario, month: int) -> str:
+    """Season of a month (1..12), or the scenario's own one."""
+    return tables.SEASON_OF_MONTH[month - 1] if scenario.prices.season == "auto" else scenario.prices.season
+
+
+def month_index(scenario: Scenario, clock: Clock) -> Ints:
+    """(H,) month index 0..11 of every hour, or the middle month of the scenario's own season."""
+    season = scenario.prices.season
+    return clock.month - 1 if season == "auto" else np.full(len(clock.month), tables.MONTH_OF_SEASON[season] - 1)

@@ -17,16 +17,16 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.streams import stream
 from vpp_env.traces import price_tables as tables
-from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, build_clock, clip_lmp
+from vpp_env.traces.price_clock import Clock, ar1, build_clock, clip_lmp, month_index, season_of
 from vpp_env.traces.price_regime import Regime, regime_of
+from vpp_env.traces.real_time import real_time
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
-from vpp_env.traces.weather import DAY_KEY, day_heat
-from vpp_env.units import Flags, Floats, Ints
+from vpp_env.traces.weather import day_heat
+from vpp_env.units import Floats
 
-_DAY_AHEAD, _SPREAD, _SPIKES, _RESERVES, _STEP = range(5)
-"""Purpose of a sub-stream: second element of the spawn key."""
+_DAY_AHEAD, _RESERVES, _STEP = 0, 3, 4
+"""Purpose of a sub-stream: second element of the spawn key (1 and 2: `real_time`, 5: the regime)."""
 
 STEP_BASE_USD_PER_MWH = 50.0
 """Base of the reference's step prices; factors 1.8 (16-20 h), 1.4 (6-10 h), .7 (22-6 h), weekend .85."""
@@ -57,20 +57,15 @@ def build_prices(scenario: Scenario, seed: int, tail_steps: int) -> MarketSeries
         return step_prices(scenario, seed, clock)
     level = scenario.prices.level
     base, ordinary = day_ahead(scenario, seed, clock), ordinary_price(scenario, seed, clock)
-    spread = _real_time(scenario, seed, clock, base, ordinary)
+    drawn = real_time(scenario, seed, clock, base, ordinary)
     reserves = _reserves(scenario, seed, clock, base, ordinary)
     source = f"seeded model caiso ({scenario.prices.season} season, {scenario.prices.regime} regime), docs/prices.md"
     return MarketSeries(
         da_usd_per_mwh=clip_lmp(scenario, level * base),
-        rt_usd_per_mwh=clip_lmp(scenario, level * spread),
+        rt_usd_per_mwh=clip_lmp(scenario, level * drawn.price),
         reserve_usd_per_mw=reserves,
         source={"da": source, "rt": source, **dict.fromkeys(RESERVE_PRODUCTS, source)},
     )
-
-
-def season_of(scenario: Scenario, month: int) -> str:
-    """Season of a month (1..12), or the scenario's own one."""
-    return tables.SEASON_OF_MONTH[month - 1] if scenario.prices.season == "auto" else scenario.prices.season
 
 
 def scarcity_usd_per_mwh(heat: float, ordinary_share: float = 1.0) -> float:
@@ -90,7 +85,7 @@ def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> Floats:
     """(S,) day-ahead prices at level 1, USD/MWh, before caps."""
     regime = regime_of(scenario, seed)
     draws = clock.draws(seed, _DAY_AHEAD, 29)
-    m, row, hour = _month_index(scenario, clock), clock.row, clock.hour
+    m, row, hour = month_index(scenario, clock), clock.row, clock.hour
     level = ar1(draws[:, 25], tables.DAY_PHI)
     noon = ar1(draws[:, 26], tables.NOON_PHI)
     peak = tables.NOON_PEAK * noon + np.sqrt(1.0 - tables.NOON_PEAK**2) * ar1(draws[:, 27], tables.PEAK_PHI)
@@ -120,7 +115,7 @@ def day_ahead(scenario: Scenario, seed: int, clock: Clock) -> Floats:
 
 def ordinary_price(scenario: Scenario, seed: int, clock: Clock) -> Floats:
     """(S,) the price that counts as ordinary in a regime's month, USD/MWh: the unit of spread and reserves."""
-    night = np.asarray(tables.NIGHT_PRICE)[_month_index(scenario, clock)]
+    night = np.asarray(tables.NIGHT_PRICE)[month_index(scenario, clock)]
     return clock.to_steps(regime_of(scenario, seed).gas * tables.MEDIAN_OVER_NIGHT * night)
 
 
@@ -145,7 +140,7 @@ def real_time_given_da(
     """
     clock = build_clock(scenario.calendar, len(da_usd_per_mwh))
     level = np.broadcast_to(level_usd_per_mwh, np.shape(da_usd_per_mwh))
-    return clip_lmp(scenario, _real_time(scenario, seed, clock, da_usd_per_mwh, level))
+    return clip_lmp(scenario, real_time(scenario, seed, clock, da_usd_per_mwh, level).price)
 
 
 def reserves_given_da(
@@ -163,77 +158,15 @@ def reserves_given_da(
     return _reserves(scenario, seed, clock, da_usd_per_mwh, level)
 
 
-def _month_index(scenario: Scenario, clock: Clock) -> Ints:
-    """(H,) month index 0..11 of every hour, or the middle month of the scenario's own season."""
-    season = scenario.prices.season
-    return clock.month - 1 if season == "auto" else np.full(len(clock.month), tables.MONTH_OF_SEASON[season] - 1)
-
-
 def _scarcity(scenario: Scenario, seed: int, clock: Clock, regime: Regime, noise: Floats) -> Floats:
     """(H,) scarcity premium, USD/MWh: the day's heat through regime and month, an hour's share of it."""
     size = np.exp(tables.SCARCITY_SIGMA * noise - 0.5 * tables.SCARCITY_SIGMA**2)
-    m = _month_index(scenario, clock)
+    m = month_index(scenario, clock)
     first = np.searchsorted(clock.day, clock.days)
     share = regime.scarcity * np.asarray(tables.SCARCITY_MONTH)[m[first]]
     heat = [day_heat(scenario, seed, d) for d in clock.days]
     premium = np.array([scarcity_usd_per_mwh(h, s) for h, s in zip(heat, share, strict=True)]) * size
     return np.asarray(premium[clock.row] * np.asarray(tables.SCARCITY_SHAPE)[clock.hour])
-
-
-def _by_season(scenario: Scenario, month: Ints) -> list[tuple[str, Flags]]:
-    """(season, mask) pairs of an array of months."""
-    names = np.array([season_of(scenario, m) for m in range(1, 13)])[month - 1]
-    return [(str(name), names == name) for name in np.unique(names)]
-
-
-def _real_time(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Floats) -> Floats:
-    """(S,) real-time prices before caps: day-ahead + median + noise, and the spikes."""
-    regime = regime_of(scenario, seed)
-    n = 25 * STEPS_PER_HOUR
-    draws = clock.draws(seed, _SPREAD, 2 * n)
-    row = np.repeat(clock.row, STEPS_PER_HOUR)
-    k = np.repeat(clock.k, STEPS_PER_HOUR) * STEPS_PER_HOUR + np.tile(np.arange(STEPS_PER_HOUR), len(clock.day))
-    slow = ar1(draws[row, k], tables.RT_SLOW_PHI)
-    fast = ar1(draws[row, n + k], tables.RT_FAST_PHI)
-    z = np.sqrt(tables.RT_SLOW_SHARE) * slow + np.sqrt(1.0 - tables.RT_SLOW_SHARE) * fast
-    noise = clock.window(np.sinh(tables.RT_TAIL * z) / np.sqrt(0.5 * np.expm1(2.0 * tables.RT_TAIL**2)))
-    ratio = da / level
-    month_width = clock.to_steps(np.asarray(tables.RT_WIDTH)[_month_index(scenario, clock)])
-    price = np.zeros(len(da))
-    for name, here in _by_season(scenario, clock.to_steps(clock.month)):
-        middle, width = (np.interp(ratio, tables.RT_RATIO, t) for t in tables.RT_BODY[tables.SEASONS[name].rt])
-        median = da + level * (middle + regime.bias)
-        deviation = regime.width * month_width * level * width * noise
-        room = np.maximum(median, 0.0) + tables.RT_ROOM[0] * level - tables.RT_ROOM[1] * np.minimum(median, 0.0)
-        down = room * np.expm1(np.minimum(deviation, 0.0) / room)
-        price[here] = (median + np.maximum(deviation, 0.0) + down)[here]
-    spike = clock.window(_spikes(scenario, seed, clock, regime))
-    return np.where(spike > 0.0, np.maximum(price, da + spike), price)
-
-
-def _spikes(scenario: Scenario, seed: int, clock: Clock, regime: Regime) -> Floats:
-    """(4 H,) spike over the day-ahead price, USD/MWh; 0 = none."""
-    size = np.zeros(len(clock.day) * STEPS_PER_HOUR)
-    share = np.asarray(tables.SPIKE_SHARE)[_month_index(scenario, clock)]
-    long = min(tables.SPIKE_LONG * regime.spikes**0.5, tables.SPIKE_LONG_MAX)
-    mean_length = (1.0 - long) / (1.0 - tables.SPIKE_STAY[0]) + long / (1.0 - tables.SPIKE_STAY[1])
-    start = scenario.prices.spike_factor * regime.spikes * share / mean_length  # episodes per interval
-    chance = np.repeat(start * np.asarray(tables.SPIKE_HOURS)[clock.hour], STEPS_PER_HOUR)
-    deciles = np.linspace(0.0, 1.0, len(tables.SPIKE_SIZE))
-    first = np.flatnonzero(np.r_[True, np.diff(np.repeat(clock.day, STEPS_PER_HOUR)) > 0])
-    for begin, day in zip(first, clock.days, strict=True):
-        rng = stream(seed, "prices", _SPIKES, DAY_KEY + day)
-        intensity = rng.gamma(tables.SPIKE_DAY_SHAPE, 1.0 / tables.SPIKE_DAY_SHAPE)
-        u = rng.random((25 * STEPS_PER_HOUR, 2))
-        steps = int(np.searchsorted(clock.day, day, side="right")) * STEPS_PER_HOUR - begin
-        for k in np.flatnonzero(u[:steps, 0] < intensity * chance[begin : begin + steps]):
-            stay = tables.SPIKE_STAY[int(rng.random() < long)]
-            length = 1 + int(np.log(1.0 - u[k, 1]) / np.log(stay))
-            quantile = rng.random(length)
-            quantile[rng.random(length) < tables.SPIKE_SAME_SIZE] = quantile[0]
-            at = slice(begin + k, begin + k + length)  # may run into the next day
-            size[at] = np.interp(quantile, deciles, tables.SPIKE_SIZE)[: len(size[at])]
-    return size
 
 
 def _reserves(scenario: Scenario, seed: int, clock: Clock, da: Floats, level: Floats) -> dict[str, Floats]:

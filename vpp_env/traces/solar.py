@@ -68,6 +68,25 @@ def pv_homes(fleet: Fleet, seed: int) -> PvHomes:
     )
 
 
+def clear_ghi(site: SiteSpec, utc: pd.DatetimeIndex) -> tuple[Floats, Floats]:
+    """(S,) global irradiance of a clear sky, W/m2, as `unit_output` has it, and cosine of the sun's zenith, 0 at night.
+
+    `utc` are the starts of 15-min steps; the sun is taken at their middle.
+    """
+    from pvlib import atmosphere, clearsky, solarposition
+
+    middle = utc + pd.Timedelta(minutes=7.5)
+    zenith = solarposition.get_solarposition(middle, site.latitude, site.longitude, site.altitude_m)["apparent_zenith"]
+    up = np.flatnonzero(zenith.to_numpy() < 90.0)
+    angle, month = zenith.to_numpy()[up], middle.month.to_numpy()[up] - 1
+    airmass = atmosphere.get_relative_airmass(angle)
+    airmass = atmosphere.get_absolute_airmass(airmass, atmosphere.alt2pres(site.altitude_m))
+    clear = clearsky.ineichen(angle, airmass, LINKE_TURBIDITY[month], site.altitude_m)
+    ghi, cosine = np.zeros(len(utc)), np.zeros(len(utc))
+    ghi[up], cosine[up] = np.nan_to_num(clear["ghi"]), np.cos(np.radians(angle))
+    return ghi, cosine
+
+
 def unit_output(
     site: SiteSpec, utc: pd.DatetimeIndex, temp_c: Floats, clearness: Floats, system_loss: float
 ) -> Floats32:

@@ -1,8 +1,9 @@
 """Ceilings of a month: `vpp-env bounds --scenario august`.
 
 `U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks), `U_welfare` (broken at the owners'
-private values) and `U_free` (preferences cost nothing), and what the VPP's profit can be; docs/optimizers.md proves
-them. With --change they are worked out again with a rule changed or switched off: how much of each hangs on it.
+private values) and `U_free` (preferences cost nothing), `U_na` (as U_welfare, without foresight of real-time prices; it
+bounds means over months), and what the VPP's profit can be; docs/optimizers.md proves them. With --change they are
+worked out again with a rule changed or switched off: how much of each hangs on it.
 
 Exit status: 0 done; 2 something that was asked for is not possible; 130 interrupted.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.ceilings import MEASURED, TITLES, ceilings, exact_optima
+from vpp_benchmarks.run.ceilings import TITLES, ceilings, exact_optima
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
 from vpp_env.evaluation.kpi_entry import LADDER, price_of_preferences, share_of
 from vpp_env.scenario import load_scenario
@@ -70,10 +71,13 @@ def months_of(args: argparse.Namespace, change: str | None = None) -> list[Month
 def show(found: Mapping[str, Any], optima: Mapping[str, float] | None) -> str:
     """Return the table that is printed."""
     lines = [f"{'USD':24}{'plan':>12}{'ceiling':>12}{'gap':>9}" + (f"{'exact':>12}" if optima else "")]
-    for name in MEASURED:
+    for name in TITLES:
+        if found[name] is None:
+            lines.append(f"{TITLES[name]:24}{'not defined: the law of these real-time prices is not known':>33}")
+            continue
         low, high = found[name]
         line = f"{TITLES[name]:24}{low:12.2f}{high:12.2f}{(high - low) / max(abs(high), 1e-9):9.2%}"
-        lines.append(line + (f"{optima[name]:12.2f}" if optima else ""))
+        lines.append(line + (f"{optima[name]:12.2f}" if optima and name in optima else ""))
     for label, kept, free in (("joint surplus", "preferences", "free"), ("profit", "profit", "profit_free")):
         price = price_of_preferences(found[kept][1], found[free][1])
         lines.append(f"price of preferences, {label}: {'none' if price is None else f'{price:.1%}'}")
@@ -89,6 +93,8 @@ def show_changes(means: Mapping[str, Mapping[str, float]], seeds: int) -> str:
     for label, found in means.items():
         cells = [
             f"{found[name]:z.2f}" + ("" if found is first else f" ({_hangs(found[name], first[name])})")
+            if name in found
+            else "not defined"
             for name in LADDER
         ]
         lines.append(f"{label:{wide}}" + "".join(f"{cell:>20}" for cell in cells))
@@ -107,7 +113,8 @@ def _under_changes(args: argparse.Namespace) -> int:
     for label in (AS_IT_IS, *args.change):
         found = [ceilings(month) for month in months_of(args, None if label == AS_IT_IS else label)]
         seeds = len(found)
-        means[label] = {name: float(np.mean([one[name][1] for one in found])) for name in MEASURED}
+        known = [name for name in TITLES if all(one[name] is not None for one in found)]
+        means[label] = {name: float(np.mean([one[name][1] for one in found])) for name in known}
     print(show_changes(means, seeds))
     if args.json is not None:
         args.json.write_text(json.dumps({"seeds": args.seed, "means": means}, indent=2) + "\n", encoding="utf-8")

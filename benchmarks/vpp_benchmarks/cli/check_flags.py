@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vpp_benchmarks.run.plan import VERIFY_HOURS, Checks, PlanError, Salt
 from vpp_env.evaluation.isolation import TIMEOUT_S
+from vpp_env.scenario.check import shown
 from vpp_env.scenario.streams import SALT_VARIABLE, salt_of_environment
 
 ALL_HOURS = 10**6
@@ -65,8 +66,8 @@ def _hours(text: str | None) -> int:
         return 0
     if text == "all":
         return ALL_HOURS
-    if not text.isdecimal() or int(text) < 1:
-        raise PlanError(f"--verify: got {text!r}; allowed is a number of hours, 1 or more, or all")
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise PlanError(f"--verify: got {shown(text)}; allowed is a number of hours, 1 or more, or all")
     return int(text)
 
 

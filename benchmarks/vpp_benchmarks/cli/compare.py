@@ -148,6 +148,10 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
     if args.with_baselines:
         request = replace(request, policies=with_baselines(request.policies))
     request = replace(request, policies=tuple(llm_flags.with_flags(request.policies, args)))
+    if args.duration_hours is not None and args.duration_hours < 1:
+        raise PlanError(
+            f"--duration-hours: got {args.duration_hours}; allowed is 1 or more; leave it out for the scenario's length"
+        )
     shortcuts = {f"--{option.replace('_', '-')}": (name, getattr(args, option)) for option, name in SHORTCUTS.items()}
     return make_experiment(with_overrides(request, args.overrides, shortcuts), check_flags.checks(args))
 

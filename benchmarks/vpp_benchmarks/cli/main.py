@@ -35,6 +35,7 @@ COMMANDS = (
     Command(
         RUN, "sensitivity", "vpp_benchmarks.cli.sensitivity:main", "does the order of policies hang on assumed values"
     ),
+    Command(RUN, "crossplay", "vpp_benchmarks.cli.crossplay:main", "aggregators against owners who hold out or lie"),
     Command(RUN, "train", "vpp_benchmarks.cli.train:main", "train a linear policy in minutes, on one core"),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),

@@ -47,22 +47,26 @@ def _offer(m: Mapping[str, Any]) -> str:
     prices, kw = m["offered_price"], m["requested_kw"]
     if not prices:
         return f"VPP, round {m['round']} of {m['of_rounds']}: no offers."
-    rows = list(zip(m["targets"], m["line"], prices, kw, strict=True))
-    some = "; ".join(f"home {i} {line} {power:g} kW at {_cents(p)}" for i, line, p, power in rows[:SHOWN])
+    rows = list(zip(m["targets"], m["concessions"], prices, kw, strict=True))
+    some = "; ".join(
+        f"home {i} {power:g} kW at {_cents(p)}{f' with {clean(more)}' if more else ''}"
+        for i, more, p, power in rows[:SHOWN]
+    )
     rest = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return (
-        f"VPP, round {m['round']} of {m['of_rounds']}: {some}{rest}. Or {100 * m['bonus']:.0f} % of the price, if more."
+        f"VPP, round {m['round']} of {m['of_rounds']}, {clean(m['window'])}: {some}{rest}. Or {100 * m['bonus']:.0f} % of "
+        "the price, if more."
     )
 
 
 def _response(m: Mapping[str, Any]) -> str:
-    answer = "yes" if m["accepted"] else f"no, {_cents(m['counter_price'])}"
-    return f"Home {m['prosumer_id']} ({m['line']}): {answer}; {clean(m['reason'])}."
+    answer = "yes" if m["accepted"] else f"no, {clean(m['counter'])}" if m["countered"] else "no"
+    return f"Owner of home {m['prosumer_id']}: {answer} ({clean(m['reason'])})."
 
 
 def _counts(m: Mapping[str, Any]) -> str:
     mean = f", on average for {_cents(m['mean_counter_price'])}" if m["countered"] else ""
-    return f"Homes: {m['accepted']} accept, {m['countered']} ask for more{mean}."
+    return f"Owners: {m['accepted']} accept, {m['countered']} ask for more{mean}, {m['refused']} refuse."
 
 
 def _member(m: Mapping[str, Any]) -> str:
@@ -79,8 +83,9 @@ def _table(m: Mapping[str, Any]) -> str:
 
 def _summary(m: Mapping[str, Any]) -> str:
     return (
-        f"Result: {m['status']}; {m['bids']} of {m['contacted']} homes bid, {m['rounds']} rounds, coalition of "
-        f"{m['coalition_size']}, {m['committed_mw']:g} MW at {_cents(m['average_price'])}."
+        f"Result: {m['status']}; {m['signed']} contracts signed of {m['contacted']} offered in {m['rounds']} rounds, "
+        f"{m['contracted']} homes under contract; {m['bids']} homes bid, coalition of {m['coalition_size']}, "
+        f"{m['committed_mw']:g} MW."
     )
 
 
@@ -101,8 +106,8 @@ def _by(m: Mapping[str, Any]) -> str:
 def _strategy(m: Mapping[str, Any]) -> str:
     s = m["strategy"]
     return (
-        f"VPP's strategy by {_by(m)}: start at {s['target_percent']} %, up to {s['cap_cents']} ct, concession "
-        f"{s['concession_percent']}, ask {s['ask_percent']} % of the homes, risk {s['risk_percent']}, margin "
+        f"VPP's strategy by {_by(m)}: offer at most {s['opening_percent']} % of an ask, up to {s['cap_cents']} ct, call "
+        f"{s['ask_percent']} % of the homes, risk {s['risk_percent']}, margin "
         f"{s['margin_percent']} %, reserve {s['reserve_percent']} %, favour {clean(s['favour'])}: {clean(s['reason'])}"
     )
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-
 from vpp_benchmarks.report.conclusions import caveats
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import bullets, table
 from vpp_benchmarks.report.tables import ladder, number, percent, written
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.summary import mean_of
 from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import LADDER, Place
 
@@ -24,7 +23,8 @@ def bounds(m: Material) -> str:
         return ""
     rows = []
     for seed, ceilings in some:
-        brackets = [f"{number(low)} to {number(high)}" for low, high in (getattr(ceilings, name) for name in LADDER)]
+        found = [ceilings.bracket(name) for name in LADDER]
+        brackets = ["not defined" if b is None else f"{number(b[0])} to {number(b[1])}" for b in found]
         rows.append([seed.case, str(seed.seed), *brackets])
     header = ["case", "seed", *(f"{title}, USD" for title in LADDER.values())]
     shown = kpis(Place.CEILINGS)
@@ -32,8 +32,7 @@ def bounds(m: Material) -> str:
     for label in m.planned.labels:
         cells = []
         for kpi in shown:
-            known = [v for v in (seed.run(label).number(kpi.name) for seed, _ in some) if v is not None]
-            cells.append(written(kpi, float(np.mean(known)) if known else None))
+            cells.append(written(kpi, mean_of(kpi, [seed.run(label) for seed, _ in some])))
         shares.append([label, *cells])
     widest = percent(max(ceilings.gap for _, ceilings in some), 2)
     note = f"<p class=note>Brackets are proven; the widest is {widest}.</p>"

@@ -108,14 +108,17 @@ def _ceilings(seed: SeedResult) -> list[str]:
     what = {
         "preferences": "welfare, every preference kept, nobody below the own ask",
         "cost": "welfare, every preference kept, no asks",
+        "no_foresight": "welfare of who knows no real-time price beforehand: holds for means over months",
         "welfare": "welfare, preferences broken at their owners' private values",
         "free": "joint surplus, preferences cost nothing",
     }
-    rows = [[LADDER[name], of, *(number(usd) for usd in getattr(bounds, name))] for name, of in what.items()]
+    found = {name: bracket for name in what if (bracket := bounds.bracket(name)) is not None}
+    rows = [[LADDER[name], what[name], *(number(usd) for usd in bracket)] for name, bracket in found.items()]
     text = (
         f"{ladder(seed)} (USD of welfare). No policy exceeds a ceiling; a plan of its relaxation is worth what stands "
         f"before it. Brackets are proven, the widest to {percent(bounds.gap, 2)}. Score = (welfare - idle) / "
-        "(U_welfare - idle); regret = what is short of U_welfare. The ceilings know no minimum bid and all the future."
+        "(U_welfare - idle); regret = what is short of U_welfare. The ceilings know no minimum bid and all the future; "
+        "but U_na takes off what knowing real-time prices brings, on the mean over months: a single one may pass it."
     )
     rungs = markdown(["ceiling", "of", "plan, USD", "ceiling, USD"], rows, text_columns=2)
     return ["## What could have been earned", kpi_table(Place.CEILINGS, seed.runs), rungs, text]

@@ -27,11 +27,11 @@ from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
 from vpp_benchmarks.results.statistics import Statistics
-from vpp_benchmarks.results.summary import CaseMeans, PolicyMeans, SeedResult, mean_ladder, spread
+from vpp_benchmarks.results.summary import CaseMeans, PolicyMeans, SeedResult, mean_ladder, ratio_of_sums, spread
 from vpp_benchmarks.run.plan import told_apart
 from vpp_env.contract.policy import PolicyInfo
 from vpp_env.evaluation.kpi import table
-from vpp_env.evaluation.kpi_entry import Kpi, Place
+from vpp_env.evaluation.kpi_entry import LADDER, Kpi, Place
 from vpp_env.evaluation.verdict import verdict_of
 
 NARROW = 9
@@ -73,14 +73,37 @@ def ladder_lines(seeds: Sequence[SeedResult], width: int) -> list[str]:
     if not units:
         return []
     of = f", mean of {units} {'months and seeds' if len({s.case for s in seeds}) > 1 else 'seeds'}" if units > 1 else ""
-    lines = [f"ladder, welfare in USD{of}:", " "]
-    for k, step in enumerate(steps(rungs)):
-        text = step if k == 0 else f"< {step}"
-        if len(lines[-1]) + 1 + len(text) > width:
-            lines.append(" ")
-        lines[-1] += f" {text}"
+    rising = [step if k == 0 else f"< {step}" for k, step in enumerate(steps(rungs))]
     gap = percent(max(seed.ceilings.gap for seed in seeds if seed.ceilings is not None), 2)
-    return [*lines, f"  ceilings proven to {gap}; score = share of the way from idle to U_welfare", ""]
+    lines = [f"ladder, welfare in USD{of}:", *_wrapped(rising, width)]
+    lines.append(f"  ceilings proven to {gap}; score = share of the way from idle to U_welfare")
+    if any(rung == LADDER["no_foresight"] for rung, _ in rungs):
+        room = [seed.ceilings.room for seed in seeds if seed.ceilings is not None]
+        error = spread([usd for usd in room if usd is not None]).standard_error
+        what = "holds for means over months" if error is None else f"a mean over months, +- {error:,.2f} USD"
+        lines += _wrapped([f"U_na (no foresight; {what});", "share of it:", *_shares(seeds)], width)
+    return [*lines, ""]
+
+
+def _wrapped(parts: Sequence[str], width: int) -> list[str]:
+    """Put parts on indented lines of at most `width`."""
+    lines = [" "]
+    for part in parts:
+        if len(lines[-1]) + 1 + len(part) > width:
+            lines.append(" ")
+        lines[-1] += f" {part}"
+    return lines
+
+
+def _shares(seeds: Sequence[SeedResult]) -> list[str]:
+    """What of U_na each policy reaches: ratio of sums over seeds, and its standard error where there are several."""
+    (kpi,) = (kpi for kpi in table() if kpi.name == "share_of_na")
+    found = []
+    for label in dict.fromkeys(run.label for seed in seeds for run in seed.done):
+        share = ratio_of_sums(kpi, [seed.run(label) for seed in seeds if seed.run(label).complete])
+        error = "" if share.standard_error is None else f" +- {percent(share.standard_error)}"
+        found.append(f"{label} {percent(share.mean)}{error},")
+    return [*found[:-1], *(last.rstrip(",") for last in found[-1:])]
 
 
 def heading(kpi: Kpi) -> str:

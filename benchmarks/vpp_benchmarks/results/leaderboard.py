@@ -18,6 +18,7 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, read_ceilings
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.summary import mean_of
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
@@ -291,7 +292,7 @@ def _ranked(
                     "--no-ceilings works them out); rank by another figure, for example --by joint_surplus"
                 )
             std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            figures[name] = Figure(float(np.mean(values)) if values else None, std)
+            figures[name] = Figure(mean_of(kpis[name], [runs[seed] for seed in seeds]), std)
         asks = all(runs[seed].info.asks_consent for seed in seeds)
         why = tuple(failed[policy, code])
         # of all its runs, not of those in common alone: who was caught once is caught

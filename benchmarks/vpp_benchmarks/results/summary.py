@@ -15,7 +15,7 @@ from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.run.plan import Contender, Plan
 from vpp_env.evaluation.kpi import table
-from vpp_env.evaluation.kpi_entry import Ceilings, Place
+from vpp_env.evaluation.kpi_entry import Ceilings, Kpi, Place
 from vpp_env.evaluation.verdict import verdict_of
 from vpp_env.scenario import Scenario
 
@@ -174,6 +174,25 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(n, float(np.mean(values)), std, None if std is None else std / math.sqrt(n))
 
 
+def mean_of(kpi: Kpi, runs: Sequence[RunResult]) -> float | None:
+    """Mean of a KPI over the runs that have it; of one with a weight the ratio of sums. None where none has it."""
+    pairs = [(run.number(kpi.name), run.number(kpi.weighed_by) if kpi.weighed_by else 1.0) for run in runs]
+    known = [(value, weight) for value, weight in pairs if value is not None and weight is not None]
+    total = math.fsum(weight for _, weight in known)
+    return math.fsum(value * weight for value, weight in known) / total if total > 0.0 else None
+
+
+def ratio_of_sums(kpi: Kpi, runs: Sequence[RunResult]) -> Spread:
+    """Return a ratio of sums over runs; its standard error is that of the ratio (the delta method)."""
+    share = mean_of(kpi, runs)
+    if share is None or len(runs) < 2:
+        return Spread(len(runs), share, None, None)
+    pairs = np.array([(run.number(kpi.name), run.number(kpi.weighed_by)) for run in runs], dtype=np.float64)
+    off = pairs[:, 1] * (pairs[:, 0] - share) / pairs[:, 1].mean()
+    std = float(np.std(off, ddof=1))
+    return Spread(len(runs), share, std, std / math.sqrt(len(runs)))
+
+
 @dataclass(frozen=True)
 class PolicyMeans:
     """One policy over the seeds that it completed."""
@@ -241,7 +260,7 @@ def case_means(plan: Plan, seeds: Sequence[SeedResult], status: str) -> CaseMean
         for kpi in table(Place.MEANS):
             known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
             if kpi.of_ceilings is None or (done and len(known) == len(done)):
-                means[kpi.name] = spread(known)
+                means[kpi.name] = ratio_of_sums(kpi, done) if kpi.weighed_by else spread(known)
         minus: dict[str, Spread] = {}
         for kpi in table(Place.DIFFERENCES) if label != first else ():
             values = [(a.number(kpi.name), b.number(kpi.name)) for a, b in pairs]

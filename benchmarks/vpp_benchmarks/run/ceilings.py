@@ -1,8 +1,8 @@
 """Ceilings of months: worked out, beside the runs that they are for, or read back from a seed's summary.
 
-`U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks) and `U_welfare` (broken at the
-owners' private values) in welfare, `U_free` (preferences cost nothing) in joint surplus, and two of the VPP's profit;
-docs/optimizers.md proves them.
+`U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks), `U_welfare` (broken at the owners'
+private values) and `U_na` (the same without foresight) in welfare, `U_free` (preferences cost nothing) in joint
+surplus, and two of the VPP's profit; docs/optimizers.md proves them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
+from vpp_policies.optimal.no_foresight import bracket_without_foresight
 
 from vpp_benchmarks.results.comparison import Unit, read_ceilings
 from vpp_benchmarks.run.job import JobSpec, month_of
@@ -39,7 +40,7 @@ MEASURED = {
     "profit_free": (Measure.PROFIT, Wishes.FREE),
 }
 """Ceiling -> what is measured, and what becomes of preferences."""
-TITLES = {**LADDER, "profit": "profit, preferences", "profit_free": "profit, free"}
+TITLES: dict[str, str] = {**LADDER, "profit": "profit, preferences", "profit_free": "profit, free"}
 """Ceiling -> its name for people."""
 
 
@@ -50,7 +51,8 @@ def ceilings(month: Month) -> dict[str, Any]:
     -------
     dict
         Keys as the fields of `Ceilings`: for each of `MEASURED` [lower, upper] in USD, what computing costs taken off;
-        no policy exceeds `upper`, and the relaxation that it comes from attains `lower`.
+        no policy exceeds `upper`, and the relaxation that it comes from attains `lower`. And of `no_foresight`, whose
+        `upper` bounds policies without foresight on the mean over months; None where the law of prices is not known.
     """
     begin = time.perf_counter()
     homes, foresight, rules = _start(month)
@@ -62,7 +64,12 @@ def ceilings(month: Month) -> dict[str, Any]:
         made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw)
         found[name] = [made.lower + idle, made.upper + idle]
         gap = max(gap, made.gap)
-    return {**found, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
+    na, law = None, month.price_law
+    if law is not None:
+        goal = Goal(Measure.VALUE, Wishes.PRICED, rules)
+        made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law)
+        na = [made.lower + idle, made.upper + idle]
+    return {**found, "no_foresight": na, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
 
 
 def exact_optima(

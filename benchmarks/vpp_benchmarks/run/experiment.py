@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -20,6 +19,8 @@ from vpp_env.contract.policy import is_outside
 from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
+from vpp_env.scenario.check import shown
+from vpp_env.scenario.toml import read_toml
 from vpp_env.traces.readers.files import resolve_paths
 from vpp_env.traces.readers.homes import home_hashes
 
@@ -140,12 +141,7 @@ def read_request(path: Path) -> Request:
     PlanError
         When it is not there, is not TOML, or holds a key that is not known.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlanError(f"experiment file {str(path)!r} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"experiment file {str(path)!r} is not valid TOML: {error}") from error
+    data = read_toml(path, f"experiment file {shown(str(path))}")
     for key in data:
         if key not in KEYS:
             raise PlanError(f"{path.name}: {did_you_mean(key, KEYS, 'key of an experiment file')}")

@@ -21,7 +21,8 @@ from vpp_env.evaluation.verdict import Audit
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.splits import SPLITS, named_seeds
+from vpp_env.scenario.check import shown
+from vpp_env.scenario.splits import MOST_SEEDS, SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
 from vpp_env.simulation.month import scenario_of
 from vpp_env.traces.readers.files import resolve_paths
@@ -169,7 +170,7 @@ def make_plan(
     if market_data is not None:
         resolve_paths(market_data)
     elif node is not None:
-        raise PlanError(f"node {node!r} picks a price node of a data file; give the file too (--market-data PATH)")
+        raise PlanError(f"node {shown(node)} picks a price node of a data file; give the file too (--market-data PATH)")
     scenario = scenario_of(scenario, home_data)
     labels = unique_labels([label_of(spec) for spec in specs])
     contenders = [Contender(label, spec.strip(), declared(spec)) for label, spec in zip(labels, specs, strict=True)]
@@ -246,13 +247,16 @@ def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
         if text.strip().partition(":")[0] in SPLITS:
             seeds += named_seeds(text)
             continue
-        match = re.fullmatch(r"(\d+)(?::(\d+))?", text.strip())
+        match = re.fullmatch(r"([0-9]{1,18})(?::([0-9]{1,18}))?", text.strip())
         if match is None or (match[2] is not None and int(match[2]) <= int(match[1])):
             raise PlanError(
-                f"seed {text!r}: allowed is an integer such as 7, a range such as 0:10 (0 to 9), "
+                f"seed {shown(text)}: allowed is an integer such as 7, a range such as 0:10 (0 to 9), "
                 f"or one of {', '.join(SPLITS)}, as in test:10"
             )
-        seeds += range(int(match[1]), int(match[2])) if match[2] is not None else [int(match[1])]
+        wanted = range(int(match[1]), int(match[2]) if match[2] is not None else int(match[1]) + 1)
+        if len(seeds) + len(wanted) > MOST_SEEDS:
+            raise PlanError(f"seeds {text!r}: {len(wanted)} seeds; allowed are {MOST_SEEDS} in one experiment")
+        seeds += wanted
     return tuple(seeds)
 
 
@@ -282,17 +286,17 @@ def parse_override(text: str, scenario: Scenario) -> tuple[str, Any]:
     path, equals, raw = (part.strip() for part in text.partition("="))
     section, dot, leaf = path.partition(".")
     if not (equals and dot and leaf and raw):
-        raise PlanError(f"--set {text!r}: allowed is section.field=value, for example market.min_bid_mw=0")
+        raise PlanError(f"--set {shown(text)}: allowed is section.field=value, for example market.min_bid_mw=0")
     sections = {key for key, value in scenario.to_dict().items() if isinstance(value, dict)}
     if section not in sections:
-        raise PlanError(f"--set {text!r}: {did_you_mean(section, sections, 'section of scenario')}")
+        raise PlanError(f"--set {shown(text)}: {did_you_mean(section, sections, 'section of scenario')}")
     return path, _toml_value(raw)
 
 
 def _toml_value(raw: str) -> Any:
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return raw  # bare text, such as market.clearing=pm10
     # a scenario keeps times as text
     return raw if isinstance(value, date | time) else value

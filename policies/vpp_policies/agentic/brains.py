@@ -16,7 +16,7 @@ from vpp_policies.agentic.llm_brain import LLM_PARTS, LlmBrain, ModelOptions
 from vpp_policies.agentic.negotiation import Brain, NegotiationOptions
 from vpp_policies.agentic.rules import RulesBrain
 
-PARTS = ("negotiation", "solver", "values")
+PARTS = ("negotiation", "memory", "concessions", "rounds", "values", "solver")
 """What any brain can be played without."""
 
 

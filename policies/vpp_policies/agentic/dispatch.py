@@ -210,13 +210,11 @@ def proportional(lines: Lines, notice: Notice) -> NDArray[np.float64]:
 
 def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> CoalitionDispatch:
     """Solve the coalition's program and read each member's bid from its shares."""
-    notice, declared, agreed = negotiation.notice, negotiation.declared, negotiation.agreed
-    guidance = None if negotiation.terms is None else negotiation.terms.guidance
-    # a line without an agreement is not called for, but a home on reserve is paid by its asks for whatever a call takes
-    asks = np.where(np.isnan(agreed), declared.ask, agreed)
-    if guidance is not None:
-        asks = with_margin(asks, guidance.margin)
-    lines = Lines(np.where(np.isnan(agreed), 0.0, declared.kw), asks, negotiation.coalition)
+    notice, declared, guidance = negotiation.notice, negotiation.declared, negotiation.guidance
+    assert declared is not None
+    assert negotiation.coalition is not None
+    asks = declared.ask if guidance is None else with_margin(declared.ask, guidance.margin)
+    lines = Lines(declared.kw, asks, negotiation.coalition)
     if problem is None:
         result = Shares(proportional(lines, notice), 0.0, fallback=False)
     else:
@@ -237,6 +235,7 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
         sell2_kw=sell2,
         sell2_ask=asks[FULL],
         reserve_kw=reserve,
+        reserve_ask=asks[RESERVE],
         buy_kw=np.where(negotiation.coalition, declared.buy_kw, 0.0),
         buy_limit=declared.buy_limit,
         expected_usd=_expected_profit(notice, line_kw, line_ask, reserve, asks[RESERVE]),

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from vpp_env import MarketRules, PolicyError, UnknownNameError, did_you_mean
 from vpp_policies.agentic.negotiation import AggregatorBrain, NegotiationOptions, ProsumerBrain
 from vpp_policies.agentic.openings import ENVELOPES, MODES, LlmProsumer, sampled_hours
-from vpp_policies.agentic.rules import values_of
+from vpp_policies.agentic.rules import RulesAggregator, values_of
 from vpp_policies.agentic.strategy import LlmAggregator
 from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
 
-LLM_PARTS = ("cards", "strategy", "memory")
-"""What it can be played without: `cards` and `strategy` by rules instead of the model, and `memory`."""
+LLM_PARTS = ("cards", "strategy")
+"""What it can be played without, by rules instead of the model; without `memory` it is not shown its last ones."""
 EVERY = ("hour", "day")
 
 
@@ -107,7 +107,6 @@ class LlmBrain:
         self.prosumers = LlmProsumer(
             model=stack.model,
             decider=decider,
-            negotiation=self.negotiation,
             values=values_of(rules, self.negotiation),
             envelope=play.envelope,
             reads="cards" not in without,
@@ -117,7 +116,7 @@ class LlmBrain:
         self.aggregator = LlmAggregator(
             model=stack.model,
             decider=decider,
-            beta=self.negotiation.aggregator_beta,
+            rules=RulesAggregator(rules, self.negotiation),
             daily=play.strategy_every == "day",
             asks="strategy" not in without,
             remembers="memory" not in without,

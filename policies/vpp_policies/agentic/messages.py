@@ -58,29 +58,30 @@ class ProsumerBid(Message):
 
 
 class AggregatorOffer(Message):
-    """The aggregator to those without agreement: one offer per target, in the order of `targets`."""
+    """The aggregator to owners: one contract per target, in the order of `targets`."""
 
     kind: Literal["aggregator_offer"] = "aggregator_offer"
     offer_id: str
     targets: tuple[int, ...]
-    line: tuple[str, ...]  # which of the three parts of a bid: car, full or reserve
-    offered_price: tuple[float, ...]
-    requested_kw: tuple[float, ...]
+    window: str  # how long the contracts run: opportunity, evening, notice
+    offered_price: tuple[float, ...]  # least pay per kWh that storage gives
+    requested_kw: tuple[float, ...]  # most that may be called
+    concessions: tuple[str, ...]  # what is asked of the owner's wishes, in words and prices; empty: nothing
     round: int = Field(ge=1)
     of_rounds: int = Field(ge=1)
-    bonus: float = Field(ge=0)  # what a kWh earns beyond the offered price: share of the market price
+    bonus: float = Field(ge=0)  # share of the market price that is paid at least
 
 
 class ProsumerResponse(Message):
-    """One home's answer (transcript="full")."""
+    """One owner's answer (transcript="full")."""
 
     kind: Literal["prosumer_response"] = "prosumer_response"
     prosumer_id: int = Field(ge=0)
     offer_id: str
-    line: str
     accepted: bool
-    counter_price: float
-    counter_kw: float = Field(ge=0)
+    countered: bool
+    counter_price: float  # USD/kWh: the offered price, or what the owner would take
+    counter: str  # the terms that the owner wants otherwise, in words and prices
     reason: str
 
 
@@ -91,6 +92,7 @@ class ResponseCounts(Message):
     offer_id: str
     accepted: int = Field(ge=0)
     countered: int = Field(ge=0)
+    refused: int = Field(ge=0)
     mean_counter_price: float | None
 
 
@@ -123,13 +125,15 @@ class NegotiationSummary(Message):
 
     kind: Literal["negotiation_summary"] = "negotiation_summary"
     opportunity_id: str
-    contacted: int = Field(ge=0)
+    contacted: int = Field(ge=0)  # owners who were offered a contract at this gate
+    signed: int = Field(ge=0)  # contracts made at it
+    contracted: int = Field(ge=0)  # homes under contract in the opportunity
     bids: int = Field(ge=0)
     rounds: int = Field(ge=0)
     coalition_size: int = Field(ge=0)
     committed_mw: float = Field(ge=0)
-    average_price: float | None  # agreed, kW-weighted, USD/kWh
-    price_improvement: float | None  # 1 - agreed / opening ask
+    average_price: float | None  # of the contracts signed, kW-weighted, USD/kWh
+    price_improvement: float | None  # 1 - agreed / what the owners ask by themselves
     capacity_utilization: float = Field(ge=0)  # committed / declared
     status: str  # "bid", or why there is none
     seconds: float | None = None

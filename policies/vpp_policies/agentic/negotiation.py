@@ -1,11 +1,12 @@
 """What flows through a negotiation, and the two sides that hold it: frozen dataclasses of arrays, and two protocols.
 
 A bid has three *lines* (`CAR`, `FULL`, `RESERVE`), so prices and quantities are (3, N): the car's deferred charging
-alone, all devices together, and capacity on reserve. A home is given at most one of the first two.
+alone, all devices together, and capacity on reserve.
 
-What each side may know is in the types. An `AggregatorBrain` is given declared and public content only. A
-`ProsumerBrain` is given the homes' own rows; its functions are row-wise: entry i of what it returns depends on row i,
-on public data and on what was offered to home i. Both work on all homes at once.
+What each side may know is in the types. An `AggregatorBrain` is given declared and public content only: what homes'
+agents declare, and what owners answered. A `ProsumerBrain` is given the homes' own rows; its functions are row-wise:
+entry i of what it returns depends on row i, on public data and on the contract of home i. Both work on all homes at
+once. Who accepts, refuses and counters are the owners of the world (`vpp_env.Table`), not a side of this policy.
 """
 
 from __future__ import annotations
@@ -17,48 +18,51 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env import Homes, MarketRules, PolicyError, Public, UnknownNameError, did_you_mean
+from vpp_env import (
+    Answers,
+    Homes,
+    MarketRules,
+    Offers,
+    PolicyError,
+    Public,
+    Terms,
+    UnknownNameError,
+    did_you_mean,
+)
 
 CAR, FULL, RESERVE = range(3)
-LINES = ("car", "full", "reserve")
 TRANSCRIPTS = ("summary", "full", "none")
 """Kinds of transcript."""
 
 
 @dataclass(frozen=True)
 class NegotiationOptions:
-    """How is negotiated, whoever does it (concessions: Faratin, Sierra & Jennings 1998, time-dependent tactics).
+    """How is negotiated, whoever does it.
 
     Parameters
     ----------
     max_rounds : int
-        Rounds of counter-offers, 1 to 10.
-    markup : float
-        A home opens at (1 + markup) x its own ask; 0 to 1.
-    home_beta, aggregator_beta : float
-        Shape of the concession over the rounds, (r / R) ** (1 / beta), .05 to 20: 1 is linear, below 1 holds out
-        (Boulware), above 1 gives way early (Conceder).
+        Rounds of offers at one gate, at most; the owners hear no more than their own limit of them. 1 to 10.
+    every_days : float
+        Days between two gates at which owners without a contract are asked. Every refusal costs patience. 1 to 31.
+    share : float
+        Of the real-time price that a contract pays at least, 0 to 1.
     transcript : str
         `summary` (offers by round, answers counted, coalition as a table), `full` (every message) or `none`.
     without : str
-        Parts left out, comma-separated (ablations): `negotiation`, `solver`, `values` (homes ask what owners ask),
-        and those of the brain.
+        Parts left out, comma-separated (ablations): `negotiation` (nobody is asked), `memory` (what owners answered is
+        forgotten from gate to gate), `concessions` (contracts are about pay alone), `rounds` (one round at a gate),
+        `values` (homes ask what their contracts or owners ask), `solver`, and those of the brain.
     """
 
     max_rounds: int = 3
-    markup: float = 0.0
-    home_beta: float = 1.0
-    aggregator_beta: float = 0.15
+    every_days: float = 7.0
+    share: float = 0.9
     transcript: str = "summary"
     without: str = ""
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("max_rounds", 1, 10),
-            ("markup", 0.0, 1.0),
-            ("home_beta", 0.05, 20.0),
-            ("aggregator_beta", 0.05, 20.0),
-        ):
+        for name, low, high in (("max_rounds", 1, 10), ("every_days", 1.0, 31.0), ("share", 0.0, 1.0)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise PolicyError(f"{name}: got {value}; allowed is {low} to {high}")
@@ -89,17 +93,26 @@ class Notice:
     margin: float
     revenue_share: float
     products: tuple[str, ...]
-    max_rounds: int
     safeguard: bool = False  # gateways keep the envelopes: the same kW may be for sale and on reserve
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What the homes' agents say of their owners, whatever is for sale now; what contracts are made of."""
+
+    terms: Terms  # what the owner asks and wishes by itself
+    least_kwh: NDArray[np.float64]  # (N,) hard minimum of the battery
+    most_kwh: NDArray[np.float64]  # (N,) hard maximum
+    absent: NDArray[np.bool_]  # (N,) opted out
+
+
+@dataclass(frozen=True)
 class Declared:
-    """What the homes have declared, (N,) unless said. Nothing here is private any more."""
+    """What the homes' agents bid for one opportunity, (N,) unless said. Nothing here is private any more."""
 
     available: NDArray[np.bool_]
     kw: NDArray[np.float64]  # (3, N) most it may be called for
-    ask: NDArray[np.float64]  # (3, N) opening asks; USD/kWh, reserve USD/kW-h
+    ask: NDArray[np.float64]  # (3, N) USD/kWh, reserve USD/kW-h
     energy_kwh: NDArray[np.float64]  # battery energy for the market until midnight; inf: no such limit
     buy_kw: NDArray[np.float64]
     buy_limit: NDArray[np.float64]  # USD/kWh
@@ -114,37 +127,8 @@ class Guidance:
     margin: float = 0.0  # added to asks, share
     reserve: float = 1.0  # most of the VPP's maximum that may be on reserve, share
     favour: str = "none"  # none, cars, batteries
-
-
-@dataclass(frozen=True)
-class AggregatorTerms:
-    """The aggregator's own limits for this opportunity, (3,): where it starts and where it stops."""
-
-    target: NDArray[np.float64]
-    cap: NDArray[np.float64]
-    order: NDArray[np.int64]  # (N,) homes by opening ask, cheapest first
-    beta: float | None = None  # shape of this opportunity's concession; None: the brain's own
-    first_step: float | None = None  # asked for in the first round, share of the ask; None: the brain's own
-    asked: NDArray[np.bool_] | None = None  # (N,) who is asked; None: everybody
-    guidance: Guidance | None = None  # for the dispatch; None: there is none
-
-
-@dataclass(frozen=True)
-class Offer:
-    """One round of offers to all homes; `to` says which lines of whom are meant."""
-
-    round: int
-    price: NDArray[np.float64]  # (3, N)
-    kw: NDArray[np.float64]  # (3, N)
-    to: NDArray[np.bool_]  # (3, N)
-
-
-@dataclass(frozen=True)
-class Response:
-    """The answers of one round, (3, N)."""
-
-    accepted: NDArray[np.bool_]
-    counter: NDArray[np.float64]  # USD/kWh, USD/kW-h: what the line now asks
+    cap: float = np.inf  # highest ask that is taken into the coalition, USD/kWh
+    asked: float = 1.0  # share of the homes that are called and offered contracts, cheapest first
 
 
 @dataclass(frozen=True)
@@ -156,6 +140,7 @@ class CoalitionDispatch:
     sell2_kw: NDArray[np.float64]  # what all devices give beyond it
     sell2_ask: NDArray[np.float64]
     reserve_kw: NDArray[np.float64]
+    reserve_ask: NDArray[np.float64]
     buy_kw: NDArray[np.float64]
     buy_limit: NDArray[np.float64]
     expected_usd: float  # expected profit of the VPP
@@ -181,76 +166,59 @@ class CoalitionDispatch:
 
 @dataclass(frozen=True)
 class Negotiation:
-    """One negotiation as the aggregator sees it: declared and public content only."""
+    """One opportunity as the aggregator sees it: declared and public content, and what owners answered."""
 
     notice: Notice
-    declared: Declared
-    agreed: NDArray[np.float64]  # (3, N) USD/kWh, NaN where there is no agreement (yet)
-    coalition: NDArray[np.bool_]  # (N,)
-    terms: AggregatorTerms | None = None
-    offers: tuple[Offer, ...] = ()
-    responses: tuple[Response, ...] = ()
+    standing: Standing | None = None  # None at a gate at which nobody is asked
+    offers: tuple[Offers, ...] = ()
+    answers: tuple[Answers, ...] = ()
+    done: bool = False  # nothing is left to offer at this gate
+    contracted: NDArray[np.bool_] | None = None  # (N,) whose contract holds in the opportunity
+    declared: Declared | None = None  # what the homes bid
+    guidance: Guidance | None = None  # of a strategy; None: there is none
+    coalition: NDArray[np.bool_] | None = None  # (N,)
     status: str = "bid"
     dispatch: CoalitionDispatch | None = None
 
-    @classmethod
-    def begin(cls, notice: Notice, declared: Declared) -> Negotiation:
-        """Return a negotiation in which nothing is agreed yet."""
-        nothing = np.full(declared.ask.shape, np.nan)
-        return cls(notice, declared, nothing, np.zeros(len(declared.available), dtype=bool))
-
     @property
     def rounds(self) -> int:
-        """Rounds played."""
-        return len(self.offers)
-
-    def asks(self, back: int = 0) -> NDArray[np.float64]:
-        """(3, N) what the homes last asked; `back` rounds ago."""
-        count = len(self.responses) - back
-        return self.responses[count - 1].counter if count > 0 else self.declared.ask
-
-    def open_lines(self) -> NDArray[np.bool_]:
-        """(3, N): lines that were bid and are not agreed."""
-        return self.declared.available & (self.declared.kw > 0) & np.isnan(self.agreed)
-
-
-@dataclass(frozen=True)
-class NegotiationRound:
-    """What the aggregator makes the offers of one round from."""
-
-    number: int  # from 1
-    asks: NDArray[np.float64]  # (3, N) what the homes last asked
-    earlier: NDArray[np.float64]  # (3, N) the asks before those
-    is_open: NDArray[np.bool_]  # (3, N) lines without agreement
+        """Rounds of offers at this gate."""
+        return len(self.answers)
 
 
 class AggregatorBrain(Protocol):
     """The VPP's negotiator. None of its methods can see a private value."""
 
-    def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
-        """Rank the bids; say where the offers start and where they end."""
+    def opens(self, opportunity: int, hours: float) -> bool:
+        """Whether owners are asked at the gate of this opportunity of so many hours; called once at every gate."""
         ...
 
-    def counter_offer(self, notice: Notice, declared: Declared, terms: AggregatorTerms, now: NegotiationRound) -> Offer:
-        """Make the offers of a round."""
+    def propose(
+        self, notice: Notice, standing: Standing, contracted: NDArray[np.bool_], rounds_left: int
+    ) -> Offers | None:
+        """Make the offers of a round, `contracted` (N,) being who has a contract; None: nothing is left to offer."""
         ...
 
-    def accepts(self, notice: Notice, terms: AggregatorTerms, asks: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(3, N): which final asks it takes as limits."""
+    def learn(self, standing: Standing, offers: Offers, answers: Answers) -> None:
+        """Hear what owners answered."""
+        ...
+
+    def guide(self, notice: Notice, declared: Declared) -> Guidance | None:
+        """Say what it wants of the dispatch; None: nothing."""
         ...
 
 
 class ProsumerBrain(Protocol):
     """The homes' own agents, row by row."""
 
-    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
-        """Bid: availability, capacity, opening asks, constraints."""
+    def standing(self, homes: Homes, public: Public, rules: MarketRules) -> Standing:
+        """Say what the owners ask and wish."""
         ...
 
-    def respond(
-        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
-    ) -> Response:
-        """Answer the offers: accept, or counter."""
+    def bid(
+        self, homes: Homes, public: Public, rules: MarketRules, contracted: NDArray[np.bool_], terms: Terms
+    ) -> Declared:
+        """Bid for the opportunity: `contracted` (N,) homes at their contracts' `terms`; called once at every gate."""
         ...
 
 
@@ -267,7 +235,7 @@ class Brain(Protocol):
     """Both sides of one policy object's negotiations."""
 
     guided: bool
-    """Whether its aggregator's terms carry guidance for the dispatch."""
+    """Whether its aggregator guides the dispatch."""
 
     def begin(self, rules: MarketRules) -> tuple[AggregatorBrain, ProsumerBrain]:
         """Begin a month and return its two sides."""

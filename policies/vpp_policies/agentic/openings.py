@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env import Homes, MarketRules, Public
+from vpp_env import RESERVE_ASK_RANGE, SELL_ASK_RANGE, Homes, Information, MarketRules, Public, Terms, View
 from vpp_policies.agentic.card import (
     EMPTY,
     CardTable,
@@ -26,8 +26,8 @@ from vpp_policies.agentic.card import (
     undeclared,
 )
 from vpp_policies.agentic.messages import Message, OpeningAsksMade
-from vpp_policies.agentic.negotiation import CAR, FULL, Declared, NegotiationOptions, Offer, Response
-from vpp_policies.agentic.rules import RulesProsumer, own_lines
+from vpp_policies.agentic.negotiation import CAR, FULL, Declared, Standing
+from vpp_policies.agentic.rules import RulesProsumer, own_lines, up
 from vpp_policies.llm.chat import ChatModel, Question, clip, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
@@ -37,6 +37,8 @@ MODES = ("cards", "batched", "full")
 ENVELOPES = ("declared", "physical")
 """What a card is applied to: the limits that a home's own agent holds (default), or physics alone (research: what is
 known of an owner is then what was understood)."""
+SPANS = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])[:, None]
+"""Highest ask that a bid can hold, (3, 1)."""
 TOKENS_PER_HOME, TOKENS_BASE = 40, 60
 """Of one opening ask, and of the object around all of them."""
 
@@ -100,7 +102,7 @@ def ask_openings(
     A home that an answer leaves out, or an answer that fails, leaves the rules in place. An opening of a home
     that is not in the batch, or its second one, is dropped and counted.
     """
-    kw, ask, _ = own_lines(homes, public, rules)
+    kw, ask, _ = own_lines(View(public, Information.DECLARED, homes), rules)
     n = rules.n_homes
     sells, markup = np.ones(n, dtype=bool), np.full(n, np.nan)
     sources: dict[str, int] = {}
@@ -170,8 +172,6 @@ class LlmProsumer:
     ----------
     model, decider :
         Who is asked, and how.
-    negotiation : NegotiationOptions
-        Markup and shape of the rules' own concession.
     values : ValueBids or None
         What the homes' energy is worth, under their cards.
     envelope : str
@@ -186,7 +186,6 @@ class LlmProsumer:
 
     model: ChatModel
     decider: Decider
-    negotiation: NegotiationOptions
     values: ValueBids | None
     envelope: str
     reads: bool
@@ -195,7 +194,6 @@ class LlmProsumer:
     said: list[Message] = field(default_factory=list)
     compiled: tuple[Compiled, ...] = ()
     _cards: CardTable | None = None
-    _side: RulesProsumer | None = None
 
     def hear(self, statements: Callable[[int], str], n: int) -> None:
         """Read every owner's statement, one question each, once; an owner's words are in that owner's question only."""
@@ -219,30 +217,31 @@ class LlmProsumer:
         known = homes if self.envelope == "declared" else undeclared(homes, public, cards)
         return tighten(known, cards, public, rules)
 
-    def _markups(self, n: int) -> NDArray[np.float64]:
-        """(N,) opening markups: the rules' own; less for who gives way readily, up to twice as much for others."""
-        assert self._cards is not None
-        given = np.where(np.isnan(self._cards.concession), 0.5, self._cards.concession)
-        return np.full(n, self.negotiation.markup) * 2.0 * (1.0 - given)
+    def standing(self, homes: Homes, public: Public, rules: MarketRules) -> Standing:
+        """Say what the owners ask and wish, under their cards: what they told their agents is not for sale."""
+        own = RulesProsumer().standing(homes, public, rules)
+        if self.envelope == "physical":
+            return own
+        carded = RulesProsumer().standing(self._rows(homes, public, rules), public, rules)
+        wishes = {name: getattr(carded.terms, name) for name in ("price", "reserve_price", "floor_kwh", "day_kwh")}
+        return replace(own, terms=replace(own.terms, **wishes))
 
-    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
-        """Bid under the card, and in sampled hours with the model's opening."""
+    def bid(
+        self, homes: Homes, public: Public, rules: MarketRules, contracted: NDArray[np.bool_], terms: Terms
+    ) -> Declared:
+        """Bid under the card and the contract, and in sampled hours with the model's opening."""
         true, rules = rules, _carded(rules)
         rows = self._rows(homes, public, rules)
-        markup = self._markups(rules.n_homes)
-        sells = np.ones(rules.n_homes, dtype=bool)
+        declared = RulesProsumer(self.values).bid(rows, public, rules, contracted, terms)
         # the last gates of a month with a lead are for hours beyond its end
         if public.opportunity < len(self.sampled) and self.sampled[public.opportunity]:
             opening = self._opening(rows, public, rules)
-            markup = np.where(np.isnan(opening.markup), markup, opening.markup)
-            sells = opening.sells
-        self._side = RulesProsumer(markup, self.negotiation.home_beta, self.values)
-        declared = self._side.declare(rows, public, rules)
-        declared = replace(declared, kw=declared.kw * sells)
+            markup = np.nan_to_num(opening.markup)
+            ask = up(np.minimum(declared.ask * (1.0 + markup), np.maximum(declared.ask, SPANS)))
+            declared = replace(declared, kw=declared.kw * opening.sells, ask=ask)
         if self.envelope == "physical":
             return declared
-        own = RulesProsumer(self.negotiation.markup, self.negotiation.home_beta).declare(homes, public, true)
-        return within(declared, own)
+        return within(declared, RulesProsumer().bid(homes, public, true, contracted, terms))
 
     def _opening(self, rows: Homes, public: Public, rules: MarketRules) -> Openings:
         opening, sources = ask_openings(self.model, self.decider, rows, public, rules, self.batch)
@@ -256,13 +255,6 @@ class LlmProsumer:
             )
         )
         return opening
-
-    def respond(
-        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
-    ) -> Response:
-        """Answer as the rules do, at the card's prices."""
-        assert self._side is not None
-        return self._side.respond(homes, public, rules, offer, of_rounds, declared)
 
 
 def _carded(rules: MarketRules) -> MarketRules:

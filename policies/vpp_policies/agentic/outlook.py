@@ -28,7 +28,7 @@ def _hours_left_today(public: Public) -> float:
     return float((midnight - public.start).total_seconds() / 3600.0)
 
 
-def notice(public: Public, rules: MarketRules, forecaster: Forecaster, max_rounds: int) -> Notice:
+def notice(public: Public, rules: MarketRules, forecaster: Forecaster) -> Notice:
     """Make the announcement from public data."""
     forecast = forecaster(public, 1)
     weight = forecast.weight[0]
@@ -55,7 +55,6 @@ def notice(public: Public, rules: MarketRules, forecaster: Forecaster, max_round
         margin=rules.margin,
         revenue_share=rules.revenue_share,
         products=rules.products,
-        max_rounds=max_rounds,
         safeguard=rules.safeguard,
     )
 

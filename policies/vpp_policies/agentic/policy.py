@@ -1,15 +1,17 @@
-"""`agentic`: an aggregator and the owners' agents negotiate every opportunity, then the coalition is dispatched.
+"""`agentic`: an aggregator negotiates contracts with the owners; the homes' agents bid under them; CVXPY dispatches.
 
-The negotiation is a LangGraph state graph, compiled once per month; no checkpointer.
+One LangGraph state graph, compiled once per month; no checkpointer.
 
-    (hear ->) announce -> collect_bids -> rank -> counter_offer -> respond -> (counter_offer | form_coalition)
-             -> (dispatch ->) bid
+    (hear ->) announce -> collect_bids -> offers -> answers -> (offers | form_coalition) -> (dispatch ->) bid
+
+`answers` is the world's: it hands the offers to the owners' table and writes down what they said. At a gate at which
+nobody is asked `collect_bids` leads straight to `form_coalition`, where the homes' agents bid under their contracts.
 
 The information barrier is in the graph: every node has an input schema, and LangGraph hands it those channels only.
 The homes' rows are a channel that no node of the aggregator is given, and the owners' statements are given to `hear`
-alone, which is there only where somebody listens to words. The aggregator's nodes (`rank`, `counter_offer`,
-`form_coalition`, `dispatch`, `bid`) are given the negotiation: declared and public content. The prosumers' nodes
-(`collect_bids`, `respond`) are given the homes' own rows and are row-wise. No node loops over homes.
+alone, which is there only where somebody listens to words. The aggregator's
+nodes (`offers`, `dispatch`, `bid`) are given the negotiation: declared and public content, and answers. The homes'
+nodes (`collect_bids`, `form_coalition`) are given the homes' own rows and are row-wise. No node loops over homes.
 """
 
 from __future__ import annotations
@@ -22,18 +24,17 @@ import numpy as np
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyInfo, Public, View, encode
+from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyInfo, Public, Table, View, encode
 from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem, dispatch
 from vpp_policies.agentic.negotiation import (
+    FULL,
     RESERVE,
     AggregatorBrain,
     Brain,
     Listener,
     Negotiation,
     NegotiationOptions,
-    NegotiationRound,
-    Notice,
     ProsumerBrain,
 )
 from vpp_policies.agentic.outlook import notice
@@ -57,17 +58,33 @@ class PublicInput(TypedDict):
     public: Public
 
 
-class OpeningInput(TypedDict):
-    """What `collect_bids` is given: there is no negotiation yet."""
+class StandingInput(TypedDict):
+    """What `collect_bids` is given; its function is row-wise."""
 
     homes: Homes
     public: Public
-    notice: Notice
+    negotiation: Negotiation
+
+
+class PrivateInput(TypedDict):
+    """What `form_coalition` is given: as `collect_bids`, and the contracts; its function is row-wise."""
+
+    homes: Homes
+    public: Public
+    table: Table
+    negotiation: Negotiation
 
 
 class DeclaredInput(TypedDict):
     """What the aggregator's nodes are given: LangGraph hands them no other channel."""
 
+    negotiation: Negotiation
+
+
+class TableInput(TypedDict):
+    """What `offers` and `answers` are given: the owners, as far as they speak for themselves."""
+
+    table: Table
     negotiation: Negotiation
 
 
@@ -78,21 +95,13 @@ class BidInput(TypedDict):
     negotiation: Negotiation
 
 
-class PrivateInput(TypedDict):
-    """What `respond` is given; its function is row-wise."""
-
-    homes: Homes
-    public: Public
-    negotiation: Negotiation
-
-
 class Channels(TypedDict):
     """All channels of the graph."""
 
     statements: Callable[[int], str]
     homes: Homes
     public: Public
-    notice: Notice
+    table: Table
     negotiation: Negotiation
     bids: Bids
 
@@ -110,7 +119,7 @@ class Nodes:
     problem : CoalitionProblem or None
         Compiled once; None scales everybody's line alike (an ablation: no solver).
     max_rounds : int
-        Rounds at most; 0 takes the opening asks as limits (an ablation: no negotiation).
+        Rounds of offers at one gate, at most.
     forecaster : Forecaster
         The aggregator's own, of prices.
     promise : Promise
@@ -133,66 +142,76 @@ class Nodes:
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
         """Say what is for sale."""
-        return {"notice": notice(state["public"], self.rules, self.forecaster, self.max_rounds)}
+        return {"negotiation": Negotiation(notice(state["public"], self.rules, self.forecaster))}
 
-    def collect_bids(self, state: OpeningInput) -> dict[str, Any]:
-        """Every home bids for itself."""
-        declared = self.prosumers.declare(state["homes"], state["public"], self.rules)
-        return {"negotiation": Negotiation.begin(state["notice"], declared)}
+    def collect_bids(self, state: StandingInput) -> dict[str, Any]:
+        """Every home says what its owner asks and wishes, where contracts are to be made."""
+        public, n = state["public"], state["negotiation"]
+        beyond = public.opportunity >= public.n_opportunities  # the last gates of a month with a lead
+        if beyond or not self.aggregator.opens(public.opportunity, public.hours):
+            return {"negotiation": replace(n, done=True)}
+        return {"negotiation": replace(n, standing=self.prosumers.standing(state["homes"], public, self.rules))}
 
-    def rank(self, state: DeclaredInput) -> dict[str, Any]:
-        """Order the bids and set the aggregator's terms."""
+    def offers(self, state: TableInput) -> dict[str, Any]:
+        """Make the offers of the next round."""
+        n, table = state["negotiation"], state["table"]
+        assert n.standing is not None
+        left = min(table.rounds_left, self.max_rounds - n.rounds)
+        made = self.aggregator.propose(n.notice, n.standing, table.in_force, left) if left > 0 else None
+        return {"negotiation": replace(n, done=True) if made is None else replace(n, offers=(*n.offers, made))}
+
+    def answers(self, state: TableInput) -> dict[str, Any]:
+        """Let the owners of the world answer, and the aggregator hear it."""
         n = state["negotiation"]
-        return {"negotiation": replace(n, terms=self.aggregator.opening(n.notice, n.declared))}
+        assert n.standing is not None
+        answered = state["table"].propose(n.offers[-1])
+        self.aggregator.learn(n.standing, n.offers[-1], answered)
+        return {"negotiation": replace(n, answers=(*n.answers, answered))}
 
-    def counter_offer(self, state: DeclaredInput) -> dict[str, Any]:
-        """Make the offers of the next round to all lines without agreement."""
-        n = state["negotiation"]
-        assert n.terms is not None
-        now = NegotiationRound(n.rounds + 1, n.asks(), n.asks(1), n.open_lines())
-        offer = self.aggregator.counter_offer(n.notice, n.declared, n.terms, now)
-        return {"negotiation": replace(n, offers=(*n.offers, offer))}
-
-    def respond(self, state: PrivateInput) -> dict[str, Any]:
-        """Every home answers what it was offered."""
-        n = state["negotiation"]
-        offer = n.offers[-1]
-        response = self.prosumers.respond(
-            state["homes"], state["public"], self.rules, offer, self.max_rounds, n.declared
-        )
-        agreed = np.where(response.accepted, offer.price, n.agreed)
-        return {"negotiation": replace(n, responses=(*n.responses, response), agreed=agreed)}
-
-    def form_coalition(self, state: DeclaredInput) -> dict[str, Any]:
-        """Take the agreements, and the final asks of the others as limits; check the market's minimum."""
-        n = state["negotiation"]
-        assert n.terms is not None
-        asks = n.asks()
-        taken = n.open_lines() & self.aggregator.accepts(n.notice, n.terms, asks)
-        agreed = np.where(taken, asks, n.agreed)
-        coalition = (~np.isnan(agreed)).any(axis=0) | (n.declared.available & (n.declared.buy_kw > 0))
-        # whether the market's minimum can be met by anything that was agreed
-        kw = np.where(np.isnan(agreed), 0.0, n.declared.kw)
-        most = max(float(kw[:RESERVE].max(axis=0).sum()), float(n.declared.buy_kw.sum()))
+    def form_coalition(self, state: PrivateInput) -> dict[str, Any]:
+        """Every home bids under its contract; check the market's minimum."""
+        n, table = state["negotiation"], state["table"]
+        contracted = table.in_force
+        declared = self.prosumers.bid(state["homes"], state["public"], self.rules, contracted, table.terms)
+        offers = declared.available & ((declared.kw > 0).any(axis=0) | (declared.buy_kw > 0))
+        # whether the market's minimum can be met by anything that is offered
+        most = max(float(declared.kw[:RESERVE].max(axis=0).sum()), float(declared.buy_kw.sum()))
         status = "bid" if most >= n.notice.min_bid_kw else "below the minimum bid"
         status = status if most > 0.0 else "nothing offered"
-        return {"negotiation": replace(n, agreed=agreed, coalition=coalition, status=status)}
+        made = replace(n, contracted=contracted, declared=declared, coalition=offers, status=status)
+        return {"negotiation": made}
 
     def dispatch(self, state: DeclaredInput) -> dict[str, Any]:
         """Decide what each member is called for."""
         n = state["negotiation"]
+        assert n.declared is not None
+        assert n.coalition is not None
+        guidance = self.aggregator.guide(n.notice, n.declared)
+        if guidance is not None:
+            order = np.lexsort((n.declared.ask[FULL], ~n.coalition))
+            taken = np.zeros(self.rules.n_homes, dtype=bool)
+            taken[order[: int(np.ceil(np.clip(guidance.asked, 0.0, 1.0) * n.coalition.sum()))]] = True
+            within = n.declared.ask <= guidance.cap + 1e-9
+            within[RESERVE] = True  # the cap is named for energy
+            n = replace(
+                n,
+                coalition=n.coalition & taken,
+                declared=replace(n.declared, kw=n.declared.kw * within),
+                guidance=guidance,
+            )
         return {"negotiation": replace(n, dispatch=dispatch(n, self.problem))}
 
     def bid(self, state: BidInput) -> dict[str, Any]:
         """Encode the dispatch, without one an empty bid; promise what the homes can give tomorrow evening."""
         n, rules = state["negotiation"], self.rules
+        assert n.declared is not None
         notes = {"negotiation_rounds": float(n.rounds), "coalition_size": 0.0, "optimization_s": 0.0, "fallbacks": 0.0}
         called = n.dispatch
         capacity = self.promise.commit(state["public"], n.declared.evening_kw)
         if called is None:
             actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
-            nobody = np.zeros(rules.n_homes, dtype=bool)
-            return {"bids": Bids(actions, accepted=nobody, expected_profit_usd=0.0, notes=notes, capacity=capacity)}
+            bids = Bids(actions, accepted=n.contracted, expected_profit_usd=0.0, notes=notes, capacity=capacity)
+            return {"bids": bids}
         actions = encode(
             rules.sell_limit_kw,
             rules.buy_limit_kw,
@@ -203,8 +222,9 @@ class Nodes:
             buy_kw=called.buy_kw,
             buy_limit=called.buy_limit,
             reserve_kw=called.reserve_kw,
-            reserve_ask=np.nan_to_num(n.agreed[RESERVE]),
+            reserve_ask=called.reserve_ask,
         )
+        assert n.coalition is not None
         notes |= {
             "coalition_size": float(n.coalition.sum()),
             "optimization_s": called.seconds,
@@ -212,15 +232,18 @@ class Nodes:
         }
         expected = called.expected_usd
         return {
-            "bids": Bids(actions, accepted=n.coalition, expected_profit_usd=expected, notes=notes, capacity=capacity)
+            "bids": Bids(actions, accepted=n.contracted, expected_profit_usd=expected, notes=notes, capacity=capacity)
         }
 
 
-def next_round(state: DeclaredInput) -> str:
-    """A round, or another one, while somebody is without agreement and rounds are left."""
-    n = state["negotiation"]
-    more = n.rounds < n.notice.max_rounds and bool(n.open_lines().any())
-    return "counter_offer" if more else "form_coalition"
+def asks(state: DeclaredInput) -> str:
+    """Negotiate where contracts are to be made."""
+    return "form_coalition" if state["negotiation"].done else "offers"
+
+
+def offered(state: DeclaredInput) -> str:
+    """Hear the owners, unless nothing was left to offer."""
+    return "form_coalition" if state["negotiation"].done else "answers"
 
 
 def worth(state: DeclaredInput) -> str:
@@ -233,11 +256,10 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
     graph = StateGraph(Channels)
     listens = isinstance(nodes.prosumers, Listener)
     graph.add_node("announce", nodes.announce, input_schema=PublicInput)
-    graph.add_node("collect_bids", nodes.collect_bids, input_schema=OpeningInput)
-    graph.add_node("rank", nodes.rank, input_schema=DeclaredInput)
-    graph.add_node("counter_offer", nodes.counter_offer, input_schema=DeclaredInput)
-    graph.add_node("respond", nodes.respond, input_schema=PrivateInput)
-    graph.add_node("form_coalition", nodes.form_coalition, input_schema=DeclaredInput)
+    graph.add_node("collect_bids", nodes.collect_bids, input_schema=StandingInput)
+    graph.add_node("offers", nodes.offers, input_schema=TableInput)
+    graph.add_node("answers", nodes.answers, input_schema=TableInput)
+    graph.add_node("form_coalition", nodes.form_coalition, input_schema=PrivateInput)
     graph.add_node("dispatch", nodes.dispatch, input_schema=DeclaredInput)
     graph.add_node("bid", nodes.bid, input_schema=BidInput)
     if listens:
@@ -245,10 +267,9 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
         graph.add_edge("hear", "announce")
     graph.add_edge(START, "hear" if listens else "announce")
     graph.add_edge("announce", "collect_bids")
-    graph.add_edge("collect_bids", "rank")
-    graph.add_conditional_edges("rank", next_round, ["counter_offer", "form_coalition"])
-    graph.add_edge("counter_offer", "respond")
-    graph.add_conditional_edges("respond", next_round, ["counter_offer", "form_coalition"])
+    graph.add_conditional_edges("collect_bids", asks, ["offers", "form_coalition"])
+    graph.add_conditional_edges("offers", offered, ["answers", "form_coalition"])
+    graph.add_edge("answers", "offers")
     graph.add_conditional_edges("form_coalition", worth, ["dispatch", "bid"])
     graph.add_edge("dispatch", "bid")
     graph.add_edge("bid", END)
@@ -256,15 +277,15 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
 
 
 class Agentic:
-    """Negotiation in a LangGraph, dispatch in CVXPY, declared information only.
+    """Contracts negotiated in a LangGraph, dispatch in CVXPY, declared information only.
 
     Parameters
     ----------
     brain : str
-        Who negotiates, an entry of `brains.BRAINS`: `rules` (deterministic concession strategies), or `llm` (a language
-        model reads the owners' statements and sets strategies; see docs/llm.md).
+        Who negotiates, an entry of `brains.BRAINS`: `rules` (Bayesian, deterministic), or `llm` (a language model reads
+        the owners' statements and sets strategies; see docs/llm.md).
     negotiation : NegotiationOptions
-        Rounds, concessions, transcript, ablations.
+        Rounds, days between gates, transcript, ablations.
     options : dataclass, optional
         The brain's own options, of the class that its entry names (`ModelOptions` of `llm`); None: the defaults.
 
@@ -280,8 +301,8 @@ class Agentic:
         name="agentic",
         information=Information.DECLARED,
         consent=Consent.ACCEPTED,
-        description="an aggregator and the owners' agents negotiate; the coalition is dispatched by CVXPY",
-        reference="time-dependent concession tactics: Faratin, Sierra & Jennings 1998",
+        description="an aggregator negotiates contracts with the owners; homes bid values under them; CVXPY dispatches",
+        reference="Bayesian learning in negotiation: Zeng & Sycara 1998",
     )
 
     def __init__(
@@ -289,7 +310,7 @@ class Agentic:
     ) -> None:
         self._options = negotiation or NegotiationOptions()
         self.brain: Brain = make_brain(brain, self._options, options)
-        self._max_rounds = 0 if "negotiation" in self._options.left_out else int(self._options.max_rounds)
+        self._max_rounds = 1 if "rounds" in self._options.left_out else int(self._options.max_rounds)
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Build the graph and the dispatch problem of this fleet, once."""
@@ -298,13 +319,13 @@ class Agentic:
         solver = None
         if "solver" not in self._options.left_out:
             solver = CoalitionProblem(rules.sell_limit_kw > 0, guided=self.brain.guided)
-        self.graph = build_graph(
-            Nodes(rules, aggregator, prosumers, solver, self._max_rounds, make_forecaster("learned"), Promise(rules))
-        )
+        forecaster = make_forecaster("learned")
+        nodes = Nodes(rules, aggregator, prosumers, solver, self._max_rounds, forecaster, Promise(rules))
+        self.graph = build_graph(nodes)
 
     def act(self, view: View) -> Bids:
-        """Negotiate one opportunity."""
-        channels: dict[str, Any] = {"homes": view.homes, "public": view.public}
+        """Negotiate and bid for one opportunity."""
+        channels: dict[str, Any] = {"homes": view.homes, "public": view.public, "table": view.owners}
         if self._listens:
             channels["statements"] = view.statement
         final = self.graph.invoke(channels, {"recursion_limit": STEPS + 2 * self._max_rounds})

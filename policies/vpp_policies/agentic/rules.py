@@ -1,12 +1,14 @@
-"""The `rules` brain: documented concession strategies, deterministic, no key and no network.
+"""The `rules` brain: homes bid values under their contracts, the aggregator negotiates contracts by Bayes' rule.
 
-home        threshold(r) = own x (1 + markup x (1 - (r / R) ** (1 / beta)))      never below `own`
-aggregator  limit(r)     = target + (cap - target) x (r / R) ** (1 / beta)
-            offer(r)     = min(limit(r), last ask - what the home gave way in the round before)
+Every owner without a contract is offered one until further notice. Of each priced term the offer is the price x that
+promises VPP and owner together the most under the beliefs of `memory`; a concession is asked for while rounds
+are left to find out its price, and in the last one only where the offer is nearly sure to be taken with it. What an
+owner asks for a concession beyond its worth drops the concession, not the contract.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,72 +17,83 @@ from numpy.typing import NDArray
 from vpp_env import (
     POWER_QUANTUM_KW,
     PRICE_TICK,
-    RESERVE_ASK_RANGE,
     RESERVE_TICK,
-    SELL_ASK_RANGE,
+    Answers,
     Homes,
     Information,
     MarketRules,
+    Offers,
     Public,
+    Terms,
     View,
+    Window,
 )
+from vpp_env.units import Flags, Floats
+from vpp_policies.agentic.memory import Memory
 from vpp_policies.agentic.negotiation import (
-    FULL,
     AggregatorBrain,
-    AggregatorTerms,
     Declared,
+    Guidance,
     NegotiationOptions,
-    NegotiationRound,
     Notice,
-    Offer,
     ProsumerBrain,
-    Response,
+    Standing,
 )
 from vpp_policies.evening import Promise, able_kw
 from vpp_policies.forecast import make_forecaster
+from vpp_policies.stochastic.contracted import Bought, own_terms, under_contract
 from vpp_policies.stochastic.policy import ValueBids
 from vpp_policies.truthful import envelope_kwh, own_offers
 
 TICKS = np.array([PRICE_TICK, PRICE_TICK, RESERVE_TICK])[:, None]
-"""Prices are agreed on whole ticks of the market, (3, 1)."""
-SPANS = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])[:, None]
-"""Highest ask that a bid can hold, (3, 1)."""
-FIRST_STEP = 0.04
-"""Share that the aggregator asks for in the first round, before it has seen a home give way."""
+"""Prices are bid on whole ticks of the market, (3, 1)."""
+ROOM = 0.03
+"""USD/kWh above an ask that a kWh under contract is worth, for the reserve and concessions with it [assumed]."""
+FEE = 1e-6
+"""USD per kW and hour, for owners who are as well off without a contract: they refuse what gains them nothing."""
+import os
+
+WORTH = {
+    "floor_price": float(os.environ.get("FL", "0")),
+    "overuse_price": 0.5,
+    "blackout_price": float(os.environ.get("BL", "0.5")),
+}
+"""Most that a concession is taken for; chosen on validation seeds (docs/agentic.md)."""
+TRY, SURE = 0.2, 0.9
+"""A concession is asked for when its price is enough with this probability: while rounds are left, and in the last one
+[assumed]."""
 
 
 def up(price: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NegotiationRound (3, N) prices up to whole ticks."""
+    """Round (3, N) prices up to whole ticks."""
     return np.ceil(price / TICKS - 1e-6) * TICKS
 
 
-def _given(share: float, beta: float) -> float:
-    """Share of the way given at `share` of the time: 0 at the start, 1 at the end."""
-    return float(np.clip(share, 0.0, 1.0) ** (1.0 / beta))
-
-
 def own_lines(
-    homes: Homes, public: Public, rules: MarketRules, values: ValueBids | None = None
+    view: View, rules: MarketRules, values: ValueBids | None = None, bought: Bought | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """A home's own truth, from its own truthful offer.
+    """A home's own truth, from its own offer.
 
     Parameters
     ----------
-    homes, public, rules :
-        The gate.
+    view, rules :
+        The gate; of `homes` row i is read for home i only.
     values : ValueBids, optional
-        What storage asks and pays for; None: what the owners ask.
+        What storage asks and pays for; None: what the owners ask, or their contracts.
+    bought : Bought, optional
+        What contracts have bought.
 
     Returns
     -------
     kw, ask : ndarray
-        (3, N): quantities, and own asks (reservation prices) on whole ticks.
+        (3, N): quantities, and asks on whole ticks.
     now : dict
         The offer behind them.
     """
-    now = own_offers(homes, public, rules)
+    homes = view.homes
+    now = own_offers(homes, view.public, rules)
     if values is not None:
-        now = values.offers(View(public, Information.DECLARED, homes), now)
+        now = values.offers(view, now, bought)
     car, full, reserve = now["sell1_kw"], now["sell1_kw"] + now["sell2_kw"], now["reserve_kw"]
     if not rules.safeguard:
         # reserve is held to what lasts through the opportunity, like a sale; a car without storage offers as reserve
@@ -91,35 +104,37 @@ def own_lines(
 
 
 class RulesProsumer:
-    """The homes' side: open above the own ask, give way towards it, never accept less.
+    """The homes' side: says what its owner wishes, and bids what energy is worth, never below contract or owner's ask.
 
     Parameters
     ----------
-    markup : float or ndarray
-        Opening markup over the own ask; (N,) where homes differ.
-    beta : float
-        Shape of the concession.
     values : ValueBids, optional
-        The month's: the own ask is then what the home's energy is worth, never below its owner's. None: its owner's.
+        The month's; None: homes ask what their contracts or their owners ask.
     """
 
-    def __init__(self, markup: float | NDArray[np.float64], beta: float, values: ValueBids | None = None) -> None:
-        self._markup, self._beta, self._values = markup, beta, values
-        self._own = np.zeros((3, 0))
+    def __init__(self, values: ValueBids | None = None) -> None:
+        self._values = values
 
-    def declare(self, homes: Homes, public: Public, rules: MarketRules) -> Declared:
-        """Bid what the owner's preferences allow; the own ask itself stays private."""
-        kw, own, now = own_lines(homes, public, rules, self._values)
-        self._own = own
+    def standing(self, homes: Homes, public: Public, rules: MarketRules) -> Standing:
+        """Say what the owners ask and wish."""
+        terms = own_terms(homes, rules, rules.revenue_share)
+        return Standing(terms, homes.bess_min_kwh, homes.bess_max_kwh, homes.absent)
+
+    def bid(
+        self, homes: Homes, public: Public, rules: MarketRules, contracted: NDArray[np.bool_], terms: Terms
+    ) -> Declared:
+        """Bid what the owner's wishes and contract allow."""
+        view, bought = under_contract(View(public, Information.DECLARED, homes), rules, contracted, terms)
+        homes = view.homes
+        kw, ask, now = own_lines(view, rules, self._values, bought)
         buy = now["buy_kw"]
         kw[kw < POWER_QUANTUM_KW] = 0.0
         can = ~homes.blackout_now & ((kw > 0).any(axis=0) | (buy >= POWER_QUANTUM_KW))
-        left = envelope_kwh(homes, rules)
         return Declared(
             available=can,
             kw=kw * can,
-            ask=up(np.minimum(own * (1.0 + self._markup), np.maximum(own, SPANS))),
-            energy_kwh=np.where(homes.bess_kwh > 0, left, np.inf),
+            ask=ask,
+            energy_kwh=np.where(homes.bess_kwh > 0, envelope_kwh(homes, rules), np.inf),
             buy_kw=buy * can,
             # what a full car leaves of a buy award goes into the battery, at the battery's limit; a gateway sees to it
             buy_limit=np.where(
@@ -130,65 +145,98 @@ class RulesProsumer:
             evening_kw=able_kw(homes, rules),
         )
 
-    def respond(
-        self, homes: Homes, public: Public, rules: MarketRules, offer: Offer, of_rounds: int, declared: Declared
-    ) -> Response:
-        """Accept what reaches this round's threshold; else ask for the threshold."""
-        own = self._own
-        markup = self._markup * (1.0 - _given(offer.round / of_rounds, self._beta))
-        threshold = np.minimum(up(own * (1.0 + markup)), declared.ask)
-        accepted = offer.to & (offer.price >= threshold - 1e-9)
-        return Response(accepted=accepted, counter=threshold)
-
 
 class RulesAggregator:
-    """The VPP's side: start at what the day-ahead price pays, hold out, mirror the homes' last concession.
+    """The VPP's side: contracts by Bayes' rule.
 
     Parameters
     ----------
-    beta : float
-        Shape of the concession.
+    rules : MarketRules
+        The market's rules and device limits (public).
+    options : NegotiationOptions
+        Rounds, days between gates, share of the price, ablations.
     """
 
-    def __init__(self, beta: float) -> None:
-        self._beta = beta
+    def __init__(self, rules: MarketRules, options: NegotiationOptions) -> None:
+        self._rules, self._options = rules, options
+        self._sells = rules.sell_limit_kw > 0
+        self.memory = Memory(rules.n_homes)
+        self._next_h = 0.0
+        self._refused = np.zeros(rules.n_homes, dtype=bool)  # at this gate, without saying what would do
 
-    def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
-        """Target: the members' revenue share of the expected price. Cap: the dearest ask that a bid can hold."""
-        # members get this share of the price in any case: up to it an ask costs the VPP nothing at the expected price
-        price, rho = float(notice.price @ notice.weight), float(notice.rho @ notice.rho_weight)
-        target = notice.revenue_share * np.array([price, price, rho])
-        # an ask is a limit: it clears only where the price covers it and the margin, so the last offer goes to the top
-        top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
-        return AggregatorTerms(
-            target=np.clip(target, 0.0, top),
-            cap=top,
-            order=np.lexsort((np.arange(len(declared.available)), declared.ask[FULL], ~declared.available)),
+    def opens(self, opportunity: int, hours: float) -> bool:
+        """Open the table at the first gate, and every so many days."""
+        if "negotiation" in self._options.left_out or opportunity * hours < self._next_h:
+            return False
+        self._next_h = opportunity * hours + 24.0 * self._options.every_days
+        self._refused[:] = False
+        if "memory" in self._options.left_out:
+            self.memory.forget()
+        return True
+
+    def propose(
+        self, notice: Notice, standing: Standing, contracted: NDArray[np.bool_], rounds_left: int
+    ) -> Offers | None:
+        """Offer a contract to everybody who can sell, is in, has none, and has not refused one at this gate."""
+        to = self._sells & ~standing.absent & ~contracted & ~self._refused
+        if rounds_left <= 0 or not to.any():
+            return None
+        return Offers(to, np.full(len(to), Window.NOTICE), self.terms(standing, last=rounds_left == 1))
+
+    def learn(self, standing: Standing, offers: Offers, answers: Answers) -> None:
+        """Remember what owners answered."""
+        own, terms = standing.terms, offers.terms
+        bought = {
+            "floor_price": terms.floor_kwh < own.floor_kwh,
+            "overuse_price": terms.day_kwh > own.day_kwh,
+            "blackout_price": terms.blackout > 0.0,
+        }
+        self.memory.learn(own, offers, answers, bought)
+        self._refused |= offers.to & ~answers.accepted & ~answers.countered
+
+    def guide(self, notice: Notice, declared: Declared) -> Guidance | None:
+        """Ask nothing of the dispatch."""
+        return None
+
+    def terms(self, standing: Standing, last: bool) -> Terms:
+        """Return what everybody would be offered; `last`: there is no round after this one."""
+        own, memory = standing.terms, self.memory
+        n = len(standing.absent)
+        price, _ = memory.best("price", own.price, own.price + ROOM)
+        made = replace(
+            own,
+            price=np.minimum(price, own.price),
+            share=np.full(n, self._options.share),
+            availability=np.full(n, FEE),
+        )
+        if "concessions" in self._options.left_out:
+            return made
+        taken = {name: self._concession(name, own, last) for name in WORTH}
+        floor, over, black = (taken[name] for name in WORTH)
+        return replace(
+            made,
+            floor_kwh=np.where(floor[0], standing.least_kwh, own.floor_kwh),
+            floor_price=floor[1],
+            day_kwh=np.where(over[0], np.maximum(standing.most_kwh, own.day_kwh), own.day_kwh),
+            overuse_price=over[1],
+            blackout=black[0].astype(np.float64),
+            blackout_price=black[1],
+            v2g_reserve=np.ones(n),
         )
 
-    def counter_offer(self, notice: Notice, declared: Declared, terms: AggregatorTerms, now: NegotiationRound) -> Offer:
-        """Offer the limit of this round, or what one more concession of the same size would bring if that is less."""
-        given = _given(now.number / notice.max_rounds, self._beta if terms.beta is None else terms.beta)
-        limit = terms.target + (terms.cap - terms.target) * given
-        first = FIRST_STEP if terms.first_step is None else terms.first_step
-        asks, gave = now.asks, now.earlier - now.asks
-        step = np.where(now.earlier > asks, gave, first * asks if now.number == 1 else 0.0)
-        price = np.minimum(np.maximum(limit, 0.0)[:, None], up(np.maximum(asks - step, 0.0)))
-        return Offer(round=now.number, price=price, kw=declared.kw, to=_asked(now.is_open, terms))
-
-    def accepts(self, notice: Notice, terms: AggregatorTerms, asks: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Take every final ask that the market's bid can hold: as a limit it costs nothing where it does not clear."""
-        return _asked(asks <= terms.cap[:, None] + 1e-9, terms)
-
-
-def _asked(lines: NDArray[np.bool_], terms: AggregatorTerms) -> NDArray[np.bool_]:
-    """Keep the lines (3, N) of those who are asked at all."""
-    return lines if terms.asked is None else lines & terms.asked
+    def _concession(self, name: str, own: Terms, last: bool) -> tuple[Flags, Floats]:
+        """(N,) whether it is asked for, and (N,) at what price, 0 where it is not."""
+        none = np.zeros(own.n)
+        price, chance = self.memory.best(name, none, np.full(own.n, WORTH[name]))
+        wanted = (price > 0.0) & (chance >= (SURE if last else TRY))
+        return wanted, np.where(wanted, price, 0.0)
 
 
 def values_of(rules: MarketRules, options: NegotiationOptions) -> ValueBids | None:
     """Return the values of a month's homes; None without them (an ablation)."""
-    return None if "values" in options.left_out else ValueBids(rules, make_forecaster("learned"), Promise(rules))
+    if "values" in options.left_out:
+        return None
+    return ValueBids(rules, make_forecaster("learned"), Promise(rules))
 
 
 class RulesBrain:
@@ -200,11 +248,8 @@ class RulesBrain:
         self._options = negotiation
 
     def begin(self, rules: MarketRules) -> tuple[AggregatorBrain, ProsumerBrain]:
-        """Return the two sides; they remember nothing."""
-        options = self._options
-        return RulesAggregator(options.aggregator_beta), RulesProsumer(
-            options.markup, options.home_beta, values_of(rules, options)
-        )
+        """Return the two sides; they know nothing yet."""
+        return RulesAggregator(rules, self._options), RulesProsumer(values_of(rules, self._options))
 
     def collect(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
         """Nothing."""

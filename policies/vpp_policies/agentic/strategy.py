@@ -15,19 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env import RESERVE_ASK_RANGE, SELL_ASK_RANGE
+from vpp_env import Answers, Offers
 from vpp_policies.agentic.messages import Message, StrategyChosen
-from vpp_policies.agentic.negotiation import (
-    CAR,
-    FULL,
-    RESERVE,
-    AggregatorTerms,
-    Declared,
-    Guidance,
-    NegotiationRound,
-    Notice,
-    Offer,
-)
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Guidance, Notice, Standing
 from vpp_policies.agentic.rules import RulesAggregator
 from vpp_policies.llm.chat import ChatModel, clip, whole
 from vpp_policies.llm.ledger import Decider
@@ -43,11 +33,9 @@ class Strategy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target_percent: int = whole(0, 200, "start of the offers, percent of the members' share of the expected price")
-    opening_percent: int = whole(50, 100, "first offer at most, percent of a home's ask")
-    cap_cents: int = whole(0, 50, "highest price that is agreed, cents per kWh")
-    concession_percent: int = whole(5, 500, "how soon offers rise to the cap: 15 holds out, 100 linear, above early")
-    ask_percent: int = whole(10, 100, "share of the homes that are asked, cheapest first, percent")
+    opening_percent: int = whole(50, 100, "contracts offered at most at this share of a home's ask, percent")
+    cap_cents: int = whole(0, 100, "highest ask that is called and highest price that is offered, cents per kWh")
+    ask_percent: int = whole(10, 100, "share of the homes that are called, cheapest first, percent")
     risk_percent: int = whole(0, 100, "0: count on the mean of the prices; 100: on their lower half")
     margin_percent: int = whole(0, 25, "added to asks, beside the market's own margin, percent")
     reserve_percent: int = whole(0, 100, "most of the maximum kept for reserves, percent")
@@ -61,12 +49,14 @@ class Strategy(BaseModel):
             margin=self.margin_percent / 100.0,
             reserve=self.reserve_percent / 100.0,
             favour=self.favour,
+            cap=self.cap_cents / 100.0,
+            asked=self.ask_percent / 100.0,
         )
 
 
 RULES = Strategy(
-    target_percent=100, opening_percent=96, cap_cents=50, concession_percent=15, ask_percent=100, risk_percent=0,
-    margin_percent=0, reserve_percent=100, favour="none", reason="the rules' own strategy",
+    opening_percent=100, cap_cents=100, ask_percent=100, risk_percent=0, margin_percent=0, reserve_percent=100,
+    favour="none", reason="the rules' own strategy",
 )  # fmt: skip
 
 
@@ -79,7 +69,7 @@ class StrategyMemory:
     def remember(self, numbers: dict[str, Any], strategy: Strategy) -> None:
         """Remember one negotiation."""
         kept = {name: numbers[name] for name in ("start", "expected_tenth_cents")}
-        self.past.append(kept | {"target_percent": strategy.target_percent, "cap_cents": strategy.cap_cents})
+        self.past.append(kept | {"cap_cents": strategy.cap_cents, "ask_percent": strategy.ask_percent})
 
 
 def numbers(notice: Notice, declared: Declared) -> dict[str, Any]:
@@ -119,14 +109,14 @@ def question(shown: dict[str, Any], memory: StrategyMemory | None) -> str:
 
 @dataclass
 class LlmAggregator:
-    """The VPP's side: a strategy per hour or day, from numbers only, in the rules' arithmetic.
+    """The VPP's side: a strategy per hour or day, from numbers only; the rules negotiate within it.
 
     Parameters
     ----------
     model, decider :
         Who is asked, and how.
-    beta : float
-        The rules' own concession.
+    rules : RulesAggregator
+        Who negotiates within the strategy.
     daily : bool
         One strategy per local day instead of one per opportunity.
     asks : bool
@@ -137,7 +127,7 @@ class LlmAggregator:
 
     model: ChatModel
     decider: Decider
-    beta: float
+    rules: RulesAggregator
     daily: bool
     asks: bool
     remembers: bool
@@ -146,28 +136,28 @@ class LlmAggregator:
     _day: str = ""
     _last: Strategy = RULES
 
-    def opening(self, notice: Notice, declared: Declared) -> AggregatorTerms:
-        """Rank the bids under the strategy of this hour."""
+    def opens(self, opportunity: int, hours: float) -> bool:
+        """As the rules do."""
+        return self.rules.opens(opportunity, hours)
+
+    def propose(
+        self, notice: Notice, standing: Standing, contracted: NDArray[np.bool_], rounds_left: int
+    ) -> Offers | None:
+        """Offer what the rules would, within the latest strategy's prices: it was chosen an opportunity ago."""
+        made = self.rules.propose(notice, standing, contracted, rounds_left)
+        if made is None or self._last is RULES:
+            return made
+        most = np.minimum(standing.terms.price * self._last.opening_percent / 100.0, self._last.cap_cents / 100.0)
+        return replace(made, terms=replace(made.terms, price=np.minimum(made.terms.price, most)))
+
+    def learn(self, standing: Standing, offers: Offers, answers: Answers) -> None:
+        """As the rules do."""
+        self.rules.learn(standing, offers, answers)
+
+    def guide(self, notice: Notice, declared: Declared) -> Guidance | None:
+        """Choose the strategy of this hour for the dispatch, from numbers."""
         strategy = self._strategy(notice, declared)
-        base = RulesAggregator(self.beta).opening(notice, declared)
-        if strategy is RULES:
-            return base
-        top = np.array([SELL_ASK_RANGE[1], SELL_ASK_RANGE[1], RESERVE_ASK_RANGE[1]])
-        # the cap is named for energy; reserve keeps the market's own
-        cap = np.minimum(base.cap, [strategy.cap_cents / 100.0, strategy.cap_cents / 100.0, np.inf])
-        share = strategy.ask_percent / 100.0
-        able = int((declared.available & (declared.kw > 0).any(axis=0)).sum())
-        asked = np.zeros(len(declared.available), dtype=bool)
-        asked[base.order[: int(np.ceil(share * able))]] = True
-        return replace(
-            base,
-            target=np.clip(base.target * strategy.target_percent / 100.0, 0.0, top),
-            cap=cap,
-            beta=strategy.concession_percent / 100.0,
-            first_step=(100 - strategy.opening_percent) / 100.0,
-            asked=None if share >= 1.0 else asked,
-            guidance=strategy.guidance(),
-        )
+        return None if strategy is RULES else strategy.guidance()
 
     def _strategy(self, notice: Notice, declared: Declared) -> Strategy:
         day = notice.start[:10]
@@ -197,11 +187,3 @@ class LlmAggregator:
             )
         )
         return self._last
-
-    def counter_offer(self, notice: Notice, declared: Declared, terms: AggregatorTerms, now: NegotiationRound) -> Offer:
-        """Make the offers of a round under the strategy's terms."""
-        return RulesAggregator(self.beta).counter_offer(notice, declared, terms, now)
-
-    def accepts(self, notice: Notice, terms: AggregatorTerms, asks: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Take every final ask up to the cap, of those who were asked."""
-        return RulesAggregator(self.beta).accepts(notice, terms, asks)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env import KWH_PER_MWH
+from vpp_env import KWH_PER_MWH, Answers, Offers, Reason, Terms, Window
 from vpp_policies.agentic.messages import (
     AggregatorOffer,
     BidConstraints,
@@ -24,28 +24,30 @@ from vpp_policies.agentic.messages import (
     ProsumerResponse,
     ResponseCounts,
 )
-from vpp_policies.agentic.negotiation import (
-    CAR,
-    FULL,
-    LINES,
-    RESERVE,
-    CoalitionDispatch,
-    Negotiation,
-    Offer,
-    Response,
-)
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Negotiation
 
-REASONS = ("accepted", "the price is below what this round asks for")
+WANTED = {
+    "price": "USD/kWh",
+    "defer_price": "USD/kWh for charging that waits",
+    "reserve_price": "USD/kW-h on reserve",
+    "availability": "USD/kW-h for being there",
+    "floor_price": "USD/kWh h below the reserve floor",
+    "car_price": "USD/kWh that the car lacks",
+    "overuse_price": "USD/kWh beyond the day's limit",
+    "blackout_price": "USD/kWh in a blackout window",
+    "share": "of the price",
+}
+"""Terms that an owner may want otherwise, and what they are."""
 
 
 def transcript_of(negotiation: Negotiation, full: bool) -> list[dict[str, Any]]:
     """Messages of one negotiation as plain data, in the order in which they were said."""
     said: list[Message] = [_opportunity(negotiation)]
+    for offer, answer in zip(negotiation.offers, negotiation.answers, strict=True):
+        said.append(_offer(negotiation, offer, answer))
+        said += _responses(negotiation, offer, answer) if full else [_counts(negotiation, offer, answer)]
     if full:
         said += _prosumer_bids(negotiation)
-    for offer, response in zip(negotiation.offers, negotiation.responses, strict=True):
-        said.append(_offer(negotiation, offer))
-        said += _responses(negotiation, offer, response) if full else [_counts(negotiation, offer, response)]
     if negotiation.dispatch is not None:
         said += _members(negotiation, negotiation.dispatch) if full else [_table(negotiation, negotiation.dispatch)]
     said.append(_summary(negotiation))
@@ -76,6 +78,7 @@ def _price(value: float) -> float | None:
 
 def _prosumer_bids(negotiation: Negotiation) -> list[Message]:
     declared = negotiation.declared
+    assert declared is not None
     out: list[Message] = []
     for i in range(len(declared.available)):
         energy = float(declared.energy_kwh[i])
@@ -102,51 +105,76 @@ def _prosumer_bids(negotiation: Negotiation) -> list[Message]:
     return out
 
 
-def _offer_id(negotiation: Negotiation, offer: Offer) -> str:
-    return f"{negotiation.notice.opportunity_id}-r{offer.round}"
+def _offer_id(negotiation: Negotiation, round: int) -> str:
+    return f"{negotiation.notice.opportunity_id}-r{round}"
 
 
-def _offer(negotiation: Negotiation, offer: Offer) -> AggregatorOffer:
-    line, home = np.nonzero(offer.to)
+def _offer(negotiation: Negotiation, offer: Offers, answer: Answers) -> AggregatorOffer:
+    home, terms = np.flatnonzero(offer.to), offer.terms
+    assert negotiation.standing is not None
+    own = negotiation.standing.terms
     return AggregatorOffer.model_construct(
-        offer_id=_offer_id(negotiation, offer),
+        offer_id=_offer_id(negotiation, answer.round),
         targets=tuple(home.tolist()),
-        line=tuple([LINES[j] for j in line.tolist()]),
-        offered_price=_numbers(offer.price[line, home]),
-        requested_kw=_numbers(offer.kw[line, home], 2),
-        round=offer.round,
-        of_rounds=negotiation.notice.max_rounds,
-        bonus=negotiation.notice.revenue_share,
+        window=Window(int(offer.window[home[0]])).name.lower() if len(home) else "",
+        offered_price=_numbers(terms.price[home]),
+        requested_kw=_numbers(terms.kw[home], 2),
+        concessions=tuple(_concessions(own, terms, i) for i in home.tolist()),
+        round=answer.round,
+        of_rounds=answer.of_rounds,
+        bonus=round(float(terms.share[home].max()), 4) if len(home) else 0.0,
     )
 
 
-def _counts(negotiation: Negotiation, offer: Offer, response: Response) -> ResponseCounts:
-    refused = offer.to & ~response.accepted
+def _concessions(own: Terms, terms: Terms, i: int) -> str:
+    """What terms ask of the wishes of the owner of home i."""
+    parts = []
+    if terms.floor_kwh[i] < own.floor_kwh[i]:
+        parts.append(f"floor {own.floor_kwh[i]:.1f} to {terms.floor_kwh[i]:.1f} kWh at {terms.floor_price[i]:.4f}")
+    if terms.target_kwh[i] < own.target_kwh[i]:
+        parts.append(f"car {own.target_kwh[i]:.1f} to {terms.target_kwh[i]:.1f} kWh at {terms.car_price[i]:.3f}")
+    if terms.day_kwh[i] > own.day_kwh[i]:
+        parts.append(f"day {own.day_kwh[i]:.1f} to {terms.day_kwh[i]:.1f} kWh at {terms.overuse_price[i]:.3f}")
+    if terms.blackout[i] > own.blackout[i]:
+        parts.append(f"windows at {terms.blackout_price[i]:.3f}")
+    if terms.v2g_reserve[i] > own.v2g_reserve[i]:
+        parts.append("the car on reserve")
+    return ", ".join(parts)
+
+
+def _counts(negotiation: Negotiation, offer: Offers, answer: Answers) -> ResponseCounts:
+    countered = answer.countered
     return ResponseCounts.model_construct(
-        offer_id=_offer_id(negotiation, offer),
-        accepted=int(response.accepted.sum()),
-        countered=int(refused.sum()),
-        mean_counter_price=round(float(response.counter[refused].mean()), 4) if refused.any() else None,
+        offer_id=_offer_id(negotiation, answer.round),
+        accepted=int(answer.accepted.sum()),
+        countered=int(countered.sum()),
+        refused=int((offer.to & ~answer.accepted & ~countered).sum()),
+        mean_counter_price=round(float(answer.terms.price[countered].mean()), 4) if countered.any() else None,
     )
 
 
-def _responses(negotiation: Negotiation, offer: Offer, response: Response) -> list[Message]:
-    return [
-        ProsumerResponse(
-            prosumer_id=i,
-            offer_id=_offer_id(negotiation, offer),
-            line=LINES[j],
-            accepted=bool(response.accepted[j, i]),
-            counter_price=round(float(response.counter[j, i]), 4),
-            counter_kw=round(float(offer.kw[j, i]), 4),
-            reason=REASONS[0 if response.accepted[j, i] else 1],
+def _responses(negotiation: Negotiation, offer: Offers, answer: Answers) -> list[Message]:
+    said: list[Message] = []
+    for i in np.flatnonzero(offer.to).tolist():
+        changed = {n: float(getattr(answer.terms, n)[i]) for n in WANTED}
+        wants = {n: v for n, v in changed.items() if abs(v - float(getattr(offer.terms, n)[i])) > 1e-9}
+        said.append(
+            ProsumerResponse(
+                prosumer_id=i,
+                offer_id=_offer_id(negotiation, answer.round),
+                accepted=bool(answer.accepted[i]),
+                countered=bool(answer.countered[i]),
+                counter_price=round(float(answer.terms.price[i]), 4),
+                counter=", ".join(f"{value:.4f} {WANTED[name]}" for name, value in wants.items()),
+                reason=Reason(int(answer.reason[i])).name.lower(),
+            )
         )
-        for j, i in zip(*(a.tolist() for a in np.nonzero(offer.to)), strict=True)
-    ]
+    return said
 
 
 def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> NDArray[np.str_]:
     """(N,): what serves the bid."""
+    assert negotiation.declared is not None
     kw = negotiation.declared.kw
     storage = kw[FULL] > kw[CAR]
     served = np.where(storage & (kw[CAR] > 0), "car+storage", np.where(storage, "storage", "car"))
@@ -155,6 +183,7 @@ def _devices(negotiation: Negotiation, called: CoalitionDispatch) -> NDArray[np.
 
 def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Message]:
     device = _devices(negotiation, called)
+    assert negotiation.coalition is not None
     out: list[Message] = []
     for i in np.flatnonzero(negotiation.coalition).tolist():
         parts = {"sell": called.sell_kw[i], "reserve": called.reserve_kw[i], "buy": called.buy_kw[i]}
@@ -171,6 +200,7 @@ def _members(negotiation: Negotiation, called: CoalitionDispatch) -> list[Messag
 
 
 def _table(negotiation: Negotiation, called: CoalitionDispatch) -> CoalitionTable:
+    assert negotiation.coalition is not None
     who = np.flatnonzero(negotiation.coalition)
     price, sells = _numbers(called.sell_ask[who]), (called.committed_kw[who] > 0).tolist()
     return CoalitionTable.model_construct(
@@ -185,23 +215,35 @@ def _table(negotiation: Negotiation, called: CoalitionDispatch) -> CoalitionTabl
 
 
 def _summary(negotiation: Negotiation) -> NegotiationSummary:
-    declared, agreed, called = negotiation.declared, negotiation.agreed, negotiation.dispatch
-    done = ~np.isnan(agreed[:RESERVE]) & (declared.kw[:RESERVE] > 0)
-    weight = declared.kw[:RESERVE] * done
-    total = float(weight.sum())
-    price = float((weight * np.nan_to_num(agreed[:RESERVE])).sum() / total) if total > 0 else None
-    asked = float((weight * declared.ask[:RESERVE]).sum() / total) if total > 0 else 0.0
+    declared, called, contracted = negotiation.declared, negotiation.dispatch, negotiation.contracted
+    assert declared is not None
+    assert contracted is not None
+    assert negotiation.coalition is not None
+    agreed = asked = weight = 0.0
+    signed = contacted = 0
+    met = np.zeros(len(contracted), dtype=np.bool_)
+    for offer, answer in zip(negotiation.offers, negotiation.answers, strict=True):
+        assert negotiation.standing is not None
+        kw = offer.terms.kw * answer.accepted
+        agreed += float(kw @ offer.terms.price)
+        asked += float(kw @ negotiation.standing.terms.price)
+        weight += float(kw.sum())
+        signed += int(answer.accepted.sum())
+        met |= offer.to
+        contacted = int(met.sum())
     committed = 0.0 if called is None else float(called.committed_kw.sum())
     offered = float(declared.kw[:RESERVE].max(axis=0).sum())
     return NegotiationSummary.model_construct(
         opportunity_id=negotiation.notice.opportunity_id,
-        contacted=len(declared.available),
+        contacted=contacted,
+        signed=signed,
+        contracted=int(contracted.sum()),
         bids=int(declared.available.sum()),
         rounds=negotiation.rounds,
         coalition_size=0 if called is None else int(negotiation.coalition.sum()),
         committed_mw=round(committed / KWH_PER_MWH, 6),
-        average_price=None if price is None else round(price, 4),
-        price_improvement=round(1.0 - price / asked, 4) if price is not None and asked > 0 else None,
+        average_price=round(agreed / weight, 4) if weight > 0 else None,
+        price_improvement=round(1.0 - agreed / asked, 4) if asked > 0 else None,
         capacity_utilization=round(committed / offered, 4) if offered > 0 else 0.0,
         status=negotiation.status,
     )

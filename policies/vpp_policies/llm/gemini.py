@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from vpp_env.errors import needs
 from vpp_policies.llm.chat import (
+    Adapted,
     Blocked,
     Permanent,
     Reply,
@@ -28,6 +29,7 @@ from vpp_policies.llm.received import ODD, counted
 
 BLOCKING = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
 """Finish reasons of an answer that was kept back."""
+BAD_REQUEST = 400
 
 
 class Gemini:
@@ -88,8 +90,12 @@ class Gemini:
             response = self._client.models.generate_content(model=self.model, contents=user, config=config)
         except errors.APIError as error:
             headers = getattr(error.response, "headers", None) or {}
-            words = error.message or error.status
-            raise failure(self.provider, int(error.code or 0), headers.get("retry-after"), words, self._key) from error
+            words = str(error.message or error.status)
+            failed = failure(self.provider, int(error.code or 0), headers.get("retry-after"), words, self._key)
+            if error.code == BAD_REQUEST and config.temperature is not None and "temperature" in words.lower():
+                self._temperature = None  # this model refuses it, as it will again
+                raise Adapted(str(failed)) from error
+            raise failed from error
         except self._httpx.ConnectError as error:
             raise Transient(f"{self.provider}: cannot connect: {error}") from error
         except self._httpx.TransportError as error:

@@ -154,15 +154,13 @@ def _card(question: dict[str, Any], gullible: bool) -> dict[str, Any]:
 
 
 def _strategy(question: dict[str, Any], gullible: bool) -> dict[str, Any]:
-    """Hold out longer where an evening is still to come, take less reserve where prices are high."""
+    """Offer a little less where an evening is still to come, take less reserve where prices are high."""
     expected = question["expected_tenth_cents"]
     later = max(question["dearest_hours_left_tenth_cents"], default=0)
     waits = later > expected
     return {
-        "target_percent": 90 if waits else 100,
-        "opening_percent": 96,
-        "cap_cents": 50,
-        "concession_percent": 12 if waits else 15,
+        "opening_percent": 98 if waits else 100,
+        "cap_cents": 100,
         "ask_percent": 100,
         "risk_percent": 10 if waits else 0,
         "margin_percent": 2 if waits else 0,

@@ -1,11 +1,12 @@
 """Wrappers around a model: budget, retry, rate limit, circuit breaker, repair. Callers notice none of them.
 
-A budget is reserved before a call is made: it is never exceeded. All retries happen here, once: the clients' own are
+A budget is reserved before a call is made, and settled after it. All retries happen here, once: the clients' own are
 off. Clock and sleep are arguments, so that tests need neither.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -36,7 +37,8 @@ from vpp_policies.llm.ledger import Ledger
 from vpp_policies.llm.prompts import prompt
 
 ROOM = 1.25
-"""Tokens of the question are reserved with this much room: they are an estimate until the provider has counted."""
+"""Tokens of the question are reserved with this much room: they are an estimate until the provider has counted. A
+provider that counts more has as much reserved from then on."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 """Waits double from the first to the longest [assumed]."""
 MINUTE_S = 60.0
@@ -70,6 +72,7 @@ class Metered(Layer):
     ) -> None:
         super().__init__(inner)
         self._ledger, self._usd, self._calls, self._clock = ledger, usd, calls, clock
+        self._room_in, self._room_out = ROOM, 1.0
 
     def answer(self, questions: Sequence[Question], timeout_s: float) -> list[Outcome]:
         """Reserve as many as the budget holds at most, ask, settle; and on, until nothing more fits."""
@@ -78,7 +81,8 @@ class Metered(Layer):
             wave: list[Question] = []
             reserved, refusal = 0.0, None
             for q in questions[len(out) :]:
-                most = self._ledger.price.usd(Usage(round(ROOM * q.tokens), q.max_tokens))
+                room = Usage(math.ceil(self._room_in * q.tokens), math.ceil(self._room_out * q.max_tokens))
+                most = self._ledger.price.usd(room)
                 refusal = self._refusal(len(wave), reserved, most)
                 if refusal is not None:
                     break
@@ -132,6 +136,8 @@ class Metered(Layer):
             answered = min(tokens(text), q.max_tokens)
         if (asked, answered) != (usage.tokens_in, usage.tokens_out):
             self._ledger.event("odd_usage")
+        self._room_in = max(self._room_in, asked / max(q.tokens, 1))
+        self._room_out = max(self._room_out, answered / max(q.max_tokens, 1))
         return Usage(asked, answered)
 
 

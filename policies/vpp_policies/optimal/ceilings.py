@@ -15,6 +15,7 @@ Each round's dispatch, cut to what the limits allow, is a plan, so the best one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from vpp_env import DT_H, Foresight, Homes
 from vpp_policies.optimal.devices import Device, Goal, Measure, devices
+from vpp_policies.optimal.penalties import Penalty
 from vpp_policies.optimal.shadow import Prices, improve, priced
 from vpp_policies.optimal.storage import Store
 
@@ -104,8 +106,25 @@ def _whole_fleet(homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: fl
     return Bracket(worth, worth + moved)
 
 
+def charged(made: Sequence[Device], penalties: Sequence[Penalty]) -> list[Device]:
+    """Return devices that pay their penalties: M_t off what holding at the end of step t - 1 earns."""
+    if not penalties:
+        return list(made)
+    out = []
+    for device, penalty in zip(made, penalties, strict=True):
+        hold = device.store.hold - np.append(penalty.slope[1:], 0.0)
+        out.append(device._replace(store=device.store._replace(hold=hold), constant=device.constant - penalty.constant))
+    return out
+
+
 def solve(
-    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, rounds: int = ROUNDS, gap: float = GAP
+    homes: Homes,
+    foresight: Foresight,
+    goal: Goal,
+    capacity_kw: float,
+    rounds: int = ROUNDS,
+    gap: float = GAP,
+    penalties: Sequence[Penalty] = (),
 ) -> Solution:
     """Enclose the best month under `goal`.
 
@@ -121,13 +140,15 @@ def solve(
         Subgradient rounds per device at most.
     gap : float
         Relative gap of a device at which it is left alone.
+    penalties : sequence of Penalty
+        Of every device, in the order of `devices`; none: nothing is taken off.
 
     Returns
     -------
     Solution
         `bracket.upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
     """
-    made = devices(homes, foresight, goal)
+    made = charged(devices(homes, foresight, goal), penalties)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
     shares, thetas = [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made]
     nus = [np.full(int(foresight.hour[-1]) + 1, device.hour_usd) for device in made]
@@ -155,20 +176,23 @@ def solve(
     return out
 
 
-def bracket(homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float) -> Bracket:
+def bracket(
+    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, penalties: Sequence[Penalty] = ()
+) -> Bracket:
     """Return the bracket alone; see `solve`.
 
     A month with firm capacity is played inside its programme, where net energy in called evenings earns at most its
     bonus and what is taken in costs it, or outside it by who commits nothing: the ceiling is the higher of the two.
+    Penalties are the same in both: which of the two a policy plays does not change what they take off on the mean.
     """
-    found = solve(homes, foresight, goal, capacity_kw)
+    found = solve(homes, foresight, goal, capacity_kw, penalties=penalties)
     if not foresight.bonus.any():
         return found.bracket
     none = replace(
         foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
     )
     # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
-    outside = replace(found, devices=devices(homes, none, goal))
+    outside = replace(found, devices=charged(devices(homes, none, goal), penalties))
     upper = outside.sweep(None, 1, GAP)[0].upper + _whole_fleet(homes, none, goal, capacity_kw).upper
     upper += DT_H * float(found.mu.sum()) * capacity_kw
     return Bracket(found.bracket.lower, max(found.bracket.upper, upper))

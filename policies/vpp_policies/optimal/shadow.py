@@ -143,6 +143,7 @@ def plan(
         worth += device.rho[k] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[k, j] - took[j] * true.in_m[k, j]
+        worth += true.hold[k] * s_next
         sold[k] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
         if device.busy[k]:
             sold[k] += q

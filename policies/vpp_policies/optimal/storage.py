@@ -103,7 +103,7 @@ def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], p
 
 
 @kernel
-def _steepen(
+def steepen(
     width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, below: float, by: float
 ) -> int:
     """Make the segments at [first, first + count) steeper by `by` up to `below` kWh; return the new count.
@@ -195,7 +195,7 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
                 first = 0
             if store.short[k] > 0.0 and store.wanted[k] > low:
                 base -= store.short[k] * (store.wanted[k] - low)
-                count = _steepen(width, slope, first, count, store.wanted[k] - low, store.short[k])
+                count = steepen(width, slope, first, count, store.wanted[k] - low, store.short[k])
             n = hull(store, k, w, m, part)
             for j in range(n):
                 # where the store is indifferent it neither takes in nor gives out

@@ -25,6 +25,7 @@ from vpp_env import (
 from vpp_env.units import Floats
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import Forecaster, make_forecaster
+from vpp_policies.stochastic.contracted import Bought
 from vpp_policies.stochastic.storage import StorageValues
 from vpp_policies.stochastic.value import ASKS, LIMITS, bid_all, odds_of
 from vpp_policies.truthful import MeteredProfile, own_offers
@@ -49,7 +50,7 @@ class ValueBids:
         # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
         self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
 
-    def offers(self, view: View, own: dict[str, Floats]) -> dict[str, Floats]:
+    def offers(self, view: View, own: dict[str, Floats], bought: Bought | None = None) -> dict[str, Floats]:
         """Put the values' asks and limits into what the homes offer on their own account; call it once at every gate.
 
         Parameters
@@ -58,28 +59,42 @@ class ValueBids:
             The gate: of `homes` row i is read for home i only.
         own : dict
             Of `own_offers`.
+        bought : Bought, optional
+            What contracts have bought of the owners' wishes; the view is then that of `under_contract`.
         """
         homes = view.homes
-        ask, limit = self._bids(view)
+        ask, limit = self._bids(view, bought)
         stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
         # the owner's own ask is below none of these, whatever serves the second line
         ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
         # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
         back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
         patience = self._storage.patience(view)
-        return own | {
-            "sell2_ask": np.where(stores, np.maximum(ask, own["sell2_ask"]), own["sell2_ask"]),
+        made = dict(own)
+        if bought is not None:
+            # charging that waits is bought back; where no owner's ask says so it asks no less than that may cost
+            waits = np.where(cars & (homes.hours_to_ready > 0.0), np.minimum(patience, SELL_ASK_RANGE[1]), 0.0)
+            made["sell1_ask"] = np.maximum(own["sell1_ask"], waits)
+            # and so is what a car without a battery at home gives back
+            back_usd = (
+                self._rules.degradation_usd_per_kwh + np.minimum(patience, homes.defer_ask) / self._rules.ev_eta**2
+            )
+            alone = (homes.v2g_kw > 0) & ~stores
+            made["sell2_ask"] = np.where(alone, np.maximum(own["sell2_ask"], back_usd), own["sell2_ask"])
+        return made | {
+            "sell2_ask": np.where(stores, np.maximum(ask, made["sell2_ask"]), made["sell2_ask"]),
             "buy_limit": np.where(back, patience, np.where(stores, limit, own["buy_limit"])),
         }
 
-    def _bids(self, view: View) -> tuple[Floats, Floats]:
+    def _bids(self, view: View, bought: Bought | None) -> tuple[Floats, Floats]:
         """(N,) asks and limits of the batteries."""
         rules, storage = self._rules, self._storage
-        values = storage.after(view)
+        values = storage.after(view, bought=bought)
         odds = odds_of(storage.look(view, 1), rules.margin)
         gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
         state = storage.state(view, gone, came)
-        chosen = bid_all(values, odds, view.public.start.hour, storage.sun(view, 1)[0], state, storage.batteries(view))
+        batteries = storage.batteries(view, bought)
+        chosen = bid_all(values, odds, view.public.start.hour, storage.sun(view, 1)[0], state, batteries)
         if rules.lead:
             self._pending.append((chosen.out, chosen.into))
         ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])

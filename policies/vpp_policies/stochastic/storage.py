@@ -13,6 +13,7 @@ from vpp_env import BUY_LIMIT_RANGE, MarketRules, View
 from vpp_env.units import DT_H, Floats
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import QUARTERS, Forecast, Forecaster
+from vpp_policies.stochastic.contracted import Bought, nothing_bought
 from vpp_policies.stochastic.value import Battery, odds_of, solve_all
 
 LOOK_HOURS = 36
@@ -45,7 +46,7 @@ class StorageValues:
         forecast = self._forecaster(view.public, hours)
         return replace(forecast, price=forecast.price + self._promise.bonus(view, hours)[:, None, None])
 
-    def after(self, view: View, hours: int = 1) -> Floats:
+    def after(self, view: View, hours: int = 1, bought: Bought | None = None) -> Floats:
         """(N, X, D) values `hours` hours after delivery begins, `BEYOND_HOURS` at most; call it at every gate."""
         public = view.public
         # the first quarter that is not published yet, counted from the month's start
@@ -56,12 +57,13 @@ class StorageValues:
             odds = odds_of(self.look(view, ahead), self._rules.margin)
             clock = np.asarray((public.start.hour + np.arange(ahead)) % 24, dtype=np.int64)
             self._start = public.opportunity
-            self._values = solve_all(odds, clock, self.sun(view, ahead), self.batteries(view))
+            self._values = solve_all(odds, clock, self.sun(view, ahead), self.batteries(view, bought))
         return self._values[:, int((public.opportunity - self._start) * public.hours) + hours]
 
-    def batteries(self, view: View) -> Battery[Floats]:
+    def batteries(self, view: View, bought: Bought | None = None) -> Battery[Floats]:
         """What the owners say of their batteries, (N,) each; 0 kW where there is none."""
         homes, rules = view.homes, self._rules
+        bought = nothing_bought(rules.n_homes) if bought is None else bought
         kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
         refill = np.maximum(homes.own_cost - rules.degradation_usd_per_kwh, 0.0) * rules.bess_eta
         alike = np.ones(rules.n_homes)
@@ -76,6 +78,10 @@ class StorageValues:
             standby=homes.reserve_ask,
             sun_price=refill * rules.bess_eta,
             refill=refill,
+            below=bought.floor_kwh,
+            floor_price=bought.floor_price,
+            spare=bought.day_kwh,
+            overuse_price=bought.day_price,
         )
 
     def state(self, view: View, gone: Floats, came: Floats) -> tuple[Floats, Floats]:

@@ -1,11 +1,14 @@
 """The value of what a battery holds, hour by hour, when prices are not known: one stochastic dynamic program a home.
 
     W_h(x, d) = max_l  E_n [ V_h+1(min(X, x + s_h + y_n), d) - price paid - e sun absorbed / eta ]
-    V_h(x, d) = max_{a >= a0} E_n [ (price - w) g_n + W_h(x - g_n / eta, d - g_n) + r rho_h (1 - n / 4) ]
+    V_h(x, d) = max_{a >= a0} E_n [ (price - w) g_n - delta over_n + W_h(x - g_n / eta, d - g_n) + r rho_h (1 - n / 4) ]
+                - phi [F - x]+
 
-x kWh lie above what the owner keeps (X at most), d kWh may still be given today; n of the hour's four quarters clear
+x kWh lie above what must be kept (X at most), d kWh may still be given today; n of the hour's four quarters clear
 an ask a or a limit l; g_n = min(n P dt, x eta, d) is given and y_n = min(X - x - s, n P dt eta) is taken; s_h is the
 home's own sun, which earns e exported; r = min(P, 2 x eta, 2 d) stands by. The day's allowance is whole at midnight.
+Where a contract has bought a part of the owner's wishes, F kWh of x lie below the owner's own floor, at phi USD per kWh
+and hour, and the last `spare` kWh of d lie beyond the owner's own limit, of which over_n are used, at delta USD/kWh.
 """
 
 from __future__ import annotations
@@ -82,6 +85,10 @@ class Battery(NamedTuple, Generic[T]):
     standby: T  # the owner's least for an hour on reserve, USD/kW-h
     sun_price: T  # what exported sun earns
     refill: T  # what a kWh held is worth at the very end
+    below: T  # F: kWh of the room that lie below the owner's own floor; 0 without a contract on it
+    floor_price: T  # phi, USD per kWh and hour
+    spare: T  # kWh of a day that lie beyond the owner's own limit; 0 without a contract on it
+    overuse_price: T  # delta, USD per kWh
 
 
 @kernel
@@ -122,6 +129,8 @@ def _sold(held: Floats, odds: Odds, h: int, x: float, d: float, b: Battery[float
     able = min(x * b.eta, d)
     rho = odds.reserve[h] if odds.reserve[h] >= b.standby else 0.0
     stand = min(b.kw, 2.0 * able) * rho
+    used = max(b.spare - d, 0.0)
+    kept = b.floor_price * max(b.below - x, 0.0)
     best, which = stand + _at(held, x, d, b), -1
     for at in range(len(ASKS)):
         if ASKS[at] < b.ask - 1e-9:
@@ -133,12 +142,13 @@ def _sold(held: Floats, odds: Odds, h: int, x: float, d: float, b: Battery[float
                 g = min(n * b.kw * DT_H, able)
                 value += p * (
                     (odds.sale[h, at, n] - b.wear) * g
+                    - b.overuse_price * (max(b.spare - d + g, 0.0) - used)
                     + _at(held, x - g / b.eta, d - g, b)
                     + stand * (1.0 - n / QUARTERS)
                 )
         if value > best + 1e-12:
             best, which = value, at
-    return best, which
+    return best - kept, which
 
 
 @kernel
@@ -200,7 +210,7 @@ def one_of(batteries: Battery[Floats], i: int) -> Battery[float]:
     b = batteries
     return Battery(
         b.kw[i], b.room[i], b.day[i], b.eta[i], b.wear[i], b.ask[i], b.limit[i], b.standby[i], b.sun_price[i],
-        b.refill[i],
+        b.refill[i], b.below[i], b.floor_price[i], b.spare[i], b.overuse_price[i],
     )  # fmt: skip
 
 

@@ -23,7 +23,9 @@ class Battery(NamedTuple, Generic[T]):
     floor_kwh: T  # kWh, the owner's reserve floor
     day_limit_kwh: T  # kWh that it may give the market per day inside the owner's envelope
     cycle_limit_kwh: T  # kWh per day before it is over-cycling
-    breach_kwh: T  # kWh below which the floor is breached: the floor, unless a contract let it down for a while
+    breach_kwh: (
+        T | None
+    )  # kWh below which the floor is breached, if a contract let it down for a while; None: the floor
 
 
 class BatteryState(NamedTuple, Generic[T]):

@@ -12,22 +12,22 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, TypeVar
 
 from vpp_env.core.devices.storage import discharge_limit, storage_next
-from vpp_env.jit import inlined
+from vpp_env.jit import at_most, inlined, is_set
 
 T = TypeVar("T")
 
 
 class Vehicle(NamedTuple, Generic[T]):
-    """Parameters; a home without a car has zeros."""
+    """Parameters; a home without a car has zeros. What contracts move is None where nobody has one."""
 
     kwh: T  # kWh, capacity
     kw: T  # kW, charger
     v2g_kw: T  # kW, discharging; 0 = it cannot
     min_kwh: T  # kWh, hard minimum of V2G
     target_kwh: T  # kWh that the owner wants in it when it must be ready
-    ready_kwh: T  # kWh that a contract wants then, if that is less; inf = none does
-    lack_kwh: T  # kWh below which it then lacks something that no contract has bought; inf = the target
-    on_reserve: T  # 1: a contract lets its battery stand on reserve, 0: none does
+    ready_kwh: T | None  # kWh that a contract wants then, if that is less
+    lack_kwh: T | None  # kWh below which it then lacks something that no contract has bought, if less
+    on_reserve: T | None  # 1: a contract lets its battery stand on reserve
 
 
 class VehicleState(NamedTuple, Generic[T]):
@@ -157,7 +157,7 @@ def baseline_charge(v: Vehicle[float], soc: float, rules: VehicleRules) -> float
 def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: VehicleRules) -> float:
     """Energy that the car still lacks of what its baseline will hold when it is due, or of what a contract wants."""
     holds = max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h)))
-    return min(holds, v.ready_kwh) - soc
+    return at_most(holds, v.ready_kwh) - soc
 
 
 @inlined
@@ -189,7 +189,7 @@ def vehicle_begin(
         if leaves or (k == step.ready and (k < step.dep or step.arr < k < step.out)):
             want = min(v.target_kwh, step.baseline_kwh)
             shortfall = max(shortfall, (want - soc) / v.kwh)
-            lacks = max(lacks, (min(want, v.lack_kwh) - soc) / v.kwh)
+            lacks = max(lacks, (at_most(want, v.lack_kwh) - soc) / v.kwh)
         if leaves:
             departed = 1.0
             short, left_with = shortfall, lacks
@@ -226,7 +226,7 @@ def vehicle_range(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, 
 @inlined
 def reserve_kept(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, rules: VehicleRules) -> float:
     """V2G power that may stand on reserve inside the owner's envelope: none unless a contract allows it."""
-    if v.on_reserve == 0.0 or not at_home(v, step):
+    if not is_set(v.on_reserve) or not at_home(v, step):
         return 0.0
     due = due_in(step)
     slack = v2g_slack(v, need(v, s.soc_kwh, step.baseline_kwh, due, rules), due, rules.reserve_h, rules)
@@ -297,7 +297,7 @@ def vehicle_headroom(
     reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
     if due * dt > span_h:
         v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
-        if v.on_reserve > 0.0:
+        if is_set(v.on_reserve):
             late = due - steps
             kept = min(reserve, v2g_slack(v, need(v, soc, baseline, late, rules), late, rules.reserve_h, rules))
     now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)

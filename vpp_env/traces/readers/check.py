@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vpp_env.errors import DataError, needs
+from vpp_env.errors import MOST_SHOWN, DataError, needs
 from vpp_env.units import Flags, Floats, Ints
 
 MAX_GAP = pd.Timedelta(hours=2)
 """Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
-MOST_SHOWN = 80
-"""Longest value that a message repeats whole."""
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _EMPTY = ("", "nan", "null", "none", "na", "n/a")
 

@@ -68,7 +68,7 @@ def read_devices(table: pd.DataFrame, path: Path) -> tuple[list[str], dict[str, 
         field = ALIASES.get(plain, plain)
         if field not in COLUMNS:
             raise DataError(
-                f"{where}: {did_you_mean(plain[:80], [*COLUMNS, *ALIASES, SESSIONS_OF], 'column')} Delete it, or see"
+                f"{where}: {did_you_mean(plain, [*COLUMNS, *ALIASES, SESSIONS_OF], 'column')} Delete it, or see"
                 " docs/home-data.md"
             )
         if field in known:
@@ -100,7 +100,7 @@ def _cells(values: pd.Series, field: str, column: str, rows: Ints, where: str) -
         wrong = ~(values.isin([str(i) for i in range(len(words))]) | values.map(is_empty))
         if wrong.any():
             i = int(np.argmax(wrong))
-            told = did_you_mean(str(text.iloc[i])[:80], words, column)
+            told = did_you_mean(str(text.iloc[i]), words, column)
             raise DataError(f"{where}, row {rows[i]}: {told} Or leave it empty: then it is drawn")
     made = numbers(values, rows, where, column, "give a number, or leave it empty: then it is drawn", gaps=True)
     if field in INTEGERS and not (np.isnan(made) | (made == np.round(made)) & (np.abs(made) < 1e6)).all():

@@ -18,6 +18,7 @@ from vpp_env.traces.readers.green_button import read_green_button
 from vpp_env.traces.readers.meters import Meter, Odd, Part, join, table_parts
 from vpp_env.traces.readers.names import home_name
 from vpp_env.traces.readers.sessions import CarSessions, acn_table, join_sessions, read_sessions
+from vpp_env.traces.readers.weather import read_weather
 from vpp_env.units import Floats
 
 ROLES = {
@@ -25,9 +26,10 @@ ROLES = {
     "load": ("load",),
     "pv": ("pv", "solar"),
     "vehicles": ("vehicles", "sessions", "ev_", "ev.", "acn"),
+    "weather": ("weather", "nsrdb"),
 }
 """What a file is by the beginning of its name, in either case."""
-TABLES, XML, JSON = (".csv", ".csv.gz", ".parquet"), ".xml", ".json"
+TABLES, XML, JSON, EPW = (".csv", ".csv.gz", ".parquet"), ".xml", ".json", ".epw"
 KWP_OF_PEAK = 1.15
 """Panels of a home whose output alone is known, kWp per kW of its largest output. Source: the largest hourly output of
 the 17 measured homes is .75 to .98 kW/kWp; docs/traces.md."""
@@ -44,6 +46,7 @@ class HomeData:
     load: Meter | None
     pv: Meter | None
     sessions: CarSessions | None
+    weather: Meter | None  # columns temp_c, and ghi or dni and dhi
     users: Mapping[str, str]  # home -> its name among the sessions, where there is one
     notes: tuple[str, ...]  # what was passed over or concluded
     files: tuple[Path, ...]
@@ -77,13 +80,17 @@ def home_files(folder: str | Path) -> dict[str, list[Path]]:
         if name.endswith(XML):
             found.setdefault("load", []).append(file)
             continue
+        if name.endswith(EPW):
+            found.setdefault("weather", []).append(file)
+            continue
         role = next((role for role, begins in ROLES.items() if name.startswith(begins)), None)
         if role is not None and name.endswith((*TABLES, *((JSON,) if role == "vehicles" else ()))):
             found.setdefault(role, []).append(file)
     if not found:
         raise DataError(f"home data {str(folder)!r}: no file in it that is known by its name; allowed are {allowed}")
-    if len(found.get("devices", [])) > 1:
-        raise DataError(f"home data {str(folder)!r}: several files named devices*; keep one")
+    several = [role for role in ("devices", "weather") if len(found.get(role, [])) > 1]
+    if several:
+        raise DataError(f"home data {str(folder)!r}: several files of {several[0]}; keep one")
     return found
 
 
@@ -137,8 +144,14 @@ def _read(folder: str, zone: str, stamps: tuple[tuple[str, int, int], ...]) -> H
     # a wide table may hold both: `home01_load_kwh` and `home01_pv_kwh` beside each other
     pv, _ = _meter([*files.get("pv", []), *more], "pv", zone)
     sessions = _sessions(files.get("vehicles", []), zone)
+    weather = _weather(files["weather"][0], zone) if "weather" in files else None
     notes: list[str] = []
     meters = {role: meter for role, meter in (("load", load), ("pv", pv)) if meter is not None}
+    if not order and sessions is None and not meters:
+        raise DataError(
+            f"home data {folder!r}: weather alone names no home; add devices, load, pv or vehicles (a devices file"
+            " with a column home is enough)"
+        )
     if not order:
         order = list(dict.fromkeys(home for meter in meters.values() for home in meter.homes))
         order = order or ([] if sessions is None else sessions.users)
@@ -154,7 +167,7 @@ def _read(folder: str, zone: str, stamps: tuple[tuple[str, int, int], ...]) -> H
     counts = {name: int((~np.isnan(values)).sum()) for name, values in known.items()}
     _conclude(order, table, load, pv, users, notes)
     paths = tuple(Path(stamp[0]) for stamp in stamps)
-    return HomeData(folder, tuple(order), table, counts, load, pv, sessions, users, tuple(notes), paths)
+    return HomeData(folder, tuple(order), table, counts, load, pv, sessions, weather, users, tuple(notes), paths)
 
 
 def _table(file: Path) -> pd.DataFrame:
@@ -189,6 +202,20 @@ def _meter(files: list[Path], role: str, zone: str) -> tuple[Meter | None, list[
         if not made and role == "load":
             raise DataError(f"{file.name}: no column of load in it; name columns <home>_load_kwh or <home>_kwh")
     return (join(parts, odd) if parts else None), both
+
+
+def _weather(file: Path, zone: str) -> Meter:
+    """Read weather; NSRDB files have two lines before their names and are no plain tables."""
+    if file.name.lower().endswith((EPW, ".csv.gz")):
+        return read_weather(file, None, zone)
+    if file.name.lower().endswith(".csv"):
+        try:
+            with file.open(encoding="utf-8-sig") as stream:
+                plain = "Time Zone" not in stream.readline()
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file.name}: not readable as text ({error}); download it again") from error
+        return read_weather(file, _table(file) if plain else None, zone)
+    return read_weather(file, _table(file), zone)
 
 
 def _sessions(files: list[Path], zone: str) -> CarSessions | None:

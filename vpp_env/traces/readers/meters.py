@@ -125,15 +125,21 @@ def part_of(
             f"{file}, row {rows[i]}: {column} is {shown(values.iloc[i])} {unit}, that is {kw[i]:g} kW"
             f" ({int(bad.sum())} such rows); allowed is 0 to {MOST_KW:g} kW: {why}"
         )
-    odd = Odd(below=int((kw < 0.0).sum()))
-    again = ts.duplicated(keep=False)
-    if again.any():
-        # which of two values is right is not known: the time is a gap, unless they agree
-        grouped = pd.Series(kw, index=ts).groupby(level=0)
-        agreed = grouped.first().where(grouped.max() - grouped.min() <= SAME_KW)
-        kw, ts = np.asarray(agreed, dtype=np.float64), ts.unique()
-        odd = Odd(odd.below, int((grouped.max() - grouped.min() > SAME_KW).sum()))
-    return Part(home, ts, np.maximum(kw, 0.0), step, "per" in unit, file), odd
+    made, ts, doubled = once(kw, ts)
+    odd = Odd(below=int((kw < 0.0).sum()), doubled=doubled)
+    return Part(home, ts, np.maximum(made, 0.0), step, "per" in unit, file), odd
+
+
+def once(values: Floats, ts: pd.DatetimeIndex) -> tuple[Floats, pd.DatetimeIndex, int]:
+    """Return each time once; one with two values that disagree is a gap, for which of them is right is not known.
+
+    The last element is how many those are.
+    """
+    if not ts.has_duplicates:
+        return values, ts, 0
+    grouped = pd.Series(values, index=ts).groupby(level=0)
+    differ = grouped.max() - grouped.min() > SAME_KW
+    return np.asarray(grouped.first().mask(differ), dtype=np.float64), ts.unique(), int(differ.sum())
 
 
 def join(parts: Sequence[Part], odd: Odd) -> Meter:

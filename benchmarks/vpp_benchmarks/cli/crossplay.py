@@ -1,0 +1,140 @@
+"""Aggregators against populations of owners, and who gains from lying: `vpp-env crossplay`.
+
+Exit status: 0 done; 1 a policy failed somewhere (said below the tables); 2 something that was asked for is not
+possible; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.tables import DIGITS, markdown, number
+from vpp_benchmarks.results import store
+from vpp_benchmarks.results.intervals import Interval
+from vpp_benchmarks.results.software import software
+from vpp_benchmarks.run.crossplay import POPULATIONS, TRUTHFUL, CrossPlay, Shares, cross_play
+from vpp_benchmarks.run.executors import AUTO, executor_names
+from vpp_benchmarks.run.live import live
+from vpp_benchmarks.run.log import log_to_terminal
+from vpp_benchmarks.run.plan import PlanError, parse_seeds
+from vpp_benchmarks.run.progress import LogProgress, Several, stop_on_interrupt
+from vpp_env.errors import did_you_mean
+from vpp_env.evaluation.kpi import table
+from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario.splits import not_of_test
+
+EXAMPLES = (
+    "--scenario august --seeds validation:10 --markdown docs/crossplay.md",
+    "--policies agentic posted my_module:MyPolicy --populations truthful liars",
+)
+AGGREGATORS = ("stochastic", "posted", "agentic", 'agentic(without="memory")')
+
+
+@command
+def main(argv: Sequence[str] | None, prog: str) -> int:
+    """Run the command line and return its exit status."""
+    p = Parser(prog, "Play aggregators with populations of owners who tell the truth, hold out, or lie.", EXAMPLES)
+    p.add_argument(
+        "--policies", nargs="+", default=AGGREGATORS, metavar="SPEC", help="default: " + " ".join(AGGREGATORS)
+    )
+    p.add_argument(
+        "--populations", nargs="+", default=list(POPULATIONS), metavar="NAME", help=f"of {', '.join(POPULATIONS)}"
+    )
+    p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
+    p.add_argument("--seeds", nargs="+", default=["validation:10"], metavar="SEEDS", help="default: validation:10")
+    p.add_argument("--out", type=Path, metavar="FOLDER", help="keep the runs there; default: nowhere")
+    p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
+    p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
+    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
+    args = p.parse_args(argv)
+    for name in args.populations:
+        if name not in POPULATIONS:
+            raise PlanError(did_you_mean(name, POPULATIONS, "population of owners"))
+    if args.markdown is not None and not args.markdown.parent.is_dir():
+        raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
+    base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
+    populations = {name: POPULATIONS[name] for name in dict.fromkeys([TRUTHFUL, *args.populations])}
+    err = Console(stderr=True)
+    runs = len(populations) * len(seeds) * len(args.policies)
+    with ExitStack() as stack:
+        out = args.out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "crossplay"
+        stop = stack.enter_context(stop_on_interrupt(err.print if err.is_terminal else None))
+        if err.is_terminal:
+            shown: Any = stack.enter_context(live(err, runs))
+        else:
+            stack.enter_context(log_to_terminal(logging.WARNING))
+            shown = LogProgress(runs)
+        listeners = Several([shown], stop)
+        found = cross_play(base, args.policies, populations, seeds, out, listeners, args.jobs, args.executor)
+    words = [*prog.split(), "--policies", *args.policies, "--populations", *args.populations]
+    called = shlex.join([*words, "--scenario", args.scenario, "--seeds", *args.seeds])
+    text = page(found, base, populations, seeds, called)
+    if args.markdown is not None:
+        store.write_text(args.markdown, text)
+    print(text, end="")
+    return 1 if found.failures else 0
+
+
+def page(found: CrossPlay, base: Scenario, populations: Mapping[str, Shares], seeds: Sequence[int], called: str) -> str:
+    """Return the page as Markdown."""
+    entries = {kpi.name: kpi for kpi in table()}
+    version = base.to_dict()["market"]["version"]
+    parts = [
+        "# Cross-play: aggregators and populations of owners",
+        f"`{base.name}` (hash {base.hash}, market {version}), {len(seeds)} seeds, the same months and homes in every "
+        f"cell; mean and 95 % interval. Written by `{called}` at {software().code}.",
+        *(text for text in [not_of_test(seeds)] if text),
+        markdown(
+            ["population", "brains of its owners"],
+            [[name, ", ".join(f"{share:.0%} {brain}" for brain, share in some)] for name, some in populations.items()],
+            2,
+        ),
+    ]
+    for kpi, cells in found.cells.items():
+        if not cells:
+            continue
+        entry, digits = entries[kpi], DIGITS[entries[kpi].form]
+        labels = list(dict.fromkeys(label for label, _ in cells))
+        rows = [
+            [label, *(said(cells[label, name], digits) if (label, name) in cells else "-" for name in populations)]
+            for label in labels
+        ]
+        parts += [f"## {entry.heading}", markdown(["aggregator", *populations], rows)]
+    if found.lying:
+        rows = [
+            [
+                one.population,
+                one.policy,
+                f"{one.share:.0%}",
+                said(one.liars, 2),
+                said(one.others, 2) if one.others is not None else "-",
+                said(one.welfare, 0),
+            ]
+            for one in found.lying
+        ]
+        parts += [
+            "## Who gains from lying",
+            "USD a home and month, net benefit less private cost, against the same homes in the population that tells "
+            "the truth: of those who lie or hold out, and of the others; and what it costs everybody, USD of welfare.",
+            markdown(["population", "aggregator", "they are", "they gain", "others gain", "welfare"], rows, 2),
+        ]
+    if not found.cells:
+        parts += ["**No seed was completed by every policy with every population.**"]
+    parts += [f"**Failed:** {'; '.join(found.failures)}."] if found.failures else []
+    return "\n\n".join(parts) + "\n"
+
+
+def said(one: Interval, digits: int) -> str:
+    """Return `12.3 [10.1, 14.6]`; the mean alone with too few units."""
+    ends = "" if one.low is None or one.high is None else f" [{number(one.low, digits)}, {number(one.high, digits)}]"
+    return number(one.value, digits) + ends

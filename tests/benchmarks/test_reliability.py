@@ -1,0 +1,57 @@
+"""What docs/reliability.md says of exit status and messages, typed row by row; a sample of the mutated scenarios."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from vpp_benchmarks.cli.main import LOADING, main
+
+from tests.fuzz_scenarios import run
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| `(.+?)` \| (\d+) \| `(.+?)` \|$", PAGE, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.toml").write_bytes('name = "häuser"\n'.encode("latin-1"))
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000 + "]" * 100_000, encoding="utf-8")
+    (tmp_path / "nested.toml").write_text('[preferences]\ntolerance = [[1, 2], [3, 4], [5, "x"]]\n', encoding="utf-8")
+    (tmp_path / "wide.toml").write_text("[market]\nprice_cap_usd_per_mwh = 1e308\n", encoding="utf-8")
+    (tmp_path / "text.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    for name in ("empty", "homes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "homes" / "load.csv").write_text("time,oak\n2023-08-01T07:00Z,1\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_the_table_is_read_whole() -> None:
+    section = PAGE[PAGE.index("## As it is typed") : PAGE.index("## Mutated files")]
+    assert len(ROWS) == len(re.findall(r"^\| `", section, flags=re.MULTILINE)) >= 30
+
+
+@pytest.mark.parametrize(("typed", "status", "says"), ROWS, ids=[row[0] for row in ROWS])
+def test_as_it_is_typed(typed: str, status: str, says: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    try:
+        ended = main(typed.split())
+    except SystemExit as end:  # argparse
+        ended = int(end.code or 0)
+    shown = capsys.readouterr()
+    assert ended == int(status)
+    assert says in (shown.out if ended == 0 else shown.err)
+    if ended == 2:
+        lines = [line for line in shown.err.strip().splitlines() if LOADING not in line]  # a slow machine
+        assert lines[0].startswith("error: ")
+        assert len(lines) == 1 or lines[1:] == [f"See vpp-env {typed.split()[0]} --help."]
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_mutated_scenarios_are_one_or_one_line() -> None:
+    ends, faults = run(60)
+    assert faults == []
+    assert sum(ends.values()) == 60
+    assert ends["error"] > 30
