@@ -40,7 +40,8 @@ class Owner:
             return 0.0, 0.0
         held = f["soc_kwh"] if window == OPPORTUNITY else f["max_kwh"]
         given = f["discharged_kwh"] if window == OPPORTUNITY else 0.0
-        kwh = max(min((held - max(floor, f["min_kwh"])) * self.eta, day - given), 0.0)
+        least, most = max(min(floor, f["floor_kwh"]), f["min_kwh"]), max(day, f["day_kwh"])
+        kwh = max(min((held - least) * self.eta, most - given), 0.0)
         power = (f["bess_kw"] if kwh > 0 else 0.0) + f["v2g_kw"]
         return min(power, kw), kwh + f["v2g_kw"] * self.hours
 

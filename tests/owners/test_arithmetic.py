@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from plain_owner import Owner
 
 from vpp_env.contract.terms import TERMS, Reason
-from vpp_env.owners.arithmetic import AVAILABILITY, SHARE, Judgement, judge
+from vpp_env.owners.arithmetic import (
+    AVAILABILITY,
+    BLACKOUT_PRICE,
+    CAR_PRICE,
+    DEFER_PRICE,
+    FLOOR_PRICE,
+    OVERUSE_PRICE,
+    PRICE,
+    RESERVE_PRICE,
+    SHARE,
+    Judgement,
+    judge,
+)
 from vpp_env.owners.situation import Belief, OwnerRules, Situation, belief, surprises
 
 ROWS = list(TERMS)
@@ -220,10 +232,12 @@ def test_who_claims_more_asks_more(seed: int) -> None:
     for less, more in itertools.pairwise(claims):
         assert not (more.accepted & ~less.accepted).any()
         both = less.countered & more.countered
-        for row in (SHARE, AVAILABILITY):  # by a price alone
+        for row in (RESERVE_PRICE, FLOOR_PRICE, CAR_PRICE, OVERUSE_PRICE, BLACKOUT_PRICE):
+            assert (more.terms[row, both] >= less.terms[row, both]).all()
+        for row in (SHARE, AVAILABILITY, DEFER_PRICE):  # by the price of storage alone
             both &= (less.terms[row] == terms[row]) & (more.terms[row] == terms[row])
-        for row in (0, 3, 7, 9, 11, 13):
-            assert (more.terms[row, both] >= less.terms[row, both] - 1e-9).all()
+        both &= less.terms[PRICE] != terms[PRICE]
+        assert (more.terms[PRICE, both] >= less.terms[PRICE, both] - 1e-9).all()
 
 
 def test_beliefs_know_the_past_alone_and_keep_its_mean() -> None:

@@ -28,7 +28,8 @@ SLACK = 1e-6
 """kW and kWh by which a limit may be missed: rounding."""
 HIGHER = 1e-6
 """USD above indifference that a fee is asked at, so that what was asked is accepted when it is offered."""
-HALVINGS = 40
+HALVINGS = 30
+"""Of the interval in which a price lies: 1e-9 USD/kWh is left of one."""
 SAME = 1e-12
 """USD/kWh below which a price is the one that it is compared with: rounding."""
 
@@ -229,10 +230,13 @@ class _Reach(NamedTuple):
 def _reach(
     own: Situation, i: int, w: int, hours: float, eta: float, floor: float, day: float, kw: float, waived: bool
 ) -> _Reach:
-    """A battery gives what it holds now; over a longer window it is filled each day, by its sun or from the grid."""
+    """A battery gives what it holds now; over a longer window it is filled each day, by its sun or from the grid.
+
+    A limit that is stricter than the owner's own is the own one, as the world keeps contracts.
+    """
     if w == 0 and own.blackout[i] and not waived:
         return _Reach(0.0, 0.0, 0.0)
-    least = max(floor, own.min_kwh[i])
+    least, day = max(min(floor, own.floor_kwh[i]), own.min_kwh[i]), max(day, own.day_kwh[i])
     if w == 0:
         kwh = min((own.soc_kwh[i] - least) * eta, day - own.discharged_kwh[i])
     else:
@@ -280,83 +284,96 @@ def _uncovered(own: Situation, i: int, terms: Floats, f: float, call_hours: floa
     return floor or short or over or black or stands
 
 
+class _Outside(NamedTuple):
+    """Expected USD of a window without a contract."""
+
+    stored: float
+    waited: float
+
+
+@inlined
+def _outside(own: Situation, market: _Market, eta: float, share: float, i: int, w: int) -> _Outside:
+    reach = _reach(own, i, w, market.hours, eta, own.floor_kwh[i], own.day_kwh[i], own.device_kw[i], False)
+    give = _Give(reach.kw, reach.kwh, own.cost[i], own.hassle_value[i])
+    sold = _stored(market, give, own.own_ask[i], share)
+    put_off = _waited(market, own.waits_kw[i], reach.waits_kw, own.back[i], own.defer_ask[i], share)
+    return _Outside(max(sold, 0.0), max(put_off, 0.0))
+
+
 class _Worth(NamedTuple):
-    """Expected USD of a window."""
+    """Expected USD of a window under a contract, and without one."""
 
     stored: float
     waited: float
     fee: float
-    outside_stored: float  # without a contract
-    outside_waited: float
+    outside: _Outside
 
 
 @inlined
-def _worth(own: Situation, know: Belief, rules: OwnerRules, m: int, i: int, w: int, terms: Floats, f: float) -> _Worth:
+def _worth(
+    own: Situation, market: _Market, eta: float, i: int, w: int, terms: Floats, f: float, outside: _Outside
+) -> _Worth:
     """What terms are worth to an owner who claims `f` times its costs, against what it would truly earn without."""
-    market, eta = _market(know, m, w, rules.margin), rules.eta
     waived = terms[BLACKOUT, i] > 0.5
-    reach = _reach(own, i, w, know.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
+    reach = _reach(own, i, w, market.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
     give = _Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
-    share, waits = terms[SHARE, i], own.waits_kw[i]
+    share = terms[SHARE, i]
     stored = _stored(market, give, terms[PRICE, i], share)
-    waited = _waited(market, waits, reach.waits_kw, f * own.back[i], terms[DEFER_PRICE, i], share)
-    fee = terms[AVAILABILITY, i] * terms[KW, i] * market.cells * know.hours
-    reach = _reach(own, i, w, know.hours, eta, own.floor_kwh[i], own.day_kwh[i], own.device_kw[i], False)
-    give = _Give(reach.kw, reach.kwh, own.cost[i], own.hassle_value[i])
-    sold = _stored(market, give, own.own_ask[i], rules.share)
-    put_off = _waited(market, waits, reach.waits_kw, own.back[i], own.defer_ask[i], rules.share)
-    return _Worth(stored, waited, fee, max(sold, 0.0), max(put_off, 0.0))
+    waited = _waited(market, own.waits_kw[i], reach.waits_kw, f * own.back[i], terms[DEFER_PRICE, i], share)
+    fee = terms[AVAILABILITY, i] * terms[KW, i] * market.cells * market.hours
+    return _Worth(stored, waited, fee, outside)
 
 
 @inlined
 def _gain(worth: _Worth) -> float:
-    return worth.stored + worth.waited + worth.fee - worth.outside_stored - worth.outside_waited
+    return worth.stored + worth.waited + worth.fee - worth.outside.stored - worth.outside.waited
 
 
 @inlined
-def _counter(own: Situation, know: Belief, rules: OwnerRules, m: int, i: int, w: int, terms: Floats, f: float) -> bool:
+def _counter(
+    own: Situation, market: _Market, rules: OwnerRules, i: int, w: int, terms: Floats, f: float, outside: _Outside
+) -> bool:
     """Change terms that are not worth it to the owner's own; return whether it has any.
 
-    First what charging that waits must earn, then what storage must; where no price is enough, the same at the share
-    that it gets without a contract; and else its own asks and a fee for what is still missing.
+    First what charging that waits must earn, then what storage must, up to its own asks; where that is not enough, the
+    same at the share that it gets without a contract; and else its own asks and a fee for what is still missing.
     """
-    market = _market(know, m, w, rules.margin)
+    eta, put_off = rules.eta, outside.waited
     waived = terms[BLACKOUT, i] > 0.5
-    reach = _reach(own, i, w, know.hours, rules.eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
+    reach = _reach(own, i, w, market.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
     give = _Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
-    worth = _worth(own, know, rules, m, i, w, terms, f)
-    put_off = worth.outside_waited
+    worth = _worth(own, market, eta, i, w, terms, f, outside)
     for usual in range(2):
         if usual == 1:
             if terms[SHARE, i] >= rules.share:
                 break
             terms[SHARE, i] = rules.share
-            worth = _worth(own, know, rules, m, i, w, terms, f)
+            worth = _worth(own, market, eta, i, w, terms, f, outside)
         share = terms[SHARE, i]
         if worth.waited <= put_off:
             waits, back = own.waits_kw[i], f * own.back[i]
             price = _least_waited(market, waits, reach.waits_kw, back, share, -put_off)
-            if price < 0.0:
+            if price < 0.0 or price > f * own.defer_ask[i]:
                 price = f * own.defer_ask[i]
             if _waited(market, waits, reach.waits_kw, back, price, share) > worth.waited:
                 terms[DEFER_PRICE, i] = price
-                worth = _worth(own, know, rules, m, i, w, terms, f)
+                worth = _worth(own, market, eta, i, w, terms, f, outside)
         if _gain(worth) > 0.0:
             return True
         price = _least_stored(market, give, share, _gain(worth) - worth.stored)
-        if price >= 0.0:
+        if 0.0 <= price <= f * own.own_ask[i]:
             terms[PRICE, i] = price
-            return _gain(_worth(own, know, rules, m, i, w, terms, f)) > 0.0
+            return _gain(_worth(own, market, eta, i, w, terms, f, outside)) > 0.0
     if give.kw > 0.0:
         terms[PRICE, i] = f * own.own_ask[i]
-    missing = -_gain(_worth(own, know, rules, m, i, w, terms, f))
+    missing = -_gain(_worth(own, market, eta, i, w, terms, f, outside))
     if missing < 0.0:
         return True
-    kwh = terms[KW, i] * market.cells * know.hours
+    kwh = terms[KW, i] * market.cells * market.hours
     if kwh <= 0.0:
         return False
     terms[AVAILABILITY, i] += (missing + HIGHER) / kwh
-    return _gain(_worth(own, know, rules, m, i, w, terms, f)) > 0.0
+    return _gain(_worth(own, market, eta, i, w, terms, f, outside)) > 0.0
 
 
 @kernel
@@ -390,21 +407,21 @@ def judge(
         if _impossible(own, i, terms):
             reason[i] = LIMIT_REASON
             continue
-        gain[i] = _gain(_worth(own, know, rules, m, i, w, said, 1.0))
+        market, eta = _market(know, m, w, rules.margin), rules.eta
+        outside = _outside(own, market, eta, rules.share, i, w)
+        gain[i] = _gain(_worth(own, market, eta, i, w, said, 1.0, outside))
         worth_it = gain[i] > 0.0 and not _uncovered(own, i, said, 1.0, rules.call_hours, rules.reserve)
         claims = worth_it
         if f != 1.0 or not worth_it:
             for row in range(len(said)):
                 said[row, i] = terms[row, i]
-            claimed = _gain(_worth(own, know, rules, m, i, w, said, f)) > 0.0
+            claimed = (gain[i] if f == 1.0 else _gain(_worth(own, market, eta, i, w, said, f, outside))) > 0.0
             short = _uncovered(own, i, said, f, rules.call_hours, rules.reserve)
             claims = claimed and not short
-            if worth_it and claims:
-                pass
-            elif claimed:
+            if not claimed:
+                countered[i] = _counter(own, market, rules, i, w, said, f, outside)
+            elif not (worth_it and claims):
                 countered[i] = short
-            else:
-                countered[i] = _counter(own, know, rules, m, i, w, said, f)
         accepted[i] = worth_it and claims
         if accepted[i]:
             reason[i] = AGREED_REASON
