@@ -52,6 +52,22 @@ def test_it_says_what_hangs_on_a_rule(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--exact" in capsys.readouterr().err
 
 
+def test_it_says_what_foresight_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bounds.json"
+    few = ["--scenario", "week20", "--seed", "1000:1003", "--set", "time.duration_hours=72"]
+    assert main([*few, "--foresight", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    rows = {row["known"]: row["usd"] for row in json.loads(file.read_text(encoding="utf-8"))["foresight"]}
+    assert all(name in printed for name in rows)
+    plans = [usd for name, usd in rows.items() if name.startswith("plan")]
+    # who knows more earns more where it is much more, and a plan is below its ceiling
+    assert plans[0] < plans[1] < plans[-1] <= rows["ceiling U_welfare"]
+    assert plans[1] <= rows["ceiling U_na: no foresight"] + 1e-6
+    assert main([*few, "--foresight", "--exact"]) == 2
+    assert main(["--scenario", "quick", "--set", "prices.model=step", "--foresight"]) == 2
+    assert "law of real-time prices" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

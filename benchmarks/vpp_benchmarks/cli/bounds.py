@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.ceilings import TITLES, ceilings, exact_optima
+from vpp_benchmarks.run.ceilings import TITLES, ceilings, exact_optima, foresight_ladder
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
 from vpp_env.evaluation.kpi_entry import LADDER, price_of_preferences, share_of
 from vpp_env.scenario import load_scenario
@@ -30,6 +30,7 @@ EXAMPLES = (
     "--scenario august",
     "--scenario week20 --exact",
     "--set market.max_capacity_mw=0.4 --json bounds.json",
+    "--scenario week20 --seed 1000:1010 --foresight",
     "--seed 1000:1003 --change market.reserve=false --change preferences.private_value_factor=2",
 )
 AS_IT_IS = "as it is"
@@ -39,11 +40,16 @@ def parser(prog: str = "vpp-env bounds") -> Parser:
     """Return the command line."""
     p = Parser(prog, "Print proven ceilings of a market month.", EXAMPLES)
     p.add_argument("--scenario", default="august", metavar="NAME|FILE.toml", help="default: %(default)s")
-    p.add_argument("--seed", default="0", metavar="INT|A:B", help="several with --change; default: %(default)s")
+    p.add_argument(
+        "--seed", default="0", metavar="INT|A:B", help="several with --change or --foresight; default: %(default)s"
+    )
     add_month_flags(p)
     p.add_argument("--exact", action="store_true", help="also solve the month's linear program (minutes)")
     p.add_argument(
         "--change", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="and under this rule; may repeat"
+    )
+    p.add_argument(
+        "--foresight", action="store_true", help="instead: what knowing coming real-time prices is worth, mean of seeds"
     )
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
     return p
@@ -54,8 +60,8 @@ def months_of(args: argparse.Namespace, change: str | None = None) -> list[Month
     base = load_scenario(args.scenario)
     changes = dict(parse_override(text, base) for text in [*args.overrides, *([change] if change else [])])
     seeds = parse_seeds([args.seed])
-    if len(seeds) != 1 and not args.change:
-        raise PlanError(f"--seed {args.seed!r}: allowed is one integer, several with --change only")
+    if len(seeds) != 1 and not (args.change or args.foresight):
+        raise PlanError(f"--seed {args.seed!r}: allowed is one integer, several with --change or --foresight only")
     plan = make_plan(
         base.override(changes) if changes else base,
         ("idle",),
@@ -121,6 +127,24 @@ def _under_changes(args: argparse.Namespace) -> int:
     return 0
 
 
+def show_foresight(rows: Sequence[tuple[str, float, float | None]], seeds: int) -> str:
+    """Return the table of what knowing coming real-time prices is worth."""
+    most = rows[-1][1]
+    lines = [f"{f'welfare in USD, mean of {seeds}':44}{'mean':>12}{'+-':>10}{'of U_welfare':>14}"]
+    for name, usd, error in rows:
+        share = share_of(usd, most)
+        written = "" if error is None else f"{error:.2f}"
+        lines.append(f"{name:44}{usd:12.2f}{written:>10}" + ("" if share is None else f"{share:14.1%}"))
+    return "\n".join(
+        [
+            *lines,
+            "Plans of the relaxation (no minimum bid, no feeders, every interval for itself) that know so much of real",
+            "time, the law of the rest and all else: lower ends. U_na bounds on the mean who knows the past",
+            "and the interval's own price, +- is the standard error of a mean.",
+        ]
+    )
+
+
 def _report(name: str, done: int, of: int) -> None:
     if sys.stderr.isatty() or done == of:
         print(f"\r{name}: {done} of {of} devices", end="\n" if done == of else "", file=sys.stderr, flush=True)
@@ -132,10 +156,23 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     args = parser(prog).parse_args(argv)
     if args.json is not None and not args.json.parent.is_dir():
         raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
+    if args.foresight and (args.change or args.exact):
+        raise PlanError("--foresight is a table of its own: leave --change and --exact out")
     if args.change:
         if args.exact:
             raise PlanError("--exact is for one month: leave --change out")
         return _under_changes(args)
+    if args.foresight:
+        months = months_of(args)
+        rows = foresight_ladder(months)
+        print(show_foresight(rows, len(months)))
+        if args.json is not None:
+            data = {
+                "seeds": args.seed,
+                "foresight": [dict(zip(("known", "usd", "error"), row, strict=True)) for row in rows],
+            }
+            args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        return 0
     (month,) = months_of(args)
     found = ceilings(month)
     optima = None

@@ -16,12 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
+from vpp_policies.optimal.foresight_ladder import ladder
 from vpp_policies.optimal.no_foresight import bracket_without_foresight
 
 from vpp_benchmarks.results.comparison import Unit, read_ceilings
 from vpp_benchmarks.run.job import JobSpec, month_of
+from vpp_benchmarks.run.plan import PlanError
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.kpi_entry import LADDER, Ceilings
 from vpp_env.evaluation.simulate import market_rules
@@ -70,6 +73,40 @@ def ceilings(month: Month) -> dict[str, Any]:
         made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law)
         na = [made.lower + idle, made.upper + idle]
     return {**found, "no_foresight": na, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
+
+
+def foresight_ladder(months: Sequence[Month]) -> list[tuple[str, float, float | None]]:
+    """Return (what is known of real-time prices, mean welfare in USD, its standard error), upwards from the past alone.
+
+    Steps up to 24 hours are plans of the relaxation with that knowledge (`optimal.foresight_ladder`): a lower end of
+    what it is worth. U_na bounds the second from above, on the mean over months; the last are the bracket of U_welfare.
+
+    Raises
+    ------
+    PlanError
+        When the law of a month's real-time prices is not known.
+    """
+    rows: list[dict[str, float]] = []
+    for month in months:
+        law = month.price_law
+        if law is None:
+            raise PlanError(
+                f"seed {month.seed}: what foresight is worth needs the law of real-time prices, and that of measured "
+                "prices (or of another model than caiso) is not known; use a seeded month"
+            )
+        homes, foresight, rules = _start(month)
+        given = homes, foresight, Goal(Measure.VALUE, Wishes.PRICED, rules), rules.max_capacity_kw
+        known = {f"plan: {name}": usd for name, usd in ladder(*given, law).items()}
+        na, all_ = bracket_without_foresight(*given, law), bracket(*given)
+        ends = {"plan: everything": all_.lower, "ceiling U_na: no foresight": na.upper, "ceiling U_welfare": all_.upper}
+        rows.append({**known, **ends})
+    idle = float(np.mean([0.0 - m.scenario.market.compute_usd_per_hour * m.scenario.hours for m in months]))
+    out: list[tuple[str, float, float | None]] = []
+    for name in rows[0]:
+        usd = np.array([row[name] for row in rows])
+        error = float(usd.std(ddof=1) / np.sqrt(len(usd))) if len(usd) > 1 else None
+        out.append((name, float(usd.mean()) + idle, error))
+    return out
 
 
 def exact_optima(

@@ -66,7 +66,9 @@ class Penalty(NamedTuple):
     constant: float  # sum over t of - M_t r_t, USD
 
 
-class _Scratch(NamedTuple):
+class Scratch(NamedTuple):
+    """What kernels of one step write into."""
+
     one: Store  # a store of one step
     width: NDArray[np.float64]  # (ROOM,) segments of V and of what is held
     slope: NDArray[np.float64]
@@ -81,26 +83,27 @@ def for_kernels(law: PriceLaw) -> Law:
 
 
 @kernel
-def _scratch() -> _Scratch:
+def scratch() -> Scratch:
+    """Return room for one step."""
     z, two = np.zeros(1), np.zeros((1, 2))
     one = Store(
         z.copy(), z.copy(), z.copy(), 0.0, two.copy(), two.copy(), two.copy(), two.copy(), z.copy(), z.copy(), z.copy(),
         0.0, 0.0,
     )  # fmt: skip
     side = np.empty(IN + OUT), np.empty(IN + OUT), np.empty(IN + OUT, dtype=np.int64)
-    return _Scratch(one, np.empty(ROOM), np.empty(ROOM), side[0], side[1], side[2])
+    return Scratch(one, np.empty(ROOM), np.empty(ROOM), side[0], side[1], side[2])
 
 
 @kernel
-def _least(store: Store, k: int) -> float:
+def least(store: Store, k: int) -> float:
     """Least state at the start of step k, before charging elsewhere."""
     return store.lo[k] - store.ext[k]
 
 
 @kernel
-def _load(store: Store, k: int, after: NDArray[np.float64], x: _Scratch) -> tuple[int, float]:
+def load(store: Store, k: int, after: NDArray[np.float64], x: Scratch) -> tuple[int, float]:
     """Write V_k+1 (PIECES + 1,) and what holding earns in step k as segments; return how many, and J at their end."""
-    low = _least(store, k + 1)
+    low = least(store, k + 1)
     width, base, count = (store.hi[k + 1] - low) / PIECES, after[0] + store.hold[k] * low, 0
     if width > 1e-12:
         for g in range(PIECES):
@@ -113,7 +116,7 @@ def _load(store: Store, k: int, after: NDArray[np.float64], x: _Scratch) -> tupl
 
 
 @kernel
-def _face(faced: Faced, k: int, price: float, x: _Scratch) -> int:
+def face(faced: Faced, k: int, price: float, x: Scratch) -> int:
     """Write down the hull of step k at a price; return its segments."""
     store, more = faced.store, price - faced.mean[k]
     for j in range(IN):
@@ -124,7 +127,7 @@ def _face(faced: Faced, k: int, price: float, x: _Scratch) -> int:
 
 
 @kernel
-def _values(
+def step_values(
     store: Store,
     k: int,
     count: int,
@@ -133,13 +136,13 @@ def _values(
     at: NDArray[np.float64],
     weight: float,
     out: NDArray[np.float64],
-    x: _Scratch,
+    x: Scratch,
 ) -> None:
     """Add to `out` `weight` times J_k at ascending states `at`, from what `_load` and `_face` left.
 
     Segments of V and of the hull are met in the order of their slopes; beyond its domain J goes on along its ends.
     """
-    left, value = _least(store, k + 1), base
+    left, value = least(store, k + 1), base
     for j in range(IN):
         if store.in_w[k, j] > 0.0:
             left -= store.in_w[k, j]
@@ -176,9 +179,9 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
     store = faced.store
     steps, kinds, nodes = law.price.shape
     out = np.zeros((steps + 1, kinds, PIECES + 1))
-    at, mixed, x = np.empty(PIECES + 1), np.empty((kinds, PIECES + 1)), _scratch()
+    at, mixed, x = np.empty(PIECES + 1), np.empty((kinds, PIECES + 1)), scratch()
     for k in range(steps, -1, -1):
-        low = _least(store, k)
+        low = least(store, k)
         for g in range(PIECES + 1):
             at[g] = low + (store.hi[k] - low) * g / PIECES
         if k == steps:
@@ -189,10 +192,10 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
         still = _idle(store, k)
         mixed[:] = 0.0
         for b in range(kinds):
-            count, base = _load(store, k, out[k + 1, b], x)
+            count, base = load(store, k, out[k + 1, b], x)
             for a in range(1 if still else nodes):
-                n = _face(faced, k, law.price[k, b, a], x)
-                _values(store, k, count, base, n, at, 1.0 if still else law.within[b, a], mixed[b], x)
+                n = face(faced, k, law.price[k, b, a], x)
+                step_values(store, k, count, base, n, at, 1.0 if still else law.within[b, a], mixed[b], x)
         for b in range(kinds):
             for c in range(kinds):
                 share = (1.0 - law.chance[k]) * law.turn[b, c] + law.chance[k] * law.begin[c]
@@ -203,9 +206,9 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
 
 
 @kernel
-def _best(store: Store, k: int, count: int, n: int, s: float, x: _Scratch) -> float:
+def _best(store: Store, k: int, count: int, n: int, s: float, x: Scratch) -> float:
     """State after the best action of step k, from what `_load` and `_face` left: every segment has its base stock."""
-    low = _least(store, k + 1)
+    low = least(store, k + 1)
     s_next = s
     for j in range(IN):
         s_next += max(store.in_w[k, j], 0.0)
@@ -238,25 +241,25 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
     store = faced.store
     steps, kinds, nodes = law.price.shape
     slope, constant = np.zeros(steps), 0.0
-    at, now, after, x = np.empty(2), np.empty(2), np.empty(PIECES + 1), _scratch()
+    at, now, after, x = np.empty(2), np.empty(2), np.empty(PIECES + 1), scratch()
     s = store.start
     for k in range(steps):
         # the slope between two states around the reference: who knows the future seldom stays at it
-        low, span = _least(store, k), store.hi[k] - _least(store, k)
+        low, span = least(store, k), store.hi[k] - least(store, k)
         at[0], at[1] = max(s - wide * span, low), min(s + wide * span, store.hi[k])
         # where nothing can be done the price is nothing to the store, but its kind tells of the next ones
         still = _idle(store, k)
         now[:] = 0.0
         for b in range(kinds):
-            count, base = _load(store, k, value[k + 1, b], x)
+            count, base = load(store, k, value[k + 1, b], x)
             n, more = 0, 0.0
             for a in range(nodes):
                 more += law.came[k, b, a] - law.odds[k, b, a]
                 # what hardly ever comes counts as its neighbour, which depends on what was known before alone
                 if a < nodes - 1 and (still or law.odds[k, b, a] < RARE):
                     continue
-                n = _face(faced, k, law.price[k, b, a], x)
-                _values(store, k, count, base, n, at, more, now, x)
+                n = face(faced, k, law.price[k, b, a], x)
+                step_values(store, k, count, base, n, at, more, now, x)
                 more = 0.0
         if k > 0 and at[1] > at[0] + 1e-9:
             slope[k] = (now[1] - now[0]) / (at[1] - at[0])
@@ -268,7 +271,7 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
                 share += law.came[k, b, a]
             for g in range(PIECES + 1):
                 after[g] += share * value[k + 1, b, g]
-        count, _ = _load(store, k, after, x)
-        n = _face(faced, k, lmp[k], x)
+        count, _ = load(store, k, after, x)
+        n = face(faced, k, lmp[k], x)
         s = _best(store, k, count, n, max(s, store.lo[k]), x)
     return Penalty(slope, constant)
