@@ -51,6 +51,7 @@ COMMANDS = (
     Command(DEVELOP, "coverage", "vpp_benchmarks.cli.coverage:main", "how often intervals hold the truth, simulated"),
     Command(DEVELOP, "tune-constant", "vpp_benchmarks.cli.tune_constant:main", "find the best constant bid"),
     Command(DEVELOP, "fit-prices", "vpp_benchmarks.cli.fit_prices:main", "learn the price model of `stochastic`"),
+    Command(DEVELOP, "fit-evenings", "vpp_benchmarks.cli.fit_evenings:main", "learn what evenings give, for `fleet`"),
     Command(DEVELOP, "forecasts", "vpp_benchmarks.cli.forecasts:main", "score forecasts of prices against what came"),
     Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
     Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
