@@ -11,7 +11,7 @@ from vpp_policies.learned import actions, save
 
 import vpp_env
 
-SEEDS = range(10_000, 10_006)
+SEEDS = range(10_100, 10_106)
 RIDGE = 1e-3
 
 

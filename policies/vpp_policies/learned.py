@@ -26,13 +26,17 @@ from vpp_env import (
     MarketRules,
     PolicyError,
     PolicyInfo,
+    UnknownNameError,
     View,
+    did_you_mean,
 )
 
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(inputs, outputs) weights and (outputs,) bias."""
-DEFAULT = Path(__file__).parent / "weights" / "truthful_linear.npz"
-"""What `learned()` plays: a linear copy of `truthful`, made by examples/clone_policy.py."""
+WEIGHTS = Path(__file__).parent / "weights"
+"""Weights that come with the package: `truthful_linear`, a linear copy of `truthful`, made by examples/clone_policy.py;
+`evolved_week20`, made by `vpp-env train --out evolved_week20.npz` (docs/learners.md)."""
+DEFAULT = "truthful_linear"
 
 
 def save(path: str | Path, layers: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> None:
@@ -59,14 +63,22 @@ def save(path: str | Path, layers: Sequence[tuple[NDArray[np.floating], NDArray[
 
 
 def load(path: str | Path) -> list[Layer]:
-    """Read the layers of a file.
+    """Read the layers of a file, or of weights that come with the package (a name without an ending, see `WEIGHTS`).
 
     Raises
     ------
+    UnknownNameError
+        When the package has no such weights.
     PolicyError
         When it is no such file, or was learned on other columns than today's.
     """
     file = Path(path).expanduser()
+    if file.suffix == "" and file.name == str(path):
+        shipped = {weights.stem: weights for weights in WEIGHTS.glob("*.npz")}
+        if file.name not in shipped:
+            remedy = "Or name a file, weights.npz."
+            raise UnknownNameError(did_you_mean(file.name, shipped, "weights of the package", remedy))
+        file = shipped[file.name]
     try:
         with np.load(file, allow_pickle=False) as archive:
             parts = {name: archive[name] for name in archive}
@@ -121,7 +133,7 @@ class Learned:
     Parameters
     ----------
     path : str, optional
-        An .npz file that `save` wrote; None: a linear copy of `truthful` that comes with the package.
+        An .npz file that `save` wrote, or the name of weights of the package (`WEIGHTS`); None: `truthful_linear`.
 
     Raises
     ------

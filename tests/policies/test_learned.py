@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import month
-from vpp_policies.learned import Learned, actions, load, save
+from vpp_policies.learned import WEIGHTS, Learned, actions, load, save
 
 from vpp_env.api.gym import CentralMarketMonth
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
+from vpp_env.contract.policy import Policy, make_policy
 from vpp_env.contract.views import Information
-from vpp_env.errors import PolicyError
+from vpp_env.errors import PolicyError, UnknownNameError
 from vpp_env.evaluation.audit import audit
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.evaluation.verdict import Verdict
+from vpp_env.scenario import load_scenario
+from vpp_env.simulation.month import Month
 
 ROOT = Path(__file__).parents[2]
 Layers = list[tuple[np.ndarray, np.ndarray]]
@@ -137,3 +140,23 @@ def test_the_example_makes_a_policy_from_play(tmp_path: Path) -> None:
     seen, done = example.played("truthful", 10_001)
     copied = actions(load(tmp_path / "w.npz"), seen)
     assert ((copied - done) ** 2).mean() < 0.3 * done.var(axis=0).mean()
+
+
+def test_weights_of_the_package_are_named() -> None:
+    for file in WEIGHTS.glob("*.npz"):
+        assert file.stat().st_size < 200_000
+        for ours, theirs in zip(load(file.stem), load(file), strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    with pytest.raises(UnknownNameError, match="evolved_week20"):
+        load("evolved_wek20")
+
+
+def test_what_was_evolved_beats_truthful_on_months_that_it_was_not_chosen_on() -> None:
+    seeds = range(1005, 1010)
+    world = load_scenario("week20")
+    months = [Month(world, seed) for seed in seeds]
+
+    def mean(policy: Policy) -> float:
+        return float(np.mean([summarize(simulate(month, policy))["welfare"] for month in months]))
+
+    assert mean(Learned("evolved_week20")) > mean(make_policy("truthful"))
