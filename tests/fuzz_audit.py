@@ -204,7 +204,7 @@ def one(seed: int) -> tuple[str, str]:
     m = month("week20", WORLD, seed % 3)
     bench = audit_module._Bench(m, f"cheat:{seed}", cheats.Honest.info.information, 6, 0.0)
     honest = audit_module._Bench(m, f"honest:{seed}", cheats.Honest.info.information, 6, 0.0)
-    cheat, base = bench.play([]), honest.play([])
+    cheat, base = bench.play().bids, honest.play().bids
     name = Cheat(seed).kind.__name__.strip("_")
     if not any((a.actions != b.actions).any() for a, b in zip(cheat, base, strict=True)):
         return name, "idle"

@@ -143,7 +143,7 @@ def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool.get(7).seed == 7
     assert not pool._ahead
 
-    def fails(*args: object) -> Month:
+    def fails(*args: object, **named: object) -> Month:
         raise VppError("no such prices")
 
     monkeypatch.setattr("vpp_env.api.pool.Month", fails)

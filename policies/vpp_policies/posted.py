@@ -57,7 +57,7 @@ class Posted:
     """
 
     def __init__(
-        self, price: float = 0.16, share: float = 0.9, day_price: float = 0.2, floor_price: float = 0.0
+        self, price: float = 0.14, share: float = 0.9, day_price: float = 0.2, floor_price: float = 0.0
     ) -> None:
         for name, value in (("price", price), ("share", share), ("day_price", day_price), ("floor_price", floor_price)):
             if not 0.0 <= value <= 1.0:

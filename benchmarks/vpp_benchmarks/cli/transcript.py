@@ -53,10 +53,8 @@ def _offer(m: Mapping[str, Any]) -> str:
         for i, more, p, power in rows[:SHOWN]
     )
     rest = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return (
-        f"VPP, round {m['round']} of {m['of_rounds']}, {clean(m['window'])}: {some}{rest}. Or "
-        f"{100 * m['bonus']:.0f} % of the price, if more."
-    )
+    least = f"Or {100 * m['bonus']:.0f} % of the price, if more."
+    return f"VPP, round {m['round']} of {m['of_rounds']}, {clean(m['window'])}: {some}{rest}. {least}"
 
 
 def _response(m: Mapping[str, Any]) -> str:
@@ -106,7 +104,7 @@ def _by(m: Mapping[str, Any]) -> str:
 def _strategy(m: Mapping[str, Any]) -> str:
     s = m["strategy"]
     return (
-        f"VPP's strategy by {_by(m)}: offer at most {s['opening_percent']} % of an ask, up to {s['cap_cents']} ct, "
+        f"VPP's strategy by {_by(m)}: offer {s['opening_percent']} % of an ask at most, up to {s['cap_cents']} ct, "
         f"call {s['ask_percent']} % of the homes, risk {s['risk_percent']}, margin "
         f"{s['margin_percent']} %, reserve {s['reserve_percent']} %, favour {clean(s['favour'])}: {clean(s['reason'])}"
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_env import Answers, Offers, Terms
+from vpp_env import Answers, Offers
 from vpp_env.units import Flags, Floats
 
 DOUBT = 0.02
@@ -26,15 +26,12 @@ TRUE = 0.5
 """Probability that an owner who asks for more has asked for no more than it needs [assumed]."""
 POINTS = 33
 """Of a grid."""
-PREMIUM = ((0.05, 0.15), (0.02, 0.08), (0.0, 0.03))
-"""Premiums in the owners' asks, USD/kWh, by profile."""
 RANGES: dict[str, tuple[tuple[float, float], ...]] = {
-    "price": PREMIUM,  # below the own ask
+    "price": ((0.003, 0.017), (0.0017, 0.008), (0.0, 0.0033)),  # hassle by the hour, of 6 kW, beyond what a kWh costs
     "floor_price": ((0.02, 0.08), (0.008, 0.04), (0.002, 0.016)),
     "overuse_price": ((0.10, 0.20), (0.06, 0.15), (0.03, 0.10)),
-    "blackout_price": ((0.5, 1.5), (0.3, 1.0), (0.1, 0.5)),
 }
-"""Ranges of the reservation prices by profile; of the price of what lies between it and the own ask."""
+"""Ranges of the reservation prices by profile, USD per unit; of the price of what it is above wear and refilling."""
 
 
 def _prior(ranges: tuple[tuple[float, float], ...]) -> tuple[Floats, Floats]:
@@ -66,17 +63,8 @@ class Memory:
             self.grid[name], self.belief[name] = grid, np.tile(weight, (self._n, 1))
             self.asked[name] = np.full(self._n, np.inf)
 
-    def reservation(self, name: str, own: Floats) -> Floats:
-        """(N, K) possible reservation prices, `own` (N,) being what the owners ask by themselves."""
-        grid = self.grid[name]
-        return np.maximum(own[:, None] - grid, 0.0) if name == "price" else np.broadcast_to(grid, (self._n, POINTS))
-
-    def chance(self, name: str, price: Floats, own: Floats) -> Floats:
-        """(N,) probability that `price` (N,) is enough."""
-        return (self.belief[name] * (self.reservation(name, own) <= price[:, None] + 1e-9)).sum(axis=1)
-
-    def best(self, name: str, own: Floats, worth: Floats) -> tuple[Floats, Floats]:
-        """(N,) the price with the highest expected gain of VPP and owner together, and (N,) the chance that it does.
+    def best(self, name: str, base: Floats, worth: Floats, sure: float) -> tuple[Floats, Flags]:
+        """(N,) the price with the highest expected gain of VPP and owner together, and (N,) whether there is one.
 
         A unit is used where its value v, taken to be uniform from 0 to `worth`, is above the price x that is agreed,
         and then brings v - r, r being the owner's reservation price. So the gain of x is in proportion to
@@ -89,36 +77,35 @@ class Memory:
         ----------
         name : str
             The term.
-        own : ndarray
-            (N,) what the owners ask by themselves.
+        base : ndarray
+            (N,) what the grid is above: of the price what a kWh costs by wear and refilling, else 0.
         worth : ndarray
             (N,) most that a unit of it is worth.
+        sure : float
+            Probability with which it must be enough.
         """
-        grid = self.reservation(name, own)
-        order = np.argsort(grid, axis=1, kind="stable")
-        r = np.take_along_axis(grid, order, axis=1)
-        p = np.take_along_axis(self.belief[name], order, axis=1)
+        r, p = base[:, None] + self.grid[name], self.belief[name]
         worth, asked = worth[:, None], self.asked[name]
         chance = np.cumsum(p, axis=1)
         # (worth - r)^2 - (x - r)^2 = worth^2 - x^2 - 2 r (worth - x)
         gain = (worth**2 - r**2) * chance - 2.0 * (worth - r) * np.cumsum(p * r, axis=1)
-        told = np.where(r < asked[:, None] - 1e-9, 1.0 - TRUE, 1.0)
-        gain, chance = np.where(r < worth, gain, 0.0) * told, chance * told
+        told = np.where(np.isfinite(asked)[:, None] & (r < asked[:, None] - 1e-9), 1.0 - TRUE, 1.0)
+        gain = np.where((r < worth) & (chance * told >= sure), gain, 0.0) * told
         at = gain.argmax(axis=1)
         rows = np.arange(self._n)
         # who has said what it would take gets that, unless less is worth trying
         takes = asked < worth[:, 0]
         at_asked = np.where(takes, KEPT * (worth[:, 0] - np.where(takes, asked, 0.0)) ** 2, 0.0)
         kept = at_asked > gain[rows, at]
-        return np.where(kept, asked, r[rows, at]), np.where(kept, KEPT, chance[rows, at])
+        return np.where(kept, asked, r[rows, at]), kept | (gain[rows, at] > 0.0)
 
-    def learn(self, own: Terms, offers: Offers, answers: Answers, bought: dict[str, Flags]) -> None:
+    def learn(self, cost: Floats, offers: Offers, answers: Answers, bought: dict[str, Flags]) -> None:
         """Update by a round of answers.
 
         Parameters
         ----------
-        own : Terms
-            What the owners ask by themselves.
+        cost : ndarray
+            (N,) what a kWh costs by wear and refilling.
         offers, answers :
             The round.
         bought : dict
@@ -130,7 +117,7 @@ class Memory:
                 continue
             offered, said = getattr(offers.terms, name), getattr(answers.terms, name)
             raised = answers.countered & (said > offered + 1e-9)
-            at = self.reservation(name, getattr(own, name))
+            at = (cost if name == "price" else np.zeros(self._n))[:, None] + self.grid[name]
             enough = np.where(raised, said, offered)[:, None]
             fits = (at <= enough + 1e-9) & ~(raised[:, None] & (at <= offered[:, None] + 1e-9))
             likely = np.where(fits, 1.0, DOUBT) * self.belief[name]

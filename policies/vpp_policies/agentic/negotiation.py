@@ -101,6 +101,7 @@ class Standing:
     """What the homes' agents say of their owners, whatever is for sale now; what contracts are made of."""
 
     terms: Terms  # what the owner asks and wishes by itself
+    cost: NDArray[np.float64]  # (N,) wear and refilling per kWh discharged, USD: arithmetic, no preference
     least_kwh: NDArray[np.float64]  # (N,) hard minimum of the battery
     most_kwh: NDArray[np.float64]  # (N,) hard maximum
     absent: NDArray[np.bool_]  # (N,) opted out

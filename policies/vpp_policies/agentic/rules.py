@@ -51,17 +51,15 @@ ROOM = 0.03
 """USD/kWh above an ask that a kWh under contract is worth, for the reserve and concessions with it [assumed]."""
 FEE = 1e-6
 """USD per kW and hour, for owners who are as well off without a contract: they refuse what gains them nothing."""
-import os
 
-WORTH = {
-    "floor_price": float(os.environ.get("FL", "0")),
-    "overuse_price": 0.5,
-    "blackout_price": float(os.environ.get("BL", "0.5")),
-}
-"""Most that a concession is taken for; chosen on validation seeds (docs/agentic.md)."""
-TRY, SURE = 0.2, 0.9
-"""A concession is asked for when its price is enough with this probability: while rounds are left, and in the last one
-[assumed]."""
+WORTH = {"floor_price": 0.02, "overuse_price": 0.5}
+"""Most that a unit of a concession is worth, USD. A kWh more of a day: what it brings on a called evening, .33 of firm
+capacity (`evening.CALLED_BONUS`) and its price. Of .015, .02, .03 for the floor .02 was best on validation seeds."""
+LEAST = 0.14
+"""Least price that is offered, USD/kWh: below it batteries sell on ordinary evenings what they lack on called ones. Of
+.11, .13, .14, .145, .16 and .20 those from .14 to .16 were best on validation seeds 1000 and 1001."""
+TRY, SURE = 0.02, 0.9
+"""A price is tried when it is enough with this probability: while rounds are left, and in the last one [assumed]."""
 
 
 def up(price: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,7 +116,7 @@ class RulesProsumer:
     def standing(self, homes: Homes, public: Public, rules: MarketRules) -> Standing:
         """Say what the owners ask and wish."""
         terms = own_terms(homes, rules, rules.revenue_share)
-        return Standing(terms, homes.bess_min_kwh, homes.bess_max_kwh, homes.absent)
+        return Standing(terms, homes.own_cost, homes.bess_min_kwh, homes.bess_max_kwh, homes.absent)
 
     def bid(
         self, homes: Homes, public: Public, rules: MarketRules, contracted: NDArray[np.bool_], terms: Terms
@@ -189,9 +187,8 @@ class RulesAggregator:
         bought = {
             "floor_price": terms.floor_kwh < own.floor_kwh,
             "overuse_price": terms.day_kwh > own.day_kwh,
-            "blackout_price": terms.blackout > 0.0,
         }
-        self.memory.learn(own, offers, answers, bought)
+        self.memory.learn(standing.cost, offers, answers, bought)
         self._refused |= offers.to & ~answers.accepted & ~answers.countered
 
     def guide(self, notice: Notice, declared: Declared) -> Guidance | None:
@@ -202,33 +199,31 @@ class RulesAggregator:
         """Return what everybody would be offered; `last`: there is no round after this one."""
         own, memory = standing.terms, self.memory
         n = len(standing.absent)
-        price, _ = memory.best("price", own.price, own.price + ROOM)
+        price, found = memory.best("price", standing.cost, own.price + ROOM, SURE if last else TRY)
+        price = np.maximum(price, LEAST)
         made = replace(
             own,
-            price=np.minimum(price, own.price),
+            price=np.where(found, np.minimum(price, own.price), own.price),
             share=np.full(n, self._options.share),
             availability=np.full(n, FEE),
         )
         if "concessions" in self._options.left_out:
             return made
         taken = {name: self._concession(name, own, last) for name in WORTH}
-        floor, over, black = (taken[name] for name in WORTH)
+        floor, over = (taken[name] for name in WORTH)
         return replace(
             made,
             floor_kwh=np.where(floor[0], standing.least_kwh, own.floor_kwh),
             floor_price=floor[1],
             day_kwh=np.where(over[0], np.maximum(standing.most_kwh, own.day_kwh), own.day_kwh),
             overuse_price=over[1],
-            blackout=black[0].astype(np.float64),
-            blackout_price=black[1],
             v2g_reserve=np.ones(n),
         )
 
     def _concession(self, name: str, own: Terms, last: bool) -> tuple[Flags, Floats]:
         """(N,) whether it is asked for, and (N,) at what price, 0 where it is not."""
         none = np.zeros(own.n)
-        price, chance = self.memory.best(name, none, np.full(own.n, WORTH[name]))
-        wanted = (price > 0.0) & (chance >= (SURE if last else TRY))
+        price, wanted = self.memory.best(name, none, np.full(own.n, WORTH[name]), SURE if last else TRY)
         return wanted, np.where(wanted, price, 0.0)
 
 
