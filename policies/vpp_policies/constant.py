@@ -40,8 +40,7 @@ class Constant:
     One line holds all that a home has: two lines at two prices (four pairs around the best bid) are worth less.
 
     The defaults are what `vpp-env tune-constant --scenario august --seeds validation:3 --random 16 --refined 30` found
-    on 2026-11-26 under market version caiso2023.2 (seeds 1,000-1,002): a mean welfare of 1,593.49 USD, where the
-    defaults before it (all for sale at .141, bought up to .051, all on reserve at 0) came to 1,540.20. They are tuned
+    on 2026-11-26 under market version caiso2023.2 (seeds 1,000-1,002): a mean welfare of 1,659.13 USD. They are tuned
     again when the market's rules change.
 
     Parameters
