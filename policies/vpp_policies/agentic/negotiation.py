@@ -57,7 +57,7 @@ class NegotiationOptions:
 
     max_rounds: int = 3
     every_days: float = 7.0
-    share: float = 0.9
+    share: float = 0.7
     transcript: str = "summary"
     without: str = ""
 

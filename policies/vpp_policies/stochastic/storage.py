@@ -114,7 +114,7 @@ class StorageValues:
         price, weight = forecast.price, forecast.weight
         mean = (price.mean(axis=2) * weight).sum(axis=1)
         worth = np.full(rules.n_homes, np.inf)
-        for h in range(LOOK_HOURS - 1, 0, -1):
+        for h in range(int(last.max()), 0, -1):
             cut = np.minimum(price[h][:, :, None], worth).mean(axis=1)
             worth = np.where(h == last, mean[h], np.where(h < last, weight[h] @ cut, worth))
         # who is away is back, and lacks something, at a time that is not known: it buys at what it sold for

@@ -109,17 +109,20 @@ def _held(after: Floats, odds: Odds, h: int, sun: float, x: float, d: float, b: 
     s = min(sun, b.room - x)
     base = -b.sun_price * s / b.eta
     best, which = base + _at(after, x + s, d, b), -1
-    for at in range(len(LIMITS)):
-        if LIMITS[at] > b.limit:
-            break
-        value = 0.0
-        for n in range(QUARTERS + 1):
+    values, count = np.zeros(len(LIMITS)), 0
+    while count < len(LIMITS) and LIMITS[count] <= b.limit:
+        count += 1
+    # what n quarters bring does not depend on the limit
+    for n in range(QUARTERS + 1):
+        y = min(b.room - x - s, n * b.kw * DT_H * b.eta)
+        then = _at(after, x + s + y, d, b)
+        for at in range(count):
             p = odds.buys[h, at, n]
             if p > 0.0:
-                y = min(b.room - x - s, n * b.kw * DT_H * b.eta)
-                value += p * (_at(after, x + s + y, d, b) - odds.cost[h, at, n] * y / b.eta)
-        if base + value > best + 1e-12:
-            best, which = base + value, at
+                values[at] += p * (then - odds.cost[h, at, n] * y / b.eta)
+    for at in range(count):
+        if base + values[at] > best + 1e-12:
+            best, which = base + values[at], at
     return best, which
 
 
@@ -132,22 +135,21 @@ def _sold(held: Floats, odds: Odds, h: int, x: float, d: float, b: Battery[float
     used = max(b.spare - d, 0.0)
     kept = b.floor_price * max(b.below - x, 0.0)
     best, which = stand + _at(held, x, d, b), -1
-    for at in range(len(ASKS)):
-        if ASKS[at] < b.ask - 1e-9:
-            continue
-        value = 0.0
-        for n in range(QUARTERS + 1):
+    values, first = np.zeros(len(ASKS)), 0
+    while first < len(ASKS) and ASKS[first] < b.ask - 1e-9:
+        first += 1
+    # what n quarters bring, beside their price, does not depend on the ask
+    for n in range(QUARTERS + 1):
+        g = min(n * b.kw * DT_H, able)
+        over = b.overuse_price * (max(b.spare - d + g, 0.0) - used)
+        then, stands = _at(held, x - g / b.eta, d - g, b), stand * (1.0 - n / QUARTERS)
+        for at in range(first, len(ASKS)):
             p = odds.sells[h, at, n]
             if p > 0.0:
-                g = min(n * b.kw * DT_H, able)
-                value += p * (
-                    (odds.sale[h, at, n] - b.wear) * g
-                    - b.overuse_price * (max(b.spare - d + g, 0.0) - used)
-                    + _at(held, x - g / b.eta, d - g, b)
-                    + stand * (1.0 - n / QUARTERS)
-                )
-        if value > best + 1e-12:
-            best, which = value, at
+                values[at] += p * ((odds.sale[h, at, n] - b.wear) * g - over + then + stands)
+    for at in range(first, len(ASKS)):
+        if values[at] > best + 1e-12:
+            best, which = values[at], at
     return best - kept, which
 
 
