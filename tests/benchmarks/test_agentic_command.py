@@ -18,7 +18,7 @@ def test_the_graph_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     mermaid = capsys.readouterr().out
     assert mermaid.startswith("---\nconfig")
     assert "graph TD" in mermaid
-    nodes = ("announce", "collect_bids", "respond", "dispatch", "bid")
+    nodes = ("announce", "collect_bids", "offers", "answers", "dispatch", "bid")
     assert all(node in mermaid for node in nodes)
     assert "hear" not in mermaid
     assert main(["--draw", "text", "--policy", LLM]) == 0
@@ -52,7 +52,7 @@ def test_a_step_has_its_node_and_what_it_wrote() -> None:
 
     policy.reset = watched  # type: ignore[method-assign]
     simulate(world, policy)
-    assert ("announce", ["notice"]) in said
+    assert ("announce", ["negotiation"]) in said
     assert said[-1] == ("bid", ["bids"])
 
 

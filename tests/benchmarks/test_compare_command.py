@@ -80,7 +80,7 @@ def test_a_typo_answers_in_one_line() -> None:
         (["--set", "market.payment=uniformly"], "Did you mean 'uniform'?"),
         (["--set", "fleet.size=3", "--fleet-size", "4"], "given twice"),
         (["--fleet-size", "0"], "allowed: 1 to"),
-        (["--duration-hours", "-3"], "allowed: 0 to"),
+        (["--duration-hours", "-3"], "allowed is 1 or more"),
         (["--opportunity-minutes", "20"], "allowed: 15, 30, 60"),
         (["--start", "yesterday"], "ISO"),
         (["--seed", "-1"], "allowed is an integer"),

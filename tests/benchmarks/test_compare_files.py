@@ -116,7 +116,9 @@ def test_summary(pair: Path) -> None:
     assert set(a["total_violations"]) == {"total", "reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling"}
     assert c["satisfaction_consented"] == 0
     assert c["satisfaction_consented_note"] == "0 by construction: this policy asks nobody"
-    assert a["satisfaction_consented_note"].startswith("0: its own agents accept inside the policy")
+    assert "satisfaction_consented_note" not in a, "its owners have signed contracts"
+    assert a["satisfaction_consented"] > 0
+    assert a["contracts_signed"] > 0
     profit = 100 * (a["total_profit"] - c["total_profit"]) / abs(c["total_profit"])
     assert summary["profit_advantage_percent"] == pytest.approx(profit)
     satisfaction = 100 * (a["avg_satisfaction"] / c["avg_satisfaction"] - 1)

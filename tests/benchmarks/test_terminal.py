@@ -83,11 +83,11 @@ def test_the_ladder_goes_up_from_idle_to_the_ceilings() -> None:
 
 
 def test_names_show_what_differs_and_nothing_else() -> None:
-    specs = ["agentic(max_rounds=2, markup=0.2)", "agentic(max_rounds=3, markup=0.2)", "agentic", "idle"]
+    specs = ["agentic(max_rounds=2, share=0.8)", "agentic(max_rounds=3, share=0.8)", "agentic", "idle"]
     plan = make_plan(load_scenario("quick"), specs)
     assert told_apart(plan.contenders) == {
-        "agentic": "agentic (max_rounds=2, markup=0.2)",
-        "agentic_2": "agentic_2 (max_rounds=3, markup=0.2)",
+        "agentic": "agentic (max_rounds=2, share=0.8)",
+        "agentic_2": "agentic_2 (max_rounds=3, share=0.8)",
         "agentic_3": "agentic_3 (defaults)",
         "idle": "idle",
     }

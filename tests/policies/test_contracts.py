@@ -12,6 +12,7 @@ from support import month
 from vpp_policies.agentic.memory import DOUBT, KEPT, Memory
 from vpp_policies.agentic.negotiation import NegotiationOptions
 from vpp_policies.agentic.rules import LEAST, RulesAggregator, RulesProsumer
+from vpp_policies.forecast import Forecast
 from vpp_policies.posted import Posted
 from vpp_policies.stochastic.contracted import own_terms, under_contract
 from vpp_policies.stochastic.value import Battery, odds_of, solve_all
@@ -146,7 +147,7 @@ def fleet(**given: float) -> Battery[Floats]:
 def test_values_price_what_contracts_have_bought() -> None:
     """One hour at .10, then four at .01: 4 kWh are sold at .10; what lies below the floor is paid for hour by hour."""
     price = np.repeat(np.array([0.1, 0.01, 0.01, 0.01, 0.01])[:, None, None], 4, axis=2)
-    odds = odds_of(price, np.ones((5, 1)), np.zeros((5, 1)), 0.0)
+    odds = odds_of(Forecast(price, np.ones((5, 1)), np.zeros((5, 1))), 0.0)
 
     def worth(**given: float) -> float:
         return float(solve_all(odds, np.arange(5), np.zeros((5, 1)), fleet(**given))[0, 0, -1, -1])
