@@ -106,7 +106,10 @@ def page(found: CrossPlay, base: Scenario, populations: Mapping[str, Shares], se
         entry, digits = entries[kpi], DIGITS[entries[kpi].form]
         labels = list(dict.fromkeys(label for label, _ in cells))
         rows = [
-            [label, *(said(cells[label, name], digits) if (label, name) in cells else "-" for name in populations)]
+            [
+                found.names[label],
+                *(said(cells[label, name], digits) if (label, name) in cells else "-" for name in populations),
+            ]
             for label in labels
         ]
         parts += [f"## {entry.heading}", markdown(["aggregator", *populations], rows)]
@@ -114,11 +117,11 @@ def page(found: CrossPlay, base: Scenario, populations: Mapping[str, Shares], se
         rows = [
             [
                 one.population,
-                one.policy,
+                found.names[one.policy],
                 f"{one.share:.0%}",
                 said(one.liars, 2),
                 said(one.others, 2) if one.others is not None else "-",
-                said(one.welfare, 0),
+                said(one.welfare, 2),
             ]
             for one in found.lying
         ]

@@ -57,6 +57,7 @@ class CrossPlay:
     cells: Mapping[str, Mapping[tuple[str, str], Interval]]  # KPI -> (policy, population)
     lying: tuple[Lying, ...]
     failures: tuple[str, ...]
+    names: Mapping[str, str]  # label -> the policy as it was named
 
 
 def cross_play(
@@ -91,11 +92,12 @@ def cross_play(
         for run in found
         if not run.complete
     )
-    labels = [contender.label for contender in plans[0].contenders]
+    names = {contender.label: contender.spec for contender in plans[0].contenders}
+    labels = list(names)
     # a seed counts where every policy completed it with every population
     whole = [s for s in seeds if all((label, name, s) in runs for label in labels for name in populations)]
     if not whole:
-        return CrossPlay({}, (), failures)
+        return CrossPlay({}, (), failures, names)
 
     def figures(kpi: str, label: str, name: str) -> Floats:
         numbers = [runs[label, name, seed].number(kpi) for seed in whole]
@@ -112,7 +114,7 @@ def cross_play(
         for label in labels
         for truth in [figures("welfare", label, TRUTHFUL)]
     ]
-    return CrossPlay(cells, tuple(lying), failures)
+    return CrossPlay(cells, tuple(lying), failures, names)
 
 
 def _lying(
