@@ -79,7 +79,7 @@ class Searches(Honest):
         from vpp_env.simulation.month import Month
         from vpp_env.simulation.world import World
 
-        frame, found = sys._getframe(), [x for x in gc.get_objects() if isinstance(x, World | Month)]
+        frame, found = sys._getframe(), [x for x in gc.get_objects() if type(x) in (World, Month)]
         while frame.f_back is not None:
             frame = frame.f_back
             found += [x for x in frame.f_locals.values() if isinstance(x, World | Month)]
