@@ -14,6 +14,7 @@ from vpp_policies.optimal.month_lp import exact
 
 from vpp_env.contract.bids import Bids, encode
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy
+from vpp_env.contract.terms import Offers, Terms, Window
 from vpp_env.contract.views import Information, View
 from vpp_env.evaluation.kpi import Kpis, summarize
 from vpp_env.evaluation.simulate import market_rules, simulate
@@ -82,6 +83,27 @@ class Attacker:
         return Bids(actions, capacity=kw, override=np.full(n, self._free))
 
 
+class Signer(Attacker):
+    """The same under contracts that give up every wish, for pay that no owner refuses: pay moves no welfare."""
+
+    info = PolicyInfo("signer", Information.DECLARED, Consent.ACCEPTED, "anything at all, with every owner's consent")
+
+    def act(self, view: View) -> Bids:
+        """Sign with whoever has no contract, then move energy."""
+        table, homes, n = view.owners, view.homes, self._rules.n_homes
+        much, dear = np.full(n, 0.5), np.full(n, 50.0)
+        terms = Terms(
+            price=much, defer_price=much, share=np.ones(n), reserve_price=much, availability=much,
+            kw=self._rules.sell_limit_kw, floor_kwh=homes.bess_min_kwh, floor_price=dear, target_kwh=homes.ev_min_kwh,
+            car_price=dear, day_kwh=homes.bess_kwh, overuse_price=dear, blackout=np.ones(n), blackout_price=dear,
+            v2g_reserve=np.ones(n),
+        )  # fmt: skip
+        free = ~table.in_force & ~homes.absent
+        if free.any():
+            table.propose(Offers(free, np.full(n, Window.NOTICE), terms))
+        return super().act(view)
+
+
 def ceilings(m: Month, bind: bool) -> tuple[float, float]:
     """Joint surplus and profit that nobody exceeds, USD."""
     world = begin(m)
@@ -94,12 +116,12 @@ def ceilings(m: Month, bind: bool) -> tuple[float, float]:
     return value, profit
 
 
-def best_of(m: Month, style: str, free: bool = False) -> list[Kpis]:
+def best_of(m: Month, style: str, free: bool = False, attacker: type[Attacker] = Attacker) -> list[Kpis]:
     """What an attacker gets by several commitments; the last ones are made with its own deliveries known."""
-    runs = [simulate(m, Attacker(style, 3.0, free))]
+    runs = [simulate(m, attacker(style, 3.0, free))]
     firm = runs[-1].world.exchange.firm
     known = np.where(firm.called[0], np.clip(firm.delivered_kw[0], 0.0, None), 12.0)
-    runs.append(simulate(m, Attacker(style, known.tolist(), free)))
+    runs.append(simulate(m, attacker(style, known.tolist(), free)))
     return [summarize(run) for run in runs]
 
 
@@ -118,7 +140,7 @@ def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
 
 @pytest.mark.parametrize("case", HARD)
 def test_no_welfare_exceeds_what_ranks_policies(case: str) -> None:
-    """Score is a share of U_welfare: nobody is above it by firm capacity, feeders or a gateway that is overridden."""
+    """Score is a share of U_welfare: nobody is above it by firm capacity, feeders, contracts or override."""
     rest = {"market.feeder_homes": 3, "market.feeder_kw": 12.0, "preferences.private_value_factor": 0.2}
     m = month("week20", FIRM | HARD[case] | rest, list(HARD).index(case) % 3)
     world = begin(m)
@@ -129,7 +151,19 @@ def test_no_welfare_exceeds_what_ranks_policies(case: str) -> None:
         for free in (False, True):
             for kpis in best_of(m, style, free):
                 assert kpis["welfare"] <= ceiling + 1e-6, (style, free)
-    for name in ("truthful", "constant", "stochastic", "dual(goal='paid')", "dual(goal='welfare')"):
+        signed = best_of(m, style, attacker=Signer)
+        assert all(kpis["contracts_signed"] > 0 for kpis in signed)
+        for kpis in signed:
+            assert kpis["welfare"] <= ceiling + 1e-6, (style, "by contract")
+    for name in (
+        "truthful",
+        "constant",
+        "stochastic",
+        "posted",
+        "agentic",
+        "dual(goal='paid')",
+        "dual(goal='welfare')",
+    ):
         assert summarize(simulate(m, make_policy(name)))["welfare"] <= ceiling + 1e-6, name
 
 
