@@ -7,18 +7,15 @@ one for good, whatever their windows.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.terms import Terms, Window
+from vpp_env.contract.terms import TERMS, Terms, Window
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario
 from vpp_env.units import Flags, Floats, Ints
 
-TERMS = tuple(f.name for f in fields(Terms))
-"""Rows of a matrix of terms (15, ...)."""
 FOR_GOOD = np.iinfo(np.int64).max
 
 
@@ -140,8 +137,8 @@ class ContractBook:
         found = self.standing(opportunity)
         n = self._shape[1]
         if found is None:
-            return np.zeros(n, dtype=np.bool_), Terms(**dict.fromkeys(TERMS, np.zeros(n)))
-        return found.on[month].copy(), Terms(**dict(zip(TERMS, found.terms[:, month], strict=True)))
+            return np.zeros(n, dtype=np.bool_), Terms(*np.zeros((len(TERMS), n)))
+        return found.on[month].copy(), Terms(*found.terms[:, month])
 
     def forget(self, before: int) -> None:
         """Drop what only opportunities earlier than `before` could need."""

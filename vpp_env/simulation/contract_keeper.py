@@ -24,11 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.contract.terms import TERMS
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import Home, HomeState, copied
 from vpp_env.core.loops import DEPARTED, Books
 from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission
-from vpp_env.owners.contracts import TERMS, ContractBook, Standing
+from vpp_env.owners.contracts import ContractBook, Standing
 from vpp_env.owners.violations import KWH_TOLERANCE
 from vpp_env.simulation.month import Month
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
