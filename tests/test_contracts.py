@@ -13,11 +13,11 @@ from support import STYLES, begin, month, random_actions, scenario, with_prices
 
 from vpp_env.api.rewards import Rewards
 from vpp_env.contract.bids import encode
-from vpp_env.contract.terms import Terms, Window
+from vpp_env.contract.terms import TERMS, Terms, Window
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.errors import VppError
-from vpp_env.owners.contracts import TERMS, ContractBook
+from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.wishes import CONCESSIONS
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World

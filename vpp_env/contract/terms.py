@@ -84,7 +84,7 @@ class Terms:
 
 
 TERMS = tuple(f.name for f in fields(Terms))
-"""The fields of `Terms`, in their order."""
+"""The fields of `Terms`, in their order: rows of a matrix of terms (15, ...)."""
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,15 @@ one for good, whatever their windows.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.terms import Terms, Window
+from vpp_env.contract.terms import TERMS, Terms, Window
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario
 from vpp_env.units import Flags, Floats, Ints
 
-TERMS = tuple(f.name for f in fields(Terms))
-"""Rows of a matrix of terms (15, ...)."""
 FOR_GOOD = np.iinfo(np.int64).max
 
 
@@ -34,7 +31,7 @@ class _Layer(NamedTuple):
 
     on: Flags  # (M, N)
     stop: Ints  # (M, N) the opportunity after the last one
-    terms: Floats  # (15, M, N)
+    terms: Floats  # (15, M, N) of no meaning where there is no contract
 
 
 class ContractBook:
@@ -97,7 +94,7 @@ class ContractBook:
             return
         self.ever = True
         layer = self._at(first)
-        until = {Window.OPPORTUNITY: first + 1, Window.EVENING: self._evening_stop(first), Window.NOTICE: FOR_GOOD}
+        until = {Window.OPPORTUNITY: first + 1, Window.EVENING: self.evening_stop(first), Window.NOTICE: FOR_GOOD}
         for kind, stop in until.items():
             layer.stop[month, accepted & (window == kind)] = stop
         layer.on[month, accepted] = True
@@ -110,14 +107,12 @@ class ContractBook:
         if rows.any() and self._layers:
             layer = self._at(first)
             layer.on[month, rows] = False
-            layer.terms[:, month, rows] = 0.0
 
     def leave(self, owners: Flags) -> None:
         """End at once the contracts of the owners (M, N) who have opted out: nobody is bound who takes no bid."""
         if self._layers and owners.any():
             for layer in self._layers.values():
                 layer.on[owners] = False
-                layer.terms[:, owners] = 0.0
             self._changed()
 
     def note(self, breached: Flags) -> None:
@@ -140,8 +135,13 @@ class ContractBook:
         found = self.standing(opportunity)
         n = self._shape[1]
         if found is None:
-            return np.zeros(n, dtype=np.bool_), Terms(**dict.fromkeys(TERMS, np.zeros(n)))
-        return found.on[month].copy(), Terms(**dict(zip(TERMS, found.terms[:, month], strict=True)))
+            return np.zeros(n, dtype=np.bool_), Terms(*np.zeros((len(TERMS), n)))
+        return found.on[month].copy(), Terms(*found.terms[:, month])
+
+    def evening_stop(self, first: int) -> int:
+        """The opportunity after the one in which the first evening that is not over when `first` begins ends."""
+        later = self._evening_ends[self._evening_ends > first]
+        return int(later[0]) if len(later) else FOR_GOOD
 
     def forget(self, before: int) -> None:
         """Drop what only opportunities earlier than `before` could need."""
@@ -192,11 +192,6 @@ class ContractBook:
         for array in (on, terms):
             array.setflags(write=False)
         return Standing(on, terms)
-
-    def _evening_stop(self, first: int) -> int:
-        """The opportunity after the one in which the first evening that is not over when `first` begins ends."""
-        later = self._evening_ends[self._evening_ends > first]
-        return int(later[0]) if len(later) else FOR_GOOD
 
 
 def evening_ends(scenario: Scenario) -> Ints:

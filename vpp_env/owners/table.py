@@ -14,7 +14,7 @@ from vpp_env.errors import BidError, VppError
 from vpp_env.owners.arithmetic import judge
 from vpp_env.owners.asks import CALL_HOURS, CALLS_PER_HOUR, OwnerPrices
 from vpp_env.owners.brains import Mixture
-from vpp_env.owners.contracts import ContractBook, evening_ends
+from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.situation import Belief, OwnerRules, Situation, belief, surprises
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet
@@ -68,7 +68,7 @@ class OwnersTable:
     share : float
         Of the real-time price that the payment rule gives to who has no contract.
     book : ContractBook
-        Where contracts are signed, and where their breaches are found.
+        Where contracts are signed, and where their breaches and the evenings' ends are found.
 
     Raises
     ------
@@ -89,7 +89,6 @@ class OwnersTable:
             call_hours=CALLS_PER_HOUR * CALL_HOURS * market.call_probability,
             reserve=market.reserve or market.regulation,
         )
-        self._evening_ends = evening_ends(scenario)
         self.reset()
 
     def reset(self) -> None:
@@ -186,8 +185,7 @@ class OwnersTable:
         at = gate.delivery + steps * np.arange(count)
         while (late := at >= gate.known).any():
             at = np.where(late, at - STEPS_A_DAY, at)
-        later = self._evening_ends[self._evening_ends > gate.first]
-        evening = min(int(later[0]) - gate.first, count) if len(later) else count
+        evening = min(self._book.evening_stop(gate.first) - gate.first, count)
         da = np.ascontiguousarray(gate.da[:, np.maximum(at, 0)])
         surprise, weight = surprises(gate.rt[:, : gate.t], gate.da[:, : gate.t])
         know = belief(da, surprise, weight, np.array([1, evening, count]), steps * DT_H)

@@ -24,11 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.contract.terms import TERMS
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import Home, HomeState, copied
 from vpp_env.core.loops import DEPARTED, Books
 from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission
-from vpp_env.owners.contracts import TERMS, ContractBook, Standing
+from vpp_env.owners.contracts import ContractBook, Standing
 from vpp_env.owners.violations import KWH_TOLERANCE
 from vpp_env.simulation.month import Month
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
@@ -66,7 +67,8 @@ class ContractKeeper:
     def __init__(self, months: Sequence[Month], own: Home[Floats], book: ContractBook) -> None:
         self._months, self.own, self.book = months, own, book
         self._shape = (len(months), months[0].fleet.n)
-        self._nobody = np.zeros(self._shape, dtype=np.bool_)
+        # what stands in an opportunity in which nobody is under contract
+        self._none = Standing(np.zeros(self._shape, dtype=np.bool_), np.zeros((len(TERMS), *self._shape)))
         self._free = np.zeros((len(PRICES), *self._shape))
         self.reset()
 
@@ -98,20 +100,14 @@ class ContractKeeper:
         """
         if self.unused:
             return
-        home = self.limits(found, day, k)
-        battery, vehicle, count = home.battery, home.vehicle, len(self._floor)
-        ready = np.full(count, np.inf) if vehicle.ready_kwh is None else vehicle.ready_kwh
+        home = self.limits(found or self._none, day, k)
+        battery, vehicle = home.battery, home.vehicle
+        assert vehicle.ready_kwh is not None
         self._floor = np.minimum(battery.floor_kwh, np.maximum(self._floor, state.battery.soc_kwh))
-        self._ready = np.minimum(ready, np.maximum(self._ready, state.vehicle.soc_kwh))
+        self._ready = np.minimum(vehicle.ready_kwh, np.maximum(self._ready, state.vehicle.soc_kwh))
         self.home = home._replace(
             battery=battery._replace(breach_kwh=self._floor.copy()),
-            vehicle=vehicle._replace(
-                ready_kwh=ready,
-                lack_kwh=self._ready.copy(),
-                on_reserve=np.zeros(count) if vehicle.on_reserve is None else vehicle.on_reserve,
-            ),
-            waived=np.zeros(count) if home.waived is None else home.waived,
-            most_kw=np.full(count, np.inf) if home.most_kw is None else home.most_kw,
+            vehicle=vehicle._replace(lack_kwh=self._ready.copy()),
         )
 
     def limits(self, found: Standing | None, day: int, k: int) -> Home[Floats]:
@@ -155,8 +151,7 @@ class ContractKeeper:
         """What contracts pay for what is sold; None where there never was one."""
         if self.unused:
             return None
-        if found is None:
-            return Agreed(np.zeros(self._shape, dtype=np.bool_), np.zeros((len(PAY), *self._shape)))
+        found = found or self._none
         return Agreed(found.on.copy(), np.stack([found.terms[ROW[name]] for name in PAY]))
 
     def cut(self, taken: Submission, found: Standing | None) -> Submission:
@@ -192,11 +187,10 @@ class ContractKeeper:
             (M*N,) after it.
         """
         if self.unused:
-            return Kept(self._nobody, self._free, self._nobody)
+            return Kept(self._none.on, self._free, self._none.on)
         shape, ledger, soc_kwh = self._shape, books.ledger, books.soc_home_kwh
         hours = len(soc_kwh) * DT_H
-        on = self._nobody if found is None else found.on
-        terms = np.zeros((len(TERMS), *shape)) if found is None else found.terms
+        on, terms = found or self._none
         prices = np.stack([terms[ROW[name]] for name in PRICES])
         prices[:2] = np.maximum(prices[:2], self._open_price)
         concessions = prices * taken_amounts[: len(PRICES)]

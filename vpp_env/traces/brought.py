@@ -14,8 +14,8 @@ from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet, build_fleet
 from vpp_env.traces.fleet_check import check_fleet
-from vpp_env.traces.homes import DAYS_AFTER, FIRST_DAY, HomeTraces
-from vpp_env.traces.lay import WEEK, Laid, lay_meter
+from vpp_env.traces.homes import FIRST_DAY, HomeTraces
+from vpp_env.traces.lay import WEEK, Laid, laid_quarters, lay_meter
 from vpp_env.traces.plugins import laid_sessions
 from vpp_env.traces.readers.devices import COLUMNS, FLAGS
 from vpp_env.traces.readers.homes import HomeData
@@ -55,9 +55,7 @@ class LaidWeather:
     def __init__(self, scenario: Scenario, meter: Meter) -> None:
         laid = lay_meter(meter, scenario.calendar, "weather")
         calendar = self._calendar = scenario.calendar
-        days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
-        utc = np.concatenate([calendar.day_index_utc(d).tz_localize(None).to_numpy() for d in days])
-        index = pd.DatetimeIndex(utc, tz="UTC")
+        index = laid_quarters(calendar)
         clear, cosine = clear_ghi(scenario.site, index)
         column = {name: laid.kw[:, i].astype(np.float64) for i, name in enumerate(meter.homes)}
         ghi = column["ghi"] if "ghi" in column else column["dhi"] + column["dni"] * cosine
@@ -131,7 +129,6 @@ class BroughtTraces:
         if weather is not None:
             self.source["weather"] = f"measured: {weather.said}"
         self.source["devices"] = _devices_said(data)
-        self.notes = data.notes
 
     def day(self, day: int) -> DayTraces:
         """Make the series of local day `day`; see `HomeTraces.day`."""

@@ -12,6 +12,7 @@ from vpp_env.errors import DataError, needs
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.traces.fleet import BLACKOUT_FIELDS, EV_PRIORITIES, PROFILES, Fleet
 from vpp_env.traces.homes import DAYS_AFTER, FIRST_DAY, HomeSeries
+from vpp_env.traces.lay import laid_quarters
 from vpp_env.traces.readers.meters import QUARTER
 from vpp_env.traces.vehicles import LONGEST_DAYS
 
@@ -31,8 +32,7 @@ def meter_tables(calendar: Calendar, traces: HomeSeries, names: list[str]) -> di
     """Return load and pv, kW by quarter hour, a column a home, with the days around the run that forecasts look at."""
     days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
     made = [traces.day(day) for day in days]
-    utc = np.concatenate([calendar.day_index_utc(day).tz_localize(None).to_numpy() for day in days])
-    ts = pd.DatetimeIndex(utc, tz="UTC")
+    ts = laid_quarters(calendar)
     return {
         role: pd.DataFrame(np.concatenate([getattr(day, f"{role}_kw") for day in made]), columns=names).assign(
             ts_utc=ts

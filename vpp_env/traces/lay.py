@@ -35,6 +35,13 @@ def moved(calendar: Calendar, utc: pd.DatetimeIndex, days: int) -> pd.DatetimeIn
     return there.tz_convert("UTC")
 
 
+def laid_quarters(calendar: Calendar) -> pd.DatetimeIndex:
+    """UTC starts of the quarter hours that are laid: of the run's local days, and of the days around it."""
+    days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
+    utc = np.concatenate([calendar.day_index_utc(day).tz_localize(None).to_numpy() for day in days])
+    return pd.DatetimeIndex(utc, tz="UTC")
+
+
 def weeks_between(here: date, there: date) -> int:
     """Return whole years from `there` to `here` as days: the multiple of seven that is nearest to them."""
     years = here.year - there.year
@@ -65,9 +72,8 @@ def lay_meter(meter: Meter, calendar: Calendar, role: str) -> Laid:
     first, last = calendar.utc[0], calendar.utc[-1] + QUARTER
     lag = _lag(meter, calendar, role)
     days = range(FIRST_DAY, calendar.n_days + DAYS_AFTER + 1)
-    index = [calendar.day_index_utc(d) for d in days]
-    begins = np.concatenate([[0], np.cumsum([len(one) for one in index])])
-    utc = pd.DatetimeIndex(np.concatenate([one.tz_localize(None).to_numpy() for one in index]), tz="UTC")
+    begins = np.concatenate([[0], np.cumsum([calendar.steps_in_day(day) for day in days])])
+    utc = laid_quarters(calendar)
     row = ((moved(calendar, utc, lag) - meter.first) // QUARTER).to_numpy().astype(np.int64)
     there = (row >= 0) & (row < len(meter.kw))
     kw = np.full((len(row), len(meter.homes)), np.nan, dtype=np.float32)

@@ -15,13 +15,14 @@ import pandas as pd
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.homes import DAYS_AFTER, FIRST_DAY
+from vpp_env.traces.lay import WEEK, moved
 from vpp_env.traces.readers.meters import QUARTER
 from vpp_env.traces.readers.sessions import CarSessions
 from vpp_env.traces.vehicles import APART, LONGEST_DAYS, TRIP_CAP, CarDay
 from vpp_env.units import DT_H, Flags, Floats, Ints
 
-WEEK, YEAR = 7, 364
-"""Days in a week; days in the number of whole weeks that is nearest to a year."""
+YEAR = 364
+"""Days in the number of whole weeks that is nearest to a year."""
 MADE_FOR = 31
 """Sessions that all lie within this many days of the run were made for it."""
 SEEN = 7
@@ -92,7 +93,7 @@ def laid_sessions(
             count.unseen += 1
             continue
         count.moved += lag != 0
-        arrival, departure = (_earlier(calendar, ts, lag) for ts in (arrival, departure))
+        arrival, departure = (moved(calendar, ts, -lag) for ts in (arrival, departure))
         start = ((arrival - zero) // QUARTER).to_numpy().astype(np.int64)
         end = -((zero - departure) // QUARTER).to_numpy().astype(np.int64)  # rounded up
         near, start = (end > 0) & (start < begins[-1]), np.maximum(start, 0)
@@ -133,15 +134,6 @@ def _lag(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> int | N
     if fits:
         return min(fits, key=abs)
     return min((least, most), key=lambda lag: min(abs(lag - year) for year in years))
-
-
-def _earlier(calendar: Calendar, ts: pd.DatetimeIndex, days: int) -> pd.DatetimeIndex:
-    """Move instants `days` local days later: the wall clock shows the same."""
-    if days == 0:
-        return ts
-    wall = ts.tz_convert(calendar.timezone).tz_localize(None) + pd.Timedelta(days=days)
-    flags = np.ones(len(wall), dtype=np.bool_)
-    return wall.tz_localize(calendar.timezone, ambiguous=flags, nonexistent="shift_forward").tz_convert("UTC")
 
 
 def _days_of(
