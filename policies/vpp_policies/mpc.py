@@ -11,8 +11,6 @@ a kWh is worth: the dual of its energy balance, for the energy that an hour woul
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from vpp_env import (
@@ -69,8 +67,6 @@ class Mpc:
         self._rules = rules
         self._promise = Promise(rules)
         self._storage = StorageValues(rules, self._forecaster, self._promise)
-        # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
-        self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
         self.problem: DispatchProblem | None = None
         self.failures = 0
 
@@ -99,13 +95,7 @@ class Mpc:
         plan, notes = planned(self.problem, inputs, self._who[1], public.opportunity)
         self.failures += "solver_failures" in notes
         ask, limit = self._prices(view, plan.worth_b, forecast)
-        own = own_offers(homes, public, rules)
-        # a promise of firm capacity is kept at the owners' own asks
-        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)
-        stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
-        back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
-        own["sell2_ask"] = np.where(stores, np.maximum(ask, own["sell2_ask"]), own["sell2_ask"])
-        own["buy_limit"] = np.where(back, patience, np.where(stores, limit, own["buy_limit"]))
+        own = self._storage.put_into(own_offers(homes, public, rules), view, ask, limit, patience)
         if not rules.safeguard:
             # what is on reserve must be there for a call, which is paid at the second line's ask
             who = Who(*self._who, homes, homes.reserve_ask, asked=True, spared=True, kept=True)
@@ -129,7 +119,7 @@ class Mpc:
         best = rho if rules.products else np.zeros(o)
         p_baseline, at_home, room = _cars(homes, e, o, dt, rules.ev_eta)
         sun = np.resize(homes.pv_forecast_kw[:, b] - homes.load_forecast_kw[:, b], (o * steps, len(b)))
-        x, left = (of[b] for of in self._state(view))
+        x, left = (of[b] for of in self._storage.state(view))
         high, kept = homes.bess_max_kwh[b], np.maximum(homes.floor_kwh, homes.bess_min_kwh)[b]
         # who starts below what the owner keeps stays there
         soc = np.where(homes.soc_kwh[b] < kept, homes.soc_kwh[b], kept + x)
@@ -169,15 +159,10 @@ class Mpc:
             ),
         )
 
-    def _state(self, view: View) -> tuple[Floats, Floats]:
-        """(N,) kWh above what the owner keeps, and kWh that may be given today, at delivery."""
-        gone, came = (sum((p[k] for p in self._pending), np.zeros(self._rules.n_homes)) for k in (0, 1))
-        return self._storage.state(view, gone, came)
-
     def _prices(self, view: View, worth: Floats, forecast: Forecast) -> tuple[Floats, Floats]:
         """(N,) ask and limit of the batteries, USD/kWh, from what a kWh is worth to the plan, `worth` (B,)."""
         rules, storage, (b, _) = self._rules, self._storage, self._who
-        batteries, (x, d), hours = storage.batteries(view), self._state(view), rules.opportunity_hours
+        batteries, (x, d), hours = storage.batteries(view), storage.state(view), rules.opportunity_hours
         gives = np.minimum(np.minimum(batteries.kw * hours, x * batteries.eta), d)
         takes = np.minimum(batteries.kw * hours * batteries.eta, batteries.room - x)
         little = 0.02 * batteries.room
@@ -197,18 +182,16 @@ class Mpc:
             price, weight = forecast.price[0][:, :, None], forecast.weight[0]
             n_sold, n_bought = (weight @ clears.sum(axis=1) for clears in (price >= asked, price <= limit))
             share = hours / QUARTERS
-            self._pending.append(
-                (
-                    np.minimum(n_sold * batteries.kw * share, gives),
-                    np.minimum(n_bought * batteries.kw * share * batteries.eta, takes),
-                )
+            storage.expect(
+                np.minimum(n_sold * batteries.kw * share, gives),
+                np.minimum(n_bought * batteries.kw * share * batteries.eta, takes),
             )
         return ask, limit
 
     def _slopes(self, view: View, low: Floats, high: Floats) -> Floats:
         """(B, SEGMENTS) USD/kWh: what a kWh held at the end of the horizon is worth, non-increasing."""
         storage, (b, _) = self._storage, self._who
-        batteries, (x, d) = storage.batteries(view), self._state(view)
+        batteries, (x, d) = storage.batteries(view), storage.state(view)
         kept = np.maximum(view.homes.floor_kwh, view.homes.bess_min_kwh)
         levels = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, SEGMENTS + 1)
         above = np.zeros((self._rules.n_homes, SEGMENTS + 1))

@@ -129,7 +129,7 @@ class Guidance:
     reserve: float = 1.0  # most of the VPP's maximum that may be on reserve, share
     favour: str = "none"  # none, cars, batteries
     cap: float = np.inf  # highest ask that is taken into the coalition, USD/kWh
-    asked: float = 1.0  # share of the homes that are called and offered contracts, cheapest first
+    asked: float = 1.0  # share of the homes that are called, cheapest first
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,10 @@ class AggregatorBrain(Protocol):
     def propose(
         self, notice: Notice, standing: Standing, contracted: NDArray[np.bool_], rounds_left: int
     ) -> Offers | None:
-        """Make the offers of a round, `contracted` (N,) being who has a contract; None: nothing is left to offer."""
+        """Make the offers of a round, `contracted` (N,) being who has a contract; None: nothing is left to offer.
+
+        `rounds_left`, 1 or more, counts this round too.
+        """
         ...
 
     def learn(self, standing: Standing, offers: Offers, answers: Answers) -> None:

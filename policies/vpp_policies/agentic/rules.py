@@ -177,7 +177,7 @@ class RulesAggregator:
     ) -> Offers | None:
         """Offer a contract to everybody who can sell, is in, has none, and has not refused one at this gate."""
         to = self._sells & ~standing.absent & ~contracted & ~self._refused
-        if rounds_left <= 0 or not to.any():
+        if not to.any():
             return None
         return Offers(to, np.full(len(to), Window.NOTICE), self.terms(standing, last=rounds_left == 1))
 
@@ -209,8 +209,7 @@ class RulesAggregator:
         )
         if "concessions" in self._options.left_out:
             return made
-        taken = {name: self._concession(name, own, last) for name in WORTH}
-        floor, over = (taken[name] for name in WORTH)
+        floor, over = (self._concession(name, own, last) for name in WORTH)
         return replace(
             made,
             floor_kwh=np.where(floor[0], standing.least_kwh, own.floor_kwh),

@@ -19,7 +19,6 @@ from vpp_policies.llm.chat import (
     Reply,
     Transient,
     Usage,
-    cut_off,
     failure,
     json_schema,
     read,
@@ -124,8 +123,6 @@ class Gemini:
         # thinking is billed as output
         thought = counted(used.thoughts_token_count if used else None, 0)
         usage, named = Usage(asked, said + thought if min(said, thought) >= 0 else ODD), response.model_version or named
-        if not text and cut:
-            raise cut_off("", usage, named)
-        if not text:
+        if not text and not cut:
             raise Permanent(f"{self.provider}: the answer has no text (finish reason {reason and reason.name})")
         return read(schema, text, usage, named, cut)

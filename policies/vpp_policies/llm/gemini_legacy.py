@@ -19,7 +19,6 @@ from vpp_policies.llm.chat import (
     Reply,
     Transient,
     Usage,
-    cut_off,
     failure,
     json_schema,
     read,
@@ -107,8 +106,6 @@ class GeminiLegacy:
         # its messages have 0 where the server said nothing
         said = counted(used.candidates_token_count or None, tokens(text))
         usage = Usage(counted(used.prompt_token_count or None, asked), said)
-        if not text and cut:
-            raise cut_off("", usage, self.model)
-        if not text:
+        if not text and not cut:
             raise Permanent(f"{self.provider}: the answer has no text (finish reason {candidate.finish_reason.name})")
         return read(schema, text, usage, self.model, cut)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from vpp_env.errors import needs
 from vpp_policies.llm import foreign
-from vpp_policies.llm.chat import Permanent, Reply, Usage, cut_off, json_schema, read, schema_text, tokens
+from vpp_policies.llm.chat import Permanent, Reply, Usage, json_schema, read, schema_text, tokens
 from vpp_policies.llm.ledger import Price
 from vpp_policies.llm.prompts import version_of
 from vpp_policies.llm.received import counted, tidy
@@ -74,9 +74,7 @@ class LangChain:
         named = str(about.get("model_name") or about.get("model") or self.model)
         ends = (about.get(k) for k in ("finish_reason", "stop_reason", "done_reason"))
         cut = any(isinstance(e, str) and e in ENDS for e in ends)
-        if not text and cut:
-            raise cut_off("", usage, named)
-        if not text:
+        if not text and not cut:
             raise Permanent(f"{self.provider}: the answer has no text")
         return read(schema, text, usage, named, cut)
 

@@ -131,11 +131,9 @@ class Decider:
     ledger: Ledger
     timeout_s: float = 30.0
 
-    def ask(
-        self, model: ChatModel, system: str, user: str, schema: type[BaseModel], max_tokens: int, decisions: int = 1
-    ) -> Answer | None:
-        """Return the answer, or None after a `ChatError`; `decisions` is how many decisions hang on it."""
-        return self.ask_all(model, [Question(system, user, schema, max_tokens)], decisions)[0]
+    def ask(self, model: ChatModel, system: str, user: str, schema: type[BaseModel], max_tokens: int) -> Answer | None:
+        """Return the answer, on which one decision hangs, or None after a `ChatError`."""
+        return self.ask_all(model, [Question(system, user, schema, max_tokens)])[0]
 
     def ask_all(self, model: ChatModel, questions: Sequence[Question], decisions: int = 1) -> list[Answer | None]:
         """Return the answers of a batch, which may be asked side by side; `decisions` is how many hang on each."""

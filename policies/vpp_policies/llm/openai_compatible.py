@@ -15,7 +15,6 @@ from vpp_policies.llm.chat import (
     Reply,
     Transient,
     Usage,
-    cut_off,
     failure,
     json_schema,
     read,
@@ -155,8 +154,6 @@ def read_completion(provider: str, asked_model: str, data: Any, schema: type[Bas
     named = str(data.get("model") or asked_model)
     # a local server may name a file of this machine: its path is nobody's business
     named = named.rpartition("/")[2] if named.startswith("/") else named
-    if not text and cut:
-        raise cut_off("", usage, named)
-    if not text:
+    if not text and not cut:
         raise Permanent(f"{provider}: the answer has no text")
     return read(schema, text, usage, named, cut)

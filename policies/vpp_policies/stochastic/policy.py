@@ -7,8 +7,6 @@ or above its owner's, its limit the best one at or below. Whatever else a home o
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from vpp_env import (
@@ -45,10 +43,7 @@ class ValueBids:
     """
 
     def __init__(self, rules: MarketRules, forecaster: Forecaster, promise: Promise) -> None:
-        self._rules, self._promise = rules, promise
-        self._storage = StorageValues(rules, forecaster, promise)
-        # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
-        self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
+        self._rules, self._storage = rules, StorageValues(rules, forecaster, promise)
 
     def offers(self, view: View, own: dict[str, Floats], bought: Bought | None = None) -> dict[str, Floats]:
         """Put the values' asks and limits into what the homes offer on their own account; call it once at every gate.
@@ -64,39 +59,31 @@ class ValueBids:
         """
         homes = view.homes
         ask, limit = self._bids(view, bought)
-        stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
-        # the owner's own ask is below none of these, whatever serves the second line
-        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
-        # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
-        back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
         patience = self._storage.patience(view)
         made = dict(own)
         if bought is not None:
             # charging that waits is bought back; where no owner's ask says so it asks no less than that may cost
-            waits = np.where(cars & (homes.hours_to_ready > 0.0), np.minimum(patience, SELL_ASK_RANGE[1]), 0.0)
+            waits = np.where(
+                (homes.ev_kwh > 0) & (homes.hours_to_ready > 0.0), np.minimum(patience, SELL_ASK_RANGE[1]), 0.0
+            )
             made["sell1_ask"] = np.maximum(own["sell1_ask"], waits)
             # and so is what a car without a battery at home gives back
             back_usd = (
                 self._rules.degradation_usd_per_kwh + np.minimum(patience, homes.defer_ask) / self._rules.ev_eta**2
             )
-            alone = (homes.v2g_kw > 0) & ~stores
+            alone = (homes.v2g_kw > 0) & (homes.bess_kwh <= 0)
             made["sell2_ask"] = np.where(alone, np.maximum(own["sell2_ask"], back_usd), own["sell2_ask"])
-        return made | {
-            "sell2_ask": np.where(stores, np.maximum(ask, made["sell2_ask"]), made["sell2_ask"]),
-            "buy_limit": np.where(back, patience, np.where(stores, limit, own["buy_limit"])),
-        }
+        return self._storage.put_into(made, view, ask, limit, patience)
 
     def _bids(self, view: View, bought: Bought | None) -> tuple[Floats, Floats]:
         """(N,) asks and limits of the batteries."""
         rules, storage = self._rules, self._storage
         values = storage.after(view, bought=bought)
         odds = odds_of(storage.look(view, 1), rules.margin)
-        gone, came = (sum((p[k] for p in self._pending), np.zeros(rules.n_homes)) for k in (0, 1))
-        state = storage.state(view, gone, came)
         batteries = storage.batteries(view, bought)
-        chosen = bid_all(values, odds, view.public.start.hour, storage.sun(view, 1)[0], state, batteries)
+        chosen = bid_all(values, odds, view.public.start.hour, storage.sun(view, 1)[0], storage.state(view), batteries)
         if rules.lead:
-            self._pending.append((chosen.out, chosen.into))
+            storage.expect(chosen.out, chosen.into)
         ask = np.where(chosen.ask >= 0, ASKS[chosen.ask], SELL_ASK_RANGE[1])
         return ask, np.where(chosen.limit >= 0, LIMITS[chosen.limit], BUY_LIMIT_RANGE[0])
 

@@ -5,6 +5,7 @@ Row i of everything reads row i of the view, public prices and a forecaster, not
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,8 @@ class StorageValues:
         self._published = -1
         self._start = 0
         self._values = np.zeros((0, 0, 0, 0))
+        # what the bids that wait for delivery are expected to take out of each home's battery and put into it, kWh
+        self._pending: deque[tuple[Floats, Floats]] = deque(maxlen=max(rules.lead, 1))
 
     def look(self, view: View, hours: int) -> Forecast:
         """Forecast of `hours` from delivery on, with what a promise adds to the prices."""
@@ -84,8 +87,16 @@ class StorageValues:
             overuse_price=bought.day_price,
         )
 
-    def state(self, view: View, gone: Floats, came: Floats) -> tuple[Floats, Floats]:
-        """(N,) x and d of `value` at delivery, where (N,) `gone` kWh are given and `came` taken in until then."""
+    def expect(self, gone: Floats, came: Floats) -> None:
+        """Take note of what a gate's bids, delivered later (`rules.lead`), are expected to give and take in, (N,) kWh.
+
+        Call it once at every gate, after `state`.
+        """
+        self._pending.append((gone, came))
+
+    def state(self, view: View) -> tuple[Floats, Floats]:
+        """(N,) x and d of `value` at delivery, the bids that wait for theirs done as they are expected to be."""
+        gone, came = (sum((p[k] for p in self._pending), np.zeros(self._rules.n_homes)) for k in (0, 1))
         homes, public, batteries = view.homes, view.public, self.batteries(view)
         kept = np.maximum(homes.floor_kwh, homes.bess_min_kwh)
         x = np.clip(homes.soc_kwh - gone / self._rules.bess_eta + came - kept, 0.0, batteries.room)
@@ -99,6 +110,23 @@ class StorageValues:
         shift = view.public.lead * round(view.public.hours * QUARTERS)
         hourly = np.roll(surplus, -shift, axis=0).reshape(-1, QUARTERS, surplus.shape[1]).sum(axis=1)
         return hourly[np.arange(hours) % len(hourly)] * (DT_H * self._rules.bess_eta)
+
+    def put_into(
+        self, own: dict[str, Floats], view: View, ask: Floats, limit: Floats, patience: Floats
+    ) -> dict[str, Floats]:
+        """Put (N,) asks and limits of the batteries, and the patience of cars, into what the homes offer.
+
+        No owner's ask is lowered.
+        """
+        homes = view.homes
+        stores, cars = homes.bess_kwh > 0, homes.ev_kwh > 0
+        ask = np.where(self._promise.bonus(view, 1)[0] > 0.0, 0.0, ask)  # a promise is kept at the owners' own asks
+        # at an earlier gate the deficit at delivery is not known: a car alone may come to lack what it sells now
+        back = (homes.ev_deficit_kwh > 0) | (cars & ~stores)
+        return own | {
+            "sell2_ask": np.where(stores, np.maximum(ask, own["sell2_ask"]), own["sell2_ask"]),
+            "buy_limit": np.where(back, patience, np.where(stores, limit, own["buy_limit"])),
+        }
 
     def patience(self, view: View) -> Floats:
         """(N,) most that a car which put charging off pays now, USD/kWh: what waiting one more hour would cost.
