@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vpp_env.contract.terms import TERMS, Terms
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.outcome import Outcome
@@ -59,6 +60,11 @@ def with_prices(
     if calls is not None:
         made.calls = np.full(len(base.calls), calls)
     return made
+
+
+def terms_of(n: int, **rows: float | np.ndarray) -> Terms:
+    """Terms of n homes: the same for all, or a value each; what is not said is 0."""
+    return Terms(**{name: np.full(n, rows.get(name, 0.0), dtype=np.float64) for name in TERMS})
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

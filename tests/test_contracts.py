@@ -9,7 +9,7 @@ import pytest
 from contract_reference import Owner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import STYLES, begin, month, random_actions, scenario, with_prices
+from support import STYLES, begin, month, random_actions, scenario, terms_of, with_prices
 
 from vpp_env.api.rewards import Rewards
 from vpp_env.contract.bids import encode
@@ -22,11 +22,6 @@ from vpp_env.owners.wishes import CONCESSIONS
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
 from vpp_env.traces.fleet import Fleet
-
-
-def terms_of(n: int, **rows: float) -> Terms:
-    """The same terms for n homes; what is not said is 0."""
-    return Terms(**{name: np.full(n, float(rows.get(name, 0.0))) for name in TERMS})
 
 
 def book(homes: int = 2, months: int = 1) -> ContractBook:

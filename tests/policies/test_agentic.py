@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import month
+from support import month, terms_of
 from vpp_policies.agentic import Agentic, NegotiationOptions, agentic
 from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem
@@ -60,8 +60,7 @@ def problem() -> CoalitionProblem:
 
 def no_contracts(n: int) -> LeftTable:
     """A table at which nobody is asked and nobody has a contract."""
-    zeros = np.zeros(n)
-    return LeftTable(0, 0, np.zeros(n, dtype=np.bool_), Terms(*(zeros for _ in fields(Terms))))
+    return LeftTable(0, 0, np.zeros(n, dtype=np.bool_), terms_of(n))
 
 
 def negotiate(

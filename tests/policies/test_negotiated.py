@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import month
+from support import month, terms_of
 from vpp_policies.agentic.memory import DOUBT, KEPT, Memory
 from vpp_policies.agentic.negotiation import NegotiationOptions
 from vpp_policies.agentic.rules import LEAST, RulesAggregator, RulesProsumer
@@ -18,7 +18,7 @@ from vpp_policies.stochastic.contracted import own_terms, under_contract
 from vpp_policies.stochastic.value import Battery, odds_of, solve_all
 
 from tests.policies.gates import real_gate
-from vpp_env import Answers, Information, Offers, PolicyError, Reason, Terms, View, Window
+from vpp_env import Answers, Information, Offers, PolicyError, Reason, View, Window
 from vpp_env.contract.policy import MarketRules
 from vpp_env.contract.views import Homes, Public
 from vpp_env.evaluation.kpi import summarize
@@ -33,15 +33,11 @@ def gate() -> tuple[Homes, Public, MarketRules]:
     return real_gate(42)
 
 
-def terms(n: int, **given: Floats) -> Terms:
-    return Terms(**{f.name: given.get(f.name, np.zeros(n)) for f in fields(Terms)})
-
-
 def heard(memory: Memory, price: float, said: float | None) -> None:
     """Let the one owner of `memory` accept `price` for its floor, or counter with `said`."""
     one = np.ones(1, dtype=np.bool_)
-    offers = Offers(one, np.full(1, Window.NOTICE), terms(1, floor_price=np.full(1, price)))
-    wants = offers.terms if said is None else terms(1, floor_price=np.full(1, said))
+    offers = Offers(one, np.full(1, Window.NOTICE), terms_of(1, floor_price=np.full(1, price)))
+    wants = offers.terms if said is None else terms_of(1, floor_price=np.full(1, said))
     agreed, reason = one & (said is None), np.full(1, Reason.AGREED if said is None else Reason.PRICE)
     answers = Answers(agreed, one & ~agreed, reason, wants, 1, 3)
     memory.learn(np.zeros(1), offers, answers, {NAME: one})

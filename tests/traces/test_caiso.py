@@ -1,4 +1,3 @@
-import os
 import zipfile
 from pathlib import Path
 
@@ -6,15 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.traces.shared_data import DATA, needs_data
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.traces.readers.caiso import load_market_data
 from vpp_env.traces.readers.files import resolve_paths
 from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
 from vpp_env.traces.validation.prices import HOURLY_TARGETS, SEASONS, TARGETS, measured
-
-DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to their folder")
 
 START = "2023-08-01T00:00"
 FIRST = pd.Timestamp(START, tz="America/Los_Angeles").tz_convert("UTC")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.traces.shared_data import DATA, needs_data
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
@@ -21,8 +21,6 @@ from vpp_env.traces.homes import HomeTraces
 from vpp_env.traces.readers.homes import home_hashes, read_homes
 from vpp_env.traces.series import DayTraces
 
-DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to their folder")
 ZONE = "America/Los_Angeles"
 FIRST = pd.Timestamp("2023-08-01", tz=ZONE).tz_convert("UTC")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.traces.test_home_data import DATA, needs_data, run_kw, save
+from tests.traces.shared_data import DATA, needs_data
+from tests.traces.test_home_data import run_kw, save
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month

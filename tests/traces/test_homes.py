@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.traces.shared_data import DATA, needs_data
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
@@ -30,7 +30,6 @@ from vpp_env.traces.validation.homes import (
 from vpp_env.traces.vehicles import DURATION_H, LEVELS, WEEKDAY_START, WEEKEND_START
 from vpp_env.traces.weather import build_day_weather, day_heat, heatwave_range, normal_temp_c
 
-DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 FIELDS = ("load_kw", "pv_kw", "dep_step", "arr_step", "out_step", "trip_kwh")
 
 
@@ -292,7 +291,7 @@ def test_rows_name_a_missing_file(tmp_path: Path) -> None:
         home_rows(1, tmp_path)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to the data folder")
+@needs_data
 def test_embedded_values_are_those_of_the_files() -> None:
     real, shapes = measured_values(DATA)
     for key, stat in STATS.items():
@@ -302,7 +301,7 @@ def test_embedded_values_are_those_of_the_files() -> None:
         assert np.allclose(shape, shapes[key], atol=0.002)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to the data folder")
+@needs_data
 def test_embedded_sessions_are_those_of_the_file() -> None:
     table = measured_sessions(DATA)
     real = measured_values_of_cars(table)
@@ -312,7 +311,7 @@ def test_embedded_sessions_are_those_of_the_file() -> None:
     assert np.allclose(by_hour(table), START, atol=0.001)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to the data folder")
+@needs_data
 def test_the_generators_shapes_are_those_of_all_users_the_seldom_seen_as_well() -> None:
     table = pd.read_parquet(DATA / EV_FILE).dropna()
     length = (table["plugout_local"] - table["plugin_local"]).dt.total_seconds().to_numpy() / 3600.0

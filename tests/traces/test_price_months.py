@@ -1,6 +1,5 @@
 import gzip
 import json
-import os
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.traces.shared_data import DATA, needs_data
 from vpp_env.data.build import FILES, HERE, SOURCES, build, read_packaged, rows_sha256
 from vpp_env.data.months import find_real_month, real_month_names
 from vpp_env.errors import DataError, UnknownNameError
@@ -26,9 +26,6 @@ from vpp_env.traces.price_months import (
 from vpp_env.traces.readers.caiso import load_market_data
 from vpp_env.traces.readers.files import resolve_paths
 from vpp_env.traces.series import RESERVE_PRODUCTS
-
-DATA = Path(os.environ.get("VPP_ENV_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no measured data: set VPP_ENV_DATA to their folder")
 
 # ---- the files that travel with the package ---------------------------------------------------------
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.ceilings import TITLES, ceilings, exact_optima, foresight_ladder
-from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, overridden, parse_seeds
 from vpp_env.evaluation.kpi_entry import LADDER, price_of_preferences, share_of
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
@@ -57,21 +57,12 @@ def parser(prog: str = "vpp-env bounds") -> Parser:
 
 def months_of(args: argparse.Namespace, change: str | None = None) -> list[Month]:
     """Return the months that the command line asks for, one a seed, with one more change of the rules."""
-    base = load_scenario(args.scenario)
-    changes = dict(parse_override(text, base) for text in [*args.overrides, *([change] if change else [])])
+    changes = [*args.overrides, *([change] if change else [])]
+    scenario = overridden(load_scenario(args.scenario), changes)
     seeds = parse_seeds([args.seed])
     if len(seeds) != 1 and not (args.change or args.foresight):
         raise PlanError(f"--seed {args.seed!r}: allowed is one integer, several with --change or --foresight only")
-    plan = make_plan(
-        base.override(changes) if changes else base,
-        ("idle",),
-        seeds,
-        args.market_data,
-        args.node,
-        home_data=args.home_data,
-    )
-    data = plan.market_data, plan.node
-    return [Month(plan.scenario, seed, *data, home_data=plan.home_data) for seed in seeds]
+    return make_plan(scenario, ("idle",), seeds, args.market_data, args.node, home_data=args.home_data).months()
 
 
 def show(found: Mapping[str, Any], optima: Mapping[str, float] | None) -> str:

@@ -6,14 +6,12 @@ possible; 130 interrupted.
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -24,10 +22,8 @@ from vpp_benchmarks.results.intervals import Interval
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.crossplay import POPULATIONS, TRUTHFUL, CrossPlay, Shares, cross_play
 from vpp_benchmarks.run.executors import AUTO, executor_names
-from vpp_benchmarks.run.live import live
-from vpp_benchmarks.run.log import log_to_terminal
+from vpp_benchmarks.run.live import watched
 from vpp_benchmarks.run.plan import PlanError, parse_seeds
-from vpp_benchmarks.run.progress import LogProgress, Several, stop_on_interrupt
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.scenario import Scenario, load_scenario
@@ -64,17 +60,10 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
     base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
     populations = {name: POPULATIONS[name] for name in dict.fromkeys([TRUTHFUL, *args.populations])}
-    err = Console(stderr=True)
     runs = len(populations) * len(seeds) * len(args.policies)
     with ExitStack() as stack:
         out = args.out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "crossplay"
-        stop = stack.enter_context(stop_on_interrupt(err.print if err.is_terminal else None))
-        if err.is_terminal:
-            shown: Any = stack.enter_context(live(err, runs))
-        else:
-            stack.enter_context(log_to_terminal(logging.WARNING))
-            shown = LogProgress(runs)
-        listeners = Several([shown], stop)
+        listeners = stack.enter_context(watched(Console(stderr=True), runs))
         found = cross_play(base, args.policies, populations, seeds, out, listeners, args.jobs, args.executor)
     words = [*prog.split(), "--policies", *args.policies, "--populations", *args.populations]
     called = shlex.join([*words, "--scenario", args.scenario, "--seeds", *args.seeds])

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, overridden, parse_seeds
 from vpp_env.scenario import load_scenario
-from vpp_env.simulation.month import Month
 from vpp_env.traces.export import FORMATS, export_homes
 
 EXAMPLES = ("week20 --seed 3 --out my_homes/", "august --seed 0 --set fleet.share_bess=1 --out homes/ --format parquet")
@@ -27,14 +26,12 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     p.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the series; default: %(default)s")
     add_month_flags(p)
     args = p.parse_args(argv)
-    base = load_scenario(args.scenario)
-    changes = dict(parse_override(text, base) for text in args.overrides)
+    scenario = overridden(load_scenario(args.scenario), args.overrides)
     seeds = parse_seeds([args.seed])
     if len(seeds) != 1:
         raise PlanError(f"--seed {args.seed!r}: allowed is one integer: a folder holds the homes of one seed")
-    scenario = base.override(changes) if changes else base
     plan = make_plan(scenario, ("idle",), seeds, args.market_data, args.node, home_data=args.home_data)
-    month = Month(plan.scenario, plan.seeds[0], plan.market_data, plan.node, home_data=plan.home_data)
+    (month,) = plan.months()
     files = export_homes(args.out, month.calendar, month.fleet, month.homes, args.format)
     print(f"{month.fleet.n} homes of {plan.scenario.name}, seed {plan.seeds[0]}:")
     for file in files.values():

@@ -6,15 +6,12 @@ Exit status: 0 done; 1 a policy failed somewhere (said below the table); 2 somet
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -25,10 +22,8 @@ from vpp_benchmarks.results.advantages import NOTHING
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.experiment import BASELINES
-from vpp_benchmarks.run.live import live
-from vpp_benchmarks.run.log import log_to_terminal
+from vpp_benchmarks.run.live import watched
 from vpp_benchmarks.run.plan import PlanError, parse_seeds
-from vpp_benchmarks.run.progress import LogProgress, Several, stop_on_interrupt
 from vpp_benchmarks.run.sensitivity import DEFAULT, Order, Sensitivity, changed, sensitivity
 from vpp_benchmarks.run.tune import aims
 from vpp_env.errors import did_you_mean
@@ -70,16 +65,8 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
     base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
     scenarios, skipped = changed(base, args.change, args.only_given)
-    err = Console(stderr=True)
     runs = len(scenarios) * len(seeds) * len(args.policies)
-    with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_interrupt(err.print if err.is_terminal else None))
-        if err.is_terminal:
-            shown: Any = stack.enter_context(live(err, runs))
-        else:
-            stack.enter_context(log_to_terminal(logging.WARNING))
-            shown = LogProgress(runs)
-        listeners = Several([shown], stop)
+    with watched(Console(stderr=True), runs) as listeners:
         found = sensitivity(scenarios, skipped, args.policies, seeds, args.by, listeners, args.jobs, args.executor)
     words = [*prog.split(), "--policies", *args.policies, "--scenario", args.scenario, "--seeds", *args.seeds]
     words += [word for text in args.change for word in ("--change", text)]

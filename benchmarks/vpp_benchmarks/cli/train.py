@@ -14,7 +14,7 @@ import numpy as np
 from vpp_policies.learned import load, save
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, parse_override
+from vpp_benchmarks.run.plan import PlanError, overridden
 from vpp_benchmarks.train.evolution import Settings, layer, start, train
 from vpp_env.scenario import load_scenario
 
@@ -42,9 +42,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--seed: got {args.seed}; allowed is 0 or more")
     if args.out.suffix != ".npz" or not args.out.parent.is_dir():
         raise PlanError(f"--out: got {args.out}; allowed is a file that ends in .npz, in a folder that exists")
-    base = load_scenario(args.scenario)
-    changes = dict(parse_override(text, base) for text in args.overrides)
-    scenario = base.override(changes) if changes else base
+    scenario = overridden(load_scenario(args.scenario), args.overrides)
     if args.begin is None:
         weights = start(scenario)
     else:

@@ -9,12 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, parse_override, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, overridden, parse_seeds
 from vpp_benchmarks.run.tune import Tried, aims, mean_over, search, spec
 from vpp_env.errors import did_you_mean
 from vpp_env.scenario import load_scenario
 from vpp_env.scenario.splits import not_of_test, split_of
-from vpp_env.simulation.month import Month
 
 EXAMPLES = ("--scenario week20", "--scenario august --seeds validation:3 --random 20 --refined 20")
 
@@ -35,21 +34,12 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(did_you_mean(args.by, aims(), "aim"))
     if args.random < 1 or args.refined < 0 or args.seed < 0:
         raise PlanError("--random: allowed is 1 or more; --refined and --seed: 0 or more")
-    base = load_scenario(args.scenario)
-    changes = dict(parse_override(text, base) for text in args.overrides)
+    scenario = overridden(load_scenario(args.scenario), args.overrides)
     seeds = parse_seeds(args.seeds)
     if any(split_of(seed) == "test" for seed in seeds):
         raise PlanError("--seeds: test seeds are for figures that are reported; tune on others, such as validation:10")
-    plan = make_plan(
-        base.override(changes) if changes else base,
-        ("constant",),
-        seeds,
-        args.market_data,
-        args.node,
-        home_data=args.home_data,
-    )
-    data = plan.market_data, plan.node
-    months = [Month(plan.scenario, seed, *data, home_data=plan.home_data) for seed in plan.seeds]
+    plan = make_plan(scenario, ("constant",), seeds, args.market_data, args.node, home_data=args.home_data)
+    months = plan.months()
 
     def report(number: int, tried: Tried) -> None:
         print(f"{number:4d} {tried.value:12.2f}  {spec(tried.bid)}", file=sys.stderr, flush=True)

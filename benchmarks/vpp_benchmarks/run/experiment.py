@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from vpp_env.errors import did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.toml import read_toml
+from vpp_env.traces.readers.digests import digests
 from vpp_env.traces.readers.files import resolve_paths
 from vpp_env.traces.readers.homes import home_hashes
 
@@ -321,15 +321,7 @@ def file_hashes(market_data: str | None) -> dict[str, str]:
     """SHA-256 of every data file of a run, by path."""
     if market_data is None:
         return {}
-    found = [(path, path.stat()) for path in resolve_paths(market_data)]
-    return {str(path): _digest(path, stat.st_mtime_ns, stat.st_size) for path, stat in found}
-
-
-@lru_cache(maxsize=1024)
-def _digest(path: Path, changed_ns: int, size: int) -> str:
-    """Digest of one file, read again only where it has changed."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digests(resolve_paths(market_data))
 
 
 def homes_content(home_data: str | None) -> list[list[str]]:

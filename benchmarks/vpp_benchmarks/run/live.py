@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +25,9 @@ from rich.text import Text
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run import compiling
 from vpp_benchmarks.run.job import JobSpec
-from vpp_benchmarks.run.progress import FEW_RUNS, RunningSums
+from vpp_benchmarks.run.job import Progress as Listener
+from vpp_benchmarks.run.log import log_to_terminal
+from vpp_benchmarks.run.progress import FEW_RUNS, LogProgress, RunningSums, Several, stop_on_interrupt
 
 REFRESH_SECONDS = 0.1
 ROOMY = 110
@@ -95,6 +97,22 @@ def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
     )
     with Progress(*columns, console=console) as bars, _compiling_to(bars.console):
         yield LiveProgress(bars, runs)
+
+
+@contextmanager
+def watched(console: Console, runs: int) -> Iterator[Several]:
+    """Listen to runs while the block runs: bars on a terminal, warnings and a log elsewhere; Ctrl-C stops between two.
+
+    For commands whose result is a page; `compare` shows more.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_interrupt(console.print if console.is_terminal else None))
+        if console.is_terminal:
+            shown: Listener = stack.enter_context(live(console, runs))
+        else:
+            stack.enter_context(log_to_terminal(logging.WARNING))
+            shown = LogProgress(runs)
+        yield Several([shown], stop)
 
 
 class _Rate(ProgressColumn):

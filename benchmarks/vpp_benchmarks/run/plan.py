@@ -24,7 +24,7 @@ from vpp_env.scenario import Scenario
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.splits import MOST_SEEDS, SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.month import Month, scenario_of
 from vpp_env.traces.readers.files import resolve_paths
 
 
@@ -128,6 +128,12 @@ class Plan:
         case = self.case or file_name(self.scenario.name)
         rest = (seed, self.scenario, case, self.market_data, self.node, self.checks, self.home_data)
         return tuple(JobSpec(one, *rest, audit_seed=self.audit_seed(one, seed)) for one in self.contenders)
+
+    def months(self) -> list[Month]:
+        """Build the months, one a seed."""
+        salt = None if self.checks.salt is None else self.checks.salt.text
+        rest = self.market_data, self.node
+        return [Month(self.scenario, seed, *rest, salt=salt, home_data=self.home_data) for seed in self.seeds]
 
     def audit_seed(self, contender: Contender, seed: int) -> int | None:
         """Return the seed of the month on which a policy that plays `seed` is audited; None: no audit is asked for.
@@ -291,6 +297,18 @@ def parse_override(text: str, scenario: Scenario) -> tuple[str, Any]:
     if section not in sections:
         raise PlanError(f"--set {shown(text)}: {did_you_mean(section, sections, 'section of scenario')}")
     return path, _toml_value(raw)
+
+
+def overridden(scenario: Scenario, texts: Sequence[str]) -> Scenario:
+    """Return the scenario with every text `section.field=value` applied; itself where there is none.
+
+    Raises
+    ------
+    VppError
+        When a text is not of that form, a field is unknown or a value is not allowed.
+    """
+    changes = dict(parse_override(text, scenario) for text in texts)
+    return scenario.override(changes) if changes else scenario
 
 
 def _toml_value(raw: str) -> Any:

@@ -9,7 +9,7 @@ hours matter. Reads from top to bottom.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +79,10 @@ def welfare(env: VectorMarketMonth, weights: NDArray[np.float64], seed: int) -> 
     return total
 
 
-def score(scenario: Scenario, weights: Floats, seeds: range) -> float:
+def score(months: Sequence[Month], weights: Floats) -> float:
     """Mean welfare on some months, USD, by the benchmark's own evaluator."""
     policy = Learned.of([layer(weights)])
-    return float(np.mean([summarize(simulate(Month(scenario, seed), policy))["welfare"] for seed in seeds]))
+    return float(np.mean([summarize(simulate(month, policy))["welfare"] for month in months]))
 
 
 def train(
@@ -107,12 +107,12 @@ def train(
     """
     rng = np.random.default_rng(settings.seed)
     env = VectorMarketMonth(2 * settings.pairs, scenario)
-    months = SPLITS["validation"].seeds(settings.validation)
+    months = [Month(scenario, seed) for seed in SPLITS["validation"].seeds(settings.validation)]
     # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
     rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     began, seen, generation = clock(), [], 0
-    mean, best, best_score = weights, weights, score(scenario, weights, months)
+    mean, best, best_score = weights, weights, score(months, weights)
     yield best, Progress(0, clock() - began, best_score, best_score, best_score)
     while clock() - began < 60.0 * minutes:
         generation += 1
@@ -131,7 +131,7 @@ def train(
         weights = weights + settings.rate * up
         mean = mean + settings.blend * (weights - mean)
         if generation % settings.check == 0:
-            now = score(scenario, mean, months)
+            now = score(months, mean)
             if now > best_score:
                 best, best_score = mean, now
             yield best, Progress(generation, clock() - began, float(np.mean(seen)), now, best_score)

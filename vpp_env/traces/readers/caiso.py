@@ -5,7 +5,6 @@ The formats, checks and remedies are described in docs/market-data.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import pairwise
@@ -19,6 +18,7 @@ from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.traces.prices import build_prices, real_time_given_da, reserves_given_da
+from vpp_env.traces.readers.digests import digest
 from vpp_env.traces.readers.files import read_all
 from vpp_env.traces.readers.formats import RT_ORDER
 from vpp_env.traces.readers.market_column import Column, RawColumn, check_column, lay_on_steps
@@ -190,7 +190,7 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
     above = int((used > spec.reserve_cap_usd_per_mw).sum())
     if column.quantity not in _TITLES and above:
         notes.append(f"{above} hours above the bid cap kept as measured")
-    files = ", ".join(f"{p.name} sha256:{_digest(p)}" for p in column.paths)
+    files = ", ".join(f"{p.name} sha256:{digest(p)[:12]}" for p in column.paths)
     return values, "; ".join([f"measured: file {files} column {column.name}", *notes])
 
 
@@ -254,10 +254,6 @@ def _reserves(
         if better not in values:
             made[better] = np.maximum(made[better], made[worse])
     return made
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _local(instant: pd.Timestamp, zone: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ import pandas as pd
 from vpp_env.errors import DataError
 from vpp_env.traces.readers.check import read_table
 from vpp_env.traces.readers.devices import read_devices
+from vpp_env.traces.readers.digests import digests
 from vpp_env.traces.readers.green_button import read_green_button
 from vpp_env.traces.readers.meters import Meter, Odd, Part, join, table_parts
 from vpp_env.traces.readers.names import home_name
@@ -121,14 +121,8 @@ def home_hashes(folder: str | Path | None) -> dict[str, str]:
     """SHA-256 of every file of a folder that is read, by path; empty without a folder."""
     if folder is None:
         return {}
-    found = sorted((file for files in home_files(folder).values() for file in files), key=lambda file: file.name)
-    return {str(file): _digest(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in found}
-
-
-@lru_cache(maxsize=1024)
-def _digest(file: str, changed_ns: int, size: int) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    found = [file for files in home_files(folder).values() for file in files]
+    return digests(sorted(found, key=lambda file: file.name))
 
 
 @lru_cache(maxsize=2)
