@@ -138,33 +138,50 @@ def test_nothing_exceeds_the_free_ceiling(case: str) -> None:
     assert paid > 0.0, "somebody earned something by it"
 
 
-@pytest.mark.parametrize("case", HARD)
-def test_no_welfare_exceeds_what_ranks_policies(case: str) -> None:
-    """Score is a share of U_welfare: nobody is above it by firm capacity, feeders, contracts or override."""
+def ranked(case: str) -> tuple[Month, float]:
+    """A month of a hard case with feeders and cheap wishes, and the welfare that nobody exceeds, USD."""
     rest = {"market.feeder_homes": 3, "market.feeder_kw": 12.0, "preferences.private_value_factor": 0.2}
     m = month("week20", FIRM | HARD[case] | rest, list(HARD).index(case) % 3)
     world = begin(m)
     view, rules = build_view(world, Information.ORACLE), market_rules(world)
     goal = Goal(Measure.VALUE, Wishes.PRICED, rules)
-    ceiling = bracket(view.homes, view.foresight(), goal, rules.max_capacity_kw).upper
-    for style in ("edge", "evening", "pump", "drain"):
+    return m, bracket(view.homes, view.foresight(), goal, rules.max_capacity_kw).upper
+
+
+def stay_below(m: Month, ceiling: float, signs: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Assert that attackers, those who sign contracts in the styles `signs`, and policies stay below a ceiling."""
+    for style in STYLES:
         for free in (False, True):
             for kpis in best_of(m, style, free):
                 assert kpis["welfare"] <= ceiling + 1e-6, (style, free)
+    for style in signs:
         signed = best_of(m, style, attacker=Signer)
         assert all(kpis["contracts_signed"] > 0 for kpis in signed)
         for kpis in signed:
             assert kpis["welfare"] <= ceiling + 1e-6, (style, "by contract")
-    for name in (
-        "truthful",
-        "constant",
-        "stochastic",
-        "posted",
-        "agentic",
-        "dual(goal='paid')",
-        "dual(goal='welfare')",
-    ):
+    for name in names:
         assert summarize(simulate(m, make_policy(name)))["welfare"] <= ceiling + 1e-6, name
+
+
+STYLES = ("edge", "evening", "pump", "drain")
+CHEAP = ("truthful", "constant", "stochastic")
+DEAR = ("posted", "agentic", "dual(goal='paid')", "dual(goal='welfare')")
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_no_welfare_exceeds_what_ranks_policies(case: str) -> None:
+    """Score is a share of U_welfare: nobody is above it by firm capacity, feeders, contracts or override.
+
+    Every case has another style of those who sign, and another of the policies that take long.
+    """
+    turn = list(HARD).index(case) % 4
+    stay_below(*ranked(case), (STYLES[turn],), (*CHEAP, DEAR[turn]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", HARD)
+def test_no_welfare_exceeds_it_whatever_the_case(case: str) -> None:
+    stay_below(*ranked(case), STYLES, CHEAP + DEAR)
 
 
 @pytest.mark.parametrize("case", HARD)

@@ -149,7 +149,7 @@ def ends(m: Month) -> tuple[float, float]:
 def test_sums_over_seeds() -> None:
     names = ("idle", "truthful", "constant", "stochastic", "random")
     earned, na, welfare = dict.fromkeys(names, 0.0), [], []
-    for seed in range(1000, 1012):
+    for seed in range(1000, 1006):
         m = month("week20", {}, seed)
         found = ends(m)
         na.append(found[0])
