@@ -128,6 +128,45 @@ def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: p
     assert episodes(VectorMarketMonth(2, SMALL)) == with_it
 
 
+def test_threads_play_the_same_months() -> None:
+    made = TWO.override({"market.safeguard": True})
+
+    def played(threads: int) -> list[bytes]:
+        face = VectorMarketMonth(5, made, threads=threads, seed=3)
+        said, handed = [], 0
+        for episode, seed in enumerate((None, 9, None, None, [4, None, 8, 1, 1])):
+            obs, infos = face.reset(seed=seed)
+            said += [obs.tobytes(), infos["seed"].tobytes()]
+            for j in range(made.n_opportunities):
+                hours = len(face.schedule_hours)
+                if hours and episode == 1:
+                    handed += 1
+                    plans = [DayAheadSchedule(np.full(hours, kw), np.zeros(hours)) for kw in (5.0, 1.0, 3.0, 0.0)]
+                    face.submit(schedules=[None, *plans], override=np.eye(5, 8, dtype=bool))
+                bids = random_actions(np.random.default_rng([episode, j]), 40).reshape(5, 8, -1)
+                obs, rewards, _, over, infos = face.step(bids)
+                said += [obs.tobytes(), rewards.tobytes(), *(infos[k].tobytes() for k in ("home_rewards", "costs"))]
+            assert over.all()
+            said += [value.tobytes() for value in infos["kpis"].values()]
+        assert handed
+        return said
+
+    alone = played(1)
+    assert played(2) == alone
+    assert played(5) == alone
+    face = VectorMarketMonth(5, made, threads=2, seed=3)
+    assert face.reset()[0].tobytes() == alone[0]
+    with pytest.raises(BidError, match="prosumer 32"):
+        face.step(np.concatenate([np.zeros((4, 8, 8)), np.full((1, 8, 8), 2.0)]))
+    bids = random_actions(np.random.default_rng([0, 0]), 40).reshape(5, 8, -1)
+    assert face.step(bids)[0].tobytes() == alone[2], "no month had been played"
+    assert pickle.loads(pickle.dumps(face)).step(bids)[1].shape == (5,)
+    face.close()
+    for threads in (0, 6):
+        with pytest.raises(VppError, match="threads: got"):
+            VectorMarketMonth(5, made, threads=threads)
+
+
 def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = MonthPool(SMALL, 1, None, None)
     pool.prepare([5, 6, 6])

@@ -58,8 +58,11 @@ def _package_of(function: Callable[..., object]) -> Path | None:
 
 
 def kernel(function: F) -> F:
-    """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic."""
-    return _compiled(function, cache=True)
+    """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic.
+
+    It runs without the interpreter's lock: threads play months side by side.
+    """
+    return _compiled(function, cache=True, nogil=True)
 
 
 def inlined(function: F) -> F:

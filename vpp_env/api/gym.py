@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,10 +15,11 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from vpp_env.api.render import RENDER_MODES, render
-from vpp_env.api.session import Gates, OneVpp, Session, WorldOptions
-from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
+from vpp_env.api.session import Gates, OneVpp, Seeds, Session, WorldOptions
+from vpp_env.api.workers import Workers
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
-from vpp_env.errors import VppError
+from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
 from vpp_env.units import Flags
 
@@ -101,6 +103,9 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
     ----------
     num_envs : int
         Months side by side, M.
+    threads : int
+        Threads that play them, each its share of the months: the same trajectories in less time, where months are
+        many and cores are free.
     scenario, render_mode, **world : see `CentralMarketMonth`
         The world; nothing is drawn of many months.
     """
@@ -116,10 +121,18 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         num_envs: int = 1,
         scenario: Scenario | str | Path = "august",
         *,
+        threads: int = 1,
         render_mode: str | None = None,
         **world: Unpack[WorldOptions],
     ) -> None:
-        self._session = Session(scenario, num_envs, **world)
+        if not 1 <= threads <= max(1, num_envs):
+            raise VppError(f"threads: got {threads}; allowed is 1 to {num_envs}, the number of months")
+        cuts = np.linspace(0, num_envs, threads + 1).astype(int).tolist()
+        self._spans = [slice(*span) for span in pairwise(cuts)]
+        self._sessions = [Session(scenario, span.stop - span.start, **world) for span in self._spans]
+        self._session = self._sessions[0]
+        self._seeds = Seeds(world.get("seed"), num_envs)
+        self._workers = Workers(threads)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space, self.single_action_space = _boxes(self._session)
@@ -152,7 +165,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
                 "they share one clock. Reset them together, or make vector environments of fewer months"
             )
         self._over = False
-        obs, months = self._session.reset(seed), self._session.months
+        seeds, ahead = self._seeds.of(seed), self._seeds.ahead()
+        obs = self._workers.map(lambda session, span: session.begin(seeds[span]), self._sessions, self._spans)
+        for session, span in zip(self._sessions, self._spans, strict=True):
+            session.prepare(ahead[span])
+        months = [month for session in self._sessions for month in session.months]
         return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month")}
 
     def submit(
@@ -166,10 +183,28 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
 
         See `CentralMarketMonth.submit`.
         """
-        self._session.submit(schedules, capacity, None if override is None else np.asarray(override).reshape(-1))
+        for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
+            if given is not None and len(given) != self.num_envs:
+                raise BidError(f"{name}: got {len(given)}; allowed is one for each of {self.num_envs} months")
+        parts = [
+            (
+                None if schedules is None else schedules[span],
+                None if capacity is None else capacity[span],
+                None if override is None else np.asarray(override)[span].reshape(-1),
+            )
+            for span in self._spans
+        ]
+        for session, part in zip(self._sessions, parts, strict=True):
+            session.checked(*part)
+        for session, part in zip(self._sessions, parts, strict=True):
+            session.submit(*part)
 
-    def _shaped(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        return matrix.reshape(self.num_envs, -1, N_OBS)
+    def _shaped(self, matrices: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.concatenate(matrices).reshape(self.num_envs, -1, N_OBS)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads."""
+        self._workers.close()
 
     def step(
         self, actions: NDArray[Any]
@@ -179,8 +214,20 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         if self._over:
             obs, infos = self.reset()
             return obs, np.zeros(self.num_envs), no, no.copy(), infos
-        obs, reward, outcome, self._over, costs = self._session.step(np.asarray(actions).reshape(-1, N_ACTION))
-        infos = {"vpp_profit_usd": outcome.money.profit, "home_rewards": reward.homes, "costs": costs}
+        # all are checked before any month is played
+        homes = self.num_envs * self._session.scenario.fleet.size
+        bids = check_actions(np.asarray(actions).reshape(-1, N_ACTION), homes).reshape(self.num_envs, -1, N_ACTION)
+        played = self._workers.map(
+            lambda session, span: session.step(bids[span].reshape(-1, N_ACTION)), self._sessions, self._spans
+        )
+        self._over = played[0].over
+        infos = {
+            "vpp_profit_usd": np.concatenate([p.outcome.money.profit for p in played]),
+            "home_rewards": np.concatenate([p.reward.homes for p in played]),
+            "costs": np.concatenate([p.costs for p in played]),
+        }
         if self._over:
-            infos["kpis"] = self._session.kpis()
-        return self._shaped(obs), reward.joint, no, np.full(self.num_envs, self._over), infos
+            kpis = [session.kpis() for session in self._sessions]
+            infos["kpis"] = {name: np.concatenate([k[name] for k in kpis]) for name in kpis[0]}
+        reward = np.concatenate([p.reward.joint for p in played])
+        return self._shaped([p.observations for p in played]), reward, no, np.full(self.num_envs, self._over), infos

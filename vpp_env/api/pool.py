@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from vpp_env.api.workers import Workers
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 
@@ -44,12 +44,11 @@ class MonthPool:
         self._keep = max(least, POOL_BYTES // month_bytes)
         self._months: OrderedDict[int, Month] = OrderedDict()
         self._ahead: dict[int, Future[Month]] = {}
-        self._thread: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
+        self._workers = Workers(1)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the thread, and what it is at, behind: a copy makes its months itself."""
-        return vars(self) | {"_ahead": {}, "_thread": None}
+        """Leave what its thread is at behind: a copy makes its months itself."""
+        return vars(self) | {"_ahead": {}}
 
     def __len__(self) -> int:
         return len(self._months)
@@ -76,13 +75,12 @@ class MonthPool:
             ahead.pop(seed).cancel()
         for seed in wanted:
             if seed not in ahead:
-                self._thread = self._thread or ThreadPoolExecutor(1, "vpp-months")
-                ahead[seed] = self._thread.submit(self._make, seed)
+                ahead[seed] = self._workers.submit(self._make, seed)
 
     def _coming(self) -> dict[int, Future[Month]]:
         """What is being made; nothing of it in a process that was forked, which has no thread."""
-        if self._process != os.getpid():
-            self._ahead, self._thread, self._process = {}, None, os.getpid()
+        if self._workers.forked():
+            self._ahead, self._workers = {}, Workers(1)
         return self._ahead
 
     def _make(self, seed: int) -> Month:

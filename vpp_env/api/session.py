@@ -36,7 +36,57 @@ class WorldOptions(TypedDict, total=False):
     home_data: str | Path | None  # a folder of one's own homes, see docs/home-data.md
 
 
-Seeds = int | Sequence[int | None] | None
+Seed = int | Sequence[int | None] | None
+
+
+class Seeds:
+    """Seeds of one episode after another: as given, and what is not given drawn from the training seeds.
+
+    Parameters
+    ----------
+    seed : int or None
+        Of the first episode that is asked for without one.
+    count : int
+        Months of an episode, M.
+    """
+
+    def __init__(self, seed: int | None, count: int) -> None:
+        self._first, self._count = seed, count
+        self._draws = np.random.default_rng(seed)
+        self._drew = self._twice = False
+
+    def of(self, seed: Seed) -> tuple[int, ...]:
+        """(M,) seeds of the next episode; see `Session.reset`."""
+        drawn = seed is None and self._first is None
+        self._twice, self._drew = drawn and self._drew, drawn
+        seed, self._first = self._first if seed is None else seed, None
+        if seed is None:
+            given: Sequence[int | None] = [None] * self._count
+        elif isinstance(seed, int | np.integer):
+            given = [int(seed) + m for m in range(self._count)]
+            self._draws = np.random.default_rng(int(seed))
+        else:
+            given = list(seed)
+            if len(given) != self._count:
+                raise VppError(
+                    f"reset: got {len(given)} seeds for {self._count} months; allowed is one seed for each, or one "
+                    "number for all (month m then has that number + m)"
+                )
+            if None not in given:
+                self._draws = np.random.default_rng([int(s) for s in given if s is not None])
+        return tuple(self._drawn() if s is None else int(s) for s in given)
+
+    def ahead(self) -> tuple[int, ...]:
+        """Return what the next episode draws, where the last two were drawn (a training loop); else nothing."""
+        if not self._twice:
+            return ()
+        state = self._draws.bit_generator.state
+        seeds = tuple(self._drawn() for _ in range(self._count))
+        self._draws.bit_generator.state = state
+        return seeds
+
+    def _drawn(self) -> int:
+        return int(self._draws.integers(SPLITS["training"].first, 2**31))
 
 
 class Played(NamedTuple):
@@ -84,9 +134,7 @@ class Session:
         self.n_months = n_months
         self._pool = MonthPool(self.scenario, n_months, market_data, node, home_data)
         self._name = f"{self.scenario.calendar.local[0]:%Y-%m}" if market_data is None else str(market_data)
-        self._draws = np.random.default_rng(seed)
-        self._first_seed = seed
-        self._drew = False  # the last reset drew its seeds
+        self._seeds = Seeds(seed, n_months)
         self._schedules: tuple[DayAheadSchedule | None, ...] = ()
         self._capacity: tuple[float | None, ...] = ()
         self._override: Flags | None = None
@@ -94,29 +142,7 @@ class Session:
         self.outcome: Outcome | None = None
         self.history: list[tuple[float, float, float, float]] = []
 
-    def _seeds(self, seed: Seeds) -> tuple[int, ...]:
-        """Seed of each month: as given; what is not given is drawn from the training seeds."""
-        seed, self._first_seed = self._first_seed if seed is None else seed, None
-        if seed is None:
-            given: Sequence[int | None] = [None] * self.n_months
-        elif isinstance(seed, int | np.integer):
-            given = [int(seed) + m for m in range(self.n_months)]
-            self._draws = np.random.default_rng(int(seed))
-        else:
-            given = list(seed)
-            if len(given) != self.n_months:
-                raise VppError(
-                    f"reset: got {len(given)} seeds for {self.n_months} months; allowed is one seed for each, or one "
-                    "number for all (month m then has that number + m)"
-                )
-            if None not in given:
-                self._draws = np.random.default_rng([int(s) for s in given if s is not None])
-        return tuple(self._drawn() if s is None else int(s) for s in given)
-
-    def _drawn(self) -> int:
-        return int(self._draws.integers(SPLITS["training"].first, 2**31))
-
-    def reset(self, seed: Seeds) -> NDArray[np.float32]:
+    def reset(self, seed: Seed) -> NDArray[np.float32]:
         """Begin an episode; return (M*N, N_OBS) observations.
 
         Parameters
@@ -125,8 +151,13 @@ class Session:
             A number: month m has seed + m. One for each month: those; None among them is drawn. None: each is drawn
             from the training seeds (see `scenario.splits`), or the constructor's seed at the first reset.
         """
-        drawn = seed is None and self._first_seed is None
-        self.seeds = self._seeds(seed)
+        made = self.begin(self._seeds.of(seed))
+        self.prepare(self._seeds.ahead())
+        return made
+
+    def begin(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """Begin the episode of these seeds, one for each month; return (M*N, N_OBS) observations."""
+        self.seeds = tuple(seeds)
         self.world = World([self._pool.get(s) for s in self.seeds])
         self.world.reset()
         self.outcome = None
@@ -134,17 +165,12 @@ class Session:
         self._forget()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
         self._tally = Tally(self.world)
-        made = self._observer.matrix()
-        if drawn and self._drew:
-            self._look_ahead()
-        self._drew = drawn
-        return made
+        return self._observer.matrix()
 
-    def _look_ahead(self) -> None:
-        """Begin to make what the next reset draws: two draws in a row are a training loop."""
-        state = self._draws.bit_generator.state
-        self._pool.prepare([self._drawn() for _ in range(self.n_months)])
-        self._draws.bit_generator.state = state
+    def prepare(self, seeds: Sequence[int]) -> None:
+        """Begin to make the months of these seeds, for an episode to come; none: nothing is made ahead."""
+        if seeds:
+            self._pool.prepare(seeds)
 
     @property
     def months(self) -> list[dict[str, Any]]:
@@ -181,6 +207,15 @@ class Session:
         BidError
             When it may not be handed in now, or has the wrong shape; nothing has changed then.
         """
+        self._schedules, self._capacity, self._override = self.checked(schedules, capacity, override)
+
+    def checked(
+        self,
+        schedules: Sequence[DayAheadSchedule | None] | None,
+        capacity: Sequence[float | None] | None,
+        override: Flags | None,
+    ) -> tuple[tuple[DayAheadSchedule | None, ...], tuple[float | None, ...], Flags | None]:
+        """Return what `submit` keeps, or raise its error; nothing is kept."""
         world = self._playing()
         given = () if schedules is None else tuple(schedules)
         kw = () if capacity is None else tuple(capacity)
@@ -188,7 +223,7 @@ class Session:
         world.exchange.firm.check(world.t, kw)
         if override is not None:
             override = check_override(override, world.n_months * world.n_homes)
-        self._schedules, self._capacity, self._override = given, kw, override
+        return given, kw, override
 
     def propose(self, offers: Sequence[Offers | None]) -> list[Answers | None]:
         """Make offers to the owners, one for each month or None, for the opportunity of the next step's bids."""

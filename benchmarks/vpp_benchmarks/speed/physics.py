@@ -174,8 +174,8 @@ def layer_ratio(scenario: Scenario) -> Ratio:
 class _Endless:
     """A vector environment that begins again before it ends, outside the measured call."""
 
-    def __init__(self, scenario: Scenario, months: int) -> None:
-        self._env = VectorMarketMonth(months, _fleet(scenario, 200, 24 * 14))
+    def __init__(self, scenario: Scenario, months: int, threads: int = 1) -> None:
+        self._env = VectorMarketMonth(months, _fleet(scenario, 200, 24 * 14), threads=threads)
         self._actions = np.random.default_rng(0).uniform(-1, 1, (months, 200, N_ACTION)).astype(np.float32)
         self._env.reset(seed=0)
         self.world = self._env._session.world
@@ -185,14 +185,16 @@ class _Endless:
 
 
 def vector_ratios(scenario: Scenario) -> list[Ratio]:
-    """Vector step against the compiled opportunity, and 64 months against one."""
+    """Vector step against the compiled opportunity, 64 months against one, and two threads against one."""
     one, many = _Endless(scenario, 1), _Endless(scenario, 64)
     world = _evening(scenario, 200)
     step, core = seconds(one, _play_call(world, np.random.default_rng(0)), blocks=12)
     few, lot = seconds(one, many, blocks=12)
+    alone, shared = seconds(many, _Endless(scenario, 64, threads=2), blocks=12)
     return [
         Ratio("vector API step / compiled opportunity (N=200)", step / core, 2.2),
         Ratio("64 months / 1 month, vector step", lot / few, 60.0),
+        Ratio("64 months, two threads / one", shared / alone, 0.75),
     ]
 
 
