@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vpp_policies.agentic import agentic
+from vpp_policies.agentic import dispatch as module
 from vpp_policies.agentic.dispatch import CoalitionProblem, Lines, proportional
-from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Notice
+from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Guidance, Notice
 from vpp_policies.agentic.outlook import expected, least_price, notice
 from vpp_policies.forecast import make_forecaster
 
@@ -83,6 +84,30 @@ def test_reserve_is_enough_for_the_market_or_none(problem: CoalitionProblem) -> 
 def test_nobody_outside_the_coalition_is_called(problem: CoalitionProblem) -> None:
     lines = replace(small_lines(), member=np.array([True, False, True]))
     assert problem.solve(lines, announced()).share[:, 1].max() == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_home_by_home_is_the_program_where_no_sum_binds(guided: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    n, plain, solved = (
+        12,
+        CoalitionProblem(np.ones(12, dtype=bool), guided),
+        CoalitionProblem(np.ones(12, bool), guided),
+    )
+    asked = Guidance(favour="cars", risk=0.5) if guided else None
+    for _ in range(12):
+        kw = rng.uniform(0.0, 8.0, (3, n)) * (rng.random((3, n)) < 0.8)
+        kw[RESERVE] = np.minimum(kw[RESERVE], kw[FULL])
+        lines = Lines(kw, rng.uniform(0.0, 0.3, (3, n)) * np.array([[1.0], [1.0], [0.1]]), rng.random(n) < 0.8)
+        said = replace(announced(), price=np.sort(rng.uniform(-0.1, 0.4, 4)), rho=rng.uniform(0.0, 0.1, 1))
+        found = plain.solve(lines, said, asked).share
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "apart", lambda gain, member, able: np.full_like(gain, 1e9))  # within no limit
+            program = solved.solve(lines, said, asked)
+        assert not program.fallback
+        np.testing.assert_allclose(found * kw, program.share * kw, atol=1e-7)
+    assert plain._program is None
+    assert solved._program is not None
 
 
 def test_least_price_is_where_the_minimum_is_reached() -> None:

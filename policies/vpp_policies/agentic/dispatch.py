@@ -13,6 +13,9 @@ for which home i is called - x_i (deferred charging alone), y_i (energy of all d
 both sell lines, the car's charging and what the other devices give beyond it; behind a gateway that keeps the owners'
 envelopes the kW on reserve may be the same, so that who is called for anything has all its lines on offer.
 
+Mostly neither sum binds: then every home's optimum is its own, and `apart` writes it down, the vertex that a solver
+finds. The program is stated, and compiled once, where a sum or a guidance binds.
+
 A strategy's guidance (`guided=True`) adds bounded parameters: the prices are weighted with `risk`, the asks carry
 `margin`, the gain of favoured lines is raised by at most `FAVOUR`, and two constraints are added:
 
@@ -24,15 +27,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import SELL_ASK_RANGE
 from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, CoalitionDispatch, Guidance, Negotiation, Notice
 from vpp_policies.agentic.outlook import cautious, expected, least_price
-from vpp_policies.highs import HIGHS
 
 TIE = 1e-6
 """USD: an offer costs nothing where it does not clear, so energy is offered rather than nothing, all devices rather
@@ -87,20 +89,22 @@ def coefficients(lines: Lines, notice: Notice) -> NDArray[np.float64]:
     return value + tie * (kw > 0)
 
 
-class CoalitionProblem:
-    """The program of one fleet; compiled at the first solve, then only its parameters change.
+class _Limits(NamedTuple):
+    """The right-hand sides of the program."""
 
-    Parameters
-    ----------
-    can : ndarray
-        (N,): homes that have anything to sell with (public: the device limits). The others are not in it.
-    guided : bool
-        Whether a strategy guides it. Without, the program is the plain one.
-    """
+    able: NDArray[np.float64]  # (n,)
+    required_kw: float
+    floor_kw: float
+    reserve_cap_kw: float  # inf: nobody guides
+    envelope_kw: NDArray[np.float64]  # (n,); inf: nobody guides
 
-    def __init__(self, can: NDArray[np.bool_], guided: bool = False) -> None:
-        self._who = np.flatnonzero(can)
-        n = max(len(self._who), 1)
+
+class _Program:
+    """The program in CVXPY, for n homes; compiled at the first solve, then only its parameters change."""
+
+    def __init__(self, n: int, guided: bool) -> None:
+        import cvxpy as cp  # takes a second, and most months never need it
+
         self._share = cp.Variable((3, n), nonneg=True)
         x, y, z = self._share[0], self._share[1], self._share[2]
         self._gain = cp.Parameter((3, n))
@@ -126,14 +130,54 @@ class CoalitionProblem:
         if not self._problem.is_dpp():
             raise AssertionError("the dispatch problem must be DPP: it is compiled once")
 
-    def _once(self, able: NDArray[np.float64], floor: float) -> NDArray[np.float64] | None:
-        self._able.value, self._floor.value = able, floor
+    def optimum(
+        self, gain: NDArray[np.float64], kw: NDArray[np.float64], member: NDArray[np.bool_], limits: _Limits
+    ) -> NDArray[np.float64] | None:
+        """(3, n) shares; None without an optimum."""
+        import cvxpy as cp
+
+        from vpp_policies.highs import HIGHS
+
+        self._gain.value, self._kw.value, self._member.value = gain, kw[:RESERVE], member.astype(np.float64)
+        self._able.value, self._required.value, self._floor.value = limits.able, limits.required_kw, limits.floor_kw
+        if self._guided:
+            self._reserve_cap.value, self._envelope.value = limits.reserve_cap_kw, limits.envelope_kw
         try:
             # cvxpy's warm start hands HiGHS the last basis through a slower path
             self._problem.solve(solver=HIGHS, warm_start=False)
         except cp.SolverError:
             return None
         return None if self._problem.status != cp.OPTIMAL else np.clip(np.asarray(self._share.value), 0.0, 1.0)
+
+
+class CoalitionProblem:
+    """The program of one fleet, solved home by home where no sum over homes binds.
+
+    Parameters
+    ----------
+    can : ndarray
+        (N,): homes that have anything to sell with (public: the device limits). The others are not in it.
+    guided : bool
+        Whether a strategy guides it. Without, the program is the plain one.
+    """
+
+    def __init__(self, can: NDArray[np.bool_], guided: bool = False) -> None:
+        self._who = np.flatnonzero(can)
+        self._guided = guided
+        self._program: _Program | None = None
+
+    def _once(
+        self, gain: NDArray[np.float64], kw: NDArray[np.float64], member: NDArray[np.bool_], limits: _Limits
+    ) -> NDArray[np.float64] | None:
+        own = apart(gain, member, limits.able)
+        called = kw[CAR] * own[CAR] + kw[FULL] * (own[FULL] + own[RESERVE])
+        reserve = float(kw[FULL] @ own[RESERVE])
+        within = limits.floor_kw <= reserve <= limits.reserve_cap_kw and float(called.sum()) <= limits.required_kw
+        if within and bool((called <= limits.envelope_kw + 1e-9).all()):
+            return own
+        if self._program is None:
+            self._program = _Program(len(self._who), self._guided)
+        return self._program.optimum(gain, kw, member, limits)
 
     def solve(
         self,
@@ -157,6 +201,7 @@ class CoalitionProblem:
         share = None
         if len(self._who):
             part = Lines(lines.kw[:, self._who], lines.ask[:, self._who], lines.member[self._who])
+            cap, limit = np.inf, np.full(len(self._who), np.inf)
             if self._guided:
                 asked = guidance or Guidance()
                 notice = replace(
@@ -164,10 +209,10 @@ class CoalitionProblem:
                     weight=cautious(notice.weight, asked.risk),
                     rho_weight=cautious(notice.rho_weight, asked.risk),
                 )
-                limit = part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who]
-                self._envelope.value = np.maximum(limit, 0.0)
-                self._reserve_cap.value = float(np.clip(asked.reserve, 0.0, 1.0)) * notice.required_kw
-            share = self._solve(part, notice, guidance.favour if self._guided and guidance else "none")
+                limit = np.maximum(part.kw.max(axis=0) if envelope_kw is None else envelope_kw[self._who], 0.0)
+                cap = float(np.clip(asked.reserve, 0.0, 1.0)) * notice.required_kw
+            favour = guidance.favour if self._guided and guidance else "none"
+            share = self._solve(part, notice, favour, cap, limit)
         full = np.zeros_like(lines.kw)
         if share is None:
             full = proportional(lines, notice)
@@ -175,27 +220,42 @@ class CoalitionProblem:
             full[:, self._who] = share
         return Shares(full, time.perf_counter() - begin, fallback=share is None)
 
-    def _solve(self, lines: Lines, notice: Notice, favour: str) -> NDArray[np.float64] | None:
+    def _solve(
+        self, lines: Lines, notice: Notice, favour: str, cap_kw: float, envelope_kw: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
         kw = lines.kw * lines.member
         gain = coefficients(lines, notice)
         if favour in FAVOURED:
             line = FAVOURED[favour]
             gain[line] += FAVOUR * np.maximum(gain[line], 0.0)
-        self._gain.value, self._member.value = gain, lines.member.astype(np.float64)
-        self._kw.value, self._required.value = kw[:RESERVE], notice.required_kw
         able = np.divide(kw[RESERVE], kw[FULL], out=np.zeros_like(kw[FULL]), where=kw[FULL] > 0)
         able = np.clip(np.where(gain[RESERVE] > 0, able, 0.0), 0.0, 1.0)
-        none = np.zeros_like(able)
-        can = float(able @ kw[FULL]) >= notice.min_bid_kw
-        if self._guided and float(np.asarray(self._reserve_cap.value)) < notice.min_bid_kw:
-            can = False
-        share = self._once(able if can else none, 0.0)
+        can = float(able @ kw[FULL]) >= notice.min_bid_kw and cap_kw >= notice.min_bid_kw
+        none = _Limits(np.zeros_like(able), notice.required_kw, 0.0, cap_kw, envelope_kw)
+        free = none._replace(able=able) if can else none
+        share = self._once(gain, kw, lines.member, free)
         if share is None or not 0.0 < float(share[RESERVE] @ kw[FULL]) < notice.min_bid_kw - 1e-6:
             return share
         # too little reserve to be taken: either enough of it, or none
-        options = [self._once(able, notice.min_bid_kw), self._once(none, 0.0)]
+        enough = none._replace(able=able, floor_kw=notice.min_bid_kw)
+        options = [self._once(gain, kw, lines.member, limits) for limits in (enough, none)]
         solved = [o for o in options if o is not None]
         return max(solved, key=lambda o: float((gain * o).sum())) if solved else None
+
+
+def apart(gain: NDArray[np.float64], member: NDArray[np.bool_], able: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, N) optimum of every home by itself, without the sums over homes.
+
+    Where reserve is worth most, `able` of the home is on reserve; the rest is called on its better line of energy,
+    where that is worth anything.
+    """
+    energy = np.where(gain[FULL] > gain[CAR], FULL, CAR)
+    worth = np.maximum(np.maximum(gain[CAR], gain[FULL]), 0.0)
+    share = np.zeros_like(gain)
+    share[RESERVE] = np.where(member & (gain[RESERVE] > worth), able, 0.0)
+    for line in (CAR, FULL):
+        share[line] = np.where(member & (energy == line) & (gain[line] > 0.0), 1.0 - share[RESERVE], 0.0)
+    return share
 
 
 def proportional(lines: Lines, notice: Notice) -> NDArray[np.float64]:

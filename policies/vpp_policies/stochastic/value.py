@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from vpp_env import kernel
+from vpp_env.jit import inlined, kernel
 from vpp_env.units import DT_H, Floats, Ints
 from vpp_policies.forecast import Forecast
 
@@ -34,10 +34,10 @@ T = TypeVar("T")
 class Odds(NamedTuple):
     """How many quarters of H hours clear, for every ask and limit tried."""
 
-    sells: Floats  # (H, A, 5) probability that n quarters clear
-    sale: Floats  # (H, A, 5) mean price of those that clear, given n
-    buys: Floats  # (H, L, 5)
-    cost: Floats  # (H, L, 5)
+    sells: Floats  # (H, 5, A) probability that n quarters clear
+    sale: Floats  # (H, 5, A) mean price of those that clear, given n
+    buys: Floats  # (H, 5, L)
+    cost: Floats  # (H, 5, L)
     reserve: Floats  # (H,) expected USD/kW-h
 
 
@@ -58,17 +58,17 @@ def odds_of(forecast: Forecast, margin: float) -> Odds:
 
 
 def _count(price: Floats, weight: Floats, bid: Floats, sign: float) -> tuple[Floats, Floats]:
+    """(H, 5, B) shares and (H, 5, B) mean prices of `Odds`, all bids at once."""
     hours = len(price)
-    share, mean = np.zeros((hours, len(bid), 5)), np.zeros((hours, len(bid), 5))
-    for b, at in enumerate(bid):
-        clears = sign * price >= sign * at
-        n = clears.sum(axis=2)
-        total = (price * clears).sum(axis=2)
-        for k in range(QUARTERS + 1):
-            w = np.where(n == k, weight, 0.0)
-            share[:, b, k] = w.sum(axis=1)
-            if k:
-                mean[:, b, k] = (w * total).sum(axis=1) / (k * np.maximum(share[:, b, k], 1e-12))
+    share, mean = np.zeros((hours, QUARTERS + 1, len(bid))), np.zeros((hours, QUARTERS + 1, len(bid)))
+    clears = sign * price[:, None] >= sign * bid[:, None, None]  # (H, B, S, 4)
+    n = clears.sum(axis=3)
+    total = (price[:, None] * clears).sum(axis=3)
+    for k in range(QUARTERS + 1):
+        w = np.where(n == k, weight[:, None], 0.0)
+        share[:, k] = w.sum(axis=2)
+        if k:
+            mean[:, k] = (w * total).sum(axis=2) / (k * np.maximum(share[:, k], 1e-12))
     return share, mean
 
 
@@ -91,7 +91,7 @@ class Battery(NamedTuple, Generic[T]):
     overuse_price: T  # delta, USD per kWh
 
 
-@kernel
+@inlined
 def _at(values: Floats, x: float, d: float, battery: Battery[float]) -> float:
     """Bilinear value at (x, d)."""
     u = min(max(x / battery.room, 0.0), 1.0) * (X_POINTS - 1) if battery.room > 0.0 else 0.0
@@ -103,50 +103,53 @@ def _at(values: Floats, x: float, d: float, battery: Battery[float]) -> float:
     return low + (high - low) * u
 
 
-@kernel
-def _held(after: Floats, odds: Odds, h: int, sun: float, x: float, d: float, b: Battery[float]) -> tuple[float, int]:
-    """W_h(x, d) and the limit that reaches it (-1: buy nothing)."""
+@inlined
+def _held(
+    after: Floats, odds: Odds, h: int, sun: float, x: float, d: float, b: Battery[float], values: Floats
+) -> tuple[float, int]:
+    """W_h(x, d) and the limit that reaches it (-1: buy nothing); `values` (L,) is written into."""
     s = min(sun, b.room - x)
     base = -b.sun_price * s / b.eta
     best, which = base + _at(after, x + s, d, b), -1
-    values, count = np.zeros(len(LIMITS)), 0
+    count = 0
     while count < len(LIMITS) and LIMITS[count] <= b.limit:
         count += 1
+    values[:] = 0.0
     # what n quarters bring does not depend on the limit
     for n in range(QUARTERS + 1):
         y = min(b.room - x - s, n * b.kw * DT_H * b.eta)
         then = _at(after, x + s + y, d, b)
-        for at in range(count):
-            p = odds.buys[h, at, n]
-            if p > 0.0:
-                values[at] += p * (then - odds.cost[h, at, n] * y / b.eta)
+        # all bids beside each other, without a branch: what cannot happen has the weight 0
+        share, cost = odds.buys[h, n], odds.cost[h, n]
+        for at in range(len(values)):
+            values[at] += share[at] * (then - cost[at] * y / b.eta)
     for at in range(count):
         if base + values[at] > best + 1e-12:
             best, which = base + values[at], at
     return best, which
 
 
-@kernel
-def _sold(held: Floats, odds: Odds, h: int, x: float, d: float, b: Battery[float]) -> tuple[float, int]:
-    """V_h(x, d) and the ask that reaches it (-1: offer nothing)."""
+@inlined
+def _sold(held: Floats, odds: Odds, h: int, x: float, d: float, b: Battery[float], values: Floats) -> tuple[float, int]:
+    """V_h(x, d) and the ask that reaches it (-1: offer nothing); `values` (A,) is written into."""
     able = min(x * b.eta, d)
     rho = odds.reserve[h] if odds.reserve[h] >= b.standby else 0.0
     stand = min(b.kw, 2.0 * able) * rho
     used = max(b.spare - d, 0.0)
     kept = b.floor_price * max(b.below - x, 0.0)
     best, which = stand + _at(held, x, d, b), -1
-    values, first = np.zeros(len(ASKS)), 0
+    first = 0
     while first < len(ASKS) and ASKS[first] < b.ask - 1e-9:
         first += 1
+    values[:] = 0.0
     # what n quarters bring, beside their price, does not depend on the ask
     for n in range(QUARTERS + 1):
         g = min(n * b.kw * DT_H, able)
         over = b.overuse_price * (max(b.spare - d + g, 0.0) - used)
         then, stands = _at(held, x - g / b.eta, d - g, b), stand * (1.0 - n / QUARTERS)
-        for at in range(first, len(ASKS)):
-            p = odds.sells[h, at, n]
-            if p > 0.0:
-                values[at] += p * ((odds.sale[h, at, n] - b.wear) * g - over + then + stands)
+        share, sale = odds.sells[h, n], odds.sale[h, n]
+        for at in range(len(values)):
+            values[at] += share[at] * ((sale[at] - b.wear) * g - over + then + stands)
     for at in range(first, len(ASKS)):
         if values[at] > best + 1e-12:
             best, which = values[at], at
@@ -173,6 +176,7 @@ def solve(odds: Odds, clock: Ints, sun: Floats, b: Battery[float], values: Float
     hours = len(clock)
     held = np.zeros((X_POINTS, D_POINTS))
     after = np.zeros((X_POINTS, D_POINTS))
+    asks, limits = np.zeros(len(ASKS)), np.zeros(len(LIMITS))
     for i in range(X_POINTS):
         for j in range(D_POINTS):
             values[hours, i, j] = b.refill * b.room * i / (X_POINTS - 1)
@@ -181,11 +185,11 @@ def solve(odds: Odds, clock: Ints, sun: Floats, b: Battery[float], values: Float
         for i in range(X_POINTS):
             for j in range(D_POINTS):
                 x, d = b.room * i / (X_POINTS - 1), b.day * j / (D_POINTS - 1)
-                held[i, j], _ = _held(after, odds, h, sun[h], x, d, b)
+                held[i, j], _ = _held(after, odds, h, sun[h], x, d, b, limits)
         for i in range(X_POINTS):
             for j in range(D_POINTS):
                 x, d = b.room * i / (X_POINTS - 1), b.day * j / (D_POINTS - 1)
-                values[h, i, j], _ = _sold(held, odds, h, x, d, b)
+                values[h, i, j], _ = _sold(held, odds, h, x, d, b, asks)
 
 
 @kernel
@@ -262,6 +266,7 @@ def bid_all(
     ask, limit = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     out, into = np.zeros(n), np.zeros(n)
     held, after = np.zeros((X_POINTS, D_POINTS)), np.zeros((X_POINTS, D_POINTS))
+    asks, limits = np.zeros(len(ASKS)), np.zeros(len(LIMITS))
     for row in range(n):
         ask[row] = limit[row] = -1
         if batteries.kw[row] <= 0.0:
@@ -271,12 +276,12 @@ def bid_all(
         for i in range(X_POINTS):
             for j in range(D_POINTS):
                 there = b.room * i / (X_POINTS - 1), b.day * j / (D_POINTS - 1)
-                held[i, j], _ = _held(after, odds, 0, sun[row], there[0], there[1], b)
-        _, ask[row] = _sold(held, odds, 0, x, d, b)
-        _, limit[row] = _held(after, odds, 0, sun[row], x, d, b)
+                held[i, j], _ = _held(after, odds, 0, sun[row], there[0], there[1], b, limits)
+        _, ask[row] = _sold(held, odds, 0, x, d, b, asks)
+        _, limit[row] = _held(after, odds, 0, sun[row], x, d, b, limits)
         for k in range(QUARTERS + 1):
             if ask[row] >= 0:
-                out[row] += odds.sells[0, ask[row], k] * min(k * b.kw * DT_H, x * b.eta, d)
+                out[row] += odds.sells[0, k, ask[row]] * min(k * b.kw * DT_H, x * b.eta, d)
             if limit[row] >= 0:
-                into[row] += odds.buys[0, limit[row], k] * min(k * b.kw * DT_H * b.eta, b.room - x)
+                into[row] += odds.buys[0, k, limit[row]] * min(k * b.kw * DT_H * b.eta, b.room - x)
     return Choice(ask, limit, out, into)
