@@ -9,6 +9,8 @@ less turns down what it said it would take.
 | truthful | 1 | |
 | strategic(markup, beta) | 1 + markup (1 - (r / R)^(1 / beta)) | beta < 1 holds out, > 1 gives in early |
 | liar(factor) | factor | says the same in every round |
+| persona('name') | as its style | also talks: phrases and style of `personas` |
+| llm('module:name', markup=.2, ...) | as strategic | also talks: whoever is named; without a name a persona |
 
 Source of the concession: Faratin, Sierra, Jennings (1998), "Negotiation decision functions for autonomous agents".
 A new brain is an entry of `BRAINS`; a scenario mixes them: `[owners] brains = [["truthful", .8], ["liar(2)", .2]]`.
@@ -20,11 +22,13 @@ import ast
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
+from vpp_env.owners.personas import persona
+from vpp_env.owners.talk import Speaker, named_speaker
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Floats, Ints
 
@@ -82,11 +86,38 @@ class Liar:
         return self.by
 
 
-BRAINS: dict[str, Callable[..., Brain]] = {"truthful": Truthful, "strategic": Strategic, "liar": Liar}
+@dataclass(frozen=True)
+class Talking:
+    """Says what a speaker says where it is spoken to in words; else claims and concedes as `Strategic` does."""
+
+    speaker: Speaker
+    claims: Strategic
+
+    def factor(self, round: int, of_rounds: int) -> float:
+        """As `claims`."""
+        return self.claims.factor(round, of_rounds)
+
+
+def talking(speaker: str = "", markup: float = 0.0, beta: float = 1.0, **options: Any) -> Brain:
+    """Make a brain that `module:name` speaks for, built with `options`; without one a scripted persona."""
+    if speaker:
+        return Talking(named_speaker(speaker, options), Strategic(markup, beta))
+    if options or markup or beta != 1.0:
+        raise ScenarioError("llm: options are those of a speaker, and none is named: llm('module:name', markup=0.2)")
+    return persona()
+
+
+BRAINS: dict[str, Callable[..., Brain]] = {
+    "truthful": Truthful,
+    "strategic": Strategic,
+    "liar": Liar,
+    "persona": persona,
+    "llm": talking,
+}
 
 
 def make_brain(spec: str) -> Brain:
-    """Build a brain from its form in a scenario: `truthful`, `strategic(.2, 1)`, `liar(2)`.
+    """Build a brain from its form in a scenario: `truthful`, `strategic(.2, 1)`, `liar(2)`, `llm('module:name')`.
 
     Raises
     ------
@@ -99,12 +130,14 @@ def make_brain(spec: str) -> Brain:
     if name not in BRAINS:
         raise UnknownNameError(did_you_mean(name, BRAINS, "brain of owners"))
     help_text = f"scenario.owners.brains: got {spec!r}; allowed is a brain's name, or name(number, ...)"
+    help_text += ", of those that talk name('text', option=value, ...)"
     try:
         call = ast.parse(f"f({rest.removesuffix(')')})", mode="eval").body
-        numbers = [float(ast.literal_eval(a)) for a in call.args] if isinstance(call, ast.Call) else None
-        if numbers is None or call.keywords or (rest and not rest.endswith(")")):  # type: ignore[attr-defined]
+        if not isinstance(call, ast.Call) or (rest and not rest.endswith(")")):
             raise ScenarioError(help_text)
-        return BRAINS[name](*numbers)
+        given = [ast.literal_eval(a) for a in call.args]
+        options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        return BRAINS[name](*given, **options)
     except (SyntaxError, ValueError, TypeError) as error:
         raise error if isinstance(error, ScenarioError) else ScenarioError(help_text) from error
 

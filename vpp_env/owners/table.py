@@ -16,6 +16,7 @@ from vpp_env.owners.asks import CALL_HOURS, CALLS_PER_HOUR, OwnerPrices
 from vpp_env.owners.brains import Mixture
 from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.situation import Belief, OwnerRules, Situation, belief, surprises
+from vpp_env.owners.talk import Talk
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.vehicles import CarDay
@@ -79,6 +80,7 @@ class OwnersTable:
     def __init__(self, scenario: Scenario, seeds: Sequence[int], n: int, share: float, book: ContractBook) -> None:
         self._spec, self._book, self._shape = scenario.owners, book, (len(seeds), n)
         self.mixture = Mixture(self._spec.brains, seeds, n)
+        self.talk = Talk(self.mixture.brains, self.mixture.of_home)
         market, home = scenario.market, scenario.home
         self._wear, self._ev_eta = home.degradation_usd_per_kwh, scenario.fleet.ev_eta
         self._steps = scenario.steps_per_opportunity
@@ -98,6 +100,7 @@ class OwnersTable:
         self._seats: _Seats | None = None
         self._breaches = np.zeros(self._shape, dtype=np.int64)
         self._trusts_from = np.zeros(months * n, dtype=np.int64)  # local day
+        self.talk.reset()
 
     # -- rounds ----------------------------------------------------------------------------------------
 
@@ -152,7 +155,15 @@ class OwnersTable:
         factor = self.mixture.factors(rounds, self._spec.max_rounds).ravel()
         reason = np.where(to & (strained | (self._trusts_from > seats.day)), int(Reason.TRUST), 0)
         reason = np.where(to & seats.absent, int(Reason.AWAY), reason)
-        judged = judge(to & (reason == 0), window, terms, factor, seats.own, seats.know, self._rules)
+        hears = to & (reason == 0)
+        judged = judge(hears, window, terms, factor, seats.own, seats.know, self._rules)
+        words: dict[int, str] = {}
+        if told := self.talk.spoken_to(offers, n):
+            addressed = np.zeros(len(to), dtype=np.bool_)
+            addressed[list(told)] = True
+            truth = judge(hears & addressed, window, terms, np.ones(len(to)), seats.own, seats.know, self._rules)
+            at = (seats.first, rounds, self._spec.max_rounds)
+            judged, words = self.talk.over(judged, truth, told, at, (terms, window))
         reason += judged.reason
         for array in (judged.accepted, judged.countered, reason):
             array.setflags(write=False)
@@ -166,7 +177,8 @@ class OwnersTable:
             accepted, countered = judged.accepted[rows], judged.countered[rows]
             said = Terms(*judged.terms[:, rows]) if countered.any() else offer.terms
             self._book.sign(m, seats.first, accepted, offer.window, offer.terms)
-            answers.append(Answers(accepted, countered, reason[rows], said, rounds[m], self._spec.max_rounds))
+            texts = {row - m * n: text for row, text in words.items() if row // n == m} or None
+            answers.append(Answers(accepted, countered, reason[rows], said, rounds[m], self._spec.max_rounds, texts))
         return answers, to & ~judged.accepted & (reason != Reason.AWAY)
 
     def end_opportunity(self, day: int) -> None:

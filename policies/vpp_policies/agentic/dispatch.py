@@ -304,6 +304,14 @@ def dispatch(negotiation: Negotiation, problem: CoalitionProblem | None) -> Coal
     )
 
 
+def realized(called: CoalitionDispatch, notice: Notice, prices: NDArray[np.float64]) -> float:
+    """VPP's profit of a dispatch at the real-time prices (T,) that came, by what members ask, USD."""
+    came = replace(notice, price=np.sort(prices), weight=np.full(len(prices), 1.0 / len(prices)))
+    kw = np.concatenate([called.sell1_kw, called.sell2_kw])
+    ask = np.concatenate([called.sell1_ask, called.sell2_ask])
+    return _expected_profit(came, kw, ask, called.reserve_kw, called.reserve_ask)
+
+
 def _expected_profit(
     notice: Notice,
     sell: NDArray[np.float64],

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import MarketRules, PolicyError, UnknownNameError, did_you_mean
+from vpp_policies.agentic.conversation import Conversation
+from vpp_policies.agentic.floor import Floor
 from vpp_policies.agentic.negotiation import AggregatorBrain, NegotiationOptions, ProsumerBrain
 from vpp_policies.agentic.openings import ENVELOPES, MODES, LlmProsumer, sampled_hours
 from vpp_policies.agentic.rules import RulesAggregator, values_of
 from vpp_policies.agentic.strategy import LlmAggregator
+from vpp_policies.agentic.tools import Desk
 from vpp_policies.llm.ledger import Decider, Ledger
 from vpp_policies.llm.stack import LlmOptions, Stack, open_stack
 
@@ -43,6 +46,15 @@ class PlayOptions:
         Homes per call, 20 to 50.
     sample_hours : float
         Hours of the month in which `batched` and `full` ask for the homes.
+    talk : int
+        Owners at a gate that are talked to in words and terms, those from whose contracts the rules expect most.
+    talk_to : tuple of int
+        Homes that are talked to instead of those.
+    tools : int
+        Calls of tools, at most, before one message to an owner. 0 to 8.
+    floor_hours, floor_usd : int, float
+        A strategy that loses more than so many USD against the rules on its last so many opportunities hands back to
+        them for the rest of the month; so does a conversation, on its last so many contracts.
     """
 
     mode: str = "cards"
@@ -50,6 +62,11 @@ class PlayOptions:
     envelope: str = "declared"
     batch: int = 25
     sample_hours: float = 24.0
+    talk: int = 0
+    talk_to: tuple[int, ...] = ()
+    tools: int = 2
+    floor_hours: int = 48
+    floor_usd: float = 2.0
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -63,6 +80,17 @@ class PlayOptions:
             raise PolicyError(f"batch: got {self.batch}; allowed is 20 to 50")
         if not self.sample_hours >= 0:
             raise PolicyError(f"sample_hours: got {self.sample_hours}; allowed is 0 or more")
+        for name, low, high in (
+            ("talk", 0, 10_000),
+            ("tools", 0, 8),
+            ("floor_hours", 1, 8784),
+            ("floor_usd", 0.0, 1e9),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not low <= value <= high:
+                raise PolicyError(f"{name}: got {value!r}; allowed is {low} to {high}")
+        if any(isinstance(i, bool) or not isinstance(i, int) or i < 0 for i in self.talk_to):
+            raise PolicyError(f"talk_to: got {self.talk_to!r}; allowed are homes by number, such as (0, 5)")
         # what means nothing to this mode is refused, not ignored
         for name, modes in (("batch", ("batched",)), ("sample_hours", ("batched", "full"))):
             if getattr(self, name) != getattr(type(self), name) and self.mode not in modes:
@@ -120,8 +148,15 @@ class LlmBrain:
             daily=play.strategy_every == "day",
             asks="strategy" not in without,
             remembers="memory" not in without,
+            floor=Floor(play.floor_hours, play.floor_usd),
+            talk=self._talk(rules, stack, decider) if play.talk or play.talk_to else None,
         )
         return self.aggregator, self.prosumers
+
+    def _talk(self, rules: MarketRules, stack: Stack, decider: Decider) -> Conversation:
+        play = self.options.play
+        desk, floor = Desk(rules.sell_limit_kw > 0), Floor(play.floor_hours, play.floor_usd)
+        return Conversation(stack.model, decider, play.talk, tuple(play.talk_to), play.tools, desk, floor)
 
     @property
     def ledger(self) -> Ledger:
@@ -141,7 +176,8 @@ class LlmBrain:
         totals = self.ledger.totals()
         notes = {name: value - self._before[name] for name, value in totals.items()}
         self._before = totals
-        said = [m.model_dump(mode="json") for m in (*self.prosumers.said, *self.aggregator.said)]
-        self.prosumers.said.clear()
-        self.aggregator.said.clear()
+        heard = (self.prosumers.said, self.aggregator.said, *([talk.said] if (talk := self.aggregator.talk) else []))
+        said = [message.model_dump(mode="json") for messages in heard for message in messages]
+        for messages in heard:
+            messages.clear()
         return notes, said

@@ -170,6 +170,19 @@ class OpeningAsksMade(Message):
     sources: dict[str, int]  # decisions by who took them
 
 
+class Said(Message):
+    """One thing said in a conversation, with the typed terms beside it (brain="llm"); words bind nobody, terms do."""
+
+    kind: Literal["said"] = "said"
+    prosumer_id: int = Field(ge=0)
+    speaker: Literal["aggregator", "owner"]
+    text: str = Field(max_length=600)  # no control characters; empty: the owner answered in terms alone
+    offer_id: str  # the round it belongs to, as in `aggregator_offer`
+    terms: dict[str, float]  # aggregator: what is offered; owner: as offered, or what it asks for
+    source: str  # model, replay; world: an owner
+    answer: str = ""  # of an owner: accepted, countered, refused
+
+
 MESSAGES: dict[str, type[Message]] = {
     "market_opportunity": MarketOpportunity,
     "prosumer_bid": ProsumerBid,
@@ -182,6 +195,7 @@ MESSAGES: dict[str, type[Message]] = {
     "card_read": CardRead,
     "strategy": StrategyChosen,
     "opening_asks": OpeningAsksMade,
+    "said": Said,
 }
 """Message types by their `kind`."""
 

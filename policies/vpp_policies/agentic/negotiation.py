@@ -108,6 +108,15 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """What the last opportunity brought, as the VPP metered and paid it, (N,): no private value is among it."""
+
+    kwh: NDArray[np.float64]  # sold less bought
+    usd: NDArray[np.float64]  # paid to the owner
+    absent: NDArray[np.bool_]  # opted out of the opportunity that is bid for
+
+
+@dataclass(frozen=True)
 class Declared:
     """What the homes' agents bid for one opportunity, (N,) unless said. Nothing here is private any more."""
 
@@ -232,6 +241,19 @@ class Listener(Protocol):
 
     def hear(self, statements: Callable[[int], str], n: int) -> None:
         """Hear every owner once a month; `statements(i)` is the statement of the owner of home i."""
+        ...
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """An aggregator's side that looks at what became of its decisions."""
+
+    def settle(self, public: Public, settled: Settled) -> None:
+        """See what the last opportunity brought; called first at every gate."""
+        ...
+
+    def weigh(self, notice: Notice, declared: Declared, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
+        """See the dispatch that its guidance made, and the one that there would be without it."""
         ...
 
 

@@ -36,6 +36,8 @@ from vpp_policies.agentic.negotiation import (
     Negotiation,
     NegotiationOptions,
     ProsumerBrain,
+    Settled,
+    Witness,
 )
 from vpp_policies.agentic.outlook import notice
 from vpp_policies.agentic.transcript import transcript_of
@@ -53,9 +55,10 @@ class StatementsInput(TypedDict):
 
 
 class PublicInput(TypedDict):
-    """What `announce` is given."""
+    """What `announce` is given: what is public, and what the VPP itself metered and paid."""
 
     public: Public
+    settled: Settled
 
 
 class StandingInput(TypedDict):
@@ -101,6 +104,7 @@ class Channels(TypedDict):
     statements: Callable[[int], str]
     homes: Homes
     public: Public
+    settled: Settled
     table: Table
     negotiation: Negotiation
     bids: Bids
@@ -135,13 +139,16 @@ class Nodes:
     promise: Promise
 
     def hear(self, state: StatementsInput) -> dict[str, Any]:
-        """Let the homes' agents hear their owners, each its own; only where they listen to words (`Listener`)."""
-        if isinstance(self.prosumers, Listener):
-            self.prosumers.hear(state["statements"], self.rules.n_homes)
+        """Let those who listen to words hear the owners (`Listener`): a home's agent its own, who talks all."""
+        for side in (self.prosumers, self.aggregator):
+            if isinstance(side, Listener):
+                side.hear(state["statements"], self.rules.n_homes)
         return {}
 
     def announce(self, state: PublicInput) -> dict[str, Any]:
-        """Say what is for sale."""
+        """Look at what the last opportunity brought, and say what is for sale."""
+        if isinstance(self.aggregator, Witness) and "settled" in state:
+            self.aggregator.settle(state["public"], state["settled"])
         return {"negotiation": Negotiation(notice(state["public"], self.rules, self.forecaster))}
 
     def collect_bids(self, state: StandingInput) -> dict[str, Any]:
@@ -186,7 +193,7 @@ class Nodes:
         n = state["negotiation"]
         assert n.declared is not None
         assert n.coalition is not None
-        guidance = self.aggregator.guide(n.notice, n.declared)
+        guidance, unguided = self.aggregator.guide(n.notice, n.declared), n
         if guidance is not None:
             order = np.lexsort((n.declared.ask[FULL], ~n.coalition))
             taken = np.zeros(self.rules.n_homes, dtype=bool)
@@ -199,7 +206,11 @@ class Nodes:
                 declared=replace(n.declared, kw=n.declared.kw * within),
                 guidance=guidance,
             )
-        return {"negotiation": replace(n, dispatch=dispatch(n, self.problem))}
+        made = dispatch(n, self.problem)
+        if guidance is not None and isinstance(self.aggregator, Witness):
+            assert unguided.declared is not None
+            self.aggregator.weigh(n.notice, unguided.declared, made, dispatch(unguided, self.problem))
+        return {"negotiation": replace(n, dispatch=made)}
 
     def bid(self, state: BidInput) -> dict[str, Any]:
         """Encode the dispatch, without one an empty bid; promise what the homes can give tomorrow evening."""
@@ -325,7 +336,11 @@ class Agentic:
 
     def act(self, view: View) -> Bids:
         """Negotiate and bid for one opportunity."""
-        channels: dict[str, Any] = {"homes": view.homes, "public": view.public, "table": view.owners}
+        homes = view.homes
+        settled = Settled(homes.last_market_kwh, homes.last_payment_usd, homes.absent)
+        channels: dict[str, Any] = {
+            "homes": homes, "public": view.public, "settled": settled, "table": view.owners,
+        }  # fmt: skip
         if self._listens:
             channels["statements"] = view.statement
         final = self.graph.invoke(channels, {"recursion_limit": STEPS + 2 * self._max_rounds})

@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import Timedelta, Timestamp
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpp_env import Answers, Offers
+from vpp_env import DT_H, Answers, Offers, Public
+from vpp_policies.agentic.conversation import Conversation
+from vpp_policies.agentic.dispatch import realized
+from vpp_policies.agentic.floor import Floor
 from vpp_policies.agentic.messages import Message, StrategyChosen
-from vpp_policies.agentic.negotiation import CAR, FULL, RESERVE, Declared, Guidance, Notice, Standing
+from vpp_policies.agentic.negotiation import (
+    CAR,
+    FULL,
+    RESERVE,
+    CoalitionDispatch,
+    Declared,
+    Guidance,
+    Notice,
+    Settled,
+    Standing,
+)
 from vpp_policies.agentic.rules import RulesAggregator
 from vpp_policies.llm.chat import ChatModel, clip, whole
 from vpp_policies.llm.ledger import Decider
@@ -123,6 +138,10 @@ class LlmAggregator:
         Whether the model is asked; otherwise the rules' strategy stands (an ablation).
     remembers : bool
         Whether the last negotiations are shown (otherwise an ablation).
+    floor : Floor
+        When the rules take over from the strategy.
+    talk : Conversation, optional
+        Who talks to owners in words; None: nobody does.
     """
 
     model: ChatModel
@@ -131,28 +150,67 @@ class LlmAggregator:
     daily: bool
     asks: bool
     remembers: bool
+    floor: Floor = field(default_factory=lambda: Floor(1, np.inf))
+    talk: Conversation | None = None
     said: list[Message] = field(default_factory=list)
     _memory: StrategyMemory = field(default_factory=StrategyMemory)
     _day: str = ""
     _last: Strategy = RULES
+    _notice: str = ""
+    _weighed: deque[tuple[Notice, CoalitionDispatch, CoalitionDispatch]] = field(default_factory=deque)
+
+    def hear(self, statements: Callable[[int], str], n: int) -> None:
+        """Hand the owners' words to who talks to them; the strategy reads none."""
+        if self.talk is not None:
+            self.talk.hear(statements)
+
+    def settle(self, public: Public, settled: Settled) -> None:
+        """See what the strategy has lost against the rules at the prices that came."""
+        if self.talk is not None:
+            self.talk.settle(settled)
+        now = public.start if public.now is None else public.now
+        while self._weighed:
+            notice, made, plain = self._weighed[0]
+            first = len(public.past_rt_usd_per_kwh) - round((now - Timestamp(notice.start)) / Timedelta(hours=DT_H))
+            last = first + round(notice.hours / DT_H)
+            if last > len(public.past_rt_usd_per_kwh):
+                return
+            self._weighed.popleft()
+            if first >= 0:  # what is past may be cut off
+                prices = public.past_rt_usd_per_kwh[first:last]
+                self.floor.add(realized(plain, notice, prices) - realized(made, notice, prices))
+
+    def weigh(self, notice: Notice, declared: Declared, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
+        """Keep both until their prices are known."""
+        self._weighed.append((notice, made, plain))
 
     def opens(self, opportunity: int, hours: float) -> bool:
         """As the rules do."""
-        return self.rules.opens(opportunity, hours)
+        opens = self.rules.opens(opportunity, hours)
+        if opens and self.talk is not None:
+            self.talk.opens()
+        return opens
 
     def propose(
         self, notice: Notice, standing: Standing, contracted: NDArray[np.bool_], rounds_left: int
     ) -> Offers | None:
         """Offer what the rules would, within the latest strategy's prices: it was chosen an opportunity ago."""
         made = self.rules.propose(notice, standing, contracted, rounds_left)
-        if made is None or self._last is RULES:
+        if made is None:
+            return None
+        if self._last is not RULES:
+            most = np.minimum(standing.terms.price * self._last.opening_percent / 100.0, self._last.cap_cents / 100.0)
+            made = replace(made, terms=replace(made.terms, price=np.minimum(made.terms.price, most)))
+        if self.talk is None:
             return made
-        most = np.minimum(standing.terms.price * self._last.opening_percent / 100.0, self._last.cap_cents / 100.0)
-        return replace(made, terms=replace(made.terms, price=np.minimum(made.terms.price, most)))
+        self._notice = notice.opportunity_id
+        return self.talk.speak(notice, standing, made, self.rules.memory, rounds_left)
 
     def learn(self, standing: Standing, offers: Offers, answers: Answers) -> None:
-        """As the rules do."""
+        """As the rules do; words go to who talks."""
         self.rules.learn(standing, offers, answers)
+        if self.talk is not None:
+            self.talk.learn(self._notice, standing, offers, answers)
 
     def guide(self, notice: Notice, declared: Declared) -> Guidance | None:
         """Choose the strategy of this hour for the dispatch, from numbers."""
@@ -164,7 +222,10 @@ class LlmAggregator:
         if self.daily and day == self._day:
             return self._last
         self._day = day
-        if not self.asks:
+        if self.floor.broken:
+            self.decider.ledger.event("handed_back")
+            self._last = RULES
+        if self.floor.broken or not self.asks:
             self.decider.ledger.decided("rules")
             return RULES
         shown = numbers(notice, declared)

@@ -33,11 +33,13 @@ SOURCES = ("model", "replay", "rules", "fallback")
 """Who took a decision: a model asked now; a recorded answer; rules by choice; rules because there was no answer."""
 EVENTS = (
     "retried", "adapted", "transient", "permanent", "blocked", "cut_off", "malformed", "repaired", "clipped",
-    "unsupported", "odd_usage", "budget", "circuit",
+    "unsupported", "odd_usage", "budget", "circuit", "tool_calls", "refused_tools", "refused_terms", "handed_back",
 )  # fmt: skip
 """What is counted beside calls: retries; parameters that a server refused and that were left out; failures by class;
 answers that did not fit and those put right; integers moved into their bounds; fields of a card without evidence in the
-statement; numbers of tokens that cannot be; calls not made for want of budget, or while the circuit was open."""
+statement; numbers of tokens that cannot be; calls not made for want of budget, or while the circuit was open; calls of
+tools in a conversation, and those beyond its limit; offers outside what may be offered; opportunities at which the
+rules had taken over from a strategy or conversation that lost against them."""
 
 
 @dataclass(frozen=True)

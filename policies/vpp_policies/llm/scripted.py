@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from vpp_policies.llm import scripted_talk
 from vpp_policies.llm.chat import Permanent, Reply, Usage, read, schema_text, tokens
 from vpp_policies.llm.prompts import version_of
 
@@ -190,6 +191,8 @@ ANSWERS: dict[str, Callable[[dict[str, Any], bool], dict[str, Any]]] = {
     "card": _card,
     "strategy": _strategy,
     "openings": _openings,
+    "conversation": scripted_talk.turn,
+    "owner": scripted_talk.owner,
 }
 """Answers by the name of the prompt."""
 
