@@ -16,8 +16,10 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
+from vpp_benchmarks.report.course import mean_course
 from vpp_benchmarks.report.fleet import by_day, owners_out
 from vpp_benchmarks.report.material import Material, read_material
+from vpp_benchmarks.report.money import STEPS, ledger
 from vpp_benchmarks.report.negotiation import negotiation_of
 from vpp_benchmarks.report.page import report_page
 from vpp_benchmarks.report.result import Point, forest, known, pareto
@@ -157,6 +159,25 @@ def test_the_first_screen_answers(week: Path) -> None:
         assert f"{rungs[name]:z,.2f}" in text
     assert "<details" not in first
     assert "One seed says nothing about chance" in text
+
+
+def test_money_by_day_and_price_adds_up_to_the_ledger(week: Path) -> None:
+    material = read_material(week)
+    for run in material.shown:
+        course, kpis = material.courses[run.label], run.kpis
+        assert kpis is not None
+        assert course.days["actual_profit"].sum() == pytest.approx(kpis.total_profit, abs=1e-9)
+        assert course.dearest_usd[-1] == pytest.approx(kpis.money.revenue, abs=1e-9)
+        assert course.sold_kwh == pytest.approx(1000.0 * kpis.sold_mwh, abs=1e-6)
+        lines = ledger([kpis])
+        come = sum(sign * lines[name] for name, _, sign in STEPS)
+        assert come == pytest.approx(lines["profit"], abs=1e-9), "the waterfall ends at the profit"
+    sold = material.courses["centralized"]
+    assert sold.sold_usd / sold.sold_kwh * 1000 > sold.mean_price, "perfect foresight sells in dear hours"
+    two = mean_course([sold, sold])
+    assert two is not None
+    pd.testing.assert_frame_equal(two.days, sold.days.astype(float))
+    assert mean_course([]) is None
 
 
 def test_the_lead_is_tested_over_all_pairs(seeds: Path) -> None:
@@ -370,7 +391,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 11  # with the ceilings
+            assert page.locator("section").count() == 12  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_role("button", name="centralized").click()

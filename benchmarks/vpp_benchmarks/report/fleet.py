@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
+from vpp_benchmarks.report.panels import panels
 from vpp_benchmarks.report.svg import Plot, colors, extent, legend, table
 from vpp_benchmarks.report.tables import number, percent, score
 from vpp_env.owners.violations import VIOLATIONS
@@ -31,30 +32,17 @@ def one_day(m: Material) -> str:
     lows = [-t[list(BOUGHT.values())].sum(axis=1).max() for t in days.values()]
     awards = [v for t in days.values() for v in (t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max())]
     most = extent([*tops, *lows, *awards], zero=True)
-    panels = [
+    made = [
         (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
         for run in m.shown
         if (label := run.label) in tables
     ]
     origin = m.shown[0].origin
-    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + _panels(panels, "day")
+    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + panels(made, "day")
 
 
 def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
     return table[table["timestamp"].dt.normalize() == date]
-
-
-def _panels(panels: Sequence[tuple[str, str]], name: str) -> str:
-    """Return panels side by side, with a button each that hides or shows it."""
-    buttons = "".join(
-        f'<button type=button data-panel="{name}-{j}" aria-pressed=true>{escape(title)}</button>'
-        for j, (title, _) in enumerate(panels)
-    )
-    boxes = "".join(
-        f'<div id="{name}-{j}"><h3>{escape(title)}</h3>{body}</div>' for j, (title, body) in enumerate(panels)
-    )
-    bar = f'<div class="buttons noprint">{buttons}</div>' if len(panels) > 1 else ""
-    return f"{bar}<div class=grid2>{boxes}</div>"
 
 
 def day(

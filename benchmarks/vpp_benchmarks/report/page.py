@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import answer, background, fleet, negotiation, result
+from vpp_benchmarks.report import answer, background, fleet, money, negotiation, result
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -16,16 +16,17 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """Content security policy: whatever a text of a run might hold, the browser loads nothing."""
 SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("answer", "Answer", answer.answer),
+    ("money", "Money", money.money),
+    ("pareto", "Satisfaction", result.against_satisfaction),
+    ("day", "A day", fleet.one_day),
+    ("patience", "Owners over time", fleet.opted_out),
+    ("violations", "Broken preferences", fleet.violations),
+    ("fairness", "Fairness", fleet.fairness),
+    ("negotiation", "Conversation", negotiation.negotiation),
     ("result", "All figures", result.headline),
-    ("pareto", "Profit against satisfaction", result.against_satisfaction),
-    ("day", "A day in the life of the fleet", fleet.one_day),
-    ("violations", "Violations of the owners' preferences", fleet.violations),
-    ("patience", "Owners who opted out", fleet.opted_out),
-    ("fairness", "Who bears it, who gains", fleet.fairness),
-    ("negotiation", "The negotiation", negotiation.negotiation),
-    ("bounds", "Ceilings and regret", background.bounds),
-    ("cost", "Time and cost", background.time_and_cost),
-    ("origin", "Policies, scenario, versions", background.origin),
+    ("bounds", "Ceilings", background.bounds),
+    ("cost", "Time", background.time_and_cost),
+    ("origin", "Scenario, manifest", background.origin),
 )
 """Anchor, title and maker of every section."""
 FIRST = SECTIONS[0][0]
