@@ -39,7 +39,7 @@ def test_failed_seeds_are_in_every_headline(out: Path, capsys: pytest.CaptureFix
     assert line in report
     assert f"| sometimes | OWN | claimed | {len(done)} of {SEEDS} |" in report
     page = (out / "report.html").read_text("utf-8")
-    result = page[page.index('id="result"') : page.index('id="pareto"')]
+    result = page[page.index('id="answer"') : page.index('id="pareto"')]
     assert line in result
     assert name in result
     assert name in (out / "tables" / "headline.md").read_text("utf-8")

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,13 +16,17 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
+from vpp_benchmarks.report.course import mean_course
 from vpp_benchmarks.report.fleet import by_day, owners_out
 from vpp_benchmarks.report.material import Material, read_material
+from vpp_benchmarks.report.money import STEPS, ledger
 from vpp_benchmarks.report.negotiation import negotiation_of
 from vpp_benchmarks.report.page import report_page
 from vpp_benchmarks.report.result import Point, forest, known, pareto
-from vpp_benchmarks.report.svg import Plot, extent, ticks
+from vpp_benchmarks.report.svg import Plot, colors, extent, ticks
 from vpp_benchmarks.report.tables import Table, headline
+from vpp_benchmarks.results.inference import holm, wilcoxon
+from vpp_benchmarks.results.lead import lead
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Difference
@@ -105,7 +110,18 @@ def test_one_file_that_asks_for_nothing(week: Path, seeds: Path) -> None:
 
 def test_every_section_is_there(week: Path) -> None:
     page = (week / "report.html").read_text(encoding="utf-8")
-    for anchor in ("result", "pareto", "day", "violations", "fairness", "negotiation", "bounds", "cost", "origin"):
+    for anchor in (
+        "answer",
+        "result",
+        "pareto",
+        "day",
+        "violations",
+        "fairness",
+        "negotiation",
+        "bounds",
+        "cost",
+        "origin",
+    ):
         assert f'<section id="{anchor}">' in page
 
 
@@ -121,6 +137,67 @@ def test_the_figures_are_those_of_the_summary(week: Path) -> None:
     total = policies["centralized"]["total_violations"]["total"]
     assert f"centralized: {total:,}" in text
     assert "Without any violation: agentic, idle." in text
+
+
+def test_the_first_screen_answers(week: Path) -> None:
+    """Who earned what, who was better off, who left, what could have been had, is it real: all open, with figures."""
+    page = (week / "report.html").read_text(encoding="utf-8")
+    first = page.split('<section id="answer">')[1].split("</section>")[0]
+    text = " ".join(read(first).text)
+    summary = json.loads((week / "simulation_summary.json").read_text("utf-8"))
+    policies = summary["policies"]
+    best = max(policies, key=lambda label: policies[label]["welfare"])
+    assert f"{best} is worth most to VPP and owners together" in text
+    for question in ("Who earned what", "Who was worse off", "Who left", "What could have been had", "Is the differ"):
+        assert question in text
+    for p in policies.values():
+        for kpi in ("total_profit", "owners_gain", "welfare"):
+            assert f"{p[kpi]:z,.2f}" in text
+    rungs = {rung["rung"]: rung["usd"] for rung in summary["ladder"]}
+    for name in ("U_na", "U_welfare"):
+        assert name in text
+        assert f"{rungs[name]:z,.2f}" in text
+    assert "<details" not in first
+    assert "One seed says nothing about chance" in text
+
+
+def test_money_by_day_and_price_adds_up_to_the_ledger(week: Path) -> None:
+    material = read_material(week)
+    for run in material.shown:
+        course, kpis = material.courses[run.label], run.kpis
+        assert kpis is not None
+        assert course.days["actual_profit"].sum() == pytest.approx(kpis.total_profit, abs=1e-9)
+        assert course.dearest_usd[-1] == pytest.approx(kpis.money.revenue, abs=1e-9)
+        assert course.sold_kwh == pytest.approx(1000.0 * kpis.sold_mwh, abs=1e-6)
+        lines = ledger([kpis])
+        come = sum(sign * lines[name] for name, _, sign in STEPS)
+        assert come == pytest.approx(lines["profit"], abs=1e-9), "the waterfall ends at the profit"
+    sold = material.courses["centralized"]
+    assert sold.sold_usd / sold.sold_kwh * 1000 > sold.mean_price, "perfect foresight sells in dear hours"
+    two = mean_course([sold, sold])
+    assert two is not None
+    pd.testing.assert_frame_equal(two.days, sold.days.astype(float))
+    assert mean_course([]) is None
+
+
+def test_the_lead_is_tested_over_all_pairs(seeds: Path) -> None:
+    results = read_material(seeds).seeds
+    values = {k: np.array([s.run(k).number("welfare") for s in results]) for k in ("truthful", "random", "idle")}
+    ahead = lead(results)
+    assert ahead is not None
+    assert (ahead.policy, ahead.units) == (max(values, key=lambda k: values[k].mean()), 6)
+    pairs = list(combinations(values, 2))
+    corrected = holm([wilcoxon(values[a] - values[b]) for a, b in pairs])
+    for row in ahead.behind:
+        gap = values[row.policy] - values[ahead.policy]
+        assert row.difference.value == pytest.approx(gap.mean())
+        assert row.worse == (gap < 0).sum()
+        assert row.p == corrected[next(j for j, pair in enumerate(pairs) if {*pair} == {row.policy, ahead.policy})]
+        assert not row.told_apart or gap.mean() < 0
+    assert [row.difference.value for row in ahead.behind] == sorted(
+        (row.difference.value for row in ahead.behind), reverse=True
+    )
+    assert lead([]) is None
 
 
 def test_intervals_of_several_seeds(seeds: Path) -> None:
@@ -249,9 +326,9 @@ def test_a_gap_in_a_line_is_a_gap() -> None:
 
 def test_charts_of_one_policy() -> None:
     one = {"idle": Point(known(0.0), known(1.0), 1.0, True)}
-    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", pareto(one))[0])
+    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", pareto(one, colors(one)))[0])
     row = Difference("a", "b", "total_profit", known(0.0), 0, known(0.5), None)
-    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD"))[0])
+    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD", colors("ba")))[0])
 
 
 def test_owners_who_are_out_are_drawn_by_day() -> None:
@@ -261,7 +338,7 @@ def test_owners_who_are_out_are_drawn_by_day() -> None:
     days = by_day(played)
     assert days["owners_out"].tolist() == [0, 3, 5]
     assert days["owners_lost"].tolist() == [0, 0, 2]
-    drawn = owners_out({"annoying": days, "kind": days * 0})
+    drawn = owners_out({"annoying": days, "kind": days * 0}, colors(["annoying", "kind"]))
     ElementTree.fromstring(re.findall(r"<svg .*?</svg>", drawn)[0])
     assert drawn.count("left for good") == 1, "nobody left the kind one"
     assert by_day(pd.DataFrame()).empty
@@ -314,7 +391,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 10  # with the ceilings
+            assert page.locator("section").count() == 12  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_role("button", name="centralized").click()

@@ -19,6 +19,7 @@ from vpp_benchmarks.dashboard.source import (
     READER,
     card_of,
     figures,
+    labels_of,
     month_of_home,
     points_of,
     runs_of,
@@ -30,7 +31,7 @@ from vpp_benchmarks.report.fleet import ordered
 from vpp_benchmarks.report.material import busiest_day
 from vpp_benchmarks.report.result import pareto
 from vpp_benchmarks.report.style import COLORS, PARTS, scoped
-from vpp_benchmarks.report.svg import Plot, extent, legend
+from vpp_benchmarks.report.svg import Plot, colors, extent, legend
 from vpp_benchmarks.report.svg import table as html_table
 from vpp_benchmarks.report.tables import FOLDER, number
 from vpp_benchmarks.results import store
@@ -137,7 +138,9 @@ def comparison(roots: Sequence[Path]) -> None:
             str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
             for label, part in done.groupby("policy", sort=False)
         }
-        drawn = pareto(points_of([runs[name] for name in done["run"]])) + ordered(homes, "satisfaction", "satisfaction")
+        css = colors(labels_of(roots))
+        drawn = pareto(points_of([runs[name] for name in done["run"]]), css)
+        drawn += ordered(homes, "satisfaction", "satisfaction", css)
         show(f'<div class="grid2">{drawn}</div>')
     st.dataframe(chosen.drop(columns=["run", "world"]).round(4), hide_index=True)
 
@@ -220,8 +223,8 @@ def _daily(by_day: pd.Series) -> str:
     plot.axes("day of the month", "USD", range(1, last + 1, max(1, last // 8)))
     for day_number, usd in by_day.items():
         at = float(str(day_number))
-        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "c0 cell", tip=f"{usd:z.2f} USD")
-    return f"<figure>{plot.svg()}{legend([('earned', 'c0', 'box')])}</figure>"
+        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "d1 cell", tip=f"{usd:z.2f} USD")
+    return f"<figure>{plot.svg()}{legend([('earned', 'd1', 'box')])}</figure>"
 
 
 def statement(roots: Sequence[Path]) -> None:

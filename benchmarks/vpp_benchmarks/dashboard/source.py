@@ -81,6 +81,13 @@ def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def labels_of(roots: Sequence[Path]) -> tuple[str, ...]:
+    """Return the labels of all policies in the order in which they were named: what gives each its colour."""
+    plans = [Planned.read(root).labels for root in roots if (root / store.EXPERIMENT).is_file()]
+    alone = [RunResult.read(path).label for root in roots for path in run_folders(root)]
+    return tuple(dict.fromkeys([*(label for plan in plans for label in plan), *alone]))
+
+
 def figures(run: RunResult) -> dict[str, Any]:
     """Return the headline of a run: a row of the comparison, with a column for every KPI of `Place.DASHBOARD`."""
     o = run.origin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
-from vpp_benchmarks.report.svg import Plot, color, extent, legend, table
+from vpp_benchmarks.report.panels import panels
+from vpp_benchmarks.report.svg import Plot, colors, extent, legend, table
 from vpp_benchmarks.report.tables import number, percent, score
 from vpp_env.owners.violations import VIOLATIONS
 
-DEVICE_COLORS = {"deferred charging": "c0", "battery": "c1", "V2G": "c3", "bought": "c5", "bought back by force": "c4"}
+DEVICE_COLORS = {"deferred charging": "d0", "battery": "d1", "V2G": "d2", "bought": "d3", "bought back by force": "d4"}
 LEAST_DAYS = 4
 """Days from which a band over days is drawn."""
 
@@ -31,30 +32,17 @@ def one_day(m: Material) -> str:
     lows = [-t[list(BOUGHT.values())].sum(axis=1).max() for t in days.values()]
     awards = [v for t in days.values() for v in (t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max())]
     most = extent([*tops, *lows, *awards], zero=True)
-    panels = [
+    made = [
         (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
         for run in m.shown
         if (label := run.label) in tables
     ]
     origin = m.shown[0].origin
-    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + _panels(panels, "day")
+    return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + panels(made, "day")
 
 
 def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
     return table[table["timestamp"].dt.normalize() == date]
-
-
-def _panels(panels: Sequence[tuple[str, str]], name: str) -> str:
-    """Return panels side by side, with a button each that hides or shows it."""
-    buttons = "".join(
-        f'<button type=button data-panel="{name}-{j}" aria-pressed=true>{escape(title)}</button>'
-        for j, (title, _) in enumerate(panels)
-    )
-    boxes = "".join(
-        f'<div id="{name}-{j}"><h3>{escape(title)}</h3>{body}</div>' for j, (title, body) in enumerate(panels)
-    )
-    bar = f'<div class="buttons noprint">{buttons}</div>' if len(panels) > 1 else ""
-    return f"{bar}<div class=grid2>{boxes}</div>"
 
 
 def day(
@@ -94,12 +82,16 @@ def day(
             power.area(edge, base.tolist(), top.tolist(), DEVICE_COLORS[name], step=True)
             base = top
     power.line(edge, held(table["award_kw"]), "ink", step=True, tip="award")
-    power.line(edge, held(table["reserve_kw"]), "ink dash", step=True, tip="reserve capacity")
+    power.line(edge, held(table["reserve_kw"]), "d5 thick", step=True, tip="reserve capacity")
     power.segment((edge[0], 0.0), (edge[-1], 0.0), "zero")
     stored = _stored(hours, table, month, title)
-    keys = [("real-time price; award", "ink", "line"), ("day-ahead price; reserve capacity", "ink", "dash")]
+    keys = [
+        ("real-time price; award", "ink", "line"),
+        ("day-ahead price", "ink", "dash"),
+        ("reserve capacity", "d5", "line"),
+    ]
     keys += [(name, DEVICE_COLORS[name], "box") for name in (*SOLD, *BOUGHT)]
-    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "c1 soft", "box")]
+    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "d1 soft", "box")]
     return f"<figure>{price.svg()}{power.svg()}{stored}{legend(keys)}</figure>"
 
 
@@ -114,9 +106,9 @@ def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame
     # values are at the end of each interval
     ends = (hours + 0.25).tolist()
     if many:
-        plot.area(ends, band[0.1].tolist(), band[0.9].tolist(), "c1 soft")
+        plot.area(ends, band[0.1].tolist(), band[0.9].tolist(), "d1 soft")
     plot.line(ends, baseline.tolist(), "grey", tip="the same homes with no market")
-    plot.line(ends, own.tolist(), "c1", tip="energy in batteries")
+    plot.line(ends, own.tolist(), "d1", tip="energy in batteries")
     return plot.svg()
 
 
@@ -161,7 +153,7 @@ def heat(counts: NDArray[np.int64], title: str) -> str:
         for h in range(HOURS):
             n = int(counts[j, h])
             shade = 0.15 + 0.85 * n / most if n else 0.0
-            plot.box((h + 0.04, h + 0.96), (-j - 0.95, -j - 0.05), "c4 cell" if n else "none cell", shade or 1.0,
+            plot.box((h + 0.04, h + 0.96), (-j - 0.95, -j - 0.05), "d4 cell" if n else "none cell", shade or 1.0,
                      f"{kind}, {h} h: {n:,}")  # fmt: skip
     plot.text((plot.left + plot.right) / 2, plot.bottom + 30, "local hour", "name mid")
     return f"<figure><figcaption>{title}: {int(counts.sum()):,}</figcaption>{plot.svg()}</figure>"
@@ -178,7 +170,7 @@ def opted_out(m: Material) -> str:
     where = f"<p class=note>Owners who took no bid; dashed: who had left for good. {unit}.</p>"
     none = [label for label, t in days.items() if not t["owners_out"].any()]
     note = f"<p>Nobody opted out: {escape(', '.join(none))}.</p>" if none else ""
-    return where + (owners_out(days) if len(none) < len(days) else "") + note
+    return where + (owners_out(days, colors(m.planned.labels)) if len(none) < len(days) else "") + note
 
 
 def by_day(opportunities: pd.DataFrame) -> pd.DataFrame:
@@ -188,17 +180,17 @@ def by_day(opportunities: pd.DataFrame) -> pd.DataFrame:
     return opportunities.groupby(opportunities["timestamp"].dt.normalize())[["owners_out", "owners_lost"]].max()
 
 
-def owners_out(days: Mapping[str, pd.DataFrame]) -> str:
+def owners_out(days: Mapping[str, pd.DataFrame], css: Mapping[str, str]) -> str:
     """Draw owners out by day, one curve per policy; dashed: those who have left for good."""
     most, last = max(int(t["owners_out"].max()) for t in days.values()), max(len(t) for t in days.values())
     plot = Plot((1.0, float(max(last, 2))), extent([float(most)], zero=True), "Owners who opted out by day", 240)
     plot.axes("day of the run", "owners out")
-    for j, (label, t) in enumerate(days.items()):
+    for label, t in days.items():
         at = list(range(1, len(t) + 1))
-        plot.line(at, t["owners_out"].astype(float).tolist(), color(j), tip=f"{label}: out")
+        plot.line(at, t["owners_out"].astype(float).tolist(), css[label], tip=f"{label}: out")
         if t["owners_lost"].any():
-            plot.line(at, t["owners_lost"].astype(float).tolist(), f"{color(j)} dash", tip=f"{label}: left for good")
-    return f"<figure>{plot.svg()}{legend([(k, color(j), 'line') for j, k in enumerate(days)])}</figure>"
+            plot.line(at, t["owners_lost"].astype(float).tolist(), f"{css[label]} dash", tip=f"{label}: left for good")
+    return f"<figure>{plot.svg()}{legend([(label, css[label], 'line') for label in days])}</figure>"
 
 
 def fairness(m: Material) -> str:
@@ -206,9 +198,10 @@ def fairness(m: Material) -> str:
     homes = {label: t for label, t in m.homes.items() if len(t)}
     if not homes:
         return ""
-    drawn = ordered(homes, "satisfaction", "satisfaction")
-    drawn += ordered(homes, "pay_usd", "payments, USD a home")
-    drawn += ordered(homes, "net_benefit_usd", "net benefit, USD a home")
+    css = colors(m.planned.labels)
+    drawn = ordered(homes, "satisfaction", "satisfaction", css)
+    drawn += ordered(homes, "pay_usd", "payments, USD a home", css)
+    drawn += ordered(homes, "net_benefit_usd", "net benefit, USD a home", css)
     rows = []
     for label, t in homes.items():
         by = t.groupby("profile")
@@ -221,15 +214,15 @@ def fairness(m: Material) -> str:
     return f"<div class=grid2>{drawn}</div>{table(header, rows)}{note}"
 
 
-def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str) -> str:
+def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str, css: Mapping[str, str]) -> str:
     """Draw a figure of every home in order, from the worst off to the best off, one curve per policy."""
     curves = {k: np.sort(t[column].dropna().to_numpy(dtype=np.float64)) for k, t in homes.items()}
     curves = {k: curve for k, curve in curves.items() if len(curve)}
     values = np.concatenate(list(curves.values())) if curves else np.zeros(1)
     plot = Plot((0.0, 100.0), extent(values), name, 240).axes("% of homes, in order", name)
-    for j, (label, curve) in enumerate(curves.items()):
+    for label, curve in curves.items():
         # many homes: as many points as there are pixels
         at = np.linspace(0, len(curve) - 1, min(len(curve), 200)).round().astype(int)
         share = 100.0 * (at + 0.5) / len(curve)
-        plot.line(share.tolist(), curve[at].tolist(), color(j), tip=label)
-    return f"<figure>{plot.svg()}{legend([(k, color(j), 'line') for j, k in enumerate(curves)])}</figure>"
+        plot.line(share.tolist(), curve[at].tolist(), css[label], tip=label)
+    return f"<figure>{plot.svg()}{legend([(label, css[label], 'line') for label in curves])}</figure>"

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vpp_benchmarks.report.course import Course, course_of, mean_course
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, Unit, read_ceilings, statistics_of
 from vpp_benchmarks.results.run_result import RunResult
@@ -41,6 +42,7 @@ class Material:
     homes: Mapping[str, pd.DataFrame]  # label -> satisfaction, pay_usd, net_benefit_usd, profile of all units
     times: Mapping[str, Mapping[str, float]]  # label -> KPIs of time, mean over units, and wall seconds in all
     first: RunResult | None  # whose versions and prices are said
+    courses: Mapping[str, Course]  # label -> mean over its units, of those that left tables
     day: pd.Timestamp | None  # local day that is shown by the hour; None where no run has intervals
 
 
@@ -51,6 +53,7 @@ class _Digest:
     run: RunResult  # without tables
     violations: NDArray[np.int64]  # (kinds, 24)
     homes: pd.DataFrame | None
+    course: Course | None
 
 
 class Gathering:
@@ -87,6 +90,7 @@ class Gathering:
             {label: pd.concat(t, ignore_index=True) if t else pd.DataFrame() for label, t in homes.items()},
             {label: _times([d.run for d in some]) for label, some in mine.items()},
             order[0].run if order else None,
+            {label: mean for label, some in mine.items() if (mean := _course(some)) is not None},
             busiest_day(intervals) if intervals else None,
         )
 
@@ -113,10 +117,14 @@ def _digest(run: RunResult) -> _Digest:
         if len(mine):
             counts[j] = np.bincount(mine["timestamp"].dt.hour, minlength=HOURS)
     if not len(prosumers):
-        return _Digest(run.without_tables(), counts, None)
+        return _Digest(run.without_tables(), counts, None, course_of(run))
     pay = prosumers[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum(axis=1)
     homes = prosumers[["satisfaction", "net_benefit_usd", "profile"]].assign(pay_usd=pay)
-    return _Digest(run.without_tables(), counts, homes)
+    return _Digest(run.without_tables(), counts, homes, course_of(run))
+
+
+def _course(some: Sequence[_Digest]) -> Course | None:
+    return mean_course([d.course for d in some if d.course is not None and d.run.complete])
 
 
 def _times(runs: Sequence[RunResult]) -> dict[str, float]:

@@ -195,9 +195,9 @@ def rounds(read: Negotiation) -> str:
     plot.axes("round", "USD/kWh", range(1, count + 1))
     for j, one in enumerate(read.rounds, start=1):
         if one.low is not None and one.high is not None and one.mean is not None:
-            plot.segment((j, one.low), (j, one.high), "c0")
-            plot.point(j, one.mean, "c0", tip=f"mean offer {one.mean:.3f}")
+            plot.segment((j, one.low), (j, one.high), "ink")
+            plot.point(j, one.mean, "ink", tip=f"mean offer {one.mean:.3f}")
         if one.counter is not None:
-            plot.point(j + 0.12, one.counter, "c4", hollow=True, tip=f"mean counter-offer {one.counter:.3f}")
-    keys = [("offer: lowest to highest, mean", "c0", "dot"), ("mean counter-offer", "c4", "ring")]
+            plot.point(j + 0.12, one.counter, "d4", hollow=True, tip=f"mean counter-offer {one.counter:.3f}")
+    keys = [("offer: lowest to highest, mean", "ink", "dot"), ("mean counter-offer", "d4", "ring")]
     return f"<figure>{plot.svg()}{legend(keys)}</figure>"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import background, fleet, negotiation, result
+from vpp_benchmarks.report import answer, background, fleet, money, negotiation, result
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -15,18 +15,22 @@ from vpp_benchmarks.results.notes import prices_line
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """Content security policy: whatever a text of a run might hold, the browser loads nothing."""
 SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
-    ("result", "Result", result.headline),
-    ("pareto", "Profit against satisfaction", result.against_satisfaction),
-    ("day", "A day in the life of the fleet", fleet.one_day),
-    ("violations", "Violations of the owners' preferences", fleet.violations),
-    ("patience", "Owners who opted out", fleet.opted_out),
-    ("fairness", "Who bears it, who gains", fleet.fairness),
-    ("negotiation", "The negotiation", negotiation.negotiation),
-    ("bounds", "Ceilings and regret", background.bounds),
-    ("cost", "Time and cost", background.time_and_cost),
-    ("origin", "Policies, scenario, versions", background.origin),
+    ("answer", "Answer", answer.answer),
+    ("money", "Money", money.money),
+    ("pareto", "Satisfaction", result.against_satisfaction),
+    ("day", "A day", fleet.one_day),
+    ("patience", "Owners over time", fleet.opted_out),
+    ("violations", "Broken preferences", fleet.violations),
+    ("fairness", "Fairness", fleet.fairness),
+    ("negotiation", "Conversation", negotiation.negotiation),
+    ("result", "All figures", result.headline),
+    ("bounds", "Ceilings", background.bounds),
+    ("cost", "Time", background.time_and_cost),
+    ("origin", "Scenario, manifest", background.origin),
 )
 """Anchor, title and maker of every section."""
+FIRST = SECTIONS[0][0]
+"""The first screen has no title: it says the answer itself."""
 
 
 def write_report(out: Path) -> None:
@@ -40,7 +44,10 @@ def report_page(material: Material) -> str:
     made = [(anchor, title, make(material)) for anchor, title, make in SECTIONS]
     shown = [(anchor, title, body) for anchor, title, body in made if body]
     links = "".join(f'<a href="#{anchor}">{escape(title)}</a>' for anchor, title, _ in shown)
-    bodies = "".join(f'<section id="{a}"><h2>{escape(title)}</h2>{body}</section>' for a, title, body in shown)
+    bodies = "".join(
+        f'<section id="{a}">{"" if a == FIRST else f"<h2>{escape(title)}</h2>"}{body}</section>'
+        for a, title, body in shown
+    )
     title = escape(", ".join(material.planned.cases))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -48,7 +55,7 @@ def report_page(material: Material) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
-        f"<header><h1>{title}</h1>{facts}<nav class=noprint>{links}</nav></header>"
+        f"<header><h1>{title}</h1>{facts}</header><nav class=noprint><div>{links}</div></nav>"
         f"<main>{bodies}</main><script>{SCRIPT}</script></body></html>\n"
     )
 

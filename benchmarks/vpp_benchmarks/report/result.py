@@ -8,15 +8,11 @@ from html import escape
 
 from vpp_benchmarks.report.conclusions import conclusions
 from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import Plot, bullets, color, extent, legend, table
+from vpp_benchmarks.report.svg import Plot, bullets, colors, extent, legend, table
 from vpp_benchmarks.report.tables import Table, number, percent, score, tables
 from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
-from vpp_benchmarks.results.notes import notes
 from vpp_benchmarks.results.statistics import METHOD, Difference
 from vpp_env.evaluation.kpi_entry import Ceilings
-
-MOST_LINES = 10
-"""Conclusions that are shown at once; more are folded."""
 
 
 def _of(one: Table) -> str:
@@ -26,9 +22,7 @@ def _of(one: Table) -> str:
 def headline(m: Material) -> str:
     """Return the headline table, with intervals where there are several units, and what may be said."""
     found = {t.name: t for t in tables(m.planned, m.seeds, m.statistics)}
-    said = notes(m.planned, m.seeds)
-    parts = [bullets(said)] if said else []
-    parts += [_of(found["headline"])] if "headline" in found else []
+    parts = [_of(found["headline"])] if "headline" in found else []
     s = m.statistics
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"
@@ -38,17 +32,17 @@ def headline(m: Material) -> str:
             parts += ["<h3>Differences on the same units</h3>", _of(found["differences"])]
         profit = [r for r in s.differences if r.metric == "total_profit"]
         if profit:
-            parts.append(f"<div class=grid2>{forest(profit, 'difference of VPP profit, USD')}</div>")
+            parts.append(
+                f"<div class=grid2>{forest(profit, 'difference of VPP profit, USD', colors(m.planned.labels))}</div>"
+            )
     if s is not None:
         parts.append(bullets(s.verdict))
     elif m.seeds:
-        said = conclusions(m.seeds[0])
-        fold = " open" if len(said) <= MOST_LINES else ""
-        parts.append(f"<details{fold}><summary>What the figures say</summary>{bullets(said)}</details>")
+        parts += ["<h3>What the figures say</h3>", bullets(conclusions(m.seeds[0]))]
     return "".join(parts)
 
 
-def forest(rows: Sequence[Difference], name: str) -> str:
+def forest(rows: Sequence[Difference], name: str, css: Mapping[str, str]) -> str:
     """Draw differences with their intervals, one line each, around zero."""
     values = [v for r in rows for v in (r.difference.value, r.difference.low, r.difference.high)]
     xs = extent([v for v in (*values, 0.0) if v is not None])
@@ -58,8 +52,8 @@ def forest(rows: Sequence[Difference], name: str) -> str:
     for j, row in enumerate(rows):
         d = row.difference
         if d.low is not None and d.high is not None:
-            plot.segment((d.low, -j), (d.high, -j), color(j + 1))
-        plot.point(d.value, -j, color(j + 1), tip=f"{d.value:.4g}")
+            plot.segment((d.low, -j), (d.high, -j), css[row.policy])
+        plot.point(d.value, -j, css[row.policy], tip=f"{d.value:.4g}")
         plot.text(plot.left, plot.py(-j) - 9, f"{row.policy} - {row.minus}", "tick")
     return f"<figure>{plot.svg()}</figure>"
 
@@ -75,7 +69,7 @@ def against_satisfaction(m: Material) -> str:
         area, front = m.statistics.hypervolume.all, ", ".join(m.statistics.pareto_front)
         lines.append(f"Not beaten in both at once: {front}. Dominated area: {number(area)} USD x score.")
         lines.append(f"Not beaten in welfare and satisfaction at once: {', '.join(m.statistics.welfare_front)}.")
-    return f"<div class=grid2>{pareto(points, ceilings)}<div>{bullets(lines)}</div></div>"
+    return f"<div class=grid2>{pareto(points, colors(m.planned.labels), ceilings)}<div>{bullets(lines)}</div></div>"
 
 
 def _points(m: Material) -> dict[str, Point]:
@@ -116,7 +110,7 @@ def known(value: float) -> Interval:
     return Interval(value, None, None, 1)
 
 
-def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str:
+def pareto(points: Mapping[str, Point], css: Mapping[str, str], ceilings: Ceilings | None = None) -> str:
     """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
     profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
     scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
@@ -133,14 +127,14 @@ def pareto(points: Mapping[str, Point], ceilings: Ceilings | None = None) -> str
     for j, (label, p) in enumerate(points.items()):
         x, y = p.profit.value, p.satisfaction.value
         if p.profit.low is not None and p.profit.high is not None:
-            plot.segment((p.profit.low, y), (p.profit.high, y), color(j))
+            plot.segment((p.profit.low, y), (p.profit.high, y), css[label])
         if p.satisfaction.low is not None and p.satisfaction.high is not None:
-            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), color(j))
+            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), css[label])
         if p.worst is not None:
-            plot.segment((x, y), (x, p.worst), f"{color(j)} thin", f"{label}: worst tenth {score(p.worst)}")
+            plot.segment((x, y), (x, p.worst), f"{css[label]} thin", f"{label}: worst tenth {score(p.worst)}")
         tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p.asks else ", asks nobody")
-        plot.point(x, y, color(j), hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
+        plot.point(x, y, css[label], hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
         # a point under another stays visible as a rim
-        entries.append((label + ("" if p.asks else " (asks nobody)"), color(j), "dot" if p.asks else "ring"))
+        entries.append((label + ("" if p.asks else " (asks nobody)"), css[label], "dot" if p.asks else "ring"))
     entries += [(f"ceiling: {name}", "ceiling", "dash") for name in bounds]
     return f"<figure>{plot.svg()}{legend(entries)}</figure>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -100,6 +101,14 @@ class Plot:
             self._parts.append(f'<text class="name mid" x="11" y="{y:.1f}" {turned}>{escape(ylabel)}</text>')
         return self
 
+    def upright(self, marks: Sequence[float], xlabel: str) -> None:
+        """Draw lines up from marks of the x axis, with their values below."""
+        for v in marks:
+            x = self.px(v)
+            self._parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{self.top}" y2="{self.bottom}"/>')
+            self.text(x, self.bottom + 15, label(v), "tick mid")
+        self.text((self.left + self.right) / 2, self._height - 3, xlabel, "name mid")
+
     def text(self, x: float, y: float, text: str, css: str = "") -> None:
         """Write text at pixels."""
         self._parts.append(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>')
@@ -154,6 +163,45 @@ class Plot:
         return head + "".join(self._parts) + "</svg>"
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A row of a chart of bars."""
+
+    label: str
+    value: float
+    css: str
+    text: str  # what stands behind it
+    interval: tuple[float, float] | None = None
+    start: float = 0.0
+    strong: bool = False
+
+
+def bars(rows: Sequence[Bar], title: str, unit: str, left: int = 118, least: float | None = None) -> str:
+    """Draw bars, a row each; a bar that reaches below `least` is cut there, and its text says how far it goes."""
+    right, tall = 96, 24
+    ends = [v for r in rows for v in (r.value, r.start, *(r.interval or ())) if least is None or v >= least]
+    low, high = extent([*ends, 0.0], 0.03)
+    low = min(low, least if least is not None and any(r.value < least for r in rows) else low)
+    plot = Plot((low, high), (-float(len(rows)), 0.0), title, 40 + tall * len(rows))
+    plot.left, plot.right, plot.top, plot.bottom = left, WIDTH - right, 4, 4 + tall * len(rows)
+    plot.upright(ticks(low, high, 4), unit)
+    plot.segment((0.0, 0.0), (0.0, -float(len(rows))), "zero")
+    for j, r in enumerate(rows):
+        a, b = (max(v, low) for v in sorted((r.start, r.value)))
+        plot.box((a, b), (-j - 0.8, -j - 0.2), f"{r.css} cell", tip=f"{r.label}: {r.text}")
+        if r.interval is not None:
+            plot.segment((max(r.interval[0], low), -j - 0.5), (max(r.interval[1], low), -j - 0.5), "ink whisker")
+        plot.text(left - 7, plot.py(-j - 0.5) + 4, short(r.label, 17), "end strong" if r.strong else "end")
+        cut = "\u25c2 " if min(r.value, r.start) < low else ""
+        plot.text(plot.px(max(b, *(r.interval or (b,)))) + 5, plot.py(-j - 0.5) + 4, cut + r.text, "tick")
+    return f"<figure>{plot.svg()}</figure>"
+
+
+def short(text: str, most: int) -> str:
+    """Cut a long name."""
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
 def _tip(text: str) -> str:
     return f"<title>{escape(text)}</title>" if text else ""
 
@@ -164,24 +212,59 @@ def legend(entries: Sequence[tuple[str, str, str]]) -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def color(index: int) -> str:
-    """CSS class of the n-th policy."""
-    return f"c{index % 8}"
+POLICY_COLORS = ("c0", "c1", "c2", "c3", "c4", "c5", "c6", "c8", "c9", "c10")
+NOTHING = ("idle", "c7")
+"""The policy that does nothing is grey everywhere."""
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
-    """Return an HTML table that scrolls inside itself where it is too wide."""
+def colors(labels: Iterable[str]) -> dict[str, str]:
+    """Return every policy's CSS class by label: the same in all charts that are given the same labels in order."""
+    others = [label for label in labels if label != NOTHING[0]]
+    return {NOTHING[0]: NOTHING[1]} | {k: POLICY_COLORS[j % len(POLICY_COLORS)] for j, k in enumerate(others)}
+
+
+def swatch(css: str) -> str:
+    """Return the key of a policy, to stand before its name."""
+    return f'<i class="key {css}"></i>'
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1, cards: bool = False) -> str:
+    """Return an HTML table that scrolls inside itself where it is too wide; with `cards` a telephone shows cards.
+
+    A cell that is `Markup` is put in as it is; every other is escaped.
+    """
 
     def cells(row: Sequence[str], tag: str) -> str:
         return "".join(
-            f"<{tag}{'' if j < text_columns else ' class=n'}>{escape(str(cell))}</{tag}>" for j, cell in enumerate(row)
+            f"<{tag}{_data_label(header[j]) if cards and j and tag == 'td' else ''}"
+            f"{'' if j < text_columns else ' class=n'}>{markup(cell)}</{tag}>"
+            for j, cell in enumerate(row)
         )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells(header, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = " class=cards" if cards else ""
+    return (
+        f'<div class="wide"><table{kind}><thead><tr>{cells(header, "th")}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
-def bullets(lines: Iterable[str]) -> str:
+def _data_label(name: str) -> str:
+    return f' data-l="{escape(name, quote=True)}"'
+
+
+class Markup(str):
+    """Text that is HTML already, made by us; what comes from outside is plain `str` and is escaped."""
+
+    __slots__ = ()
+
+
+def markup(text: object) -> str:
+    """Return text as HTML: escaped, unless it is `Markup`."""
+    return text if isinstance(text, Markup) else escape(str(text))
+
+
+def bullets(lines: Iterable[str], css: str = "said") -> str:
     """Return a list."""
-    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(line)) for line in lines)
-    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", markup(line)) for line in lines)
+    return f'<ul class="{css}">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
