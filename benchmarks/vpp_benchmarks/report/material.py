@@ -129,14 +129,20 @@ def _times(runs: Sequence[RunResult]) -> dict[str, float]:
     return out | {"wall_seconds": float(sum(run.seconds for run in runs))}
 
 
+def local_days(table: pd.DataFrame) -> pd.Series:
+    """(n,) local day of every row of a table with time stamps, without a zone: a clock may skip its own midnight."""
+    days: pd.Series = table["timestamp"].dt.tz_localize(None).dt.normalize()
+    return days
+
+
 def busiest_day(tables: Sequence[pd.DataFrame]) -> pd.Timestamp:
     """Local day, of those that all have played (whole days where there is one), on which every panel shows most.
 
-    That is where the policy that sells least sells most.
+    That is where the policy that sells least sells most. The day has no zone, see `local_days`.
     """
     sold, whole = [], []
     for intervals in tables:
-        days = intervals["timestamp"].dt.normalize()
+        days = local_days(intervals)
         sold.append(intervals[list(SOLD.values())].sum(axis=1).groupby(days).sum())
         whole.append(days.value_counts() >= INTERVALS_PER_DAY - 4)  # the clock may be set forward
     joined = pd.concat(sold, axis=1, join="inner")
