@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from support import month
 
+from vpp_env.contract.policy import make_policy
+from vpp_env.errors import ScenarioError
+from vpp_env.evaluation.kpi import summarize
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.scenario import load_scenario
 from vpp_env.scenario.calendar import Calendar, month_hours
+from vpp_env.scenario.check import DAYS_AROUND
+from vpp_env.traces.homes import DAYS_AFTER
+from vpp_env.traces.price_clock import WARMUP_DAYS
+from vpp_env.traces.vehicles import LONGEST_DAYS
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,44 @@ def test_day_ahead_prices_change_on_the_hour_only() -> None:
     da = m.series.da_usd_per_mwh[: m.calendar.n_steps].reshape(-1, 4)
     assert (da == da[:, :1]).all()
     assert len(np.unique(da[:, 0])) > 30
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("America/Santiago", "2023-09-02T06:00"),  # its clock skips midnight
+        ("America/Santiago", "2023-04-01T06:00"),
+        ("America/Havana", "2023-11-04T06:00"),  # shows midnight twice
+        ("Asia/Tehran", "2021-09-21T06:00"),
+        ("Asia/Kathmandu", "2023-08-01T06:00"),  # 45 min from the hour
+        ("Pacific/Chatham", "2023-04-01T06:00"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["truthful", "agentic"])
+def test_a_clock_that_changes_at_midnight_is_played(zone: str, start: str, policy: str) -> None:
+    changes = {"time.timezone": zone, "time.start": start, "time.duration_hours": 24, "fleet.size": 3}
+    run = simulate(month("quick", changes), make_policy(policy))
+    assert run.complete
+    assert np.isfinite(summarize(run)["welfare"])
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "day"),
+    [
+        ("Australia/Lord_Howe", "2023-04-01T00:00", "2023-04-02 has 24.5 hours"),
+        ("Australia/Lord_Howe", "2023-04-10T00:00", "2023-04-02 has 24.5 hours"),
+        ("Australia/Lord_Howe", "2023-09-25T00:00", "2023-10-01 has 23.5 hours"),
+        ("Pacific/Apia", "2011-12-29T00:00", "2011-12-30 has 0 hours"),
+        ("Antarctica/Troll", "2023-10-28T00:00", "2023-10-29 has 26 hours"),
+    ],
+)
+def test_days_that_are_no_whole_hours_are_refused(zone: str, start: str, day: str) -> None:
+    changes = {"time.timezone": zone, "time.start": start, "time.duration_hours": 24}
+    with pytest.raises(ScenarioError, match=day):
+        load_scenario("quick").override(changes)
+    load_scenario("quick").override(changes | {"time.start": "2023-06-01T00:00"})
+
+
+def test_all_days_that_are_made_are_checked() -> None:
+    assert -DAYS_AROUND.start >= max(WARMUP_DAYS, LONGEST_DAYS + 3)
+    assert DAYS_AROUND[-1] >= DAYS_AFTER + LONGEST_DAYS + 2

@@ -74,6 +74,16 @@ def test_constructor_checks() -> None:
         VPPSimulationOrchestrator(policies="agentic")
 
 
+def test_homes_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "devices.csv").write_text("home,bess_kwh,ev_kwh\noak,13.5,0\nelm,0,60\nash,0,0\n", encoding="utf-8")
+    made = VPPSimulationOrchestrator(("truthful",), "quick", market_data="caiso:PGAE:2019-08", home_data=tmp_path)
+    summary = made.run_full_simulation(duration_hours=3, start_timestamp="2019-08-01T00:00")
+    assert summary.status == "complete"
+    assert summary.total_timesteps == 3
+    with pytest.raises(VppError, match="as many homes as in home_data"):
+        made.run_full_simulation(20, duration_hours=3)
+
+
 def test_files_where_wanted(tmp_path: Path) -> None:
     orchestrator = VPPSimulationOrchestrator(policies=("idle", "truthful"), scenario="quick", out=tmp_path / "out")
     assert orchestrator.run_full_simulation(5, duration_hours=6).folder == tmp_path / "out"

@@ -21,6 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000 + "]" * 100_000, encoding="utf-8")
     (tmp_path / "nested.toml").write_text('[preferences]\ntolerance = [[1, 2], [3, 4], [5, "x"]]\n', encoding="utf-8")
     (tmp_path / "wide.toml").write_text("[market]\nprice_cap_usd_per_mwh = 1e308\n", encoding="utf-8")
+    (tmp_path / "null.toml").write_text('name = "a\\u0000b"\n', encoding="utf-8")
     (tmp_path / "text.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     for name in ("empty", "homes"):
         (tmp_path / name).mkdir()
@@ -48,6 +49,14 @@ def test_as_it_is_typed(typed: str, status: str, says: str, folder: Path, capsys
         assert lines[0].startswith("error: ")
         assert len(lines) == 1 or lines[1:] == [f"See vpp-env {typed.split()[0]} --help."]
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_report_where_the_clock_skips_midnight(folder: Path) -> None:
+    typed = "compare --scenario quick --set time.timezone=America/Santiago --start 2023-09-02T20:00 --duration-hours 8"
+    options = "--policies agentic truthful --quiet --no-ceilings --fleet-size 3 --executor serial --out out"
+    assert main(f"{typed} {options}".split()) == 0
+    assert (folder / "out" / "overview.png").is_file()
+    assert "September 2023" in (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_mutated_scenarios_are_one_or_one_line() -> None:

@@ -19,6 +19,7 @@ from vpp_policies.constant import SPANS, Constant
 from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError, ScenarioError
 from vpp_env.scenario import load_scenario
+from vpp_env.simulation.month import scenario_of
 
 
 def test_kendall_distance_counts_pairs() -> None:
@@ -82,6 +83,21 @@ def test_the_order_moves_where_it_must(capsys: pytest.CaptureFixture[str], tmp_p
     assert "idle" in by_money.split("home.degradation_usd_per_kwh = 3 |")[1].split(">")[0]
     assert sensitivity_main(["--by", "regret"]) == 2
     assert sensitivity_main(["--policies", "idle"]) == 2
+
+
+def test_the_order_on_homes_and_prices_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "devices.csv").write_text("home,bess_kwh\noak,13.5\nelm,10\n", encoding="utf-8")
+    args = ["--policies", "idle", "zero", "--scenario", "quick", "--seeds", "training:1", "--only-given"]
+    args += ["--change", "market.margin=0.4", "--executor", "serial", "--home-data", str(tmp_path)]
+    args += ["--market-data", "caiso:PGAE:2019-08", "--set", "time.start=2019-08-01T00:00"]
+    assert sensitivity_main(args) == 0
+    out = capsys.readouterr().out
+    assert f"--market-data caiso:PGAE:2019-08 --home-data {tmp_path} --set time.start=2019-08-01T00:00" in out
+    own = scenario_of(load_scenario("quick").override({"time.start": "2019-08-01T00:00"}), tmp_path)
+    assert own.fleet.size == 2
+    assert f"hash {own.hash}" in out
+    assert sensitivity_main([*args, "--home-data", str(tmp_path / "nowhere")]) == 2
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_a_policy_that_fails_is_said_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from vpp_env.evaluation.simulate import simulate
 from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.view_builder import build_view
+from vpp_env.simulation.world import World
 
 
 def one_battery(lmp: np.ndarray, soc: float, value: float, surplus: float = 0.0, capacity: float = 1e6) -> GatePlan:
@@ -205,15 +208,43 @@ def test_optimize_dispatch_takes_messages_and_tables() -> None:
     assert result.total_power_kw == pytest.approx(4.0)
 
 
+ONE_HOUR: dict[str, Any] = {"duration_hours": 1, "required_capacity_mw": 1, "day_ahead_price": 1}
+
+
+def test_optimize_dispatch_takes_the_homes_of_a_view_and_no_homes() -> None:
+    world = World([Month(load_scenario("quick"), 1)])
+    world.reset()
+    homes = build_view(world, Information.OWN).homes
+    opportunity = {"duration_hours": 1, "required_capacity_mw": 0.001, "day_ahead_price": 900.0}
+    result = CentralizedOptimizer().optimize_dispatch(opportunity, homes, "2023-08-01")
+    assert result.total_power_kw == pytest.approx(1.0)
+    assert len(result.dispatch) == len(homes.own_ask)
+    assert CentralizedOptimizer().optimize_dispatch(opportunity, [], "2023-08-01").energy_kwh == 0.0
+
+
 @pytest.mark.parametrize(
     ("opportunity", "fleet", "match"),
     [
         ({"duration_hours": 1}, FLEET, "day_ahead_price"),
         ({"duration_hours": 0, "required_capacity_mw": 1, "day_ahead_price": 1}, FLEET, "at least"),
         ({"duration_hours": 1, "required_capacity_mw": 1, "day_ahead_price": 1}, 3, "table of homes"),
-        ({"duration_hours": 1, "required_capacity_mw": 1, "day_ahead_price": 1}, [{"bess_kw": -2.0}], "negative"),
+        (ONE_HOUR, [{"bess_kw": -2.0}], "negative"),
+        (ONE_HOUR, [{"bess_kw": float("inf")}], "above 1e"),
+        (ONE_HOUR, [{"bess_kw": "much"}], "no number"),
+        (ONE_HOUR, [{"bess_kwh": 10.0, "batery_kw": 5.0}], "unknown column 'batery_kw'"),
+        (ONE_HOUR, pd.DataFrame({"soc": [1.0]}), "Did you mean 'soc_kwh'"),
+        (ONE_HOUR, [{}, {"bess_kwh": 10.0, "soc_kwh": 12.0}], r"rows \[1\].*soc_kwh above bess_max_kwh"),
+        (ONE_HOUR, [{"bess_kwh": 10.0, "bess_max_kwh": 11.0}], "bess_max_kwh above bess_kwh"),
+        (ONE_HOUR, [{"ev_kwh": 60.0, "ev_kw": 11.0, "ev_soc_kwh": 61.0}], "ev_soc_kwh above ev_kwh"),
+        (ONE_HOUR, [{"ev_kw": 11.0, "ev_target_kwh": 50.0}], "ev_target_kwh above ev_kwh"),
+        (ONE_HOUR, [{"plugged": "no"}], "plugged"),
+        (ONE_HOUR, [3.0], "got the row 3.0"),
+        (ONE_HOUR | {"duration_hours": 0.3}, FLEET, "quarter hours"),
+        (ONE_HOUR | {"duration_hours": float("inf")}, FLEET, "quarter hours"),
+        (ONE_HOUR | {"day_ahead_price": 1e308}, FLEET, "price of at most"),
+        (ONE_HOUR | {"day_ahead_price": "cheap"}, FLEET, "day_ahead_price is 'cheap'"),
     ],
 )
-def test_optimize_dispatch_says_what_is_wrong(opportunity: dict[str, float], fleet: object, match: str) -> None:
+def test_optimize_dispatch_says_what_is_wrong(opportunity: dict[str, Any], fleet: object, match: str) -> None:
     with pytest.raises(PolicyError, match=match):
         CentralizedOptimizer().optimize_dispatch(opportunity, fleet, "2023-08-01")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from vpp_env.errors import MOST_SHOWN, ScenarioError, did_you_mean
+from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.specs import (
     BY_PRIORITY,
     BY_PROFILE,
@@ -21,6 +22,9 @@ from vpp_env.scenario.specs import (
     SatisfactionSpec,
     TimeSpec,
 )
+from vpp_env.units import STEP_MINUTES
+
+STEPS_PER_HOUR = 60 // STEP_MINUTES
 
 
 def _numbers(value: object) -> Iterator[float]:
@@ -127,6 +131,25 @@ def check_time(time: TimeSpec) -> None:
     back = there.astimezone(UTC).astimezone(zone)
     exists = back.replace(tzinfo=None) == start
     _require(exists, "time.start", time.start, f"a time that the clock of {time.timezone} shows (it skips this one)")
+
+
+DAYS_AROUND = range(-14, 11)
+"""Local days that are made beside a run's own, from its first day and from its last."""
+HOURS_A_DAY = range(1, 26)
+"""Hours that a local day may have: a clock that changes by an hour leaves 23 or 25."""
+
+
+def check_days(calendar: Calendar) -> None:
+    """Every local day that is made has whole hours: an opportunity lies in one of them, and prices are hourly."""
+    for day in range(DAYS_AROUND.start, calendar.n_days + DAYS_AROUND.stop):
+        hours = calendar.steps_in_day(day) / STEPS_PER_HOUR
+        if hours not in HOURS_A_DAY:
+            date = calendar.first_day + timedelta(days=day)
+            raise ScenarioError(
+                f"scenario.time.timezone: got {calendar.timezone}, whose {date} has {hours:g} hours; allowed are whole "
+                f"hours, up to {HOURS_A_DAY[-1]} a day, from {-DAYS_AROUND.start} days before the run to "
+                f"{DAYS_AROUND[-1]} after it: choose another start, or a zone whose clock changes by an hour"
+            )
 
 
 def check_fleet(fleet: FleetSpec, preferences: PreferenceSpec) -> None:

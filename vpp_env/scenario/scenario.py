@@ -24,6 +24,7 @@ from vpp_env.errors import ScenarioError, did_you_mean
 from vpp_env.scenario.calendar import Calendar, month_hours
 from vpp_env.scenario.check import (
     allowed,
+    check_days,
     check_fleet,
     check_market,
     check_satisfaction,
@@ -72,6 +73,7 @@ class Scenario:
             if dataclasses.is_dataclass(spec):
                 check_section(section.name, spec)
         check_time(self.time)
+        check_days(self.calendar)
         check_fleet(self.fleet, self.preferences)
         check_market(self.market)
         check_satisfaction(self.satisfaction)

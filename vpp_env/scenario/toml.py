@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vpp_env.errors import ScenarioError
+from vpp_env.errors import MOST_SHOWN, ScenarioError
 
 MOST_BYTES = 10_000_000
 """Largest file that is read: a scenario spelled out in full has 6,000."""
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in nested data, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
@@ -21,13 +35,17 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
         When it is no TOML, is nested too deeply, or holds a number of thousands of digits.
     """
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
+        null = next((word for word in _texts(data) if "\0" in word), None)
     except RecursionError as error:
         raise ScenarioError(
             f"{what} is nested too deeply; allowed are tables of fields, as `vpp-env scenario`"
         ) from error
     except ValueError as error:  # TOMLDecodeError is one, and so is a number with too many digits
         raise ScenarioError(f"{what} is not valid TOML: {' '.join(str(error).split())}") from error
+    if null is not None:
+        raise ScenarioError(f"{what} holds {null[:MOST_SHOWN]!r}; allowed is text without null bytes")
+    return data
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

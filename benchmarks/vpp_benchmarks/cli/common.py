@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from vpp_env.errors import VppError, did_you_mean
+from vpp_env.errors import MOST_SHOWN, VppError, did_you_mean
 
 Main = Callable[[Sequence[str] | None, str], int]
 
@@ -42,6 +42,9 @@ def command(main: Main) -> Callable[..., int]:
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None, prog: str = "") -> int:
         try:
+            for word in sys.argv[1:] if argv is None else argv:
+                if "\0" in word:
+                    raise VppError(f"got {word[:MOST_SHOWN]!r}; allowed is text without null bytes")
             return main(argv, prog or f"vpp-env {main.__module__.rpartition('.')[2]}")
         except BrokenPipeError:
             # who reads has enough (`| head`): nothing more is flushed at exit

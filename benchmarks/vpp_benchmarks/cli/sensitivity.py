@@ -23,13 +23,14 @@ from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.experiment import BASELINES
 from vpp_benchmarks.run.live import watched
-from vpp_benchmarks.run.plan import PlanError, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_month_flags, overridden, parse_seeds
 from vpp_benchmarks.run.sensitivity import DEFAULT, Order, Sensitivity, changed, sensitivity
 from vpp_benchmarks.run.tune import aims
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import not_of_test
+from vpp_env.simulation.month import scenario_of
 
 EXAMPLES = (
     "--markdown docs/sensitivity.md",
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     )
     p.add_argument("--change", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="one more; may repeat")
     p.add_argument("--only-given", action="store_true", help="make the changes of --change alone")
+    add_month_flags(p)
     p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
     p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
@@ -63,13 +65,20 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError("--policies: an order has two policies or more")
     if args.markdown is not None and not args.markdown.parent.is_dir():
         raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
-    base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
+    scenario = overridden(load_scenario(args.scenario), args.overrides)
+    base, seeds = scenario_of(scenario, args.home_data), parse_seeds(args.seeds)
     scenarios, skipped = changed(base, args.change, args.only_given)
+    data = args.market_data, args.node, args.home_data
     runs = len(scenarios) * len(seeds) * len(args.policies)
     with watched(Console(stderr=True), runs) as listeners:
-        found = sensitivity(scenarios, skipped, args.policies, seeds, args.by, listeners, args.jobs, args.executor)
+        found = sensitivity(
+            scenarios, skipped, args.policies, seeds, args.by, listeners, args.jobs, args.executor, data
+        )
     words = [*prog.split(), "--policies", *args.policies, "--scenario", args.scenario, "--seeds", *args.seeds]
     words += [word for text in args.change for word in ("--change", text)]
+    given = {"--market-data": args.market_data, "--node": args.node, "--home-data": args.home_data}
+    words += [word for option, value in given.items() if value is not None for word in (option, value)]
+    words += [word for text in args.overrides for word in ("--set", text)]
     called = shlex.join([*words, *(["--only-given"] if args.only_given else [])])
     text = page(found, base, seeds, args.by, called)
     if args.markdown is not None:

@@ -37,12 +37,18 @@ class Course:
     peak_kw: float  # most that was sold over 15 min
 
 
+def local_days(table: pd.DataFrame) -> pd.Series:
+    """(n,) local day of every row of a table with time stamps, without a zone: a clock may skip its own midnight."""
+    days: pd.Series = table["timestamp"].dt.tz_localize(None).dt.normalize()
+    return days
+
+
 def course_of(run: RunResult) -> Course | None:
     """Return the course of a run; None where it left no tables."""
     played, intervals = run.table("opportunities"), run.table("intervals")
     if not len(played) or not len(intervals):
         return None
-    days = played.groupby(played["timestamp"].dt.normalize())
+    days = played.groupby(local_days(played))
     sums, most = days[[c for c in DAILY if c in played]].sum(), days[[c for c in OWNERS if c in played]].max()
     revenue = sum(played[f"money_{name}"] for name in PAID) - sum(played[f"money_{name}"] for name in TAKEN)
     dearest = np.argsort(-played["lmp_price"].to_numpy(dtype=np.float64), kind="stable")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vpp_benchmarks.report.course import local_days
 from vpp_benchmarks.report.material import BOUGHT, HOURS, SOLD, Material
 from vpp_benchmarks.report.panels import panels
 from vpp_benchmarks.report.svg import Plot, colors, extent, legend, table
@@ -42,7 +43,7 @@ def one_day(m: Material) -> str:
 
 
 def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
-    return table[table["timestamp"].dt.normalize() == date]
+    return table[local_days(table) == date]
 
 
 def day(
@@ -100,7 +101,7 @@ def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame
     own, baseline = (table[c].to_numpy(dtype=np.float64) / 1000 for c in ("soc_kwh", "baseline_soc_kwh"))
     band = month["soc_kwh"].groupby(hours_of(month)).quantile(np.array([0.1, 0.9])).unstack() / 1000
     band = band.reindex(hours)
-    many = month["timestamp"].dt.normalize().nunique() >= LEAST_DAYS and bool(band.notna().all(axis=None))
+    many = local_days(month).nunique() >= LEAST_DAYS and bool(band.notna().all(axis=None))
     values = [*own, *baseline, *(band.to_numpy().ravel() if many else ())]
     plot = _frame(hours, extent(values, zero=True), f"{title}: energy in batteries", 150, "MWh in batteries")
     # values are at the end of each interval
@@ -177,7 +178,7 @@ def by_day(opportunities: pd.DataFrame) -> pd.DataFrame:
     """Return `owners_out` and `owners_lost` by local day; empty where the run left no such columns."""
     if "owners_out" not in opportunities:
         return pd.DataFrame()
-    return opportunities.groupby(opportunities["timestamp"].dt.normalize())[["owners_out", "owners_lost"]].max()
+    return opportunities.groupby(local_days(opportunities))[["owners_out", "owners_lost"]].max()
 
 
 def owners_out(days: Mapping[str, pd.DataFrame], css: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_benchmarks.report.course import Course, course_of, mean_course
+from vpp_benchmarks.report.course import Course, course_of, local_days, mean_course
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, Unit, read_ceilings, statistics_of
 from vpp_benchmarks.results.run_result import RunResult
@@ -140,11 +140,11 @@ def _times(runs: Sequence[RunResult]) -> dict[str, float]:
 def busiest_day(tables: Sequence[pd.DataFrame]) -> pd.Timestamp:
     """Local day, of those that all have played (whole days where there is one), on which every panel shows most.
 
-    That is where the policy that sells least sells most.
+    That is where the policy that sells least sells most. The day has no zone, see `local_days`.
     """
     sold, whole = [], []
     for intervals in tables:
-        days = intervals["timestamp"].dt.normalize()
+        days = local_days(intervals)
         sold.append(intervals[list(SOLD.values())].sum(axis=1).groupby(days).sum())
         whole.append(days.value_counts() >= INTERVALS_PER_DAY - 4)  # the clock may be set forward
     joined = pd.concat(sold, axis=1, join="inner")

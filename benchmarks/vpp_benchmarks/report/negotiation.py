@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vpp_benchmarks.report.course import local_days
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import Plot, extent, legend, table
 from vpp_benchmarks.report.tables import number
@@ -119,7 +120,7 @@ def negotiation(m: Material) -> str:
     parts = []
     for k, run in enumerate(negotiating):
         texts = run.table("transcripts")
-        same = texts[texts["timestamp"].dt.normalize() == m.day]
+        same = texts[local_days(texts) == m.day]
         found = negotiations(texts, sorted(set(same["opportunity"])))
         if found:
             parts.append(_hours(run, found, k))

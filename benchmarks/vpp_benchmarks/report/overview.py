@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vpp_benchmarks.report.course import local_days
 from vpp_benchmarks.report.material import busiest_day
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.summary import SeedResult
@@ -69,7 +70,7 @@ def overview(seed: SeedResult, runs: Sequence[RunResult]) -> bytes:
             axes[i, j] = figure.add_subplot(
                 grid[i, j], sharex=axes[0, j] if i else None, sharey=axes[i, 0] if j else None
             )
-        _day(axes[:, j], run.label, table[table["timestamp"].dt.normalize() == day])
+        _day(axes[:, j], run.label, table[local_days(table) == day])
     for axis, text in zip(axes[:, 0], ("USD/MWh", "kW to the grid", "MWh in batteries"), strict=True):
         axis.set_ylabel(text, **STYLE)
     axes[2, 0].set_ylim(bottom=0)  # after all panels: they share it

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.encode import plain
-from vpp_benchmarks.run.plan import PlanError, make_plan
+from vpp_benchmarks.run.plan import Plan, PlanError, make_plan
 from vpp_benchmarks.run.progress import LogProgress
 from vpp_benchmarks.run.runner import run_plan
 from vpp_env.errors import UnknownNameError, did_you_mean
@@ -20,6 +20,7 @@ from vpp_env.scenario import load_scenario
 
 MINUTES = {1.0: 60, 0.5: 30, 0.25: 15}
 """Hours between market opportunities, and the scenario's minutes."""
+FLEET_SIZE = 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class VPPSimulationOrchestrator:
         Folder to write the files of docs/benchmark.md to; None writes nothing.
     market_data : path, optional
         Measured prices, see docs/market-data.md.
+    node : str, optional
+        Of the prices, where the data hold several.
+    home_data : path, optional
+        A folder of one's own homes, see docs/home-data.md: a run has as many homes as it.
 
     Raises
     ------
@@ -113,18 +118,25 @@ class VPPSimulationOrchestrator:
         seed: int = 0,
         out: str | Path | None = None,
         market_data: str | Path | None = None,
+        node: str | None = None,
+        home_data: str | Path | None = None,
     ) -> None:
         if isinstance(policies, str):
             raise PlanError(f"policies: got the text {policies!r}; allowed is a list of texts, such as [{policies!r}]")
         self.policies = tuple(policies)
         self.scenario = load_scenario(scenario)
-        self.seed, self.market_data = seed, market_data
+        self.seed, self.market_data, self.node, self.home_data = seed, market_data, node, home_data
         self.out = None if out is None else Path(out)
-        make_plan(self.scenario, self.policies, (seed,), market_data)
+        self._plan({})
+
+    def _plan(self, changes: Mapping[str, Any]) -> Plan:
+        scenario = self.scenario.override(changes) if changes else self.scenario
+        data = self.market_data, self.node
+        return make_plan(scenario, self.policies, (self.seed,), *data, home_data=self.home_data)
 
     def run_full_simulation(
         self,
-        fleet_size: int = 20,
+        fleet_size: int | None = None,
         start_timestamp: str | datetime | None = None,
         duration_hours: float = 168,
         opportunity_frequency_hours: float = 1,
@@ -133,8 +145,8 @@ class VPPSimulationOrchestrator:
 
         Parameters
         ----------
-        fleet_size : int
-            Homes.
+        fleet_size : int, optional
+            Homes; 20 when None, or those of `home_data`.
         start_timestamp : str or datetime, optional
             Local start, on a full hour; the scenario's when None.
         duration_hours : float
@@ -153,6 +165,8 @@ class VPPSimulationOrchestrator:
         VppError
             When an argument is not allowed.
         """
+        if fleet_size is not None and self.home_data is not None:
+            raise PlanError(f"fleet_size: got {fleet_size!r}; there are as many homes as in home_data, leave it out")
         if opportunity_frequency_hours not in MINUTES:
             raise PlanError(
                 f"opportunity_frequency_hours: got {opportunity_frequency_hours!r}; allowed: 1, 0.5 or 0.25 (the "
@@ -161,15 +175,14 @@ class VPPSimulationOrchestrator:
         if duration_hours != int(duration_hours) or duration_hours < 1:
             raise PlanError(f"duration_hours: got {duration_hours!r}; allowed: whole hours, at least 1")
         changes: dict[str, Any] = {
-            "fleet.size": fleet_size,
+            "fleet.size": FLEET_SIZE if fleet_size is None else fleet_size,
             "time.duration_hours": int(duration_hours),
             "time.opportunity_minutes": MINUTES[float(opportunity_frequency_hours)],
         }
         if start_timestamp is not None:
             given = start_timestamp
             changes["time.start"] = given.isoformat() if isinstance(given, datetime) else given
-        plan = make_plan(self.scenario.override(changes), self.policies, (self.seed,), self.market_data)
-        return summary_of(run_plan(plan, self.out, LogProgress()))
+        return summary_of(run_plan(self._plan(changes), self.out, LogProgress()))
 
 
 def summary_of(found: Comparison) -> SimulationSummary:

@@ -134,11 +134,18 @@ def sensitivity(
     progress: Progress,
     jobs: int = 1,
     executor: str = "auto",
+    data: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> Sensitivity:
-    """Play every policy on every seed of every scenario; compare the orders by `kpis`, of which more is better."""
+    """Play every policy on every seed of every scenario; compare the orders by `kpis`, of which more is better.
+
+    `data` are measured prices, their node, and homes of one's own.
+    """
+    market_data, node, homes = data
     cases = {f"change{k}": label for k, label in enumerate(scenarios)}
     made = zip(cases, scenarios.values(), strict=True)
-    plans = tuple(make_plan(scenario, policies, seeds, case=case) for case, scenario in made)
+    plans = tuple(
+        make_plan(scenario, policies, seeds, market_data, node, case, home_data=homes) for case, scenario in made
+    )
     found = run_experiment(Experiment(plans), None, progress, figures=False, workers=jobs, executor=executor)
     orders: list[Order] = []
     failures: list[str] = []

@@ -23,8 +23,9 @@ def _ascending(
 
 
 def _hours_left_today(public: Public) -> float:
-    end = public.start.normalize() + np.timedelta64(1, "D")
-    midnight = end.tz_localize(None).normalize().tz_localize(public.start.tz)
+    # a clock may skip its own midnight, or show it twice
+    end = public.start.tz_localize(None).normalize() + np.timedelta64(1, "D")
+    midnight = end.tz_localize(public.start.tz, ambiguous=True, nonexistent="shift_forward")
     return float((midnight - public.start).total_seconds() / 3600.0)
 
 

@@ -7,7 +7,7 @@ and wants the dispatch, without an environment around it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_env import DT_H, KWH_PER_MWH, PolicyError
+from vpp_env import DT_H, KWH_PER_MWH, Homes, PolicyError, did_you_mean
 from vpp_policies.centralized.problem import DispatchProblem
 from vpp_policies.gate.inputs import SEGMENTS, Devices, Inputs, Physics
 
@@ -33,6 +33,22 @@ DEFAULTS = {
 }
 """Columns of a fleet table that are read, and what a missing one means; `bess_max_kwh` defaults to `bess_kwh`,
 `plugged` to true."""
+COLUMNS = (*DEFAULTS, "bess_max_kwh", "plugged")
+NAMES = ("prosumer", "home", "name", "id")
+"""Columns that may say whose a row is; they are not read."""
+LIMITS = (
+    ("soc_kwh", "bess_max_kwh"),
+    ("bess_min_kwh", "bess_max_kwh"),
+    ("bess_max_kwh", "bess_kwh"),
+    ("ev_soc_kwh", "ev_kwh"),
+    ("ev_target_kwh", "ev_kwh"),
+    ("ev_min_kwh", "ev_kwh"),
+)
+"""(column, the one that it must not be above)."""
+MOST = 1e6
+"""Most kW or kWh of one home, USD/MWh and MW [assumed]: a thousand times what there is."""
+MOST_HOURS = 24.0
+"""Longest opportunity, hours [assumed]."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +67,18 @@ class CentralizedResult:
     optimization_seconds: float
 
 
-def _field(opportunity: Any, name: str) -> Any:
-    """Read a field of a mapping, a dataclass, a pydantic model or any object."""
+def _field(opportunity: Any, name: str) -> float:
+    """Read a number of a mapping, a dataclass, a pydantic model or any object."""
     value = opportunity.get(name) if isinstance(opportunity, Mapping) else getattr(opportunity, name, None)
     if value is None:
         raise PolicyError(
             f"market_opportunity has no {name!r}; needed are duration_hours, required_capacity_mw and "
             "day_ahead_price (USD/MWh), as in vpp_policies.agentic.messages.MarketOpportunity"
         )
-    return value
-
-
-def _row(given: Mapping[str, Any]) -> dict[str, Any]:
-    row = {**DEFAULTS, "plugged": True, **given}
-    return {"bess_max_kwh": row["bess_kwh"], **row}
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"market_opportunity: {name} is {value!r:.60}; allowed is a number") from error
 
 
 def fleet_table(prosumer_fleet: Any) -> pd.DataFrame:
@@ -73,30 +87,51 @@ def fleet_table(prosumer_fleet: Any) -> pd.DataFrame:
     Raises
     ------
     PolicyError
-        When it is none of these, or a number is missing or negative.
+        When it is none of these; a column is not known; a number is missing, negative or larger than `MOST`; or
+        what a battery or a car holds, must hold or is to hold is beyond what it can.
     """
     if isinstance(prosumer_fleet, pd.DataFrame):
         table = prosumer_fleet.copy()
-    elif is_dataclass(prosumer_fleet) and not isinstance(prosumer_fleet, type):
-        names = {f.name for f in fields(prosumer_fleet)} & {*DEFAULTS, "bess_max_kwh", "plugged"}
-        table = pd.DataFrame({name: getattr(prosumer_fleet, name) for name in sorted(names)})
-    elif isinstance(prosumer_fleet, Iterable):
-        table = pd.DataFrame([_row(row if isinstance(row, Mapping) else vars(row)) for row in prosumer_fleet])
+    elif isinstance(prosumer_fleet, Homes):
+        table = pd.DataFrame({name: getattr(prosumer_fleet, name) for name in COLUMNS if hasattr(prosumer_fleet, name)})
+    elif isinstance(prosumer_fleet, Iterable) and not isinstance(prosumer_fleet, str | bytes | Mapping):
+        rows = [_row(row) for row in prosumer_fleet]
+        table = pd.DataFrame(rows, index=range(len(rows)))
     else:
         raise PolicyError(f"prosumer_fleet: got {type(prosumer_fleet).__name__}; allowed is a table of homes")
-    for name, default in DEFAULTS.items():
+    table = table.reset_index(drop=True)
+    for name in table.columns:
+        if name not in COLUMNS and name not in NAMES:
+            raise PolicyError(f"prosumer_fleet: {did_you_mean(str(name), (*COLUMNS, *NAMES), 'column')}")
+    for name, usual in DEFAULTS.items():
         if name not in table:
-            table[name] = default
+            table[name] = usual
     if "bess_max_kwh" not in table:
         table["bess_max_kwh"] = table["bess_kwh"]
     if "plugged" not in table:
         table["plugged"] = True
-    numbers = table[[*DEFAULTS, "bess_max_kwh"]].apply(pd.to_numeric, errors="coerce")
-    bad = numbers.isna().any(axis=1) | (numbers < 0).any(axis=1)
-    if bad.any():
-        raise PolicyError(f"prosumer_fleet: rows {list(table.index[bad])[:5]} hold missing or negative numbers")
+    numbers = table[[*DEFAULTS, "bess_max_kwh"]].apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    _refuse(numbers.isna().any(axis=1), "no number where one belongs")
+    _refuse((numbers < 0).any(axis=1) | (numbers > MOST).any(axis=1), f"a negative number, or one above {MOST:g}")
+    _refuse(~table["plugged"].isin([True, False]), "in plugged what is neither true nor false")
+    for less, most in LIMITS:
+        beyond = numbers[less] > numbers[most] * (1.0 + 1e-9) + 1e-9
+        _refuse(beyond, f"{less} above {most}: allowed is what it can hold")
     table[numbers.columns] = numbers
-    return table.reset_index(drop=True)
+    return table
+
+
+def _row(row: Any) -> dict[str, Any]:
+    """Return one home as a mapping, complete: what a row leaves out has its default."""
+    if not isinstance(row, Mapping) and not hasattr(row, "__dict__"):
+        raise PolicyError(f"prosumer_fleet: got the row {row!r:.60}; allowed is a mapping of columns to numbers")
+    made = {**DEFAULTS, "plugged": True, **(row if isinstance(row, Mapping) else vars(row))}
+    return {"bess_max_kwh": made["bess_kwh"], **made}
+
+
+def _refuse(bad: pd.Series, what: str) -> None:
+    if bad.any():
+        raise PolicyError(f"prosumer_fleet: rows {list(bad.index[bad])[:5]} (0 is the first) hold {what}")
 
 
 class CentralizedOptimizer:
@@ -132,7 +167,7 @@ class CentralizedOptimizer:
         market_opportunity : mapping or object
             With `duration_hours`, `required_capacity_mw` (the most that may be sold) and `day_ahead_price` (USD/MWh).
         prosumer_fleet : DataFrame, `view.homes` or rows
-            Homes with the columns of `DEFAULTS`; missing ones are zero.
+            Homes with the columns of `COLUMNS`; missing ones are zero, an unknown one is an error.
         current_timestamp : datetime or str
             When it is asked for; kept in the result.
 
@@ -141,14 +176,19 @@ class CentralizedOptimizer:
         PolicyError
             When a field is missing or a number is not usable.
         """
-        price = float(_field(market_opportunity, "day_ahead_price"))
-        hours = float(_field(market_opportunity, "duration_hours"))
-        cap_kw = float(_field(market_opportunity, "required_capacity_mw")) * KWH_PER_MWH
-        if not (np.isfinite(price) and hours >= DT_H and cap_kw >= 0.0):
+        price = _field(market_opportunity, "day_ahead_price")
+        hours = _field(market_opportunity, "duration_hours")
+        cap_mw = _field(market_opportunity, "required_capacity_mw")
+        whole = DT_H <= hours <= MOST_HOURS and hours % DT_H == 0.0
+        if not (abs(price) <= MOST and whole and 0.0 <= cap_mw <= MOST):
             raise PolicyError(
-                f"market_opportunity: got price {price}, {hours} h, {cap_kw} kW; allowed is a finite price, at least "
-                "0.25 h and no negative capacity"
+                f"market_opportunity: got price {price} USD/MWh, {hours} h, {cap_mw} MW; allowed is a price of at "
+                f"most {MOST:g}, quarter hours from at least {DT_H:g} to {MOST_HOURS:g} h, and 0 to {MOST:g} MW"
             )
+        try:
+            asked = pd.Timestamp(current_timestamp)
+        except (ValueError, TypeError) as error:
+            raise PolicyError(f"current_timestamp: got {current_timestamp!r:.60}; allowed is an ISO time") from error
         table = fleet_table(prosumer_fleet)
         b, e = np.flatnonzero(table["bess_kw"] > 0), np.flatnonzero(table["ev_kw"] > 0)
         steps = round(hours / DT_H)
@@ -156,7 +196,9 @@ class CentralizedOptimizer:
         column = {name: table[name].to_numpy(dtype=np.float64) for name in (*DEFAULTS, "bess_max_kwh")}
         power, low, high = (column[name][b] for name in ("bess_kw", "bess_min_kwh", "bess_max_kwh"))
         problem = DispatchProblem(Devices(power, low, high, column["v2g_kw"][e]), physics, 1, reserve=False)
-        plan = problem.solve(self._inputs(column, table["plugged"].to_numpy(bool), b, e, price, cap_kw, steps))
+        plan = problem.solve(
+            self._inputs(column, table["plugged"].to_numpy(bool), b, e, price, cap_mw * KWH_PER_MWH, steps)
+        )
         dispatch = pd.DataFrame(0.0, index=table.index, columns=["bess_kw", "defer_kw", "v2g_kw", "buy_kw"])
         dispatch.iloc[b, 0], dispatch.iloc[b, 3] = plan.sell_b.mean(axis=1), plan.buy_b.mean(axis=1)
         dispatch.iloc[e, 1], dispatch.iloc[e, 2] = plan.defer.mean(axis=1), plan.v2g.mean(axis=1)
@@ -170,7 +212,7 @@ class CentralizedOptimizer:
         used = bess / self._eta_b + defer + v2g / self._eta_e**2 - bought * self._eta_b
         return CentralizedResult(
             status=plan.status,
-            timestamp=pd.Timestamp(current_timestamp),
+            timestamp=asked,
             price_usd_per_mwh=price,
             total_power_kw=sold / hours,
             capacity_mw=sold / hours / KWH_PER_MWH,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -260,15 +261,20 @@ def _local(instant: pd.Timestamp, zone: str) -> str:
     return instant.tz_convert(zone).strftime("%Y-%m-%dT%H:%M")
 
 
+def _midnight(day: datetime, zone: str) -> pd.Timestamp:
+    """Start of a local day, also where the clock skips midnight or shows it twice."""
+    return pd.Timestamp(day.replace(tzinfo=ZoneInfo(zone))).tz_convert("UTC")
+
+
 def _fitting(begin: pd.Timestamp, end: pd.Timestamp, zone: str) -> str:
     """Say which start would fit: the first full local month, else the first full day."""
     here = begin.tz_convert(zone)
     day = datetime.combine(here.date() + timedelta(days=int(here.time() > time())), time())
     month = day if day.day == 1 else (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     hours = month_hours(month, zone)
-    if pd.Timestamp(month, tz=zone) + pd.Timedelta(hours=hours) <= end:
+    if _midnight(month, zone) + pd.Timedelta(hours=hours) <= end:
         return f"use --start {month:%Y-%m-%dT%H:%M} (time.start), the first full month of the file ({hours} h)"
-    left = int((end - pd.Timestamp(day, tz=zone)) / pd.Timedelta(hours=1))
+    left = int((end - _midnight(day, zone)) / pd.Timedelta(hours=1))
     if left < 1:
         return "no full local day is in the file; give a file for the run's dates"
     return f"no full month is in the file: use --start {day:%Y-%m-%dT%H:%M} with time.duration_hours = {left} or less"
