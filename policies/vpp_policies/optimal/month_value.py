@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vpp_env import Foresight, Homes, MarketRules, kernel
 from vpp_policies.optimal.ceilings import Solution, solve
 from vpp_policies.optimal.devices import Goal, Measure, Wishes
-from vpp_policies.optimal.storage import BaseStock, Store, backward, step
+from vpp_policies.optimal.storage import BaseStock, Store, backward, room_for_steps, step
 
 GRID = 33
 """States at which a value function is written down between a store's limits."""
@@ -44,12 +44,13 @@ def _walk(
 
     What a battery may discharge in a day, `left` kWh of today's, is kept: the price of the day keeps it on the mean.
     """
+    room = room_for_steps()
     for k in range(len(held)):
         at = first + k
         if k > 0 and day[at] != day[at - 1]:
             left = day_kwh
         # below the limit: what was charged elsewhere
-        s = step(store, policy, at, max(s, store.lo[at]), took[k], gave[k])
+        s = step(store, policy, at, max(s, store.lo[at]), took[k], gave[k], room)
         cut = min(max(0.0, gave[k, 0] - max(left, 0.0) / eta), max(store.hi[at + 1] - s, 0.0))
         gave[k, 0] -= cut
         left -= gave[k, 0] * eta

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import PriceLaw, kernel
+from vpp_env.jit import inlined
 from vpp_policies.optimal.storage import IN, OUT, Store, hull, steepen
 
 PIECES = 16
@@ -94,13 +95,13 @@ def scratch() -> Scratch:
     return Scratch(one, np.empty(ROOM), np.empty(ROOM), side[0], side[1], side[2])
 
 
-@kernel
+@inlined
 def least(store: Store, k: int) -> float:
     """Least state at the start of step k, before charging elsewhere."""
     return store.lo[k] - store.ext[k]
 
 
-@kernel
+@inlined
 def load(store: Store, k: int, after: NDArray[np.float64], x: Scratch) -> tuple[int, float]:
     """Write V_k+1 (PIECES + 1,) and what holding earns in step k as segments; return how many, and J at their end."""
     low = least(store, k + 1)
@@ -115,7 +116,7 @@ def load(store: Store, k: int, after: NDArray[np.float64], x: Scratch) -> tuple[
     return count, base
 
 
-@kernel
+@inlined
 def face(faced: Faced, k: int, price: float, x: Scratch) -> int:
     """Write down the hull of step k at a price; return its segments."""
     store, more = faced.store, price - faced.mean[k]
@@ -126,7 +127,7 @@ def face(faced: Faced, k: int, price: float, x: Scratch) -> int:
     return hull(x.one, 0, x.hull_w, x.hull_m, x.part)
 
 
-@kernel
+@inlined
 def step_values(
     store: Store,
     k: int,
@@ -167,7 +168,7 @@ def step_values(
         out[g] += weight * (value + (s - left) * slope - (s - at[g]) * store.ext_price)
 
 
-@kernel
+@inlined
 def _idle(store: Store, k: int) -> bool:
     """Whether nothing can be taken in or given out in step k."""
     return max(store.in_w[k, 0], store.in_w[k, 1], store.out_w[k, 0], store.out_w[k, 1]) <= 0.0
@@ -205,7 +206,7 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
     return out
 
 
-@kernel
+@inlined
 def _best(store: Store, k: int, count: int, n: int, s: float, x: Scratch) -> float:
     """State after the best action of step k, from what `_load` and `_face` left: every segment has its base stock."""
     low = least(store, k + 1)

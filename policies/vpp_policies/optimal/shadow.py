@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpp_env import kernel
 from vpp_policies.optimal.devices import Device
-from vpp_policies.optimal.storage import BaseStock, Store, backward, step
+from vpp_policies.optimal.storage import BaseStock, Store, backward, room_for_steps, step
 
 
 class Prices(NamedTuple):
@@ -105,7 +105,7 @@ def plan(
     """
     true = device.store
     steps = len(true.hold)
-    took, gave = np.zeros(2), np.zeros(2)
+    took, gave, scratch = np.zeros(2), np.zeros(2), room_for_steps()
     s, worth, today, left = true.start, device.constant, -1, device.day_kwh
     over[:] = -device.day_kwh
     hours[:] = -device.hour_kwh
@@ -118,7 +118,7 @@ def plan(
             break
         if device.day[k] != today:
             today, left = device.day[k], device.day_kwh
-        s_next = step(store, policy, k, s, took, gave)
+        s_next = step(store, policy, k, s, took, gave, scratch)
         over[today - device.day[0]] += gave[0] * device.grid_kwh[0]
         room = most[k] * dt
         for j in range(2):

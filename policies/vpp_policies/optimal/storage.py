@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import kernel
+from vpp_env.jit import inlined
 
 IN, OUT = 2, 2
 """Segments on each side."""
@@ -67,13 +68,13 @@ def _insert(width: NDArray[np.float64], slope: NDArray[np.float64], first: int, 
     return count + 1
 
 
-@kernel
-def _dearer(price: NDArray[np.float64], rank: int) -> int:
-    """Index of the dearer (rank 0) or the cheaper (rank 1) of two segments."""
-    return rank if price[0] >= price[1] else 1 - rank
+@inlined
+def _dearer(first: float, second: float, rank: int) -> int:
+    """Index of the dearer (rank 0) or the cheaper (rank 1) of two segments at these prices."""
+    return rank if first >= second else 1 - rank
 
 
-@kernel
+@inlined
 def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], part: NDArray[np.int64]) -> int:
     """Write down the concave hull of step k: pooled segments from "take everything in" to "give everything out".
 
@@ -81,16 +82,18 @@ def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], p
     out 1) the pooled one that each is `part` of (-1: it has no width); returns how many there are.
     """
     n = 0
-    order = np.empty(IN + OUT, dtype=np.int64)
     for j in range(IN + OUT):
-        side_w, side_m = (store.in_w[k], store.in_m[k]) if j < IN else (store.out_w[k], store.out_m[k])
-        i = _dearer(side_m, j % 2)
-        order[j] = i if j < IN else IN + i
-        part[order[j]] = -1
-        if side_w[i] <= 0.0:
+        if j < IN:
+            i = _dearer(store.in_m[k, 0], store.in_m[k, 1], j)
+            width, price, segment = store.in_w[k, i], store.in_m[k, i], i
+        else:
+            i = _dearer(store.out_m[k, 0], store.out_m[k, 1], j - IN)
+            width, price, segment = store.out_w[k, i], store.out_m[k, i], IN + i
+        part[segment] = -1
+        if width <= 0.0:
             continue
-        w[n], m[n] = side_w[i], side_m[i]
-        part[order[j]] = n
+        w[n], m[n] = width, price
+        part[segment] = n
         n += 1
         while n > 1 and m[n - 2] < m[n - 1]:
             both = w[n - 2] + w[n - 1]
@@ -256,9 +259,25 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
     return BaseStock(value[0], levels, grid)
 
 
+class Room(NamedTuple):
+    """What `step` writes into: it is made once and not at every step."""
+
+    w: NDArray[np.float64]  # (4,) each
+    m: NDArray[np.float64]
+    part: NDArray[np.int64]
+    done: NDArray[np.float64]
+
+
 @kernel
+def room_for_steps() -> Room:
+    """Return room for `step`."""
+    segments = IN + OUT
+    return Room(np.empty(segments), np.empty(segments), np.empty(segments, dtype=np.int64), np.empty(segments))
+
+
+@inlined
 def step(
-    store: Store, policy: BaseStock, k: int, s: float, took: NDArray[np.float64], gave: NDArray[np.float64]
+    store: Store, policy: BaseStock, k: int, s: float, took: NDArray[np.float64], gave: NDArray[np.float64], room: Room
 ) -> float:
     """Take the best action of step k in state s; fill `took`, `gave` (2,) kWh, and return the next state.
 
@@ -266,8 +285,7 @@ def step(
     that pools taking in and giving out both happen in part: the one place where a plan of the hull is no plan of the
     store itself.
     """
-    w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.empty(IN + OUT, dtype=np.int64)
-    done = np.zeros(IN + OUT)
+    w, m, part, done = room
     n = hull(store, k, w, m, part)
     least, most = store.lo[k + 1] - store.ext[k + 1], store.hi[k + 1]
     s_next = s

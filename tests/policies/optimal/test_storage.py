@@ -6,11 +6,22 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
-from vpp_policies.optimal.storage import Store, backward, step
+from vpp_policies.optimal.storage import BaseStock, Store, backward, room_for_steps, step
+
+from vpp_env.jit import kernel
 
 STEPS = 24
+
+
+@kernel
+def stepped(
+    store: Store, policy: BaseStock, k: int, s: float, took: NDArray[np.float64], gave: NDArray[np.float64]
+) -> float:
+    """Call `step`, which becomes part of the kernel that calls it."""
+    return step(store, policy, k, s, took, gave, room_for_steps())
 
 
 def battery_like(rng: np.random.Generator) -> Store:
@@ -145,7 +156,7 @@ def test_the_plan_of_the_base_stocks_earns_what_was_promised(make: Callable[[np.
             s += missing
             if t == STEPS:
                 break
-            after = step(store, policy, t, s, took, gave)
+            after = stepped(store, policy, t, s, took, gave)
             assert after == pytest.approx(s + took.sum() - gave.sum(), abs=1e-9)
             assert (took <= store.in_w[t] + 1e-12).all()
             assert (gave <= store.out_w[t] + 1e-12).all()
