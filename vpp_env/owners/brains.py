@@ -10,6 +10,7 @@ less turns down what it said it would take.
 | strategic(markup, beta) | 1 + markup (1 - (r / R)^(1 / beta)) | beta < 1 holds out, > 1 gives in early |
 | liar(factor) | factor | says the same in every round |
 | persona('name') | as its style | also talks: phrases and style of `personas` |
+| hostile('attacks') | as strategic(.3, 1) | also talks: attacks whoever reads it, see `hostile` |
 | llm('module:name', markup=.2, ...) | as strategic | also talks: whoever is named; without a name a persona |
 
 Source of the concession: Faratin, Sierra, Jennings (1998), "Negotiation decision functions for autonomous agents".
@@ -27,6 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
+from vpp_env.owners.hostile import hostile
 from vpp_env.owners.personas import persona
 from vpp_env.owners.talk import Speaker, named_speaker
 from vpp_env.scenario.streams import stream
@@ -112,6 +114,7 @@ BRAINS: dict[str, Callable[..., Brain]] = {
     "strategic": Strategic,
     "liar": Liar,
     "persona": persona,
+    "hostile": hostile,
     "llm": talking,
 }
 

@@ -54,6 +54,9 @@ COMMANDS = (
     Command(DEVELOP, "fit-evenings", "vpp_benchmarks.cli.fit_evenings:main", "learn what evenings give, for `fleet`"),
     Command(DEVELOP, "forecasts", "vpp_benchmarks.cli.forecasts:main", "score forecasts of prices against what came"),
     Command(DEVELOP, "cassette", "vpp_benchmarks.llm.cassette:main", "record answers of a language model for replay"),
+    Command(
+        DEVELOP, "attack-talk", "vpp_benchmarks.llm.injection:main", "hostile owners against a negotiator in words"
+    ),
     Command(DEVELOP, "evaluate-readers", "vpp_benchmarks.llm.evaluate:main", "are owners understood; attacks on it"),
 )
 

@@ -60,8 +60,9 @@ class Turn(BaseModel):
 
 @dataclass
 class File:
-    """What is remembered of one owner: its words, and what it did."""
+    """What is remembered of one owner: its words, what it did, and what talking to it has cost."""
 
+    floor: Floor
     statement: str = ""
     said: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     signed: int = 0
@@ -111,8 +112,8 @@ class Conversation:
         Calls of tools, at most, before one message.
     desk : Desk
         What the tools read.
-    floor : Floor
-        When the rules take over.
+    floor_last, floor_usd : int, float
+        Of each owner's own `Floor`: when the rules take over with this owner, whatever others have cost.
     """
 
     model: ChatModel
@@ -121,7 +122,8 @@ class Conversation:
     talk_to: tuple[int, ...]
     tools: int
     desk: Desk
-    floor: Floor
+    floor_last: int
+    floor_usd: float
     said: list[Message] = field(default_factory=list)
     _files: dict[int, File] = field(default_factory=dict)
     _statements: Callable[[int], str] | None = None
@@ -146,14 +148,11 @@ class Conversation:
         """Return the draft with the terms and messages of those who are talked to."""
         self._round += 1
         self._open = {}
-        if self.floor.broken:
-            self.decider.ledger.event("handed_back")
-            return draft
         gain = expected_gain(memory, standing, draft)
         if self._who is None:
             self._who = self._chosen(draft.to, gain)
             self._hoped = np.where(self._who, np.minimum(gain, np.maximum(takes(standing, draft), 0.0)), 0.0)
-        homes = np.flatnonzero(self._who & draft.to).tolist()
+        homes = [i for i in np.flatnonzero(self._who & draft.to).tolist() if not self._handed_back(i)]
         self.desk.look(notice, standing, draft)
         within = allowed(standing)
         offer_id = f"{notice.opportunity_id}-r{self._round}"
@@ -169,6 +168,11 @@ class Conversation:
                 self.said.append(_said(i, "aggregator", text, offer_id, changed(draft.terms, {i: terms}), source))
         made = replace(draft, terms=changed(draft.terms, named)) if named else draft
         return replace(made, messages=dict(self._open)) if self._open else made
+
+    def _handed_back(self, i: int) -> bool:
+        broken = self._file(i).floor.broken
+        self.decider.ledger.event("handed_back", int(broken))
+        return broken
 
     def _chosen(self, to: NDArray[np.bool_], gain: NDArray[np.float64]) -> NDArray[np.bool_]:
         who = np.zeros(len(to), dtype=np.bool_)
@@ -239,7 +243,7 @@ class Conversation:
     def _file(self, i: int) -> File:
         if i not in self._files:
             text = self._statements(i) if self._statements is not None else ""
-            self._files[i] = File(tidy(text, MOST_STATEMENT))
+            self._files[i] = File(Floor(self.floor_last, self.floor_usd), tidy(text, MOST_STATEMENT))
         return self._files[i]
 
     def learn(self, notice_id: str, standing: Standing, offers: Offers, answers: Answers) -> None:
@@ -256,14 +260,14 @@ class Conversation:
             file.signed += answer == "accepted"
             self.said.append(_said(i, "owner", text, offer_id, answers.terms, "world", answer))
         last = answers.round == answers.of_rounds or not (offers.to & ~answers.accepted & answers.countered).any()
-        if self._who is None or self._hoped is None or self.floor.broken:
+        if self._who is None or self._hoped is None:
             return
         signed = self._who & answers.accepted
         got = np.where(signed, takes(standing, offers), 0.0)
         # what was hoped for is lost where it was not signed when the gate closes, or was signed at less
         settled = signed | (self._who & last & offers.to)
         for i in np.flatnonzero(settled).tolist():
-            self.floor.add(float(self._hoped[i] - got[i]))
+            self._file(i).floor.add(float(self._hoped[i] - got[i]))
             self._who[i] = False
 
 

@@ -54,7 +54,7 @@ class PlayOptions:
         Calls of tools, at most, before one message to an owner. 0 to 8.
     floor_hours, floor_usd : int, float
         A strategy that loses more than so many USD against the rules on its last so many opportunities hands back to
-        them for the rest of the month; so does a conversation, on its last so many contracts.
+        them for the rest of the month; so does the conversation with one owner, on the last so many contracts.
     """
 
     mode: str = "cards"
@@ -155,8 +155,9 @@ class LlmBrain:
 
     def _talk(self, rules: MarketRules, stack: Stack, decider: Decider) -> Conversation:
         play = self.options.play
-        desk, floor = Desk(rules.sell_limit_kw > 0), Floor(play.floor_hours, play.floor_usd)
-        return Conversation(stack.model, decider, play.talk, tuple(play.talk_to), play.tools, desk, floor)
+        floor = (play.floor_hours, play.floor_usd)
+        desk = Desk(rules.sell_limit_kw > 0)
+        return Conversation(stack.model, decider, play.talk, tuple(play.talk_to), play.tools, desk, *floor)
 
     @property
     def ledger(self) -> Ledger:

@@ -53,6 +53,8 @@ class NegotiationOptions:
         Parts left out, comma-separated (ablations): `negotiation` (nobody is asked), `memory` (what owners answered is
         forgotten from gate to gate), `concessions` (contracts are about pay alone), `rounds` (one round at a gate),
         `values` (homes ask what their contracts or owners ask), `solver`, and those of the brain.
+    graph : str
+        `module:build` of a graph of one's own, see `own_graph`; empty: this policy's.
     """
 
     max_rounds: int = 3
@@ -60,6 +62,7 @@ class NegotiationOptions:
     share: float = 0.7
     transcript: str = "summary"
     without: str = ""
+    graph: str = ""
 
     def __post_init__(self) -> None:
         for name, low, high in (("max_rounds", 1, 10), ("every_days", 1.0, 31.0), ("share", 0.0, 1.0)):

@@ -1,6 +1,6 @@
 """`agentic`: an aggregator negotiates contracts with the owners; the homes' agents bid under them; CVXPY dispatches.
 
-One LangGraph state graph, compiled once per month; no checkpointer.
+One LangGraph state graph, compiled once per month, without a checkpointer; `own_graph` plays others, and theirs.
 
     (hear ->) announce -> collect_bids -> offers -> answers -> (offers | form_coalition) -> (dispatch ->) bid
 
@@ -21,10 +21,23 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from vpp_env import Bids, Consent, Homes, Information, MarketRules, PolicyInfo, Public, Table, View, encode
+from vpp_env import (
+    Bids,
+    Consent,
+    Homes,
+    Information,
+    MarketRules,
+    PolicyError,
+    PolicyInfo,
+    Public,
+    Table,
+    View,
+    encode,
+)
 from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem, dispatch
 from vpp_policies.agentic.negotiation import (
@@ -40,6 +53,7 @@ from vpp_policies.agentic.negotiation import (
     Witness,
 )
 from vpp_policies.agentic.outlook import notice
+from vpp_policies.agentic.own_graph import LIVE, Serde, attach, load_graph
 from vpp_policies.agentic.transcript import transcript_of
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import Forecaster, make_forecaster
@@ -264,6 +278,11 @@ def worth(state: DeclaredInput) -> str:
 
 def build_graph(nodes: Nodes) -> CompiledStateGraph:
     """Compile the graph around one month's nodes."""
+    return plan(nodes).compile()
+
+
+def plan(nodes: Nodes) -> StateGraph[Channels]:
+    """Return the graph around one month's nodes, to be compiled."""
     graph = StateGraph(Channels)
     listens = isinstance(nodes.prosumers, Listener)
     graph.add_node("announce", nodes.announce, input_schema=PublicInput)
@@ -284,7 +303,7 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
     graph.add_conditional_edges("form_coalition", worth, ["dispatch", "bid"])
     graph.add_edge("dispatch", "bid")
     graph.add_edge("bid", END)
-    return graph.compile()
+    return graph
 
 
 class Agentic:
@@ -322,6 +341,7 @@ class Agentic:
         self._options = negotiation or NegotiationOptions()
         self.brain: Brain = make_brain(brain, self._options, options)
         self._max_rounds = 1 if "rounds" in self._options.left_out else int(self._options.max_rounds)
+        self._month = 0
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
         """Build the graph and the dispatch problem of this fleet, once."""
@@ -332,7 +352,27 @@ class Agentic:
             solver = CoalitionProblem(rules.sell_limit_kw > 0, guided=self.brain.guided)
         forecaster = make_forecaster("learned")
         nodes = Nodes(rules, aggregator, prosumers, solver, self._max_rounds, forecaster, Promise(rules))
-        self.graph = build_graph(nodes)
+        self.graph = load_graph(self._options.graph, nodes) if self._options.graph else build_graph(nodes)
+        self._serde = Serde()
+        self._kept = attach(self.graph, self._serde)
+        self._month += 1
+
+    def _run(self, channels: dict[str, Any], public: Public) -> dict[str, Any]:
+        """Run the graph, or what is left of it where this gate's stopped in the middle."""
+        config: RunnableConfig = {"recursion_limit": STEPS + 2 * self._max_rounds}
+        given: dict[str, Any] | None = channels
+        if self._options.graph:
+            config["recursion_limit"] += 2 * len(self.graph.nodes)  # it may have nodes of its own
+        if self._kept:
+            self._serde.live = {name: channels[name] for name in LIVE if name in channels}
+            config["configurable"] = {"thread_id": f"month {self._month}, opportunity {public.opportunity}"}
+            given = None if self.graph.get_state(config).next else channels
+        final: dict[str, Any] = self.graph.invoke(given, config)
+        if "bids" not in final:
+            raise PolicyError(
+                "the graph stopped before it wrote `bids`; act() at the same gate goes on where it stopped"
+            )
+        return final
 
     def act(self, view: View) -> Bids:
         """Negotiate and bid for one opportunity."""
@@ -343,7 +383,7 @@ class Agentic:
         }  # fmt: skip
         if self._listens:
             channels["statements"] = view.statement
-        final = self.graph.invoke(channels, {"recursion_limit": STEPS + 2 * self._max_rounds})
+        final = self._run(channels, view.public)
         bids: Bids = final["bids"]
         notes, said = self.brain.collect()
         if notes:
