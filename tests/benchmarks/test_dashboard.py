@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.dashboard.command import main as dashboard
-from vpp_benchmarks.dashboard.source import card_of, month_of_home, runs_of, state_of
+from vpp_benchmarks.dashboard.source import card_of, runs_of, state_of
+from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.plan import PlanError
@@ -42,7 +43,7 @@ def test_a_home_s_month_adds_up(results: Path) -> None:
         homes = run.table("prosumers")
         events = run.table("events")
         for home in range(5):
-            story, row = month_of_home(run, home), homes.iloc[home]
+            story, row = Homes(run).month(home), homes.iloc[home]
             pay = row["pay_sold_usd"] + row["pay_bought_usd"] + row["pay_reserve_usd"]
             assert story["earned_usd"].sum() == pytest.approx(pay, abs=1e-9)
             assert story["sold_kwh"].sum() == pytest.approx(row["sold_kwh"])
@@ -54,8 +55,8 @@ def test_a_home_s_month_adds_up(results: Path) -> None:
 
 
 def test_why(results: Path) -> None:
-    agentic = month_of_home(RunResult.read(results / "runs" / "quick-s0-agentic"), 0)
-    random = pd.concat([month_of_home(RunResult.read(results / "runs" / "quick-s0-random"), k) for k in range(5)])
+    agentic, random = (Homes(RunResult.read(results / "runs" / f"quick-s0-{k}")) for k in ("agentic", "random"))
+    agentic, random = agentic.month(0), pd.concat([random.month(k) for k in range(5)])
     assert random["why"].str.contains("nobody asked the owner").any()
     assert random["why"].str.contains("beyond what the owner allows").any()
     assert not agentic["why"].str.contains("nobody asked").any()
@@ -152,8 +153,8 @@ def test_every_page_in_a_browser(results: Path) -> None:
             ("Progress", "Progress", "2 of 2 runs"),
             ("Comparison", "Comparison", "agentic"),
             ("Prices", "Prices", "real-time price"),
-            ("Negotiation", "Negotiation", "homes contacted"),
-            ("One home", "One home's month", "Net benefit"),
+            ("Conversation", "Conversation", "homes contacted"),
+            ("One home", "One home's month", "net benefit"),
             ("Statement", "A statement and its card", "owner's statement"),
             ("Export", "Export", "report.html"),
         ):

@@ -20,20 +20,19 @@ from vpp_benchmarks.dashboard.source import (
     card_of,
     figures,
     labels_of,
-    month_of_home,
     points_of,
     runs_of,
     state_of,
 )
-from vpp_benchmarks.report import negotiation
+from vpp_benchmarks.report.conversation import Conversations
 from vpp_benchmarks.report.fleet import day as day_chart
 from vpp_benchmarks.report.fleet import ordered
+from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.report.material import busiest_day
 from vpp_benchmarks.report.result import pareto
 from vpp_benchmarks.report.style import COLORS, PARTS, scoped
-from vpp_benchmarks.report.svg import Plot, colors, extent, legend
-from vpp_benchmarks.report.svg import table as html_table
-from vpp_benchmarks.report.tables import FOLDER, number
+from vpp_benchmarks.report.svg import colors, extent
+from vpp_benchmarks.report.tables import FOLDER
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_env.errors import VppError
@@ -42,13 +41,6 @@ SCOPE = ".vpp"
 FONT = "svg{font-family:system-ui,sans-serif}"
 SIZE = "width:100%;max-width:560px"
 REFRESH_SECONDS = 2
-STORY = {
-    "sold_kwh": "sold, kWh",
-    "bought_kwh": "bought, kWh",
-    "earned_usd": "earned, USD",
-    "own_asks_usd": "own asks, USD",
-}
-"""Columns of a home's month."""
 STALE_SECONDS = 30
 """Seconds without a sign of life after which a run under way is called quiet."""
 
@@ -78,7 +70,7 @@ def _table(path: str, name: str, changed: float) -> pd.DataFrame:
 
 def table(path: Path, name: str) -> pd.DataFrame:
     """Return a table of a run; read again only where the run has changed."""
-    return _table(str(path), name, (path / "manifest.json").stat().st_mtime)
+    return _table(str(path), name, changed(path))
 
 
 def pick(roots: Sequence[Path], needs: str = "") -> tuple[Path, RunResult] | None:
@@ -166,21 +158,32 @@ def prices(roots: Sequence[Path]) -> None:
     st.dataframe(mine, hide_index=True)
 
 
-def one_negotiation(roots: Sequence[Path]) -> None:
-    """The negotiation of one hour."""
-    st.title("Negotiation")
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _homes(path: str, changed: float) -> Homes:
+    return Homes(RunResult.read(Path(path)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _conversations(path: str, changed: float) -> Conversations:
+    return Conversations(_homes(path, changed))
+
+
+def changed(path: Path) -> float:
+    """Return when a run was last written, so that what is kept of it is made again."""
+    return (path / "manifest.json").stat().st_mtime
+
+
+def conversation(roots: Sequence[Path]) -> None:
+    """The conversation of any hour."""
+    st.title("Conversation")
     chosen = pick(roots, "transcripts")
     if chosen is None:
         st.write("Only policies that negotiate leave transcripts.")
         return
-    texts = table(chosen[0], "transcripts")
-    stamps = texts.groupby("opportunity")["timestamp"].first()
-    names = {f"{stamp:%a %d %b %H:%M}": int(str(k)) for k, stamp in stamps.items()}
-    sold = table(chosen[0], "opportunities").set_index("opportunity")["sold_kwh"]
-    best = max(range(len(names)), key=lambda j: float(sold.get(list(names.values())[j], 0.0)))
-    name = st.selectbox("Hour", list(names), best, key="hour")
-    messages = texts[texts["opportunity"] == names[name]]["message"].tolist()
-    show(negotiation.hour(negotiation.negotiation_of(messages)))
+    found = _conversations(str(chosen[0]), changed(chosen[0]))
+    hours = list(found.hours)
+    hour = st.selectbox("Hour", hours, hours.index(found.best), format_func=lambda o: found.hours[o], key="hour")
+    show(found.page(hour))
 
 
 def prosumer(roots: Sequence[Path]) -> None:
@@ -189,42 +192,9 @@ def prosumer(roots: Sequence[Path]) -> None:
     chosen = pick(roots, "prosumers")
     if chosen is None:
         return
-    path, run = chosen
-    homes = table(path, "prosumers")
-    home = int(st.number_input("Home", 0, len(homes) - 1, int(homes["net_benefit_usd"].argmax()), key="home"))
-    row = homes.iloc[home]
-    devices = {"battery of {:.3g} kWh": "bess_kwh", "car of {:.3g} kWh": "ev_kwh", "solar of {:.3g} kWp": "pv_kwp"}
-    owned = ", ".join(text.format(row[column]) for text, column in devices.items() if row[column] > 0)
-    st.write(f"{row['profile']} owner; {owned or 'no battery, car or solar'}")
-    left, middle, right = st.columns(3)
-    earned = row[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum()
-    left.metric("Earned, USD", f"{earned:z,.2f}")
-    middle.metric(
-        "Net benefit, USD", f"{row['net_benefit_usd']:z,.2f}", help="pay - change of the bill - wear + stored"
-    )
-    content = row["satisfaction"]
-    right.metric("Satisfaction", "nothing to offer" if pd.isna(content) else f"{content:.4f}")
-    story = month_of_home(run, home)
-    if story.empty:
-        st.info("This home was never dispatched.")
-        return
-    by_day = story.groupby(story["timestamp"].dt.day)["earned_usd"].sum()
-    show(_daily(by_day))
-    rows = [
-        [f"{r['timestamp']:%d %b %H:%M}", r["why"], *(number(r[c]) for c in STORY)] for r in story.to_dict("records")
-    ]
-    show(html_table(["when", "why", *STORY.values()], rows, text_columns=2))
-
-
-def _daily(by_day: pd.Series) -> str:
-    """Draw what a home earned by day of the month."""
-    last = int(by_day.index.max())
-    plot = Plot((0.4, last + 0.6), extent(by_day, zero=True), "Earned by day", 190)
-    plot.axes("day of the month", "USD", range(1, last + 1, max(1, last // 8)))
-    for day_number, usd in by_day.items():
-        at = float(str(day_number))
-        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "d1 cell", tip=f"{usd:z.2f} USD")
-    return f"<figure>{plot.svg()}{legend([('earned', 'd1', 'box')])}</figure>"
+    homes = _homes(str(chosen[0]), changed(chosen[0]))
+    best = int(homes.homes["net_benefit_usd"].argmax())
+    show(homes.page(int(st.number_input("Home", 0, len(homes) - 1, best, key="home"))))
 
 
 def statement(roots: Sequence[Path]) -> None:
@@ -264,7 +234,7 @@ PAGES: Mapping[str, tuple[str, Any]] = {
     "progress": ("Progress", progress),
     "comparison": ("Comparison", comparison),
     "prices": ("Prices", prices),
-    "negotiation": ("Negotiation", one_negotiation),
+    "conversation": ("Conversation", conversation),
     "home": ("One home", prosumer),
     "statement": ("Statement", statement),
     "export": ("Export", export),
