@@ -494,14 +494,14 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             assert page.locator("#day-1").is_hidden()
             for section, options in (("home", 20), ("negotiation", 120)):
                 box = page.locator(f"#{section}")
-                assert box.locator(".name option").count() == options
-                box.locator(".name").select_option(index=0)
+                assert box.locator("select.name option").count() == options
+                box.locator("select.name").select_option(index=0)
                 first = "Home 0" if section == "home" else "2023-08-01 00:00"
                 box.locator(".page strong", has_text=first).wait_for()
                 box.get_by_role("button", name="Next").click()
                 second = "Home 1" if section == "home" else "2023-08-01 01:00"
                 box.locator(".page strong", has_text=second).wait_for()
-            page.locator("#home .which").select_option("centralized")
+            page.locator("#home select.which").select_option("centralized")
             page.locator("#home .page", has_text="offers no contracts").wait_for()
             assert page.locator("#home .page strong").inner_text() == "Home 1", "the same home under another policy"
             page.emulate_media(media="print")

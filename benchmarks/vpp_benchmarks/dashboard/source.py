@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tempfile
+import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,11 +20,15 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.store import run_folders
-from vpp_benchmarks.run.plan import PlanError
+from vpp_benchmarks.run.plan import PlanError, overridden, scenario_of
+from vpp_env import Month
 from vpp_env.errors import VppError
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.scenario import Scenario, load_scenario
 
+TAIL, COMPILING, FRESH_SECONDS = 2_000, "compiling, once", 10.0
+"""Bytes of a log that are looked at, how a line on compilation begins, and for how long it holds."""
 MOST_CHARACTERS = 4_000
 """Of a statement: some twenty sentences (assumed)."""
 READER = "scripted"
@@ -32,22 +40,35 @@ class State:
     """How far an experiment is."""
 
     root: Path
-    planned: tuple[str, ...]  # names of runs
+    planned: tuple[str, ...]  # names of runs; empty where nothing is planned yet
     statuses: Mapping[str, str]  # of those that are there
-    running: Mapping[str, Mapping[str, Any]]  # name -> played, total, profit, violations
+    running: Mapping[str, Mapping[str, Any]]  # name -> played, total, profit, violations, rate (opportunities/s)
     updated: float | None  # seconds since 1970 of the last sign of life
+    began: float | None = None  # when what is under way began
+    ended: int = 0  # runs that ended since
+    compiling: str = ""  # what the log says while kernels are compiled
 
     @property
     def done(self) -> int:
         """Runs that are there."""
         return len(self.statuses)
 
+    def left(self, now: float) -> float | None:
+        """Seconds until the end at the pace so far; None where there is none yet."""
+        shares = sum(run["played"] / run["total"] for run in self.running.values() if run["total"])
+        if self.began is None or self.ended + shares <= 0.0:
+            return None
+        return max(0.0, (now - self.began) / (self.ended + shares) * (len(self.planned) - self.done - shares))
+
 
 def check_roots(roots: Sequence[Path]) -> None:
-    """Raise `PlanError` unless every folder is of an experiment, or a run folder."""
+    """Raise `PlanError` unless every folder is of an experiment, also of one that has just begun, or a run folder."""
     for root in roots:
-        if not (root / store.EXPERIMENT).is_file() and not run_folders(root):
-            raise PlanError(f"{str(root)!r}: there are no runs in it; give a folder that compare.py has written")
+        begun = (root / store.EXPERIMENT).is_file() or (root / store.LOCK).is_file()
+        if not begun and not run_folders(root):
+            raise PlanError(
+                f"{str(root)!r}: there are no runs in it; give a folder that compare.py has written, or is writing"
+            )
 
 
 def state_of(root: Path) -> State:
@@ -58,7 +79,21 @@ def state_of(root: Path) -> State:
     planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
     progress = store.read_json(live) if live.is_file() else {}
-    return State(root, planned, statuses, progress.get("running", {}), progress.get("updated"))
+    updated, said = progress.get("updated"), _compiling(root / store.LOG) if progress else ""
+    if said:  # the log is a sign of life as well
+        updated = max(updated or 0.0, (root / store.LOG).stat().st_mtime)
+    running = {name: {"rate": None, **run} for name, run in progress.get("running", {}).items() if name not in statuses}
+    return State(root, planned, statuses, running, updated, progress.get("began"), progress.get("ended", 0), said)
+
+
+def _compiling(log: Path) -> str:
+    """Return what a log says last, where that is that kernels are compiled; else empty."""
+    if not log.is_file() or time.time() - log.stat().st_mtime > FRESH_SECONDS:
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        last = file.read().decode("utf-8", errors="replace").rstrip().rsplit("\n", 1)[-1]
+    return COMPILING + last.split(COMPILING, 1)[1] if COMPILING in last else ""
 
 
 def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
@@ -91,6 +126,11 @@ def figures(run: RunResult) -> dict[str, Any]:
         "status": run.status,
     }
     return head | {kpi.heading: run.number(kpi.name) for kpi in table(Place.DASHBOARD)}
+
+
+def unit_of(run: RunResult) -> tuple[str, int]:
+    """Return what runs share that may be laid side by side: case and seed."""
+    return run.origin.case, run.origin.seed
 
 
 def points_of(runs: Sequence[RunResult]) -> dict[str, Point]:
@@ -134,3 +174,67 @@ def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
     if not read.known:
         raise PlanError(f"{llm} gave no answer that is a card; nothing is known of what the owner wants")
     return json.loads(read.card.model_dump_json()) | {"source": read.source, "model": read.model}
+
+
+def archive(folder: Path) -> bytes:
+    """Return a folder as a zip file: whole run folders and tables, nothing that is being written."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            if file.is_file() and not any(part.startswith(store.TEMPORARY) for part in inside.parts):
+                out.write(file, f"{folder.name}/{inside}")
+    return buffer.getvalue()
+
+
+def edited(base: str, changes: Mapping[str, str], name: str = "") -> Scenario:
+    """Return a scenario with fields changed.
+
+    Parameters
+    ----------
+    base : str
+        A shipped scenario.
+    changes : mapping
+        Dotted field -> value as in a TOML file; a word that is no TOML is text.
+    name : str
+        Of the new scenario; empty: as it is.
+
+    Raises
+    ------
+    VppError
+        When a field is unknown or a value not allowed.
+    """
+    made = overridden(load_scenario(base), [f"{field}={text}" for field, text in changes.items()])
+    return made.override({"name": name}) if name else made
+
+
+def findings(files: Mapping[str, bytes], what: str, scenario: str) -> list[tuple[str, str]]:
+    """Return what the checker says of files that somebody brings: (series, where it is from or what is made of it).
+
+    Parameters
+    ----------
+    files : mapping
+        Name -> content.
+    what : str
+        `prices` or `homes`.
+    scenario : str
+        The shipped scenario that they are to cover.
+
+    Raises
+    ------
+    PlanError
+        What is wrong with them, in the checker's words: file, row and remedy.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in files.items():
+            (Path(scratch) / Path(name).name).write_bytes(content)
+        try:
+            if what == "prices":
+                said = dict(Month(load_scenario(scenario), 0, scratch).series.source)
+            else:
+                chosen = scenario_of(load_scenario(scenario), scratch)
+                said = {"homes": f"{chosen.fleet.size}"} | dict(Month(chosen, 0, home_data=scratch).home_source)
+        except VppError as error:
+            # whoever uploads a file does not know where it lies
+            raise PlanError(str(error).replace(f"{scratch}/", "").replace(scratch, "the files")) from error
+        return [(key, text.replace(f"{scratch}/", "")) for key, text in said.items()]

@@ -152,7 +152,7 @@ document.querySelectorAll('[data-panel]').forEach(function(b){b.addEventListener
 var p=document.getElementById(b.dataset.panel);
 p.hidden=!p.hidden;b.setAttribute('aria-pressed',String(!p.hidden));});});
 document.querySelectorAll('.pages').forEach(function(box){
-var packs=box.querySelectorAll('script'),which=box.querySelector('.which'),name=box.querySelector('.name'),
+var packs=box.querySelectorAll('script'),which=box.querySelector('select.which'),name=box.querySelector('select.name'),
 out=box.querySelector('.page'),read={};
 function load(){var k=which?which.selectedIndex:0;return read[k]||(read[k]=new Response(new Blob([Uint8Array.from(
 atob(packs[k].textContent),function(c){return c.charCodeAt(0);})]).stream().pipeThrough(
