@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.dashboard.command import main as dashboard
-from vpp_benchmarks.dashboard.source import card_of, month_of_home, runs_of, state_of
+from vpp_benchmarks.dashboard.source import archive, card_of, check_roots, edited, findings, runs_of, state_of
+from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run.plan import PlanError
+from vpp_benchmarks.run.plan import PlanError, make_plan
+from vpp_benchmarks.run.progress import FileProgress
 
 from tests.benchmarks.browser import browser_page
+from vpp_env.errors import ScenarioError, VppError
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.scenario import load_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGS = ["--scenario", "quick", "--duration-hours", "30", "--policies", "agentic", "random", "--no-figures", "--quiet"]
@@ -42,7 +51,7 @@ def test_a_home_s_month_adds_up(results: Path) -> None:
         homes = run.table("prosumers")
         events = run.table("events")
         for home in range(5):
-            story, row = month_of_home(run, home), homes.iloc[home]
+            story, row = Homes(run).month(home), homes.iloc[home]
             pay = row["pay_sold_usd"] + row["pay_bought_usd"] + row["pay_reserve_usd"]
             assert story["earned_usd"].sum() == pytest.approx(pay, abs=1e-9)
             assert story["sold_kwh"].sum() == pytest.approx(row["sold_kwh"])
@@ -54,8 +63,8 @@ def test_a_home_s_month_adds_up(results: Path) -> None:
 
 
 def test_why(results: Path) -> None:
-    agentic = month_of_home(RunResult.read(results / "runs" / "quick-s0-agentic"), 0)
-    random = pd.concat([month_of_home(RunResult.read(results / "runs" / "quick-s0-random"), k) for k in range(5)])
+    agentic, random = (Homes(RunResult.read(results / "runs" / f"quick-s0-{k}")) for k in ("agentic", "random"))
+    agentic, random = agentic.month(0), pd.concat([random.month(k) for k in range(5)])
     assert random["why"].str.contains("nobody asked the owner").any()
     assert random["why"].str.contains("beyond what the owner allows").any()
     assert not agentic["why"].str.contains("nobody asked").any()
@@ -71,7 +80,17 @@ def test_state_of_an_experiment_under_way(results: Path, tmp_path: Path) -> None
     store.write_json(out / store.LIVE, {"updated": 5.0, "running": running})
     state = state_of(out)
     assert (state.done, len(state.planned)) == (1, 2)
-    assert state.running == running
+    assert state.running == {"quick-s0-random": {"rate": None} | running["quick-s0-random"]}
+    assert state.left(100.0) is None, "nothing is known of its pace"
+    pace = {"began": 40.0, "ended": 0, "updated": 5.0, "running": running}
+    store.write_json(out / store.LIVE, pace)
+    # a tenth of a run in 60 s: nine tenths are left
+    assert state_of(out).left(100.0) == pytest.approx(540.0)
+    (out / store.LOG).write_text("2026-01-01 INFO compiling, once: 8 s\n", encoding="utf-8")
+    assert state_of(out).compiling == "compiling, once: 8 s"
+    with (out / store.LOG).open("a") as log:
+        log.write("random, seed 0: 3/30\n")
+    assert state_of(out).compiling == ""
     assert list(runs_of([out])) == ["quick-s0-agentic"]
     assert len(runs_of([out, results])) == 2 + 1 - (out.name == results.name)
     alone = state_of(results / "runs" / "quick-s0-agentic")
@@ -81,6 +100,60 @@ def test_state_of_an_experiment_under_way(results: Path, tmp_path: Path) -> None
 def test_a_folder_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard([str(tmp_path)]) == 2
     assert "there are no runs in it" in capsys.readouterr().err
+
+
+def test_a_run_that_has_just_begun_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / store.LOCK).touch()
+    check_roots([tmp_path])
+    state = state_of(tmp_path)
+    assert (state.planned, state.running, state.left(1.0)) == ((), {}, None)
+
+
+def test_progress_is_written_before_the_first_opportunity(tmp_path: Path) -> None:
+    (job,) = make_plan(load_scenario("quick"), ["idle"]).jobs(0)
+    told = FileProgress(tmp_path / store.LIVE)
+    told.begin(job, 6)
+    found = store.read_json(tmp_path / store.LIVE)
+    assert found["running"][job.name] == {"played": 0, "total": 6, "profit": 0.0, "violations": 0, "rate": None}
+    told.close()
+    assert not (tmp_path / store.LIVE).exists()
+
+
+def test_a_run_folder_to_take_along(results: Path) -> None:
+    folder = results / "runs" / "quick-s0-agentic"
+    (folder / ".tmp-half").mkdir()
+    (folder / ".tmp-half" / "x").touch()
+    with zipfile.ZipFile(io.BytesIO(archive(folder))) as made:
+        names = {name.split("/", 1)[1] for name in made.namelist()}
+        assert names == {f.name for f in folder.iterdir() if f.is_file()}
+        assert made.read("quick-s0-agentic/manifest.json") == (folder / "manifest.json").read_bytes()
+    shutil.rmtree(folder / ".tmp-half")
+
+
+def test_a_scenario_of_ones_own(tmp_path: Path) -> None:
+    made = edited("week20", {"fleet.size": "7", "market.clearing": "auction", "market.min_bid_mw": "0.05"}, "mine")
+    file = tmp_path / "mine.toml"
+    file.write_text(made.to_toml(), encoding="utf-8")
+    again = load_scenario(str(file))
+    assert (again.name, again.fleet.size, again.market.min_bid_mw, again.hash) == ("mine", 7, 0.05, made.hash)
+    with pytest.raises(ScenarioError, match="size"):
+        edited("week20", {"fleet.size": "-3"})
+    with pytest.raises(ScenarioError):
+        edited("week20", {"fleet.sise": "3"})
+
+
+def test_what_the_checker_finds(tmp_path: Path) -> None:
+    stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
+    good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
+    found = dict(findings({"../prices.csv": good.encode()}, "prices", "week20"))
+    assert "prices.csv" in found["da"]
+    assert not (Path(tempfile.gettempdir()).parent / "prices.csv").exists(), "a name is no path"
+    with pytest.raises(VppError, match=r"^prices\.csv, row 2"):
+        findings({"prices.csv": good.replace(",31", ",x", 1).encode()}, "prices", "week20")
+    homes = dict(findings({"devices.csv": b"home,bess_kwh\na,10\nb,\n"}, "homes", "week20"))
+    assert homes["homes"] == "2"
+    with pytest.raises(VppError, match="known by its name"):
+        findings({"notes.txt": b"x"}, "homes", "week20")
 
 
 def test_a_statement_is_read_by_the_negotiations_own_reader() -> None:
@@ -143,51 +216,119 @@ def served(*folders: Path) -> Iterator[str]:
             process.terminate()
 
 
+VISITS = (
+    ("Progress", "Progress", "of 2 runs"),
+    ("Comparison", "Comparison", "agentic"),
+    ("Prices", "Prices", "real-time price"),
+    ("Conversation", "Conversation", "homes contacted"),
+    ("One home", "One home's month", "net benefit"),
+    ("Scenario", "Scenario", "fields changed"),
+    ("Data", "Data", "It is to cover"),
+    ("Statement", "A statement and its card", "owner's statement"),
+    ("Export", "Export", "figures so far, CSV"),
+)
+"""Name of a page in the menu, its title, and something that it shows."""
+
+
+def visit(page: Any, link: str, title: str, shown: str) -> None:
+    """Open a page as a reader does; on a telephone the menu is opened first."""
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    if menu.is_visible():
+        menu.click()
+    page.get_by_role("link", name=link, exact=True).click()
+    page.get_by_role("heading", name=title, exact=True).wait_for()
+    page.get_by_text(shown).first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    assert page.get_by_test_id("stException").count() == 0, link
+    assert page.get_by_role("heading", name=title, exact=True).count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), link
+
+
 @pytest.mark.slow
-def test_every_page_in_a_browser(results: Path) -> None:
-    with served(results) as address, browser_page() as watched:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_page_in_a_browser(results: Path, width: int) -> None:
+    with served(results) as address, browser_page(width) as watched:
         page = watched.page
         page.goto(address)
-        for link, title, shown in (
-            ("Progress", "Progress", "2 of 2 runs"),
-            ("Comparison", "Comparison", "agentic"),
-            ("Prices", "Prices", "real-time price"),
-            ("Negotiation", "Negotiation", "homes contacted"),
-            ("One home", "One home's month", "Net benefit"),
-            ("Statement", "A statement and its card", "owner's statement"),
-            ("Export", "Export", "report.html"),
-        ):
-            page.get_by_role("link", name=link, exact=True).click()
-            page.get_by_role("heading", name=title, exact=True).wait_for()
-            page.get_by_text(shown).first.wait_for()
-            page.wait_for_timeout(500)
-            assert page.get_by_test_id("stException").count() == 0, link
-            assert page.get_by_role("heading", name=title, exact=True).count() == 1
+        page.get_by_role("heading", name="Progress", exact=True).wait_for()
+        for where in VISITS:
+            visit(page, *where)
         with page.expect_download() as download:
             page.get_by_role("button", name="report.html").click()
         assert Path(download.value.path()).read_bytes() == (results / "report.html").read_bytes()
-        page.get_by_role("link", name="Prices", exact=True).click()
+        visit(page, *VISITS[2])
         # pictures are really drawn
         page.get_by_role("img", name="agentic: prices").wait_for()
         assert page.get_by_role("img", name="agentic: prices").evaluate("e => e.naturalWidth") > 0
-        page.get_by_role("link", name="One home", exact=True).click()
+        visit(page, *VISITS[4])
         page.get_by_label("Home", exact=True).fill("2")
         page.get_by_label("Home", exact=True).press("Enter")
-        page.get_by_text("owner;").wait_for()
+        page.get_by_text("Home 2").first.wait_for()
         assert watched.complaints == []
         assert watched.outside(address, address.replace("http", "ws")) == []
 
 
 @pytest.mark.slow
-def test_progress_is_live(results: Path, tmp_path: Path) -> None:
-    out = tmp_path / "live"
-    shutil.copytree(results, out)
-    hidden = tmp_path / "later"
-    shutil.move(out / "runs" / "quick-s0-random", hidden)
-    with served(out) as address, browser_page() as watched:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_progress_is_live(results: Path, tmp_path: Path, width: int) -> None:
+    """A folder in which a run has just begun, then one run of two, then both; every page is shown meanwhile."""
+    out, hidden = tmp_path / "live", tmp_path / "later"
+    shutil.copytree(results, hidden)
+    out.mkdir()
+    (out / store.LOCK).touch()
+    with served(out) as address, browser_page(width) as watched:
         page = watched.page
         page.goto(address)
-        page.get_by_text("1 of 2 runs").wait_for()
-        shutil.move(hidden, out / "runs" / "quick-s0-random")
+        page.get_by_text("Waiting for it to begin").wait_for()
+        shutil.copy(hidden / store.EXPERIMENT, out)
+        (out / "runs").mkdir()
+        running = {"played": 0, "total": 30, "profit": 0.0, "violations": 0, "rate": None}
+        now = time.time()
+        store.write_json(out / store.LIVE, {"began": now, "ended": 0, "updated": now,
+                                            "running": {"quick-s0-agentic": running}})  # fmt: skip
+        (out / store.LOG).write_text("2026-01-01 compiling, once: 4 s\n", encoding="utf-8")
+        page.get_by_text("0 of 2 runs").wait_for(timeout=15_000)
+        page.get_by_text("compiling, once: 4 s").wait_for(timeout=15_000)
+        shutil.copytree(hidden / "runs" / "quick-s0-agentic", out / "runs" / "quick-s0-agentic")
+        pace = running | {"played": 15, "rate": 2.5, "profit": 1.25}
+        store.write_json(out / store.LIVE, {"began": now, "ended": 1, "updated": time.time(),
+                                            "running": {"quick-s0-random": pace}})  # fmt: skip
+        page.get_by_text(re.compile("1 of 2 runs, about .* left")).wait_for(timeout=15_000)
+        for where in VISITS:
+            visit(page, *where)
+        page.get_by_text("1 of 2 runs are there").wait_for(state="attached")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="run folder, zip").click()
+        assert zipfile.ZipFile(download.value.path()).testzip() is None
+        shutil.copytree(hidden / "runs" / "quick-s0-random", out / "runs" / "quick-s0-random")
+        (out / store.LIVE).unlink()
+        visit(page, *VISITS[0])
         page.get_by_text("2 of 2 runs").wait_for(timeout=15_000)
+        assert watched.complaints == []
+
+
+@pytest.mark.slow
+def test_own_data_and_scenario_in_a_browser(results: Path) -> None:
+    stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
+    good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
+    with served(results) as address, browser_page(1440) as watched:
+        page = watched.page
+        page.goto(address)
+        page.get_by_role("heading", name="Progress", exact=True).wait_for()
+        visit(page, *VISITS[6])
+        page.get_by_label("It is to cover").click()
+        page.get_by_role("option", name="week20").click()
+        upload = page.locator("input[type=file]")
+        upload.set_input_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": good.encode()})
+        page.get_by_text("It can be used").wait_for()
+        upload.set_input_files(
+            {"name": "bad.csv", "mimeType": "text/csv", "buffer": good.replace(",31", ",x").encode()}
+        )
+        page.get_by_text("bad.csv, row").wait_for()
+        visit(page, *VISITS[5])
+        page.get_by_label("Name", exact=True).fill("mine")
+        page.get_by_label("Name", exact=True).press("Enter")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="mine.toml").click()
+        assert load_scenario(str(download.value.path())).name == "mine"
         assert watched.complaints == []

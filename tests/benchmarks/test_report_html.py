@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -16,14 +18,18 @@ import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
+from vpp_benchmarks.report.conversation import Conversations, _words
 from vpp_benchmarks.report.course import mean_course
 from vpp_benchmarks.report.fleet import by_day, owners_out
+from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.money import STEPS, ledger
-from vpp_benchmarks.report.negotiation import negotiation_of
+from vpp_benchmarks.report.negotiation import Terms, all_terms, negotiation_of
 from vpp_benchmarks.report.page import report_page
+from vpp_benchmarks.report.panels import BETWEEN, Pack, chosen
 from vpp_benchmarks.report.result import Point, forest, known, pareto
 from vpp_benchmarks.report.svg import Plot, colors, extent, ticks
+from vpp_benchmarks.report.svg import table as html_table
 from vpp_benchmarks.report.tables import Table, headline
 from vpp_benchmarks.results.inference import holm, wilcoxon
 from vpp_benchmarks.results.lead import lead
@@ -178,6 +184,96 @@ def test_money_by_day_and_price_adds_up_to_the_ledger(week: Path) -> None:
     assert two is not None
     pd.testing.assert_frame_equal(two.days, sold.days.astype(float))
     assert mean_course([]) is None
+
+
+def unpacked(page: str, section: str) -> list[list[str]]:
+    """The pages of every pack of a section, as a browser unpacks them."""
+    body = page.split(f'<section id="{section}">')[1].split("</section>")[0]
+    packs = re.findall(r"<script type=text/plain>(.*?)</script>", body)
+    return [gzip.decompress(base64.b64decode(pack)).decode().split(BETWEEN)[1:] for pack in packs]
+
+
+def test_any_home_and_any_hour_are_in_the_report(week: Path) -> None:
+    page = (week / "report.html").read_text(encoding="utf-8")
+    packs = unpacked(page, "home")
+    runs = read_material(week).shown
+    assert [len(pack) for pack in packs] == [len(run.table("prosumers")) for run in runs]
+    for run, pack in zip(runs, packs, strict=True):
+        homes = Homes(run)
+        for home, html in enumerate(pack):
+            read(html)
+            assert html == homes.page(home), "the page that the dashboard shows"
+            assert f"Home {home}" in html
+            assert f"<b>{homes.homes['net_benefit_usd'][home]:z,.2f}</b>" in html
+    (hours,) = unpacked(page, "negotiation")
+    assert len(hours) == 120
+    text = " ".join(read("".join(hours)).text)
+    assert "Terms side by side" in text
+    assert text.count("What happened") >= 120
+
+
+def test_a_conversation_says_what_followed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    args = ["--scenario", "week20", "--duration-hours", "48", "--policies", "agentic(transcript='full')"]
+    assert main([*args, "--no-figures", "--no-ceilings", "--quiet", "--out", str(out)]) == 0
+    run = RunResult.read(out / "runs" / "week20-s0-agentic")
+    homes = Homes(run)
+    talk = Conversations(homes)
+    offered = {one.opportunity for some in homes.terms.values() for one in some}
+    assert talk.best in offered
+    assert sum(len(some) for some in homes.terms.values()) == len(all_terms(run.table("transcripts")))
+    signed = sum(one.accepted is True for some in homes.terms.values() for one in some)
+    assert signed == run.kpis.contracts_signed  # type: ignore[union-attr]
+    assert "yes (" in talk.page(talk.best)
+    # who has been offered nothing later is followed to the end
+    last = [some[-1] for some in homes.terms.values() if some[-1].window == "notice"]
+    pays = ["pay_sold_usd", "pay_bought_usd", "pay_forced_usd", "pay_reserve_usd"]
+    for one in last:
+        mine = homes.dispatched(one.home)
+        mine = mine[mine["opportunity"] >= one.opportunity] if len(mine) else mine
+        given = float((mine["sold_kwh"] + mine["called_kwh"]).sum()) if len(mine) else 0.0
+        cells = talk._became(one)
+        assert cells[0] == "the end"
+        assert cells[2] == (f"{given:z,.2f}" if len(mine) else "-")
+        if len(mine):
+            more = mine[[*pays, "pay_availability_usd", "pay_concession_usd"]].to_numpy().sum()
+            assert cells[3] == f"{more:z,.2f}"
+
+
+def test_words_of_owners_are_data() -> None:
+    attack = "</script><img src=x onerror=alert(1)>\x1e<b>"
+    stamp = {"opportunity": 0, "timestamp": "2023-08-01 00:00:00-07:00"}
+    messages = [
+        {"kind": "aggregator_offer", "offer_id": attack, "targets": [3], "offered_price": [0.2], "requested_kw": [5.0],
+         "concessions": [attack], "window": attack, "round": 1, "of_rounds": 1, "bonus": 0.7},
+        {"kind": "said", "prosumer_id": 3, "speaker": "aggregator", "text": "Please?", "offer_id": attack},
+        {"kind": "said", "prosumer_id": 3, "speaker": "owner", "text": attack, "offer_id": attack},
+        {"kind": "prosumer_response", "prosumer_id": 3, "offer_id": attack, "accepted": False, "countered": True,
+         "counter_price": 0.3, "counter": attack, "reason": attack},
+        {"kind": attack, "text": attack},
+        {"kind": "coalition", "only": attack},
+    ]  # fmt: skip
+    texts = [json.dumps(stamp | m) for m in messages]
+    table = pd.DataFrame({"opportunity": 0, "timestamp": pd.Timestamp("2023-08-01", tz="America/Los_Angeles"),
+                          "kind": [m["kind"] for m in messages], "message": texts})  # fmt: skip
+    found = negotiation_of(texts)
+    assert [(w.speaker, w.home, w.text) for w in found.said] == [("aggregator", 3, "Please?"), ("owner", 3, attack)]
+    assert [m["kind"] for m in found.others] == [attack, "coalition"], "what cannot be read is shown as it is"
+    assert found.terms[0].answer == f"no: {attack} ({attack})"
+    pages = [_words(found.said), *(_side(found.terms))]
+    pack = Pack([attack], ["".join(pages)])
+    box = chosen({attack: pack}, "Hour")
+    reader = read(box)
+    assert reader.links == []
+    assert "<img" not in box
+    assert "Please?" in reader.text
+    again = gzip.decompress(base64.b64decode(re.findall(r"text/plain>(.*?)<", box)[0])).decode().split(BETWEEN)
+    assert len(again) == 2, "nothing that is said begins another page"
+    assert len(all_terms(table)) == 1
+
+
+def _side(terms: list[Terms]) -> list[str]:
+    return [html_table(["terms", "answer"], [[one.words, one.answer] for one in terms], 2)]
 
 
 def test_the_lead_is_tested_over_all_pairs(seeds: Path) -> None:
@@ -387,20 +483,27 @@ def test_columns_that_nobody_has_are_left_out(week: Path) -> None:
 @pytest.mark.slow
 def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
     address = (week / "report.html").as_uri()
-    for width, scheme in ((1280, "light"), (390, "dark")):
+    for width, scheme in ((1440, "light"), (1024, "dark"), (390, "light"), (390, "dark")):
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 12  # with the ceilings
+            assert page.locator("section").count() == 13  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.get_by_role("button", name="centralized").click()
+            page.locator("#day").get_by_role("button", name="centralized").click()
             assert page.locator("#day-1").is_hidden()
-            hours = page.locator("select")
-            other = hours.locator("option").nth(0).get_attribute("value")
-            hours.select_option(other)
-            assert page.locator(f"#{other}").is_visible()
-            assert page.locator(".hours-0:visible").count() == 1
+            for section, options in (("home", 20), ("negotiation", 120)):
+                box = page.locator(f"#{section}")
+                assert box.locator("select.name option").count() == options
+                box.locator("select.name").select_option(index=0)
+                first = "Home 0" if section == "home" else "2023-08-01 00:00"
+                box.locator(".page strong", has_text=first).wait_for()
+                box.get_by_role("button", name="Next").click()
+                second = "Home 1" if section == "home" else "2023-08-01 01:00"
+                box.locator(".page strong", has_text=second).wait_for()
+            page.locator("#home select.which").select_option("centralized")
+            page.locator("#home .page", has_text="offers no contracts").wait_for()
+            assert page.locator("#home .page strong").inner_text() == "Home 1", "the same home under another policy"
             page.emulate_media(media="print")
             assert page.locator("nav").is_hidden()
             page.pdf(path=str(tmp_path / "print.pdf"))

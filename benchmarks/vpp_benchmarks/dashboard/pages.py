@@ -14,41 +14,33 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from vpp_benchmarks.dashboard import own
 from vpp_benchmarks.dashboard.source import (
-    MOST_CHARACTERS,
-    READER,
-    card_of,
+    archive,
     figures,
     labels_of,
-    month_of_home,
     points_of,
     runs_of,
     state_of,
+    unit_of,
 )
-from vpp_benchmarks.report import negotiation
+from vpp_benchmarks.report.conversation import Conversations
 from vpp_benchmarks.report.fleet import day as day_chart
-from vpp_benchmarks.report.fleet import ordered
+from vpp_benchmarks.report.fleet import ordered, power_range
+from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.report.material import busiest_day
 from vpp_benchmarks.report.result import pareto
 from vpp_benchmarks.report.style import COLORS, PARTS, scoped
-from vpp_benchmarks.report.svg import Plot, colors, extent, legend
-from vpp_benchmarks.report.svg import table as html_table
-from vpp_benchmarks.report.tables import FOLDER, number
+from vpp_benchmarks.report.svg import colors, markup
+from vpp_benchmarks.report.tables import FOLDER
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_env.errors import VppError
+from vpp_benchmarks.run.progress import clock
 
 SCOPE = ".vpp"
 FONT = "svg{font-family:system-ui,sans-serif}"
-SIZE = "width:100%;max-width:560px"
+SIZE = "width:100%;max-width:620px"
 REFRESH_SECONDS = 2
-STORY = {
-    "sold_kwh": "sold, kWh",
-    "bought_kwh": "bought, kWh",
-    "earned_usd": "earned, USD",
-    "own_asks_usd": "own asks, USD",
-}
-"""Columns of a home's month."""
 STALE_SECONDS = 30
 """Seconds without a sign of life after which a run under way is called quiet."""
 
@@ -78,7 +70,7 @@ def _table(path: str, name: str, changed: float) -> pd.DataFrame:
 
 def table(path: Path, name: str) -> pd.DataFrame:
     """Return a table of a run; read again only where the run has changed."""
-    return _table(str(path), name, (path / "manifest.json").stat().st_mtime)
+    return _table(str(path), name, changed(path))
 
 
 def pick(roots: Sequence[Path], needs: str = "") -> tuple[Path, RunResult] | None:
@@ -98,42 +90,62 @@ def progress(roots: Sequence[Path]) -> None:
     @st.fragment(run_every=REFRESH_SECONDS)
     def live() -> None:
         for root in roots:
-            state = state_of(root)
-            total = len(state.planned)
-            st.subheader(root.name)
-            st.progress(min(1.0, state.done / max(total, 1)), f"{state.done} of {total} runs")
-            counts = {s: list(state.statuses.values()).count(s) for s in dict.fromkeys(state.statuses.values())}
-            st.write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing has ended yet")
-            if state.running:
-                rows = [{"run": k, "played": f"{v['played']} of {v['total']}", "profit, USD": v["profit"],
-                         "violations": v["violations"]} for k, v in state.running.items()]  # fmt: skip
-                st.dataframe(pd.DataFrame(rows), hide_index=True)
-                quiet = time.time() - (state.updated or 0.0)
-                if quiet > STALE_SECONDS:
-                    st.warning(
-                        f"No sign of life for {quiet:.0f} s: it may have been killed. Continue it with --resume."
-                    )
-            elif state.done < total:
-                st.write(f"Not running. Continue it with --resume {root}")
+            _progress_of(root)
 
     live()
+
+
+def _progress_of(root: Path) -> None:
+    state, now = state_of(root), time.time()
+    total = len(state.planned)
+    st.subheader(root.name)
+    if not total:
+        st.info("Waiting for it to begin: nothing is planned yet.")
+        return
+    left = state.left(now)
+    text = f"{state.done} of {total} runs" + (
+        f", about {clock(left)} left" if left is not None and state.running else ""
+    )
+    st.progress(min(1.0, state.done / total), text)
+    counts = {s: list(state.statuses.values()).count(s) for s in dict.fromkeys(state.statuses.values())}
+    st.write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing has ended yet")
+    if state.compiling:
+        st.info(f"{state.compiling}: kernels of this version are kept for the next run")
+    if state.running:
+        st.dataframe(pd.DataFrame([_running(name, run) for name, run in state.running.items()]), hide_index=True)
+        quiet = now - (state.updated or 0.0)
+        if quiet > STALE_SECONDS:
+            st.warning(f"No sign of life for {quiet:.0f} s: it may have been killed. Continue it with --resume.")
+    elif state.done < total:
+        st.write(f"Not running. Continue it with --resume {root}")
+
+
+def _running(name: str, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a run under way."""
+    rate, rest = run["rate"], run["total"] - run["played"]
+    pace = {"per second": "" if rate is None else f"{rate:.3g}", "left": "" if not rate else clock(rest / rate)}
+    played = f"{run['played']} of {run['total']}" if run["played"] else "before the first opportunity"
+    return {"run": name, "played": played, **pace, "profit, USD": run["profit"], "violations": run["violations"]}
 
 
 def comparison(roots: Sequence[Path]) -> None:
     """All runs side by side."""
     st.title("Comparison")
-    runs = {name: RunResult.read(path) for name, path in runs_of(roots).items()}
-    rows = pd.DataFrame([figures(run) | {"run": name} for name, run in runs.items()])
+    paths = runs_of(roots)
+    runs = {name: RunResult.read(path) for name, path in paths.items()}
+    rows = pd.DataFrame([{"folder": paths[name].parent.parent.name, **figures(run), "run": name}
+                         for name, run in runs.items()])  # fmt: skip
     if rows.empty:
         st.info("No run yet.")
         return
     # figures of different worlds are never put together
     world = st.selectbox("Case", sorted(set(rows["world"])), key="case")
     labels = st.multiselect("Policies", sorted(set(rows["policy"])), default=sorted(set(rows["policy"])))
-    chosen = rows[(rows["world"] == world) & rows["policy"].isin(labels)]
+    folders = sorted(set(rows["folder"]))
+    wanted = st.multiselect("Folders", folders, default=folders) if len(folders) > 1 else folders
+    chosen = rows[(rows["world"] == world) & rows["policy"].isin(labels) & rows["folder"].isin(wanted)]
     done = chosen[chosen["status"] == "complete"]
     if len(done):
-        paths = runs_of(roots)
         homes = {
             str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
             for label, part in done.groupby("policy", sort=False)
@@ -146,41 +158,55 @@ def comparison(roots: Sequence[Path]) -> None:
 
 
 def prices(roots: Sequence[Path]) -> None:
-    """Prices of a day, and what the fleet did in it."""
+    """Prices of a day, and what the fleet did in it: every policy's run of the same month side by side."""
     st.title("Prices")
     chosen = pick(roots, "prices")
     if chosen is None:
         return
     path, run = chosen
-    series, intervals = table(path, "prices"), table(path, "intervals")
+    series = table(path, "prices")
+    others = {p: RunResult.read(p) for p in runs_of([path.parent.parent]).values()}
+    beside = {path: run} | {p: r for p, r in others.items() if unit_of(r) == unit_of(run)}
+    played = {r.label: t for p, r in beside.items() if len(t := table(p, "intervals"))}
     days = sorted(set(series["timestamp"].dt.date))
-    busiest = days.index(busiest_day([intervals]).date()) if len(intervals) else 0
+    busiest = days.index(busiest_day([played[run.label]]).date()) if run.label in played else 0
     date = st.selectbox("Day", days, busiest, key="price-day")
     mine = series[series["timestamp"].dt.date == date]
-    played = intervals[intervals["timestamp"].dt.date == date] if len(intervals) else intervals
-    if len(played):
-        tops = played[["defer_kw", "bess_kw", "v2g_kw"]].sum(axis=1)
-        lows = -played[["bought_kw", "forced_kw"]].sum(axis=1)
-        power = [*tops, *lows, *played["award_kw"], *played["reserve_kw"]]
-        show(day_chart(played, intervals, mine, run.label, extent(power, zero=True)))
+    of_day = {label: t[t["timestamp"].dt.date == date] for label, t in played.items()}
+    of_day = {label: t for label, t in of_day.items() if len(t)}
+    if of_day:
+        most = power_range(of_day.values())
+        drawn = [f"<div><h3>{markup(k)}</h3>{day_chart(t, played[k], mine, k, most)}</div>" for k, t in of_day.items()]
+        show(f'<div class="grid2">{"".join(drawn)}</div>')
     st.dataframe(mine, hide_index=True)
 
 
-def one_negotiation(roots: Sequence[Path]) -> None:
-    """The negotiation of one hour."""
-    st.title("Negotiation")
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _homes(path: str, changed: float) -> Homes:
+    return Homes(RunResult.read(Path(path)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _conversations(path: str, changed: float) -> Conversations:
+    return Conversations(_homes(path, changed))
+
+
+def changed(path: Path) -> float:
+    """Return when a run was last written, so that what is kept of it is made again."""
+    return (path / "manifest.json").stat().st_mtime
+
+
+def conversation(roots: Sequence[Path]) -> None:
+    """The conversation of any hour."""
+    st.title("Conversation")
     chosen = pick(roots, "transcripts")
     if chosen is None:
         st.write("Only policies that negotiate leave transcripts.")
         return
-    texts = table(chosen[0], "transcripts")
-    stamps = texts.groupby("opportunity")["timestamp"].first()
-    names = {f"{stamp:%a %d %b %H:%M}": int(str(k)) for k, stamp in stamps.items()}
-    sold = table(chosen[0], "opportunities").set_index("opportunity")["sold_kwh"]
-    best = max(range(len(names)), key=lambda j: float(sold.get(list(names.values())[j], 0.0)))
-    name = st.selectbox("Hour", list(names), best, key="hour")
-    messages = texts[texts["opportunity"] == names[name]]["message"].tolist()
-    show(negotiation.hour(negotiation.negotiation_of(messages)))
+    found = _conversations(str(chosen[0]), changed(chosen[0]))
+    hours = list(found.hours)
+    hour = st.selectbox("Hour", hours, hours.index(found.best), format_func=lambda o: found.hours[o], key="hour")
+    show(found.page(hour))
 
 
 def prosumer(roots: Sequence[Path]) -> None:
@@ -189,71 +215,31 @@ def prosumer(roots: Sequence[Path]) -> None:
     chosen = pick(roots, "prosumers")
     if chosen is None:
         return
-    path, run = chosen
-    homes = table(path, "prosumers")
-    home = int(st.number_input("Home", 0, len(homes) - 1, int(homes["net_benefit_usd"].argmax()), key="home"))
-    row = homes.iloc[home]
-    devices = {"battery of {:.3g} kWh": "bess_kwh", "car of {:.3g} kWh": "ev_kwh", "solar of {:.3g} kWp": "pv_kwp"}
-    owned = ", ".join(text.format(row[column]) for text, column in devices.items() if row[column] > 0)
-    st.write(f"{row['profile']} owner; {owned or 'no battery, car or solar'}")
-    left, middle, right = st.columns(3)
-    earned = row[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum()
-    left.metric("Earned, USD", f"{earned:z,.2f}")
-    middle.metric(
-        "Net benefit, USD", f"{row['net_benefit_usd']:z,.2f}", help="pay - change of the bill - wear + stored"
-    )
-    content = row["satisfaction"]
-    right.metric("Satisfaction", "nothing to offer" if pd.isna(content) else f"{content:.4f}")
-    story = month_of_home(run, home)
-    if story.empty:
-        st.info("This home was never dispatched.")
-        return
-    by_day = story.groupby(story["timestamp"].dt.day)["earned_usd"].sum()
-    show(_daily(by_day))
-    rows = [
-        [f"{r['timestamp']:%d %b %H:%M}", r["why"], *(number(r[c]) for c in STORY)] for r in story.to_dict("records")
-    ]
-    show(html_table(["when", "why", *STORY.values()], rows, text_columns=2))
-
-
-def _daily(by_day: pd.Series) -> str:
-    """Draw what a home earned by day of the month."""
-    last = int(by_day.index.max())
-    plot = Plot((0.4, last + 0.6), extent(by_day, zero=True), "Earned by day", 190)
-    plot.axes("day of the month", "USD", range(1, last + 1, max(1, last // 8)))
-    for day_number, usd in by_day.items():
-        at = float(str(day_number))
-        plot.box((at - 0.35, at + 0.35), (min(0.0, usd), max(0.0, usd)), "d1 cell", tip=f"{usd:z.2f} USD")
-    return f"<figure>{plot.svg()}{legend([('earned', 'd1', 'box')])}</figure>"
-
-
-def statement(roots: Sequence[Path]) -> None:
-    """An owner's words, and the card that is read from them."""
-    st.title("A statement and its card")
-    st.caption("`scripted` is a program that knows phrases, not a language model; `gemini` and `openai` need a key.")
-    given = st.file_uploader("A text file with an owner's statement", type=["txt"], key="upload")
-    typed = st.text_area("or the text itself", max_chars=MOST_CHARACTERS, key="text")
-    llm = st.text_input("Who reads it (as in llm='...')", READER, key="llm")
-    text = given.getvalue().decode("utf-8", errors="replace") if given is not None else typed
-    if st.button("Read", disabled=not text.strip()):
-        try:
-            st.json(card_of(text, llm))
-        except VppError as error:
-            st.error(str(error))
+    homes = _homes(str(chosen[0]), changed(chosen[0]))
+    best = int(homes.homes["net_benefit_usd"].argmax())
+    show(homes.page(int(st.number_input("Home", 0, len(homes) - 1, best, key="home"))))
 
 
 def export(roots: Sequence[Path]) -> None:
-    """Files to take along."""
+    """Files to take along, also of a run under way: what has ended is whole."""
     st.title("Export")
     for root in roots:
+        state = state_of(root)
         st.subheader(root.name)
+        if state.done < len(state.planned):
+            st.info(f"{state.done} of {len(state.planned)} runs are there; reports are written at the end.")
         names = (store.HTML, store.REPORT, store.RESULTS, store.SUMMARY, store.STATISTICS)
         files = [root / name for name in names] + sorted((root / FOLDER).glob("*"))
         for path in (f for f in files if f.is_file()):
             st.download_button(path.name, path.read_bytes(), f"{root.name}-{path.name}", key=str(path))
+        rows = pd.DataFrame([figures(RunResult.read(path)) for path in runs_of([root]).values()])
+        if len(rows):
+            csv = rows.to_csv(index=False).encode()
+            st.download_button("figures so far, CSV", csv, f"{root.name}-figures.csv", key=f"figures-{root}")
     chosen = pick(roots)
     if chosen is not None:
         path, _ = chosen
+        st.download_button("run folder, zip", archive(path), f"{path.name}.zip", key="zip")
         for name in ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices"):
             if (path / f"{name}.parquet").is_file():
                 content = table(path, name).to_csv(index=False).encode()
@@ -264,9 +250,11 @@ PAGES: Mapping[str, tuple[str, Any]] = {
     "progress": ("Progress", progress),
     "comparison": ("Comparison", comparison),
     "prices": ("Prices", prices),
-    "negotiation": ("Negotiation", one_negotiation),
+    "conversation": ("Conversation", conversation),
     "home": ("One home", prosumer),
-    "statement": ("Statement", statement),
+    "scenario": ("Scenario", own.scenario),
+    "data": ("Data", own.data),
+    "statement": ("Statement", own.statement),
     "export": ("Export", export),
 }
 """Pages by the last part of their address."""

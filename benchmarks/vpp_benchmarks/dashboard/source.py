@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tempfile
+import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,28 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vpp_benchmarks.report.result import Point, known
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.store import run_folders
-from vpp_benchmarks.run.plan import PlanError
+from vpp_benchmarks.run.plan import PlanError, overridden, scenario_of
+from vpp_env import Month
 from vpp_env.errors import VppError
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
+from vpp_env.scenario import Scenario, load_scenario
 
-PAY = ("pay_sold_usd", "pay_bought_usd", "pay_forced_usd", "pay_reserve_usd")
-SEEN = 0.005
-"""kWh, kW-h or USD below which nothing is said."""
-WRONG = {
-    "reserve": "the battery fell below the owner's reserve",
-    "ev_not_ready": "the car was not ready",
-    "underpaid": "paid less than the owner's own asks",
-    "blackout": "dispatched in a window in which the owner wants to be left alone",
-    "over_cycling": "the battery was cycled more than the owner wants",
-}
+TAIL, COMPILING, FRESH_SECONDS = 2_000, "compiling, once", 10.0
+"""Bytes of a log that are looked at, how a line on compilation begins, and for how long it holds."""
 MOST_CHARACTERS = 4_000
 """Of a statement: some twenty sentences (assumed)."""
 READER = "scripted"
@@ -43,22 +40,35 @@ class State:
     """How far an experiment is."""
 
     root: Path
-    planned: tuple[str, ...]  # names of runs
+    planned: tuple[str, ...]  # names of runs; empty where nothing is planned yet
     statuses: Mapping[str, str]  # of those that are there
-    running: Mapping[str, Mapping[str, Any]]  # name -> played, total, profit, violations
+    running: Mapping[str, Mapping[str, Any]]  # name -> played, total, profit, violations, rate (opportunities/s)
     updated: float | None  # seconds since 1970 of the last sign of life
+    began: float | None = None  # when what is under way began
+    ended: int = 0  # runs that ended since
+    compiling: str = ""  # what the log says while kernels are compiled
 
     @property
     def done(self) -> int:
         """Runs that are there."""
         return len(self.statuses)
 
+    def left(self, now: float) -> float | None:
+        """Seconds until the end at the pace so far; None where there is none yet."""
+        shares = sum(run["played"] / run["total"] for run in self.running.values() if run["total"])
+        if self.began is None or self.ended + shares <= 0.0:
+            return None
+        return max(0.0, (now - self.began) / (self.ended + shares) * (len(self.planned) - self.done - shares))
+
 
 def check_roots(roots: Sequence[Path]) -> None:
-    """Raise `PlanError` unless every folder is of an experiment, or a run folder."""
+    """Raise `PlanError` unless every folder is of an experiment, also of one that has just begun, or a run folder."""
     for root in roots:
-        if not (root / store.EXPERIMENT).is_file() and not run_folders(root):
-            raise PlanError(f"{str(root)!r}: there are no runs in it; give a folder that compare.py has written")
+        begun = (root / store.EXPERIMENT).is_file() or (root / store.LOCK).is_file()
+        if not begun and not run_folders(root):
+            raise PlanError(
+                f"{str(root)!r}: there are no runs in it; give a folder that compare.py has written, or is writing"
+            )
 
 
 def state_of(root: Path) -> State:
@@ -69,7 +79,21 @@ def state_of(root: Path) -> State:
     planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
     progress = store.read_json(live) if live.is_file() else {}
-    return State(root, planned, statuses, progress.get("running", {}), progress.get("updated"))
+    updated, said = progress.get("updated"), _compiling(root / store.LOG) if progress else ""
+    if said:  # the log is a sign of life as well
+        updated = max(updated or 0.0, (root / store.LOG).stat().st_mtime)
+    running = {name: {"rate": None, **run} for name, run in progress.get("running", {}).items() if name not in statuses}
+    return State(root, planned, statuses, running, updated, progress.get("began"), progress.get("ended", 0), said)
+
+
+def _compiling(log: Path) -> str:
+    """Return what a log says last, where that is that kernels are compiled; else empty."""
+    if not log.is_file() or time.time() - log.stat().st_mtime > FRESH_SECONDS:
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        last = file.read().decode("utf-8", errors="replace").rstrip().rsplit("\n", 1)[-1]
+    return COMPILING + last.split(COMPILING, 1)[1] if COMPILING in last else ""
 
 
 def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
@@ -104,6 +128,11 @@ def figures(run: RunResult) -> dict[str, Any]:
     return head | {kpi.heading: run.number(kpi.name) for kpi in table(Place.DASHBOARD)}
 
 
+def unit_of(run: RunResult) -> tuple[str, int]:
+    """Return what runs share that may be laid side by side: case and seed."""
+    return run.origin.case, run.origin.seed
+
+
 def points_of(runs: Sequence[RunResult]) -> dict[str, Point]:
     """Return every policy's mean profit and satisfaction over its complete runs."""
     found: dict[str, Point] = {}
@@ -116,83 +145,6 @@ def points_of(runs: Sequence[RunResult]) -> dict[str, Point]:
         profit, satisfaction = known(mean("total_profit")), known(mean("avg_satisfaction"))
         found[label] = Point(profit, satisfaction, mean("worst_decile_satisfaction"), mine[0].info.asks_consent)
     return found
-
-
-def month_of_home(run: RunResult, home: int) -> pd.DataFrame:
-    """Return the opportunities in which a home was dispatched or violated.
-
-    Columns: timestamp, what happened (`why`), kWh sold and bought, what it earned (`earned_usd`), its own asks for it.
-    """
-    dispatch, events, prices = run.table("dispatch"), run.table("events"), run.table("prices")
-    mine = dispatch[dispatch["prosumer"] == home] if len(dispatch) else dispatch
-    wrong = events[(events["prosumer"] == home)] if len(events) else events
-    asks = run.info.asks_consent
-    by_hour = {int(str(k)): part["kind"].tolist() for k, part in wrong.groupby("opportunity")} if len(wrong) else {}
-    steps = _steps(run, prices)
-    rows = []
-    records: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in mine.to_dict("records")]
-    for row in records:
-        k = int(row["opportunity"])
-        paid = prices["rt_usd_per_mwh"].iloc[k * steps : (k + 1) * steps] / 1000
-        rows.append(
-            {
-                "timestamp": row["timestamp"],
-                "why": why(row, float(paid.min()), float(paid.max()), asks, by_hour.pop(k, [])),
-                "sold_kwh": row["sold_kwh"] + row["called_kwh"],
-                "bought_kwh": row["bought_kwh"] + row["forced_kwh"],
-                "earned_usd": sum(row[name] for name in PAY),
-                "own_asks_usd": row["owed_usd"],
-            }
-        )
-    # harm that came later: the car that leaves short, the reserve that stays low
-    stamps = wrong.groupby("opportunity")["timestamp"].first() if len(wrong) else pd.Series(dtype=object)
-    for k, kinds in by_hour.items():
-        text = f"not dispatched; {', '.join(WRONG.get(kind, kind) for kind in kinds)}"
-        rows.append({"timestamp": stamps[k], "why": text, "sold_kwh": 0.0, "bought_kwh": 0.0, "earned_usd": 0.0,
-                     "own_asks_usd": 0.0})  # fmt: skip
-    columns = ["timestamp", "why", "sold_kwh", "bought_kwh", "earned_usd", "own_asks_usd"]
-    return pd.DataFrame(rows, columns=columns).sort_values("timestamp", ignore_index=True)
-
-
-def _steps(run: RunResult, prices: pd.DataFrame) -> int:
-    """Return the 15-min intervals in one opportunity."""
-    return max(1, len(prices) // run.origin.scenario.planned_timesteps)
-
-
-def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: list[str]) -> str:
-    """Say why a home was dispatched in one opportunity.
-
-    Parameters
-    ----------
-    row : mapping
-        A row of the dispatch table.
-    low, high : float
-        Range of the real-time price, USD/kWh.
-    asks : bool
-        Whether the policy asks owners at all.
-    wrong : list of str
-        Kinds of violation in this opportunity.
-    """
-    parts = []
-    market = f"{low:.3f} to {high:.3f} USD/kWh" if high - low >= 0.0005 else f"{low:.3f} USD/kWh"
-    if row["sold_kwh"] > SEEN:
-        sources = {"deferred charging": "deferred_kwh", "the battery": "bess_kwh", "the car's battery": "v2g_kwh"}
-        by = " and ".join(name for name, column in sources.items() if row[column] > SEEN) or "its devices"
-        bid = f"bid at {row['ask_usd_per_kwh']:.3f}" if row["ask_usd_per_kwh"] > 0 else "bid at no least price"
-        parts.append(f"sold {row['sold_kwh']:.2f} kWh by {by}: {bid}, the market paid {market}")
-    if row["called_kwh"] > SEEN:
-        parts.append(f"its reserve was called: {row['called_kwh']:.2f} kWh")
-    if row["bought_kwh"] > SEEN:
-        parts.append(f"bought {row['bought_kwh']:.2f} kWh: the market asked {market}")
-    if row["forced_kwh"] > SEEN:
-        parts.append(f"bought back {row['forced_kwh']:.2f} kWh, so that the car is ready")
-    if row["reserve_kw_h"] > SEEN:
-        parts.append(f"on reserve: {row['reserve_kw_h']:.2f} kW-h")
-    said = "; ".join(parts) or "a trace of energy"
-    agreed = "the home agreed" if row["accepted"] else ("the home did not agree" if asks else "nobody asked the owner")
-    beyond = f"; {row['beyond_kwh']:.2f} kWh beyond what the owner allows" if row["beyond_kwh"] > SEEN else ""
-    harm = f"; {', '.join(WRONG.get(kind, kind) for kind in wrong)}" if wrong else ""
-    return f"{said} ({agreed}){beyond}{harm}"
 
 
 def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
@@ -222,3 +174,67 @@ def card_of(statement: str, llm: str = READER) -> dict[str, Any]:
     if not read.known:
         raise PlanError(f"{llm} gave no answer that is a card; nothing is known of what the owner wants")
     return json.loads(read.card.model_dump_json()) | {"source": read.source, "model": read.model}
+
+
+def archive(folder: Path) -> bytes:
+    """Return a folder as a zip file: whole run folders and tables, nothing that is being written."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            if file.is_file() and not any(part.startswith(store.TEMPORARY) for part in inside.parts):
+                out.write(file, f"{folder.name}/{inside}")
+    return buffer.getvalue()
+
+
+def edited(base: str, changes: Mapping[str, str], name: str = "") -> Scenario:
+    """Return a scenario with fields changed.
+
+    Parameters
+    ----------
+    base : str
+        A shipped scenario.
+    changes : mapping
+        Dotted field -> value as in a TOML file; a word that is no TOML is text.
+    name : str
+        Of the new scenario; empty: as it is.
+
+    Raises
+    ------
+    VppError
+        When a field is unknown or a value not allowed.
+    """
+    made = overridden(load_scenario(base), [f"{field}={text}" for field, text in changes.items()])
+    return made.override({"name": name}) if name else made
+
+
+def findings(files: Mapping[str, bytes], what: str, scenario: str) -> list[tuple[str, str]]:
+    """Return what the checker says of files that somebody brings: (series, where it is from or what is made of it).
+
+    Parameters
+    ----------
+    files : mapping
+        Name -> content.
+    what : str
+        `prices` or `homes`.
+    scenario : str
+        The shipped scenario that they are to cover.
+
+    Raises
+    ------
+    PlanError
+        What is wrong with them, in the checker's words: file, row and remedy.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in files.items():
+            (Path(scratch) / Path(name).name).write_bytes(content)
+        try:
+            if what == "prices":
+                said = dict(Month(load_scenario(scenario), 0, scratch).series.source)
+            else:
+                chosen = scenario_of(load_scenario(scenario), scratch)
+                said = {"homes": f"{chosen.fleet.size}"} | dict(Month(chosen, 0, home_data=scratch).home_source)
+        except VppError as error:
+            # whoever uploads a file does not know where it lies
+            raise PlanError(str(error).replace(f"{scratch}/", "").replace(scratch, "the files")) from error
+        return [(key, text.replace(f"{scratch}/", "")) for key, text in said.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -29,10 +29,7 @@ def one_day(m: Material) -> str:
     if not tables or date is None:
         return ""
     days = {label: _on(intervals, date) for label, intervals in tables.items()}
-    tops = [t[list(SOLD.values())].sum(axis=1).max() for t in days.values()]
-    lows = [-t[list(BOUGHT.values())].sum(axis=1).max() for t in days.values()]
-    awards = [v for t in days.values() for v in (t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max())]
-    most = extent([*tops, *lows, *awards], zero=True)
+    most = power_range(days.values())
     made = [
         (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
         for run in m.shown
@@ -40,6 +37,15 @@ def one_day(m: Material) -> str:
     ]
     origin = m.shown[0].origin
     return f"<p class=note>{date:%A %d %B %Y}; {escape(origin.case)}, seed {origin.seed}.</p>" + panels(made, "day")
+
+
+def power_range(days: Iterable[pd.DataFrame]) -> tuple[float, float]:
+    """Return the range of the power axis that holds several policies' days, kW."""
+    values: list[float] = []
+    for t in days:
+        values += [t[list(SOLD.values())].sum(axis=1).max(), -t[list(BOUGHT.values())].sum(axis=1).max()]
+        values += [t["award_kw"].max(), t["award_kw"].min(), t["reserve_kw"].max()]
+    return extent(values, zero=True)
 
 
 def _on(table: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:

@@ -1,24 +1,75 @@
-"""The negotiation of an hour, read from its messages and drawn: rounds of offers, counter-offers, the coalition."""
+"""The negotiation of an hour, read from its messages: rounds of offers, answers, words, the coalition."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vpp_benchmarks.report.course import local_days
-from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import Plot, extent, legend, table
-from vpp_benchmarks.report.tables import number
-from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.report.svg import Plot, extent, legend
 
-MOST_MEMBERS = 12
-"""Members of a coalition that are listed; the others are counted."""
+NEEDED = {
+    "market_opportunity": ("product", "day_ahead_price"),
+    "aggregator_offer": ("offer_id", "targets", "offered_price", "requested_kw", "round"),
+    "response_counts": ("offer_id", "accepted", "countered", "mean_counter_price"),
+    "prosumer_response": ("offer_id", "prosumer_id", "accepted", "counter_price"),
+    "coalition": ("prosumer_id", "sell_kw", "reserve_kw", "agreed_price", "device"),
+    "coalition_member": ("prosumer_id", "committed_kw", "agreed_price", "device"),
+    "negotiation_summary": ("contacted", "bids", "coalition_size", "committed_mw", "status"),
+    "said": ("speaker", "text"),
+}
+"""Kinds of message that are read here, and the fields without which one is shown as it is."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A contract that one owner was offered, and what it answered as far as that is written down."""
+
+    home: int
+    opportunity: int
+    when: str  # local time of the gate
+    offer_id: str
+    round: int
+    price: float  # USD/kWh
+    kw: float
+    window: str = ""
+    concessions: str = ""
+    accepted: bool | None = None  # None: answers were counted only
+    counter_price: float | None = None
+    counter: str = ""
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """The terms in words."""
+        more = f", {self.concessions}" if self.concessions else ""
+        window = f", {self.window}" if self.window else ""
+        return f"{self.kw:.1f} kW at {self.price:.3f} USD/kWh{window}{more}"
+
+    @property
+    def answer(self) -> str:
+        """The answer in words."""
+        if self.accepted is None:
+            return "counted only"
+        because = f" ({self.reason})" if self.reason else ""
+        if self.accepted:
+            return f"yes{because}"
+        wants = f": {self.counter}" if self.counter else ""
+        return f"no{wants}{because}"
+
+
+@dataclass(frozen=True)
+class Words:
+    """Something that was said in words; a stranger's text."""
+
+    speaker: str
+    home: int | None
+    text: str
+    offer_id: str
 
 
 @dataclass
@@ -45,6 +96,8 @@ class Negotiation:
     rounds: list[Round] = field(default_factory=list)
     members: list[Mapping[str, Any]] = field(default_factory=list)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    terms: list[Terms] = field(default_factory=list)  # round by round
+    said: list[Words] = field(default_factory=list)
     others: list[Mapping[str, Any]] = field(default_factory=list)  # messages of kinds that are not known here
 
 
@@ -55,7 +108,7 @@ def negotiation_of(messages: Sequence[str]) -> Negotiation:
     counters: dict[str, list[float]] = {}
     offers: dict[str, Round] = {}
     for m in said:
-        kind = m.get("kind")
+        kind = _kind(m)
         if kind == "market_opportunity":
             read.announced = m
         elif kind == "aggregator_offer":
@@ -79,10 +132,49 @@ def negotiation_of(messages: Sequence[str]) -> Negotiation:
             )
         elif kind == "negotiation_summary":
             read.summary = m
-        elif kind != "prosumer_bid":
+        elif kind == "said":
+            home = m.get("prosumer_id")
+            read.said.append(Words(str(m["speaker"]), home, str(m["text"]), str(m.get("offer_id") or "")))
+        elif m.get("kind") != "prosumer_bid":
             read.others.append(m)
     read.members.sort(key=lambda member: -member["kw"])
+    read.terms = terms_of(said)
     return read
+
+
+def _kind(m: Mapping[str, Any]) -> str:
+    """Return the kind of a message that can be read here; empty of any other, and where a field is missing."""
+    kind = str(m.get("kind"))
+    return kind if kind in NEEDED and all(name in m for name in NEEDED[kind]) else ""
+
+
+def terms_of(messages: Iterable[Mapping[str, Any]]) -> list[Terms]:
+    """Return the contracts that owners were offered in some messages, with the answers that are written down."""
+    offered: dict[tuple[str, int], Terms] = {}
+    for m in messages:
+        kind = _kind(m)
+        if kind == "aggregator_offer":
+            concessions = m.get("concessions") or [""] * len(m["targets"])
+            for home, price, kw, more in zip(
+                m["targets"], m["offered_price"], m["requested_kw"], concessions, strict=False
+            ):
+                offered[m["offer_id"], home] = Terms(
+                    int(home), int(m.get("opportunity", 0)), str(m.get("timestamp", "")), str(m["offer_id"]),
+                    int(m["round"]), float(price), float(kw), str(m.get("window", "")), str(more),
+                )  # fmt: skip
+        elif kind == "prosumer_response" and (m["offer_id"], m["prosumer_id"]) in offered:
+            key = m["offer_id"], m["prosumer_id"]
+            answered = replace(offered[key], accepted=bool(m["accepted"]), counter_price=m["counter_price"])
+            offered[key] = replace(answered, counter=str(m.get("counter", "")), reason=str(m.get("reason", "")))
+    return list(offered.values())
+
+
+def all_terms(transcripts: pd.DataFrame) -> list[Terms]:
+    """Return every contract that was offered in a run; none where it left no transcripts."""
+    if not len(transcripts):
+        return []
+    some = transcripts[transcripts["kind"].isin(["aggregator_offer", "prosumer_response"])]
+    return terms_of(json.loads(text) for text in some["message"])
 
 
 def _offer(m: Mapping[str, Any]) -> Round:
@@ -99,93 +191,6 @@ def _members(m: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"home": home, "kw": sell + reserve, "price": price, "device": device}
         for home, sell, reserve, price, device in columns
     ]
-
-
-def negotiations(transcripts: pd.DataFrame, opportunities: Sequence[int]) -> dict[int, Negotiation]:
-    """Return the negotiations of some opportunities, those that are there."""
-    if not len(transcripts):
-        return {}
-    mine = transcripts[transcripts["opportunity"].isin(list(opportunities))]
-    return {int(str(k)): negotiation_of(part["message"].tolist()) for k, part in mine.groupby("opportunity")}
-
-
-# -- as HTML ---------------------------------------------------------------------------------------------------------
-
-
-def negotiation(m: Material) -> str:
-    """Return the negotiations of one day, an hour at a time."""
-    negotiating = [run for run in m.shown if "transcripts" in run.tables]
-    if not negotiating or m.day is None:
-        return ""
-    parts = []
-    for k, run in enumerate(negotiating):
-        texts = run.table("transcripts")
-        same = texts[local_days(texts) == m.day]
-        found = negotiations(texts, sorted(set(same["opportunity"])))
-        if found:
-            parts.append(_hours(run, found, k))
-    return "".join(parts)
-
-
-def _hours(run: RunResult, found: Mapping[int, Negotiation], k: int) -> str:
-    """Return one policy's hours: a choice, and the hour in which most was sold shown first."""
-    sold = run.table("opportunities").set_index("opportunity")["sold_kwh"]
-    best = max(found, key=lambda o: (float(sold.get(o, 0.0)), -o))
-    options = "".join(
-        f'<option value="hours-{k}-{o}"{" selected" if o == best else ""}>{escape(t.start[:16])}</option>'
-        for o, t in found.items()
-    )
-    boxes = "".join(
-        f'<div id="hours-{k}-{o}" class="hours-{k}"{"" if o == best else " hidden"}>{hour(t)}</div>'
-        for o, t in found.items()
-    )
-    choice = f'<label class=noprint>Hour: <select data-group="hours-{k}">{options}</select></label>'
-    return f"<h3>{escape(run.label)}</h3>{choice}{boxes}"
-
-
-def hour(read: Negotiation) -> str:
-    """Return one negotiation: what was announced, offers by round, and the coalition."""
-    a, s = read.announced, read.summary
-    said = [f"<strong>{escape(read.start[:16])}</strong>"]
-    if a:
-        said.append(f"day-ahead price {number(a['day_ahead_price'])} USD/MWh, for sale: {escape(str(a['product']))}")
-    if s:
-        said.append(f"{s['contacted']} homes contacted, {s['bids']} bid, coalition of {s['coalition_size']}")
-        said.append(f"{number(1000 * s['committed_mw'], 1)} kW committed, {escape(str(s['status']))}")
-    rows = [
-        [
-            str(r.number),
-            str(r.asked),
-            number(r.kw, 1),
-            f"{number(r.low, 3)} / {number(r.mean, 3)} / {number(r.high, 3)}",
-            str(r.accepted),
-            str(r.countered),
-            number(r.counter, 3),
-        ]
-        for r in read.rounds
-    ]
-    header = [
-        "round",
-        "homes asked",
-        "kW",
-        "offer, USD/kWh: low / mean / high",
-        "accepted",
-        "countered",
-        "counter-offer",
-    ]
-    members = [
-        [f"home {x['home']}", number(x["kw"], 2), number(x["price"], 3), str(x["device"])]
-        for x in read.members[:MOST_MEMBERS]
-    ]
-    more = len(read.members) - len(members)
-    rest = f"<p class=note>and {more} more</p>" if more > 0 else ""
-    drawn = rounds(read) if read.rounds else ""
-    others = "".join(f"<pre>{escape(json.dumps(x, ensure_ascii=False))}</pre>" for x in read.others[:MOST_MEMBERS])
-    coalition = table(["coalition", "kW", "agreed, USD/kWh", "device"], members) + rest if members else ""
-    return (
-        f"<p>{'; '.join(said)}.</p><div class=grid2><div>{table(header, rows, 0)}{drawn}</div>"
-        f"<div>{coalition}</div></div>{others}"
-    )
 
 
 def rounds(read: Negotiation) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import answer, background, fleet, money, negotiation, result
+from vpp_benchmarks.report import answer, background, fleet, money, people, result
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -19,10 +19,11 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("money", "Money", money.money),
     ("pareto", "Satisfaction", result.against_satisfaction),
     ("day", "A day", fleet.one_day),
+    ("home", "One home", people.homes),
+    ("negotiation", "Conversation", people.conversations),
     ("patience", "Owners over time", fleet.opted_out),
     ("violations", "Broken preferences", fleet.violations),
     ("fairness", "Fairness", fleet.fairness),
-    ("negotiation", "Conversation", negotiation.negotiation),
     ("result", "All figures", result.headline),
     ("bounds", "Ceilings", background.bounds),
     ("cost", "Time", background.time_and_cost),

@@ -113,7 +113,16 @@ color:var(--soft)}
 .key.dash{border-top-style:dashed}
 .key.dot,.key.ring{width:10px;height:10px;border-radius:50%}
 .key.ring{background:none;border:2px solid}
-.buttons{display:flex;flex-wrap:wrap;gap:6px;margin:6px 0}
+.figures{display:flex;flex-wrap:wrap;gap:6px 26px;margin:6px 0 12px}
+.figures b{display:block;font-size:17px;font-weight:600}
+.figures span{color:var(--soft);font-size:12.5px}
+.narrow{max-width:640px}
+.talk{max-width:56em}
+.bubble{background:var(--panel);border:1px solid var(--rule);border-radius:10px;padding:5px 10px;margin:5px 15% 5px 0;
+overflow-wrap:anywhere;white-space:pre-wrap}
+.bubble.owner{margin:5px 0 5px 15%;background:var(--none)}
+.bubble span{display:block;color:var(--soft);font-size:12px}
+.buttons{display:flex;flex-wrap:wrap;gap:6px 10px;margin:6px 0;align-items:center}
 button,select,input{font:inherit;font-size:13.5px;color:var(--ink);background:var(--panel);border:1px solid var(--rule);
 border-radius:6px;padding:3px 10px;max-width:100%}
 button[aria-pressed=false]{opacity:.5}
@@ -125,6 +134,7 @@ table.cards tr{display:grid;grid-template-columns:1fr 1fr;gap:0 14px;padding:7px
 table.cards td{border:0;padding:1px 0;display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 8px;
 white-space:normal;min-width:0}
 table.cards td[data-l]:before{content:attr(data-l);color:var(--soft);text-align:left}
+table.cards td:not(.n){grid-column:1/-1}
 table.cards td:first-child{grid-column:1/-1;font-weight:600;justify-content:flex-start}}
 """
 """Tables and charts; the dashboard shows them inside a page of its own, see `scoped`."""
@@ -141,6 +151,18 @@ SCRIPT = """
 document.querySelectorAll('[data-panel]').forEach(function(b){b.addEventListener('click',function(){
 var p=document.getElementById(b.dataset.panel);
 p.hidden=!p.hidden;b.setAttribute('aria-pressed',String(!p.hidden));});});
-document.querySelectorAll('select[data-group]').forEach(function(s){s.addEventListener('change',function(){
-document.querySelectorAll('.'+s.dataset.group).forEach(function(e){e.hidden=e.id!==s.value;});});});
+document.querySelectorAll('.pages').forEach(function(box){
+var packs=box.querySelectorAll('script'),which=box.querySelector('select.which'),name=box.querySelector('select.name'),
+out=box.querySelector('.page'),read={};
+function load(){var k=which?which.selectedIndex:0;return read[k]||(read[k]=new Response(new Blob([Uint8Array.from(
+atob(packs[k].textContent),function(c){return c.charCodeAt(0);})]).stream().pipeThrough(
+new DecompressionStream('gzip'))).text().then(function(t){return t.split('\\x1e');}));}
+function show(){return load().then(function(p){out.innerHTML=p[+name.value];});}
+function turn(step){name.selectedIndex=Math.max(0,Math.min(name.length-1,name.selectedIndex+step));show();}
+function key(){return name.options[name.selectedIndex].text.split(' (')[0];}
+name.addEventListener('change',show);
+box.querySelector('.back').addEventListener('click',function(){turn(-1);});
+box.querySelector('.next').addEventListener('click',function(){turn(1);});
+if(which)which.addEventListener('change',function(){var kept=key();load().then(function(p){name.innerHTML=p[0];
+for(var j=0;j<name.length;j++)if(name.options[j].text.split(' (')[0]===kept)name.selectedIndex=j;show();});});});
 """

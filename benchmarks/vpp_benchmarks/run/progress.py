@@ -126,37 +126,52 @@ def clock(seconds: float) -> str:
 class FileProgress:
     """Keeps `progress.json` beside the runs for whoever looks at an experiment from outside (the dashboard).
 
+    Written when a run begins, so that one which still compiles is seen, and every `FILE_SECONDS` at most from then on.
+
     Parameters
     ----------
     path : Path
-        The file; written every `FILE_SECONDS` at most, and taken away by `close`.
+        The file; taken away by `close`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._runs, self._told = path, dict[str, tuple[RunningSums, int]](), 0.0
+        self._began, self._ended = time.time(), 0
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Start counting."""
         self._runs[job.name] = (RunningSums(), total)
+        self._tell()
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
         """Count; write now and then."""
-        self._runs[job.name][0].add(row)
+        sums = self._runs[job.name][0]
+        sums.add(row)
+        if sums.played == 1:
+            sums.first = time.monotonic()
+        self._tell()
+
+    def _tell(self) -> None:
         now = time.monotonic()
-        if now - self._told >= FILE_SECONDS and self._path.parent.is_dir():
-            self._told = now
-            running = {
-                name: {"played": t.played, "total": total, "profit": t.profit, "violations": t.violations}
-                for name, (t, total) in self._runs.items()
-            }
-            try:
-                store.write_json(self._path, {"updated": time.time(), "running": running})
-            except store.StoreError as error:  # nothing depends on it; the runs themselves will tell
-                log.warning("progress is not shown to others: %s", error)
+        if now - self._told < FILE_SECONDS or not self._path.parent.is_dir():
+            return
+        self._told = now
+        running = {}
+        for name, (t, total) in self._runs.items():
+            # the first opportunity waits for what is compiled or solved once
+            rate = (t.played - 1) / (now - t.first) if t.played > 1 and now > t.first else None
+            running[name] = {"played": t.played, "total": total, "profit": t.profit, "violations": t.violations,
+                             "rate": rate}  # fmt: skip
+        data = {"began": self._began, "ended": self._ended, "updated": time.time(), "running": running}
+        try:
+            store.write_json(self._path, data)
+        except store.StoreError as error:  # nothing depends on it; the runs themselves will tell
+            log.warning("progress is not shown to others: %s", error)
 
     def end(self, result: RunResult) -> None:
         """Forget the run."""
         self._runs.pop(result.name, None)
+        self._ended += 1
 
     def close(self) -> None:
         """Take the file away: nothing is under way any more."""
