@@ -110,7 +110,7 @@ def test_node_columns(tmp_path: Path, two_days: Scenario) -> None:
     with pytest.raises(DataError, match="'np15' is not among pgae, sce"):
         load_market_data(path, two_days, 0, 0, node="np15")
     path = write(table.rename(columns={"lmp_sce_usd_mwh": "lmp_vea_usd_mwh"}), tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="'sce' is not among pgae, vea; give node"):
+    with pytest.raises(DataError, match="several nodes, pgae, vea; say which with --node"):
         load_market_data(path, two_days, 0, 0)
     with pytest.raises(DataError, match="no column names a node; leave node out"):
         load_market_data(write(hourly(), tmp_path / "plain.csv"), two_days, 0, 0, node="sce")
@@ -207,7 +207,7 @@ BAD = {
         hourly().rename(columns={"lmp_da_usd_mwh": "lmp_da_usd_kwh"}),
         r"no price column among ts_utc, lmp_da_usd_kwh; accepted: lmp_da_usd_mwh",
     ),
-    "no_time": (hourly().rename(columns={"ts_utc": "time"}), r"neither ts_utc .* name the UTC start"),
+    "no_time": (hourly().rename(columns={"ts_utc": "when"}), r"neither ts_utc .* name the UTC start"),
     "no_rows": (hourly().iloc[:0], r"no data rows"),
 }
 

@@ -8,6 +8,7 @@ from vpp_benchmarks.results.comparison import Planned
 from vpp_benchmarks.results.run_result import NOT_RUN
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_env.scenario.splits import not_of_test
+from vpp_env.traces.readers.caiso import PASSED_OVER, WARNING
 
 MOST_REASONS = 3
 """Failed units of a policy that are told one by one."""
@@ -19,6 +20,7 @@ def notes(planned: Planned, seeds: Sequence[SeedResult]) -> list[str]:
         *incomplete(planned, seeds),
         *(text for text in [not_of_test(planned.seeds)] if text),
         *(text for text in [prices_line(seeds), homes_line(seeds)] if text),
+        *price_notes(seeds),
     ]
 
 
@@ -75,6 +77,12 @@ def prices_line(seeds: Sequence[SeedResult]) -> str:
     if len(texts) == 1:
         return f"prices: {next(iter(texts))}"
     return "; ".join(f"prices of {', '.join(cases)}: {text}" for text, cases in texts.items())
+
+
+def price_notes(seeds: Sequence[SeedResult]) -> list[str]:
+    """Return what the readers of prices were in doubt about, or passed over."""
+    parts = [part for seed in seeds for text in seed.price_source.values() for part in text.split("; ")]
+    return [f"prices: {part}" for part in dict.fromkeys(parts) if part.startswith((WARNING, PASSED_OVER))]
 
 
 def homes_text(kinds: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.toml import read_toml
 from vpp_env.traces.readers.digests import digests
-from vpp_env.traces.readers.files import resolve_paths
+from vpp_env.traces.readers.files import is_ending, resolve_paths
 from vpp_env.traces.readers.homes import home_hashes
 
 SCHEMA = "vpp_env.experiment/2"
@@ -343,6 +343,7 @@ def job_hash(job: JobSpec) -> str:
         "month": job.market_data if is_real_month(job.market_data) else None,  # DLAPs share a file
     }
     checks: dict[str, Any] = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
+    checks |= {"ending": job.market_data is not None and is_ending(job.market_data)}
     checks |= {"homes": homes_content(job.home_data)}
     content |= {key: value for key, value in checks.items() if value}  # without them as before there were any
     content |= {} if job.audit_seed in (None, job.seed) else {"audit_seed": job.audit_seed}

@@ -268,7 +268,9 @@ def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
 
 def add_month_flags(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which prices a month has and what of its scenario is changed."""
-    parser.add_argument("--market-data", metavar="PATH", help="measured prices; see docs/market-data.md")
+    parser.add_argument(
+        "--market-data", metavar="PATH", help="measured prices; ending:PATH where times are the ends of intervals"
+    )
     parser.add_argument("--node", help="price node, where the data holds several")
     parser.add_argument("--home-data", metavar="FOLDER", help="homes of your own; see docs/home-data.md")
     parser.add_argument(

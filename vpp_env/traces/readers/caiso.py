@@ -30,6 +30,12 @@ DEFAULT_NODE = "sce"
 """Node that is taken where a file has several and none is asked for: the scenarios' homes are in its area."""
 MIN_LEVEL_USD_PER_MWH = 5.0
 """Least level for the spread and reserve model: a median near 0 would leave no spread at all. Assumed."""
+LOW_USD_PER_MWH = 12.0
+"""A median below this is warned of: cents/kWh are a tenth of USD/MWh. The least of a
+measured month is 16.6 (real time, May 2019)."""
+WARNING = "warning:"
+"""What a part of a source begins with that is shown beside the headline of every report, as is `PASSED_OVER`."""
+PASSED_OVER = "passed over in the folder:"
 FIRST_LAG, LAST_LAG = 2, 8
 """Days back that are used. Day-ahead prices of day d are published on d-1, when d-2 is the last whole day."""
 _TITLES = {"da": "day-ahead prices", "rt": "real-time prices"}
@@ -88,7 +94,7 @@ def load_market_data(
         source["rt"] = f"seeded model on the file's day-ahead prices (median {level:.2f} USD/MWh), docs/prices.md"
     reserves = _reserves(scenario, seed, values, level, source)
     if skipped:
-        source["da"] += f"; passed over in the folder: {', '.join(skipped)}"
+        source["da"] += f"; {PASSED_OVER} {', '.join(skipped)}"
     return MarketSeries(
         da_usd_per_mwh=values["da"],
         rt_usd_per_mwh=values["rt"],
@@ -150,6 +156,10 @@ def _node(named: list[str], node: str | None, path: str) -> str:
         return named[0]
     want = (node or DEFAULT_NODE).lower()
     hits = [n for n in named if n.lower() == want] or [n for n in named if want in n.lower()]
+    if len(hits) != 1 and node is None:
+        raise DataError(
+            f"market data {path}: prices of several nodes, {', '.join(named)}; say which with --node (node)"
+        )
     if len(hits) != 1:
         raise DataError(
             f"market data {path}: node {want!r} is {'not' if not hits else 'more than once'} among"
@@ -178,9 +188,10 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
     outside = (used < low) | (used > high)
     if outside.any():
         at = used.index[int(np.argmax(outside))]
+        to = "or more" if np.isinf(high) else f"to {high:g}"
         raise DataError(
             f"{column.files}, row {column.rows[at]}: {column.name} is {used[at]:g} at {at.isoformat()}; allowed is"
-            f" {low:g} to {high:g} ({int(outside.sum())} such rows). Correct the file"
+            f" {low:g} {to} ({int(outside.sum())} such rows). Correct the file"
             + (
                 ", or widen market.price_floor_usd_per_mwh / market.price_cap_usd_per_mwh in the scenario"
                 if column.quantity in _TITLES
@@ -191,6 +202,12 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
     above = int((used > spec.reserve_cap_usd_per_mw).sum())
     if column.quantity not in _TITLES and above:
         notes.append(f"{above} hours above the bid cap kept as measured")
+    middle = float(np.median(np.abs(used)))
+    if column.quantity in _TITLES and 0.0 < middle < LOW_USD_PER_MWH:
+        notes.append(
+            f"{WARNING} half of the {what} are below {middle:.3g} USD/MWh, which is little; if they are in cents/kWh,"
+            " multiply them by 10"
+        )
     files = ", ".join(f"{p.name} sha256:{digest(p)[:12]}" for p in column.paths)
     return values, "; ".join([f"measured: file {files} column {column.name}", *notes])
 

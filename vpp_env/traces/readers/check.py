@@ -42,6 +42,12 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, MemoryError) as error:
         told = " ".join(str(error).split())[:300]
         raise DataError(f"{path.name}: not a readable {suffix} file ({told}); export it again") from error
+    if suffix == ".csv" and len(table.columns) == 1:
+        other = next((mark for mark in (";", "\t", "|") if mark in str(table.columns[0])), None)
+        if other is not None:
+            raise DataError(
+                f"{path.name}: columns are separated by {other!r}; allowed are commas, and a point in numbers"
+            )
     if suffix == ".csv" and not isinstance(table.index, pd.RangeIndex):
         raise DataError(f"{path.name}: rows have more cells than the header; give every column a name")
     for column, values in table.items():

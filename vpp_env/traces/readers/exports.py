@@ -16,7 +16,7 @@ ANC = {"RU": "regup", "RD": "regdown", "SR": "spin", "NR": "nonspin"}
 """OASIS ANC_TYPE -> product; mileage (RMU, RMD) is not used."""
 REGIONS = ("AS_CAISO_EXP", "AS_CAISO")
 """Regions whose price the whole system pays, best first; a file of one region needs none of them."""
-GRIDSTATUS_START = ("interval_start_utc", "interval_start", "time")
+GRIDSTATUS_START = ("interval_start_utc", "interval_start", "interval_start_local", "time")
 """Names of the start of an interval, best first, in lower case with underscores: gridstatus.io, gridstatus."""
 MARKETS = {
     "DAY_AHEAD_HOURLY": ("da", ""),
@@ -81,9 +81,14 @@ def _region(there: list[str], path: Path) -> str:
     )
 
 
+def plain_name(name: str) -> str:
+    """Return a name in lower case with underscores."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
 def _names(table: pd.DataFrame) -> dict[str, str]:
     """Lower case with underscores -> name of the column."""
-    return {str(c).strip().lower().replace(" ", "_").replace("-", "_"): str(c) for c in table.columns}
+    return {plain_name(str(c)): str(c) for c in table.columns}
 
 
 def is_gridstatus(table: pd.DataFrame) -> bool:

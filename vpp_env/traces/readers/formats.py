@@ -15,6 +15,7 @@ import pandas as pd
 from vpp_env.errors import DataError
 from vpp_env.traces.readers.check import modal_step, utc_instants
 from vpp_env.traces.readers.market_column import RawColumn
+from vpp_env.traces.readers.names import MOST_NAME
 from vpp_env.units import Ints
 
 NAMES = {
@@ -44,7 +45,12 @@ class UnusableFileError(DataError):
     """A file that holds no price of any use; in a folder it is passed over, named alone it is an error."""
 
 
-def read_tidy(table: pd.DataFrame, path: Path) -> list[RawColumn]:
+def is_price(name: str) -> bool:
+    """Whether a column of this name is a price of a tidy table."""
+    return name in NAMES or name == _ANY_LMP or _NODE.match(name) is not None
+
+
+def read_tidy(table: pd.DataFrame, path: Path, *, ending: bool = False) -> list[RawColumn]:
     """Return the price columns of a tidy table.
 
     Parameters
@@ -53,13 +59,22 @@ def read_tidy(table: pd.DataFrame, path: Path) -> list[RawColumn]:
         As read, with `ts_utc`.
     path : Path
         For messages.
+    ending : bool
+        Whether its times are the ends of intervals, which are as long as its rows are apart.
 
     Raises
     ------
     DataError
-        When the times are no instants or no column is a known price.
+        When the times are no instants.
+    UnusableFileError
+        When no column is a known price.
     """
+    if not any(is_price(str(name)) for name in table.columns):
+        there = ", ".join(str(name)[:MOST_NAME] for name in table.columns[:20])
+        raise UnusableFileError(f"{path.name}: no price column among {there}; accepted: {ACCEPTED}")
     ts = utc_instants(table["ts_utc"], path.name, "ts_utc")
+    if ending:
+        ts = ts - modal_step(ts)
     rows = np.arange(1, len(table) + 1)
     found = []
     for name in map(str, table.columns):
@@ -73,10 +88,6 @@ def read_tidy(table: pd.DataFrame, path: Path) -> list[RawColumn]:
         else:
             continue
         found.append(RawColumn(quantity, node, "", ts, table[name], rows, path, name))
-    if not found:
-        raise DataError(
-            f"{path.name}: no price column among {', '.join(map(str, table.columns))}; accepted: {ACCEPTED}"
-        )
     return found
 
 
@@ -93,13 +104,14 @@ def read_oasis(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     Raises
     ------
     DataError
-        When it is another OASIS report, or holds no LMP rows of a known market run.
+        When it is another OASIS report, or holds no LMP rows of a known market run: `UnusableFileError` where it holds
+        no price at all.
     """
     value = next((name for name in VALUES if name in table.columns), None)
     node = next((name for name in ("NODE", "NODE_ID", "PNODE_RESMRID") if name in table.columns), None)
     absent = [name for name in _NEEDED if name not in table.columns]
     if absent or value is None or node is None:
-        raise DataError(
+        raise UnusableFileError(
             f"{path.name}: an OASIS file without {', '.join(absent) or 'MW or NODE'} (columns:"
             f" {', '.join(map(str, table.columns))}); download the report PRC_LMP (or PRC_INTVL_LMP, PRC_RTPD_LMP)"
         )

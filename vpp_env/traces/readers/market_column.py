@@ -10,12 +10,23 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import MAX_GAP, check_grid, check_step, modal_step, no_duplicates, numbers, runs
+from vpp_env.traces.readers.check import (
+    MAX_GAP,
+    check_grid,
+    check_step,
+    modal_step,
+    no_duplicates,
+    numbers,
+    runs,
+    shown,
+)
 from vpp_env.units import STEP_MINUTES, Flags, Floats, Ints
 
 KWH_LIMIT = 2.0
 """A price column whose median absolute value is below this looks like USD/kWh: CAISO's mean is 30 to 80 USD/MWh. The
 median, because one hour at the cap is 2 USD/kWh."""
+MOST_USD = 1e6
+"""No price is larger than this in size, whatever the caps of the scenario [assumed]."""
 STEPS_ALLOWED = {"da": (60, 15, 5), "rt": (5, 15)}
 """Minutes between rows; finer day-ahead and reserve rows must repeat the hour's value."""
 
@@ -100,7 +111,15 @@ def _numbers(part: RawColumn) -> Floats:
     """(n,) float64, or an error that names the first bad row."""
     hours = MAX_GAP / pd.Timedelta(hours=1)
     remedy = f"give a number, or delete the row: gaps up to {hours:g} h are interpolated"
-    return numbers(part.values, part.rows, part.path.name, part.name, remedy)
+    made = numbers(part.values, part.rows, part.path.name, part.name, remedy)
+    large = np.abs(made) > MOST_USD
+    if large.any():
+        i = int(np.argmax(large))
+        raise DataError(
+            f"{part.path.name}, row {part.rows[i]}: {part.name} holds {shown(part.values.iloc[i])}"
+            f" ({int(large.sum())} such rows); allowed are prices up to {MOST_USD:g} in size; correct the file"
+        )
+    return made
 
 
 def _check_grid(values: pd.Series, row: pd.Series, step: pd.Timedelta, quantity: str, where: str) -> None:
