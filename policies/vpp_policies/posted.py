@@ -19,11 +19,13 @@ from vpp_env import (
     Offers,
     PolicyError,
     PolicyInfo,
+    Table,
     Terms,
     View,
     Window,
     encode,
 )
+from vpp_env.units import Flags
 from vpp_policies.evening import Promise, able_kw
 from vpp_policies.forecast import make_forecaster
 from vpp_policies.stochastic.contracted import own_terms, under_contract
@@ -90,6 +92,10 @@ class Posted:
             made = replace(made, floor_kwh=homes.bess_min_kwh, floor_price=self._floor * same)
         return made
 
+    def deal(self, table: Table, to: Flags, homes: Homes) -> None:
+        """Make the offers of one gate to the homes `to` (N,)."""
+        table.propose(Offers(to, np.full(len(to), Window.NOTICE), self.terms(homes)))
+
     def act(self, view: View) -> Bids:
         """Offer once a week; bid."""
         rules, public, table = self._rules, view.public, view.owners
@@ -99,7 +105,7 @@ class Posted:
             self._next_h = hour + WEEK_H
             to = ~table.in_force & (rules.sell_limit_kw > 0) & ~view.homes.absent
             if to.any():
-                table.propose(Offers(to, np.full(rules.n_homes, Window.NOTICE), self.terms(view.homes)))
+                self.deal(table, to, view.homes)
         contracted = table.in_force
         known, bought = under_contract(view, rules, contracted, table.terms)
         offers = self._values.offers(known, own_offers(known.homes, public, rules), bought)
