@@ -79,11 +79,12 @@ class Kpis:
     owners_gain: float = _kpi(
         "owners' gain", "USD", Better.HIGHER, Format.TWO,
         "members' net benefit - private cost: the owners' part of welfare; the rest is the VPP's profit",
-        lambda e: e.owners_gain(), shown=(Place.MEANS,),
+        lambda e: e.owners_gain(), shown=(Place.MEANS, Place.INTERVALS),
     )  # fmt: skip
     private_cost: float = _kpi(
         "private cost", "USD", Better.LOWER, Format.TWO, "what broken wishes are worth to their owners, of all kinds",
-        lambda e: e.private_cost(), shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.FAIRNESS),
+        lambda e: e.private_cost(),
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.FAIRNESS),
     )  # fmt: skip
     private_cost_floor: float = _kpi(
         "below floors", "USD", Better.LOWER, Format.TWO, "kWh below reserve floors x hours, at phi",
@@ -149,7 +150,7 @@ class Kpis:
         "consented", "", Better.HIGHER, Format.SCORE,
         "score x share of kWh that their owners' consent covers, see docs/information.md; 0 where nobody is asked",
         lambda e: float(e.offering["satisfaction_consented"].mean()),
-        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS),
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS),
     )  # fmt: skip
     opportunity_satisfaction: float = _kpi(
         "per opportunity", "", Better.HIGHER, Format.SCORE, "mean of the column in the CSV",
@@ -203,7 +204,8 @@ class Kpis:
     )  # fmt: skip
     opt_out_days: int = _kpi(
         "opt-out days", "owner-days", Better.LOWER, Format.COUNT, "days on which owners took no bid, sum over owners",
-        lambda e: int(e.prosumers["days_out"].sum()), shown=(Place.TERMINAL, Place.MEANS, Place.FAIRNESS),
+        lambda e: int(e.prosumers["days_out"].sum()),
+        shown=(Place.TERMINAL, Place.MEANS, Place.INTERVALS, Place.FAIRNESS),
     )  # fmt: skip
     opt_out_share: float = _kpi(
         "opted out", "", Better.LOWER, Format.PERCENT, "opt-out days of all days of owners who have something to offer",
@@ -212,12 +214,13 @@ class Kpis:
     owners_lost: int = _kpi(
         "owners lost", "homes", Better.LOWER, Format.COUNT, "owners who have left for good by the end of the run",
         lambda e: int(e.prosumers["lost"].sum()),
-        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.FAIRNESS, Place.LEADERBOARD),
+        shown=(Place.TERMINAL, Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.FAIRNESS,
+               Place.LEADERBOARD),
     )  # fmt: skip
     total_violations: Violations = _kpi(  # noqa: RUF009 (a field is made)
         "violations", "", Better.LOWER, Format.COUNT, "(home, opportunity) pairs, in all and by kind",
         lambda e: violation_counts(e.run.record.satisfaction), column="violations",
-        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.LEADERBOARD, Place.DASHBOARD),
+        shown=(Place.HEADLINE, Place.REPORT, Place.MEANS, Place.INTERVALS, Place.LEADERBOARD, Place.DASHBOARD),
     )  # fmt: skip
     success_rate: float = _kpi(
         "success", "", Better.HIGHER, Format.PERCENT, "share of opportunities whose offer the market took",
@@ -311,7 +314,7 @@ class Kpis:
     )  # fmt: skip
     capacity_revenue_usd: float = _kpi(
         "firm capacity", "USD", Better.HIGHER, Format.TWO, "what firm evening capacity paid, clawbacks taken off",
-        lambda e: e.money.capacity, shown=(Place.MEANS,),
+        lambda e: e.money.capacity, shown=(Place.MEANS, Place.INTERVALS),
     )  # fmt: skip
     capacity_clawback_usd: float = _kpi(
         "clawback", "USD", Better.LOWER, Format.TWO, "of it taken back on evenings of large shortfall",

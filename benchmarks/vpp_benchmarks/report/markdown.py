@@ -8,13 +8,13 @@ from vpp_policies.llm.ledger import SOURCES
 
 from vpp_benchmarks.report.conclusions import caveats, conclusions
 from vpp_benchmarks.report.tables import (
-    DIGITS,
     bracketed,
     difference_table,
     figure,
     ladder,
     markdown,
     mean,
+    mean_digits,
     number,
     percent,
     shown_at,
@@ -250,7 +250,7 @@ def _statistics(found: Statistics | None) -> list[str]:
     """Sections on intervals and tests; empty where nothing was compared."""
     if found is None or not found.policies or found.hypervolume is None:
         return []
-    digits = {kpi.name: DIGITS[kpi.form] for kpi in table()}
+    digits = mean_digits(found)
     rows = [
         [label, *(bracketed(p[m].mean, digits[m]) for m in found.metrics), bracketed(p["total_profit"].iqm, 2)]
         for label, p in found.policies.items()

@@ -195,13 +195,14 @@ def headline(runs: Sequence[RunResult]) -> Table:
     return Table("headline", records, [*WHO, *(kpi.heading for kpi in kpis)], rows, len(WHO))
 
 
-def _digits(statistics: Statistics) -> dict[str, int]:
-    return {kpi.name: DIGITS[kpi.form] for kpi in table() if kpi.name in statistics.metrics}
+def mean_digits(statistics: Statistics) -> dict[str, int]:
+    """Return the digits at which means over units are written: a mean of counts is no count."""
+    return {kpi.name: max(DIGITS[kpi.form], 1) for kpi in table() if kpi.name in statistics.metrics}
 
 
 def interval_table(statistics: Statistics, planned: Planned, seeds: Sequence[SeedResult]) -> Table:
     """Return means of several units with their intervals; who did not complete all that was planned says so."""
-    digits, done, units = _digits(statistics), completed(planned, seeds), len(planned.units)
+    digits, done, units = mean_digits(statistics), completed(planned, seeds), len(planned.units)
     records: list[dict[str, Any]] = []
     rows = []
     for label in planned.labels:
@@ -223,7 +224,7 @@ def interval_table(statistics: Statistics, planned: Planned, seeds: Sequence[See
 def difference_table(statistics: Statistics) -> Table:
     """Return paired differences, probability of improvement and tests."""
     records, rows = [], []
-    digits = _digits(statistics)
+    digits = mean_digits(statistics)
     for r in statistics.differences:
         improved = r.probability_of_improvement
         first = {key: getattr(r, key) for key in ("policy", "minus", "metric", "better", "wilcoxon_p", "holm_p")}
