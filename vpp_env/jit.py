@@ -3,7 +3,7 @@
 Numba keys a cached function by the file that defines it: an edited callee, or an edited constant of another module,
 would leave stale machine code in its callers (it did: a changed device function was not seen by the compiled
 opportunity). Here the cache lies in a folder named by a hash of the package's sources: any edit or upgrade compiles
-anew.
+anew. One process compiles at a time: another that needs the same kernel waits and finds it in the cache.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there every process compiles for itself
+    fcntl = None  # type: ignore[assignment]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -79,13 +86,51 @@ def inlined(function: F) -> F:
 def _compiled(function: F, **options: Any) -> F:
     config: Any = numba.config
     before = config.CACHE_DIR
-    config.CACHE_DIR = cache_dir(_package_of(function))  # read when the function is decorated
+    folder = cache_dir(_package_of(function))
+    config.CACHE_DIR = folder  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
         compiler: Any = numba.njit
-        return cast(F, compiler(no_cfunc_wrapper=True, **options)(function))
+        made = compiler(no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before
+    if "cache" in options and not config.DISABLE_JIT:
+        compile_it = made.compile
+
+        def one_at_a_time(signature: Any) -> Any:
+            """Load the kernel from the cache, or compile it: whoever waited for the lock finds it there."""
+            # the compiler's own lock first, as everywhere: two threads cannot wait for each other
+            with global_compiler_lock, _alone(folder):
+                return compile_it(signature)
+
+        made.compile = one_at_a_time
+    return cast(F, made)
+
+
+_depth: dict[str, int] = {}
+"""Cache folder -> how many kernels, one inside the other, this process is compiling; read under the compiler's lock."""
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Wait until no other process compiles into a cache folder; without a lock where the folder cannot be written."""
+    depth = _depth.get(folder, 0)
+    _depth[folder] = depth + 1
+    try:
+        if depth or fcntl is None:
+            yield
+            return
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            file = (Path(folder) / "compiling.lock").open("w")
+        except OSError:  # a cache that is only read
+            yield
+            return
+        with file:  # closing it gives the lock back, and so does a process that dies
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    finally:
+        _depth[folder] = depth
 
 
 @inlined

@@ -21,6 +21,7 @@ from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 from vpp_policies.optimal.foresight_ladder import ladder
 from vpp_policies.optimal.no_foresight import bracket_without_foresight
+from vpp_policies.optimal.sharing import shared
 
 from vpp_benchmarks.results.comparison import Unit, read_ceilings
 from vpp_benchmarks.run.job import JobSpec, month_of
@@ -114,8 +115,8 @@ def exact_optima(
 ) -> dict[str, float]:
     """Solve the month's linear program for every ceiling: USD of the devices alone.
 
-    Slow: about 50 ms per device-month, and minutes where the VPP's maximum binds. What belongs to no device (a
-    day-ahead schedule) is not in it, but it is in the brackets.
+    Slow: about 50 ms per device-month, and minutes where the VPP's maximum or a feeder binds. What belongs to no device
+    (a day-ahead schedule) is not in it, but it is in the brackets.
     """
     from vpp_policies.optimal.month_lp import exact  # CVXPY takes a second to import
 
@@ -123,7 +124,12 @@ def exact_optima(
     optima: dict[str, float] = {}
     for name, (measure, wishes) in MEASURED.items():
         made = devices(homes, foresight, Goal(measure, wishes, rules))
-        optima[name] = exact(made, rules.reserve_hours, rules.max_capacity_kw, partial(report, TITLES[name]))
+        optima[name] = exact(
+            made,
+            rules.reserve_hours,
+            shared(homes, foresight, rules, made, rules.max_capacity_kw),
+            partial(report, TITLES[name]),
+        )
     return optima
 
 

@@ -7,16 +7,19 @@ Every device is a store (`devices`), solved exactly (`storage`). What couples th
   upper bound, the best one is the optimum;
 - discharge per day inside the envelope: a price theta >= 0 per day; where more of it has a price, at most that;
 - the hassle of an hour in which storage gives: a price nu per hour, from 0 to what full power costs a kWh;
-- the VPP's maximum: a congestion price mu >= 0 per step, the same for all homes.
+- the VPP's maximum: a congestion price mu >= 0 per step, the same for all homes;
+- a feeder's rating: a price phi >= 0 per step, the same for the homes behind it.
 
-Weak duality makes every choice of these prices a valid ceiling; they are moved by subgradients towards the least one.
-Each round's dispatch, cut to what the limits allow, is a plan, so the best one is a floor beneath the ceiling.
+Weak duality makes every choice of these prices a valid ceiling. A device's own are moved by subgradients towards the
+least one; those of what is shared come from `sharing`. Each round's dispatch, cut to what the limits allow, is a plan:
+the best one, or the best mixture where room is short, is a floor beneath the ceiling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +28,25 @@ from vpp_env import DT_H, Foresight, Homes
 from vpp_policies.optimal.devices import Device, Goal, Measure, devices
 from vpp_policies.optimal.penalties import Penalty
 from vpp_policies.optimal.shadow import Prices, improve, priced
+from vpp_policies.optimal.sharing import Answers, Plans, Shared, new_answers, shared
 from vpp_policies.optimal.storage import Store
 
 ROUNDS, PATIENCE = 30, 2
 """Subgradient rounds per device at most, and rounds without progress after which the step is halved."""
-CONGESTION_ROUNDS, INNER_ROUNDS = 30, 6
-"""Rounds of the price of the VPP's maximum where it binds, and of each device's own prices within one."""
-POLYAK = 0.6
-"""Share of Polyak's step that is taken: the floor, which stands in for the optimum, lies below it."""
+SHARING_ROUNDS, INNER_ROUNDS = 40, 6
+"""Rounds of the prices of what is shared where it binds, and of each device's own prices within one."""
+TOWARDS = 0.05, 0.5, 0.9
+"""Share of the way from the best prices so far to the mixture's that is tried: least, at first, most. It is halved
+where that makes the ceiling no lower, and else grows by a half."""
+SHARING_GAP, STALL = 4e-3, 8
+"""Relative gap at which prices of what is shared are good enough, and rounds in which it has to shrink by a twentieth
+of that."""
 STEPS_PER_HOUR = 4
 GAP = 2e-3
 """Relative gap at which a device's prices are good enough."""
+PACE, LEAST_PACE = 0.5, 0.1
+"""Share of a day's best gain, and USD/kWh, by which the price of a day's discharge moves in a round at most; of 0, .25,
+.5 and 1 the one with the smallest gaps on a training seed of `august`."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,32 @@ class Bracket:
         return Bracket(self.lower + other.lower, self.upper + other.upper)
 
 
+class Effort(NamedTuple):
+    """How hard shadow prices are looked for."""
+
+    rounds: int = ROUNDS  # subgradient rounds per device at most
+    gap: float = GAP  # relative gap of a device at which it is left alone
+    pace: float = PACE  # see `PACE`
+    feeders: bool = True  # whether feeders have prices; without them the ceiling is higher
+
+
+CEILING = Effort()
+"""What a ceiling needs."""
+
+
+class Sweep(NamedTuple):
+    """What devices answered; D of them."""
+
+    upper: NDArray[np.float64]  # (D,) USD
+    lower: NDArray[np.float64]  # (D,) worth of the plan
+    answers: Answers
+
+    @property
+    def total(self) -> Bracket:
+        """All devices' brackets together."""
+        return Bracket(float(self.lower.sum()), float(self.upper.sum()))
+
+
 @dataclass
 class Solution:
     """Devices, their best shadow prices, and the bracket that they prove."""
@@ -62,28 +99,47 @@ class Solution:
     shares: list[NDArray[np.float64]]
     thetas: list[NDArray[np.float64]]
     nus: list[NDArray[np.float64]]
+    room: Shared
     mu: NDArray[np.float64]
+    phi: NDArray[np.float64]  # (F, K)
     reserve_h: float
     bracket: Bracket
 
     def prices(self, d: int) -> Prices:
         """Return the shadow prices of device d."""
-        return Prices(self.shares[d], self.thetas[d], self.nus[d], self.mu)
+        return Prices(self.shares[d], self.thetas[d], self.nus[d], self.mu, self.phi[self.room.feeder[d]])
 
     def store(self, d: int) -> Store:
         """Device d with its shadow prices in its gains."""
         return priced(self.devices[d], self.prices(d), self.reserve_h, DT_H)
 
-    def sweep(self, most: NDArray[np.float64] | None, rounds: int, gap: float) -> tuple[Bracket, NDArray[np.float64]]:
-        """Improve every device at the present `mu`; return the brackets' sum and what each plan sells (D, K)."""
-        free = np.full(len(self.mu), np.inf)
-        sold = np.empty((len(self.devices), len(self.mu)))
-        total = Bracket(0.0, 0.0)
-        for d, device in enumerate(self.devices):
-            limit = free if most is None else most[d]
-            found = improve(device, self.prices(d), limit, self.reserve_h, DT_H, rounds, PATIENCE, gap, sold[d])
-            total += Bracket(found[1], found[0])
-        return total, sold
+    def sweep(self, effort: Effort, which: NDArray[np.int64] | None = None) -> Sweep:
+        """Improve the devices `which` (all) at the present `mu` and `phi`."""
+        who = np.arange(len(self.devices)) if which is None else which
+        n, days = len(who), len(self.thetas[0]) if self.thetas else 0
+        answers = new_answers(n, self.room.piece)
+        made = Sweep(np.zeros(n), np.zeros(n), answers)
+        for j, d in enumerate(who):
+            device, prices = self.devices[d], self.prices(d)
+            made.upper[j], made.lower[j] = improve(
+                device,
+                prices,
+                self.reserve_h,
+                DT_H,
+                effort.rounds,
+                PATIENCE,
+                effort.gap,
+                _pace(device, days, effort.pace),
+                answers.of(j, self.room.piece),
+            )
+        return made
+
+
+def _pace(device: Device, days: int, share: float) -> NDArray[np.float64]:
+    """USD/kWh (days,) by which the price of a day's discharge moves in a round at most."""
+    gain = np.zeros(days)
+    np.maximum.at(gain, device.day - device.day[0], device.store.out_m[:, 0] / device.grid_kwh[0])
+    return np.maximum(LEAST_PACE, share * gain)
 
 
 def _whole_fleet(homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float) -> Bracket:
@@ -122,8 +178,7 @@ def solve(
     foresight: Foresight,
     goal: Goal,
     capacity_kw: float,
-    rounds: int = ROUNDS,
-    gap: float = GAP,
+    effort: Effort = CEILING,
     penalties: Sequence[Penalty] = (),
 ) -> Solution:
     """Enclose the best month under `goal`.
@@ -136,10 +191,8 @@ def solve(
         What is measured, and what becomes of the owners' preferences.
     capacity_kw : float
         The VPP's maximum.
-    rounds : int
-        Subgradient rounds per device at most.
-    gap : float
-        Relative gap of a device at which it is left alone.
+    effort : Effort
+        How hard shadow prices are looked for.
     penalties : sequence of Penalty
         Of every device, in the order of `devices`; none: nothing is taken off.
 
@@ -150,30 +203,76 @@ def solve(
     """
     made = charged(devices(homes, foresight, goal), penalties)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
-    shares, thetas = [np.zeros(steps) for _ in made], [np.zeros(days) for _ in made]
-    nus = [np.full(int(foresight.hour[-1]) + 1, device.hour_usd) for device in made]
-    out = Solution(made, shares, thetas, nus, np.zeros(steps), goal.rules.reserve_hours, Bracket(0.0, 0.0))
-    whole = _whole_fleet(homes, foresight, goal, capacity_kw)
-    found, sold = out.sweep(None, rounds, gap)
-    out.bracket, total = found + whole, sold.sum(axis=0)
-    if total.max(initial=0.0) <= capacity_kw + 1e-6:
-        return out
-    # Too much is sold somewhere: congestion gets a price (Polyak's step), and capacity is shared out like the average
-    # of the plans so far, which tends to the optimum of the relaxation while each single plan jumps.
-    best, now, mean = Bracket(-np.inf, out.bracket.upper), out.bracket.upper, sold
-    for done in range(CONGESTION_ROUNDS):
-        mean = mean + (sold - mean) * max(0.2, 1.0 / (1.0 + done))
-        most = mean * (capacity_kw / np.maximum(mean.sum(axis=0), 1e-9))
-        best = Bracket(max(best.lower, out.sweep(most, 1, gap)[0].lower + whole.lower), best.upper)
-        if best.gap <= gap:
-            break
-        slope = DT_H * np.where((out.mu > 0.0) | (total > capacity_kw), total - capacity_kw, 0.0)
-        out.mu = np.maximum(out.mu + POLYAK * (now - best.lower) / float(slope @ slope) * slope, 0.0)
-        found, sold = out.sweep(None, INNER_ROUNDS, gap)
-        total, now = sold.sum(axis=0), found.upper + whole.upper + DT_H * float(out.mu.sum()) * capacity_kw
-        best = Bracket(best.lower, min(best.upper, now))
-    out.bracket = best
+    room = shared(homes, foresight, goal.rules, made, capacity_kw, effort.feeders)
+    out = Solution(
+        made,
+        [np.zeros(steps) for _ in made],
+        [np.zeros(days) for _ in made],
+        [np.full(int(foresight.hour[-1]) + 1, device.hour_usd) for device in made],
+        room,
+        np.zeros(steps),
+        np.zeros_like(room.room),
+        goal.rules.reserve_hours,
+        Bracket(0.0, 0.0),
+    )
+    first = out.sweep(effort)
+    out.bracket = _shared_out(out, first, effort) + _whole_fleet(homes, foresight, goal, capacity_kw)
     return out
+
+
+def _shared_out(out: Solution, first: Sweep, effort: Effort) -> Bracket:
+    """Price what devices share, where their plans at no price at all, `first`, fill more than there is room for.
+
+    The best prices are left in `out`. Devices that nothing is short for keep their first plans.
+    """
+    who = np.flatnonzero(out.room.concerned(out.devices, first.answers.sold, first.answers.met))
+    if not len(who):
+        return first.total
+    of = Sweep(first.upper[who], first.lower[who], first.answers.at(who))
+    rest = first.total + Bracket(-of.total.lower, -of.total.upper)
+    plans = Plans(out.room)
+    plans.add(who, of.answers)
+    # plans that give nothing leave room everywhere
+    nothing = replace(out, devices=[_without_giving(device) for device in out.devices]).sweep(
+        effort._replace(rounds=1), who
+    )
+    plans.add(who, nothing.answers)
+    best, found = out, Bracket(-np.inf, of.total.upper)
+    quick = effort._replace(rounds=INNER_ROUNDS)
+    widths: list[float] = []
+    least, towards, most = TOWARDS
+    for _ in range(SHARING_ROUNDS):
+        mixture = plans.mixture()
+        found = Bracket(max(found.lower, mixture.worth), found.upper)
+        widths.append((found + rest).gap)
+        stalled = len(widths) > STALL and widths[-1 - STALL] - widths[-1] < SHARING_GAP / 20.0
+        if widths[-1] <= SHARING_GAP or stalled:
+            break
+        tried = _copied(best)
+        tried.mu = best.mu + towards * (mixture.mu - best.mu)
+        tried.phi = best.phi + towards * (mixture.phi - best.phi)
+        found_there = tried.sweep(quick, who)
+        plans.add(who, found_there.answers)
+        upper = found_there.total.upper + out.room.rent(tried.mu, tried.phi)
+        if upper < found.upper:
+            best, found = tried, Bracket(found.lower, upper)
+            towards = min(1.5 * towards, most)
+        else:
+            towards = max(0.5 * towards, least)
+    out.shares, out.thetas, out.nus, out.mu, out.phi = best.shares, best.thetas, best.nus, best.mu, best.phi
+    return found + rest
+
+
+def _without_giving(device: Device) -> Device:
+    """Return a device that gives nothing to the market and holds nothing in reserve."""
+    out_w = np.where(device.grid_kwh > 0.0, 0.0, device.store.out_w)
+    return device._replace(store=device.store._replace(out_w=out_w), rho=np.zeros_like(device.rho))
+
+
+def _copied(solution: Solution) -> Solution:
+    """Return the same with prices of its own."""
+    shares, thetas, nus = ([x.copy() for x in prices] for prices in (solution.shares, solution.thetas, solution.nus))
+    return replace(solution, shares=shares, thetas=thetas, nus=nus)
 
 
 def bracket(
@@ -193,6 +292,6 @@ def bracket(
     )
     # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
     outside = replace(found, devices=charged(devices(homes, none, goal), penalties))
-    upper = outside.sweep(None, 1, GAP)[0].upper + _whole_fleet(homes, none, goal, capacity_kw).upper
-    upper += DT_H * float(found.mu.sum()) * capacity_kw
+    upper = outside.sweep(Effort(rounds=1)).total.upper + _whole_fleet(homes, none, goal, capacity_kw).upper
+    upper += found.room.rent(found.mu, found.phi)
     return Bracket(found.bracket.lower, max(found.bracket.upper, upper))

@@ -52,6 +52,7 @@ class Device(NamedTuple):
     shares: NDArray[np.bool_]  # (2,): the segment given out uses the power that could be on reserve
     busy: NDArray[np.bool_]  # (K,): what is sold and what is on reserve are two things (not so while reserve is called)
     grid_kwh: NDArray[np.float64]  # (2,) kWh at the grid per kWh given out, 0 where it stays in the home
+    meter_kwh: NDArray[np.float64]  # (2,) kWh by which the meter rises per kWh given out; taken in, it falls by 1 / eta
     day: NDArray[np.int64]  # (K,)
     day_kwh: float  # most kWh at the grid per day along segment 0 at no cost
     day_usd: float  # USD per kWh beyond it, inf: not allowed
@@ -245,6 +246,7 @@ def battery(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         shares=np.array([True, False]),  # serving the home does not keep the battery from being on reserve
         busy=~f.called,
         grid_kwh=np.array([eta, 0.0]),
+        meter_kwh=np.array([eta, eta]),
         day=f.day,
         day_kwh=np.inf if goal.wishes is Wishes.FREE else float(homes.day_limit_kwh[i]),
         day_usd=goal.fine(f.overuse_value, i) if goal.wishes is Wishes.PRICED else np.inf,
@@ -347,6 +349,7 @@ def car(i: int, homes: Homes, f: Foresight, goal: Goal) -> Device:
         shares=np.array([False, True]),
         busy=~f.called,
         grid_kwh=np.array([1.0 / eta, eta]),
+        meter_kwh=np.array([1.0 / eta, eta]),
         day=f.day,
         day_kwh=np.inf,
         day_usd=np.inf,

@@ -25,7 +25,7 @@ from vpp_policies.optimal.penalties import (
     step_values,
     values,
 )
-from vpp_policies.optimal.shadow import plan, priced
+from vpp_policies.optimal.shadow import Answer, plan, priced
 from vpp_policies.optimal.storage import IN, OUT, BaseStock, Store
 
 KNOWN = {
@@ -96,10 +96,9 @@ def ladder(homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, l
         for name, known in KNOWN.items():
             store, prices = (actual, lmp) if known else (_expecting(all_faced[d], expected), expected)
             policy = _levels(Faced(store, prices, none, none), compiled, value, prices, known)
-            sold, pull = np.empty(steps), np.empty(steps)
-            free = np.full(steps, np.inf)
-            books = sold, pull, np.empty(size[0]), np.empty(size[1])
-            earned[name] += plan(device, store, policy, np.zeros(steps), free, found.reserve_h, DT_H, *books)
+            answer = Answer(np.empty(steps), np.empty(steps), np.zeros(steps, dtype=np.int64), *np.empty((3, 1)))
+            books = answer, np.empty(steps), np.empty(size[0]), np.empty(size[1])
+            earned[name] += plan(device, store, policy, np.zeros(steps), found.reserve_h, DT_H, *books)
     return earned
 
 

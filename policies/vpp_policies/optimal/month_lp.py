@@ -11,15 +11,16 @@ j), g_j (given out), x (charged elsewhere), s (held), z (share of the step spent
          sum over a day of g_0 grid_0 <= day_kwh               or at day_usd per kWh more
          less short [wanted - s_k+1]+, and hour_usd [sum over an hour of g_storage grid_storage - hour_kwh]+
          sum_d (sum_j g_j grid_j / dt + busy q) <= capacity
+         sum over the devices of a feeder ((sum_j g_j meter_j - sum_j a_j / eta) / dt + busy q) <= room
 
-Without the last row the devices are independent and are solved one by one. Used by `--exact` and by the tests;
+Without the last two rows the devices are independent and are solved one by one. Used by `--exact` and by the tests;
 nothing in a month of the policies calls it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
@@ -28,10 +29,20 @@ from numpy.typing import NDArray
 from vpp_env import DT_H, PolicyError
 from vpp_policies.highs import HIGHS
 from vpp_policies.optimal.devices import Device
+from vpp_policies.optimal.sharing import Shared
 
 
-def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any], cp.Expression]:
-    """Write one device down: its worth, its constraints, what it sells and holds in reserve (K,) kW."""
+class _Part(NamedTuple):
+    """One device in the program."""
+
+    worth: cp.Expression
+    limits: list[Any]
+    sold: cp.Expression  # (K,) kW that it fills of the VPP's maximum
+    met: cp.Expression  # (K,) kW of its feeder
+
+
+def _device(device: Device, reserve_h: float) -> _Part:
+    """Write one device down."""
     st, steps = device.store, len(device.rho)
     a, g = cp.Variable((steps, 2), nonneg=True), cp.Variable((steps, 2), nonneg=True)
     z = cp.Variable(steps, bounds=[0.0, 1.0])
@@ -54,6 +65,7 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
         limits.append(cp.sum(g, axis=1)[both] <= cp.multiply(device.most_out[both], 1.0 - z[both]))
     worth += st.end * held[steps]
     sold = (g @ device.grid_kwh) / DT_H
+    met = (g @ device.meter_kwh - cp.sum(a, axis=1) / device.eta) / DT_H
     if (device.rho > 0.0).any():
         may = device.rho > 0.0
         q = cp.Variable(steps, bounds=[0.0, np.where(may, device.power, 0.0)])
@@ -64,6 +76,7 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
         ]
         worth += DT_H * (device.rho @ q)
         sold = sold + cp.multiply(device.busy.astype(float), q)
+        met = met + cp.multiply(device.busy.astype(float), q)
     if device.day_kwh < np.inf:
         of = np.equal.outer(np.unique(device.day), device.day).astype(float)
         today = of @ g[:, 0] * device.grid_kwh[0]
@@ -83,53 +96,60 @@ def _device(device: Device, reserve_h: float) -> tuple[cp.Expression, list[Any],
         noticed = cp.Variable(len(of), nonneg=True)
         limits.append(hourly - noticed <= device.hour_kwh)
         worth -= device.hour_usd * cp.sum(noticed)
-    return worth, limits, sold
+    return _Part(worth, limits, sold, met)
 
 
-def program(
-    devices: list[Device], reserve_h: float, capacity_kw: float | None
-) -> tuple[cp.Problem, list[cp.Expression]]:
-    """Write the devices down as one program; without a capacity nothing joins them.
+def program(devices: list[Device], reserve_h: float, room: Shared | None) -> tuple[cp.Problem, list[_Part]]:
+    """Write the devices down as one program; without `room` nothing joins them.
 
     Returns
     -------
     tuple
-        The program, and what each device sells and holds in reserve, (K,) kW.
+        The program, and the devices in it.
     """
     parts = [_device(d, reserve_h) for d in devices]
-    sold = [part[2] for part in parts]
-    limits = [row for part in parts for row in part[1]]
-    if capacity_kw is not None:
-        limits.append(sum(sold) <= capacity_kw)
-    return cp.Problem(cp.Maximize(sum(part[0] for part in parts)), limits), sold
+    limits = [row for part in parts for row in part.limits]
+    if room is not None:
+        limits.append(sum(part.sold for part in parts) <= room.capacity_kw)
+        for f in np.unique(room.feeder[: len(devices)]):
+            there = np.isfinite(room.room[f])
+            if there.any():
+                met = [part.met[there] for part, at in zip(parts, room.feeder, strict=True) if at == f]
+                limits.append(sum(met) <= room.room[f, there])
+    return cp.Problem(cp.Maximize(sum(part.worth for part in parts)), limits), parts
 
 
-def _solve(devices: list[Device], reserve_h: float, capacity_kw: float | None) -> tuple[float, NDArray[np.float64]]:
-    problem, sold = program(devices, reserve_h, capacity_kw)
+def _solve(
+    devices: list[Device], reserve_h: float, room: Shared | None
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    problem, parts = program(devices, reserve_h, room)
     problem.solve(solver=HIGHS, warm_start=False)
     if problem.status != cp.OPTIMAL:
         raise PolicyError(f"the month's linear program ended as {problem.status!r}; only 'optimal' is an answer")
-    return float(problem.value), np.sum([np.asarray(kw.value) for kw in sold], axis=0)
+    sold, met = (np.array([kw.value for kw in side]) for side in zip(*((p.sold, p.met) for p in parts), strict=True))
+    return float(problem.value), sold, met
 
 
 def exact(
     devices: list[Device],
     reserve_h: float,
-    capacity_kw: float,
+    room: Shared,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> float:
-    """Return the optimum of the month, USD: device by device where the VPP's maximum does not bind, else all in one.
+    """Return the optimum of the month, USD: device by device where nothing shared is short, else all in one.
 
     Raises
     ------
     PolicyError
         When the solver does not end with an optimum.
     """
-    worth, sold = 0.0, np.zeros(0)
+    if not devices:
+        return 0.0
+    found = []
     for j, device in enumerate(devices):
-        one, kw = _solve([device], reserve_h, None)
-        worth, sold = worth + one, kw if j == 0 else sold + kw
+        found.append(_solve([device], reserve_h, None))
         progress(j + 1, len(devices))
-    if sold.max(initial=0.0) <= capacity_kw + 1e-6:
-        return worth
-    return _solve(devices, reserve_h, capacity_kw)[0]
+    sold, met = (np.concatenate([one[side] for one in found]) for side in (1, 2))
+    if not room.concerned(devices, sold, met).any():
+        return sum(one[0] for one in found)
+    return _solve(devices, reserve_h, room)[0]

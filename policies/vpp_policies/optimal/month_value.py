@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import Foresight, Homes, MarketRules, kernel
-from vpp_policies.optimal.ceilings import Solution, solve
+from vpp_policies.optimal.ceilings import Effort, Solution, solve
 from vpp_policies.optimal.devices import Goal, Measure, Wishes
 from vpp_policies.optimal.storage import BaseStock, Store, backward, room_for_steps, step
 
 GRID = 33
 """States at which a value function is written down between a store's limits."""
-ROUNDS, GAP = 16, 5e-3
-"""Subgradient rounds, and the gap, that a policy needs of its shadow prices: less than a ceiling does."""
+EFFORT = Effort(rounds=16, gap=5e-3, pace=0.0, feeders=False)
+"""What a policy needs of its shadow prices: less than a ceiling does."""
 
 
 class Steps(NamedTuple):
@@ -77,7 +77,7 @@ class MonthValue:
         self, homes: Homes, foresight: Foresight, rules: MarketRules, wishes: Wishes, paid: bool = False
     ) -> None:
         goal = Goal(Measure.VALUE, wishes, rules, paid)
-        self.solution: Solution = solve(homes, foresight, goal, rules.max_capacity_kw, ROUNDS, GAP)
+        self.solution: Solution = solve(homes, foresight, goal, rules.max_capacity_kw, EFFORT)
         self.foresight = foresight
         self.stores: list[Store] = [self.solution.store(d) for d in range(len(self.solution.devices))]
         self.policies: list[BaseStock] = [backward(store, foresight.steps, GRID) for store in self.stores]

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import Foresight, Homes, PolicyError, PriceLaw
-from vpp_policies.optimal.ceilings import Bracket, Solution, bracket, solve
+from vpp_policies.optimal.ceilings import Bracket, Effort, Solution, bracket, solve
 from vpp_policies.optimal.devices import Device, Goal, Measure, Wishes, devices
 from vpp_policies.optimal.penalties import Faced, Penalty, for_kernels, penalty, values
 
-ROUNDS, GAP = 8, 1e-2
-"""Subgradient rounds, and the gap, of the shadow prices at the mean path of prices: they only shape the penalties."""
+EFFORT = Effort(rounds=8, gap=1e-2, pace=0.0, feeders=False)
+"""Of the shadow prices at the mean path of prices: they only shape the penalties."""
 WIDE = 0.05
 """Share of a store's span to either side of the reference over which a penalty's slope is taken; chosen on training
 seeds."""
@@ -63,7 +63,7 @@ def facing(
         raise PolicyError("the law of prices is not that of this month: its prices are others; make it from the month")
     mean = law.mean
     calm, dearer = at_prices(foresight, mean), at_prices(foresight, mean + MORE)
-    found = solve(homes, calm, goal, capacity_kw, ROUNDS, GAP)
+    found = solve(homes, calm, goal, capacity_kw, EFFORT)
     out = []
     for d, (here, there) in enumerate(zip(found.devices, devices(homes, dearer, goal), strict=True)):
         out.append(Faced(found.store(d), mean, *_by(here, there)))

@@ -22,12 +22,24 @@ class Prices(NamedTuple):
     theta: NDArray[np.float64]  # (days,) USD per kWh discharged on a day, at most `day_usd`
     nu: NDArray[np.float64]  # (hours,) USD per kWh of storage given in a clock hour, at most `hour_usd`
     mu: NDArray[np.float64]  # (K,) USD per kWh sold or held in reserve, the same for all homes
+    phi: NDArray[np.float64]  # (K,) USD per kWh that leaves the meter or is held in reserve, the same behind a feeder
+
+
+class Answer(NamedTuple):
+    """A plan of one device, filled by kernels."""
+
+    sold: NDArray[np.float64]  # (K,) kW sold and held in reserve
+    met: NDArray[np.float64]  # (K,) kW that leave the meter or are held in reserve
+    piece: NDArray[np.int64]  # (K,) piece of the plan that each step belongs to; given, not filled
+    worth: NDArray[np.float64]  # (P,) USD at true prices
+    held: NDArray[np.float64]  # (P,) kWh of the store at the start of each piece
+    spent: NDArray[np.float64]  # (P,) kWh of the day's discharge before it, what no limit counts left out
 
 
 @kernel
 def _rho(device: Device, prices: Prices, k: int) -> float:
     # a call fills the room that its own capacity was awarded
-    return max(device.rho[k] - prices.mu[k], 0.0) if device.busy[k] else device.rho[k]
+    return max(device.rho[k] - prices.mu[k] - prices.phi[k], 0.0) if device.busy[k] else device.rho[k]
 
 
 @kernel
@@ -46,20 +58,22 @@ def priced(device: Device, prices: Prices, reserve_h: float, dt: float) -> Store
     """Return the device's store with its shadow prices in its gains."""
     store = device.store
     out_w, out_m, hold = store.out_w.copy(), store.out_m.copy(), store.hold.copy()
+    in_m = store.in_m.copy()
     for k in range(len(hold)):
         rho, lam = _rho(device, prices, k), prices.share[k]
         hold[k] += lam * rho * dt * device.eta / reserve_h
         for j in range(2):
             if device.shares[j] and device.busy[k]:
                 out_m[k, j] -= (1.0 - lam) * rho * device.eta
-            out_m[k, j] -= prices.mu[k] * device.grid_kwh[j]
+            out_m[k, j] -= prices.mu[k] * device.grid_kwh[j] + prices.phi[k] * device.meter_kwh[j]
+            in_m[k, j] -= prices.phi[k] / device.eta
         out_m[k, 0] -= prices.theta[device.day[k] - device.day[0]] * device.grid_kwh[0]
         out_m[k, device.storage] -= prices.nu[device.hour[k]] * device.grid_kwh[device.storage]
         # the converter's power goes to the better use first
         worse = 1 if out_m[k, 0] >= out_m[k, 1] else 0
         out_w[k, worse] = min(out_w[k, worse], device.most_out[k] - out_w[k, 1 - worse])
     return Store(
-        store.lo, store.hi, store.ext, store.ext_price, store.in_w, store.in_m, out_w, out_m, hold, store.wanted,
+        store.lo, store.hi, store.ext, store.ext_price, store.in_w, in_m, out_w, out_m, hold, store.wanted,
         store.short, store.end, store.start,
     )  # fmt: skip
 
@@ -84,11 +98,10 @@ def plan(
     device: Device,
     store: Store,
     policy: BaseStock,
-    mu: NDArray[np.float64],
-    most: NDArray[np.float64],
+    dear: NDArray[np.float64],
     reserve_h: float,
     dt: float,
-    sold: NDArray[np.float64],
+    answer: Answer,
     pull: NDArray[np.float64],
     over: NDArray[np.float64],
     hours: NDArray[np.float64],
@@ -97,11 +110,13 @@ def plan(
 
     Parameters
     ----------
-    mu, most : ndarray
-        (K,) price of congestion, and kW that the device may sell and hold in reserve.
-    sold, pull, over, hours : ndarray
-        (K,) kW sold and held in reserve; (K,) excess of the energy behind reserve over the power for it, relative to
-        the power; (days,) kWh beyond the daily limit; (hours,) kWh of storage beyond what is not noticed. Filled.
+    dear : ndarray
+        (K,) USD/kWh, what a kW in reserve costs in shared room.
+    answer : Answer
+        Filled.
+    pull, over, hours : ndarray
+        Filled: (K,) excess of the energy behind reserve over the power for it, relative to the power; (days,) kWh
+        beyond the daily limit; (hours,) kWh of storage beyond what is not noticed.
     """
     true = device.store
     steps = len(true.hold)
@@ -110,47 +125,58 @@ def plan(
     over[:] = -device.day_kwh
     hours[:] = -device.hour_kwh
     strict = device.day_usd == np.inf
+    before = fined = 0.0
     for k in range(steps + 1):
+        if k < steps and device.day[k] != today:
+            today, left, fined = device.day[k], device.day_kwh, 0.0
+        if k < steps and (k == 0 or answer.piece[k] != answer.piece[k - 1]):
+            if k > 0:
+                answer.worth[answer.piece[k - 1]] = worth - before
+                before = worth
+            answer.held[answer.piece[k]] = s
+            answer.spent[answer.piece[k]] = device.day_kwh - left if device.day_kwh < np.inf else 0.0
         if s < true.lo[k]:
             worth -= (true.lo[k] - s) * true.ext_price
             s = true.lo[k]
         if k == steps:
             break
-        if device.day[k] != today:
-            today, left = device.day[k], device.day_kwh
         s_next = step(store, policy, k, s, took, gave, scratch)
         over[today - device.day[0]] += gave[0] * device.grid_kwh[0]
-        room = most[k] * dt
-        for j in range(2):
-            if device.grid_kwh[j] > 0.0:
-                allowed = min(room, left) if j == 0 and strict else room
-                cut = max(0.0, gave[j] - allowed / device.grid_kwh[j])
-                cut = min(cut, true.hi[k + 1] - s_next)
-                gave[j] -= cut
-                s_next += cut
-                room -= gave[j] * device.grid_kwh[j]
+        if strict:
+            cut = min(max(0.0, gave[0] - left / device.grid_kwh[0]), true.hi[k + 1] - s_next)
+            gave[0] -= cut
+            s_next += cut
         if not strict:
-            worth += device.day_usd * (min(left - gave[0] * device.grid_kwh[0], 0.0) - min(left, 0.0))
+            fine = device.day_usd * (min(left, 0.0) - min(left - gave[0] * device.grid_kwh[0], 0.0))
+            worth -= fine
+            # a piece that ends before the day does is not fined for it: what counts is the sum of the day
+            before -= fine
+            fined += fine
+            if k == steps - 1 or device.day[k + 1] != today:
+                before += fined
         left -= gave[0] * device.grid_kwh[0]
         hours[device.hour[k]] += gave[device.storage] * device.grid_kwh[device.storage]
         used = (gave[0] * device.shares[0] + gave[1] * device.shares[1]) * device.eta / dt
         by_energy = max(0.0, (s_next - device.empty[k]) * device.eta / reserve_h)
         by_power = device.power[k] - (used if device.busy[k] else 0.0)
         pull[k] = (by_energy - by_power) / max(device.power[k], 1e-9) if device.rho[k] > 0.0 else 0.0
-        # where the plan is cut to its share anyway it may use all of it
-        on_reserve = device.rho[k] > (mu[k] if most[k] == np.inf and device.busy[k] else 0.0)
-        q = max(0.0, min(by_power, by_energy, room / dt if device.busy[k] else np.inf)) if on_reserve else 0.0
+        q = max(0.0, min(by_power, by_energy)) if device.rho[k] > (dear[k] if device.busy[k] else 0.0) else 0.0
         worth += device.rho[k] * dt * q
         for j in range(2):
             worth += gave[j] * true.out_m[k, j] - took[j] * true.in_m[k, j]
         worth += true.hold[k] * s_next
-        sold[k] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt
-        if device.busy[k]:
-            sold[k] += q
+        used = q if device.busy[k] else 0.0
+        answer.sold[k] = (gave[0] * device.grid_kwh[0] + gave[1] * device.grid_kwh[1]) / dt + used
+        met = gave[0] * device.meter_kwh[0] + gave[1] * device.meter_kwh[1] - (took[0] + took[1]) / device.eta
+        answer.met[k] = met / dt + used
         worth -= true.short[k] * max(true.wanted[k] - s_next, 0.0)
         s = s_next
-    for kwh in hours:
-        worth -= device.hour_usd * max(kwh, 0.0)
+    answer.worth[-1] = worth - before + true.end * s
+    for k in range(steps):
+        if k == 0 or device.hour[k] != device.hour[k - 1]:
+            noticed = device.hour_usd * max(hours[device.hour[k]], 0.0)
+            answer.worth[answer.piece[k]] -= noticed
+            worth -= noticed
     return worth + true.end * s
 
 
@@ -158,33 +184,36 @@ def plan(
 def improve(
     device: Device,
     prices: Prices,
-    most: NDArray[np.float64],
     reserve_h: float,
     dt: float,
     rounds: int,
     patience: int,
     gap: float,
-    sold: NDArray[np.float64],
+    pace: NDArray[np.float64],
+    answer: Answer,
 ) -> tuple[float, float]:
-    """Move the prices of one device, `mu` excepted; return (upper, lower) USD.
+    """Move the prices of one device, those of what is shared excepted; return (upper, lower) USD.
 
     Parameters
     ----------
     device, prices : Device, Prices
         The device and the prices to start from; the best are left in `prices`.
-    most : ndarray
-        (K,) kW that its plan may sell and hold in reserve.
     reserve_h, dt : float
         Hours of energy behind reserve; length of a step, h.
     rounds, patience, gap : int, int, float
         See `ceilings.ROUNDS`, `ceilings.PATIENCE`, `ceilings.GAP`.
-    sold : ndarray
-        (K,) filled: kW that the best plan sells or holds in reserve.
+    pace : ndarray
+        (days,) USD/kWh by which theta moves in a round at most; see `ceilings.PACE`.
+    answer : Answer
+        Filled: the best plan.
     """
     steps = len(device.rho)
     upper, best, worth = np.inf, -np.inf, -np.inf
-    trial = Prices(prices.share.copy(), prices.theta.copy(), prices.nu.copy(), prices.mu)
-    pull, over, now, hours = np.empty(steps), np.empty(len(prices.theta)), np.empty(steps), np.empty(len(prices.nu))
+    trial = Prices(prices.share.copy(), prices.theta.copy(), prices.nu.copy(), prices.mu, prices.phi)
+    days = len(prices.theta)
+    pieces = len(answer.worth)
+    now = Answer(np.empty(steps), np.empty(steps), answer.piece, np.zeros(pieces), np.zeros(pieces), np.zeros(pieces))
+    pull, over, hours, dear = np.empty(steps), np.empty(days), np.empty(len(prices.nu)), prices.mu + prices.phi
     size, stale = 0.5, 0
     for _ in range(rounds):
         store = priced(device, trial, reserve_h, dt)
@@ -198,23 +227,25 @@ def improve(
             if stale >= patience:
                 size, stale = size / 2.0, 0
                 _copy(prices, trial)
-        made = plan(device, store, policy, prices.mu, most, reserve_h, dt, now, pull, over, hours)
+        made = plan(device, store, policy, dear, reserve_h, dt, now, pull, over, hours)
         # what the plan is worth where congestion has its price
         toll = 0.0
         for k in range(steps):
-            toll += now[k] * prices.mu[k]
+            toll += now.sold[k] * prices.mu[k] + now.met[k] * prices.phi[k]
         paid = made - dt * toll
         if paid > best:
             best, worth = paid, made
             for k in range(steps):
-                sold[k] = now[k]
+                answer.sold[k], answer.met[k] = now.sold[k], now.met[k]
+            for j in range(pieces):
+                answer.worth[j], answer.held[j], answer.spent[j] = now.worth[j], now.held[j], now.spent[j]
         if upper - best <= gap * max(abs(upper), 1e-3):
             break
         for k in range(steps):
             trial.share[k] = min(1.0, max(0.0, trial.share[k] - size * min(1.0, max(-1.0, pull[k]))))
         if device.day_kwh < np.inf:
             for d in range(len(over)):
-                theta = trial.theta[d] + 0.1 * size * over[d] / max(device.day_kwh, 1e-3)
+                theta = trial.theta[d] + pace[d] * size * over[d] / max(device.day_kwh, 1e-3)
                 trial.theta[d] = min(device.day_usd, max(0.0, theta))
         if device.hour_usd > 0.0:
             for h in range(len(hours)):

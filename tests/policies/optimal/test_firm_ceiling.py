@@ -11,6 +11,7 @@ from support import begin, month, random_actions
 from vpp_policies.optimal.ceilings import bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 from vpp_policies.optimal.month_lp import exact
+from vpp_policies.optimal.sharing import shared
 
 from vpp_env.contract.bids import Bids, encode
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, make_policy
@@ -203,7 +204,8 @@ def test_the_exact_optimum_lies_in_the_bracket() -> None:
     homes, foresight = view.homes, view.foresight()
     for measure, wishes in [(Measure.VALUE, w) for w in Wishes] + [(Measure.PROFIT, Wishes.ASKS)]:
         goal = Goal(measure, wishes, rules)
-        best = exact(devices(homes, foresight, goal), rules.reserve_hours, 1e6)
+        made = devices(homes, foresight, goal)
+        best = exact(made, rules.reserve_hours, shared(homes, foresight, rules, made, 1e6))
         found = bracket(homes, foresight, goal, 1e6)
         assert found.lower - 1e-5 <= best <= found.upper + 1e-5
         assert found.gap <= 0.02
@@ -233,5 +235,6 @@ def test_the_ceiling_of_who_takes_no_part_is_kept() -> None:
     none = dataclasses.replace(f, bonus=np.zeros(f.n_steps), baseline_bonus_usd=np.zeros(rules.n_homes))
     goal = Goal(Measure.VALUE, Wishes.FREE, rules)
     with_it = bracket(view.homes, f, goal, rules.max_capacity_kw)
-    without = exact(devices(view.homes, none, goal), rules.reserve_hours, 1e6)
+    made = devices(view.homes, none, goal)
+    without = exact(made, rules.reserve_hours, shared(view.homes, none, rules, made, 1e6))
     assert with_it.upper >= without - 1e-6
