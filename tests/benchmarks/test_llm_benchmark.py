@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 from contextlib import closing
@@ -245,6 +246,17 @@ def test_full_transcripts_read_too(tmp_path: Path, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert "Home 0" in text
     assert "{" not in text
+
+
+def test_a_conversation_reads_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    talkers = {"owners.brains": (("persona('plain')", 1.0),), "time.duration_hours": 1}
+    run = simulate(month("quick", talkers), agentic(brain="llm", llm="scripted", talk=2, without="cards,strategy"))
+    path = tmp_path / "transcripts.jsonl"
+    path.write_text("\n".join(json.dumps({"policy": "a", **m}, default=str) for m in run.record.transcripts) + "\n")
+    assert read_transcript([str(path)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r'VPP to the owner of home \d+ \(model\): "Good day\.', text)
+    assert re.search(r"Owner of home \d+ \(world, (accepted|countered)\)", text)
 
 
 @pytest.mark.parametrize("name", ["august", "reference"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import month
+from support import begin, month
 from vpp_policies.agentic import agentic
 from vpp_policies.agentic.conversation import Turn
 from vpp_policies.agentic.messages import Said, parse
@@ -119,13 +119,17 @@ def test_an_hour_of_full_talk_of_both_sides_takes_at_most_ten_seconds_a_round() 
     """Two hundred homes are talked to in words by a server that takes a second for each answer."""
     with serve("good", delay_s=1.0, says=program) as (address, script):
         url = f"http://{address}/v1"
-        options = {"talk": 200, "tools": 0, "without": "cards,strategy", "concurrency": 200, "max_rounds": 1}
+        options = {
+            "talk_to": tuple(range(200)),
+            "tools": 0,
+            "without": "cards,strategy",
+            "concurrency": 200,
+            "max_rounds": 1,
+        }
         policy = agentic(brain="llm", llm="openai", base_url=url, **options)
-        scenario = month("august", {"time.duration_hours": 1}).scenario
-        world = World([month("august", {"time.duration_hours": 1})])
-        world.reset()
+        world = begin(month("august", {"time.duration_hours": 6}))
         policy.reset(market_rules(world), np.random.default_rng(0))
         bids = policy.act(build_view(world, policy.info.information))
-    print(f"\nan hour of talk with {script.calls} of {scenario.fleet.size} homes: {bids.notes['llm_seconds']:.1f} s")
+    print(f"\nan hour of talk with {script.calls} of {world.n_homes} homes: {bids.notes['llm_seconds']:.1f} s")
     assert script.calls > 100
     assert bids.notes["llm_seconds"] <= 10.0
