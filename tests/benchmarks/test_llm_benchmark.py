@@ -187,6 +187,13 @@ def test_the_estimate_of_sampled_hours_is_an_upper_guess(mode: str) -> None:
     assert 0.3 * before.usd < after.usd <= 1.1 * before.usd
 
 
+def test_the_estimate_of_talk_is_an_upper_guess() -> None:
+    spec = "agentic(brain='llm', llm='scripted', talk=4, without='cards,strategy')"
+    before, after = compared(spec, "week20", {"time.duration_hours": 2})
+    assert 0 < after.calls <= before.calls
+    assert 0.2 * before.usd < after.usd <= before.usd
+
+
 @pytest.mark.slow
 def test_a_month_of_200_homes_costs_what_was_said_and_half_a_budget_ends_in_rules() -> None:
     before, after = compared("agentic(brain='llm', llm='scripted', transcript='none')", "august", {})

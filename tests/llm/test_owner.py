@@ -99,6 +99,21 @@ def test_no_fault_ends_a_conversation(fault: str) -> None:
     assert world.table.talk.counts["spoken"] == 0
 
 
+def test_reasoning_models_talk() -> None:
+    """They refuse a temperature, call the limit otherwise, and think aloud before they answer."""
+
+    def thinks(body: dict[str, Any]) -> str:
+        return f"<think>Hm. {{}} The owner wants more.</think>\n{program(body)}"
+
+    with serve("good", says=thinks) as (address, script):
+        script.refuses = ("temperature", "max_tokens")
+        run, _ = played(address, thinking=500)
+    assert all("temperature" not in body and "max_tokens" not in body for body in script.bodies[-3:])
+    assert {m.text for m in lines(run) if m.speaker == "owner"} >= {"Agreed."}
+    assert float(run.record.opportunities()["notes_llm_adapted"].sum()) == 2
+    assert float(run.record.opportunities()["notes_llm_by_fallback"].sum()) == 0
+
+
 def test_an_owners_model_that_fails_leaves_the_owner_its_own_claims() -> None:
     def odd(body: dict[str, Any]) -> str:
         return '{"answer": "yes!"}' if "# owner" in body["messages"][0]["content"] else program(body)
