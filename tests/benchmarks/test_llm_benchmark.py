@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 from contextlib import closing
@@ -186,6 +187,13 @@ def test_the_estimate_of_sampled_hours_is_an_upper_guess(mode: str) -> None:
     assert 0.3 * before.usd < after.usd <= 1.1 * before.usd
 
 
+def test_the_estimate_of_talk_is_an_upper_guess() -> None:
+    spec = "agentic(brain='llm', llm='scripted', talk=4, without='cards,strategy')"
+    before, after = compared(spec, "week20", {"time.duration_hours": 2})
+    assert 0 < after.calls <= before.calls
+    assert 0.2 * before.usd < after.usd <= before.usd
+
+
 @pytest.mark.slow
 def test_a_month_of_200_homes_costs_what_was_said_and_half_a_budget_ends_in_rules() -> None:
     before, after = compared("agentic(brain='llm', llm='scripted', transcript='none')", "august", {})
@@ -245,6 +253,17 @@ def test_full_transcripts_read_too(tmp_path: Path, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert "Home 0" in text
     assert "{" not in text
+
+
+def test_a_conversation_reads_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    talkers = {"owners.brains": (("persona('plain')", 1.0),), "time.duration_hours": 1}
+    run = simulate(month("quick", talkers), agentic(brain="llm", llm="scripted", talk=2, without="cards,strategy"))
+    path = tmp_path / "transcripts.jsonl"
+    path.write_text("\n".join(json.dumps({"policy": "a", **m}, default=str) for m in run.record.transcripts) + "\n")
+    assert read_transcript([str(path)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r'VPP to the owner of home \d+ \(model\): "Good day\.', text)
+    assert re.search(r"Owner of home \d+ \(world, (accepted|countered)\)", text)
 
 
 @pytest.mark.parametrize("name", ["august", "reference"])

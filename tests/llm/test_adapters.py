@@ -175,6 +175,15 @@ def test_a_month_with_a_langchain_model_and_a_tracer_sees_its_prompts_under_the_
     assert sum("statement" in text for text, _, _ in seen.asked) == 5
 
 
+def test_a_langchain_model_talks_to_owners_from_a_users_folder(own: ModuleType) -> None:
+    changes = {"time.duration_hours": 1, "owners.brains": (("persona('plain')", 1.0),)}
+    run = simulate(month("quick", changes), agentic(brain="llm", llm=f"{own.__name__}:make", talk=5, concurrency=2))
+    said = [r for r in run.record.transcripts if r["kind"] == "said"]
+    assert {r["text"] for r in said if r["speaker"] == "aggregator"} == {"Shall we agree on this?"}
+    assert any(r["speaker"] == "owner" and r["text"] for r in said)
+    assert run.record.opportunities()["notes_llm_by_fallback"].sum() == 0
+
+
 def test_models_are_named_by_module_and_nothing_else_is_called(own: ModuleType) -> None:
     for name, model in (("make", "steady-1"), ("Steady", "steady-1"), ("ready", "steady-1")):
         stack = open_stack(LlmOptions(f"my_models_4711:{name}"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import month
+from support import begin, month
 from vpp_policies.agentic import agentic
 from vpp_policies.agentic.conversation import Turn
 from vpp_policies.agentic.messages import Said, parse
@@ -99,6 +99,21 @@ def test_no_fault_ends_a_conversation(fault: str) -> None:
     assert world.table.talk.counts["spoken"] == 0
 
 
+def test_reasoning_models_talk() -> None:
+    """They refuse a temperature, call the limit otherwise, and think aloud before they answer."""
+
+    def thinks(body: dict[str, Any]) -> str:
+        return f"<think>Hm. {{}} The owner wants more.</think>\n{program(body)}"
+
+    with serve("good", says=thinks) as (address, script):
+        script.refuses = ("temperature", "max_tokens")
+        run, _ = played(address, thinking=500)
+    assert all("temperature" not in body and "max_tokens" not in body for body in script.bodies[-3:])
+    assert {m.text for m in lines(run) if m.speaker == "owner"} >= {"Agreed."}
+    assert float(run.record.opportunities()["notes_llm_adapted"].sum()) == 2
+    assert float(run.record.opportunities()["notes_llm_by_fallback"].sum()) == 0
+
+
 def test_an_owners_model_that_fails_leaves_the_owner_its_own_claims() -> None:
     def odd(body: dict[str, Any]) -> str:
         return '{"answer": "yes!"}' if "# owner" in body["messages"][0]["content"] else program(body)
@@ -119,13 +134,17 @@ def test_an_hour_of_full_talk_of_both_sides_takes_at_most_ten_seconds_a_round() 
     """Two hundred homes are talked to in words by a server that takes a second for each answer."""
     with serve("good", delay_s=1.0, says=program) as (address, script):
         url = f"http://{address}/v1"
-        options = {"talk": 200, "tools": 0, "without": "cards,strategy", "concurrency": 200, "max_rounds": 1}
+        options = {
+            "talk_to": tuple(range(200)),
+            "tools": 0,
+            "without": "cards,strategy",
+            "concurrency": 200,
+            "max_rounds": 1,
+        }
         policy = agentic(brain="llm", llm="openai", base_url=url, **options)
-        scenario = month("august", {"time.duration_hours": 1}).scenario
-        world = World([month("august", {"time.duration_hours": 1})])
-        world.reset()
+        world = begin(month("august", {"time.duration_hours": 6}))
         policy.reset(market_rules(world), np.random.default_rng(0))
         bids = policy.act(build_view(world, policy.info.information))
-    print(f"\nan hour of talk with {script.calls} of {scenario.fleet.size} homes: {bids.notes['llm_seconds']:.1f} s")
+    print(f"\nan hour of talk with {script.calls} of {world.n_homes} homes: {bids.notes['llm_seconds']:.1f} s")
     assert script.calls > 100
     assert bids.notes["llm_seconds"] <= 10.0

@@ -15,6 +15,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.state import CompiledStateGraph, StateGraph
 from support import begin, month
+from vpp_benchmarks.cli.agentic import main as agentic_command
 from vpp_policies.agentic import agentic
 from vpp_policies.agentic.own_graph import Serde, load_graph
 from vpp_policies.agentic.policy import Agentic, Nodes, plan
@@ -137,6 +138,12 @@ def test_the_state_is_plain_data_and_nothing_else_is_read() -> None:
             Serde().loads_typed((kind, pickle.dumps(evil)))
     with pytest.raises(PolicyError, match="of kind"):
         Serde().loads_typed(("msgpack", b""))
+
+
+def test_an_own_graph_is_streamed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = f"agentic(graph='{HERE}:kept')"
+    assert agentic_command(["--stream", "--policy", spec, "--hours", "1"]) == 0
+    assert "form_coalition" in capsys.readouterr().out
 
 
 def test_what_is_no_graph_is_not_called() -> None:

@@ -116,6 +116,14 @@ def _opening_asks(m: Mapping[str, Any]) -> str:
     return f"Homes' agents open: {m['homes']} homes{mean}, {m['withheld']} kept out (by {by or 'nobody'})."
 
 
+def _said(m: Mapping[str, Any]) -> str:
+    to = "VPP to the owner" if m["speaker"] == "aggregator" else "Owner"
+    answer = f", {clean(m['answer'])}" if m["answer"] else ""
+    terms = ", ".join(f"{clean(name)} {value:g}" for name, value in m["terms"].items() if value)
+    who = f"{to} of home {m['prosumer_id']} ({clean(m['source'])}{answer})"
+    return f'{who}: "{clean(m["text"])}"\n    terms: {terms or "-"}'
+
+
 SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "market_opportunity": _opportunity,
     "prosumer_bid": _bid,
@@ -128,6 +136,7 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "card_read": _card,
     "strategy": _strategy,
     "opening_asks": _opening_asks,
+    "said": _said,
 }
 """How each kind of message reads."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vpp_policies.agentic.card import PreferenceCard, question
+from vpp_policies.agentic.conversation import Turn
 from vpp_policies.agentic.llm_brain import LlmBrain
 from vpp_policies.agentic.openings import OpeningAsk, OpeningAsks
 from vpp_policies.agentic.strategy import RULES, Strategy
@@ -24,6 +25,9 @@ STRATEGY_CHARS, MEMORY_CHARS = 430, 260
 """Characters of the numbers of one strategy, and of what is remembered (measured on week20 and august)."""
 CARD_CHARS, FIELD_CHARS = 270, 95
 """Characters of a card that says nothing, and of one field with its evidence (measured with the scripted reader)."""
+TALK_CHARS, TURN_CHARS = 1600, 350
+"""Characters of one question of a conversation and of its answer (measured on week20); every gate, round and call of a
+tool that there may be is counted, though most owners sign before."""
 ROW_CHARS = 135
 """Characters of one home's row in a question for opening asks (measured)."""
 
@@ -76,6 +80,11 @@ def estimate(brain: LlmBrain, scenario: Scenario, seed: int) -> Estimate:
         parts.append(
             _calls(count, prompt("openings"), schema_text(OpeningAsks), 60 + ROW_CHARS * rows, 12 + one * rows, price)
         )
+    if play.talk or play.talk_to:
+        gates = -(-scenario.hours / 24.0 // brain.negotiation.every_days)
+        rounds = min(brain.negotiation.max_rounds, scenario.owners.max_rounds)
+        turns = gates * rounds * (len(play.talk_to) or play.talk) * (1 + play.tools)
+        parts.append(_calls(turns, prompt("conversation"), schema_text(Turn), TALK_CHARS, TURN_CHARS, price))
     calls, thought = sum(p.calls for p in parts), (brain.options.reach.thinking or 0) * sum(p.calls for p in parts)
     return Estimate(
         calls,

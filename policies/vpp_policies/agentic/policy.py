@@ -353,20 +353,21 @@ class Agentic:
         forecaster = make_forecaster("learned")
         nodes = Nodes(rules, aggregator, prosumers, solver, self._max_rounds, forecaster, Promise(rules))
         self.graph = load_graph(self._options.graph, nodes) if self._options.graph else build_graph(nodes)
+        self._steps = STEPS + 2 * self._max_rounds
+        if self._options.graph:
+            self._steps += 2 * len(self.graph.nodes)  # it may have nodes of its own
         self._serde = Serde()
-        self._kept = attach(self.graph, self._serde)
+        self._stopped = self.graph.get_state if attach(self.graph, self._serde) else None
         self._month += 1
 
     def _run(self, channels: dict[str, Any], public: Public) -> dict[str, Any]:
         """Run the graph, or what is left of it where this gate's stopped in the middle."""
-        config: RunnableConfig = {"recursion_limit": STEPS + 2 * self._max_rounds}
+        config: RunnableConfig = {"recursion_limit": self._steps}
         given: dict[str, Any] | None = channels
-        if self._options.graph:
-            config["recursion_limit"] += 2 * len(self.graph.nodes)  # it may have nodes of its own
-        if self._kept:
+        if self._stopped is not None:
             self._serde.live = {name: channels[name] for name in LIVE if name in channels}
             config["configurable"] = {"thread_id": f"month {self._month}, opportunity {public.opportunity}"}
-            given = None if self.graph.get_state(config).next else channels
+            given = None if self._stopped(config).next else channels
         final: dict[str, Any] = self.graph.invoke(given, config)
         if "bids" not in final:
             raise PolicyError(
