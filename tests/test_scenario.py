@@ -17,7 +17,7 @@ from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenar
 from vpp_env.scenario.scenario import describe
 from vpp_env.simulation.world import World
 
-SHIPPED = ["april", "august", "august_allbess", "heatwave", "quick", "reference", "week20"]
+SHIPPED = ["april", "august", "august_allbess", "haggle", "heatwave", "quick", "reference", "week20"]
 
 
 def test_every_named_scenario_ships() -> None:

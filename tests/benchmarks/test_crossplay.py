@@ -46,6 +46,13 @@ def test_who_asks_meets_other_owners_and_who_does_not_meets_the_same(tmp_path: P
     assert mixed.share == pytest.approx(0.3)
     assert mixed.others is not None
     assert next(one for one in mine if one.population == "liars").others is None
+    above = found.above[0]
+    assert found.names[above.policy] == "zero"
+    more = asks[above.policy, TRUTHFUL].value - asks["payswhatisasked", TRUTHFUL].value
+    assert above.own.value == pytest.approx(more)
+    assert above.others is not None
+    rest = [one.value for name, one in above.by_population.items() if name != TRUTHFUL]
+    assert above.others.value == pytest.approx(np.mean(rest))
     # the figure of a cell is that of the runs that are kept
     runs = [RunResult.read(folder) for folder in run_folders(tmp_path / "x")]
     lied = [gain(r) for r in runs if r.origin.case == "owners1" and r.label != "zero"]
@@ -62,10 +69,19 @@ def test_somebody_must_tell_the_truth() -> None:
 def test_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.md"
     words = ["--policies", "zero", "truthful", "--populations", "liars", "--seeds", "1000", "--scenario", "quick"]
-    assert main([*words, "--jobs", "1", "--markdown", str(page)], "vpp-env crossplay") == 0
+    picture = tmp_path / "page.svg"
+    files = ["--markdown", str(page), "--figure", str(picture)]
+    assert main([*words, "--jobs", "1", *files], "vpp-env crossplay") == 0
     text = page.read_text()
+    drawn = picture.read_text()
+    assert drawn.count("truthful") >= 2, "a population, and the policy of that name"
+    assert "USD of welfare above zero" in drawn
+    assert "![Welfare above zero, by population](page.svg)" in text
+    assert "## Welfare above zero" in text
     assert capsys.readouterr().out == text
     assert "| zero | 0" in text or "| zero |" in text
     assert "## Who gains from lying" in text
+    assert main([*words, "--figure", "page.png"], "vpp-env crossplay") == 2
+    assert ".svg" in capsys.readouterr().err
     assert main(["--populations", "lairs"], "vpp-env crossplay") == 2
     assert "liars" in capsys.readouterr().err

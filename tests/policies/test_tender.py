@@ -15,7 +15,6 @@ from vpp_policies.tender import Tender, best_price
 
 from vpp_env import Answers, Information, Offers, PolicyError, Terms, build_view
 from vpp_env.evaluation.simulate import market_rules, policy_rng
-from vpp_env.units import Floats
 
 WORLD = (("fleet.size", 30), ("fleet.share_bess", 0.8), ("owners.brains", (("truthful", 0.999), ("liar(1)", 0.001))))
 """Two brains, of which a test replaces the second and says who has it."""
@@ -150,7 +149,10 @@ def test_the_auction_keeps_to_its_rounds_and_prices_to_what_things_are_worth() -
         # one concession of one price, but for what an owner's own bid leaves out of the others'
         assert len(np.unique(getattr(award, name))) <= 4
     assert heard[-1][1].accepted.any()
-    signed: Floats = terms.price[terms.price > 0]
+    signed = np.flatnonzero(terms.kw > 0)
     assert len(signed) > 10
+    # an integrative trade: who minds one thing less sells that, and another owner sells another thing
+    kinds = {frozenset(sold(terms, own_of(world), i)) for i in signed}
+    assert len(kinds) >= 3, f"kinds of contracts: {kinds}"
     with pytest.raises(PolicyError, match="share is 2"):
         Tender(share=2.0)

@@ -30,10 +30,10 @@ from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import not_of_test
 
 EXAMPLES = (
-    "--scenario august --seeds validation:10 --markdown docs/crossplay.md",
+    "--scenario august --seeds validation:10 --markdown page.md --figure page.svg",
     "--policies agentic posted my_module:MyPolicy --populations truthful liars",
 )
-AGGREGATORS = ("stochastic", "posted", "agentic", 'agentic(without="memory")')
+AGGREGATORS = ("stochastic", "posted", "tender", "agentic")
 
 
 @command
@@ -52,12 +52,17 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
     p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
+    p.add_argument("--figure", type=Path, metavar="FILE.svg", help="draw what each policy is above the first")
     args = p.parse_args(argv)
     for name in args.populations:
         if name not in POPULATIONS:
             raise PlanError(did_you_mean(name, POPULATIONS, "population of owners"))
-    if args.markdown is not None and not args.markdown.parent.is_dir():
-        raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
+    for option in ("markdown", "figure"):
+        file = getattr(args, option)
+        if file is not None and not file.parent.is_dir():
+            raise PlanError(f"--{option} {file}: its folder does not exist; make it first")
+    if args.figure is not None and args.figure.suffix != ".svg":
+        raise PlanError(f"--figure {args.figure}: got a file of type {args.figure.suffix!r}; allowed is .svg")
     base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
     populations = {name: POPULATIONS[name] for name in dict.fromkeys([TRUTHFUL, *args.populations])}
     runs = len(populations) * len(seeds) * len(args.policies)
@@ -67,15 +72,28 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         found = cross_play(base, args.policies, populations, seeds, out, listeners, args.jobs, args.executor)
     words = [*prog.split(), "--policies", *args.policies, "--populations", *args.populations]
     called = shlex.join([*words, "--scenario", args.scenario, "--seeds", *args.seeds])
-    text = page(found, base, populations, seeds, called)
+    picture = ""
+    if args.figure is not None and found.above:
+        from vpp_benchmarks.report.matrix import matrix_figure  # matplotlib takes long to import
+
+        store.write_bytes(args.figure, matrix_figure(found))
+        picture = os.path.relpath(args.figure, args.markdown.parent if args.markdown else None)
+    text = page(found, base, populations, seeds, called, picture)
     if args.markdown is not None:
         store.write_text(args.markdown, text)
     print(text, end="")
     return 1 if found.failures else 0
 
 
-def page(found: CrossPlay, base: Scenario, populations: Mapping[str, Shares], seeds: Sequence[int], called: str) -> str:
-    """Return the page as Markdown."""
+def page(
+    found: CrossPlay,
+    base: Scenario,
+    populations: Mapping[str, Shares],
+    seeds: Sequence[int],
+    called: str,
+    picture: str = "",
+) -> str:
+    """Return the page as Markdown, with the file `picture` where there is one."""
     entries = {kpi.name: kpi for kpi in table()}
     version = base.to_dict()["market"]["version"]
     parts = [
@@ -89,6 +107,23 @@ def page(found: CrossPlay, base: Scenario, populations: Mapping[str, Shares], se
             2,
         ),
     ]
+    if found.above:
+        first = next(iter(found.names.values()))
+        rows = [
+            [
+                found.names[one.policy],
+                *(said(one.by_population[name], 2) for name in populations),
+                said(one.others, 2) if one.others is not None else "-",
+            ]
+            for one in found.above
+        ]
+        parts += [
+            f"## Welfare above {first}",
+            f"USD, seed by seed. The policies were made with {TRUTHFUL} owners: that column is self-play; cross-play "
+            "is the mean of all others.",
+            markdown(["aggregator", *populations, "cross-play"], rows),
+        ]
+        parts += [f"![Welfare above {first}, by population]({picture})"] if picture else []
     for kpi, cells in found.cells.items():
         if not cells:
             continue

@@ -32,7 +32,7 @@ POPULATIONS: dict[str, Shares] = {
     "three in ten lie": (("truthful", 0.7), ("liar(2)", 0.3)),
 }
 """Name -> brain, share of the homes. What they claim is twice what is so, or half as much again at first [assumed]."""
-KPIS = ("welfare", "total_profit", "member_net_benefit", "deal_rate", "owners_lost")
+KPIS = ("welfare", "total_profit", "member_net_benefit", "deal_rate", "opt_out_days", "owners_lost")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,25 @@ class Lying:
 
 
 @dataclass(frozen=True)
+class Above:
+    """Welfare of one policy above that of the first, USD, seed by seed.
+
+    `own` is with owners who tell the truth, whom these policies were made with; `others` is the mean of all other
+    populations, None where there is none.
+    """
+
+    policy: str
+    by_population: Mapping[str, Interval]
+    own: Interval
+    others: Interval | None
+
+
+@dataclass(frozen=True)
 class CrossPlay:
     """What every aggregator came to with every population."""
 
     cells: Mapping[str, Mapping[tuple[str, str], Interval]]  # KPI -> (policy, population)
+    above: tuple[Above, ...]
     lying: tuple[Lying, ...]
     failures: tuple[str, ...]
     names: Mapping[str, str]  # label -> the policy as it was named
@@ -97,7 +112,7 @@ def cross_play(
     # a seed counts where every policy completed it with every population
     whole = [s for s in seeds if all((label, name, s) in runs for label in labels for name in populations)]
     if not whole:
-        return CrossPlay({}, (), failures, names)
+        return CrossPlay({}, (), (), failures, names)
 
     def figures(kpi: str, label: str, name: str) -> Floats:
         numbers = [runs[label, name, seed].number(kpi) for seed in whole]
@@ -107,6 +122,13 @@ def cross_play(
     cells = {
         kpi: {pair: interval([x]) for pair in pairs if np.isfinite(x := figures(kpi, *pair)).all()} for kpi in KPIS
     }
+    above = []
+    for label in labels[1:]:
+        more = {name: figures("welfare", label, name) - figures("welfare", labels[0], name) for name in populations}
+        rest = [x for name, x in more.items() if name != TRUTHFUL]
+        by_population = {name: interval([x]) for name, x in more.items()}
+        others = interval([np.mean(rest, axis=0)]) if rest else None
+        above.append(Above(label, by_population, by_population[TRUTHFUL], others))
     lying = [
         _lying(runs, label, name, populations[name], whole, figures("welfare", label, name) - truth)
         for name in populations
@@ -114,7 +136,7 @@ def cross_play(
         for label in labels
         for truth in [figures("welfare", label, TRUTHFUL)]
     ]
-    return CrossPlay(cells, tuple(lying), failures, names)
+    return CrossPlay(cells, tuple(above), tuple(lying), failures, names)
 
 
 def _lying(
