@@ -336,8 +336,9 @@ def test_own_data_and_scenario_in_a_browser(results: Path, tmp_path: Path) -> No
         visit(page, *VISITS[5])
         page.get_by_label("Name", exact=True).fill("mine")
         page.get_by_label("Name", exact=True).press("Enter")
+        page.get_by_role("button", name="mine.toml", exact=True).wait_for()
         with page.expect_download() as download:
-            page.get_by_role("button", name="mine.toml").click()
+            page.get_by_role("button", name="mine.toml", exact=True).click()
         download.value.save_as(tmp_path / "mine.toml")
         assert load_scenario(str(tmp_path / "mine.toml")).name == "mine"
         assert watched.complaints == []

@@ -63,15 +63,15 @@ def _differences(s: Statistics) -> str:
 def strip(m: Material) -> str:
     """Draw the welfare of every unit, a dot each and a policy a row, with the mean and its interval."""
     css, means = colors(m.planned.labels), {} if m.statistics is None else m.statistics.policies
-    found = {
-        k: [run.number("welfare") for seed in m.seeds for run in seed.done if run.label == k] for k in m.planned.labels
-    }
-    values = {label: [v for v in some if v is not None] for label, some in found.items()}
-    values = {label: some for label, some in values.items() if some}
+    values: dict[str, list[float]] = {}
+    for label in m.planned.labels:
+        runs = [run for seed in m.seeds for run in seed.done if run.label == label]
+        some = [usd for run in runs if (usd := run.number("welfare")) is not None]
+        values |= {label: some} if some else {}
     rows = sorted(values, key=lambda label: -sum(values[label]) / len(values[label]))
-    plot = Plot(extent([v for some in values.values() for v in some]), (-float(len(rows)), 0.0), "Welfare of every month",
-                40 + 24 * len(rows))  # fmt: skip
-    plot.left, plot.top, plot.bottom = 118, 4, 4 + 24 * len(rows)
+    high, scale = 24 * len(rows), extent([v for some in values.values() for v in some])
+    plot = Plot(scale, (-float(len(rows)), 0.0), "Welfare of every month", 40 + high)
+    plot.left, plot.top, plot.bottom = 118, 4, 4 + high
     plot.upright(ticks(*plot.x, 4), "welfare, USD; line: mean and its 95 % interval")
     for j, label in enumerate(rows):
         plot.text(plot.left - 7, plot.py(-j - 0.5) + 4, short(label, 17), "end strong")
