@@ -230,6 +230,10 @@ VISITS = (
 """Name of a page in the menu, its title, and something that it shows."""
 
 
+PHONE = 700
+"""Pixels below which the menu lies over the page."""
+
+
 def visit(page: Any, link: str, title: str, shown: str) -> None:
     """Open a page as a reader does; on a telephone the menu is opened first."""
     menu = page.get_by_test_id("stExpandSidebarButton")
@@ -238,6 +242,10 @@ def visit(page: Any, link: str, title: str, shown: str) -> None:
     page.get_by_role("link", name=link, exact=True).click()
     page.get_by_role("heading", name=title, exact=True).wait_for()
     page.get_by_text(shown).first.wait_for(state="attached")
+    if page.viewport_size["width"] < PHONE:  # the menu covers the page
+        page.get_by_test_id("stSidebar").hover()
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        menu.wait_for()
     page.wait_for_timeout(500)
     assert page.get_by_test_id("stException").count() == 0, link
     assert page.get_by_role("heading", name=title, exact=True).count() == 1
@@ -308,7 +316,7 @@ def test_progress_is_live(results: Path, tmp_path: Path, width: int) -> None:
 
 
 @pytest.mark.slow
-def test_own_data_and_scenario_in_a_browser(results: Path) -> None:
+def test_own_data_and_scenario_in_a_browser(results: Path, tmp_path: Path) -> None:
     stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
     good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
     with served(results) as address, browser_page(1440) as watched:
@@ -328,7 +336,9 @@ def test_own_data_and_scenario_in_a_browser(results: Path) -> None:
         visit(page, *VISITS[5])
         page.get_by_label("Name", exact=True).fill("mine")
         page.get_by_label("Name", exact=True).press("Enter")
+        page.get_by_role("button", name="mine.toml", exact=True).wait_for()
         with page.expect_download() as download:
-            page.get_by_role("button", name="mine.toml").click()
-        assert load_scenario(str(download.value.path())).name == "mine"
+            page.get_by_role("button", name="mine.toml", exact=True).click()
+        download.value.save_as(tmp_path / "mine.toml")
+        assert load_scenario(str(tmp_path / "mine.toml")).name == "mine"
         assert watched.complaints == []

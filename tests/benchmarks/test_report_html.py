@@ -20,11 +20,11 @@ from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
 from vpp_benchmarks.report.conversation import Conversations, _words
 from vpp_benchmarks.report.course import mean_course
-from vpp_benchmarks.report.fleet import by_day, owners_out
 from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.money import STEPS, ledger
 from vpp_benchmarks.report.negotiation import Terms, all_terms, negotiation_of
+from vpp_benchmarks.report.owners import annoyance, out_by_day
 from vpp_benchmarks.report.page import report_page
 from vpp_benchmarks.report.panels import BETWEEN, Pack, chosen
 from vpp_benchmarks.report.result import Point, forest, known, pareto
@@ -36,9 +36,14 @@ from vpp_benchmarks.results.lead import lead
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Difference
+from vpp_benchmarks.run.job import _result_of, month_of
+from vpp_benchmarks.run.plan import make_plan
 
 from tests.benchmarks.browser import browser_page
+from vpp_env.contract.policy import make_policy
 from vpp_env.evaluation.kpi_entry import Ceilings
+from vpp_env.evaluation.simulate import simulate
+from vpp_env.scenario import load_scenario
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -427,17 +432,27 @@ def test_charts_of_one_policy() -> None:
     ElementTree.fromstring(re.findall(r"<svg .*?</svg>", forest([row], "USD", colors("ba")))[0])
 
 
-def test_owners_who_are_out_are_drawn_by_day() -> None:
-    stamps = pd.date_range("2023-08-01", periods=72, freq="h", tz="America/Los_Angeles")
-    day = np.repeat([0, 1, 2], 24)
-    played = pd.DataFrame({"timestamp": stamps, "owners_out": np.array([0, 3, 5])[day], "owners_lost": (day == 2) * 2})
-    days = by_day(played)
-    assert days["owners_out"].tolist() == [0, 3, 5]
-    assert days["owners_lost"].tolist() == [0, 0, 2]
-    drawn = owners_out({"annoying": days, "kind": days * 0}, colors(["annoying", "kind"]))
-    ElementTree.fromstring(re.findall(r"<svg .*?</svg>", drawn)[0])
-    assert drawn.count("left for good") == 1, "nobody left the kind one"
-    assert by_day(pd.DataFrame()).empty
+def test_owners_who_are_out_are_drawn_by_day(week: Path) -> None:
+    course = read_material(week).courses["centralized"]
+    days = course.days.assign(owners_out=[0.0, 3.0, 5.0, 5.0, 4.0], owners_lost=[0.0, 0.0, 2.0, 2.0, 2.0])
+    drawn = out_by_day({"annoying": replace(course, days=days)}, colors(["annoying"]))
+    for svg in re.findall(r"<svg .*?</svg>", drawn):
+        ElementTree.fromstring(svg)
+    assert "Owners who took no bid" in drawn
+    assert "left for good" in drawn
+
+
+def test_annoyance_is_that_of_the_rule() -> None:
+    """`random` makes no offers that could be turned down: the record gives the owners' own annoyance."""
+    (job,) = make_plan(load_scenario("quick").override({"time.duration_hours": 72}), ["random"]).jobs(0)
+    month = month_of(job)
+    played = simulate(month, make_policy("random"))
+    found = annoyance(_result_of(job, month, played))
+    patience, able = played.record._world.patience, month.fleet.can_offer
+    true = (patience.strain() * patience._tolerance)[able].mean()
+    assert found.shape == (4,), "it begins in the evening"
+    assert found.mean() == pytest.approx(true, abs=1e-12)
+    assert true > 0.0
 
 
 def test_the_report_says_who_opted_out(week: Path) -> None:

@@ -10,7 +10,7 @@ from vpp_benchmarks.report.svg import Bar, Markup, bars, bullets, colors, markup
 from vpp_benchmarks.report.tables import MISSING, bracketed, number, percent
 from vpp_benchmarks.results.intervals import CONFIDENCE, LEAST_UNITS
 from vpp_benchmarks.results.lead import RANKED_BY, Lead, lead
-from vpp_benchmarks.results.notes import homes_line, notes, prices_line
+from vpp_benchmarks.results.notes import completed, homes_line, named, notes, prices_line
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.summary import mean_ladder, mean_of
 from vpp_env.contract.views import Information
@@ -228,10 +228,12 @@ def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:
     header += ["share of U_na"] if shares else []
     header += ["worse off", "left", "days out"]
     digits = 0 if max(abs(s.welfare) for s in found) >= WHOLE_USD else 2
+    done, units = completed(m.planned, m.seeds), len(m.planned.units)
+    names = {s.label: named(s.label, done[s.label], units) for s in found}
     rows = []
     for s in found:
         row = None if ahead is None else ahead.of(s.label)
-        cells = [Markup(f"<span class=who>{swatch(css[s.label])}{markup(s.label)}</span>"), s.sees.name]
+        cells = [Markup(f"<span class=who>{swatch(css[s.label])}{markup(names[s.label])}</span>"), s.sees.name]
         cells += [number(usd, digits) for usd in (s.profit, s.owners, s.welfare)]
         cells.append(MISSING if row is None else bracketed(row.difference, digits))
         cells += [_p(None if row is None else row.p)] if several else []

@@ -1,4 +1,4 @@
-"""The fleet in HTML: a day of it, violations, and who bears what; the dashboard draws the same charts."""
+"""The fleet in HTML: a day of it, what was violated, how figures spread over homes; also for the dashboard."""
 
 from __future__ import annotations
 
@@ -164,40 +164,6 @@ def heat(counts: NDArray[np.int64], title: str) -> str:
                      f"{kind}, {h} h: {n:,}")  # fmt: skip
     plot.text((plot.left + plot.right) / 2, plot.bottom + 30, "local hour", "name mid")
     return f"<figure><figcaption>{title}: {int(counts.sum()):,}</figcaption>{plot.svg()}</figure>"
-
-
-def opted_out(m: Material) -> str:
-    """Return how many owners were out on each day, policy by policy."""
-    days = {run.label: by_day(run.table("opportunities")) for run in m.shown}
-    days = {label: t for label, t in days.items() if len(t)}
-    if not days:
-        return ""
-    origin = m.shown[0].origin
-    unit = f"{escape(origin.case)}, seed {origin.seed}"
-    where = f"<p class=note>Owners who took no bid; dashed: who had left for good. {unit}.</p>"
-    none = [label for label, t in days.items() if not t["owners_out"].any()]
-    note = f"<p>Nobody opted out: {escape(', '.join(none))}.</p>" if none else ""
-    return where + (owners_out(days, colors(m.planned.labels)) if len(none) < len(days) else "") + note
-
-
-def by_day(opportunities: pd.DataFrame) -> pd.DataFrame:
-    """Return `owners_out` and `owners_lost` by local day; empty where the run left no such columns."""
-    if "owners_out" not in opportunities:
-        return pd.DataFrame()
-    return opportunities.groupby(local_days(opportunities))[["owners_out", "owners_lost"]].max()
-
-
-def owners_out(days: Mapping[str, pd.DataFrame], css: Mapping[str, str]) -> str:
-    """Draw owners out by day, one curve per policy; dashed: those who have left for good."""
-    most, last = max(int(t["owners_out"].max()) for t in days.values()), max(len(t) for t in days.values())
-    plot = Plot((1.0, float(max(last, 2))), extent([float(most)], zero=True), "Owners who opted out by day", 240)
-    plot.axes("day of the run", "owners out")
-    for label, t in days.items():
-        at = list(range(1, len(t) + 1))
-        plot.line(at, t["owners_out"].astype(float).tolist(), css[label], tip=f"{label}: out")
-        if t["owners_lost"].any():
-            plot.line(at, t["owners_lost"].astype(float).tolist(), f"{css[label]} dash", tip=f"{label}: left for good")
-    return f"<figure>{plot.svg()}{legend([(label, css[label], 'line') for label in days])}</figure>"
 
 
 def fairness(m: Material) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import answer, background, fleet, money, people, result
+from vpp_benchmarks.report import answer, background, fleet, money, owners, people, result
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -21,10 +21,10 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("day", "A day", fleet.one_day),
     ("home", "One home", people.homes),
     ("negotiation", "Conversation", people.conversations),
-    ("patience", "Owners over time", fleet.opted_out),
+    ("patience", "Owners over time", owners.over_time),
     ("violations", "Broken preferences", fleet.violations),
     ("fairness", "Fairness", fleet.fairness),
-    ("result", "All figures", result.headline),
+    ("result", "All figures, statistics", result.headline),
     ("bounds", "Ceilings", background.bounds),
     ("cost", "Time", background.time_and_cost),
     ("origin", "Scenario, manifest", background.origin),

@@ -8,10 +8,11 @@ from html import escape
 
 from vpp_benchmarks.report.conclusions import conclusions
 from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import Plot, bullets, colors, extent, legend, table
-from vpp_benchmarks.report.tables import Table, number, percent, score, tables
+from vpp_benchmarks.report.svg import Plot, bullets, colors, extent, legend, short, table, ticks
+from vpp_benchmarks.report.tables import DIGITS, Table, bracketed, number, p_value, percent, score, tables
 from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
-from vpp_benchmarks.results.statistics import METHOD, Difference
+from vpp_benchmarks.results.statistics import METHOD, Difference, Statistics
+from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import Ceilings
 
 
@@ -28,18 +29,59 @@ def headline(m: Material) -> str:
         note = f"Means over {s.units} units (a month of a seed)"
         how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
         parts.append(f"<p class=note>{note}; {how}; drawn: {s.sampling and s.sampling.value}.</p>")
-        if "differences" in found:
-            parts += ["<h3>Differences on the same units</h3>", _of(found["differences"])]
-        profit = [r for r in s.differences if r.metric == "total_profit"]
-        if profit:
-            parts.append(
-                f"<div class=grid2>{forest(profit, 'difference of VPP profit, USD', colors(m.planned.labels))}</div>"
-            )
+        parts.append(f"<h3>Welfare of every month</h3>{strip(m)}")
+        if s.differences:
+            css = colors(m.planned.labels)
+            parts += [f"<h3>Less {escape(s.differences[0].minus)} on the same units</h3>", _differences(s)]
+            some = {k: [r for r in s.differences if r.metric == k] for k in ("welfare", "total_profit")}
+            names = {"welfare": "difference of welfare, USD", "total_profit": "difference of VPP profit, USD"}
+            drawn = "".join(forest(rows, names[k], css) for k, rows in some.items() if rows)
+            parts.append(f"<div class=grid2>{drawn}</div>")
     if s is not None:
-        parts.append(bullets(s.verdict))
+        parts.append(bullets(s.verdict, "said two"))
     elif m.seeds:
         parts += ["<h3>What the figures say</h3>", bullets(conclusions(m.seeds[0]))]
     return "".join(parts)
+
+
+def _differences(s: Statistics) -> str:
+    """Return differences, a policy a row and a figure a column, with what Holm's correction leaves of the test."""
+    digits = {kpi.name: DIGITS[kpi.form] for kpi in kpis()}
+    metrics = list(dict.fromkeys(r.metric for r in s.differences))
+    rows = []
+    for policy in dict.fromkeys(r.policy for r in s.differences):
+        mine = {r.metric: r for r in s.differences if r.policy == policy}
+        cells = []
+        for metric in metrics:
+            r = mine[metric]
+            cells.append(f"{bracketed(r.difference, digits[metric])}; {r.better} of {s.units}; p {p_value(r.holm_p)}")
+        rows.append([f"{policy} - {mine[metrics[0]].minus}", *cells])
+    note = "<p class=note>Mean [interval]; units in which it is above; p corrected (Holm) over all tests.</p>"
+    return table(["difference", *(s.metrics[metric] for metric in metrics)], rows, cards=True) + note
+
+
+def strip(m: Material) -> str:
+    """Draw the welfare of every unit, a dot each and a policy a row, with the mean and its interval."""
+    css, means = colors(m.planned.labels), {} if m.statistics is None else m.statistics.policies
+    values: dict[str, list[float]] = {}
+    for label in m.planned.labels:
+        runs = [run for seed in m.seeds for run in seed.done if run.label == label]
+        some = [usd for run in runs if (usd := run.number("welfare")) is not None]
+        values |= {label: some} if some else {}
+    rows = sorted(values, key=lambda label: -sum(values[label]) / len(values[label]))
+    high, scale = 24 * len(rows), extent([v for some in values.values() for v in some])
+    plot = Plot(scale, (-float(len(rows)), 0.0), "Welfare of every month", 40 + high)
+    plot.left, plot.top, plot.bottom = 118, 4, 4 + high
+    plot.upright(ticks(*plot.x, 4), "welfare, USD; line: mean and its 95 % interval")
+    for j, label in enumerate(rows):
+        plot.text(plot.left - 7, plot.py(-j - 0.5) + 4, short(label, 17), "end strong")
+        for v in values[label]:
+            plot.point(v, -j - 0.5, f"{css[label]} faint", tip=f"{label}: {number(v)} USD", radius=3.5)
+        mean = means[label]["welfare"].mean if label in means else None
+        if mean is not None and mean.low is not None and mean.high is not None:
+            plot.segment((mean.low, -j - 0.5), (mean.high, -j - 0.5), "ink")
+            plot.segment((mean.value, -j - 0.25), (mean.value, -j - 0.75), "ink")
+    return f"<figure>{plot.svg()}</figure>"
 
 
 def forest(rows: Sequence[Difference], name: str, css: Mapping[str, str]) -> str:

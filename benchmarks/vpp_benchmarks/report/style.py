@@ -98,6 +98,7 @@ svg .end{text-anchor:end}
 .area{stroke:none;fill:currentColor}
 .area.soft,.key.soft{opacity:.28}
 .dot{fill:currentColor;stroke:var(--paper);stroke-width:1.5}
+.dot.faint{opacity:.55;stroke-width:.5}
 .ring{fill:var(--paper);stroke:currentColor;stroke-width:2.4}
 .line{stroke:currentColor}
 .cell{fill:currentColor}
@@ -111,8 +112,10 @@ color:var(--soft)}
 .key{display:inline-block;width:14px;height:10px;margin-right:5px;background:currentColor;vertical-align:baseline}
 .key.line,.key.dash{height:0;background:none;border-top:2px solid;vertical-align:middle}
 .key.dash{border-top-style:dashed}
-.key.dot,.key.ring{width:10px;height:10px;border-radius:50%}
-.key.ring{background:none;border:2px solid}
+.key.dot,.key.dot.faint{opacity:.55;stroke-width:.5}
+.ring{width:10px;height:10px;border-radius:50%}
+.key.dot.faint{opacity:.55;stroke-width:.5}
+.ring{background:none;border:2px solid}
 .figures{display:flex;flex-wrap:wrap;gap:6px 26px;margin:6px 0 12px}
 .figures b{display:block;font-size:17px;font-weight:600}
 .figures span{color:var(--soft);font-size:12.5px}

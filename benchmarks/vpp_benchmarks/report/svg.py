@@ -60,14 +60,14 @@ class Plot:
     """
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], title: str, height: int = 220) -> None:
-        self._x, self._y, self._title, self._height = x, y, title, height
+        self.x, self._y, self._title, self._height = x, y, title, height
         self._parts: list[str] = []
         self.left, self.top = PAD[0], PAD[1]
         self.right, self.bottom = WIDTH - PAD[2], height - PAD[3]
 
     def px(self, value: float) -> float:
         """Pixel of an x value."""
-        low, high = self._x
+        low, high = self.x
         return round(self.left + (value - low) / (high - low) * (self.right - self.left), 1)
 
     def py(self, value: float) -> float:
@@ -88,7 +88,7 @@ class Plot:
             y = self.py(v)
             self._parts.append(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y}" y2="{y}"/>')
             self.text(self.left - 6, y + 4, label(v), "tick end")
-        for v in ticks(*self._x) if xticks is None else xticks:
+        for v in ticks(*self.x) if xticks is None else xticks:
             self.text(self.px(v), self.bottom + 15, write(v), "tick mid")
         self._parts.append(
             f'<line class="axis" x1="{self.left}" x2="{self.right}" y1="{self.bottom}" y2="{self.bottom}"/>'
