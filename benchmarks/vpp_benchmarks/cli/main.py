@@ -40,6 +40,9 @@ COMMANDS = (
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
     Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),
+    Command(
+        READ, "paper", "vpp_benchmarks.cli.paper:main", "LaTeX tables, figures, datasheet and benchmark card of a run"
+    ),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "agentic", "vpp_benchmarks.cli.agentic:main", "the negotiation's graph drawn, or its steps streamed"),

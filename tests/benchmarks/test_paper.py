@@ -1,0 +1,110 @@
+"""The paper kit says what the run folder says, and its LaTeX is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from vpp_benchmarks.cli.main import main
+from vpp_benchmarks.report.paper import command_line
+from vpp_benchmarks.report.tables import Table
+from vpp_benchmarks.results import store
+
+FILES = {
+    "REPRODUCE.md",
+    "benchmark_card.md",
+    "datasheet.md",
+    "main.tex",
+    *(f"figures/{name}.{suffix}" for name in ("differences", "pareto", "welfare") for suffix in ("pdf", "svg")),
+    *(f"tables/{name}.tex" for name in ("differences", "headline", "ladder")),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two policies on two seeds and measured prices, and the kit of them."""
+    out = tmp_path_factory.mktemp("paper") / "run_1"
+    call = ["compare", "--policies", "truthful", "idle", "--scenario", "quick", "--seeds", "0:2", "--no-figures"]
+    call += ["--market-data", "caiso:PGAE:2019-08", "--start", "2019-08-05T16:00", "--quiet", "--out", str(out)]
+    assert main(call) == 0
+    assert main(["paper", str(out)]) == 0
+    return out
+
+
+def test_every_file_is_there_and_the_same_again(folder: Path) -> None:
+    paper = folder / "paper"
+    before = {p.relative_to(paper).as_posix(): p.read_bytes() for p in paper.rglob("*") if p.is_file()}
+    assert set(before) == FILES
+    assert main(["paper", str(folder)]) == 0
+    assert before == {name: (paper / name).read_bytes() for name in before}
+
+
+def test_latex_is_whole(folder: Path) -> None:
+    paper = folder / "paper"
+    body = (paper / "main.tex").read_text(encoding="utf-8")
+    named = re.findall(r"\\input\{([^}]+)\}", body) + re.findall(r"\\includegraphics\{([^}]+)\}", body)
+    assert all((paper / name).is_file() or (paper / f"{name}.tex").is_file() for name in named)
+    assert len(named) == 6
+    for path in paper.rglob("*.tex"):
+        text = path.read_text(encoding="utf-8")
+        assert text.isascii(), path
+        assert sorted(re.findall(r"\\begin\{(\w+)\}", text)) == sorted(re.findall(r"\\end\{(\w+)\}", text))
+    for path in (paper / "tables").iterdir():
+        columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", path.read_text(encoding="utf-8"))
+        assert columns is not None
+        rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith(r"\\")]
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns[1]) - 1}
+
+
+def test_a_name_of_special_letters_is_text_in_latex() -> None:
+    row = Table("t", [], ["a_b"], [["x & y_1 \u00b1 50 % #$ {}~^\\"]]).latex().splitlines()[4]
+    assert row.startswith(r"x \& y\_1 $\pm$ 50 \% \#\$ \{\}\textasciitilde{}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_latex_compiles(folder: Path, tmp_path: Path) -> None:
+    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={tmp_path}", "main.tex"]
+    done = subprocess.run(call, cwd=folder / "paper", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_figures_are_vectors_with_what_they_show(folder: Path) -> None:
+    for path in (folder / "paper" / "figures").iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".pdf":
+            assert content.startswith(b"%PDF-")
+            assert b"CreationDate" not in content
+        else:
+            root = ElementTree.fromstring(content)
+            assert root.tag.endswith("svg")
+            assert b"<image" not in content
+
+
+def test_the_kit_says_where_all_is_from(folder: Path) -> None:
+    made = {p.name: p.read_text(encoding="utf-8") for p in (folder / "paper").glob("*.md")}
+    again = made["REPRODUCE.md"]
+    assert hashlib.sha256((folder / store.EXPERIMENT).read_bytes()).hexdigest() in again
+    assert store.read_json(folder / store.MANIFEST)["scenario"]["hash"] in again
+    assert "vpp-env paper run_1" in again
+    assert "4 runs, 4 of them complete; 2 policies, 1 case(s), 2 seed(s)" in made["datasheet.md"]
+    assert "| idle | idle | OWN |" in made["benchmark_card.md"]
+    for name in ("datasheet.md", "benchmark_card.md"):
+        assert "CAISO OASIS public prices; no licence stated" in made[name]
+        assert "test: seeds 0-1 (" in made[name]
+    assert not any("$" in text.replace(r"\$", "") for text in made.values())
+
+
+def test_a_command_has_no_path_of_its_machine() -> None:
+    typed = ["/home/me/venv/bin/vpp-env", "compare", "--out", "/tmp/a b", "--policies", "agentic(rounds=2)"]
+    assert command_line(typed) == "vpp-env compare --out 'a b' --policies 'agentic(rounds=2)'"
+    assert command_line(["/x/benchmarks/compare.py", "--seed", "1"]) == "python benchmarks/compare.py --seed 1"
+
+
+def test_a_folder_without_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["paper", str(tmp_path)]) == 2
+    assert "error:" in capsys.readouterr().err
