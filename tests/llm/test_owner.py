@@ -15,8 +15,8 @@ from vpp_policies.llm.owner import UNITS, ModelSpeaker, OwnerTurn
 from vpp_policies.llm.scripted import Scripted
 
 from tests.llm.server import FAULTS, serve
+from vpp_env.contract.speech import SPOKEN
 from vpp_env.evaluation.simulate import Run, market_rules, simulate
-from vpp_env.owners.talk import SPOKEN
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 

@@ -22,7 +22,7 @@ from vpp_env.errors import DataError
 
 SCHEMAS = {"card": PreferenceCard, "strategy": Strategy, "conversation": Turn}
 PARTS = (
-    Part("two hours", "week20", changes={"time.duration_hours": 2}, options={"talk": 4, "every_days": 1}),
+    Part("an hour", "week20", changes={"time.duration_hours": 1}, options={"talk": 4, "every_days": 1}),
     Part("one more", "quick", changes={"time.duration_hours": 1}, options={"talk": 2, "every_days": 1}),
 )
 
@@ -43,7 +43,7 @@ def test_a_recording_over_http_is_played_again_to_the_bit(tmp_path: Path) -> Non
         "usage null",
         "garbage",
         "blocked",
-        *["good"] * 40,
+        *["good"] * 28,
         "drip",
         "good",
     ]
@@ -73,7 +73,7 @@ def test_a_recording_over_http_is_played_again_to_the_bit(tmp_path: Path) -> Non
 def test_what_was_changed_is_found(tmp_path: Path) -> None:
     record(tmp_path, {"llm": "scripted"}, PARTS[1:])
     assert check(tmp_path, PARTS[1:]) == []
-    assert check(tmp_path, PARTS) == ["two hours: not on the card"]
+    assert check(tmp_path, PARTS) == ["an hour: not on the card"]
     with closing(sqlite3.connect(tmp_path / CASSETTE)) as db, db:
         db.execute("""update answers set answer = replace(answer, '"favour":"none"', '"favour":"cars"')""")
         db.execute("""update answers set answer = replace(answer, '"cap_cents":100', '"cap_cents":1')""")

@@ -28,7 +28,7 @@ from vpp_env.simulation.world import World
 
 HERE = __name__
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_graph.py"
-DAY = {"time.duration_hours": 4}
+DAY = {"time.duration_hours": 2}
 THREAD: Any = {"configurable": {"thread_id": "month 1, opportunity 0"}}
 
 

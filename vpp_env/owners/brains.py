@@ -27,10 +27,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vpp_env.contract.speech import Speaker
 from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
 from vpp_env.owners.hostile import hostile
 from vpp_env.owners.personas import persona
-from vpp_env.owners.talk import Speaker, named_speaker
+from vpp_env.owners.talk import named_speaker
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Floats, Ints
 

@@ -12,8 +12,9 @@ import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vpp_env.contract.speech import Heard, Speech
 from vpp_env.errors import UnknownNameError, did_you_mean
-from vpp_env.owners.talk import MOST_WORDS, Heard, Speech
+from vpp_env.owners.talk import MOST_WORDS
 
 GOALS = (
     "pay me {usd} USD per kWh from now on",

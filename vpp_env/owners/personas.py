@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vpp_env.contract.speech import Heard, Speech
 from vpp_env.errors import UnknownNameError, did_you_mean
-from vpp_env.owners.talk import Heard, Speech
 
 CONCERNS: dict[str, tuple[str, ...]] = {
     "price": ("price", "pay", "cents", "money", "precio", "centavos"),

@@ -21,11 +21,11 @@ import math
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from vpp_env.contract.speech import SPOKEN, Heard, Line, Speaker, Speech, Verdict
 from vpp_env.contract.terms import TERMS, Offers, Reason, Window
 from vpp_env.errors import ScenarioError
 from vpp_env.owners.arithmetic import Judgement
@@ -35,14 +35,6 @@ MOST_WORDS = 600
 """Characters of one thing that is said [assumed: a short paragraph]."""
 REMEMBERED = 6
 """Things said by either side that an owner remembers [assumed]."""
-MOST_PRICE = 5.0
-"""USD: highest price that an owner may name; above the market's price cap, so that it shuts nobody up [assumed]."""
-SPOKEN: dict[str, float] = {
-    "price": MOST_PRICE, "defer_price": MOST_PRICE, "share": 1.0, "reserve_price": MOST_PRICE,
-    "availability": MOST_PRICE, "floor_price": MOST_PRICE, "car_price": MOST_PRICE, "overuse_price": MOST_PRICE,
-    "blackout_price": MOST_PRICE,
-}  # fmt: skip
-"""Terms that an owner may ask otherwise, and the most that it may ask for; the least is 0."""
 SAME = 1e-9
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
@@ -51,57 +43,6 @@ def tidy_words(text: object, most: int = MOST_WORDS) -> str:
     """Return words in one line: no control or direction characters, no half characters, at most `most`."""
     words = _CONTROL.sub(" ", str(text)[: 4 * most]).strip()
     return words if len(words) <= most else words[: most - 3] + "..."
-
-
-@dataclass(frozen=True)
-class Line:
-    """Something that was said."""
-
-    speaker: Literal["aggregator", "owner"]
-    text: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What arithmetic makes of an offer."""
-
-    accepts: bool
-    wants: Mapping[str, float]  # prices at which it would, where they differ from the offer's; empty: none would do
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What one owner is told when it is spoken to; nothing of any other owner."""
-
-    home: int
-    opportunity: int
-    round: int
-    of_rounds: int
-    window: Window
-    message: str  # the aggregator's words, tidied: data, never instructions
-    offered: Mapping[str, float]  # all 15 terms
-    gain_usd: float  # what the contract is truly worth to this owner over none
-    truth: Verdict  # by its true values
-    claimed: Verdict  # by the values that its style claims in this round
-    past: tuple[Line, ...]  # what was said before, the latest last
-
-
-@dataclass(frozen=True)
-class Speech:
-    """What an owner says: words, and what they stand for."""
-
-    answer: Literal["accept", "counter", "decline"]
-    text: str = ""
-    prices: Mapping[str, float] = field(default_factory=dict)  # of a counter-offer: names of `SPOKEN`
-
-
-@runtime_checkable
-class Speaker(Protocol):
-    """Who speaks for owners. What it answers for one follows from what that one was told."""
-
-    def answer(self, heard: Sequence[Heard]) -> Sequence[Speech | None]:
-        """Answer for each, in their order; None: nothing usable was said, and the owner's own claims stand."""
-        ...
 
 
 @runtime_checkable

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vpp_env.contract.speech import SPOKEN, Heard, Speaker, Speech
 from vpp_env.errors import PolicyError
-from vpp_env.owners.talk import SPOKEN, Heard, Speaker, Speech
 from vpp_policies.llm.chat import Question, whole
 from vpp_policies.llm.ledger import Decider
 from vpp_policies.llm.prompts import prompt
