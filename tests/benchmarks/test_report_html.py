@@ -281,6 +281,21 @@ def _side(terms: list[Terms]) -> list[str]:
     return [html_table(["terms", "answer"], [[one.words, one.answer] for one in terms], 2)]
 
 
+def test_pictures_of_a_run_are_files_of_their_own(week: Path, tmp_path: Path) -> None:
+    assert report_main([str(week), "--pictures", str(tmp_path / "img")]) == 0
+    names = {path.name: path.read_bytes() for path in (tmp_path / "img").iterdir()}
+    assert set(names) == {"ladder.svg", "negotiation.svg", "day.svg"}
+    for content in names.values():
+        root = ElementTree.fromstring(content)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert b"url(" not in content
+        assert len(content) < 60_000
+    assert b"agentic" in names["ladder.svg"]
+    assert b"deferred charging" in names["day.svg"]
+    assert report_main([str(week), "--pictures", str(tmp_path / "again")]) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == names
+
+
 def test_the_lead_is_tested_over_all_pairs(seeds: Path) -> None:
     results = read_material(seeds).seeds
     values = {k: np.array([s.run(k).number("welfare") for s in results]) for k in ("truthful", "random", "idle")}

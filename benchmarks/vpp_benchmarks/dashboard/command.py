@@ -18,8 +18,9 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "browser.serverAddress": "localhost",
     "client.toolbarMode": "minimal",
+    "runner.magicEnabled": "false",
 }
-"""Only this machine is served, and nothing is sent anywhere."""
+"""Only this machine is served, nothing is sent anywhere, and no docstring is shown as text of a page."""
 
 
 @command

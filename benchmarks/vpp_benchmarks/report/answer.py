@@ -196,7 +196,23 @@ def _real(ahead: Lead | None) -> str:
     return f"{text}{', and '.join(parts)}."
 
 
+def ladder_of(m: Material) -> str:
+    """Return the drawing of the ladder; empty where no policy played a whole run."""
+    found = standings(m)
+    return _drawn(m, found, mean_ladder(m.seeds)[1]) if found else ""
+
+
 def _ladder(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, float]]) -> str:
+    """Return the ladder, and what its rungs are."""
+    there = dict(rungs)
+    keys = [f"{name}: {what}" for name, what in RUNGS.items() if name in there]
+    whiskers = [f"line: {percent(CONFIDENCE, 0)} interval"] if m.statistics and m.statistics.policies else []
+    said = markup("; ".join([*keys, *whiskers]))
+    drawn = _drawn(m, found, rungs)
+    return f"<h2>Compared with what could have been had</h2>{drawn}<p class=note>{said}.</p>"
+
+
+def _drawn(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, float]]) -> str:
     """Draw idle, policies and ceilings, the highest above."""
     digits = 0 if max(abs(s.welfare) for s in found) >= WHOLE_USD else 2
     css, means = colors(m.planned.labels), {} if m.statistics is None else m.statistics.policies
@@ -212,11 +228,7 @@ def _ladder(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, f
     best = max(max(bar.value for bar in rows), SAME_USD)
     # who destroys more than anybody makes would make all others a line
     least = -best if min(bar.value for bar in rows) < -2.0 * best else None
-    drawn = bars(rows, "Ladder of welfare", f"welfare, USD a {'month' if len(m.seeds) > 1 else 'run'}", least=least)
-    keys = [f"{name}: {what}" for name, what in RUNGS.items() if name in there]
-    whiskers = [f"line: {percent(CONFIDENCE, 0)} interval"] if any(bar.interval for bar in rows) else []
-    said = markup("; ".join([*keys, *whiskers]))
-    return f"<h2>Compared with what could have been had</h2>{drawn}<p class=note>{said}.</p>"
+    return bars(rows, "Ladder of welfare", f"welfare, USD a {'month' if len(m.seeds) > 1 else 'run'}", least=least)
 
 
 def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:

@@ -60,9 +60,13 @@ class Conversations:
 
         return max(asked or self.hours, key=lambda o: (sold(o), -o))
 
+    def read(self, opportunity: int) -> Negotiation:
+        """Return the negotiation of one opportunity."""
+        return negotiation_of(self._texts[opportunity].tolist())
+
     def page(self, opportunity: int) -> str:
         """Return the conversation of one opportunity."""
-        read = negotiation_of(self._texts[opportunity].tolist())
+        read = self.read(opportunity)
         parts = [f"<p>{'; '.join(_announced(read))}.</p>", self._afterwards(opportunity)]
         parts.append(_words(read.said))
         if read.rounds:

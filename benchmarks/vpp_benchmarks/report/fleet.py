@@ -18,6 +18,12 @@ from vpp_benchmarks.report.tables import number, percent, score
 from vpp_env.owners.violations import VIOLATIONS
 
 DEVICE_COLORS = {"deferred charging": "d0", "battery": "d1", "V2G": "d2", "bought": "d3", "bought back by force": "d4"}
+DAY_KEYS = (
+    ("award", "ink", "line"),
+    ("reserve capacity", "d5", "line"),
+    *((name, css, "box") for name, css in DEVICE_COLORS.items()),
+)
+"""Legend of the power of a day."""
 LEAST_DAYS = 4
 """Days from which a band over days is drawn."""
 
@@ -72,34 +78,47 @@ def day(
     prices = prices[prices["timestamp"].isin(table["timestamp"])]
     hours = hours_of(table)
     edge = [*hours, hours[-1] + 0.25]
-
-    def held(values: Any) -> list[float]:
-        array = np.asarray(values, dtype=np.float64)
-        return [*array, array[-1]]
-
-    da, rt = held(prices["da_usd_per_mwh"]), held(prices["rt_usd_per_mwh"])
+    da, rt = _held(prices["da_usd_per_mwh"]), _held(prices["rt_usd_per_mwh"])
     price = _frame(hours, extent([*da, *rt], zero=True), f"{title}: prices", 150, "USD/MWh")
     price.line(edge, da, "ink dash", step=True, tip="day-ahead price")
     price.line(edge, rt, "ink", step=True, tip="real-time price")
+    keys = [("real-time price; award", "ink", "line"), ("day-ahead price", "ink", "dash"), *DAY_KEYS[1:]]
+    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "d1 soft", "box")]
+    drawn = f"{price.svg()}{_power(table, title, most_kw)}{_stored(hours, table, month, title)}"
+    return f"<figure>{drawn}{legend(keys)}</figure>"
+
+
+def _held(values: Any) -> list[float]:
+    """Return values of intervals with the last one held to its end."""
+    array = np.asarray(values, dtype=np.float64)
+    return [*array, array[-1]]
+
+
+def _power(table: pd.DataFrame, title: str, most_kw: tuple[float, float]) -> str:
+    """Draw award and dispatch by device of one day."""
+    hours = hours_of(table)
+    edge = [*hours, hours[-1] + 0.25]
     power = _frame(hours, most_kw, f"{title}: power", 210, "kW to the grid")
     for kinds, sign in ((SOLD, 1.0), (BOUGHT, -1.0)):
         base = np.zeros(len(edge))
         for name, column in kinds.items():
-            top = base + sign * np.asarray(held(table[column]))
+            top = base + sign * np.asarray(_held(table[column]))
             power.area(edge, base.tolist(), top.tolist(), DEVICE_COLORS[name], step=True)
             base = top
-    power.line(edge, held(table["award_kw"]), "ink", step=True, tip="award")
-    power.line(edge, held(table["reserve_kw"]), "d5 thick", step=True, tip="reserve capacity")
+    power.line(edge, _held(table["award_kw"]), "ink", step=True, tip="award")
+    power.line(edge, _held(table["reserve_kw"]), "d5 thick", step=True, tip="reserve capacity")
     power.segment((edge[0], 0.0), (edge[-1], 0.0), "zero")
-    stored = _stored(hours, table, month, title)
-    keys = [
-        ("real-time price; award", "ink", "line"),
-        ("day-ahead price", "ink", "dash"),
-        ("reserve capacity", "d5", "line"),
-    ]
-    keys += [(name, DEVICE_COLORS[name], "box") for name in (*SOLD, *BOUGHT)]
-    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "d1 soft", "box")]
-    return f"<figure>{price.svg()}{power.svg()}{stored}{legend(keys)}</figure>"
+    return power.svg()
+
+
+def busiest_panel(m: Material) -> str:
+    """Return the power of the shown day of the policy that sells most in it; empty where no run has intervals."""
+    if m.day is None:
+        return ""
+    days = {run.label: _on(run.table("intervals"), m.day) for run in m.shown if "intervals" in run.tables}
+    days = {label: t for label, t in days.items() if len(t)}
+    label = max(days, key=lambda k: float(days[k][list(SOLD.values())].to_numpy().sum()))
+    return _power(days[label], f"{label}, {m.day:%d %B %Y}", power_range([days[label]]))
 
 
 def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame, title: str) -> str:

@@ -24,6 +24,9 @@ NEEDED = {
 }
 """Kinds of message that are read here, and the fields without which one is shown as it is."""
 
+OFFER_KEYS = (("offer: lowest to highest, mean", "ink", "dot"), ("mean counter-offer", "d4", "ring"))
+"""Legend of offers by round."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -205,5 +208,4 @@ def rounds(read: Negotiation) -> str:
             plot.point(j, one.mean, "ink", tip=f"mean offer {one.mean:.3f}")
         if one.counter is not None:
             plot.point(j + 0.12, one.counter, "d4", hollow=True, tip=f"mean counter-offer {one.counter:.3f}")
-    keys = [("offer: lowest to highest, mean", "ink", "dot"), ("mean counter-offer", "d4", "ring")]
-    return f"<figure>{plot.svg()}{legend(keys)}</figure>"
+    return f"<figure>{plot.svg()}{legend(OFFER_KEYS)}</figure>"

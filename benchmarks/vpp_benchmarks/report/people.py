@@ -17,17 +17,19 @@ MOST_HOURS = 1500
 
 def homes(m: Material) -> str:
     """Return the month of any home under any policy."""
-    some = {run.label: Homes(run) for run in m.shown if len(run.table("prosumers"))}
+    # who did nothing comes last: there is nothing to see
+    order = sorted(m.shown, key=lambda run: run.kpis is None or not (run.kpis.sold_mwh or run.kpis.bought_mwh))
+    some = {run.label: Homes(run) for run in order if len(run.table("prosumers"))}
     if not some:
         return ""
     each = MOST_HOMES // len(some)
     packs = {}
     for label, one in some.items():
         net = one.homes["net_benefit_usd"]
-        order = net.sort_values(ascending=False, kind="stable").index.tolist()
-        kept = sorted(order if len(order) <= each else [*order[: each // 2], *order[-(each - each // 2) :]])
+        ranked = net.sort_values(ascending=False, kind="stable").index.tolist()
+        kept = sorted(ranked if len(ranked) <= each else [*ranked[: each // 2], *ranked[-(each - each // 2) :]])
         names = [f"home {k} ({one.homes['profile'][k]}), {net[k]:z,.2f} USD" for k in kept]
-        packs[label] = Pack(names, [one.page(k) for k in kept], kept.index(order[0]))
+        packs[label] = Pack(names, [one.page(k) for k in kept], kept.index(ranked[0]))
     origin, count = m.shown[0].origin, max(len(one) for one in some.values())
     left = (
         f" Of {count} homes the {each} of most and least net benefit; the dashboard shows all." if count > each else ""

@@ -15,6 +15,9 @@ from vpp_benchmarks.results.statistics import METHOD, Difference, Statistics
 from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import Ceilings
 
+MOST_LINES = 10
+"""Sentences of the tests that are shown at once; the table above them holds all."""
+
 
 def _of(one: Table) -> str:
     return table(one.header, one.rows, one.text_columns)
@@ -38,7 +41,10 @@ def headline(m: Material) -> str:
             drawn = "".join(forest(rows, names[k], css) for k, rows in some.items() if rows)
             parts.append(f"<div class=grid2>{drawn}</div>")
     if s is not None:
-        parts.append(bullets(s.verdict, "said two"))
+        parts.append(bullets(s.verdict[:MOST_LINES], "said two"))
+        if len(s.verdict) > MOST_LINES:
+            rest = bullets(s.verdict[MOST_LINES:], "said two")
+            parts.append(f"<details><summary>and {len(s.verdict) - MOST_LINES} more of these</summary>{rest}</details>")
     elif m.seeds:
         parts += ["<h3>What the figures say</h3>", bullets(conclusions(m.seeds[0]))]
     return "".join(parts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 _LIGHT = """--c0:#0072b2;--c1:#e69f00;--c2:#009e73;--c3:#b4609a;--c4:#d55e00;--c5:#56b4e9;--c6:#8a8000;--c7:#777;
---c8:#4b3f9e;--c9:#8c2d4f;--c10:#5b8c2a;--top:#5c636b;--d0:#8fbcd8;--d1:#f2cd85;--d2:#c8a9d4;--d3:#a5d6bd;--d4:#e79a86;--d5:#3d4b59;
+--c8:#4b3f9e;--c9:#8c2d4f;--c10:#5b8c2a;--top:#5c636b;--d0:#8fbcd8;--d1:#f2cd85;--d2:#c8a9d4;--d3:#a5d6bd;--d4:#e79a86;--d5:#5b6bb5;
 --good:#00734f;--bad:#b3261e"""
 _DARK = """--c0:#4aa3df;--c1:#f0b030;--c2:#2bbf95;--c3:#d58cbe;--c4:#f0803c;--c5:#7cc8f2;--c6:#d9cf3f;--c7:#a0a0a0;
---c8:#9d92f0;--c9:#e07a9f;--c10:#a3d16a;--top:#a3abb4;--d0:#4f7f9c;--d1:#a88338;--d2:#83658f;--d3:#4d8a6b;--d4:#a85a48;--d5:#c3ced9;
+--c8:#9d92f0;--c9:#e07a9f;--c10:#a3d16a;--top:#a3abb4;--d0:#4f7f9c;--d1:#a88338;--d2:#83658f;--d3:#4d8a6b;--d4:#a85a48;--d5:#8f9be0;
 --good:#4fd1a5;--bad:#ff8a80"""
 COLORS = (
     ":root{--paper:#fff;--ink:#1c1e21;--soft:#5c636b;--rule:#dfe3e8;--panel:#f6f7f9;--none:#eceff2;" + _LIGHT + "}"
@@ -112,10 +112,8 @@ color:var(--soft)}
 .key{display:inline-block;width:14px;height:10px;margin-right:5px;background:currentColor;vertical-align:baseline}
 .key.line,.key.dash{height:0;background:none;border-top:2px solid;vertical-align:middle}
 .key.dash{border-top-style:dashed}
-.key.dot,.key.dot.faint{opacity:.55;stroke-width:.5}
-.ring{width:10px;height:10px;border-radius:50%}
-.key.dot.faint{opacity:.55;stroke-width:.5}
-.ring{background:none;border:2px solid}
+.key.dot,.key.ring{width:10px;height:10px;border-radius:50%}
+.key.ring{background:none;border:2px solid}
 .figures{display:flex;flex-wrap:wrap;gap:6px 26px;margin:6px 0 12px}
 .figures b{display:block;font-size:17px;font-weight:600}
 .figures span{color:var(--soft);font-size:12.5px}
