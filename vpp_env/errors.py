@@ -56,6 +56,10 @@ EXTRA_OF = {
     "streamlit": "dashboard",
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
+    "torch": "torch",
+    "stable_baselines3": "sb3",
+    "torchrl": "torchrl",
+    "tensordict": "torchrl",
 }
 """Extra of pyproject.toml that brings a module which the base installation may lack."""
 

@@ -47,7 +47,7 @@ def test_the_start_bids_like_constant() -> None:
     assert not weights[:-1].any()
     month = Month(WORLD, 1000)
     constant = summarize(simulate(month, Constant()))["welfare"]
-    assert score([month], weights) == pytest.approx(constant, abs=0.05 * abs(constant) + 0.05)
+    assert score([month], [layer(weights)]) == pytest.approx(constant, abs=0.05 * abs(constant) + 0.05)
 
 
 def test_an_episodes_welfare_is_the_evaluators() -> None:
@@ -72,7 +72,7 @@ def test_training_keeps_the_best_and_is_repeatable() -> None:
     best = [b for _, b, _ in found]
     assert best == list(np.maximum.accumulate([v for v, _, _ in found]))
     weights = np.frombuffer(found[-1][2]).reshape(N_OBS + 1, N_ACTION)
-    assert score([Month(WORLD, 1000)], weights) == best[-1]
+    assert score([Month(WORLD, 1000)], [layer(weights)]) == best[-1]
 
 
 def test_it_climbs_where_there_is_a_slope() -> None:

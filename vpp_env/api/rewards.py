@@ -25,6 +25,14 @@ class Reward(NamedTuple):
     homes: Floats  # (M, N) each home's part, with `reward.team_share` of the team's mean mixed in
 
 
+def with_profit(joint: Floats, homes: Floats) -> Floats:
+    """(M, N) USD: the homes' rewards, and what none of them is paid, the VPP's profit, in equal shares.
+
+    Over the homes it adds up to the welfare `joint` (M,), whatever `reward.team_share` has mixed in.
+    """
+    return homes + ((joint - homes.sum(axis=1)) / homes.shape[1])[:, None]
+
+
 class Rewards:
     """Rewards of one episode.
 

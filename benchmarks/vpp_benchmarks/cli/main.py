@@ -36,7 +36,8 @@ COMMANDS = (
         RUN, "sensitivity", "vpp_benchmarks.cli.sensitivity:main", "does the order of policies hang on assumed values"
     ),
     Command(RUN, "crossplay", "vpp_benchmarks.cli.crossplay:main", "aggregators against owners who hold out or lie"),
-    Command(RUN, "train", "vpp_benchmarks.cli.train:main", "train a linear policy in minutes, on one core"),
+    Command(RUN, "train", "vpp_benchmarks.cli.train:main", "train a policy in minutes, on one core"),
+    Command(RUN, "dataset", "vpp_benchmarks.cli.dataset:main", "write what policies did, for offline learning"),
     Command(READ, "report", "vpp_benchmarks.cli.report:main", "write the report of a results folder again"),
     Command(READ, "dashboard", "vpp_benchmarks.dashboard.command:main", "look at runs in a browser, live"),
     Command(READ, "leaderboard", "vpp_benchmarks.cli.leaderboard:main", "rank runs by scenario and information"),

@@ -1,35 +1,47 @@
-"""Train a linear policy by evolution strategies: `vpp-env train`.
+"""Train a policy by evolution strategies or PPO, or clone one from data: `vpp-env train`.
 
 Exit status: 0 done; 2 something that was asked for is not possible; 130 interrupted: the best weights so far are kept.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from vpp_policies.learned import load, save
+from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, overridden
-from vpp_benchmarks.train.evolution import Settings, layer, start, train
-from vpp_env.scenario import load_scenario
+from vpp_benchmarks.train.data import clone, read
+from vpp_benchmarks.train.evolution import Progress, Settings, layer, start, train
+from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.units import Floats
 
 EXAMPLES = (
     "--out weights.npz",
     "--out more.npz --from weights.npz --minutes 20 --seed 1",
     "--out august.npz --scenario august --minutes 60 --set fleet.size=50",
+    "--out ippo.npz --method ippo --seed 1",
+    "--out clone.npz --method clone --data truthful.npz",
 )
 
 
 @command
 def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
-    p = Parser(prog, "Train one linear policy that all homes share; the best on validation seeds is kept.", EXAMPLES)
+    p = Parser(prog, "Train one policy that all homes share; the best on validation seeds is kept.", EXAMPLES)
     p.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where the weights are written")
+    p.add_argument(
+        "--method",
+        choices=("evolution", "ippo", "mappo", "clone"),
+        default="evolution",
+        help="evolution and clone (of --data) are linear, ippo and mappo need torch; default: %(default)s",
+    )
+    p.add_argument("--data", type=Path, metavar="FILE.npz", help="what is cloned: of `vpp-env dataset`")
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="of the scenario")
     p.add_argument("--minutes", type=float, default=5.0, metavar="CPU", help="CPU minutes; default: %(default)s")
@@ -42,25 +54,55 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--seed: got {args.seed}; allowed is 0 or more")
     if args.out.suffix != ".npz" or not args.out.parent.is_dir():
         raise PlanError(f"--out: got {args.out}; allowed is a file that ends in .npz, in a folder that exists")
+    if (args.data is not None) != (args.method == "clone"):
+        raise PlanError(
+            f"--data: got {args.data} with --method {args.method}; it goes with --method clone, and only there"
+        )
+    if args.begin is not None and args.method != "evolution":
+        raise PlanError(f"--from: got it with --method {args.method}; allowed is --method evolution")
     scenario = overridden(load_scenario(args.scenario), args.overrides)
-    if args.begin is None:
-        weights = start(scenario)
+    if args.method == "clone":
+        layers, explained = clone(*read(args.data))
+        save(args.out, layers)
+        print(f"{args.out}: explains {' '.join(f'{x:.2f}' for x in explained)} of the columns of the bids")
     else:
-        layers = load(args.begin)
-        if len(layers) != 1:
-            raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
-        weights = np.vstack([layers[0][0], layers[0][1]])
+        _train(args, scenario, _begin(args, scenario))
+    print(f"score it: vpp-env compare --verify --scenario {args.scenario} --seeds validation:10 \\")
+    print(f"    --policies \"learned(path='{args.out}')\" truthful constant")
+    return 0
+
+
+def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
+    """Return what `--from` names, or what `constant` bids."""
+    if args.begin is None:
+        return start(scenario)
+    layers = load(args.begin)
+    if len(layers) != 1:
+        raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
+    return np.vstack([layers[0][0], layers[0][1]])
+
+
+def _looks(args: argparse.Namespace, scenario: Scenario, weights: Floats) -> Iterator[tuple[list[Layer], Progress]]:
+    """Train by the method that was chosen; the best layers at every look."""
+    if args.method != "evolution":
+        from vpp_benchmarks.train import ppo
+
+        yield from ppo.train(scenario, args.minutes, ppo.Settings(seed=args.seed, central=args.method == "mappo"))
+        return
+    for best, now in train(scenario, weights, args.minutes, Settings(seed=args.seed)):
+        yield [layer(best)], now
+
+
+def _train(args: argparse.Namespace, scenario: Scenario, weights: Floats) -> None:
+    """Train, say how it goes and keep the best."""
     print(f"{scenario.name}: {args.minutes:g} CPU minutes; welfare, USD, mean of months", file=sys.stderr, flush=True)
     print(
         f"{'CPU s':>8} {'generation':>10} {'training':>9} {'validation':>10} {'best':>9}", file=sys.stderr, flush=True
     )
-    for best, now in train(scenario, weights, args.minutes, Settings(seed=args.seed)):
-        save(args.out, [layer(best)])
+    for best, now in _looks(args, scenario, weights):
+        save(args.out, best)
         line = f"{now.seconds:8.0f} {now.generation:10d} {now.training:9.2f} {now.validation:10.2f} {now.best:9.2f}"
         print(line, file=sys.stderr, flush=True)
     print(
         f"{args.out}: {now.best:.2f} USD on validation months, {now.generation} generations in {now.seconds:.0f} CPU s"
     )
-    print(f"score it: vpp-env compare --verify --scenario {args.scenario} --seeds validation:10 \\")
-    print(f"    --policies \"learned(path='{args.out}')\" truthful constant")
-    return 0

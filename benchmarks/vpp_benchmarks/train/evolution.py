@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpp_policies.constant import Constant
 from vpp_policies.learned import Layer, Learned
 
-from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, market_rules, simulate, summarize
+from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, build_view, market_rules, simulate, summarize
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.simulation.world import World
@@ -41,7 +41,7 @@ class Settings:
 class Progress:
     """What a look at the validation months found."""
 
-    generation: int
+    generation: int  # or iteration
     seconds: float  # CPU seconds of this process so far
     training: float  # mean welfare of the generations since the last look, USD
     validation: float  # mean welfare on validation months, USD
@@ -55,10 +55,11 @@ def start(scenario: Scenario) -> Floats:
     world.reset()
     constant = Constant()
     constant.reset(market_rules(world), np.random.default_rng(0))
+    bids = constant.act(build_view(world, constant.info.information)).actions
     weights = np.zeros((N_OBS + 1, N_ACTION))
     # a home without a device bids nothing: the bias is of those that have some
     able = (world.sell_limit_kw > 0) & (world.buy_limit_kw > 0)
-    weights[-1] = constant._bids.actions[able].mean(axis=0) if able.any() else constant._bids.actions.mean(axis=0)
+    weights[-1] = (bids[able] if able.any() else bids).mean(axis=0)
     return weights
 
 
@@ -79,9 +80,9 @@ def welfare(env: VectorMarketMonth, weights: NDArray[np.float64], seed: int) -> 
     return total
 
 
-def score(months: Sequence[Month], weights: Floats) -> float:
+def score(months: Sequence[Month], layers: Sequence[Layer]) -> float:
     """Mean welfare on some months, USD, by the benchmark's own evaluator."""
-    policy = Learned.of([layer(weights)])
+    policy = Learned.of(layers)
     return float(np.mean([summarize(simulate(month, policy))["welfare"] for month in months]))
 
 
@@ -112,7 +113,7 @@ def train(
     rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     began, seen, generation = clock(), [], 0
-    mean, best, best_score = weights, weights, score(months, weights)
+    mean, best, best_score = weights, weights, score(months, [layer(weights)])
     yield best, Progress(0, clock() - began, best_score, best_score, best_score)
     while clock() - began < 60.0 * minutes:
         generation += 1
@@ -131,7 +132,7 @@ def train(
         weights = weights + settings.rate * up
         mean = mean + settings.blend * (weights - mean)
         if generation % settings.check == 0:
-            now = score(months, mean)
+            now = score(months, [layer(mean)])
             if now > best_score:
                 best, best_score = mean, now
             yield best, Progress(generation, clock() - began, float(np.mean(seen)), now, best_score)

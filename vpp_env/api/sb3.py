@@ -1,0 +1,146 @@
+"""Stable-Baselines3: every home of M months is an environment of its own, and one policy plays them all.
+
+    from stable_baselines3 import PPO
+    from vpp_env.api.sb3 import HomesVecEnv
+    PPO("MlpPolicy", HomesVecEnv(8, "week20"), n_steps=168).learn(500_000)
+
+Stable-Baselines3 takes one agent an environment and refuses Gymnasium's vector environments; its own `VecEnv` over the
+vector face shares parameters over homes at the speed of that face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from vpp_env.api.gym import VectorMarketMonth
+from vpp_env.api.rewards import with_profit
+from vpp_env.api.session import WorldOptions
+from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.observation import N_OBS
+from vpp_env.errors import VppError, needs
+from vpp_env.scenario import Scenario
+
+with needs("vpp_env.api.sb3"):
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+class HomesVecEnv(VecEnv):
+    """M months of N homes as M*N environments: row m*N + i is home i of month m.
+
+    Observation `Box(-1, 1, (N_OBS,))`, action `Box(-1, 1, (N_ACTION,))`. Reward, USD: a home's part of welfare and an
+    equal share of the VPP's profit, so that the mean over rows is the welfare by home. All months end at once and
+    begin again with training seeds; the info of the last step holds `terminal_observation`, and no value is to be
+    added to its reward, which pays what is left in the batteries (`TimeLimit.truncated` is False).
+
+    Parameters
+    ----------
+    months : int
+        Months side by side, M.
+    scenario, **world : see `VectorMarketMonth`
+        The world.
+    """
+
+    def __init__(
+        self, months: int = 8, scenario: Scenario | str | Path = "week20", **world: Unpack[WorldOptions]
+    ) -> None:
+        self.env = VectorMarketMonth(months, scenario, **world)
+        self.homes = self.env.single_observation_space.shape[0]  # type: ignore[index]
+        self._actions: NDArray[Any] | None = None
+        self._welfare = np.zeros(months)
+        self.welfare: list[float] = []
+        """Welfare of every month that was played to its end, USD."""
+        self.render_mode = None
+        super().__init__(
+            months * self.homes,
+            Box(-1.0, 1.0, (N_OBS,), np.float32),
+            Box(-1.0, 1.0, (N_ACTION,), np.float32),
+        )
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin M months: those of `seed(...)` if it was called since the last reset, else of training seeds."""
+        given = [self._seeds[m * self.homes] for m in range(self.env.num_envs)]
+        obs, _ = self.env.reset(seed=None if given[0] is None else given)
+        self._reset_seeds()
+        self._reset_options()
+        self._welfare[:] = 0.0
+        return obs.reshape(self.num_envs, N_OBS)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Play months `seed`, `seed` + 1, ... at the next reset."""
+        of_months = [None if seed is None else seed + m for m in range(self.env.num_envs)]
+        self._seeds = [s for s in of_months for _ in range(self.homes)]
+        return self._seeds
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Take the actions of all homes."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Play one opportunity of every month; begin the next months after the last one."""
+        if self._actions is None:
+            raise VppError("step_wait() before step_async(): hand in actions first")
+        obs, joint, _, ends, infos = self.env.step(self._actions.reshape(self.env.num_envs, self.homes, N_ACTION))
+        self._actions = None
+        self._welfare += joint
+        rewards = with_profit(joint, infos["home_rewards"]).ravel().astype(np.float32)
+        said: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        rows = obs.reshape(self.num_envs, N_OBS)
+        if ends.all():
+            self.welfare.extend(self._welfare.tolist())
+            for info, last in zip(said, rows, strict=True):
+                info.update({"terminal_observation": last, "TimeLimit.truncated": False})
+            rows = self.reset()
+        return rows, rewards, np.repeat(ends, self.homes), said
+
+    def close(self) -> None:
+        """Nothing is open."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return an attribute of the environments, which are one."""
+        return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: homes share one world, and none of them can be changed alone."""
+        raise VppError(f"set_attr({attr_name!r}): homes share one world; say it when the environment is made")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Refuse: homes share one world, and a call for some of them would be one for all."""
+        raise VppError(f"env_method({method_name!r}): homes share one world; call it on `.env`, of all months")
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """No home is wrapped."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def layers_of(policy: Any) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the actor of an `MlpPolicy` (tanh) as `vpp_policies.learned.save` takes it.
+
+    Parameters
+    ----------
+    policy : stable_baselines3.common.policies.ActorCriticPolicy
+        The `policy` of a PPO or A2C model.
+
+    Raises
+    ------
+    VppError
+        When its activation is not tanh.
+    """
+    import torch
+
+    linear: list[Any] = []
+    other: list[Any] = []
+    for layer in [*policy.mlp_extractor.policy_net, policy.action_net]:
+        (linear if isinstance(layer, torch.nn.Linear) else other).append(layer)
+    if not all(isinstance(layer, torch.nn.Tanh) for layer in other):
+        raise VppError(f"layers_of: got {[type(x).__name__ for x in other]}; allowed is tanh between layers")
+    return [
+        (layer.weight.detach().cpu().numpy().T.astype(np.float64), layer.bias.detach().cpu().numpy().astype(np.float64))
+        for layer in linear
+    ]
