@@ -69,7 +69,10 @@ def state_of(root: Path) -> State:
     planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
     progress = store.read_json(live) if live.is_file() else {}
-    return State(root, planned, statuses, progress.get("running", {}), progress.get("updated"))
+    running, updated = progress.get("running", {}), progress.get("updated")
+    if not isinstance(running, dict) or not isinstance(updated, int | float | None):
+        raise PlanError(f"{live} does not hold what a run's progress does; remove it")
+    return State(root, planned, statuses, running, updated)
 
 
 def runs_of(roots: Sequence[Path]) -> dict[str, Path]:
