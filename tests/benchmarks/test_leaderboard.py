@@ -16,6 +16,8 @@ from vpp_benchmarks.results.leaderboard import SCHEMA, collect, leaderboard
 from vpp_benchmarks.results.run_result import ScenarioFacts
 from vpp_benchmarks.run.plan import PlanError
 
+from tests.benchmarks.folders import write_sealed
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -71,7 +73,7 @@ def test_the_same_rules_on_other_prices_are_another_world(results: Path, tmp_pat
     shutil.copytree(results / "first" / "runs" / "quick-s0-idle", copy)
     manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
     manifest["data"]["files_sha256"] = {"prices.csv": "ab" * 32}
-    (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    write_sealed(copy / "manifest.json", manifest)
     with pytest.raises(PlanError, match="different rules, prices or salts"):
         leaderboard(collect([results, copy]))
 
@@ -161,7 +163,7 @@ def test_versions_of_the_market_are_never_mixed(
     shutil.copytree(results / "first" / "runs" / "quick-s0-idle", copy)
     manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
     manifest["scenario"] |= {"toml": facts.toml, "hash": "ab" * 6}
-    (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    write_sealed(copy / "manifest.json", manifest)
     assert main([str(results), str(copy)]) == 2
     error = capsys.readouterr().err
     assert "caiso2099.1" in error

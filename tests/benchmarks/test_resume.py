@@ -23,7 +23,7 @@ from vpp_benchmarks.run.ceilings import ceilings
 from vpp_benchmarks.run.job import not_run
 from vpp_benchmarks.run.plan import PlanError
 
-from tests.benchmarks.folders import result_files, run_files
+from tests.benchmarks.folders import result_files, run_files, write_sealed
 from vpp_env.simulation.month import Month
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def test_runs_of_other_versions_are_told(undisturbed: Path, tmp_path: Path) -> N
         path = out / "runs" / name / "manifest.json"
         manifest = json.loads(path.read_text("utf-8"))
         manifest["packages"]["numpy"] = "0.1"
-        path.write_text(json.dumps(manifest), "utf-8")
+        write_sealed(path, manifest)
     assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
     assert "2 of them were played by other versions" in (out / "simulation.log").read_text("utf-8")
 

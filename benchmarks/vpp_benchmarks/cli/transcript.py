@@ -151,12 +151,14 @@ def messages(run: Path, hour: str | None, policy: str | None) -> Iterator[dict[s
     """
     path = run / TRANSCRIPTS if run.is_dir() else run
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8", errors="replace") as lines:
             for n, line in enumerate(lines, 1):
                 try:
                     record = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise DataError(f"{path}, line {n}: no JSON: {error}") from error
+                if not isinstance(record, dict):
+                    raise DataError(f"{path}, line {n}: holds {line[:60]!r}; allowed is an object, one a line")
                 time = str(record.get("timestamp", "")).replace(" ", "T")
                 if time.startswith(hour or "") and policy in (None, record.get("policy")):
                     yield record
@@ -174,8 +176,13 @@ def conversation(records: Iterator[dict[str, Any]]) -> Iterator[str]:
         if now != heading:
             yield ("" if heading is None else "\n") + f"== {now[0]}, {now[1]}"
             heading = now
-        sentence = SENTENCES.get(record.get("kind", ""))
-        yield clean(json.dumps(record, ensure_ascii=False)) if sentence is None else "  " + sentence(record)
+        sentence = SENTENCES.get(str(record.get("kind", "")))
+        try:
+            yield clean(json.dumps(record, ensure_ascii=False)) if sentence is None else "  " + sentence(record)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"a {record['kind']} of {now[1]} is not as negotiations write it ({error!r:.200})"
+            ) from error
 
 
 EXAMPLES = (

@@ -79,10 +79,14 @@ def state_of(root: Path) -> State:
     planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
     progress = store.read_json(live) if live.is_file() else {}
-    updated, said = progress.get("updated"), _compiling(root / store.LOG) if progress else ""
+    running, updated = progress.get("running", {}), progress.get("updated")
+    kept = isinstance(running, dict) and all(isinstance(run, dict) for run in running.values())
+    if not kept or not isinstance(updated, int | float | None):
+        raise PlanError(f"{live} does not hold what a run's progress does; remove it")
+    said = _compiling(root / store.LOG) if progress else ""
     if said:  # the log is a sign of life as well
         updated = max(updated or 0.0, (root / store.LOG).stat().st_mtime)
-    running = {name: {"rate": None, **run} for name, run in progress.get("running", {}).items() if name not in statuses}
+    running = {name: {"rate": None, **run} for name, run in running.items() if name not in statuses}
     return State(root, planned, statuses, running, updated, progress.get("began"), progress.get("ended", 0), said)
 
 

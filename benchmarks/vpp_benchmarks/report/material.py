@@ -20,6 +20,7 @@ from vpp_benchmarks.results.comparison import Planned, Unit, read_ceilings, stat
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult
+from vpp_benchmarks.run.plan import PlanError
 from vpp_env.evaluation.kpi import table
 from vpp_env.owners.violations import VIOLATIONS
 
@@ -100,10 +101,18 @@ def read_material(out: Path) -> Material:
     planned = Planned.read(out)
     gathering, seeds = Gathering(planned), []
     runs = {path.name: RunResult.read(path) for path in store.run_folders(out)}
+    strange = [path for path, run in runs.items() if run.label not in planned.labels]
+    if strange:
+        raise PlanError(f"{out}: the run {strange[0]!r} is of no policy of its {store.EXPERIMENT}; take it out")
     for unit in planned.units:
         found = [run for run in runs.values() if (run.origin.case, run.origin.seed) == unit]
         found.sort(key=lambda run: planned.labels.index(run.label))
         if found:
+            for label in (label for label in planned.labels if label not in {run.label for run in found}):
+                raise PlanError(
+                    f"{out}: the run of {label} in {unit[0]}, seed {unit[1]} is not there; continue with"
+                    f" `vpp-env compare --resume {out}`"
+                )
             gathering.add(unit, found)
             seeds.append(SeedResult.of(found, read_ceilings(planned.folder(out, unit))))
     return gathering.material(seeds, statistics_of(planned, seeds))

@@ -13,6 +13,7 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics, statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_benchmarks.run.plan import PlanError, file_name
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Ceilings
 
@@ -31,13 +32,29 @@ class Planned:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Planned:
-        """Read what `experiment.to_data` made."""
-        return cls(
-            {case["case"]: case["hash"] for case in data["cases"]},
-            tuple(policy["label"] for policy in data["policies"]),
-            tuple(data["seeds"]),
-            tuple(data["runs"]),
-        )
+        """Read what `experiment.to_data` made.
+
+        Raises
+        ------
+        PlanError
+            When it is of another form, or a name in it is a path.
+        """
+        try:
+            made = cls(
+                {case["case"]: case["hash"] for case in data["cases"]},
+                tuple(policy["label"] for policy in data["policies"]),
+                tuple(data["seeds"]),
+                tuple(data["runs"]),
+            )
+            names = [*made.cases, *made.runs]
+            ok = all(isinstance(x, str) and x and x == file_name(x) for x in names)
+            ok = ok and all(isinstance(x, str) for x in (*made.labels, *made.cases.values()))
+            ok = ok and all(isinstance(x, int) and not isinstance(x, bool) for x in made.seeds)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise PlanError(f"{store.EXPERIMENT} does not hold what an experiment's does ({error!r:.200})") from error
+        if not ok:
+            raise PlanError(f"{store.EXPERIMENT} names what is no case, policy, seed or run: {names!r:.200}")
+        return made
 
     @classmethod
     def read(cls, out: Path) -> Planned:
@@ -87,4 +104,9 @@ def read_ceilings(folder: Path) -> Ceilings | None:
     """Return the ceilings that the summary of a seed holds; None where it has none, or those of an older version."""
     path = folder / store.SUMMARY
     found = store.read_json(path).get("ceilings") if path.is_file() else None
-    return None if found is None or "welfare" not in found else Ceilings.from_json(found)
+    try:
+        return None if found is None or "welfare" not in found else Ceilings.from_json(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PlanError(
+            f"{str(path)!r}: its ceilings are damaged ({error!r:.200}); give the folder as written"
+        ) from error

@@ -2,12 +2,12 @@
 
 | file | what it holds |
 |---|---|
-| `manifest.json` | schema, hash of the job, status, error, scenario, data, policy, versions |
+| `manifest.json` | schema, hash of the job, status, error, scenario, data, policy, versions, SHA-256 of files |
 | `summary.json` | every KPI but times |
 | `opportunities.parquet`, `intervals.parquet`, `prosumers.parquet` | the tables of docs/benchmark.md |
 | `dispatch.parquet`, `events.parquet` | who was dispatched, what went wrong (`vpp_env.evaluation.home_record`) |
 | `prices.parquet`, `transcripts.parquet` | market prices; messages as JSON text |
-| `timing.parquet`, `timing.json` | seconds per opportunity; wall seconds |
+| `timing.parquet`, `timing.json` | seconds per opportunity; wall seconds, and their SHA-256 |
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from vpp_benchmarks.results.software import Software
 from vpp_benchmarks.run.plan import Contender, PlanError
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
+from vpp_env.errors import VppError
 from vpp_env.evaluation.consent import BY_CONSTRUCTION, consent_note
 from vpp_env.evaluation.kpi import Kpis, table
 from vpp_env.evaluation.kpi_entry import Ceilings
 from vpp_env.evaluation.verdict import Audit, verdict_of
 from vpp_env.scenario import Scenario, scenario_from_dict
+from vpp_env.traces.readers.digests import digest
 
 COMPLETE, INTERRUPTED, FAILED, NOT_RUN = "complete", "interrupted", "failed", "not_run"
 """States of a run."""
@@ -44,6 +46,7 @@ RUN_SCHEMA = "vpp_env.run/1"
 """Version of the files of a run folder; see docs/benchmark.md."""
 TABLES = ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices", "transcripts")
 MANIFEST, SUMMARY, TIMING, TIMES = "manifest.json", "summary.json", "timing.json", "timing.parquet"
+REMEDY = "take the folder from where it was written, or play the run again with --resume"
 VOLATILE = (TIMING, TIMES)
 """The only files that differ between two plays of the same run."""
 
@@ -266,17 +269,19 @@ class RunResult:
         """Return the files of its folder, name -> content: the same run gives the same bytes but for `VOLATILE`."""
         times = {kpi.name for kpi in table() if kpi.is_time} | {"wall_seconds"}
         summary = plain(self.summary_json())
-        files = {
-            MANIFEST: to_json(self.manifest_json()),
-            SUMMARY: to_json({key: value for key, value in summary.items() if key not in times}),
-            TIMING: to_json({key: value for key, value in summary.items() if key in times}),
-        }
+        files = {SUMMARY: to_json({key: value for key, value in summary.items() if key not in times})}
         played = self.table("opportunities")
         timed = [column for column in played.columns if is_time(column)]
         tables = {name: self.table(name) for name in TABLES} | {"opportunities": played.drop(columns=timed)}
         files |= {f"{name}.parquet": to_parquet(one) for name, one in tables.items() if len(one.columns)}
-        files[TIMES] = to_parquet(played[[c for c in ("opportunity",) if c in played.columns] + timed])
-        return files
+        moments = {TIMES: to_parquet(played[[c for c in ("opportunity",) if c in played.columns] + timed])}
+        timing = {key: value for key, value in summary.items() if key in times}
+        return {
+            MANIFEST: to_json(sealed(self.manifest_json(), files)),
+            **files,
+            TIMING: to_json(sealed(timing, moments)),
+            **moments,
+        }
 
     @classmethod
     def read(cls, folder: Path) -> RunResult:
@@ -285,12 +290,24 @@ class RunResult:
         Raises
         ------
         PlanError
-            When it is no run folder, or of another schema.
+            When it is no run folder, of another schema, or damaged: a file of it is not what its manifest says.
         """
+        try:
+            return cls._read(folder)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, VppError):
+                raise
+            raise PlanError(f"{folder}: {MANIFEST} is not a run's ({error!r:.200}); {REMEDY}") from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> RunResult:
         m = _json(folder, MANIFEST)
         if m.get("schema") != RUN_SCHEMA:
-            raise PlanError(f"{folder}: its schema is {m.get('schema')!r}; this version reads {RUN_SCHEMA!r}")
-        summary, timing = _json(folder, SUMMARY), _json(folder, TIMING)
+            raise PlanError(f"{folder}: its schema is {m.get('schema')!r:.80}; this version reads {RUN_SCHEMA!r}")
+        timing = _json(folder, TIMING)
+        for name, data in ((MANIFEST, m), (TIMING, timing)):
+            check_seal(folder, name, data)
+        summary = _json(folder, SUMMARY)
         p = m["policy"]
         consent = Consent(p["consent"]) if p["asks_consent"] else Consent.NEVER
         info = PolicyInfo(
@@ -331,10 +348,13 @@ class _FolderTables(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self:
             raise KeyError(name)
-        found = pd.read_parquet(self.folder / f"{name}.parquet")
-        if name == "opportunities" and len(found):
-            times = pd.read_parquet(self.folder / TIMES)
-            found = found.assign(**{c: times[c] for c in times.columns if c != "opportunity"})
+        try:
+            found = pd.read_parquet(self.folder / f"{name}.parquet")
+            if name == "opportunities" and len(found):
+                times = pd.read_parquet(self.folder / TIMES)
+                found = found.assign(**{c: times[c] for c in times.columns if c != "opportunity"})
+        except (ValueError, OSError, KeyError, NotImplementedError) as error:  # arrow's errors are such
+            raise PlanError(f"{self.folder}: {name}.parquet cannot be read; {REMEDY}") from error
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -349,9 +369,54 @@ class _FolderTables(Mapping[str, pd.DataFrame]):
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
+    if path.is_symlink():
+        raise PlanError(f"{folder}: {name} is a symbolic link; allowed are files: {REMEDY}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes(), f"{folder}: {name}")
     except FileNotFoundError as error:
         raise PlanError(f"{folder}: there is no {name}; this is no run folder") from error
-    except ValueError as error:
-        raise PlanError(f"{folder}: {name} is not valid JSON: {error}") from error
+    except OSError as error:
+        raise PlanError(f"{folder}: {name} cannot be read: {error.strerror}") from error
+
+
+def parse_json(content: bytes, where: str) -> dict[str, Any]:
+    """Return the object that JSON of a folder holds, which anybody may have written.
+
+    Raises
+    ------
+    PlanError
+        When it is no JSON, or no object.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"{where} is not valid JSON: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(data, dict):
+        raise PlanError(f"{where} holds a {type(data).__name__}; allowed is an object")
+    return data
+
+
+def sealed(data: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return JSON data with the SHA-256 of the files that belong to it, and of itself."""
+    whole = {**data, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    return whole | {"sha256": hashlib.sha256(to_json(whole)).hexdigest()}
+
+
+def check_seal(folder: Path, name: str, data: Mapping[str, Any]) -> None:
+    """Raise `PlanError` where JSON data or a file that belongs to it is not what it was when it was written.
+
+    Data of before there were seals are taken as they are.
+    """
+    if "sha256" not in data and "files" not in data:
+        return
+    whole = {key: value for key, value in data.items() if key != "sha256"}
+    if data.get("sha256") != hashlib.sha256(to_json(whole)).hexdigest():
+        raise PlanError(f"{folder}: {name} has been changed since it was written; {REMEDY}")
+    for file, digest_then in data["files"].items():
+        path = folder / file
+        if Path(file).name != file or path.is_symlink():
+            raise PlanError(f"{folder}: {file} is a symbolic link, or in another folder; allowed are files: {REMEDY}")
+        if not path.is_file():
+            raise PlanError(f"{folder}: {file} is not there any more; {REMEDY}")
+        if digest(path) != digest_then:
+            raise PlanError(f"{folder}: {file} has been changed since it was written; {REMEDY}")

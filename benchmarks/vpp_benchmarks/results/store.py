@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from vpp_benchmarks.results.encode import to_json
-from vpp_benchmarks.results.run_result import COMPLETE, RunResult
 from vpp_benchmarks.results.run_result import MANIFEST as RUN_MANIFEST
 from vpp_benchmarks.results.run_result import SUMMARY as RUN_SUMMARY
+from vpp_benchmarks.results.run_result import RunResult, parse_json
 from vpp_benchmarks.run.plan import PlanError, file_name
 from vpp_env.errors import VppError
+
+log = logging.getLogger(__name__)
 
 RESULTS, SUMMARY, REPORT = "simulation_results.csv", "simulation_summary.json", "simulation_report.md"
 MANIFEST, LOG, TRANSCRIPTS, OVERVIEW = "manifest.json", "simulation.log", "transcripts.jsonl", "overview.png"
@@ -135,13 +137,12 @@ def make_folder(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file, or raise `PlanError`."""
+    """Read a JSON file that holds an object, or raise `PlanError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise PlanError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise PlanError(f"{str(path)!r} is not valid JSON: {error}") from error
+    return parse_json(content, repr(str(path)))
 
 
 class RunStore:
@@ -186,12 +187,15 @@ class RunStore:
         _checked(write, final)
 
     def finished(self, name: str, digest: str) -> bool:
-        """Whether the run is there, complete, and of the same job."""
-        path = self.root / name / RUN_MANIFEST
-        if not path.is_file():
+        """Whether the run is there, whole, complete, and of the same job; one that is damaged is told."""
+        if not (self.root / name / RUN_MANIFEST).is_file():
             return False
-        manifest = read_json(path)
-        return manifest.get("status") == COMPLETE and manifest.get("hash") == digest
+        try:
+            run = self.read(name)
+        except PlanError as error:
+            log.warning("%s; it is played again", error)
+            return False
+        return run.complete and run.origin.digest == digest
 
     def read(self, name: str) -> RunResult:
         """Read a run."""

@@ -16,7 +16,7 @@ from typing import Any
 from vpp_benchmarks.run.plan import Checks, JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
 from vpp_env.contract.policy import is_outside
 from vpp_env.data.months import PREFIX, is_real_month, month_names
-from vpp_env.errors import did_you_mean
+from vpp_env.errors import VppError, did_you_mean
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.toml import read_toml
@@ -250,7 +250,16 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
         outside the registry is not named again: nothing has been imported then.
     """
     if data.get("schema") != SCHEMA:
-        raise PlanError(f"the experiment's schema is {data.get('schema')!r}; this version reads {SCHEMA!r}")
+        raise PlanError(f"the experiment's schema is {data.get('schema')!r:.80}; this version reads {SCHEMA!r}")
+    try:
+        return _from_data(data, named, checks)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, VppError):
+            raise
+        raise PlanError(f"experiment.json does not hold what an experiment's does ({error!r:.200})") from error
+
+
+def _from_data(data: Mapping[str, Any], named: Sequence[str], checks: Checks | None) -> Experiment:
     specs = [p["spec"] for p in data["policies"]]
     _check_named(specs, named)
     hours = data.get("verify_hours", 0)
@@ -271,6 +280,11 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
         )
         for c in data["cases"]
     ]
+    paths = [plan.case for plan in plans if plan.case != file_name(plan.case)]
+    if paths:
+        raise PlanError(
+            f"experiment.json names the case {paths[0]!r:.80}; allowed is the name of a folder, and no path"
+        )
     if list(_all_hashes(plans).values()) != list(data["files_sha256"].values()):
         paths = [c.get(key) for c in data["cases"] for key in ("market_data", "home_data")]
         where = ", ".join(dict.fromkeys(path for path in paths if path))

@@ -205,7 +205,7 @@ def _on_run(column: Column, scenario: Scenario, tail_steps: int) -> tuple[Floats
     middle = float(np.median(np.abs(used)))
     if column.quantity in _TITLES and 0.0 < middle < LOW_USD_PER_MWH:
         notes.append(
-            f"{WARNING} half of the {what} are below {middle:.3g} USD/MWh, which is little; if they are in cents/kWh,"
+            f"{WARNING} half of the {what} are below {middle:.3g} USD/MWh, which is little: if they are in cents/kWh,"
             " multiply them by 10"
         )
     files = ", ".join(f"{p.name} sha256:{digest(p)[:12]}" for p in column.paths)
