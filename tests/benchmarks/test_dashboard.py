@@ -170,8 +170,10 @@ def test_a_statement_is_read_by_the_negotiations_own_reader() -> None:
         card_of(text, "replay")
 
 
-def test_every_page_is_shown(results: Path) -> None:
+def test_every_page_is_shown(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a browser, where Streamlit is installed: no page raises, and the comparison has the table's columns."""
+    # Streamlit puts a script of its own in its place, which processes of later tests would run
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     testing = pytest.importorskip("streamlit.testing.v1", reason='pip install "vpp-env[dashboard]"')
 
     def page(name: str, root: str) -> None:

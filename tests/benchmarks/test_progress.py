@@ -126,7 +126,7 @@ def test_the_file_for_others_is_there_while_it_runs_only(tmp_path: Path, monkeyp
     shown.begin(JOBS[0], 2)
     shown.row(JOBS[0], ROW)
     running = json.loads(path.read_text("utf-8"))["running"]
-    assert running == {"quick-s0-idle": {"played": 1, "total": 2, "profit": 2.0, "violations": 3}}
+    assert running == {"quick-s0-idle": {"played": 1, "total": 2, "profit": 2.0, "violations": 3, "rate": None}}
     # another process that cannot get the folder does not take it away
     FileProgress(path).close()
     assert path.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vpp_benchmarks.report.material import Material
@@ -120,7 +120,7 @@ def _worse_off(found: Sequence[Standing], homes: int) -> str:
     some = [s for s in found if s.worse_off >= SAME_USD]
     if not some:
         return f"Nobody, of {homes} owners."
-    return f"Of {homes} owners, against no market: {_most_of(found, some, lambda s: _count(s.worse_off))}."
+    return f"Of {homes} owners, against no market: {_most_of(found, some, 'worse_off', '')}."
 
 
 def _left(found: Sequence[Standing]) -> str:
@@ -129,15 +129,15 @@ def _left(found: Sequence[Standing]) -> str:
     gone = [s for s in out if s.lost >= SAME_USD]
     if not out:
         return "Nobody, not for a day."
-    text = _most_of(found, gone, lambda s: f"{_count(s.lost)} for good") if gone else "Nobody for good"
+    text = _most_of(found, gone, "lost", " for good") if gone else "Nobody for good"
     most = max(out, key=lambda s: s.days_out)
     return f"{text}. Days on which owners took no bid: at most {_count(most.days_out)}, with {most.label}."
 
 
-def _most_of(found: Sequence[Standing], some: Sequence[Standing], write: Callable[[Standing], str]) -> str:
-    """Name the worst first, three at most."""
-    ranked = sorted(some, key=lambda s: (-s.lost, -s.worse_off))
-    text = _list([f"{write(s)} with {s.label}" for s in ranked[:NAMED]])
+def _most_of(found: Sequence[Standing], some: Sequence[Standing], what: str, more: str) -> str:
+    """Name who has most of `what`, three at most."""
+    ranked = sorted(some, key=lambda s: -getattr(s, what))
+    text = _list([f"{_count(getattr(s, what))}{more} with {s.label}" for s in ranked[:NAMED]])
     if len(ranked) > NAMED:
         text += f", fewer with {len(ranked) - NAMED} more"
     return text + (
