@@ -162,7 +162,7 @@ def test_the_extras_of_the_errors_are_those_of_the_project() -> None:
     extras = {name: " ".join(lines).lower() for name, lines in project["optional-dependencies"].items()}
     base = " ".join(project["dependencies"])
     for module, extra in EXTRA_OF.items():
-        assert module.lower() in extras[extra]
+        assert module.lower().replace("_", "-") in extras[extra]
         assert f"{module}>" not in base
 
 
