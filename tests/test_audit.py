@@ -157,7 +157,8 @@ def same(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("way", HIDDEN_WAYS)
 def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it(way: int) -> None:
     firm = {"market.firm_capacity": True, "time.duration_hours": 80}
-    m = month("week20", SHORT | firm)
+    brains = {"owners.brains": (("truthful", 0.5), ("liar(2)", 0.5))}
+    m = month("week20", SHORT | firm | brains)
     a, b = begin(m), World([own_copy(m)])
     b.reset()
     rng = np.random.default_rng(0)
@@ -185,10 +186,13 @@ def test_what_is_hidden_is_another_one_while_a_policy_is_asked_and_back_after_it
             assert np.array_equal(b.exchange.firm._stays[0, evening:], stays[0, evening:])
             assert (b.patience._state.annoyance != a.patience._state.annoyance).all()
             assert np.array_equal(b.absent, a.absent)
+            assert (b.table._trusts_from != a.table._trusts_from).all() == (way != LOW)
+            assert (b.table.mixture.of_home != a.table.mixture.of_home).all()
         actions = rng.uniform(-1, 1, (8, 8))
         assert np.array_equal(a.step(actions).ledger, b.step(actions).ledger)
     assert b.months[0].fleet is m.fleet
     assert b.months[0].firm is m.firm
+    assert np.array_equal(b.table.mixture.of_home, a.table.mixture.of_home)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])

@@ -59,6 +59,15 @@ def test_a_report_where_the_clock_skips_midnight(folder: Path) -> None:
     assert "September 2023" in (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_ctrl_c_while_packages_are_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vpp_benchmarks.cli.main.import_module", interrupted)
+    assert main(["compare"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_mutated_scenarios_are_one_or_one_line() -> None:
     ends, faults = run(60)
     assert faults == []

@@ -171,6 +171,8 @@ def altered_ahead(world: World, rng: np.random.Generator, way: int = MIXED) -> I
     names = ("fleet", "seed", "world_seed", "firm", "_salt", "_homes", "_days")
     held: list[tuple[Any, str, Any]] = [(month, name, getattr(month, name)) for name in names]
     held += [(patience, name, getattr(patience, name)) for name in ("_state", "_annoyance", "_tolerance", "_seeds")]
+    table = world.table
+    held += [(table, "_trusts_from", table._trusts_from), (table.mixture, "of_home", table.mixture.of_home)]
     starts, day, homes = month._baseline_start, world.day, month._homes
     try:
         for array, first in spans:
@@ -185,6 +187,9 @@ def altered_ahead(world: World, rng: np.random.Generator, way: int = MIXED) -> I
         patience._annoyance = np.abs(_drawn(patience._annoyance, rng, way)) + 1e-3
         patience._tolerance = month.fleet.tolerance * world.scenario.owners.tolerance_factor
         patience._seeds = (month.world_seed,)
+        # what owners answer is replayed: these are what somebody would read who went past their answers
+        table._trusts_from = table._trusts_from + (rng.integers(1, 400, table._trusts_from.shape), 0, 400)[way]
+        table.mixture.of_home = (table.mixture.of_home + 1) % len(table.mixture.brains)
         days = _OtherDays(homes, today, k, rng, way)
         month._homes = days
         world.day = _rest_of_day(day, days.day(today), k, rng, way)

@@ -124,7 +124,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         remedy = "`vpp-env --help` says what each one does."
         print(f"error: {did_you_mean(name, [c.name for c in COMMANDS], 'command', remedy)}", file=sys.stderr)
         return 2
-    return call(command, rest, f"vpp-env {name}")
+    try:
+        return call(command, rest, f"vpp-env {name}")
+    except KeyboardInterrupt:  # while packages are loaded; commands answer their own
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def script() -> int:

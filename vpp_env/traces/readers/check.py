@@ -164,6 +164,11 @@ def instants(
     return local.tz_convert("UTC")
 
 
+def words(column: pd.Series) -> pd.Series:
+    """Return a column as text without blanks around it; what is missing is empty."""
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
 def modal_step(ts: pd.DatetimeIndex) -> pd.Timedelta:
     """Most frequent distance of neighbouring instants; 0 where there is only one."""
     gaps = np.diff(np.unique(ts.asi8))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import modal_step, utc_instants
+from vpp_env.traces.readers.check import modal_step, utc_instants, words
 from vpp_env.traces.readers.formats import START, oasis_instants
 from vpp_env.traces.readers.market_column import RawColumn
 
@@ -47,9 +47,9 @@ def read_reserves(table: pd.DataFrame, path: Path) -> list[RawColumn]:
         When it names no known product or price, or regions of which none is the system's.
     """
     value = next((name for name in ("MW", "PRC", "VALUE") if name in table.columns), None)
-    known = table["ANC_TYPE"].astype(str).str.strip().isin(ANC)
+    known = words(table["ANC_TYPE"]).isin(ANC)
     if "XML_DATA_ITEM" in table.columns:  # a price, not the quantity that was bought
-        known &= table["XML_DATA_ITEM"].astype(str).str.strip().str.endswith("_PRC")
+        known &= words(table["XML_DATA_ITEM"]).str.endswith("_PRC")
     if value is None or not known.any():
         raise DataError(
             f"{path.name}: an OASIS file of reserves without prices of {', '.join(ANC)} (ANC_TYPE) in MW, PRC or VALUE;"
@@ -57,12 +57,12 @@ def read_reserves(table: pd.DataFrame, path: Path) -> list[RawColumn]:
         )
     rows, used = np.flatnonzero(known) + 1, table[known].reset_index(drop=True)
     if "ANC_REGION" in used.columns:
-        regions = used["ANC_REGION"].astype(str).str.strip()
+        regions = words(used["ANC_REGION"])
         region = _region(sorted(set(regions)), path)
         at = (regions == region).to_numpy()
         rows, used = rows[at], used[at].reset_index(drop=True)
     found = []
-    for kind, part in used.groupby(used["ANC_TYPE"].astype(str).str.strip(), sort=True):
+    for kind, part in used.groupby(words(used["ANC_TYPE"]), sort=True):
         at = rows[part.index.to_numpy()]
         ts = oasis_instants(part[START], at, path)
         found.append(RawColumn(ANC[str(kind)], None, "", ts, part[value], at, path, f"{value} of {kind}"))
@@ -111,7 +111,7 @@ def read_gridstatus(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     if "lmp" not in names:
         at = np.ones(len(table), dtype=np.bool_)
         if "region" in names:
-            regions = table[names["region"]].astype(str).str.strip()
+            regions = words(table[names["region"]])
             at = (regions == _region(sorted(set(regions)), path)).to_numpy()
         return [
             RawColumn(product, None, "", ts[at], table[names[key]][at], rows[at], path, names[key])
@@ -121,10 +121,8 @@ def read_gridstatus(table: pd.DataFrame, path: Path) -> list[RawColumn]:
     step = modal_step(ts)
     guess = "DAY_AHEAD_HOURLY" if step == pd.Timedelta(hours=1) else "REAL_TIME_15_MIN"
     guess = "REAL_TIME_5_MIN" if step == pd.Timedelta(minutes=5) else guess
-    market = (
-        table[names["market"]].astype(str).str.strip() if "market" in names else pd.Series(guess, index=table.index)
-    )
-    place = table[names["location"]].astype(str) if "location" in names else pd.Series("", index=table.index)
+    market = words(table[names["market"]]) if "market" in names else pd.Series(guess, index=table.index)
+    place = words(table[names["location"]]) if "location" in names else pd.Series("", index=table.index)
     unknown = sorted(set(market) - MARKETS.keys())
     if unknown:
         raise DataError(f"{path.name}: market {unknown[0]!r}; allowed are {', '.join(MARKETS)}")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import modal_step, utc_instants
+from vpp_env.traces.readers.check import modal_step, utc_instants, words
 from vpp_env.traces.readers.market_column import RawColumn
 from vpp_env.traces.readers.names import MOST_NAME
 from vpp_env.units import Ints
@@ -116,10 +116,10 @@ def read_oasis(table: pd.DataFrame, path: Path) -> list[RawColumn]:
             f" {', '.join(map(str, table.columns))}); download the report PRC_LMP (or PRC_INTVL_LMP, PRC_RTPD_LMP)"
         )
     rows = np.arange(1, len(table) + 1)
-    is_lmp = (table["LMP_TYPE"].astype(str).str.strip() == "LMP").to_numpy()
+    is_lmp = (words(table["LMP_TYPE"]) == "LMP").to_numpy()
     if not is_lmp.any():
         raise UnusableFileError(
-            f"{path.name}: no row has LMP_TYPE = LMP (types: {', '.join(sorted(set(table['LMP_TYPE'].astype(str))))});"
+            f"{path.name}: no row has LMP_TYPE = LMP (types: {', '.join(sorted(set(words(table['LMP_TYPE']))))});"
             " download all types or LMP"
         )
     used, rows = table[is_lmp].reset_index(drop=True), rows[is_lmp]
