@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from docs import run_tutorials
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -24,6 +29,8 @@ LANGUAGES = {".py": "python", ".toml": "toml", ".cff": "yaml"}
 
 def page_of(path: Path) -> str:
     """Return where the site holds a file of the repository, relative to docs/."""
+    if path.parent == run_tutorials.SOURCES:
+        return f"tutorials/{path.stem}.md"
     if path.is_relative_to(ROOT / "docs"):
         return path.relative_to(ROOT / "docs").as_posix()
     name = path.relative_to(ROOT).as_posix()
@@ -75,6 +82,12 @@ def source_page(path: Path) -> str:
     return f"{head}````{LANGUAGES.get(path.suffix, 'text')}\n{text}````\n"
 
 
+@cache
+def tutorial_pages() -> dict[str, run_tutorials.Page]:
+    """Return the pages of the tutorials, each run once a process."""
+    return {name: run_tutorials.run(name) for name in run_tutorials.ORDER}
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page of every file outside docs/ that a page links to."""
     from mkdocs.structure.files import File  # here, so that the links are tested where no site is built
@@ -88,6 +101,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         left = {(path.read_text(encoding="utf-8"), path.parent) for path in new if path.suffix == ".md"}
     for path in sorted(wanted):
         files.append(File.generated(config, page_of(path), content=source_page(path)))
+    for name, page in tutorial_pages().items():
+        files.append(File.generated(config, f"tutorials/{name}.md", content=page.markdown))
+        for figure, content in page.figures.items():
+            files.append(File.generated(config, f"tutorials/{figure}", content=content))
     return files
 
 

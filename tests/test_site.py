@@ -113,7 +113,12 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_the_extra_builds_the_site() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert {re.split(r"[>=\[]", need)[0] for need in extras["docs"]} == {"mkdocs-material", "mkdocstrings", "ruff"}
+    assert {re.split(r"[>=\[]", need)[0] for need in extras["docs"]} == {
+        "vpp-env",
+        "mkdocs-material",
+        "mkdocstrings",
+        "ruff",
+    }
 
 
 def test_links_to_code_lead_to_pages_of_the_site() -> None:

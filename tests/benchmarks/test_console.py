@@ -69,7 +69,7 @@ def test_help_of_a_command_has_its_name_and_examples(name: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["comapre"], "Did you mean 'compare'?"),
+        (["comapre"], "Did you mean 'compare' or 'paper'?"),
         (["leaderbord", "results/"], "Did you mean 'leaderboard'"),
         (["scenario", "agust"], "Did you mean 'august'"),
         (["traces", "--seeds", "0"], "allowed is 1 or more"),

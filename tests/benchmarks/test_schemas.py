@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,39 @@ def test_every_summary_and_manifest_is_as_its_schema_says(written: Path) -> None
     for schema, paths in ((SUMMARY, summaries), (MANIFEST, manifests)):
         wrong = {str(path.relative_to(written)): errors(read(path), schema) for path in paths}
         assert {path: found for path, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "schema"),
+    [("statistics.json", "statistics"), ("experiment.json", "experiment"), ("tables/*.json", "tables")],
+)
+def test_the_other_files_are_as_their_schemas_say(written: Path, pattern: str, schema: str) -> None:
+    described = read(ROOT / "docs" / "schemas" / f"{schema}.json")
+    paths = list(written.rglob(pattern))
+    assert len(paths) == {"statistics": 2, "experiment": 4, "tables": 2 + 2 + 3 + 3}[schema]
+    wrong = {str(path.relative_to(written)): errors(read(path), described) for path in paths}
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def test_a_run_folder_holds_one_policy_of_the_summary(written: Path) -> None:
+    folders = [path.parent for path in written.rglob("runs/*/summary.json")]
+    assert len(folders) == 2 + 3 + 4 + 8
+    for folder in folders:
+        whole = read(folder / "summary.json") | read(folder / "timing.json")
+        assert errors(whole, SUMMARY["$defs"]["policy"], SUMMARY) == [], folder
+
+
+def test_the_columns_of_the_csv_are_those_of_the_page(written: Path) -> None:
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8").split("## Columns of simulation_results.csv")[1]
+    rows = [line.split("|")[1] for line in page.split("\n## ")[0].splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    shared = [name for name in named if not name.startswith(("<policy>", "_"))]
+    own = [name.removeprefix("<policy>") for name in named if name.startswith(("<policy>", "_"))]
+    with open(written / "pair" / "simulation_results.csv", encoding="utf-8") as file:
+        columns = file.readline().strip().split(",")
+    differences = [name for name in columns if "_difference" in name]
+    assert columns == [*shared, *(f"{p}{name}" for p in ("truthful", "random") for name in own), *differences]
+    assert all(f"`{name}`" in page for name in differences)
 
 
 def test_the_flat_fields_repeat_the_nested_ones(written: Path) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from rich.console import Console
 from vpp_benchmarks.report.tables import number, percent, score
-from vpp_benchmarks.report.terminal import show_comparison
+from vpp_benchmarks.report.terminal import nothing_earned, show_comparison
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.run.experiment import Request, make_experiment
 from vpp_benchmarks.run.plan import make_plan, told_apart
@@ -99,3 +99,15 @@ def test_figures_have_no_minus_nothing() -> None:
     assert [number(-0.001), number(-1e-9, 4), number(-0.006)] == ["0.00", "0.0000", "-0.01"]
     assert [score(-0.00001), score(-0.5)] == ["0.0000", "-0.5000"]
     assert percent(-0.0001) == "0.0 %"
+
+
+def test_where_nobody_earns_it_says_how_much_there_was() -> None:
+    (line, _) = nothing_earned(nobody_earns().seeds)
+    assert line.startswith("No policy earned a cent: in 6 h with 5 homes at most 0.")
+    assert nothing_earned(played((0,)).seeds) == []  # `random` loses
+
+
+@cache
+def nobody_earns() -> Comparison:
+    request = Request(policies=("idle", "truthful"), scenarios=("quick",), seeds=(0,))
+    return run_experiment(make_experiment(request), None, LogProgress(), figures=False, bounded=True)

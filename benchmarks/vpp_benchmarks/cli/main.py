@@ -10,11 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from threading import Timer
+from threading import Event, Thread
 from typing import NamedTuple
 
 SLOW_SECONDS = 1.5
 """Seconds of importing after which a command that is about to play says that it is there."""
+AGAIN_SECONDS = 4.0
+"""Seconds after which it says so again."""
 LOADING = "loading packages; the first run also compiles kernels, once"
 
 
@@ -87,10 +89,9 @@ def help_text() -> str:
 
 def call(command: Command, argv: Sequence[str], prog: str) -> int:
     """Import a command and run it; a package that is missing is said in one line, and a slow start is too."""
-    slow = Timer(SLOW_SECONDS, print, (f"{prog}: {LOADING}",), {"file": sys.stderr, "flush": True})
-    slow.daemon = True
+    loaded = Event()
     if command.name == "compare" and "--quiet" not in argv:
-        slow.start()
+        Thread(target=_tell, args=(prog, loaded), daemon=True).start()
     try:
         from vpp_env.errors import MissingExtraError, needs  # loads the environment, which takes a second
 
@@ -102,8 +103,16 @@ def call(command: Command, argv: Sequence[str], prog: str) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
     finally:
-        slow.cancel()
+        loaded.set()
     return int(main(argv, prog))
+
+
+def _tell(prog: str, loaded: Event) -> None:
+    """Say that packages are being loaded, and again every `AGAIN_SECONDS` until they are."""
+    wait = SLOW_SECONDS
+    while not loaded.wait(wait):
+        print(f"{prog}: {LOADING}", file=sys.stderr, flush=True)
+        wait = AGAIN_SECONDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

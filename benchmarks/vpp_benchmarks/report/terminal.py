@@ -47,6 +47,8 @@ def show_comparison(console: Console, found: Comparison) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
     for line in ladder_lines(found.seeds, console.width):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in nothing_earned(found.seeds):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if len(found.planned.cases) > 1:
         _show_cases(console, found)
         if found.seeds:
@@ -83,6 +85,25 @@ def ladder_lines(seeds: Sequence[SeedResult], width: int) -> list[str]:
         what = "holds for means over months" if error is None else f"a mean over months, +- {error:,.2f} USD"
         lines += _wrapped([f"U_na (no foresight; {what});", "share of it:", *_shares(seeds)], width)
     return [*lines, ""]
+
+
+CENT = 0.005
+"""USD below which a welfare is written as 0.00."""
+
+
+def nothing_earned(seeds: Sequence[SeedResult]) -> list[str]:
+    """Say why no policy earned a cent, where none did: how much there was to be had, at most, with foresight."""
+    earned = [run.number("welfare") or 0.0 for seed in seeds for run in seed.done if run.label != "idle"]
+    bounds = [seed.ceilings.welfare[1] - seed.ceilings.idle for seed in seeds if seed.ceilings is not None]
+    if not earned or not bounds or any(abs(usd) >= CENT for usd in earned):
+        return []
+    scenario = seeds[0].scenario
+    return [
+        f"No policy earned a cent: in {scenario.hours} h with {scenario.fleet.size} homes at most "
+        f"{max(bounds):,.2f} USD were to be had, and only with foresight (U_welfare). "
+        "`--scenario week20` plays a week, `august` a month.",
+        "",
+    ]
 
 
 def _wrapped(parts: Sequence[str], width: int) -> list[str]:

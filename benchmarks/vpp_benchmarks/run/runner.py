@@ -199,10 +199,14 @@ class _Loop:
         if not any(run.begun for run in runs):
             return  # a seed that was never begun has no folder
         bounded = self._ceilings is not None and any(run.complete for run in runs)
+        if bounded:
+            log.info("%s, seed %d: what no policy can exceed (ceilings)", *unit)
         ceilings = self._ceilings.get(unit, jobs[0]) if bounded and self._ceilings is not None else None
         seed = self._seeds[unit] = SeedResult.of(runs, ceilings)
         self._table = wide_table(runs)
         if self._out is not None:
+            if self._figures and len(self._units) == 1:
+                log.info("drawing the day")  # loads matplotlib, which takes seconds on a cold disk
             folder = self._planned.folder(self._out, unit)
             write_seed(folder, seed, runs, self._table, self._machine, self._figures, alone=folder == self._out)
             self._gathering.add(unit, runs)
@@ -223,6 +227,7 @@ class _Loop:
             self._planned, status, seeds, statistics_of(self._planned, seeds), means, self._out, self._table
         )
         if self._out is not None:
+            log.info("writing the report")
             write_experiment(self._out, found, self._experiment, self._gathering, self._machine)
         log.info("%s: results in %s", status, self._out)
         return found
