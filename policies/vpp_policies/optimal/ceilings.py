@@ -38,7 +38,7 @@ SHARING_ROUNDS, INNER_ROUNDS = 40, 6
 TOWARDS = 0.05, 0.5, 0.9
 """Share of the way from the best prices so far to the mixture's that is tried: least, at first, most. It is halved
 where that makes the ceiling no lower, and else grows by a half."""
-SHARING_GAP, STALL = 4e-3, 8
+SHARING_GAP, STALL = 1e-2, 8
 """Relative gap at which prices of what is shared are good enough, and rounds in which it has to shrink by a twentieth
 of that."""
 STEPS_PER_HOUR = 4
