@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -42,9 +43,94 @@ def test_an_edit_anywhere_in_the_package_compiles_anew(tmp_path: Path, monkeypat
         first = edited
 
 
+KERNEL = """
+import importlib.util, sys
+from numba.core import event
+
+spec = importlib.util.spec_from_file_location("other_jit", sys.argv[1])
+jit = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(jit)
+
+class Watch(event.Listener):
+    def on_start(self, event):
+        print("compiled")
+    def on_end(self, event):
+        pass
+
+@jit.kernel
+def twice(x):
+    return 2 * x
+
+with event.install_listener("numba:compile", Watch()):
+    assert twice(3) == 6
+print(jit.cache_dir())
+"""
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of which nothing can be written, for a user who has no home; root can write everywhere, but no folder
+    where a file is."""
+    package = tmp_path / "vpp_env"
+    package.mkdir()
+    shutil.copy(Path(loops.__file__).parents[1] / "jit.py", package)
+    for file in (package / "__pycache__", tmp_path / "home"):
+        file.touch()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    for name, value in {"XDG_CACHE_HOME": "", "HOME": tmp_path / "home", "TMPDIR": tmp_path / "tmp"}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    return package
+
+
+def test_where_nothing_can_be_written_kernels_are_temporary_once_with_a_note(read_only: Path, tmp_path: Path) -> None:
+    (tmp_path / "same.py").write_text(KERNEL, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "same.py"), str(read_only / "jit.py")]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2))
+    folder = tmp_path / "tmp" / f"vpp_env-{os.getuid()}"
+    assert first.stdout.split()[0] == "compiled"
+    assert Path(first.stdout.split()[-1]).parent == folder
+    assert first.stderr.splitlines() == [
+        f"compiled kernels are kept in {folder}: neither the package nor the home folder can be written; "
+        "NUMBA_CACHE_DIR names another"
+    ]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (second.stdout.split(), second.stderr) == (first.stdout.split()[-1:], "")
+
+
+def test_no_code_is_loaded_from_a_folder_that_others_can_write(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # read TMPDIR again
+    shared = tmp_path / "tmp" / f"vpp_env-{os.getuid()}"
+    shared.mkdir()
+    shared.chmod(0o777)
+    chosen = Path(str(load(read_only).cache_dir())).parent
+    assert chosen != shared
+    assert chosen.parent == shared.parent
+    assert chosen.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_there_is_no_temporary_folder_either_kernels_are_compiled_every_time(
+    read_only: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    jit = load(read_only)
+    assert jit.cache_dir() is None
+    assert jit.kernel(lambda x: 2 * x)(3) == 6
+    assert [record.message for record in caplog.records] == [
+        "kernels are compiled again in every process: neither the package nor the home folder can be written, nor a "
+        "temporary one; set NUMBA_CACHE_DIR"
+    ]
+
+
 def test_the_opportunity_and_what_it_calls_share_one_cache() -> None:
     for function in (play, loops.run_baseline, energy.clear_energy):
-        assert Path(function.stats.cache_path).is_relative_to(cache_dir())
+        assert Path(function.stats.cache_path).is_relative_to(str(cache_dir()))
 
 
 SLOW_TO_COMPILE = """

@@ -9,7 +9,9 @@ anew. One process compiles at a time: another that needs the same kernel waits a
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,15 +28,18 @@ try:
 except ImportError:  # not on Windows: there every process compiles for itself
     fcntl = None  # type: ignore[assignment]
 
+log = logging.getLogger(__name__)
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
 @cache
-def cache_dir(caller: Path | None = None) -> str:
-    """Folder of the compiled kernels of this state of the sources.
+def cache_dir(caller: Path | None = None) -> str | None:
+    """Folder of the compiled kernels of this state of the sources; None where no folder at all can be written.
 
-    Beside the package, in `NUMBA_CACHE_DIR` where that is set, or in the user's cache folder where the package
-    cannot be written. `caller` is the folder of another package that defines kernels of its own: its sources count too.
+    In `NUMBA_CACHE_DIR` where that is set, beside the package, in the user's cache folder where the package cannot be
+    written, or among the temporary files where that cannot be written either. `caller` is the folder of another package
+    that defines kernels of its own: its sources count too.
     """
     root = Path(__file__).parent
     digest = hashlib.sha256()
@@ -45,15 +50,52 @@ def cache_dir(caller: Path | None = None) -> str:
     set_by_user = os.environ.get("NUMBA_CACHE_DIR")
     if set_by_user:
         return str(Path(set_by_user) / name)
-    beside = root / "__pycache__"
+    base = _base(root)
+    return None if base is None else str(base / name)
+
+
+@cache
+def _base(root: Path) -> Path | None:
+    """Folder that the kernels' folders of a package at `root` lie in: the first that can be written."""
+    if _writable(beside := root / "__pycache__"):
+        return beside
+    # a read-only installation; a folder of the user's own, since machine code is loaded from it
     try:
-        beside.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=beside):
-            return str(beside / name)
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpp_env"
+    except RuntimeError:  # a container's user that has no home
+        return _temporary()
+    return home if _writable(home) else _temporary()
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
     except OSError:
-        # a read-only installation; a folder of the user's own, since machine code is loaded from it
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return str(Path(home) / "vpp_env" / name)
+        return False
+
+
+def _temporary() -> Path | None:
+    """Return this user's folder among the temporary files, and say so when it is made; None where there can be none."""
+    why = "neither the package nor the home folder can be written"
+    try:
+        # the same in every process, so that kernels are compiled once
+        folder = Path(tempfile.gettempdir()) / f"vpp_env-{getattr(os, 'getuid', lambda: 'kernels')()}"
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and (
+                not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+            ):
+                return folder
+            folder = Path(tempfile.mkdtemp(prefix="vpp_env-"))  # others may write that one: no code is loaded from it
+    except OSError:
+        log.warning("kernels are compiled again in every process: %s, nor a temporary one; set NUMBA_CACHE_DIR", why)
+        return None
+    log.warning("compiled kernels are kept in %s: %s; NUMBA_CACHE_DIR names another", folder, why)
+    return folder
 
 
 def _package_of(function: Callable[..., object]) -> Path | None:
@@ -87,14 +129,17 @@ def _compiled(function: F, **options: Any) -> F:
     config: Any = numba.config
     before = config.CACHE_DIR
     folder = cache_dir(_package_of(function))
-    config.CACHE_DIR = folder  # read when the function is decorated
+    if folder is None:
+        options.pop("cache", None)
+    else:
+        config.CACHE_DIR = folder  # read when the function is decorated
     try:
         # nothing calls kernels from C: without that wrapper they compile a tenth sooner
         compiler: Any = numba.njit
         made = compiler(no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before
-    if "cache" in options and not config.DISABLE_JIT:
+    if folder is not None and "cache" in options and not config.DISABLE_JIT:
         compile_it = made.compile
 
         def one_at_a_time(signature: Any) -> Any:

@@ -118,12 +118,12 @@ def read(way: str, out: Path) -> tuple[int, str]:
 WAYS = ("report", "leaderboard --by welfare", "transcript", "dashboard", "compare --resume")
 
 
-def run(n: int, first: int = 0) -> tuple[Counter[str], list[str]]:
-    """Try n damages; return how they ended, and the faults."""
+def run(n: int, first: int = 0, whole: Path | None = None) -> tuple[Counter[str], list[str]]:
+    """Try n damages, of copies of an experiment where one is given; return how they ended, and the faults."""
     ends: Counter[str] = Counter()
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as base:
-        whole = experiment(Path(base))
+        whole = whole or experiment(Path(base))
         for seed in range(first, first + n):
             rng = np.random.default_rng(seed)
             out = Path(base) / "damaged"

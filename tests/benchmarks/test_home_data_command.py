@@ -6,17 +6,21 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.cli.main import COMMANDS
 from vpp_benchmarks.cli.main import main as vpp_env
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import job_hash
 from vpp_benchmarks.run.plan import make_plan
+from vpp_benchmarks.train.evolution import layer, score, start
 
 from tests.benchmarks.folders import result_files, run_files
-from vpp_env import MarketMonth
+from vpp_env import MarketMonth, Month, make_policy, simulate, summarize
 from vpp_env.scenario import load_scenario
+from vpp_env.simulation.month import scenario_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "home-data.md").read_text(encoding="utf-8")
 QUIET = ["--no-figures", "--no-ceilings", "--quiet"]
@@ -157,3 +161,47 @@ def test_fleets_of_nothing_and_of_cars_alone(tmp_path: Path, devices: str) -> No
     ]
     args = ["--scenario", "quick", "--policies", *policies, "--home-data", str(tmp_path / "homes")]
     assert main([*args, "--out", str(tmp_path / "out"), "--no-figures", "--quiet"]) == 0
+
+
+DAY = {"time.start": "2023-08-01T12:00", "time.duration_hours": 3}
+OWN = ["--scenario", "quick", "--home-data", "my_homes", *(f"--set={name}={value}" for name, value in DAY.items())]
+
+
+def test_learners_train_on_homes_of_ones_own(homes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = scenario_of(load_scenario("quick").override(DAY), homes)
+    assert vpp_env(["train", "--out", "w.npz", "--minutes", "1e-9", *OWN]) == 0
+    shown = capsys.readouterr().out
+    months = [Month(scenario, seed, home_data=homes) for seed in range(1000, 1005)]
+    assert f"w.npz: {score(months, [layer(start(scenario, homes))]):.2f} USD" in shown
+    assert "--home-data my_homes" in shown
+    assert vpp_env(["dataset", "--out", "d.npz", "--policies", "truthful", "--seeds", "1000", *OWN]) == 0
+    with np.load("d.npz", allow_pickle=False) as data:
+        assert data["rewards"].shape == (1, 3, 2)
+        earned = summarize(simulate(months[0], make_policy("truthful")))["welfare"]
+        assert data["rewards"].sum() == pytest.approx(earned, abs=1e-4)
+    assert vpp_env(["train", "--out", "w.npz", "--method", "clone", "--data", "d.npz", "--home-data", "my_homes"]) == 2
+    assert "vpp-env dataset" in capsys.readouterr().err
+
+
+def test_cross_play_with_homes_of_ones_own(homes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--policies", "idle", "truthful", "--populations", "liars", "--seeds", "1000", "--jobs", "1"]
+    assert vpp_env(["crossplay", *chosen, *OWN, "--out", "out"]) == 0
+    called = f"--home-data my_homes {' '.join(f'--set {name}={value}' for name, value in DAY.items())}"
+    assert called in capsys.readouterr().out
+    runs = [RunResult.read(folder) for folder in sorted(Path("out/runs").iterdir())]
+    assert len(runs) == 4
+    for run in runs:
+        assert run.origin.homes.kinds["load"] == "measured"
+        assert len(run.table("prosumers")) == 2
+
+
+def test_every_command_that_changes_a_scenario_takes_homes(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that have --set have --home-data; sensitivity, bounds, ... get both from one place."""
+    taken = set()
+    for name in (command.name for command in COMMANDS):
+        with pytest.raises(SystemExit):
+            vpp_env([name, "--help"])
+        shown = capsys.readouterr().out
+        assert ("--set " in shown) == ("--home-data " in shown), name
+        taken |= {name} if "--set " in shown else set()
+    assert {"compare", "train", "dataset", "crossplay", "sensitivity", "bounds"} <= taken

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.cli.main import main as vpp_env
 from vpp_benchmarks.results import store
 from vpp_benchmarks.run import ceilings as of_units
 from vpp_benchmarks.run import runner
@@ -99,9 +100,18 @@ def test_runs_of_other_versions_are_told(undisturbed: Path, tmp_path: Path) -> N
     assert "2 of them were played by other versions" in (out / "simulation.log").read_text("utf-8")
 
 
-def test_ceilings_are_worked_out_once(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ceilings_are_worked_out_once_and_again_where_they_were_edited(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(undisturbed, out)
+    edited = out / "seed_1" / "simulation_summary.json"
+    data = json.loads(edited.read_text("utf-8"))
+    data["ceilings"]["welfare"][1] /= 2  # all scores twice as high
+    edited.write_text(json.dumps(data), encoding="utf-8")
+    for command in ("leaderboard", "report", "paper"):
+        assert vpp_env([command, str(out)]) == 2
+        assert "seed_1: simulation_summary.json has been changed since it was written" in capsys.readouterr().err
     (out / "seed_2" / "simulation_summary.json").unlink()
     asked: list[int] = []
 
@@ -111,8 +121,9 @@ def test_ceilings_are_worked_out_once(undisturbed: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(of_units, "ceilings", counted)
     assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
-    assert asked == [2]
+    assert asked == [1, 2]
     assert_same(undisturbed, out)
+    assert vpp_env(["leaderboard", str(out)]) == 0
 
 
 def test_a_ceiling_that_fails_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,12 @@ from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.crossplay import POPULATIONS, TRUTHFUL, CrossPlay, Shares, cross_play
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.live import watched
-from vpp_benchmarks.run.plan import PlanError, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden, parse_seeds
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import not_of_test
+from vpp_env.simulation.month import scenario_of
 
 EXAMPLES = (
     "--scenario august --seeds validation:10 --markdown page.md --figure page.svg",
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     )
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     p.add_argument("--seeds", nargs="+", default=["validation:10"], metavar="SEEDS", help="default: validation:10")
+    add_scenario_flags(p)
     p.add_argument("--out", type=Path, metavar="FOLDER", help="keep the runs there; default: nowhere")
     p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
     p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
@@ -63,15 +65,20 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
             raise PlanError(f"--{option} {file}: its folder does not exist; make it first")
     if args.figure is not None and args.figure.suffix != ".svg":
         raise PlanError(f"--figure {args.figure}: got a file of type {args.figure.suffix!r}; allowed is .svg")
-    base, seeds = load_scenario(args.scenario), parse_seeds(args.seeds)
+    base = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
+    seeds = parse_seeds(args.seeds)
     populations = {name: POPULATIONS[name] for name in dict.fromkeys([TRUTHFUL, *args.populations])}
     runs = len(populations) * len(seeds) * len(args.policies)
     with ExitStack() as stack:
         out = args.out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "crossplay"
         listeners = stack.enter_context(watched(Console(stderr=True), runs))
-        found = cross_play(base, args.policies, populations, seeds, out, listeners, args.jobs, args.executor)
+        found = cross_play(
+            base, args.policies, populations, seeds, out, listeners, args.jobs, args.executor, args.home_data
+        )
     words = [*prog.split(), "--policies", *args.policies, "--populations", *args.populations]
-    called = shlex.join([*words, "--scenario", args.scenario, "--seeds", *args.seeds])
+    words += ["--scenario", args.scenario, "--seeds", *args.seeds]
+    words += ["--home-data", args.home_data] if args.home_data is not None else []
+    called = shlex.join([*words, *(word for text in args.overrides for word in ("--set", text))])
     picture = ""
     if args.figure is not None and found.above:
         from vpp_benchmarks.report.matrix import matrix_figure  # matplotlib takes long to import

@@ -15,16 +15,18 @@ import numpy as np
 from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, overridden
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
 from vpp_benchmarks.train.data import clone, read
 from vpp_benchmarks.train.evolution import Progress, Settings, layer, start, train
 from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.simulation.month import scenario_of
 from vpp_env.units import Floats
 
 EXAMPLES = (
     "--out weights.npz",
     "--out more.npz --from weights.npz --minutes 20 --seed 1",
     "--out august.npz --scenario august --minutes 60 --set fleet.size=50",
+    "--out mine.npz --home-data my_homes/",
     "--out ippo.npz --method ippo --seed 1",
     "--out clone.npz --method clone --data truthful.npz",
 )
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     )
     p.add_argument("--data", type=Path, metavar="FILE.npz", help="what is cloned: of `vpp-env dataset`")
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
-    p.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="of the scenario")
+    add_scenario_flags(p)
     p.add_argument("--minutes", type=float, default=5.0, metavar="CPU", help="CPU minutes; default: %(default)s")
     p.add_argument("--from", dest="begin", type=Path, metavar="FILE.npz", help="linear weights to go on from")
     p.add_argument("--seed", type=int, default=0, metavar="INT", help="of the search; default: %(default)s")
@@ -60,14 +62,17 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         )
     if args.begin is not None and args.method != "evolution":
         raise PlanError(f"--from: got it with --method {args.method}; allowed is --method evolution")
-    scenario = overridden(load_scenario(args.scenario), args.overrides)
+    if args.home_data is not None and args.method == "clone":
+        raise PlanError("--home-data: got it with --method clone; give it to `vpp-env dataset`, which writes --data")
+    scenario = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
     if args.method == "clone":
         layers, explained = clone(*read(args.data))
         save(args.out, layers)
         print(f"{args.out}: explains {' '.join(f'{x:.2f}' for x in explained)} of the columns of the bids")
     else:
         _train(args, scenario, _begin(args, scenario))
-    print(f"score it: vpp-env compare --verify --scenario {args.scenario} --seeds validation:10 \\")
+    homes = f" --home-data {args.home_data}" if args.home_data else ""
+    print(f"score it: vpp-env compare --verify --scenario {args.scenario}{homes} --seeds validation:10 \\")
     print(f"    --policies \"learned(path='{args.out}')\" truthful constant")
     return 0
 
@@ -75,7 +80,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
 def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
     """Return what `--from` names, or what `constant` bids."""
     if args.begin is None:
-        return start(scenario)
+        return start(scenario, args.home_data)
     layers = load(args.begin)
     if len(layers) != 1:
         raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
@@ -87,9 +92,10 @@ def _looks(args: argparse.Namespace, scenario: Scenario, weights: Floats) -> Ite
     if args.method != "evolution":
         from vpp_benchmarks.train import ppo
 
-        yield from ppo.train(scenario, args.minutes, ppo.Settings(seed=args.seed, central=args.method == "mappo"))
+        how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
+        yield from ppo.train(scenario, args.minutes, how, home_data=args.home_data)
         return
-    for best, now in train(scenario, weights, args.minutes, Settings(seed=args.seed)):
+    for best, now in train(scenario, weights, args.minutes, Settings(seed=args.seed), home_data=args.home_data):
         yield [layer(best)], now
 
 

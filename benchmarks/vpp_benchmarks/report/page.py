@@ -10,7 +10,7 @@ from vpp_benchmarks.report import answer, background, fleet, money, owners, peop
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.notes import prices_line
+from vpp_benchmarks.results.notes import homes_line, prices_line
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """Content security policy: whatever a text of a run might hold, the browser loads nothing."""
@@ -71,7 +71,7 @@ def _facts(m: Material) -> str:
             f"{s.fleet.size} homes, {s.hours} h from {s.time.start}, opportunities of {s.time.opportunity_minutes} min"
         )
         facts.insert(0, one if cases == 1 else f"{cases} cases")
-        facts += [text for text in [prices_line(m.seeds)] if text]
+        facts += [text for text in [prices_line(m.seeds), homes_line(m.seeds)] if text]
         facts.append(f"status: {', '.join(sorted({seed.status for seed in m.seeds}))}")
     hashes = ", ".join(planned.cases.values())
     chips = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, f"scenario {hashes}"])

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from vpp_benchmarks.results import store
-from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.run_result import RunResult, check_seal
 from vpp_benchmarks.results.statistics import Statistics, statistics
 from vpp_benchmarks.results.summary import CaseMeans, SeedResult
 from vpp_benchmarks.run.plan import PlanError, file_name
@@ -101,9 +101,17 @@ def statistics_of(planned: Planned, seeds: Sequence[SeedResult]) -> Statistics |
 
 
 def read_ceilings(folder: Path) -> Ceilings | None:
-    """Return the ceilings that the summary of a seed holds; None where it has none, or those of an older version."""
+    """Return the ceilings that the summary of a seed holds; None where it has none, or those of an older version.
+
+    Raises
+    ------
+    PlanError
+        When the summary is not what was written.
+    """
     path = folder / store.SUMMARY
-    found = store.read_json(path).get("ceilings") if path.is_file() else None
+    data = store.read_json(path) if path.is_file() else {}
+    check_seal(folder, store.SUMMARY, data)
+    found = data.get("ceilings")
     try:
         return None if found is None or "welfare" not in found else Ceilings.from_json(found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -396,9 +396,11 @@ def parse_json(content: bytes, where: str) -> dict[str, Any]:
     return data
 
 
-def sealed(data: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return JSON data with the SHA-256 of the files that belong to it, and of itself."""
-    whole = {**data, "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+def sealed(data: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
+    """Return JSON data with the SHA-256 of the files that belong to it, if any do, and of itself."""
+    whole = dict(data)
+    if files is not None:
+        whole["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return whole | {"sha256": hashlib.sha256(to_json(whole)).hexdigest()}
 
 
@@ -412,7 +414,7 @@ def check_seal(folder: Path, name: str, data: Mapping[str, Any]) -> None:
     whole = {key: value for key, value in data.items() if key != "sha256"}
     if data.get("sha256") != hashlib.sha256(to_json(whole)).hexdigest():
         raise PlanError(f"{folder}: {name} has been changed since it was written; {REMEDY}")
-    for file, digest_then in data["files"].items():
+    for file, digest_then in data.get("files", {}).items():
         path = folder / file
         if Path(file).name != file or path.is_symlink():
             raise PlanError(f"{folder}: {file} is a symbolic link, or in another folder; allowed are files: {REMEDY}")

@@ -174,9 +174,13 @@ class CeilingsOfUnits:
         threading.Thread(target=work, daemon=True, name="ceilings").start()
 
     def get(self, unit: Unit, job: JobSpec) -> Ceilings:
-        """Return the ceilings of a unit: those of its summary, those that were begun, or new ones."""
+        """Return the ceilings of a unit: of its summary where it is as written, those that were begun, or new ones."""
         folder = self._folders[unit]
-        written = None if folder is None else read_ceilings(folder)
+        try:
+            written = None if folder is None else read_ceilings(folder)
+        except PlanError as error:
+            log.warning("%s, seed %d: its ceilings are worked out again: %s", *unit, error)
+            written = None
         if written is not None:
             return written
         return self._begun[unit].result() if unit in self._begun else _of(job)

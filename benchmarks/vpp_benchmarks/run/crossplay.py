@@ -84,6 +84,7 @@ def cross_play(
     progress: Progress,
     jobs: int = 1,
     executor: str = "auto",
+    home_data: str | Path | None = None,
 ) -> CrossPlay:
     """Play every policy with every population on every seed; the runs stay in `out`.
 
@@ -96,7 +97,7 @@ def cross_play(
         raise PlanError(f"cross-play: got the populations {list(populations)}; one must be {TRUTHFUL!r}")
     cases = {f"owners{k}": name for k, name in enumerate(populations)}
     plans = tuple(
-        make_plan(base.override({"owners.brains": populations[name]}), policies, seeds, case=case)
+        make_plan(base.override({"owners.brains": populations[name]}), policies, seeds, case=case, home_data=home_data)
         for case, name in cases.items()
     )
     run_experiment(Experiment(plans), out, progress, figures=False, workers=jobs, executor=executor)

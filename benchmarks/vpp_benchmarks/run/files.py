@@ -20,7 +20,7 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.encode import is_time, to_parquet
 from vpp_benchmarks.results.notes import notes
-from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.run_result import RunResult, sealed
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.experiment import Experiment
 from vpp_benchmarks.run.plan import Plan
@@ -91,7 +91,7 @@ def write_seed(
         store.write_text(folder / store.TRANSCRIPTS, "\n".join(lines) + "\n")
     store.write_text(folder / store.RESULTS, to_csv(wide))
     store.write_json(folder / store.MANIFEST, seed_manifest(seed, machine))
-    store.write_json(folder / store.SUMMARY, seed.to_json())
+    store.write_json(folder / store.SUMMARY, sealed(seed.to_json()))  # its ceilings are read again
     store.write_text(folder / store.REPORT, seed_report(seed))
     # after all figures are safe
     if figures and any("intervals" in run.tables for run in runs):

@@ -272,6 +272,11 @@ def add_month_flags(parser: argparse.ArgumentParser) -> None:
         "--market-data", metavar="PATH", help="measured prices; ending:PATH where times are the ends of intervals"
     )
     parser.add_argument("--node", help="price node, where the data holds several")
+    add_scenario_flags(parser)
+
+
+def add_scenario_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say whose homes a month has and what of its scenario is changed."""
     parser.add_argument("--home-data", metavar="FOLDER", help="homes of your own; see docs/home-data.md")
     parser.add_argument(
         "--set",

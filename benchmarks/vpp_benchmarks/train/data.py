@@ -19,12 +19,14 @@ RIDGE = 1e-3
 """Weight of the squares of a clone's weights [assumed]: it only keeps columns that never change from blowing up."""
 
 
-def played(scenario: Scenario, teacher: str, seed: int) -> dict[str, NDArray[np.float32]]:
+def played(
+    scenario: Scenario, teacher: str, seed: int, home_data: str | Path | None = None
+) -> dict[str, NDArray[np.float32]]:
     """One month of a policy: `observations` (T, N, N_OBS), `actions` (T, N, N_ACTION), `rewards` (T, N) in USD.
 
     Rewards are those of `vpp_env.api.rewards.with_profit`: over the homes they add up to the welfare.
     """
-    world = World([Month(scenario, seed)])
+    world = World([Month(scenario, seed, home_data=home_data)])
     world.reset()
     policy = make_policy(teacher)
     policy.reset(market_rules(world), np.random.default_rng(seed))
@@ -40,7 +42,13 @@ def played(scenario: Scenario, teacher: str, seed: int) -> dict[str, NDArray[np.
     return dict(zip(("observations", "actions", "rewards"), map(np.stack, rows), strict=True))
 
 
-def write(path: Path, scenario: Scenario, teachers: Sequence[str], seeds: Sequence[int]) -> Iterator[str]:
+def write(
+    path: Path,
+    scenario: Scenario,
+    teachers: Sequence[str],
+    seeds: Sequence[int],
+    home_data: str | Path | None = None,
+) -> Iterator[str]:
     """Write the months of some policies as one .npz file; yields a line for each.
 
     Columns, of E episodes (every policy on every seed) of T opportunities and N homes: `observations` (E, T, N, N_OBS),
@@ -50,7 +58,7 @@ def write(path: Path, scenario: Scenario, teachers: Sequence[str], seeds: Sequen
     episodes = [(teacher, seed) for teacher in teachers for seed in seeds]
     found = []
     for teacher, seed in episodes:
-        found.append(played(scenario, teacher, seed))
+        found.append(played(scenario, teacher, seed, home_data))
         yield f"{teacher}, seed {seed}: welfare {found[-1]['rewards'].sum(dtype=np.float64):.2f} USD"
     columns = {name: np.stack([episode[name] for episode in found]) for name in found[0]}
     labels = {"policy": np.array([t for t, _ in episodes]), "seed": np.array([s for _, s in episodes])}

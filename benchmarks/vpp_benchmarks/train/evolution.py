@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,9 @@ class Progress:
     best: float  # the best of them so far, USD
 
 
-def start(scenario: Scenario) -> Floats:
+def start(scenario: Scenario, home_data: str | Path | None = None) -> Floats:
     """(N_OBS + 1, N_ACTION) weights that bid like `constant`, whatever is observed; the last row is the bias."""
-    month = Month(scenario, SPLITS["training"].first)
+    month = Month(scenario, SPLITS["training"].first, home_data=home_data)
     world = World([month])
     world.reset()
     constant = Constant()
@@ -92,6 +93,7 @@ def train(
     minutes: float,
     settings: Settings,
     clock: Callable[[], float] = time.process_time,
+    home_data: str | Path | None = None,
 ) -> Iterator[tuple[Floats, Progress]]:
     """Train for some CPU minutes; yields the best weights so far at every look.
 
@@ -105,10 +107,12 @@ def train(
         CPU minutes of this process, looks at validation months included.
     settings : Settings
         How.
+    home_data : path, optional
+        A folder of one's own homes, see docs/home-data.md.
     """
     rng = np.random.default_rng(settings.seed)
-    env = VectorMarketMonth(2 * settings.pairs, scenario)
-    months = [Month(scenario, seed) for seed in SPLITS["validation"].seeds(settings.validation)]
+    env = VectorMarketMonth(2 * settings.pairs, scenario, home_data=home_data)
+    months = [Month(scenario, seed, home_data=home_data) for seed in SPLITS["validation"].seeds(settings.validation)]
     # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
     rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)

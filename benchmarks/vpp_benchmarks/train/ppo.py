@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from vpp_policies.learned import Layer
@@ -153,7 +154,11 @@ class Learner:
 
 
 def train(
-    scenario: Scenario, minutes: float, settings: Settings, clock: Callable[[], float] = time.process_time
+    scenario: Scenario,
+    minutes: float,
+    settings: Settings,
+    clock: Callable[[], float] = time.process_time,
+    home_data: str | Path | None = None,
 ) -> Iterator[tuple[list[Layer], Progress]]:
     """Train for some CPU minutes; yields the best policy so far at every look.
 
@@ -165,11 +170,13 @@ def train(
         CPU minutes of this process, looks at validation months included.
     settings : Settings
         How.
+    home_data : path, optional
+        A folder of one's own homes, see docs/home-data.md.
     """
     torch.set_num_threads(1)
-    learner = Learner(start(scenario)[-1], settings)
-    env = VectorMarketMonth(settings.months, scenario)
-    months = [Month(scenario, seed) for seed in SPLITS["validation"].seeds(settings.validation)]
+    learner = Learner(start(scenario, home_data)[-1], settings)
+    env = VectorMarketMonth(settings.months, scenario, home_data=home_data)
+    months = [Month(scenario, seed, home_data=home_data) for seed in SPLITS["validation"].seeds(settings.validation)]
     began, seen, iteration = clock(), [], 0
     best = layers_of(learner.actor)
     best_score = score(months, best)
