@@ -324,7 +324,8 @@ class Frail(Zero):
 
 
 def test_a_language_model_is_not_audited() -> None:
-    from vpp_benchmarks.run.job import audit_of, month_of
+    from vpp_benchmarks.run.auditing import audit_of
+    from vpp_benchmarks.run.job import month_of
 
     plan = make_plan(load_scenario("quick"), ["agentic"], checks=Checks(verify_hours=2))
     (job,) = plan.jobs(0)
