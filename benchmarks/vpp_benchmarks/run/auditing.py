@@ -61,7 +61,7 @@ def audit_of(job: JobSpec, month: Month) -> Audit | None:
     per_hour = 60 // job.scenario.time.opportunity_minutes
     gates = min(hours * per_hour, job.scenario.n_opportunities)
     name = f"{job.contender.label}, seed {job.seed}"
-    log.info("%s: audit, copies of it play the first %d gates while what they must not know is altered", name, gates)
+    log.info("%s: audit of its information at the first %d gates, which copies of it play", name, gates)
     begin, far = time.perf_counter(), _Far()
     with _told(name, far):
         found = audit(month, spec, gates, seed, job.checks.policy_timeout_s, on_gate=far.on_gate)
