@@ -48,8 +48,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", policy_names())
 def test_every_policy_of_the_registry_is_what_it_declares(name: str) -> None:
-    found = audit(month("week20", SHORT, 1), name)
+    gates: list[tuple[int, int]] = []
+    found = audit(month("week20", SHORT, 1), name, on_gate=lambda *far: gates.append(far))
     assert found.verdict is Verdict.VERIFIED, found
+    most = gates[0][1] if gates else 0
+    assert gates == [(k + 1, most) for k in range(most)], "it is told how far it is, to the end"
+    assert bool(gates) == (found.information is not Information.ORACLE)
     assert found.separate == (make_policy(name).info.information is Information.OWN)
 
 

@@ -75,9 +75,16 @@ def test_examples_of_the_policy_page_play(tmp_path: Path, monkeypatch: pytest.Mo
         exec(compile(snippet, "policies.md", "exec"), scope)
     results = scope["results"]
     assert isinstance(results, dict)
-    assert list(results) == ["memory", "forecast", "evening", "truthful"]
+    assert list(results) == ["memory", "forecast", "evening", "contracts", "truthful"]
     assert all(kpis["sold_mwh"] > 0 for kpis in results.values())
     assert results["evening"]["capacity_committed_kw"] > 0
+    contracts = scope["Contracts"]
+    assert isinstance(contracts, type)
+    without = vpp_env.summarize(vpp_env.simulate(scope["month"], contracts(most_usd_per_kwh=0.0)))  # type: ignore[arg-type]
+    said = [f"{k[name]:.2f}" for name in ("total_profit", "welfare") for k in (without, results["contracts"])]
+    assert "earns {} USD instead of {}, with a welfare of {} instead of {} USD".format(*said) in (
+        DOCS / "policies.md"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ def test_the_verdict_stands_everywhere(tmp_path: Path, capsys: pytest.CaptureFix
     shown = capsys.readouterr()
     for label in ("truthful", "random"):
         assert re.search(rf"^{label} +OWN +\w+ +verified ", shown.out, re.MULTILINE)
+    assert "audits: 2, of truthful, random" in shown.err
     assert "audit of its information at the first 3 gates" in shown.err
     policies = summary_of(checked)
     assert {p["verdict"] for p in policies.values()} == {"verified"}
@@ -324,7 +325,8 @@ class Frail(Zero):
 
 
 def test_a_language_model_is_not_audited() -> None:
-    from vpp_benchmarks.run.job import audit_of, month_of
+    from vpp_benchmarks.run.auditing import audit_of
+    from vpp_benchmarks.run.job import month_of
 
     plan = make_plan(load_scenario("quick"), ["agentic"], checks=Checks(verify_hours=2))
     (job,) = plan.jobs(0)

@@ -7,13 +7,19 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.axes import Axes
 from vpp_benchmarks.cli.main import main
+from vpp_benchmarks.report.overview import overview
 from vpp_benchmarks.report.paper import command_line
+from vpp_benchmarks.report.style import LIGHT, light_colors
 from vpp_benchmarks.report.tables import Table
 from vpp_benchmarks.results import store
+from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.summary import SeedResult
 
 FILES = {
     "REPRODUCE.md",
@@ -108,3 +114,27 @@ def test_a_command_has_no_path_of_its_machine() -> None:
 def test_a_folder_without_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["paper", str(tmp_path)]) == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_a_policy_has_one_colour_in_the_figures_and_in_the_report(folder: Path) -> None:
+    color = light_colors(["truthful", "idle"])
+    assert color == {"truthful": "#0072b2", "idle": "#777"}
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"--c0:{color['truthful']};" in page
+    assert len(LIGHT) == len(set(LIGHT.values())), "no two classes look the same"
+    drawn = (folder / "paper" / "figures" / "welfare.svg").read_text(encoding="utf-8")
+    assert all(f"fill: {shown}" in drawn for shown in ("#0072b2", "#777777"))
+
+
+def test_the_picture_of_a_day_uses_them_too(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    runs = [RunResult.read(path.parent) for path in sorted(folder.glob("runs/quick-s0-*/manifest.json"))]
+    seen: list[str] = []
+    scatter = Axes.scatter
+
+    def spy(axis: Axes, *args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs["edgecolor"])
+        return scatter(axis, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, "scatter", spy)
+    assert overview(SeedResult.of(runs, None), runs).startswith(b"\x89PNG")
+    assert seen == [light_colors(["idle", "truthful"])[run.label] for run in runs]

@@ -15,12 +15,15 @@ from numba.core import event
 from rich.console import Console
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run import compiling, progress
+from vpp_benchmarks.run import auditing, compiling, progress
 from vpp_benchmarks.run.experiment import Request, make_experiment
-from vpp_benchmarks.run.job import origin_of
+from vpp_benchmarks.run.job import month_of, origin_of
 from vpp_benchmarks.run.live import live
-from vpp_benchmarks.run.plan import JobSpec
+from vpp_benchmarks.run.plan import Checks, JobSpec
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, RunningSums, Several, Stop, clock
+
+from vpp_env.contract.views import Information
+from vpp_env.evaluation.verdict import Audit, Verdict
 
 JOBS = make_experiment(Request(policies=("idle",), scenarios=("quick",), seeds=tuple(range(20)))).jobs()
 ROW = {"actual_profit": 2.0, "prosumer_satisfaction": 0.5, "preference_violations": 3}
@@ -103,6 +106,39 @@ def test_kernels_that_compile_are_told_above_the_moving_table() -> None:
     with live(console), compiling.told(), event.trigger_event(compiling.KIND):
         pass
     assert "compiling, once" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_an_audit_says_how_far_it_is_also_above_the_moving_table(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "TELL_SECONDS", 0.02)
+
+    def slow(*args: Any, on_gate: Any) -> Audit:
+        for k in (1, 2):
+            until = len(caplog.messages) + 2
+            while len(caplog.messages) < until:
+                time.sleep(0.01)
+            on_gate(k, 4)
+        return Audit(Verdict.VERIFIED, Information.OWN, 0, 4, ())
+
+    monkeypatch.setattr(auditing, "audit", slow)
+    request = Request(policies=("truthful", "idle"), scenarios=("quick",))
+    job, other = make_experiment(request, checks=Checks(verify_hours=2)).jobs()
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    with live(console, 2), caplog.at_level(logging.INFO, "vpp_benchmarks"):
+        auditing.announce([job, other])
+        auditing.announce(JOBS)
+        found = auditing.audit_of(job, month_of(job))
+        told = len(caplog.messages)
+        time.sleep(0.1)
+    assert found is not None
+    assert found.month == "quick, seed 0"
+    assert len(caplog.messages) == told, "nothing more once it is over"
+    assert caplog.messages[0] == "audits: 2, of truthful, idle"
+    assert caplog.messages[2].startswith("truthful, seed 0: audit, the first gate, ")
+    assert caplog.messages[4].startswith("truthful, seed 0: audit, 25% of 4 gates, ")
+    assert caplog.messages[-1].startswith("truthful, seed 0: verified, in ")
+    assert "audit, 25% of 4 gates" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_moving_table_shows_the_whole_and_the_time_left() -> None:

@@ -66,6 +66,8 @@ ROUNDS = 2
 """Times that every pair of homes is looked at: on two days that is once each way at every hour."""
 Alter = Callable[[View], View]
 Around = Callable[[World], AbstractContextManager[None]]
+OnGate = Callable[[int, int], object]
+"""Told after every gate of every copy: gates played so far, and in all if nothing is found."""
 
 
 def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
@@ -81,6 +83,14 @@ def separating_groups(n: int, rng: np.random.Generator) -> list[Flags]:
     for i, subset in zip(rng.permutation(n), subsets, strict=True):
         groups[list(subset), i] = True
     return [group for group in groups if group.any() and not group.all()]
+
+
+def plays(information: Information, n: int, rounds: int = ROUNDS) -> int:
+    """Return how often the gates are played at most, for a policy of this set on n homes."""
+    if information is Information.ORACLE:
+        return 0
+    rows = rounds * len(separating_groups(n, np.random.default_rng())) + 2 * min(ALONE, n) * (n > 1)
+    return 2 + len(HIDDEN_WAYS) + (rows if information is Information.OWN else 0)
 
 
 def other_rows(homes: Homes, kept: Flags, rng: np.random.Generator, way: int) -> Homes:
@@ -144,6 +154,7 @@ class _Bench:
     information: Information
     gates: int
     timeout_s: float
+    gate_over: Callable[[], object]
 
     def play(self, against: _Play | None = None, alter: Alter = _unaltered, around: Around = _nothing_around) -> _Play:
         """Let a fresh copy bid at the first gates; the world is played by what `against` did, or by its own bids."""
@@ -164,6 +175,7 @@ class _Bench:
                 if against is not None and view.table is not None:
                     ask_again(view.table, against.asked[gate])
                 take(world, bids if against is None else against.bids[gate])
+                self.gate_over()
         return made
 
 
@@ -200,6 +212,7 @@ def audit(
     seed: int = 0,
     timeout_s: float = TIMEOUT_S,
     rounds: int = ROUNDS,
+    on_gate: OnGate | None = None,
 ) -> Audit:
     """Audit the information of a policy on a month.
 
@@ -218,6 +231,8 @@ def audit(
         Longest that one answer of a policy in a process of its own is waited for.
     rounds : int
         Times that every ordered pair of homes is looked at, each with other ways of altering rows.
+    on_gate : OnGate, optional
+        Told how far the audit is.
 
     Returns
     -------
@@ -238,7 +253,15 @@ def audit(
     with player(spec, timeout_s) as declared:
         information = declared.info.information
     total = month.scenario.n_opportunities
-    bench = _Bench(month, spec, information, total if gates is None else min(gates, total), timeout_s)
+    gates = total if gates is None else min(gates, total)
+    n = month.fleet.n
+    over, most = itertools.count(1), gates * plays(information, n, rounds)
+
+    def gate_over() -> None:
+        if on_gate is not None:
+            on_gate(next(over), most)
+
+    bench = _Bench(month, spec, information, gates, timeout_s, gate_over)
 
     def ended(verdict: Verdict, checked: tuple[str, ...], found: list[Finding], reason: str = "") -> Audit:
         return Audit(verdict, information, seed, bench.gates, checked, tuple(found), reason)
@@ -255,7 +278,6 @@ def audit(
     if information is not Information.OWN:
         return ended(Verdict.VERIFIED, (HIDDEN,), [])
     a_day = 24 * 60 // month.scenario.time.opportunity_minutes
-    n = month.fleet.n
     groups = [(range(WAYS), first, kept) for first in (0, 2, 1, 3)[:rounds] for kept in separating_groups(n, rng)]
     alone = rng.permutation(n)[: ALONE if n > 1 else 0]
     groups += [(range(way, way + 1), 0, np.arange(n) == i) for i in alone for way in (LEAST, MOST)]

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from vpp_benchmarks.report.overview import COLORS, INK
+from vpp_benchmarks.report.overview import INK
+from vpp_benchmarks.report.style import light_colors
 from vpp_benchmarks.run.crossplay import CrossPlay
 
 
@@ -22,7 +23,7 @@ def matrix_figure(found: CrossPlay) -> bytes:
         An SVG.
     """
     populations = list(found.above[0].by_population)
-    width = 0.8 / len(found.above)
+    width, color = 0.8 / len(found.above), light_colors(found.names)
     with matplotlib.rc_context({"svg.hashsalt": "crossplay", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(1.9 * len(populations) + 1.4, 3.4), facecolor="white")
         FigureCanvasSVG(figure)
@@ -30,8 +31,8 @@ def matrix_figure(found: CrossPlay) -> bytes:
         for j, one in enumerate(found.above):
             cells = [one.by_population[name] for name in populations]
             at = np.arange(len(cells)) + (j - 0.5 * (len(found.above) - 1)) * width
-            color = COLORS[j % len(COLORS)]
-            axis.bar(at, [c.value for c in cells], 0.9 * width, color=color, label=found.names[one.policy])
+            label = found.names[one.policy]
+            axis.bar(at, [c.value for c in cells], 0.9 * width, color=color[one.policy], label=label)
             for x, c in zip(at, cells, strict=True):
                 if c.low is not None and c.high is not None:
                     axis.plot([x, x], [c.low, c.high], color=INK, lw=1.0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vpp_benchmarks.report.course import local_days
 from vpp_benchmarks.report.material import busiest_day
+from vpp_benchmarks.report.style import light_colors
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_env.evaluation.kpi import Kpis
@@ -26,7 +27,6 @@ MOST_DAYS = 2
 SOLD = {"deferred charging": ("defer_kw", "#3b8ea5"), "battery": ("bess_kw", "#e0a030"), "V2G": ("v2g_kw", "#8a6bb1")}
 BOUGHT = {"bought": ("bought_kw", "#9fc5a8"), "bought back by force": ("forced_kw", "#c9564c")}
 INK, FAINT, PRICE = "#2b2b2b", "#b8b8b8", "#444444"
-COLORS = ("#3b8ea5", "#c9564c", "#e0a030", "#8a6bb1", "#5a9367", "#7a7a7a", "#20518a", "#8f4a1e", "#c77ba6", "#1b1b1b")
 Panels = NDArray[np.object_]
 """Axes of one policy (3,) or of all (3, policies)."""
 STYLE: dict[str, Any] = {"fontsize": 8, "color": INK}
@@ -157,8 +157,9 @@ def _scatter(axis: Axes, seed: SeedResult) -> None:
             "most profit inside preferences", (most, 0.98), (-4, 0), xycoords=("data", "axes fraction"),
             textcoords="offset points", rotation=90, ha="right", va="top", fontsize=7, color="#888888",
         )  # fmt: skip
-    for j, ((run, kpis), (x, y)) in enumerate(zip(done, points, strict=True)):
-        color, asked = COLORS[j % len(COLORS)], run.info.asks_consent
+    colors = light_colors(run.label for run in seed.runs)  # in the order of the plan, as in the report
+    for (run, kpis), (x, y) in zip(done, points, strict=True):
+        color, asked = colors[run.label], run.info.asks_consent
         worst = kpis.worst_decile_satisfaction
         axis.plot([x, x], [worst, y], color=color, lw=1.0, alpha=0.7)
         axis.plot([x], [worst], marker="_", ms=9, color=color)

@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vpp_benchmarks.report.overview import COLORS
+from vpp_benchmarks.report.style import light_colors
 from vpp_benchmarks.results.intervals import Interval
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult, mean_ladder
@@ -36,8 +36,8 @@ Point = tuple[str, Interval, Interval]
 def figures(
     labels: Sequence[str], seeds: Sequence[SeedResult], statistics: Statistics | None
 ) -> dict[str, dict[str, bytes]]:
-    """Return name -> `svg` and `pdf` -> file; policies keep their colour in all of them."""
-    color = {label: COLORS[k % len(COLORS)] for k, label in enumerate(labels)}
+    """Return name -> `svg` and `pdf` -> file; every policy in its colour of the report."""
+    color = light_colors(labels)
     welfare = [(label, found) for label in labels if (found := _figure(label, "welfare", seeds, statistics))]
     profit = {label: _figure(label, "total_profit", seeds, statistics) for label in labels}
     satisfaction = {label: _figure(label, "avg_satisfaction", seeds, statistics) for label in labels}

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+from vpp_benchmarks.report.svg import colors
+
 _LIGHT = """--c0:#0072b2;--c1:#e69f00;--c2:#009e73;--c3:#b4609a;--c4:#d55e00;--c5:#56b4e9;--c6:#8a8000;--c7:#777;
 --c8:#4b3f9e;--c9:#8c2d4f;--c10:#5b8c2a;--top:#5c636b;--d0:#8fbcd8;--d1:#f2cd85;--d2:#c8a9d4;--d3:#a5d6bd;--d4:#e79a86;--d5:#5b6bb5;
 --good:#00734f;--bad:#b3261e"""
 _DARK = """--c0:#4aa3df;--c1:#f0b030;--c2:#2bbf95;--c3:#d58cbe;--c4:#f0803c;--c5:#7cc8f2;--c6:#d9cf3f;--c7:#a0a0a0;
 --c8:#9d92f0;--c9:#e07a9f;--c10:#a3d16a;--top:#a3abb4;--d0:#4f7f9c;--d1:#a88338;--d2:#83658f;--d3:#4d8a6b;--d4:#a85a48;--d5:#8f9be0;
 --good:#4fd1a5;--bad:#ff8a80"""
+LIGHT = dict(re.findall(r"--(\w+):(#\w+)", _LIGHT))
+"""The light theme's colours by CSS class."""
+
+
+def light_colors(labels: Iterable[str]) -> dict[str, str]:
+    """Return every policy's colour by label, for pictures without a style sheet: those of `svg.colors`."""
+    return {label: LIGHT[css] for label, css in colors(labels).items()}
+
+
 COLORS = (
     ":root{--paper:#fff;--ink:#1c1e21;--soft:#5c636b;--rule:#dfe3e8;--panel:#f6f7f9;--none:#eceff2;" + _LIGHT + "}"
     "@media (prefers-color-scheme:dark){:root{--paper:#14171a;--ink:#e8eaed;--soft:#a3abb4;--rule:#333a41;"

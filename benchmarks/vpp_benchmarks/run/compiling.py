@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 KIND = "numba:compile"
 """Numba's event around a compilation; there is none where a kernel comes from the cache on disk."""
-TELL_SECONDS = 4.0
-"""Longest silence while kernels compile."""
+TELL_SECONDS = 3.0
+"""Seconds between two lines while kernels compile: on a busy machine they come a second or two late."""
 
 
 class _Watch(event.Listener):

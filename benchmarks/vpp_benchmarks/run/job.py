@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -27,17 +26,15 @@ from vpp_benchmarks.results.run_result import (
     ScenarioFacts,
 )
 from vpp_benchmarks.results.software import software
+from vpp_benchmarks.run.auditing import audit_of
 from vpp_benchmarks.run.experiment import file_hashes, job_hash
 from vpp_benchmarks.run.plan import JobSpec, Salt
-from vpp_env.contract.policy import parse_spec
 from vpp_env.errors import PolicyError
 from vpp_env.evaluation.answers import PolicyFailure, said
-from vpp_env.evaluation.audit import audit
 from vpp_env.evaluation.isolation import player
 from vpp_env.evaluation.kpi import Kpis, summarize
 from vpp_env.evaluation.measures import prosumer_table
 from vpp_env.evaluation.simulate import Run, simulate
-from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 from vpp_env.traces.readers.homes import home_hashes
@@ -157,32 +154,6 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     result = replace(result, seconds=time.perf_counter() - begin)
     progress.end(result)
     return result
-
-
-def audit_of(job: JobSpec, month: Month) -> Audit | None:
-    """Audit the run's policy on the first hours of its month; None where it is audited on another one, or not at all.
-
-    One that asks a language model is not audited: its answers cost money and are not the same twice.
-    """
-    hours, spec, information = job.checks.verify_hours, job.contender.spec, job.contender.info.information
-    if not hours or job.audit_seed != job.seed:
-        return None
-    where = f"{job.case}, seed {job.seed}"
-    # the author of a policy knows the seed, and not the salt
-    text = f"{job.name} {job.checks.salt.text if job.checks.salt else ''}"
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-    if parse_spec(spec)[1].get("brain") == "llm":
-        reason = "it asks a language model, whose answers cost money and are not the same twice"
-        return Audit(Verdict.CLAIMED, information, seed, 0, (), reason=reason, month=where)
-    per_hour = 60 // job.scenario.time.opportunity_minutes
-    gates = min(hours * per_hour, job.scenario.n_opportunities)
-    log.info("%s, seed %d: audit of its information at the first %d gates", job.contender.label, job.seed, gates)
-    begin = time.perf_counter()
-    found = replace(audit(month, spec, gates, seed, job.checks.policy_timeout_s), month=where)
-    more = "".join(f"; gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in found.evidence[:1])
-    text = f"{found.verdict.value}{f' ({found.reason})' if found.reason else ''}{more}"
-    log.info("%s, seed %d: %s, in %.1f s", job.contender.label, job.seed, text, time.perf_counter() - begin)
-    return found
 
 
 def _result_of(job: JobSpec, month: Month, run: Run) -> RunResult:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.run import compiling
+from vpp_benchmarks.run import auditing, compiling
 from vpp_benchmarks.run.job import JobSpec
 from vpp_benchmarks.run.job import Progress as Listener
 from vpp_benchmarks.run.log import log_to_terminal
@@ -81,7 +81,7 @@ class LiveProgress:
 
 @contextmanager
 def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
-    """Show bars on a terminal while the block runs; a line says when kernels are compiled."""
+    """Show bars on a terminal while the block runs; lines above say what comes before the first opportunity."""
     roomy = console.width >= ROOMY
     more = ("satisf. [bold]{task.fields[satisfaction]}[/]", "viol. [bold]{task.fields[violations]}[/]")
     columns = (
@@ -95,7 +95,7 @@ def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bars, _compiling_to(bars.console):
+    with Progress(*columns, console=console) as bars, _lines_to(bars.console):
         yield LiveProgress(bars, runs)
 
 
@@ -137,13 +137,16 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def _compiling_to(console: Console) -> Iterator[None]:
-    handler = _Lines(console)
-    compiling.log.addHandler(handler)
-    before = compiling.log.level
-    compiling.log.setLevel(logging.INFO)
+def _lines_to(console: Console) -> Iterator[None]:
+    """Print what is said of kernels that compile and of audits."""
+    handler, logs = _Lines(console), (compiling.log, auditing.log)
+    before = [log.level for log in logs]
+    for log in logs:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        compiling.log.removeHandler(handler)
-        compiling.log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.removeHandler(handler)
+            log.setLevel(level)

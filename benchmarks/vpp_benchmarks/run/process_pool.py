@@ -11,6 +11,7 @@ import logging.handlers
 import multiprocessing
 import pickle
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,17 +33,22 @@ STOP = "stop"
 """Sent to a child: end with the current opportunity."""
 
 
-@dataclass
 class _Sender:
     """Tells the parent how a run gets on; stops where the parent asks for it."""
 
-    pipe: Connection
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self._lock = threading.Lock()  # a pipe is no thread's own: lines of compiling and of audits come from others
+
+    def send(self, kind: str, content: Any) -> None:
+        with self._lock:
+            self.pipe.send((kind, content))
 
     def begin(self, job: JobSpec, total: int) -> None:
-        self.pipe.send(("begin", total))
+        self.send("begin", total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
-        self.pipe.send(("row", row))
+        self.send("row", row)
         if self.pipe.poll():
             self.pipe.recv()  # the parent says nothing else to a child at work
             raise KeyboardInterrupt
@@ -54,27 +60,27 @@ class _Sender:
 class _LogSender(logging.Handler):
     """Hands the child's log records to the parent, which has the log file."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, sender: _Sender) -> None:
         super().__init__()
-        self._pipe = pipe
+        self._sender = sender
         self._prepare = logging.handlers.QueueHandler(None).prepare  # type: ignore[arg-type]
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._pipe.send(("log", self._prepare(record)))
+        self._sender.send("log", self._prepare(record))
 
 
 def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
     """Play one job after the other; the whole of a child process. `kpis` are those that the parent knows of others."""
     REGISTERED.update(kpis)
-    root = logging.getLogger()
-    root.addHandler(_LogSender(pipe))
+    root, sender = logging.getLogger(), _Sender(pipe)
+    root.addHandler(_LogSender(sender))
     root.setLevel(logging.INFO)
     # Ctrl-C reaches the whole process group: the parent answers it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with told():
             while isinstance(job := pipe.recv(), JobSpec):
-                pipe.send(("done", play(job, _Sender(pipe))))
+                sender.send("done", play(job, sender))
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
         return
 

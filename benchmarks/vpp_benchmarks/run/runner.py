@@ -16,7 +16,7 @@ from vpp_benchmarks.results.comparison import Comparison, Planned, Unit, statist
 from vpp_benchmarks.results.run_result import INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.results.software import environment, software
 from vpp_benchmarks.results.summary import SeedResult, case_means, overall
-from vpp_benchmarks.run import compiling
+from vpp_benchmarks.run import auditing, compiling
 from vpp_benchmarks.run.ceilings import CeilingsOfUnits
 from vpp_benchmarks.run.executors import Executor, Serial, choose
 from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_hash, to_data
@@ -133,6 +133,7 @@ class _Loop:
         for unit in self._units:
             self._close(unit)
         missing = [job for job in self._experiment.jobs() if job.name not in self._ended]
+        auditing.announce(missing)
         if self._ceilings is not None and not isinstance(player, Serial):
             # beside runs in this process they would disturb the time of every decision
             self._ceilings.begin([(u, jobs[0]) for u, jobs in self._units.items() if u not in self._seeds])
