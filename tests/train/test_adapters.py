@@ -10,7 +10,7 @@ import pytest
 from vpp_benchmarks.train.evolution import score, start
 from vpp_policies.learned import actions, load, save
 
-from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, load_scenario, parallel_env
+from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, VppError, load_scenario, parallel_env
 
 WORLD = load_scenario("quick")
 N, T = WORLD.fleet.size, WORLD.n_opportunities
@@ -48,6 +48,14 @@ def test_stable_baselines3_plays_the_vector_faces_world() -> None:
         assert np.array_equal(last, expected[j + 1].reshape(-1, N_OBS))
     assert env.welfare == pytest.approx(welfare.sum(axis=0))
     assert not np.array_equal(obs, last), "the next months have begun"
+    env.set_options({"days": 2})
+    env.reset()
+    assert env.env._session.scenario.hours == 48
+    env.reset()
+    assert env.env._session.scenario.hours == WORLD.hours
+    env.set_options([{"days": k} for k in range(1, env.num_envs + 1)])
+    with pytest.raises(VppError, match="share a world"):
+        env.reset()
 
 
 @pytest.mark.slow
