@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import begin, random_actions, scenario
 
+from vpp_env.api.episode import Curriculum, Randomised, Setting
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.parallel import env, parallel_env
 from vpp_env.api.pool import MonthPool
@@ -16,6 +17,7 @@ from vpp_env.api.rewards import Rewards
 from vpp_env.contract.bids import Bids, DayAheadSchedule
 from vpp_env.contract.policy import Consent, PolicyInfo, make_policy
 from vpp_env.contract.views import Information
+from vpp_env.data.months import month_names
 from vpp_env.errors import BidError, VppError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.record import Recorder
@@ -25,6 +27,7 @@ from vpp_env.scenario.splits import SPLITS
 from vpp_env.simulation.month import Month
 
 SMALL = scenario("quick")
+WORLD = Setting(SMALL)
 TWO = scenario(
     "week20",
     {
@@ -58,7 +61,12 @@ def test_an_unseeded_reset_draws_a_training_seed_and_says_so() -> None:
             seeds.append(info["seed"])
     assert all(seed in SPLITS["training"] for seed in seeds)
     assert len(set(seeds)) == len(seeds) == 10
-    assert CentralMarketMonth(SMALL).reset(seed=3)[1] == {"seed": 3, "split": "test", "month": "2023-08"}
+    assert CentralMarketMonth(SMALL).reset(seed=3)[1] == {
+        "seed": 3,
+        "split": "test",
+        "month": "2023-08",
+        "options": {},
+    }
 
 
 def test_a_seed_for_each_month() -> None:
@@ -79,13 +87,13 @@ def test_a_seed_for_each_month() -> None:
 
 def test_a_mask_of_all_months_is_kept_and_one_of_some_refused() -> None:
     face = VectorMarketMonth(2, SMALL)
-    face.reset(seed=1, options={"reset_mask": np.array([True, True]), "something": 1})
+    face.reset(seed=1, options={"reset_mask": np.array([True, True])})
     for mask in ([True, False], [False, False], [True]):
         with pytest.raises(VppError, match="share one clock"):
             face.reset(seed=1, options={"reset_mask": np.array(mask)})
 
 
-def test_months_are_made_once_and_few_are_kept() -> None:
+def test_months_are_made_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     face = CentralMarketMonth(SMALL)
     months = []
     for seed in (1, 2, 1):
@@ -94,12 +102,12 @@ def test_months_are_made_once_and_few_are_kept() -> None:
         assert world is not None
         months.append(world.months[0])
     assert months[0] is months[2] is not months[1]
-    pool = MonthPool(SMALL, 2, None, None)
-    pool._keep = 2
-    kept = [pool.get(seed) for seed in (1, 2, 1, 3)]
+    monkeypatch.setattr("vpp_env.api.pool.POOL_BYTES", 0)
+    pool = MonthPool(2)
+    kept = [pool.get(seed, WORLD) for seed in (1, 2, 1, 3)]
     assert len(pool) == 2
-    assert pool.get(1) is kept[0], "the least recently used one went"
-    assert pool.get(2) is not kept[1]
+    assert pool.get(1, WORLD) is kept[0], "the least recently used one went"
+    assert pool.get(2, WORLD) is not kept[1]
 
 
 def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,16 +123,16 @@ def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: p
     face = VectorMarketMonth(2, SMALL)
     with_it = episodes(face)
     pool = face._session._pool
-    coming = set(pool._ahead)
+    coming = {seed for seed, *_ in pool._ahead}
     assert len(coming) == 2, "the last two resets drew their seeds"
-    kept = {seed: future.result() for seed, future in pool._ahead.items()}
+    kept = {seed: future.result() for (seed, *_), future in pool._ahead.items()}
     assert set(face.reset()[1]["seed"].tolist()) == coming
     world = face._session.world
     assert world is not None
     assert [world.months[m] is kept[seed] for m, seed in enumerate(world.months[i].seed for i in range(2))] == [
         True
     ] * 2
-    monkeypatch.setattr(MonthPool, "prepare", lambda self, seeds: None)
+    monkeypatch.setattr(MonthPool, "prepare", lambda self, seeds, setting: None)
     assert episodes(VectorMarketMonth(2, SMALL)) == with_it
 
 
@@ -168,27 +176,27 @@ def test_threads_play_the_same_months() -> None:
 
 
 def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = MonthPool(SMALL, 1, None, None)
-    pool.prepare([5, 6, 6])
-    assert sorted(pool._ahead) == [5, 6]
+    pool = MonthPool(1)
+    pool.prepare([5, 6, 6], WORLD)
+    assert sorted(key[0] for key in pool._ahead) == [5, 6]
     copied = pickle.loads(pickle.dumps(pool))
     assert not copied._ahead, "a copy makes its months itself"
-    assert copied.get(5).seed == 5
-    pool.prepare([6, 7])
-    assert sorted(pool._ahead) == [6, 7], "what nobody has asked for is dropped"
-    ahead = pool._ahead[6].result()
-    assert pool.get(6) is ahead
+    assert copied.get(5, WORLD).seed == 5
+    pool.prepare([6, 7], WORLD)
+    assert sorted(key[0] for key in pool._ahead) == [6, 7], "what nobody has asked for is dropped"
+    ahead = next(future for (seed, *_), future in pool._ahead.items() if seed == 6).result()
+    assert pool.get(6, WORLD) is ahead
     pool._process = -1  # as in a process that was forked: the thread is not there
-    assert pool.get(7).seed == 7
+    assert pool.get(7, WORLD).seed == 7
     assert not pool._ahead
 
     def fails(*args: object, **named: object) -> Month:
         raise VppError("no such prices")
 
     monkeypatch.setattr("vpp_env.api.pool.Month", fails)
-    pool.prepare([8])
+    pool.prepare([8], WORLD)
     with pytest.raises(VppError, match="no such prices"):
-        pool.get(8)
+        pool.get(8, WORLD)
 
 
 def test_a_kept_month_plays_as_a_new_one() -> None:
@@ -328,3 +336,126 @@ def test_a_learner_commits_the_evenings_capacity() -> None:
     assert opened >= 1
     assert face._session.world is not None
     assert (face._session.world.announced_capacity()[1] == world.announced_capacity()[1]).all()
+
+
+def reset_of(kind: str, **world: Any) -> tuple[Any, Any]:
+    """A face, and (seed, options) -> (observations (N, F), info) of its reset."""
+    if kind == "central":
+        face: Any = CentralMarketMonth(SMALL, **world)
+        return face, lambda seed, options=None: face.reset(seed=seed, options=options)
+    if kind == "vector":
+        face = VectorMarketMonth(2, SMALL, threads=2, **world)
+
+        def of_second(seed: int | None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+            obs, infos = face.reset(seed=None if seed is None else seed - 1, options=options)
+            return obs[1], {name: values[1] for name, values in infos.items()}
+
+        return face, of_second
+    face = parallel_env(scenario=SMALL, **world)
+
+    def stacked(seed: int | None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        obs, infos = face.reset(seed=seed, options=options)
+        return np.stack(list(obs.values())), infos["prosumer_0"]
+
+    return face, stacked
+
+
+@pytest.mark.parametrize("kind", ["central", "vector", "parallel"])
+def test_options_of_a_reset_are_of_one_episode(kind: str) -> None:
+    face, reset = reset_of(kind)
+    usual, _ = reset(5)
+    measured = {"month": "caiso:PGAE:2019-08", "start": "2019-08-03T12:00", "days": 1}
+    for options, world, data in (
+        ({"start": "2023-08-03T12:00", "days": 1}, {"time.start": "2023-08-03T12:00", "time.duration_hours": 24}, None),
+        ({"set": {"fleet.share_bess": 0.2}}, {"fleet.share_bess": 0.2}, None),
+        ({"scenario": SMALL.override({"market.safeguard": True})}, {"market.safeguard": True}, None),
+        (measured, {"time.start": "2019-08-03T12:00", "time.duration_hours": 24}, "caiso:PGAE:2019-08"),
+    ):
+        obs, info = reset(5, options)
+        assert info["options"] == options
+        assert info["month"] == (data or "2023-08")
+        same = CentralMarketMonth(SMALL.override(world), market_data=data)
+        assert np.array_equal(obs, same.reset(seed=5)[0])
+        assert face._session.scenario.hash == SMALL.override(world).hash
+        assert face._session.world.scenario.n_opportunities == SMALL.override(world).n_opportunities
+        again, info = reset(5)
+        assert np.array_equal(again, usual), "the next episode is as ever"
+        assert info["options"] == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strat": "2023-08-03T12:00"}, "Did you mean 'start'"),
+        ({"seed": 3}, "unknown option"),
+        ({"days": 0}, "whole number"),
+        ({"days": 1.5}, "whole number"),
+        ({"start": "tomorrow"}, "local ISO time"),
+        ({"scenario": "week20"}, "got 20 homes; allowed is 5"),
+        ({"scenario": "qick"}, "quick"),
+        ({"set": {"fleet.share": 0.2}}, "share"),
+        ({"month": "caiso:PGAE:2019-13"}, "Did you mean"),
+        ({"month": "caiso:PGAE:2019-08", "start": "2019-09-01T00:00"}, "piece of the measured month"),
+        ({"month": "caiso:PGAE:2019-08", "start": "2019-08-31T00:00", "days": 2}, "piece of the measured month"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["central", "vector", "parallel"])
+def test_options_that_cannot_be_played_are_refused(kind: str, options: dict[str, Any], said: str) -> None:
+    face, reset = reset_of(kind)
+    reset(5)
+    world = face._session.world
+    with pytest.raises(VppError, match=said):
+        reset(5, options)
+    assert face._session.world is world, "the episode goes on"
+
+
+@pytest.mark.parametrize("kind", ["central", "vector", "parallel"])
+def test_a_curriculum_and_random_worlds(kind: str) -> None:
+    face, reset = reset_of(kind, episodes=Curriculum(({"days": 1}, {"days": 2}, {}), episodes=2))
+    hours = []
+    for k in range(6):
+        reset(None)
+        hours.append(face._session.scenario.hours)
+        if k == 3:
+            reset(None, {"days": 5})
+            assert face._session.scenario.hours == 120, "options that are given win, and count for no episode"
+    assert hours == [24, 24, 48, 48, 6, 6]
+
+    months = month_names(["caiso:PGAE:2019-06..09"])
+    between = {"fleet.share_bess": (0.2, 0.8), "fleet.share_ev": (0.0, 1.0)}
+    draw = Randomised({"month": months}, between, {"days": 1, "set": {"market.safeguard": True}})
+    face, reset = reset_of(kind, episodes=draw)
+    drawn = []
+    for _ in range(6):
+        obs, info = reset(None)
+        drawn.append(info["options"])
+        fleet, options = face._session.scenario.fleet, info["options"]
+        assert (fleet.share_bess, fleet.share_ev) == tuple(options["set"][field] for field in between)
+        assert all(low <= options["set"][field] <= high for field, (low, high) in between.items())
+        assert info["month"] == options["month"] in months
+        assert face._session.scenario.market.safeguard
+        seed = int(info["seed"])
+        assert seed in SPLITS["training"]
+    assert len({options["month"] for options in drawn}) > 1
+    assert len({options["set"]["fleet.share_bess"] for options in drawn}) == 6
+    # the world follows from the seed
+    fresh, reset = reset_of(kind, episodes=draw)
+    if kind == "vector":
+        matrices, infos = fresh.reset(seed=[seed for one in face._sessions for seed in one.seeds])
+        again, options = matrices[1], infos["options"][1]
+    else:
+        again, info = reset(seed)
+        options = info["options"]
+    assert options == drawn[-1]
+    assert np.array_equal(again, obs)
+
+
+def test_a_curriculum_goes_on_when_the_vector_face_resets_itself() -> None:
+    face = VectorMarketMonth(2, SMALL, seed=3, episodes=Curriculum(({"days": 1}, {}), episodes=1))
+    face.reset()
+    bids = np.zeros((2, 5, 8), dtype=np.float32)
+    ends = [bool(face.step(bids)[3].all()) for _ in range(24 + 1 + 6)]
+    assert [j for j, end in enumerate(ends) if end] == [23, 30]
+    for stages, episodes in (((), 1), (({},), 0)):
+        with pytest.raises(VppError, match="allowed is 1 or more"):
+            Curriculum(stages, episodes)

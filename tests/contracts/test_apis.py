@@ -49,7 +49,7 @@ def native(seed: int, acts: np.ndarray) -> Trajectory:
 
 def through_parallel(seed: int, acts: np.ndarray) -> Trajectory:
     face = parallel_env(scenario=SMALL)
-    obs, _ = face.reset(seed=seed, options={"unknown": 1})
+    obs, _ = face.reset(seed=seed, options={})
     made = [(np.stack(list(obs.values())), np.zeros(N))]
     for a in acts:
         assert face.agents

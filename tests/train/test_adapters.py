@@ -10,7 +10,8 @@ import pytest
 from vpp_benchmarks.train.evolution import score, start
 from vpp_policies.learned import actions, load, save
 
-from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, load_scenario, parallel_env
+from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, VppError, load_scenario, parallel_env
+from vpp_env.api.gym import CentralMarketMonth
 
 WORLD = load_scenario("quick")
 N, T = WORLD.fleet.size, WORLD.n_opportunities
@@ -48,6 +49,37 @@ def test_stable_baselines3_plays_the_vector_faces_world() -> None:
         assert np.array_equal(last, expected[j + 1].reshape(-1, N_OBS))
     assert env.welfare == pytest.approx(welfare.sum(axis=0))
     assert not np.array_equal(obs, last), "the next months have begun"
+    env.set_options({"days": 2})
+    env.reset()
+    assert env.env._session.scenario.hours == 48
+    env.reset()
+    assert env.env._session.scenario.hours == WORLD.hours
+    env.set_options([{"days": k} for k in range(1, env.num_envs + 1)])
+    with pytest.raises(VppError, match="share a world"):
+        env.reset()
+
+
+def test_stable_baselines3s_own_check_of_the_central_face() -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker", reason="the extra sb3 is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # a matrix is no image and no vector; networks of theirs flatten it
+        warnings.filterwarnings("ignore", message=".*unconventional shape.*")
+        checker.check_env(CentralMarketMonth(WORLD))
+
+
+def test_torchrl_refuses_to_reset_some_months() -> None:
+    torch = pytest.importorskip("torch", reason="the extra torchrl is not installed")
+    pytest.importorskip("torchrl", reason="the extra torchrl is not installed")
+    from tensordict import TensorDict
+
+    from vpp_env.api.torchrl import TorchMarketMonth
+
+    env = TorchMarketMonth(2, WORLD)
+    env.reset()
+    some = TensorDict({"_reset": torch.tensor([[True], [False]])}, batch_size=[2])
+    with pytest.raises(VppError, match="1 of 2 months; allowed is all"):
+        env.reset(some)
 
 
 @pytest.mark.slow

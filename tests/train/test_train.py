@@ -11,6 +11,7 @@ from vpp_benchmarks.cli.train import main
 from vpp_benchmarks.results.intervals import interval
 from vpp_benchmarks.train.evaluate import COLUMNS, evaluate
 from vpp_benchmarks.train.evolution import Settings, layer, score, start, train, welfare
+from vpp_benchmarks.train.sparsity import earned, sparsity, top_share
 from vpp_policies.constant import Constant
 from vpp_policies.learned import Learned, load
 
@@ -24,6 +25,7 @@ from vpp_env import (
     VectorMarketMonth,
     VppError,
     load_scenario,
+    make_policy,
     simulate,
     summarize,
 )
@@ -135,3 +137,15 @@ def test_evaluate_says_what_it_cannot() -> None:
         evaluate({})
     with pytest.raises(UnknownNameError, match="validation"):
         evaluate({"a": "idle"}, "validatoin:5", WORLD)
+
+
+def test_how_sparse_the_reward_is() -> None:
+    welfare, homes = earned(WORLD, "constant", 10_000)
+    assert homes.shape == (WORLD.n_opportunities, WORLD.fleet.size)
+    kpis = summarize(simulate(Month(WORLD, 10_000), make_policy("constant")))
+    assert welfare.sum() == pytest.approx(float(kpis["welfare"]), abs=1e-9)
+    assert top_share(np.array([1.0, -3.0, 0.0, 0.0]), 0.25) == 0.75
+    assert top_share(np.zeros(4)) == 0.0
+    first = (np.array([2.0, 0.0]), np.array([[0.0, 2.0], [1e-12, -1.0]]))
+    second = (np.array([-6.0, 0.0]), np.array([[-5.0, 0.0], [0.0, 0.0]]))
+    assert sparsity([first, second]) == (5 / 8, pytest.approx(5 / 8), 6 / 8)

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from vpp_env.api.episode import check_options
 from vpp_env.api.render import RENDER_MODES, render
 from vpp_env.api.session import Gates, OneVpp, Seeds, Session, WorldOptions
 from vpp_env.api.workers import Workers
@@ -46,7 +47,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     render_mode : {None, "rgb_array", "ansi"}
         What `render()` returns.
     **world : WorldOptions
-        `seed`, `market_data`, `node`, `home_data`; see `vpp_env.api.session.WorldOptions`.
+        `seed`, `market_data`, `node`, `home_data`, `episodes`; see `vpp_env.api.session.WorldOptions`.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as the base class
@@ -69,9 +70,9 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin a month; unknown `options` are ignored. `info` says its `seed`, `split` and `month`."""
+        """Begin a month; `options` are those of `api.episode`. `info` says its `seed`, `split`, `month`, `options`."""
         super().reset(seed=seed)
-        obs = self._session.reset(seed)
+        obs = self._session.reset(seed, options)
         return obs, self._session.months[0]
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -143,7 +144,7 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin M months; `infos` says the `seed` and the `month` of each, (M,).
+        """Begin M months; `infos` says `seed`, `month` and `options` of each, (M,).
 
         Parameters
         ----------
@@ -151,26 +152,36 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
             A number: month m has seed + m. A list: a seed for each month. None, also in a list: drawn from the
             training seeds.
         options : dict, optional
-            `reset_mask` (M,) must hold every month, since all share one clock; unknown options are ignored.
+            Those of `api.episode`, for all months alike; `reset_mask` (M,) must hold every month: all share one clock.
 
         Raises
         ------
         VppError
-            When some months, and not all, are to be reset, or the seeds are not one for each.
+            When some months, and not all, are to be reset, the seeds are not one for each, or an option is unknown.
         """
-        mask = None if options is None else options.get("reset_mask")
+        mask = None
+        if options is not None:
+            check_options(options, ("reset_mask",))
+            mask = options.get("reset_mask")
+            options = {name: value for name, value in options.items() if name != "reset_mask"} or None
         if mask is not None and not (np.shape(mask) == (self.num_envs,) and np.all(mask)):
             raise VppError(
                 f"reset: got reset_mask {np.asarray(mask).tolist()}; allowed is all of the {self.num_envs} months: "
                 "they share one clock. Reset them together, or make vector environments of fewer months"
             )
-        self._over = False
         seeds, ahead = self._seeds.of(seed), self._seeds.ahead()
-        obs = self._workers.map(lambda session, span: session.begin(seeds[span]), self._sessions, self._spans)
-        for session, span in zip(self._sessions, self._spans, strict=True):
-            session.prepare(ahead[span])
+        episodes = self._session.episodes
+        setting, found = episodes.of(seeds, options)
+        obs = self._workers.map(
+            lambda session, span: session.begin(seeds[span], setting, found), self._sessions, self._spans
+        )
+        self._over = False
+        if ahead:
+            coming = episodes.ahead(ahead)
+            for session, span in zip(self._sessions, self._spans, strict=True):
+                session.prepare(ahead[span], coming)
         months = [month for session in self._sessions for month in session.months]
-        return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month")}
+        return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month", "options")}
 
     def submit(
         self,

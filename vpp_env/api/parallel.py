@@ -19,6 +19,9 @@ from vpp_env.core import ledger as led
 from vpp_env.errors import BidError, VppError
 from vpp_env.scenario import Scenario
 
+CHECKERS_OPTIONS = {"options": 1}
+"""What PettingZoo's own `api_test` and `parallel_api_test` hand in, to see that a reset takes options: none."""
+
 
 class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):
     """A virtual power plant's market month; agents `prosumer_0 .. prosumer_{N-1}`, one step = one opportunity.
@@ -48,7 +51,7 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         Put sold, bought, metered kWh, payment and `costs` (5,), which of its preferences were violated by kind, into
         `infos` (takes time).
     **world : WorldOptions
-        `seed`, `market_data`, `node`, `home_data`; see `vpp_env.api.session.WorldOptions`.
+        `seed`, `market_data`, `node`, `home_data`, `episodes`; see `vpp_env.api.session.WorldOptions`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -92,8 +95,8 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Begin a month; unknown `options` are ignored. Every `info` says its `seed`, `split` and `month`."""
-        self._matrix = self._session.reset(seed)
+        """Begin a month; `options`: see `api.episode`. Every `info` says its `seed`, `split`, `month` and `options`."""
+        self._matrix = self._session.reset(seed, None if options == CHECKERS_OPTIONS else options)
         self.agents = list(self.possible_agents)
         month = self._session.months[0]
         return self._rows(), {agent: dict(month) for agent in self.agents}

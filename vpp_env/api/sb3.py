@@ -63,9 +63,17 @@ class HomesVecEnv(VecEnv):
         )
 
     def reset(self) -> NDArray[np.float32]:
-        """Begin M months: those of `seed(...)` if it was called since the last reset, else of training seeds."""
+        """Begin M months: those of `seed(...)` if it was called since the last reset, else of training seeds.
+
+        Options of `set_options(...)` are those of the vector face, for one episode and for all homes alike.
+        """
         given = [self._seeds[m * self.homes] for m in range(self.env.num_envs)]
-        obs, _ = self.env.reset(seed=None if given[0] is None else given)
+        options = self._options[0]
+        if any(other != options for other in self._options):
+            raise VppError(
+                "set_options: got different options for homes; allowed is one dictionary: they share a world"
+            )
+        obs, _ = self.env.reset(seed=None if given[0] is None else given, options=options or None)
         self._reset_seeds()
         self._reset_options()
         self._welfare[:] = 0.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp_env.api.episode import Draw, Episodes, Setting
 from vpp_env.api.observation import Observer
 from vpp_env.api.pool import MonthPool
 from vpp_env.api.rewards import Reward, Rewards
@@ -34,6 +35,7 @@ class WorldOptions(TypedDict, total=False):
     market_data: str | Path | None  # real prices, see docs/market-data.md
     node: str | None  # their price node, where the file holds several
     home_data: str | Path | None  # a folder of one's own homes, see docs/home-data.md
+    episodes: Draw | None  # says the options of every episode whose reset gets none: a curriculum, random worlds
 
 
 Seed = int | Sequence[int | None] | None
@@ -108,7 +110,7 @@ class Session:
         A scenario, the name of a shipped one, or a TOML file.
     n_months : int
         Months side by side, M.
-    seed, market_data, node, home_data :
+    seed, market_data, node, home_data, episodes :
         See `WorldOptions`.
 
     Raises
@@ -126,14 +128,16 @@ class Session:
         market_data: str | Path | None = None,
         node: str | None = None,
         home_data: str | Path | None = None,
+        episodes: Draw | None = None,
     ) -> None:
         found = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
-        self.scenario = scenario_of(found, home_data)
+        self.setting = Setting(scenario_of(found, home_data), market_data, node, home_data)
+        self.options: dict[str, Any] = {}
+        self.episodes = Episodes(self.setting, episodes)
         if n_months < 1:
             raise VppError(f"n_months: got {n_months}; allowed is 1 or more")
         self.n_months = n_months
-        self._pool = MonthPool(self.scenario, n_months, market_data, node, home_data)
-        self._name = f"{self.scenario.calendar.local[0]:%Y-%m}" if market_data is None else str(market_data)
+        self._pool = MonthPool(n_months)
         self._seeds = Seeds(seed, n_months)
         self._schedules: tuple[DayAheadSchedule | None, ...] = ()
         self._capacity: tuple[float | None, ...] = ()
@@ -142,7 +146,12 @@ class Session:
         self.outcome: Outcome | None = None
         self.history: list[tuple[float, float, float, float]] = []
 
-    def reset(self, seed: Seed) -> NDArray[np.float32]:
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of the episode."""
+        return self.setting.scenario
+
+    def reset(self, seed: Seed, options: Mapping[str, Any] | None = None) -> NDArray[np.float32]:
         """Begin an episode; return (M*N, N_OBS) observations.
 
         Parameters
@@ -150,15 +159,19 @@ class Session:
         seed : int, sequence or None
             A number: month m has seed + m. One for each month: those; None among them is drawn. None: each is drawn
             from the training seeds (see `scenario.splits`), or the constructor's seed at the first reset.
+        options : mapping or None
+            Of this episode, see `api.episode`; None: what `episodes` draws, if it was given.
         """
-        made = self.begin(self._seeds.of(seed))
-        self.prepare(self._seeds.ahead())
+        seeds = self._seeds.of(seed)
+        made = self.begin(seeds, *self.episodes.of(seeds, options))
+        if ahead := self._seeds.ahead():
+            self.prepare(ahead, self.episodes.ahead(ahead))
         return made
 
-    def begin(self, seeds: Sequence[int]) -> NDArray[np.float32]:
-        """Begin the episode of these seeds, one for each month; return (M*N, N_OBS) observations."""
-        self.seeds = tuple(seeds)
-        self.world = World([self._pool.get(s) for s in self.seeds])
+    def begin(self, seeds: Sequence[int], setting: Setting, options: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Begin the episode of these seeds, one for each month, in a world; return (M*N, N_OBS) observations."""
+        world = World([self._pool.get(s, setting) for s in seeds])
+        self.seeds, self.setting, self.options, self.world = tuple(seeds), setting, dict(options), world
         self.world.reset()
         self.outcome = None
         self.history = []
@@ -167,15 +180,15 @@ class Session:
         self._tally = Tally(self.world)
         return self._observer.matrix()
 
-    def prepare(self, seeds: Sequence[int]) -> None:
-        """Begin to make the months of these seeds, for an episode to come; none: nothing is made ahead."""
-        if seeds:
-            self._pool.prepare(seeds)
+    def prepare(self, seeds: Sequence[int], setting: Setting) -> None:
+        """Begin to make the months of these seeds, for an episode to come."""
+        self._pool.prepare(seeds, setting)
 
     @property
     def months(self) -> list[dict[str, Any]]:
-        """Which month each is: `seed`, `split` (None: of none) and `month`."""
-        return [{"seed": s, "split": split_of(s), "month": self._name} for s in self.seeds]
+        """Which month each is: `seed`, `split` (None: of none), `month` and the `options` of the episode."""
+        month, options = self.setting.month, self.options
+        return [{"seed": s, "split": split_of(s), "month": month, "options": dict(options)} for s in self.seeds]
 
     def _playing(self) -> World:
         if self.world is None:
