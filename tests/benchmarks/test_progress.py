@@ -22,6 +22,7 @@ from vpp_benchmarks.run.live import live
 from vpp_benchmarks.run.plan import Checks, JobSpec
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, RunningSums, Several, Stop, clock
 
+from tests.benchmarks.schema import errors
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.verdict import Audit, Verdict
 
@@ -161,8 +162,16 @@ def test_the_file_for_others_is_there_while_it_runs_only(tmp_path: Path, monkeyp
     shown = FileProgress(path)
     shown.begin(JOBS[0], 2)
     shown.row(JOBS[0], ROW)
-    running = json.loads(path.read_text("utf-8"))["running"]
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "progress.json").read_text("utf-8"))
+    told = json.loads(path.read_text("utf-8"))
+    assert errors(told, schema) == []
+    assert errors(told | {"ended": -1}, schema) != []
+    running = told["running"]
     assert running == {"quick-s0-idle": {"played": 1, "total": 2, "profit": 2.0, "violations": 3, "rate": None}}
+    shown.row(JOBS[0], ROW)
+    told = json.loads(path.read_text("utf-8"))
+    assert told["running"]["quick-s0-idle"]["rate"] > 0
+    assert errors(told, schema) == []
     # another process that cannot get the folder does not take it away
     FileProgress(path).close()
     assert path.exists()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from vpp_benchmarks.cli.compare import main
+from vpp_benchmarks.cli.main import main as vpp_env
 from vpp_benchmarks.results.advantages import FLAT
 
 from tests.benchmarks.schema import errors
@@ -63,12 +64,34 @@ def test_the_other_files_are_as_their_schemas_say(written: Path, pattern: str, s
     assert {path: found for path, found in wrong.items() if found} == {}
 
 
+def test_a_leaderboard_is_as_its_schema_says(written: Path, tmp_path: Path) -> None:
+    schema = read(ROOT / "docs" / "schemas" / "leaderboard.json")
+    named = set(schema["$defs"]["entry"]["properties"])
+    columns = {kpi.column or kpi.name for kpi in table()}
+    for name in ("pair", "broken", "seeds"):
+        assert (
+            vpp_env(
+                ["leaderboard", str(written / name), "--by", "joint_surplus", "--json", str(tmp_path / "board.json")]
+            )
+            == 0
+        )
+        board = read(tmp_path / "board.json")
+        assert errors(board, schema) == []
+        entries = [entry for one in board["tables"] for entry in one["entries"]]
+        assert entries
+        assert {key.removesuffix("_std") for entry in entries for key in set(entry) - named} <= columns
+    entries[0]["welfare"] = "much"
+    assert errors(board, schema)[0].endswith(".welfare: 'much' breaks type ['number', 'null']")
+
+
 def test_a_run_folder_holds_one_policy_of_the_summary(written: Path) -> None:
     folders = [path.parent for path in written.rglob("runs/*/summary.json")]
     assert len(folders) == 2 + 3 + 4 + 8
     for folder in folders:
-        times = {key: value for key, value in read(folder / "timing.json").items() if key not in ("files", "sha256")}
-        whole = read(folder / "summary.json") | times
+        timing = read(folder / "timing.json")
+        assert re.fullmatch(r"[0-9a-f]{64}", timing.pop("sha256"))
+        assert timing.pop("files").keys() <= {"timing.parquet"}
+        whole = read(folder / "summary.json") | timing
         assert errors(whole, SUMMARY["$defs"]["policy"], SUMMARY) == [], folder
 
 

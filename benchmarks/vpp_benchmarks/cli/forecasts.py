@@ -13,6 +13,8 @@ import numpy as np
 from vpp_policies.forecast import FORECASTERS, make_forecaster
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.pictures import standalone
+from vpp_benchmarks.report.svg import Plot
 from vpp_benchmarks.report.tables import bracketed, markdown, percent
 from vpp_benchmarks.results.intervals import CONFIDENCE, interval
 from vpp_benchmarks.run.forecasts import BINS, Scores, scored
@@ -103,21 +105,15 @@ def _ranks(months: Sequence[Scores]) -> list[float]:
 
 def ranks_svg(table: Table) -> str:
     """Draw where prices fell in each forecast: bars that a calibrated forecast brings to the line."""
-    width, height, most, gap = 210, 150, 0.4, 26
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(table)} {height + 46}" '
-        'font-family="sans-serif" font-size="12" fill="#777" role="img">',
-        "<title>Share of prices by the share of the forecast below them</title>",
-    ]
+    most, each = 0.4, BINS + 2  # a gap of two bars
+    title = "Share of prices by the share of the forecast below them"
+    plot = Plot((0.0, each * len(table) - 2.0), (0.0, most), title)
+    ends = [float(each * k + end) for k in range(len(table)) for end in (0, BINS)]
+    plot.axes("share of the forecast below the price", "share of prices", ends, write=lambda x: f"{x % each / BINS:g}")
     for k, (name, months) in enumerate(table.items()):
-        left, bar = width * k + gap, (width - 2 * gap) / BINS
-        parts.append(f'<text x="{left}" y="16">{name}</text>')
+        left = each * k
         for j, share in enumerate(_ranks(months)):
-            tall = height * min(share, most) / most
-            box = f'x="{left + j * bar:.1f}" y="{24 + height - tall:.1f}" width="{bar - 1:.1f}" height="{tall:.1f}"'
-            parts.append(f'<rect {box} fill="#4a7fb5"><title>{share:.1%}</title></rect>')
-        level = 24 + height * (1.0 - 1.0 / BINS / most)
-        parts.append(f'<path d="M{left} {level:.1f} h{bar * BINS:.1f}" stroke="#c44" stroke-dasharray="4 3"/>')
-        parts.append(f'<text x="{left}" y="{height + 40}">0</text>')
-        parts.append(f'<text x="{left + bar * BINS:.1f}" y="{height + 40}" text-anchor="end">1</text>')
-    return "\n".join([*parts, "</svg>\n"])
+            plot.box((left + j + 0.05, left + j + 0.95), (0.0, min(share, most)), "c0 cell", tip=f"{share:.1%}")
+        plot.segment((left, 1 / BINS), (left + BINS, 1 / BINS), "c4 dash")
+        plot.text(plot.px(left + BINS / 2), plot.top + 8, name, "mid strong")
+    return standalone(plot.svg(), ())
