@@ -40,6 +40,7 @@ class MonthPool:
 
     def __init__(self, least: int) -> None:
         self._least = least
+        self._held = 0  # bytes of the months that are kept
         self._months: OrderedDict[Key, Month] = OrderedDict()
         self._ahead: dict[Key, Future[Month]] = {}
         self._workers = Workers(1)
@@ -55,13 +56,13 @@ class MonthPool:
         """Return the month of a seed: the one that was made before, or ahead, or a new one."""
         key = _key(seed, setting)
         coming = self._coming().pop(key, None)
-        made = self._months.pop(key, None)
-        if made is None:
-            made = _made(seed, setting) if coming is None else coming.result()
-        self._months[key] = made
-        held = sum(map(_bytes, self._months.values()))
-        while len(self._months) > self._least and held > POOL_BYTES:
-            held -= _bytes(self._months.popitem(last=False)[1])
+        if key not in self._months:
+            self._months[key] = _made(seed, setting) if coming is None else coming.result()
+            self._held += _bytes(self._months[key])
+        self._months.move_to_end(key)
+        made = self._months[key]
+        while len(self._months) > self._least and self._held > POOL_BYTES:
+            self._held -= _bytes(self._months.popitem(last=False)[1])
         return made
 
     def prepare(self, seeds: Iterable[int], setting: Setting) -> None:
