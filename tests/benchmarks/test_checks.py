@@ -178,6 +178,34 @@ def test_a_folder_executes_nothing_that_is_not_named_again(tmp_path: Path, capsy
     assert canary.exists()
 
 
+@pytest.mark.parametrize("where", ["graph", "speaker", "model"])
+def test_nor_a_graph_or_a_speaker_that_only_a_folder_names(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary, out = tmp_path / "canary", tmp_path / "out"
+    module = f"canary_{where}"  # a module is executed once in a process
+    (tmp_path / f"{module}.py").write_text(CANARY.format(path=str(canary)), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main([*TINY, "--policies", "idle", "--out", str(out)]) == 0
+    written = json.loads((out / "experiment.json").read_text(encoding="utf-8"))
+    spec = {
+        "graph": f"agentic(graph='{module}:build')",
+        "speaker": f"llm('{module}:make')",
+        "model": f"agentic(brain='llm', llm='{module}:make')",
+    }[where]
+    if where == "speaker":
+        written["cases"][0]["scenario"]["owners"]["brains"] = [[spec, 1.0]]
+    else:
+        written["policies"][0]["spec"] = spec
+    (out / "experiment.json").write_text(json.dumps(written), encoding="utf-8")
+    shutil.rmtree(out / "runs")
+    assert main(["--resume", str(out), "--quiet"]) == 2
+    assert f'the folder names "{spec}"' in capsys.readouterr().err
+    assert not canary.exists()
+    main(["--resume", str(out), "--quiet", "--no-figures", "--policies", spec])
+    assert canary.exists(), "who names it again has it executed"
+
+
 # -- audits and salts --------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
@@ -238,8 +239,8 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
     data : mapping
         What a folder holds: text that anybody may have written.
     named : sequence of str
-        Policies that the user names again. One from outside the registry is made, which executes its module, only if
-        it is among them.
+        Policies, and owners' brains, that the user names again. What comes from outside the registry, or names a graph
+        or a speaker that does, is made, which executes its module, only if it is among them.
     checks : Checks, optional
         The salt, which no folder holds, and the time-out; how far policies are audited is the folder's.
 
@@ -261,7 +262,8 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
 
 def _from_data(data: Mapping[str, Any], named: Sequence[str], checks: Checks | None) -> Experiment:
     specs = [p["spec"] for p in data["policies"]]
-    _check_named(specs, named)
+    brains = [spec for c in data["cases"] for spec, _ in c["scenario"].get("owners", {}).get("brains", ())]
+    _check_named(specs, [spec for spec in brains if _names_module(spec)], named)
     hours = data.get("verify_hours", 0)
     # folders of before the months could be chosen audited all of them
     every = bool(hours) and data.get("verify_all_months", True)
@@ -303,19 +305,25 @@ def _all_hashes(plans: Sequence[Plan]) -> dict[str, str]:
     return found
 
 
-def _check_named(specs: Sequence[str], named: Sequence[str]) -> None:
-    known = [spec.strip() for spec in specs]
-    for spec in named:
-        if spec.strip() not in known:
+def _check_named(specs: Sequence[str], brains: Sequence[str], named: Sequence[str]) -> None:
+    """Refuse policies and owners' brains that are code from outside this package, unless the user names them again."""
+    known, again = list(dict.fromkeys(spec.strip() for spec in (*specs, *brains))), {spec.strip() for spec in named}
+    for spec in again:
+        if spec not in known:
             raise PlanError(did_you_mean(spec, known, "policy of the folder"))
-    outside = [spec for spec in known if is_outside(spec) and spec not in {s.strip() for s in named}]
+    outside = [spec for spec in known if (_names_module(spec) or is_outside(spec)) and spec not in again]
     if outside:
         quoted = " ".join(f'"{spec}"' for spec in outside)
         raise PlanError(
-            f"the folder names {quoted}, from outside the registry; to make a policy is to execute its module, and "
-            "what a folder says is not executed by itself. If you trust it, name it again: "
+            f"the folder names {quoted}, from outside the registry; to make a policy, a graph or a speaker is to "
+            "execute its module, and what a folder says is not executed by itself. If you trust it, name it again: "
             f"--resume DIR --policies {quoted}"
         )
+
+
+def _names_module(spec: str) -> bool:
+    """Whether an option of a policy, or what a brain is given, may name code, `module:name`, that is not ours."""
+    return any(not name.startswith("vpp_policies.") for name in re.findall(r"""["']([\w.]+:\w+)["']""", spec))
 
 
 def _check_salt(recorded: str | None, checks: Checks) -> None:
