@@ -202,8 +202,8 @@ def here(spec: str, timeout_s: float = 0.0) -> Iterator[Policy]:
 def one(seed: int) -> tuple[str, str]:
     """Audit one cheat; return what it reads and what becomes of it, `idle` where its read made no difference."""
     m = month("week20", WORLD, seed % 3)
-    bench = audit_module._Bench(m, f"cheat:{seed}", cheats.Honest.info.information, 6, 0.0)
-    honest = audit_module._Bench(m, f"honest:{seed}", cheats.Honest.info.information, 6, 0.0)
+    bench = audit_module._Bench(m, f"cheat:{seed}", cheats.Honest.info.information, 6, 0.0, lambda: None)
+    honest = audit_module._Bench(m, f"honest:{seed}", cheats.Honest.info.information, 6, 0.0, lambda: None)
     cheat, base = bench.play().bids, honest.play().bids
     name = Cheat(seed).kind.__name__.strip("_")
     if not any((a.actions != b.actions).any() for a, b in zip(cheat, base, strict=True)):

@@ -93,8 +93,10 @@ def test_a_wrong_option_is_found() -> None:
         main(right)
 
 
-def snippet(page: str) -> str:
-    (block,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+def snippet(page: str, part: str = "") -> str:
+    """Return the Python block of a page that holds `part`."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if part in block]
     return block
 
 
@@ -127,9 +129,25 @@ def test_homes_are_brought_from_python(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_training_script_asks_for_the_benchmark_s_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(WEIGHTS / "evolved_week20.npz", "weights.npz")
-    source = snippet("learners.md").replace('"validation:5"', '"validation:2"').replace('"week20"', '"quick"')
+    source = (
+        snippet("learners.md", "weights.npz").replace('"validation:5"', '"validation:2"').replace('"week20"', '"quick"')
+    )
     table = run(source, "learners.md")["table"]
     assert set(table[table.kpi == "welfare"].policy) == {"mine", "truthful", "truthful - mine"}
+
+
+def test_the_baselines_of_the_page_are_evaluated() -> None:
+    source = (
+        snippet("learners.md", "others =").replace('"validation:10"', '"validation:2"').replace('"week20"', '"quick"')
+    )
+    table = run(source, "learners.md")["table"]
+    assert {"evolved_week20", "ippo_week20", "agentic"} <= set(table.policy)
+
+
+def test_an_environment_draws_its_worlds_as_the_page_says() -> None:
+    source = snippet("learners.md", "Curriculum(").replace("VectorMarketMonth(8", "VectorMarketMonth(2")
+    infos = run(source, "learners.md")["infos"]
+    assert infos["options"][0]["days"] == 7
 
 
 def test_the_orchestrator_of_the_page_runs() -> None:

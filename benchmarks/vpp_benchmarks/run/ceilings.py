@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vpp_policies.optimal.ceilings import bracket
+from vpp_policies.optimal.ceilings import CEILING, QUICK_CEILING, Effort, bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
 from vpp_policies.optimal.foresight_ladder import ladder
 from vpp_policies.optimal.no_foresight import bracket_without_foresight
@@ -48,8 +48,8 @@ TITLES: dict[str, str] = {**LADDER, "profit": "profit, preferences", "profit_fre
 """Ceiling -> its name for people."""
 
 
-def ceilings(month: Month) -> dict[str, Any]:
-    """Enclose the best month.
+def ceilings(month: Month, effort: Effort = CEILING) -> dict[str, Any]:
+    """Enclose the best month, with so much effort.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def ceilings(month: Month) -> dict[str, Any]:
     found: dict[str, Any] = {}
     gap = 0.0
     for name, (measure, wishes) in MEASURED.items():
-        made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw)
+        made = bracket(homes, foresight, Goal(measure, wishes, rules), rules.max_capacity_kw, effort=effort)
         found[name] = [made.lower + idle, made.upper + idle]
         gap = max(gap, made.gap)
     na, law = None, month.price_law
     if law is not None:
         goal = Goal(Measure.VALUE, Wishes.PRICED, rules)
-        made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law)
+        made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law, effort)
         na = [made.lower + idle, made.upper + idle]
     return {**found, "no_foresight": na, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
 
@@ -141,7 +141,7 @@ def _start(month: Month) -> tuple[Any, Any, Any]:
 
 
 def _of(job: JobSpec) -> Ceilings:
-    return Ceilings.from_json(ceilings(month_of(job)))
+    return Ceilings.from_json(ceilings(month_of(job), QUICK_CEILING))
 
 
 class CeilingsOfUnits:

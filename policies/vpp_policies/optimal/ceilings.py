@@ -76,6 +76,8 @@ class Effort(NamedTuple):
 
 CEILING = Effort()
 """What a ceiling needs."""
+QUICK_CEILING = Effort(feeders=False)
+"""A third of the time, and hardly higher: what stands beside the results of a comparison (docs/optimizers.md)."""
 
 
 class Sweep(NamedTuple):
@@ -276,7 +278,12 @@ def _copied(solution: Solution) -> Solution:
 
 
 def bracket(
-    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, penalties: Sequence[Penalty] = ()
+    homes: Homes,
+    foresight: Foresight,
+    goal: Goal,
+    capacity_kw: float,
+    penalties: Sequence[Penalty] = (),
+    effort: Effort = CEILING,
 ) -> Bracket:
     """Return the bracket alone; see `solve`.
 
@@ -284,7 +291,7 @@ def bracket(
     bonus and what is taken in costs it, or outside it by who commits nothing: the ceiling is the higher of the two.
     Penalties are the same in both: which of the two a policy plays does not change what they take off on the mean.
     """
-    found = solve(homes, foresight, goal, capacity_kw, penalties=penalties)
+    found = solve(homes, foresight, goal, capacity_kw, effort, penalties)
     if not foresight.bonus.any():
         return found.bracket
     none = replace(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import Foresight, Homes, PolicyError, PriceLaw
-from vpp_policies.optimal.ceilings import Bracket, Effort, Solution, bracket, solve
+from vpp_policies.optimal.ceilings import CEILING, Bracket, Effort, Solution, bracket, solve
 from vpp_policies.optimal.devices import Device, Goal, Measure, Wishes, devices
 from vpp_policies.optimal.penalties import Faced, Penalty, for_kernels, penalty, values
 
@@ -27,18 +27,19 @@ MORE = 1e-3
 
 
 def bracket_without_foresight(
-    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, law: PriceLaw
+    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, law: PriceLaw, effort: Effort = CEILING
 ) -> Bracket:
     """Enclose the penalised month: the mean of `upper` over months bounds every policy without foresight.
 
     Parameters
     ----------
-    homes, foresight, goal, capacity_kw
+    homes, foresight, goal, capacity_kw, effort
         As in `ceilings.solve`, from the month's first step.
     law : PriceLaw
         The law of the month's real-time prices, and what came.
     """
-    return bracket(homes, foresight, goal, capacity_kw, penalties_of(homes, foresight, goal, capacity_kw, law))
+    penalties = penalties_of(homes, foresight, goal, capacity_kw, law)
+    return bracket(homes, foresight, goal, capacity_kw, penalties, effort)
 
 
 def at_prices(foresight: Foresight, lmp: NDArray[np.float64]) -> Foresight:
