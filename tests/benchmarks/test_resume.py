@@ -23,6 +23,7 @@ from vpp_benchmarks.run import runner
 from vpp_benchmarks.run.ceilings import ceilings
 from vpp_benchmarks.run.job import not_run
 from vpp_benchmarks.run.plan import PlanError
+from vpp_policies.optimal.ceilings import Effort
 
 from tests.benchmarks.folders import result_files, run_files, write_sealed
 from vpp_env.simulation.month import Month
@@ -115,9 +116,9 @@ def test_ceilings_are_worked_out_once_and_again_where_they_were_edited(
     (out / "seed_2" / "simulation_summary.json").unlink()
     asked: list[int] = []
 
-    def counted(month: Month) -> dict[str, Any]:
+    def counted(month: Month, effort: Effort) -> dict[str, Any]:
         asked.append(month.seed)
-        return ceilings(month)
+        return ceilings(month, effort)
 
     monkeypatch.setattr(of_units, "ceilings", counted)
     assert main(["--resume", str(out), "--quiet", "--no-figures"]) == 0
@@ -127,7 +128,7 @@ def test_ceilings_are_worked_out_once_and_again_where_they_were_edited(
 
 
 def test_a_ceiling_that_fails_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(month: Month) -> dict[str, Any]:
+    def fails(month: Month, effort: Effort) -> dict[str, Any]:
         raise PlanError("no ceiling today")
 
     monkeypatch.setattr(of_units, "ceilings", fails)
