@@ -21,6 +21,8 @@ KWH_PER_MWH = 1000.0
 """Converts at the CAISO face: USD/MWh / this = USD/kWh, MW x this = kW."""
 STEP_MINUTES = 15
 """Length of one physics step, minutes."""
+STEPS_PER_HOUR = 60 // STEP_MINUTES
+"""Physics steps of an hour."""
 DT_H = STEP_MINUTES / 60.0
 """Length of one physics step, hours."""
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from vpp_benchmarks.llm.injection import Month3, attacked, main, report
 
+from vpp_env.contract.speech import MOST_WORDS
 from vpp_env.owners.hostile import ATTACKS, attack
-from vpp_env.owners.talk import MOST_WORDS
 
 
 def test_two_thousand_attacks_are_all_different_and_are_rewritten() -> None:

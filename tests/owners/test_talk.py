@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from support import begin, month
 
-from vpp_env.contract.speech import MOST_PRICE, Heard, Speaker, Speech
+from vpp_env.contract.speech import MOST_PRICE, MOST_WORDS, Heard, Speaker, Speech
 from vpp_env.contract.terms import Answers, Offers, Reason, Terms, Window
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import ScenarioError, UnknownNameError
 from vpp_env.owners.personas import HELD_OUT, PERSONAS
-from vpp_env.owners.talk import MOST_WORDS, tidy_words
+from vpp_env.owners.talk import tidy_words
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 

@@ -11,6 +11,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from vpp_env.contract.terms import Window
 
+MOST_WORDS = 600
+"""Characters of one thing that is said [assumed: a short paragraph]."""
 MOST_PRICE = 5.0
 """USD: highest price that an owner may name; above the market's price cap, so that it shuts nobody up [assumed]."""
 SPOKEN: dict[str, float] = {

@@ -15,9 +15,7 @@ from vpp_env.contract.bids import DayAheadSchedule
 from vpp_env.errors import BidError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.calendar import PUBLICATION_HOUR, Calendar
-from vpp_env.units import KWH_PER_MWH, Floats
-
-STEPS_PER_HOUR = 4
+from vpp_env.units import KWH_PER_MWH, STEPS_PER_HOUR, Floats
 
 
 def published_until(calendar: Calendar, day: int, k: int, t: int) -> int:

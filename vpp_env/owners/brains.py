@@ -29,7 +29,7 @@ import numpy as np
 
 from vpp_env.contract.speech import Speaker
 from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
-from vpp_env.owners.hostile import hostile
+from vpp_env.owners.hostile import MARKUP, hostile
 from vpp_env.owners.personas import persona
 from vpp_env.owners.talk import named_speaker
 from vpp_env.scenario.streams import stream
@@ -107,15 +107,26 @@ def talking(speaker: str = "", markup: float = 0.0, beta: float = 1.0, **options
         return Talking(named_speaker(speaker, options), Strategic(markup, beta))
     if options or markup or beta != 1.0:
         raise ScenarioError("llm: options are those of a speaker, and none is named: llm('module:name', markup=0.2)")
-    return persona()
+    return scripted()
+
+
+def scripted(name: str = "plain") -> Brain:
+    """Make a brain that a scripted persona speaks for, and that claims and concedes in its style."""
+    found = persona(name)
+    return Talking(found, Strategic(found.markup, found.beta))
+
+
+def attacking(manner: str = "attacks", first: int = 0) -> Brain:
+    """Make a brain whose words attack, or its calm twin; see `hostile`."""
+    return Talking(hostile(manner, first), Strategic(MARKUP))
 
 
 BRAINS: dict[str, Callable[..., Brain]] = {
     "truthful": Truthful,
     "strategic": Strategic,
     "liar": Liar,
-    "persona": persona,
-    "hostile": hostile,
+    "persona": scripted,
+    "hostile": attacking,
     "llm": talking,
 }
 

@@ -58,15 +58,6 @@ class Persona:
     declines: tuple[str, ...]
     whys: dict[str, str]
 
-    def factor(self, round: int, of_rounds: int) -> float:
-        """On its values, as it claims them."""
-        return 1.0 + self.markup * (1.0 - (round / of_rounds) ** (1.0 / self.beta))
-
-    @property
-    def speaker(self) -> Persona:
-        """Itself."""
-        return self
-
     def answer(self, heard: Sequence[Heard]) -> list[Speech]:
         """Answer for each by itself."""
         return [self._one(h) for h in heard]

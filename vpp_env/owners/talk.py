@@ -25,14 +25,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from vpp_env.contract.speech import SPOKEN, Heard, Line, Speaker, Speech, Verdict
+from vpp_env.contract.speech import MOST_WORDS, SPOKEN, Heard, Line, Speaker, Speech, Verdict
 from vpp_env.contract.terms import TERMS, Offers, Reason, Window
 from vpp_env.errors import ScenarioError
 from vpp_env.owners.arithmetic import Judgement
 from vpp_env.units import Flags, Floats, Ints
 
-MOST_WORDS = 600
-"""Characters of one thing that is said [assumed: a short paragraph]."""
 REMEMBERED = 6
 """Things said by either side that an owner remembers [assumed]."""
 SAME = 1e-9

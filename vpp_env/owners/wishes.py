@@ -15,13 +15,12 @@ from vpp_env.core import ledger as led
 from vpp_env.jit import kernel
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.traces.fleet import HASSLE_KWH, Fleet
-from vpp_env.units import DT_H, Floats
+from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats
 
 TAKEN = ("floor", "car", "overuse", "blackout", "hassle", "standby")
 """Kinds of wish, rows of amounts: kWh h, kWh, kWh, kWh, clock hours, kW-h."""
 CONCESSIONS = TAKEN[:4]
 """Those that a contract may buy."""
-STEPS_PER_HOUR = 4
 
 
 @kernel

@@ -22,9 +22,7 @@ from vpp_env.scenario.specs import (
     SatisfactionSpec,
     TimeSpec,
 )
-from vpp_env.units import STEP_MINUTES
-
-STEPS_PER_HOUR = 60 // STEP_MINUTES
+from vpp_env.units import STEPS_PER_HOUR
 
 
 def _numbers(value: object) -> Iterator[float]:

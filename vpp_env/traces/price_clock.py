@@ -18,14 +18,13 @@ from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces import price_tables as tables
 from vpp_env.traces.weather import DAY_KEY
-from vpp_env.units import STEP_MINUTES, Floats, Ints
+from vpp_env.units import STEP_MINUTES, STEPS_PER_HOUR, Floats, Ints
 
 Number = TypeVar("Number", np.float64, np.int64)
 WARMUP_DAYS = 14
 """Days before the run at which the autoregressions start: .8 ** 14 = .04 of the first draw is left."""
 HOURS = 25
 """Draws per day and purpose; 23 to 25 of them are used."""
-STEPS_PER_HOUR = 60 // STEP_MINUTES
 
 
 @dataclass(frozen=True)

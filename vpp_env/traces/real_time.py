@@ -20,10 +20,10 @@ import numpy as np
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
 from vpp_env.traces import price_tables as tables
-from vpp_env.traces.price_clock import STEPS_PER_HOUR, Clock, ar1, month_index, season_of
+from vpp_env.traces.price_clock import Clock, ar1, month_index, season_of
 from vpp_env.traces.price_regime import regime_of
 from vpp_env.traces.weather import DAY_KEY
-from vpp_env.units import Flags, Floats, Ints
+from vpp_env.units import STEPS_PER_HOUR, Flags, Floats, Ints
 
 _SPREAD, _SPIKES = 1, 2
 """Purpose of a sub-stream: second element of the spawn key, with those of prices.py."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpp_env import Answers, Offers
+from vpp_env.contract.speech import MOST_WORDS
 from vpp_policies.agentic.floor import Floor
 from vpp_policies.agentic.memory import Memory
 from vpp_policies.agentic.messages import Message, Said
@@ -35,8 +36,8 @@ MAX_TOKENS = 500
 """Of one turn."""
 SHOWN, REMEMBERED = 2, 6
 """Exchanges that a question shows, and that the tool `history` has."""
-MOST_WORDS, MOST_STATEMENT = 600, 2000
-"""Characters of a message, and of a statement, that are shown or sent [assumed]."""
+MOST_STATEMENT = 2000
+"""Characters of a statement that are shown [assumed]; of a message, `MOST_WORDS`."""
 
 
 class Turn(BaseModel):
@@ -82,18 +83,21 @@ def expected_gain(memory: Memory, standing: Standing, offers: Offers) -> NDArray
         p = memory.belief[name] * (r <= offered[:, None] + 1e-9)
         return np.maximum((p * (worth[:, None] - r)).sum(axis=1), 0.0) * kwh
 
-    usable = np.minimum(own.day_kwh, np.maximum(standing.most_kwh - standing.least_kwh, 0.0))
     more = np.maximum(terms.day_kwh - own.day_kwh, 0.0)
-    gain = part("price", standing.cost, terms.price, own.price + ROOM, usable)
+    gain = part("price", standing.cost, terms.price, own.price + ROOM, _usable(standing))
     gain = gain + part("overuse_price", none, terms.overuse_price, np.full(own.n, WORTH["overuse_price"]), more)
     return np.asarray(np.where(offers.to, gain, 0.0))
+
+
+def _usable(standing: Standing) -> NDArray[np.float64]:
+    """(N,) kWh a day that a battery can give inside its own limits."""
+    return np.asarray(np.minimum(standing.terms.day_kwh, np.maximum(standing.most_kwh - standing.least_kwh, 0.0)))
 
 
 def takes(standing: Standing, offers: Offers) -> NDArray[np.float64]:
     """(N,) USD a day that a contract leaves the VPP of what its energy is worth, fee paid [a rough measure]."""
     own, terms = standing.terms, offers.terms
-    usable = np.minimum(own.day_kwh, np.maximum(standing.most_kwh - standing.least_kwh, 0.0))
-    return np.asarray((own.price + ROOM - terms.price) * usable - 24.0 * terms.availability * terms.kw)
+    return np.asarray((own.price + ROOM - terms.price) * _usable(standing) - 24.0 * terms.availability * terms.kw)
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vpp_env.contract.speech import MOST_WORDS
+
 
 class Message(BaseModel):
     """Base: immutable, and nothing that is not declared."""
@@ -176,7 +178,7 @@ class Said(Message):
     kind: Literal["said"] = "said"
     prosumer_id: int = Field(ge=0)
     speaker: Literal["aggregator", "owner"]
-    text: str = Field(max_length=600)  # no control characters; empty: the owner answered in terms alone
+    text: str = Field(max_length=MOST_WORDS)  # no control characters; empty: the owner answered in terms alone
     offer_id: str  # the round it belongs to, as in `aggregator_offer`
     terms: dict[str, float]  # aggregator: what is offered; owner: as offered, or what it asks for
     source: str  # model, replay; world: an owner

@@ -255,7 +255,7 @@ class Witness(Protocol):
         """See what the last opportunity brought; called first at every gate."""
         ...
 
-    def weigh(self, notice: Notice, declared: Declared, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
+    def weigh(self, notice: Notice, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
         """See the dispatch that its guidance made, and the one that there would be without it."""
         ...
 

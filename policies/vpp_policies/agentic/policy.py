@@ -222,8 +222,7 @@ class Nodes:
             )
         made = dispatch(n, self.problem)
         if guidance is not None and isinstance(self.aggregator, Witness):
-            assert unguided.declared is not None
-            self.aggregator.weigh(n.notice, unguided.declared, made, dispatch(unguided, self.problem))
+            self.aggregator.weigh(n.notice, made, dispatch(unguided, self.problem))
         return {"negotiation": replace(n, dispatch=made)}
 
     def bid(self, state: BidInput) -> dict[str, Any]:

@@ -27,20 +27,19 @@ class Spoken:
     field: str  # of the model's form
     term: str  # of `Terms`
     scale: float  # integers per unit of the term
-    most: int  # highest integer of the form
 
 
 SPOKEN = (
-    Spoken("price_tenth_cents", "price", 1e3, 1000),
-    Spoken("share_percent", "share", 1e2, 100),
-    Spoken("fee_thousandth_cents", "availability", 1e5, 1000),
-    Spoken("waiting_tenth_cents", "defer_price", 1e3, 1000),
-    Spoken("reserve_hundredth_cents", "reserve_price", 1e4, 10_000),
-    Spoken("floor_wh", "floor_kwh", 1e3, 100_000),
-    Spoken("floor_price_hundredth_cents", "floor_price", 1e4, 10_000),
-    Spoken("day_wh", "day_kwh", 1e3, 100_000),
-    Spoken("day_price_tenth_cents", "overuse_price", 1e3, 1000),
-    Spoken("car_on_reserve", "v2g_reserve", 1.0, 1),
+    Spoken("price_tenth_cents", "price", 1e3),
+    Spoken("share_percent", "share", 1e2),
+    Spoken("fee_thousandth_cents", "availability", 1e5),
+    Spoken("waiting_tenth_cents", "defer_price", 1e3),
+    Spoken("reserve_hundredth_cents", "reserve_price", 1e4),
+    Spoken("floor_wh", "floor_kwh", 1e3),
+    Spoken("floor_price_hundredth_cents", "floor_price", 1e4),
+    Spoken("day_wh", "day_kwh", 1e3),
+    Spoken("day_price_tenth_cents", "overuse_price", 1e3),
+    Spoken("car_on_reserve", "v2g_reserve", 1.0),
 )
 """What is talked about; everything else stays as it was drafted."""
 MOST_SHARE, MOST_FEE = 0.9, 0.001

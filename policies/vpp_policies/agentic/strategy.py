@@ -180,7 +180,7 @@ class LlmAggregator:
                 prices = public.past_rt_usd_per_kwh[first:last]
                 self.floor.add(realized(plain, notice, prices) - realized(made, notice, prices))
 
-    def weigh(self, notice: Notice, declared: Declared, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
+    def weigh(self, notice: Notice, made: CoalitionDispatch, plain: CoalitionDispatch) -> None:
         """Keep both until their prices are known."""
         self._weighed.append((notice, made, plain))
 

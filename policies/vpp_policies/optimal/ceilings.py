@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import DT_H, Foresight, Homes
+from vpp_env.units import STEPS_PER_HOUR
 from vpp_policies.optimal.devices import Device, Goal, Measure, devices
 from vpp_policies.optimal.penalties import Penalty
 from vpp_policies.optimal.shadow import Prices, improve, priced
@@ -41,7 +42,6 @@ where that makes the ceiling no lower, and else grows by a half."""
 SHARING_GAP, STALL = 1e-2, 8
 """Relative gap at which prices of what is shared are good enough, and rounds in which it has to shrink by a twentieth
 of that."""
-STEPS_PER_HOUR = 4
 GAP = 2e-3
 """Relative gap at which a device's prices are good enough."""
 PACE, LEAST_PACE = 0.5, 0.1
