@@ -97,7 +97,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert bias.shape == (N_ACTION,)
     assert not more
     assert f"learned(path='{file}')" in capsys.readouterr().out
-    assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001", "--from", str(file)]) == 0
+    changed = ["--set", "market.safeguard=true"]
+    assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001", "--from", str(file), *changed]) == 0
+    # scored in another world than it was trained in, a policy would be flattered or wronged
+    assert "--scenario quick --set market.safeguard=true --seeds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

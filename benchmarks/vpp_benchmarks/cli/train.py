@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,9 +71,11 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         save(args.out, layers)
         print(f"{args.out}: explains {' '.join(f'{x:.2f}' for x in explained)} of the columns of the bids")
     else:
-        _train(args, scenario, _begin(args, scenario))
-    homes = f" --home-data {args.home_data}" if args.home_data else ""
-    print(f"score it: vpp-env compare --verify --scenario {args.scenario}{homes} --seeds validation:10 \\")
+        _train(args, scenario)
+    words = [word for text in args.overrides for word in ("--set", text)]
+    words += ["--home-data", str(args.home_data)] if args.home_data else []
+    world = shlex.join(["--scenario", args.scenario, *words])
+    print(f"score it: vpp-env compare --verify {world} --seeds validation:10 \\")
     print(f"    --policies \"learned(path='{args.out}')\" truthful constant")
     return 0
 
@@ -87,25 +90,26 @@ def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
     return np.vstack([layers[0][0], layers[0][1]])
 
 
-def _looks(args: argparse.Namespace, scenario: Scenario, weights: Floats) -> Iterator[tuple[list[Layer], Progress]]:
+def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[Layer], Progress]]:
     """Train by the method that was chosen; the best layers at every look."""
     if args.method != "evolution":
         from vpp_benchmarks.train import ppo
 
         how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
-        yield from ppo.train(scenario, args.minutes, how, home_data=args.home_data)
-        return
-    for best, now in train(scenario, weights, args.minutes, Settings(seed=args.seed), home_data=args.home_data):
-        yield [layer(best)], now
+        return ppo.train(scenario, args.minutes, how, home_data=args.home_data)
+    begin = _begin(args, scenario)
+    looks = train(scenario, begin, args.minutes, Settings(seed=args.seed), home_data=args.home_data)
+    return (([layer(best)], now) for best, now in looks)
 
 
-def _train(args: argparse.Namespace, scenario: Scenario, weights: Floats) -> None:
+def _train(args: argparse.Namespace, scenario: Scenario) -> None:
     """Train, say how it goes and keep the best."""
+    looks = _looks(args, scenario)
     print(f"{scenario.name}: {args.minutes:g} CPU minutes; welfare, USD, mean of months", file=sys.stderr, flush=True)
     print(
         f"{'CPU s':>8} {'generation':>10} {'training':>9} {'validation':>10} {'best':>9}", file=sys.stderr, flush=True
     )
-    for best, now in _looks(args, scenario, weights):
+    for best, now in looks:
         save(args.out, best)
         line = f"{now.seconds:8.0f} {now.generation:10d} {now.training:9.2f} {now.validation:10.2f} {now.best:9.2f}"
         print(line, file=sys.stderr, flush=True)
