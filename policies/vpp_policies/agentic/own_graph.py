@@ -18,7 +18,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -146,6 +146,7 @@ def _says_graph(build: Callable[..., Any]) -> bool:
         returned = get_type_hints(build).get("return")
     except (NameError, TypeError):
         return False
+    returned = get_origin(returned) or returned  # StateGraph[Channels] is a StateGraph
     return isinstance(returned, type) and issubclass(returned, StateGraph | CompiledStateGraph)
 
 
