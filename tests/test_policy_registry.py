@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, source: str | None,
     for _ in range(2):
         with pytest.raises(UnknownNameError, match=message) as caught:
             make_policy(f"{file}:{name}")
-        assert "path/to/file.py:ClassName" in str(caught.value)
+        assert "path/to/file.py:name" in str(caught.value)
     file.write_text(OWN, encoding="utf-8")
     with pytest.raises(PolicyError, match=r"option of.*level"):
         make_policy(f"{file}:Mine(lvl=2)")

@@ -198,7 +198,7 @@ def test_words_can_end_a_haggling_and_do_nothing_else() -> None:
 def test_brains_that_talk_are_named_and_nothing_else_is_called() -> None:
     for brain, error, words in (
         (f"llm('{HERE}:untold')", ScenarioError, "was not called"),
-        ("llm('no_such_module:x')", ScenarioError, "cannot be imported"),
+        ("llm('no_such_module:x')", UnknownNameError, "cannot be imported"),
         (f"llm('{HERE}:Reckless', spice=1)", ScenarioError, "cannot be built"),
         ("llm(markup=0.2)", ScenarioError, "none is named"),
         ("persona('plian')", UnknownNameError, "plain"),

@@ -160,8 +160,8 @@ def test_what_is_no_graph_is_not_called() -> None:
 
 def test_the_example_runs_from_a_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_graph.py").write_text(EXAMPLE.read_text())
-    monkeypatch.syspath_prepend(tmp_path)
-    policy = agentic(graph="own_graph:build")
+    monkeypatch.chdir(tmp_path)
+    policy = agentic(graph="own_graph.py:build")
     run = simulate(month("quick", {"time.duration_hours": 3}), policy)
     assert run.complete
     assert "editor" in policy.graph.nodes

@@ -8,25 +8,20 @@ options: `--policies "centralized(horizon_hours=24)"`.
 from __future__ import annotations
 
 import ast
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import math
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.contract.bids import Bids
+from vpp_env.contract.named import named
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
 from vpp_env.units import Ints
@@ -116,26 +111,6 @@ def policy_names() -> list[str]:
     return sorted({e.name for e in entry_points(group=GROUP)})
 
 
-def _module_of_file(path: Path) -> ModuleType:
-    """Import one source file, once a process: under a name of its own, so that it clashes with no package."""
-    whole = path.expanduser().resolve()
-    name = f"policy_file_{hashlib.sha256(str(whole).encode()).hexdigest()[:12]}_{whole.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if not whole.is_file():
-        raise ImportError(f"there is no file {whole}")
-    spec = importlib.util.spec_from_file_location(name, whole)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{whole} is no Python source file")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]  # half a module is none: the next try reads the file again
-        raise
-    return module
-
-
 def _policy_class(name: str, found: object) -> Callable[..., Policy]:
     """Return what was named if it is a class of policies; nothing of it has been called.
 
@@ -163,15 +138,7 @@ def is_outside(spec: str) -> bool:
 
 def _factory(name: str) -> Callable[..., Policy]:
     if ":" in name:
-        where, _, attribute = name.rpartition(":")
-        try:
-            module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-            return _policy_class(name, getattr(module, attribute))
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise UnknownNameError(
-                f"policy {name!r} cannot be imported: {error}. Write package.module:ClassName of an importable module, "
-                "or path/to/file.py:ClassName; what a file imports must be installed."
-            ) from error
+        return _policy_class(name, named(name, "policy"))
     found = {e.name: e for e in entry_points(group=GROUP)}
     if name not in found:
         remedy = "Or give package.module:ClassName or path/to/file.py:ClassName. `--list` shows what each one is."

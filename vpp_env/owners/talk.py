@@ -15,7 +15,6 @@ What a speaker accepts against the owner's own arithmetic is signed, and counted
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import re
@@ -25,6 +24,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from vpp_env.contract.named import named, returned
 from vpp_env.contract.speech import MOST_WORDS, SPOKEN, Heard, Line, Speaker, Speech, Verdict
 from vpp_env.contract.terms import TERMS, Offers, Reason, Window
 from vpp_env.errors import ScenarioError
@@ -199,15 +199,13 @@ def named_speaker(name: str, options: Mapping[str, Any]) -> Speaker:
 
     Raises
     ------
+    UnknownNameError
+        When it cannot be imported.
     ScenarioError
-        When it cannot be imported, is no speaker, or does not take the options.
+        When it is no speaker, or does not take the options.
     """
-    where, _, attribute = name.partition(":")
     remedy = "write module:name of a class with answer(heard), or of a function that returns one (`-> Speaker`)"
-    try:
-        found = getattr(importlib.import_module(where), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise ScenarioError(f"speaker {name!r} cannot be imported: {error}; {remedy}") from error
+    found = named(name, "speaker")
     if not _makes_speaker(found):
         raise ScenarioError(f"speaker {name!r} is none, and was not called; {remedy}")
     try:
@@ -222,7 +220,4 @@ def named_speaker(name: str, options: Mapping[str, Any]) -> Speaker:
 def _makes_speaker(found: Callable[..., Any]) -> bool:
     if isinstance(found, type):
         return callable(getattr(found, "answer", None))
-    if not inspect.isfunction(found):
-        return False
-    says = found.__annotations__.get("return")
-    return says is Speaker or (isinstance(says, str) and says.rpartition(".")[2] == "Speaker")
+    return inspect.isfunction(found) and returned(found) is Speaker

@@ -11,21 +11,21 @@ is plain data but two live things, the owners' table and the reader of their sta
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import io
 import pickle
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from vpp_env import PolicyError, UnknownNameError
+from vpp_env import PolicyError
+from vpp_env.contract.named import named, returned
 
 LIVE = ("table", "statements")
 """Channels that are no data."""
@@ -123,12 +123,8 @@ def load_graph(name: str, nodes: Any) -> CompiledStateGraph:
     PolicyError
         When it is no function that says so, or returns something else.
     """
-    where, _, attribute = name.partition(":")
-    remedy = "write module:build of a function `def build(nodes) -> StateGraph:`; the working directory is searched"
-    try:
-        build = getattr(importlib.import_module(where), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise UnknownNameError(f"graph {name!r} cannot be imported: {error}; {remedy}") from error
+    remedy = "write module:build of a function `def build(nodes) -> StateGraph:`"
+    build = named(name, "graph")
     if not inspect.isfunction(build) or not _says_graph(build):
         raise PolicyError(
             f"graph {name!r} is no function that says that it returns a graph, and was not called; {remedy}"
@@ -142,12 +138,8 @@ def load_graph(name: str, nodes: Any) -> CompiledStateGraph:
 
 
 def _says_graph(build: Callable[..., Any]) -> bool:
-    try:
-        returned = get_type_hints(build).get("return")
-    except (NameError, TypeError):
-        return False
-    returned = get_origin(returned) or returned  # StateGraph[Channels] is a StateGraph
-    return isinstance(returned, type) and issubclass(returned, StateGraph | CompiledStateGraph)
+    made = returned(build)
+    return isinstance(made, type) and issubclass(made, StateGraph | CompiledStateGraph)
 
 
 def attach(graph: CompiledStateGraph, serde: Serde) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from vpp_env.errors import PolicyError, UnknownNameError
+from vpp_env.contract.named import named, returned
+from vpp_env.errors import PolicyError
 from vpp_policies.llm.chat import Blocked, ChatError, ChatModel, Transient, failure
 from vpp_policies.llm.received import tidy
 from vpp_policies.llm.threads import in_time
@@ -70,15 +69,9 @@ def named_model(name: str) -> ChatModel:
     PolicyError
         When it is no model, or cannot be built.
     """
-    where, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(where), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        remedy = "Write package.module:name of an importable module; the working directory is searched first."
-        raise UnknownNameError(f"llm {name!r} cannot be imported: {error}. {remedy}") from error
-    made = found
+    made = found = named(name, "llm")
     if isinstance(found, type) or inspect.isfunction(found):
-        if not _is_model(found if isinstance(found, type) else _returned(found)):
+        if not _is_model(found if isinstance(found, type) else returned(found)):
             kind = f"the class {found.__qualname__}" if isinstance(found, type) else "a function without such a return"
             raise PolicyError(
                 f"llm {name!r} is no model: it is {kind}; allowed is a ChatModel, a chat model of LangChain, a class "
@@ -99,11 +92,3 @@ def named_model(name: str) -> ChatModel:
 
 def _is_model(found: object) -> bool:
     return is_langchain(found) or callable(getattr(found, "complete", None))
-
-
-def _returned(function: Callable[..., Any]) -> object:
-    """Return what a function says that it returns; None where it says nothing that can be read."""
-    try:
-        return typing.get_type_hints(function).get("return")
-    except (NameError, TypeError, AttributeError):
-        return None
