@@ -155,18 +155,33 @@ Path(sys.argv[2]).touch()
 while not Path(sys.argv[3]).exists():
     time.sleep(0.01)
 with event.install_listener("numba:compile", Watch()):
-    assert twice(3) == 6
+    assert twice(eval(sys.argv[4])) == 2 * eval(sys.argv[4])
 """
 
 
-def test_a_second_process_waits_for_the_cache(tmp_path: Path) -> None:
+def both_at_once(tmp_path: Path, x: tuple[str, str]) -> list[str]:
+    """Let two processes call one kernel at the same time, with `x`; return what was compiled."""
     (tmp_path / "same.py").write_text(SLOW_TO_COMPILE, encoding="utf-8")
     log, here = tmp_path / "log", [tmp_path / "first", tmp_path / "second"]
+    log.touch()
+    for ready in here:
+        ready.unlink(missing_ok=True)
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     # each begins when the other one is ready
     both = [
-        subprocess.Popen([sys.executable, str(tmp_path / "same.py"), str(log), str(mine), str(other)], env=env)
-        for mine, other in (here, here[::-1])
+        subprocess.Popen([sys.executable, str(tmp_path / "same.py"), str(log), str(mine), str(other), arg], env=env)
+        for arg, mine, other in zip(x, here, here[::-1], strict=True)
     ]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
-    assert log.read_text(encoding="utf-8").split() == ["compiled"]
+    lines = log.read_text(encoding="utf-8").split()
+    log.unlink()
+    return lines
+
+
+def test_a_second_process_waits_for_the_cache(tmp_path: Path) -> None:
+    assert both_at_once(tmp_path, ("3", "3")) == ["compiled"]
+
+
+def test_processes_compile_variants_side_by_side_and_both_are_kept(tmp_path: Path) -> None:
+    assert both_at_once(tmp_path, ("3", "1.5")) == ["compiled"] * 2
+    assert both_at_once(tmp_path, ("1.5", "3")) == [], "neither variant has cost the cache the other one"

@@ -3,11 +3,13 @@
 Numba keys a cached function by the file that defines it: an edited callee, or an edited constant of another module,
 would leave stale machine code in its callers (it did: a changed device function was not seen by the compiled
 opportunity). Here the cache lies in a folder named by a hash of the package's sources: any edit or upgrade compiles
-anew. One process compiles at a time: another that needs the same kernel waits and finds it in the cache.
+anew. A kernel is compiled by one process: another that needs it waits and finds it in the cache. Processes that need
+different ones compile side by side.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -140,42 +142,53 @@ def _compiled(function: F, **options: Any) -> F:
     finally:
         config.CACHE_DIR = before
     if folder is not None and "cache" in options and not config.DISABLE_JIT:
-        compile_it = made.compile
+        compile_it, save = made.compile, made._cache.save_overload
+        name = f"{function.__module__}.{function.__qualname__}"
 
-        def one_at_a_time(signature: Any) -> Any:
+        def once(signature: Any) -> Any:
             """Load the kernel from the cache, or compile it: whoever waited for the lock finds it there."""
-            # the compiler's own lock first, as everywhere: two threads cannot wait for each other
-            with global_compiler_lock, _alone(folder):
+            # the compiler's own lock first, as everywhere: two threads cannot wait for each other; nor can two
+            # processes, since a kernel that is compiled inside another one never calls that one
+            with global_compiler_lock, _alone(folder, f"{name}{signature}"), _no_collection():
                 return compile_it(signature)
 
-        made.compile = one_at_a_time
+        def save_alone(signature: Any, data: Any) -> None:
+            """Save one variant of a kernel: all variants share an index file."""
+            with _alone(folder, name):
+                save(signature, data)
+
+        made.compile, made._cache.save_overload = once, save_alone
     return cast(F, made)
 
 
-_depth: dict[str, int] = {}
-"""Cache folder -> how many kernels, one inside the other, this process is compiling; read under the compiler's lock."""
+@contextmanager
+def _alone(folder: str, what: str) -> Iterator[None]:
+    """Wait until no other process is at the same; without a lock where the cache folder cannot be written."""
+    if fcntl is None:
+        yield
+        return
+    try:
+        locks = Path(folder) / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        file = (locks / hashlib.sha256(what.encode()).hexdigest()[:16]).open("w")
+    except OSError:  # a cache that is only read
+        yield
+        return
+    with file:  # closing it gives the lock back, and so does a process that dies
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Wait until no other process compiles into a cache folder; without a lock where the folder cannot be written."""
-    depth = _depth.get(folder, 0)
-    _depth[folder] = depth + 1
+def _no_collection() -> Iterator[None]:
+    """Leave the collector of garbage out: a compiler makes millions of objects, and it took an eighth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        if depth or fcntl is None:
-            yield
-            return
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            file = (Path(folder) / "compiling.lock").open("w")
-        except OSError:  # a cache that is only read
-            yield
-            return
-        with file:  # closing it gives the lock back, and so does a process that dies
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        yield
     finally:
-        _depth[folder] = depth
+        if enabled:
+            gc.enable()
 
 
 @inlined

@@ -113,6 +113,13 @@ def clear_side(
 
 
 @inlined
+def clear_row(rows: Ints, m: int) -> None:
+    """Write 0 in row m, element by element: assigning to a slice compiles longer."""
+    for i in range(rows.shape[1]):
+        rows[m, i] = 0
+
+
+@inlined
 def quanta(kw: float) -> int:
     """Whole quanta in `kw`."""
     return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
@@ -234,10 +241,10 @@ def clear_energy(
         awards.taken[m] = False
         if market.on_offers:
             if 0 < sale < market.min_q:
-                can_sell[m, :] = 0
+                clear_row(can_sell, m)
                 results.void[j, m] = True
             if 0 < purchase < market.min_q:
-                can_buy[m, :] = 0
+                clear_row(can_buy, m)
                 results.void[j, m] = True
             awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
         side = Side(tick[m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
@@ -261,9 +268,9 @@ def clear_energy(
             gross += sell[m, i] + buy[m, i]
         if not market.on_offers and abs(net) < market.min_q:
             results.void[j, m] = gross > 0
-            lines[m, :] = 0
-            sell[m, :] = 0
-            buy[m, :] = 0
+            clear_row(lines, m)
+            clear_row(sell, m)
+            clear_row(buy, m)
             net = 0
             gross = 0
         awards.taken[m] |= gross > 0

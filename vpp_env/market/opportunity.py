@@ -15,7 +15,7 @@ from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom, new_books
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import at, at_most, inlined, kernel
 from vpp_env.market.energy import by_price, clear_energy, quanta
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
 from vpp_env.market.state import (
@@ -79,7 +79,7 @@ def play(
     agreed : Agreed or None
         What contracts pay; the limits that they move are in `homes.home`. None, as there: nobody has a contract.
     market : MarketState
-        The market; with no interval at all only the gate's step is begun.
+        The market.
     gate : Gate
         The step after the last interval (it may lie in the next day).
     results : IntervalResults
@@ -100,14 +100,18 @@ def play(
         last_reserve=np.zeros((months, market.rho.shape[2]), dtype=np.int64),
         taken=np.zeros(months, dtype=np.bool_),
     )
-    override = taken.override.ravel()
-    gate_up = np.where(override, homes.quote.reserve_up, _least(homes.quote.reserve_kept, homes.home.most_kw))
-    orders.free[:] = override
+    gate_up = np.empty(count)
+    for m in range(months):
+        for i in range(n):
+            f = m * n + i
+            orders.free[f] = 1.0 if taken.override[m, i] else 0.0
+            kept = at_most(homes.quote.reserve_kept[f], at(homes.home.most_kw, f))
+            gate_up[f] = homes.quote.reserve_up[f] if taken.override[m, i] else kept
     for j in range(steps):
         clear_energy(taken.offers, homes.quote, market, j, awards, results)
         _clear_reserve(taken.offers, homes.quote, gate_up, market, j, awards)
-        results.taken[j] = awards.taken
         for m in range(months):
+            results.taken[j, m] = awards.taken[m]
             _order(m, taken.offers, homes.quote, market, j, awards, orders, results)
             _price(m, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
         deliver_step(homes, day, first + j, orders, prices, j, results.books)
@@ -251,15 +255,13 @@ def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
     """(M*N,) 1 where a contract pays."""
     if agreed is None:
         return None
-    return np.where(agreed.on.ravel(), 1.0, 0.0)
-
-
-@inlined
-def _least(kw: Floats, most_kw: Floats | None) -> Floats:
-    """`kw`, at most what contracts say."""
-    if most_kw is None:
-        return kw
-    return np.minimum(kw, most_kw)
+    months, n = agreed.on.shape
+    on = np.zeros(months * n)
+    for m in range(months):
+        for i in range(n):
+            if agreed.on[m, i]:
+                on[m * n + i] = 1.0
+    return on
 
 
 class Money(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.jit import kernel
-from vpp_env.market.energy import clear_side
+from vpp_env.market.energy import clear_row, clear_side
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import Flags, Floats, Ints
 
@@ -88,7 +88,7 @@ def clear_reserve(offers: ReserveOffers, terms: ReserveTerms, room: Ints, awards
                 mine[m, i] = best_q[m, i] if product[m, i] == r else 0
                 offered += mine[m, i]
             if terms.on_offers and offered < terms.min_q:
-                mine[m, :] = 0
+                clear_row(mine, m)
                 offered = 0
             if terms.on_offers and offered > 0:
                 awards.taken[m] = True

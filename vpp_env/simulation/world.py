@@ -24,7 +24,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
-from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, look, quote_again
+from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, begin_gate, look, new_books, quote_again
 from vpp_env.errors import BidError, VppError
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
@@ -147,14 +147,14 @@ class World:
         self._wishes = WishMeter(fleets, self.calendar, self.steps)
         self.table.reset()
         self._fill_history()
-        day, k = self.clock(0)
-        self._open_day(day)
+        self._open_day(self.clock(0)[0])
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
-        none, nobody = np.zeros((N_ACTION, *nothing.shape), dtype=np.int64), np.zeros(nothing.shape, dtype=np.bool_)
-        taken = Submission(none, nothing, nothing, nobody)
-        self._play(taken, self._keeper.agreed(None), self.exchange.state(0, 0, self._cap_q()), k, 0)
+        gate = self._gate()
+        begin_gate(self._homes, gate, new_books(0, self.n_months, self.n_homes))
+        look(self._homes, gate)
+        self._ask_owners()
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
@@ -486,16 +486,19 @@ class World:
     ) -> IntervalResults:
         """Play `steps` intervals from step k of the day, and go on to the gate after them."""
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
-        if steps:
-            self._remember(self.t, k)
-            self.opportunity += 1
+        self._remember(self.t, k)
+        self.opportunity += 1
         day = self.clock(self.t)[0]
         if day != self._day_number:
             self._open_day(day)
         play(self._homes, played, k, taken, agreed, market, self._gate(), results)
+        self._ask_owners()
+        return results
+
+    def _ask_owners(self) -> None:
+        """Work out the owners' own prices for the next opportunity."""
         hours_left = self._bounds.hours_left.reshape(self.n_months, -1)
         self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
-        return results
 
     def _remember(self, t: int, k: int) -> None:
         """Keep the load and solar output of the opportunity from step t, which is step k of the day."""

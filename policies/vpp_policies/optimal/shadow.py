@@ -217,7 +217,7 @@ def improve(
     size, stale = 0.5, 0
     for _ in range(rounds):
         store = priced(device, trial, reserve_h, dt)
-        policy = backward(store, steps, 0)
+        policy = backward(store, steps, int(np.int64(0)))  # a literal 0 would be compiled as a variant of its own
         bound = ceiling(device, trial, policy.value, reserve_h, dt)
         if bound < upper - 1e-9 * (1.0 + abs(bound)):
             upper, stale = bound, 0
