@@ -9,11 +9,13 @@ import pytest
 from vpp_benchmarks.cli.crossplay import main
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.store import run_folders
-from vpp_benchmarks.run.crossplay import POPULATIONS, TRUTHFUL, cross_play, gain, who_lies
+from vpp_benchmarks.run.crossplay import MADE_WITH, POPULATIONS, TRUTHFUL, cross_play, gain, who_lies
 from vpp_benchmarks.run.plan import PlanError
 from vpp_benchmarks.run.progress import LogProgress
 
 from vpp_env import Month, World, load_scenario
+from vpp_env.owners.brains import Mixture
+from vpp_env.owners.personas import HELD_OUT
 
 POLICIES = ("tests.benchmarks.pays:PaysWhatIsAsked", "zero")
 WORLD = load_scenario("week20").override({"time.duration_hours": 48})
@@ -49,7 +51,7 @@ def test_who_asks_meets_other_owners_and_who_does_not_meets_the_same(tmp_path: P
     above = found.above[0]
     assert found.names[above.policy] == "zero"
     more = asks[above.policy, TRUTHFUL].value - asks["payswhatisasked", TRUTHFUL].value
-    assert above.own.value == pytest.approx(more)
+    assert above.by_population[TRUTHFUL].value == pytest.approx(more)
     assert above.others is not None
     rest = [one.value for name, one in above.by_population.items() if name != TRUTHFUL]
     assert above.others.value == pytest.approx(np.mean(rest))
@@ -59,6 +61,28 @@ def test_who_asks_meets_other_owners_and_who_does_not_meets_the_same(tmp_path: P
     told = [gain(r) for r in runs if r.origin.case == "owners0" and r.label != "zero"]
     everybody = np.mean([(a - b).mean() for a, b in zip(lied, told, strict=True)])
     assert next(one for one in mine if one.population == "liars").liars.value == pytest.approx(everybody)
+
+
+def test_the_mean_of_cross_play_leaves_out_who_policies_were_made_with(tmp_path: Path) -> None:
+    day, populations = WORLD.override({"time.duration_hours": 24}), {name: POPULATIONS[name] for name in MADE_WITH}
+    populations |= {name: POPULATIONS[name] for name in ("strategic", "held-out personas")}
+    found = cross_play(day, (POLICIES[0], "zero", "truthful"), populations, (1000,), tmp_path / "x", LogProgress(12))
+    assert [(one.policy, one.than) for one in found.above] == [
+        ("zero", "payswhatisasked"), ("truthful", "payswhatisasked"), ("truthful", "zero"),
+    ]  # fmt: skip
+    for one in found.above:
+        assert one.others is not None
+        others = [one.by_population[name].value for name in ("strategic", "held-out personas")]
+        assert one.others.value == pytest.approx(np.mean(others))
+    # who holds out, in words or not, signs other contracts than who says what is
+    assert found.above[0].by_population["held-out personas"] != found.above[0].by_population[TRUTHFUL]
+
+
+def test_the_populations_are_mixtures_of_brains_that_exist() -> None:
+    for shares in POPULATIONS.values():
+        assert sum(share for _, share in shares) == pytest.approx(1.0)
+        Mixture(shares, [1000], 8)
+    assert set(HELD_OUT) == {b.speaker.name for b in Mixture(POPULATIONS["held-out personas"], [0], 1).brains}
 
 
 def test_somebody_must_tell_the_truth() -> None:

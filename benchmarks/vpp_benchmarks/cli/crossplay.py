@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from vpp_benchmarks.report.tables import DIGITS, markdown, number
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.intervals import Interval
 from vpp_benchmarks.results.software import software
-from vpp_benchmarks.run.crossplay import POPULATIONS, TRUTHFUL, CrossPlay, Shares, cross_play
+from vpp_benchmarks.run.crossplay import MADE_WITH, POPULATIONS, TRUTHFUL, Above, CrossPlay, Shares, cross_play
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.live import watched
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden, parse_seeds
@@ -34,7 +34,8 @@ EXAMPLES = (
     "--scenario august --seeds validation:10 --markdown page.md --figure page.svg",
     "--policies agentic posted my_module:MyPolicy --populations truthful liars",
 )
-AGGREGATORS = ("stochastic", "posted", "tender", "agentic")
+TALKS = "agentic(brain='llm', llm='scripted', talk=20, without='cards,strategy')"
+AGGREGATORS = ("stochastic", "posted", "tender", "agentic", TALKS)
 
 
 @command
@@ -115,22 +116,23 @@ def page(
         ),
     ]
     if found.above:
-        first = next(iter(found.names.values()))
-        rows = [
-            [
-                found.names[one.policy],
-                *(said(one.by_population[name], 2) for name in populations),
-                said(one.others, 2) if one.others is not None else "-",
-            ]
-            for one in found.above
-        ]
+        labels, first = list(found.names), next(iter(found.names.values()))
+        head = ["aggregator", *populations, "cross-play"]
+        above = {(one.policy, one.than): _above(one, populations) for one in found.above}
         parts += [
             f"## Welfare above {first}",
-            f"USD, seed by seed. The policies were made with {TRUTHFUL} owners: that column is self-play; cross-play "
-            "is the mean of all others.",
-            markdown(["aggregator", *populations, "cross-play"], rows),
+            f"USD, seed by seed. With the owners of {' and '.join(MADE_WITH)} these policies were made: their columns "
+            "are self-play; cross-play is the mean of all others.",
+            markdown(head, [[found.names[one], *above[one, labels[0]]] for one in labels[1:]]),
         ]
         parts += [f"![Welfare above {first}, by population]({picture})"] if picture else []
+        pairs = [pair for pair in above if pair[1] != labels[0]]
+        if pairs:
+            parts += [
+                "## One aggregator above another",
+                "Welfare, USD, seed by seed.",
+                markdown(head, [[f"{found.names[a]} above {found.names[b]}", *above[a, b]] for a, b in pairs]),
+            ]
     for kpi, cells in found.cells.items():
         if not cells:
             continue
@@ -166,6 +168,12 @@ def page(
         parts += ["**No seed was completed by every policy with every population.**"]
     parts += [f"**Failed:** {'; '.join(found.failures)}."] if found.failures else []
     return "\n\n".join(parts) + "\n"
+
+
+def _above(one: Above, populations: Iterable[str]) -> list[str]:
+    """Return the cells of a row: a population each, and their mean without those that policies were made with."""
+    cells = [said(one.by_population[name], 2) for name in populations]
+    return [*cells, "-" if one.others is None else said(one.others, 2)]
 
 
 def said(one: Interval, digits: int) -> str:

@@ -22,15 +22,17 @@ def matrix_figure(found: CrossPlay) -> bytes:
     bytes
         An SVG.
     """
-    populations = list(found.above[0].by_population)
-    width, color = 0.8 / len(found.above), light_colors(found.names)
+    first = next(iter(found.names))
+    above = [one for one in found.above if one.than == first]
+    populations = list(above[0].by_population)
+    width, color = 0.8 / len(above), light_colors(found.names)
     with matplotlib.rc_context({"svg.hashsalt": "crossplay", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(1.9 * len(populations) + 1.4, 3.4), facecolor="white")
+        figure = Figure(figsize=(1.5 * len(populations) + 1.4, 3.4), facecolor="white")
         FigureCanvasSVG(figure)
         axis = figure.add_subplot()
-        for j, one in enumerate(found.above):
+        for j, one in enumerate(above):
             cells = [one.by_population[name] for name in populations]
-            at = np.arange(len(cells)) + (j - 0.5 * (len(found.above) - 1)) * width
+            at = np.arange(len(cells)) + (j - 0.5 * (len(above) - 1)) * width
             label = found.names[one.policy]
             axis.bar(at, [c.value for c in cells], 0.9 * width, color=color[one.policy], label=label)
             for x, c in zip(at, cells, strict=True):
@@ -38,7 +40,7 @@ def matrix_figure(found: CrossPlay) -> bytes:
                     axis.plot([x, x], [c.low, c.high], color=INK, lw=1.0)
         axis.axhline(0.0, color=INK, lw=0.6)
         axis.set_xticks(range(len(populations)), populations)
-        axis.set_ylabel(f"USD of welfare above {next(iter(found.names.values()))}")
+        axis.set_ylabel(f"USD of welfare above {found.names[first]}")
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False)
         figure.tight_layout()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,16 @@ POPULATIONS: dict[str, Shares] = {
     "strategic": (("strategic(0.5, 0.5)", 1.0),),
     "liars": (("liar(2)", 1.0),),
     "three in ten lie": (("truthful", 0.7), ("liar(2)", 0.3)),
+    "coalition": (("truthful", 0.5), ("liar(1.2)", 0.5)),
+    "personas": (("persona('plain')", 0.5), ("persona('haggler')", 0.5)),
+    "held-out personas": (("persona('curt')", 0.34), ("persona('storyteller')", 0.33), ("persona('vecina')", 0.33)),
+    "model": (("llm('vpp_policies.llm.owner:speaker', markup=0.3, llm='scripted')", 1.0),),
 }
-"""Name -> brain, share of the homes. What they claim is twice what is so, or half as much again at first [assumed]."""
+"""Name -> brain, share of the homes. What they claim is twice what is so, or half as much again at first [assumed];
+a coalition agrees to claim a fifth more, every second owner. Of those who talk `model` is answered for by a program
+that stands in for a language model."""
+MADE_WITH = (TRUTHFUL, "personas")
+"""Owners that policies were made with: self-play."""
 KPIS = ("welfare", "total_profit", "member_net_benefit", "deal_rate", "opt_out_days", "owners_lost")
 
 
@@ -52,15 +61,14 @@ class Lying:
 
 @dataclass(frozen=True)
 class Above:
-    """Welfare of one policy above that of the first, USD, seed by seed.
+    """Welfare of one policy above that of one named before it, USD, seed by seed.
 
-    `own` is with owners who tell the truth, whom these policies were made with; `others` is the mean of all other
-    populations, None where there is none.
+    `others` is the mean of the populations that policies were not made with, None where there is none.
     """
 
     policy: str
+    than: str  # the other one
     by_population: Mapping[str, Interval]
-    own: Interval
     others: Interval | None
 
 
@@ -100,7 +108,7 @@ def cross_play(
         make_plan(base.override({"owners.brains": populations[name]}), policies, seeds, case=case, home_data=home_data)
         for case, name in cases.items()
     )
-    run_experiment(Experiment(plans), out, progress, figures=False, workers=jobs, executor=executor)
+    run_experiment(Experiment(plans), out, progress, figures=False, workers=jobs, executor=executor, bounded=False)
     found = [RunResult.read(folder) for folder in run_folders(out)]
     runs = {(run.label, cases[run.origin.case], run.origin.seed): run for run in found if run.complete}
     failures = tuple(
@@ -124,12 +132,12 @@ def cross_play(
         kpi: {pair: interval([x]) for pair in pairs if np.isfinite(x := figures(kpi, *pair)).all()} for kpi in KPIS
     }
     above = []
-    for label in labels[1:]:
-        more = {name: figures("welfare", label, name) - figures("welfare", labels[0], name) for name in populations}
-        rest = [x for name, x in more.items() if name != TRUTHFUL]
+    for than, label in combinations(labels, 2):
+        more = {name: figures("welfare", label, name) - figures("welfare", than, name) for name in populations}
+        rest = [x for name, x in more.items() if name not in MADE_WITH]
         by_population = {name: interval([x]) for name, x in more.items()}
         others = interval([np.mean(rest, axis=0)]) if rest else None
-        above.append(Above(label, by_population, by_population[TRUTHFUL], others))
+        above.append(Above(label, than, by_population, others))
     lying = [
         _lying(runs, label, name, populations[name], whole, figures("welfare", label, name) - truth)
         for name in populations
