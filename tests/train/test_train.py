@@ -10,7 +10,7 @@ import pytest
 from vpp_benchmarks.cli.train import main
 from vpp_benchmarks.results.intervals import interval
 from vpp_benchmarks.train.evaluate import COLUMNS, evaluate
-from vpp_benchmarks.train.evolution import Settings, layer, score, start, train, welfare
+from vpp_benchmarks.train.evolution import PRICES, Settings, begin, free, layer, own_asks, score, start, train, welfare
 from vpp_benchmarks.train.sparsity import earned, sparsity, top_share
 from vpp_policies.constant import Constant
 from vpp_policies.learned import Learned, load
@@ -50,6 +50,23 @@ def test_the_start_bids_like_constant() -> None:
     month = Month(WORLD, 1000)
     constant = summarize(simulate(month, Constant()))["welfare"]
     assert score([month], [layer(weights)]) == pytest.approx(constant, abs=0.05 * abs(constant) + 0.05)
+
+
+def test_with_a_safeguard_it_begins_at_the_owners_asks_and_learns_prices_alone() -> None:
+    guarded = WORLD.override({"market.safeguard": True})
+    assert np.array_equal(begin(guarded), own_asks())
+    assert np.array_equal(begin(WORLD), start(WORLD))
+    months = [Month(guarded, seed) for seed in (10_000, 10_001)]
+    truthful = np.mean([summarize(simulate(month, make_policy("truthful")))["welfare"] for month in months])
+    assert score(months, [layer(own_asks())]) == pytest.approx(truthful, rel=0.2)
+    *_, (last, _) = train(
+        guarded, own_asks(), 0.1, Settings(pairs=2, check=1, validation=1, sigma=0.3, rate=0.3), Ticks()
+    )
+    moved = last != own_asks()
+    assert moved.any(), "a step of this size finds something on one month"
+    assert not moved[:, [c for c in range(N_ACTION) if c not in PRICES]].any()
+    assert not moved[free(guarded) == 0].any()
+    assert free(WORLD).all()
 
 
 def test_an_episodes_welfare_is_the_evaluators() -> None:
@@ -93,6 +110,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file = tmp_path / "w.npz"
     assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001"]) == 0
     (weights, bias), *more = load(file)
+    looks = pd.read_csv(file.with_suffix(".csv"))
+    assert looks.filter(like="month_").mean(axis=1).tolist() == pytest.approx(looks.validation.tolist())
+    assert len(looks.filter(like="month_").columns) == Settings().validation
     assert weights.shape == (N_OBS, N_ACTION)
     assert bias.shape == (N_ACTION,)
     assert not more

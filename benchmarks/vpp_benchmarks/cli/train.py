@@ -10,15 +10,17 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
 from vpp_benchmarks.train.data import clone, read
-from vpp_benchmarks.train.evolution import Progress, Settings, layer, start, train
+from vpp_benchmarks.train.evolution import Progress, Settings, begin, layer, train
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import scenario_of
 from vpp_env.units import Floats
@@ -37,7 +39,13 @@ EXAMPLES = (
 def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
     p = Parser(prog, "Train one policy that all homes share; the best on validation seeds is kept.", EXAMPLES)
-    p.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where the weights are written")
+    p.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE.npz",
+        help="where the weights are written; FILE.csv beside it: what every look at validation months found",
+    )
     p.add_argument(
         "--method",
         choices=("evolution", "ippo", "mappo", "clone"),
@@ -81,9 +89,9 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
 
 
 def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
-    """Return what `--from` names, or what `constant` bids."""
+    """Return what `--from` names, or what evolution begins with."""
     if args.begin is None:
-        return start(scenario, args.home_data)
+        return begin(scenario, args.home_data)
     layers = load(args.begin)
     if len(layers) != 1:
         raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
@@ -97,20 +105,24 @@ def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[
 
         how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
         return ppo.train(scenario, args.minutes, how, home_data=args.home_data)
-    begin = _begin(args, scenario)
-    looks = train(scenario, begin, args.minutes, Settings(seed=args.seed), home_data=args.home_data)
+    first = _begin(args, scenario)
+    looks = train(scenario, first, args.minutes, Settings(seed=args.seed), home_data=args.home_data)
     return (([layer(best)], now) for best, now in looks)
 
 
 def _train(args: argparse.Namespace, scenario: Scenario) -> None:
-    """Train, say how it goes and keep the best."""
+    """Train, say how it goes and keep the best; beside it, as CSV, what every look found."""
     looks = _looks(args, scenario)
     print(f"{scenario.name}: {args.minutes:g} CPU minutes; welfare, USD, mean of months", file=sys.stderr, flush=True)
     print(
         f"{'CPU s':>8} {'generation':>10} {'training':>9} {'validation':>10} {'best':>9}", file=sys.stderr, flush=True
     )
+    found = []
     for best, now in looks:
         save(args.out, best)
+        months = {f"month_{j}": welfare for j, welfare in enumerate(now.months)}
+        found.append(asdict(now) | months)
+        pd.DataFrame(found).drop(columns="months").to_csv(args.out.with_suffix(".csv"), index=False)
         line = f"{now.seconds:8.0f} {now.generation:10d} {now.training:9.2f} {now.validation:10.2f} {now.best:9.2f}"
         print(line, file=sys.stderr, flush=True)
     print(
