@@ -10,20 +10,19 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
 from vpp_benchmarks.train.data import clone, read
-from vpp_benchmarks.train.evolution import Progress, Settings, begin, layer, train
+from vpp_benchmarks.train.evolution import Progress, settings_of, train
+from vpp_benchmarks.train.form import Form, form_of
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import scenario_of
-from vpp_env.units import Floats
 
 EXAMPLES = (
     "--out weights.npz",
@@ -50,13 +49,15 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         "--method",
         choices=("evolution", "ippo", "mappo", "clone"),
         default="evolution",
-        help="evolution and clone (of --data) are linear, ippo and mappo need torch; default: %(default)s",
+        help="evolution and clone (of --data) learn one layer, ippo and mappo need torch; default: %(default)s",
     )
     p.add_argument("--data", type=Path, metavar="FILE.npz", help="what is cloned: of `vpp-env dataset`")
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     add_scenario_flags(p)
     p.add_argument("--minutes", type=float, default=5.0, metavar="CPU", help="CPU minutes; default: %(default)s")
-    p.add_argument("--from", dest="begin", type=Path, metavar="FILE.npz", help="linear weights to go on from")
+    p.add_argument(
+        "--from", dest="begin", type=Path, metavar="FILE.npz", help="weights to go on from, linear or of this command"
+    )
     p.add_argument("--seed", type=int, default=0, metavar="INT", help="of the search; default: %(default)s")
     args = p.parse_args(argv)
     if not (math.isfinite(args.minutes) and args.minutes > 0):
@@ -88,14 +89,20 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     return 0
 
 
-def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
-    """Return what `--from` names, or what evolution begins with."""
+def _begin(args: argparse.Namespace, scenario: Scenario) -> Form:
+    """Return what evolution begins with, or what `--from` names in its place."""
+    form = form_of(scenario, args.home_data)
     if args.begin is None:
-        return begin(scenario, args.home_data)
+        return form
     layers = load(args.begin)
-    if len(layers) != 1:
-        raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
-    return np.vstack([layers[0][0], layers[0][1]])
+    for one in (form, Form(form.weights)):
+        weights = one.of(layers)
+        if weights is not None:
+            return replace(one, weights=weights)
+    raise PlanError(
+        f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one, or what this command made "
+        "of a scenario with market.safeguard, for another such"
+    )
 
 
 def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[Layer], Progress]]:
@@ -105,9 +112,9 @@ def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[
 
         how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
         return ppo.train(scenario, args.minutes, how, home_data=args.home_data)
-    first = _begin(args, scenario)
-    looks = train(scenario, first, args.minutes, Settings(seed=args.seed), home_data=args.home_data)
-    return (([layer(best)], now) for best, now in looks)
+    form = _begin(args, scenario)
+    looks = train(scenario, form, args.minutes, settings_of(scenario, args.seed), home_data=args.home_data)
+    return ((form.layers(best), now) for best, now in looks)
 
 
 def _train(args: argparse.Namespace, scenario: Scenario) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from vpp_policies.learned import Layer
 
-from vpp_benchmarks.train.evolution import Progress, scores, start
+from vpp_benchmarks.train.evolution import Progress, scores
+from vpp_benchmarks.train.form import start
 from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth
 from vpp_env.api.rewards import with_profit
 from vpp_env.errors import needs
