@@ -110,7 +110,8 @@ def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[
     if args.method != "evolution":
         from vpp_benchmarks.train import ppo
 
-        how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
+        looks_at = settings_of(scenario, args.seed).validation
+        how = ppo.Settings(seed=args.seed, central=args.method == "mappo", validation=looks_at)
         return ppo.train(scenario, args.minutes, how, home_data=args.home_data)
     form = _begin(args, scenario)
     looks = train(scenario, form, args.minutes, settings_of(scenario, args.seed), home_data=args.home_data)
