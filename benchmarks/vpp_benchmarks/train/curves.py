@@ -5,8 +5,8 @@ python -m vpp_benchmarks.train.curves --out curves.png evolution=first.csv,secon
 Reads what `vpp-env train` writes beside its weights. At every time a curve is the interquartile mean over training
 seeds and validation months of the welfare of the policy that is judged then, less the welfare of `truthful` in the same
 month; its interval is the 95 % percentile bootstrap of Agarwal et al. 2021 ("Deep reinforcement learning at the edge of
-the statistical precipice"), stratified by months: the training seeds of every month are drawn again, months stay. Their library, rliable 1.2, needs
-arch 7, which does not import beside pandas 3; the statistics are these few lines.
+the statistical precipice"), stratified by months: the training seeds of every month are drawn again, months stay. Their
+library, rliable 1.2, needs arch 7, which does not import beside pandas 3; the statistics are these few lines.
 """
 
 from __future__ import annotations
