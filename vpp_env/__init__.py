@@ -150,7 +150,8 @@ def _register() -> None:
             # spaces are exact float32 boxes and every value is clipped: the checker is for tests
             disable_env_checker=True,
         )
-    if "vpp/market_month_v0" not in pettingzoo.parallel_registry:
+    # PettingZoo has a registry since 1.27; AgileRL 2.58 takes none newer than 1.26
+    if "vpp/market_month_v0" not in getattr(pettingzoo, "parallel_registry", ("vpp/market_month_v0",)):
         pettingzoo.register("parallel", "vpp/market_month_v0", "vpp_env.api.parallel:parallel_env")
         pettingzoo.register("aec", "vpp/market_month_v0", "vpp_env.api.parallel:env")
 

@@ -35,8 +35,9 @@ Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(inputs, outputs) weights and (outputs,) bias."""
 WEIGHTS = Path(__file__).parent / "weights"
 """Weights that come with the package: `truthful_linear`, a linear copy of `truthful`, made by examples/clone_policy.py;
-`evolved_week20`, made by `vpp-env train --out evolved_week20.npz`; `ippo_week20`, made by
-`vpp-env train --out ippo_week20.npz --method ippo --minutes 1 --seed 1` (docs/learners.md)."""
+`evolved_week20`, made by `vpp-env train --out evolved_week20.npz`; `guarded_week20`, made by
+`vpp-env train --set market.safeguard=true --out guarded_week20.npz`, for worlds with a safeguard; `ippo_week20`,
+made by `vpp-env train --out ippo_week20.npz --method ippo --minutes 1 --seed 1` (docs/learners.md)."""
 DEFAULT = "truthful_linear"
 
 

@@ -15,7 +15,8 @@ from vpp_benchmarks.cli.main import main as vpp_env
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import job_hash
 from vpp_benchmarks.run.plan import make_plan
-from vpp_benchmarks.train.evolution import layer, score, start
+from vpp_benchmarks.train.evolution import score
+from vpp_benchmarks.train.form import layer, start
 
 from tests.benchmarks.folders import result_files, run_files
 from vpp_env import MarketMonth, Month, make_policy, simulate, summarize

@@ -151,12 +151,17 @@ def test_weights_of_the_package_are_named() -> None:
         load("evolved_wek20")
 
 
-def test_what_was_evolved_beats_truthful_on_months_that_it_was_not_chosen_on() -> None:
-    seeds = range(1005, 1010)
-    world = load_scenario("week20")
+@pytest.mark.parametrize(
+    ("weights", "safeguard", "seeds"),
+    [("evolved_week20", False, range(1005, 1010)), ("guarded_week20", True, range(1020, 1025))],
+)
+def test_what_was_evolved_beats_truthful_on_months_that_it_was_not_chosen_on(
+    weights: str, safeguard: bool, seeds: range
+) -> None:
+    world = load_scenario("week20").override({"market.safeguard": safeguard})
     months = [Month(world, seed) for seed in seeds]
 
     def mean(policy: Policy) -> float:
         return float(np.mean([summarize(simulate(month, policy))["welfare"] for month in months]))
 
-    assert mean(Learned("evolved_week20")) > mean(make_policy("truthful"))
+    assert mean(Learned(weights)) > mean(make_policy("truthful"))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vpp_benchmarks.train.evolution import score, start
+from vpp_benchmarks.train.evolution import score
+from vpp_benchmarks.train.form import start
 from vpp_policies.learned import actions, load, save
 
 from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, VppError, load_scenario, parallel_env

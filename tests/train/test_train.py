@@ -10,10 +10,11 @@ import pytest
 from vpp_benchmarks.cli.train import main
 from vpp_benchmarks.results.intervals import interval
 from vpp_benchmarks.train.evaluate import COLUMNS, evaluate
-from vpp_benchmarks.train.evolution import Settings, layer, score, start, train, welfare
+from vpp_benchmarks.train.evolution import Settings, score, scores, settings_of, train, welfare
+from vpp_benchmarks.train.form import PRICES, Form, form_of, layer, start
 from vpp_benchmarks.train.sparsity import earned, sparsity, top_share
 from vpp_policies.constant import Constant
-from vpp_policies.learned import Learned, load
+from vpp_policies.learned import Learned, actions, load
 
 from vpp_env import (
     N_ACTION,
@@ -52,10 +53,41 @@ def test_the_start_bids_like_constant() -> None:
     assert score([month], [layer(weights)]) == pytest.approx(constant, abs=0.05 * abs(constant) + 0.05)
 
 
+GUARDED = WORLD.override({"market.safeguard": True})
+
+
+def test_with_a_safeguard_it_begins_where_truthful_is_and_learns_prices_alone() -> None:
+    form = form_of(GUARDED)
+    assert np.array_equal(form_of(WORLD).weights, start(WORLD))
+    assert form_of(WORLD).free.all()
+    months = [Month(GUARDED, seed) for seed in (10_000, 10_001, 10_002)]
+    truthful = [summarize(simulate(month, make_policy("truthful")))["welfare"] for month in months]
+    began = scores(months, form.layers(form.weights))
+    assert began == pytest.approx(truthful, abs=0.2), "but for what `own_asks` names"
+    form.weights[-1, SELL2_ASK] -= 0.6  # storage is given away: there is something to find
+    settings = Settings(pairs=4, check=1, validation=1, sigma=0.1, rate=0.1, blend=0.5)
+    *_, (last, _) = train(GUARDED, form, 0.3, settings, Ticks())
+    moved = (last != form.weights).any(axis=0)
+    assert moved.any()
+    assert set(np.flatnonzero(moved)) <= set(PRICES)
+
+
+def test_a_form_knows_its_own_policies() -> None:
+    form = form_of(GUARDED)
+    weights = form.weights + np.random.default_rng(0).standard_normal(form.weights.shape)
+    assert form.of(form.layers(weights)) == pytest.approx(weights, rel=1e-12)
+    assert form.of([layer(start(WORLD))]) is None
+    (slopes, bias), last = form.layers(weights)
+    assert form.of([(slopes + 1.0, bias), last]) is None
+    obs = np.random.default_rng(1).uniform(-1, 1, (5, N_OBS)).astype(np.float32)
+    said = np.clip(form.features(obs) @ weights[:-1] + weights[-1], -1.0, 1.0)
+    assert actions(form.layers(weights), obs) == pytest.approx(said, abs=1e-5)
+
+
 def test_an_episodes_welfare_is_the_evaluators() -> None:
     rng = np.random.default_rng(1)
     weights = start(WORLD) + 0.1 * rng.standard_normal((3, N_OBS + 1, N_ACTION))
-    got = welfare(VectorMarketMonth(3, WORLD), weights, 10_001)
+    got = welfare(VectorMarketMonth(3, WORLD), Form(weights[0]), weights, 10_001)
     month = Month(WORLD, 10_001)
     said = [summarize(simulate(month, Learned.of([layer(w)])))["welfare"] for w in weights]
     assert got == pytest.approx(said, abs=1e-3)  # float32 on one side
@@ -66,7 +98,7 @@ def test_training_keeps_the_best_and_is_repeatable() -> None:
     settings = Settings(pairs=4, check=2, validation=1)
 
     def run() -> list[tuple[float, float, bytes]]:
-        looks = train(WORLD, start(WORLD), 0.3, settings, Ticks())
+        looks = train(WORLD, form_of(WORLD), 0.3, settings, Ticks())
         return [(now.validation, now.best, weights.tobytes()) for weights, now in looks]
 
     found = run()
@@ -82,10 +114,10 @@ def test_it_climbs_where_there_is_a_slope() -> None:
     weights = start(WORLD)
     weights[-1, [SELL1_ASK, SELL2_ASK]] = -1.0
     settings = Settings(pairs=8, check=10, validation=1, sigma=0.1, rate=0.1, blend=0.5)
-    *_, (_, last) = train(WORLD, weights, 0.5, settings, Ticks())
+    *_, (_, last) = train(WORLD, Form(weights), 0.5, settings, Ticks())
     assert last.generation == 20
     env = VectorMarketMonth(1, WORLD)
-    before = np.mean([welfare(env, weights[None], 10_000 + g) for g in range(11, 21)])
+    before = np.mean([welfare(env, Form(weights), weights[None], 10_000 + g) for g in range(11, 21)])
     assert last.training > before + 0.2
 
 
@@ -93,11 +125,23 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file = tmp_path / "w.npz"
     assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001"]) == 0
     (weights, bias), *more = load(file)
+    looks = pd.read_csv(file.with_suffix(".csv"))
+    assert looks.filter(like="month_").mean(axis=1).tolist() == pytest.approx(looks.validation.tolist())
+    assert len(looks.filter(like="month_").columns) == Settings().validation
     assert weights.shape == (N_OBS, N_ACTION)
     assert bias.shape == (N_ACTION,)
     assert not more
     assert f"learned(path='{file}')" in capsys.readouterr().out
     changed = ["--set", "market.safeguard=true"]
+    guarded = tmp_path / "g.npz"
+    assert main(["--out", str(guarded), "--scenario", "quick", "--minutes", "0.001", *changed]) == 0
+    assert (
+        main(["--out", str(guarded), "--scenario", "quick", "--minutes", "0.001", "--from", str(guarded), *changed])
+        == 0
+    )
+    assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001", "--from", str(guarded)]) == 2
+    assert "market.safeguard" in capsys.readouterr().err
+    assert settings_of(GUARDED, 3) == Settings(seed=3, rate=0.0025, validation=20)
     assert main(["--out", str(file), "--scenario", "quick", "--minutes", "0.001", "--from", str(file), *changed]) == 0
     # scored in another world than it was trained in, a policy would be flattered or wronged
     assert "--scenario quick --set market.safeguard=true --seeds" in capsys.readouterr().out

@@ -10,18 +10,19 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
 from vpp_benchmarks.train.data import clone, read
-from vpp_benchmarks.train.evolution import Progress, Settings, layer, start, train
+from vpp_benchmarks.train.evolution import Progress, settings_of, train
+from vpp_benchmarks.train.form import Form, form_of
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import scenario_of
-from vpp_env.units import Floats
 
 EXAMPLES = (
     "--out weights.npz",
@@ -37,18 +38,26 @@ EXAMPLES = (
 def main(argv: Sequence[str] | None, prog: str) -> int:
     """Run the command line and return its exit status."""
     p = Parser(prog, "Train one policy that all homes share; the best on validation seeds is kept.", EXAMPLES)
-    p.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where the weights are written")
+    p.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE.npz",
+        help="where the weights are written; FILE.csv beside it: what every look at validation months found",
+    )
     p.add_argument(
         "--method",
         choices=("evolution", "ippo", "mappo", "clone"),
         default="evolution",
-        help="evolution and clone (of --data) are linear, ippo and mappo need torch; default: %(default)s",
+        help="evolution and clone (of --data) learn one layer, ippo and mappo need torch; default: %(default)s",
     )
     p.add_argument("--data", type=Path, metavar="FILE.npz", help="what is cloned: of `vpp-env dataset`")
     p.add_argument("--scenario", default="week20", metavar="NAME|FILE.toml", help="default: %(default)s")
     add_scenario_flags(p)
     p.add_argument("--minutes", type=float, default=5.0, metavar="CPU", help="CPU minutes; default: %(default)s")
-    p.add_argument("--from", dest="begin", type=Path, metavar="FILE.npz", help="linear weights to go on from")
+    p.add_argument(
+        "--from", dest="begin", type=Path, metavar="FILE.npz", help="weights to go on from, linear or of this command"
+    )
     p.add_argument("--seed", type=int, default=0, metavar="INT", help="of the search; default: %(default)s")
     args = p.parse_args(argv)
     if not (math.isfinite(args.minutes) and args.minutes > 0):
@@ -80,14 +89,20 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     return 0
 
 
-def _begin(args: argparse.Namespace, scenario: Scenario) -> Floats:
-    """Return what `--from` names, or what `constant` bids."""
+def _begin(args: argparse.Namespace, scenario: Scenario) -> Form:
+    """Return what evolution begins with, or what `--from` names in its place."""
+    form = form_of(scenario, args.home_data)
     if args.begin is None:
-        return start(scenario, args.home_data)
+        return form
     layers = load(args.begin)
-    if len(layers) != 1:
-        raise PlanError(f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one")
-    return np.vstack([layers[0][0], layers[0][1]])
+    for one in (form, Form(form.weights)):
+        weights = one.of(layers)
+        if weights is not None:
+            return replace(one, weights=weights)
+    raise PlanError(
+        f"--from: {args.begin} has {len(layers)} layers; allowed is a linear policy, of one, or what this command made "
+        "of a scenario with market.safeguard, for another such"
+    )
 
 
 def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[Layer], Progress]]:
@@ -95,22 +110,27 @@ def _looks(args: argparse.Namespace, scenario: Scenario) -> Iterator[tuple[list[
     if args.method != "evolution":
         from vpp_benchmarks.train import ppo
 
-        how = ppo.Settings(seed=args.seed, central=args.method == "mappo")
+        looks_at = settings_of(scenario, args.seed).validation
+        how = ppo.Settings(seed=args.seed, central=args.method == "mappo", validation=looks_at)
         return ppo.train(scenario, args.minutes, how, home_data=args.home_data)
-    begin = _begin(args, scenario)
-    looks = train(scenario, begin, args.minutes, Settings(seed=args.seed), home_data=args.home_data)
-    return (([layer(best)], now) for best, now in looks)
+    form = _begin(args, scenario)
+    looks = train(scenario, form, args.minutes, settings_of(scenario, args.seed), home_data=args.home_data)
+    return ((form.layers(best), now) for best, now in looks)
 
 
 def _train(args: argparse.Namespace, scenario: Scenario) -> None:
-    """Train, say how it goes and keep the best."""
+    """Train, say how it goes and keep the best; beside it, as CSV, what every look found."""
     looks = _looks(args, scenario)
     print(f"{scenario.name}: {args.minutes:g} CPU minutes; welfare, USD, mean of months", file=sys.stderr, flush=True)
     print(
         f"{'CPU s':>8} {'generation':>10} {'training':>9} {'validation':>10} {'best':>9}", file=sys.stderr, flush=True
     )
+    found = []
     for best, now in looks:
         save(args.out, best)
+        months = {f"month_{j}": welfare for j, welfare in enumerate(now.months)}
+        found.append(asdict(now) | months)
+        pd.DataFrame(found).drop(columns="months").to_csv(args.out.with_suffix(".csv"), index=False)
         line = f"{now.seconds:8.0f} {now.generation:10d} {now.training:9.2f} {now.validation:10.2f} {now.best:9.2f}"
         print(line, file=sys.stderr, flush=True)
     print(

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from vpp_policies.learned import Layer
 
-from vpp_benchmarks.train.evolution import Progress, score, start
+from vpp_benchmarks.train.evolution import Progress, scores
+from vpp_benchmarks.train.form import start
 from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth
 from vpp_env.api.rewards import with_profit
 from vpp_env.errors import needs
@@ -179,8 +180,9 @@ def train(
     months = [Month(scenario, seed, home_data=home_data) for seed in SPLITS["validation"].seeds(settings.validation)]
     began, seen, iteration = clock(), [], 0
     best = layers_of(learner.actor)
-    best_score = score(months, best)
-    yield best, Progress(0, clock() - began, best_score, best_score, best_score)
+    judged = scores(months, best)
+    best_score = float(np.mean(judged))
+    yield best, Progress(0, clock() - began, best_score, best_score, best_score, judged)
     first = SPLITS["training"].first + settings.seed * 10_000
     while clock() - began < 60.0 * minutes:
         seeds = [first + iteration * settings.months + m for m in range(settings.months)]
@@ -190,8 +192,9 @@ def train(
         seen.append(float(welfare.mean()))
         if iteration % settings.check == 0:
             layers = layers_of(learner.actor)
-            now = score(months, layers)
+            judged = scores(months, layers)
+            now = float(np.mean(judged))
             if now > best_score:
                 best, best_score = layers, now
-            yield best, Progress(iteration, clock() - began, float(np.mean(seen)), now, best_score)
+            yield best, Progress(iteration, clock() - began, float(np.mean(seen)), now, best_score, judged)
             seen = []
