@@ -8,6 +8,7 @@ PACKAGES = ("vpp_env", "vpp_policies", "vpp_benchmarks")
 DATA = (
     *(f"{name}/py.typed" for name in PACKAGES),
     "vpp_env/scenario/august.toml",
+    "vpp_benchmarks/report/templates/sensitivity.json",
     "vpp_policies/llm/models.toml",
     "vpp_policies/llm/prompts/card.md",
     "vpp_policies/llm/cassettes/week20.sqlite",
