@@ -17,7 +17,7 @@ from typing import Any
 
 from vpp_benchmarks.report.markdown import caveats
 from vpp_benchmarks.report.paper_figures import figures
-from vpp_benchmarks.report.result import MOST_COLUMNS
+from vpp_benchmarks.report.result import ALONE, MOST_COLUMNS
 from vpp_benchmarks.report.tables import Table, number, tables
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, read_ceilings, statistics_of
@@ -31,8 +31,6 @@ from vpp_env.scenario.splits import split_of
 FOLDER = "paper"
 TEMPLATES = resources.files("vpp_benchmarks.report") / "templates"
 PACKAGE_LICENCE = "- Code and everything that is generated: MIT."
-ALONE = 7
-"""Columns of figures that a printed table holds without intervals; with them `result.MOST_COLUMNS`."""
 CAPTIONS = {
     "headline": "Policies; means with 95 per cent intervals where there are several units.",
     "differences": "Paired differences from the first policy; p-values corrected by Holm's method.",

@@ -17,22 +17,22 @@ from vpp_env.evaluation.kpi_entry import Ceilings
 
 MOST_COLUMNS = 4
 """Figures with intervals that stand beside each other; a wider table goes on below."""
+ALONE = 6
+"""The same without intervals."""
 MOST_LINES = 10
 """Sentences of the tests that are shown at once; the table above them holds all."""
 
 
-def _of(one: Table, intervals: bool) -> str:
-    """Return a table; one with intervals in parts that a screen holds."""
-    if not intervals:
-        return table(one.header, one.rows, one.text_columns)
-    return "".join(table(part.header, part.rows, part.text_columns) for part in one.parts(MOST_COLUMNS))
+def _of(one: Table, most: int) -> str:
+    """Return a table in parts that a screen and a printed page hold."""
+    return "".join(table(part.header, part.rows, part.text_columns) for part in one.parts(most))
 
 
 def headline(m: Material) -> str:
     """Return the headline table, with intervals where there are several units, and what may be said."""
     found = {t.name: t for t in tables(m.planned, m.seeds, m.statistics)}
     s = m.statistics
-    parts = [_of(found["headline"], intervals=s is not None)] if "headline" in found else []
+    parts = [_of(found["headline"], ALONE if s is None else MOST_COLUMNS)] if "headline" in found else []
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"
         how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
