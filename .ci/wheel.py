@@ -1,5 +1,6 @@
 """What a wheel and a source distribution hold: our three packages with their data, and nothing of the tests."""
 
+import re
 import sys
 import tarfile
 import zipfile
@@ -8,6 +9,7 @@ PACKAGES = ("vpp_env", "vpp_policies", "vpp_benchmarks")
 DATA = (
     *(f"{name}/py.typed" for name in PACKAGES),
     "vpp_env/scenario/august.toml",
+    "vpp_benchmarks/report/templates/sensitivity.json",
     "vpp_policies/llm/models.toml",
     "vpp_policies/llm/prompts/card.md",
     "vpp_policies/llm/cassettes/week20.sqlite",
@@ -22,6 +24,13 @@ missing = [name for name in DATA if name not in names]
 assert not missing, f"{wheel} lacks {missing}"
 tests = [name for name in names if "test" in name.lower().split("/")[-1] or "/tests/" in name]
 assert not tests, f"{wheel} brings {tests}"
+
+(metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+readme = zipfile.ZipFile(wheel).read(metadata).decode()
+links = re.findall(r"\]\(([^)#\s]+)", readme)
+relative = [link for link in links if not link.startswith("https://")]
+assert len(links) > 30, f"{wheel}: its description has {len(links)} links; is it the README?"
+assert not relative, f"{wheel}: links of its description lead nowhere on a package index: {relative}"
 
 with tarfile.open(source) as files:
     inside = {name.partition("/")[2] for name in files.getnames()}

@@ -1,6 +1,6 @@
-"""Tables of what a policy reads and returns, made from the code; tests/test_site.py compares them with the page.
+"""Tables of what a policy reads and returns, made from the code; tests/test_site.py compares them with the pages.
 
-`python docs/field_table.py` writes them into docs/policies.md again.
+`python docs/field_table.py` writes them into docs/policies.md and docs/api.md again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,26 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vpp_env import Bids, DayAheadSchedule, Future, Homes, MarketRules, PolicyInfo, Public, View
+from vpp_env import (
+    Bids,
+    DayAheadSchedule,
+    Foresight,
+    Future,
+    Homes,
+    MarketRules,
+    PolicyInfo,
+    PriceLaw,
+    Public,
+    Run,
+    Terms,
+    View,
+)
 
-PAGE = Path(__file__).with_name("policies.md")
-CLASSES = (View, Public, Homes, Future, Bids, DayAheadSchedule, MarketRules, PolicyInfo)
+PAGES = {
+    "policies.md": (View, Public, Homes, Future, Bids, DayAheadSchedule, MarketRules, PolicyInfo),
+    "api.md": (Foresight, PriceLaw, Terms, Run),
+}
+"""Page -> classes whose fields it tables."""
 BEGIN, END = "<!-- {0}: begin (made by `docs/field_table.py`) -->\n\n", "\n<!-- {0}: end -->"
 
 ENDINGS = {
@@ -77,7 +93,9 @@ def parameters(cls: type) -> dict[str, str]:
 
 def shaped(text: str, otherwise: str = "") -> tuple[str, str]:
     """Split a text into the shape that it begins with, and the rest as a sentence begins."""
-    found = re.match(r"(\((?:[NHt]|\d+)(?:, ?\w+)*,?\)) ?(?:or a number: |bool: |float32(?: |: ))?(.*)", text)
+    found = re.match(
+        r"(\((?:[NHtTOBA]|\d+)(?: \+ 1)?(?:, ?\w+)*,?\)) ?(?:or a number: |bool: |float32(?: |: ))?(.*)", text
+    )
     shape, text = (found[1], found[2]) if found else (otherwise, text)
     text = text if text.endswith("..") else text.removesuffix(".")
     return shape, text[:1].upper() + text[1:]
@@ -113,22 +131,24 @@ def table(cls: type) -> str:
     return "\n".join(["| field | type | unit | what |", "|---|---|---|---|", *lines]) + "\n"
 
 
-def filled(page: str) -> str:
-    """Return the page with every table made again.
+def filled(page: str, name: str) -> str:
+    """Return the text of the page `name` with every table made again.
 
     Raises
     ------
     ValueError
         When the page has no place for one of the tables.
     """
-    for cls in CLASSES:
+    for cls in PAGES[name]:
         begin, end = BEGIN.format(cls.__name__), END.format(cls.__name__)
         if page.count(begin) != 1 or page.count(end) != 1:
-            raise ValueError(f"docs/policies.md has no place for {cls.__name__}: write {begin.strip()}, {end.strip()}")
+            raise ValueError(f"docs/{name} has no place for {cls.__name__}: write {begin.strip()}, {end.strip()}")
         head, rest = page.split(begin)
         page = head + begin + table(cls) + end + rest.split(end)[1]
     return page
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in PAGES:
+        path = Path(__file__).with_name(name)
+        path.write_text(filled(path.read_text(encoding="utf-8"), name), encoding="utf-8")

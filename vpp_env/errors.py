@@ -97,7 +97,24 @@ MOST_SHOWN = 120
 
 
 def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") -> str:
-    """Say that `got` is no known `what`, offer the nearest known names and list them all."""
+    """Say that `got` is no known `what`, offer the nearest known names and list them all.
+
+    Parameters
+    ----------
+    got : str
+        What was typed.
+    known : iterable of str
+        What is allowed.
+    what : str
+        What it is a name of, for the message.
+    remedy : str, optional
+        What to do, at the end of the message.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     names = sorted(known)
     near = difflib.get_close_matches(got[:MOST_SHOWN], names, n=2, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

@@ -112,6 +112,16 @@ def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic.
 
     It runs without the interpreter's lock: threads play months side by side.
+
+    Parameters
+    ----------
+    function : callable
+        Of scalars, arrays and named tuples of them; no NumPy calls that allocate.
+
+    Returns
+    -------
+    callable
+        The compiled function.
     """
     return _compiled(function, cache=True, nogil=True)
 

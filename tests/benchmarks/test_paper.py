@@ -27,7 +27,7 @@ FILES = {
     "datasheet.md",
     "main.tex",
     *(f"figures/{name}.{suffix}" for name in ("differences", "pareto", "welfare") for suffix in ("pdf", "svg")),
-    *(f"tables/{name}.tex" for name in ("differences", "headline", "ladder")),
+    *(f"tables/{name}.tex" for name in ("differences", "headline", "headline_2", "headline_3", "ladder")),
 }
 
 
@@ -53,9 +53,9 @@ def test_every_file_is_there_and_the_same_again(folder: Path) -> None:
 def test_latex_is_whole(folder: Path) -> None:
     paper = folder / "paper"
     body = (paper / "main.tex").read_text(encoding="utf-8")
-    named = re.findall(r"\\input\{([^}]+)\}", body) + re.findall(r"\\includegraphics\{([^}]+)\}", body)
+    named = re.findall(r"\\fit\{([^}]+)\}", body) + re.findall(r"\\includegraphics\{([^}]+)\}", body)
     assert all((paper / name).is_file() or (paper / f"{name}.tex").is_file() for name in named)
-    assert len(named) == 6
+    assert len(named) == 3 + 1 + 1 + 3
     for path in paper.rglob("*.tex"):
         text = path.read_text(encoding="utf-8")
         assert text.isascii(), path
@@ -65,6 +65,33 @@ def test_latex_is_whole(folder: Path) -> None:
         assert columns is not None
         rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns[1]) - 1}
+        bare = [left_bare(row.removesuffix(r"\\")) for row in rows]
+        assert bare == [""] * len(rows)
+
+
+def left_bare(row: str) -> str:
+    """Return the characters of a row of a table that LaTeX takes for commands, and that none of ours is."""
+    known = r"\\[&%$#_{}]|\\text(asciitilde|asciicircum|backslash)\{\}|\$\\pm\$"
+    return re.sub(r"[^\\%$#_^~{}]", "", re.sub(known, "", row))
+
+
+@pytest.mark.parametrize(
+    ("row", "bare"), [(r"a\_b \& 5 \% & 3 $\pm$ 1", ""), ("a_b & 5 % & {x", "_%{"), (r"\input", "\\")]
+)
+def test_what_latex_would_stumble_over_is_found(row: str, bare: str) -> None:
+    assert left_bare(row) == bare
+
+
+def test_a_wide_table_is_several_that_a_page_holds() -> None:
+    header = ["policy", "sees", *(f"kpi {k}" for k in range(13))]
+    rows = [[f"p{j}", "OWN", *(f"{j}.{k}" for k in range(13))] for j in range(2)]
+    made = Table("headline", [], header, rows, 2).parts(4)
+    assert [one.name for one in made] == ["headline", "headline_2", "headline_3"]
+    assert [len(one.header) - one.text_columns for one in made] == [4, 5, 4]
+    assert [one.header[: one.text_columns] for one in made] == [["policy", "sees"], ["policy"], ["policy"]]
+    assert [cell for one in made for cell in one.rows[1][one.text_columns :]] == rows[1][2:]
+    (alone,) = Table("ladder", [], ["rung", "USD"], [["idle", "0"]]).parts(4)
+    assert (alone.name, alone.rows) == ("ladder", [["idle", "0"]])
 
 
 def test_a_name_of_special_letters_is_text_in_latex() -> None:
@@ -74,9 +101,15 @@ def test_a_name_of_special_letters_is_text_in_latex() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles(folder: Path, tmp_path: Path) -> None:
-    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={tmp_path}", "main.tex"]
-    done = subprocess.run(call, cwd=folder / "paper", capture_output=True, text=True, check=False)
+    """Nothing is wider than its page, and a table of any character is text too."""
+    paper = tmp_path / "paper"
+    shutil.copytree(folder / "paper", paper)
+    hostile = Table("ladder", [], ["a_b", "%"], [[r"\input{x} & y_1 ± 50 % #$ {}~^", "<|>"]])
+    (paper / "tables" / "ladder.tex").write_text(hostile.latex(), encoding="utf-8")
+    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(call, cwd=paper, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert not re.search(r"Overfull|Warning", (paper / "main.log").read_text(encoding="utf-8", errors="replace"))
 
 
 def test_figures_are_vectors_with_what_they_show(folder: Path) -> None:

@@ -45,6 +45,9 @@ from vpp_env.evaluation.kpi_entry import Ceilings
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.scenario import load_scenario
 
+TOO_WIDE = """[...document.querySelectorAll('main *')].filter(e => !e.closest('svg')
+ && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + ' ' + e.innerText.slice(0, 40))"""
+"""Script: what reaches beyond the right edge of the page."""
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
 
@@ -124,6 +127,7 @@ def test_every_section_is_there(week: Path) -> None:
     for anchor in (
         "answer",
         "result",
+        "sensitivity",
         "pareto",
         "day",
         "violations",
@@ -517,11 +521,14 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
         with browser_page(width, 900, scheme) as watched:
             page = watched.page
             page.goto(address)
-            assert page.locator("section").count() == 13  # with the ceilings
+            assert page.locator("section").count() == 14  # with the ceilings
             # nothing is wider than the screen
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.locator("#day").get_by_role("button", name="centralized").click()
-            assert page.locator("#day-1").is_hidden()
+            folded = page.locator("details:not([open])").count()
+            assert folded >= 2
+            button = page.locator("#day").get_by_role("button", name="centralized")
+            button.click()
+            assert page.locator(f"#{button.get_attribute('data-panel')}").is_hidden()
             for section, options in (("home", 20), ("negotiation", 120)):
                 box = page.locator(f"#{section}")
                 assert box.locator("select.name option").count() == options
@@ -536,6 +543,14 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             assert page.locator("#home .page strong").inner_text() == "Home 1", "the same home under another policy"
             page.emulate_media(media="print")
             assert page.locator("nav").is_hidden()
-            page.pdf(path=str(tmp_path / "print.pdf"))
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+            for paper, across in (("A4", 718), ("Letter", 740)):  # pixels between the margins
+                page.set_viewport_size({"width": across, "height": 900})
+                assert page.evaluate(TOO_WIDE) == []
+                page.pdf(path=str(tmp_path / "print.pdf"), format=paper)
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            assert page.locator("details:not([open])").count() == 0
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            assert page.locator("details:not([open])").count() == folded
             assert watched.complaints == []
             assert watched.outside(address) == []

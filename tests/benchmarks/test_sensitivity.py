@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from vpp_benchmarks.cli.compare import main as compare
+from vpp_benchmarks.cli.report import main as report
 from vpp_benchmarks.cli.sensitivity import main as sensitivity_main
 from vpp_benchmarks.cli.sensitivity import ordered
 from vpp_benchmarks.cli.tune_constant import main as tune_main
+from vpp_benchmarks.report.sensitivity import PUBLISHED, by, published
+from vpp_benchmarks.results.encode import plain
+from vpp_benchmarks.results.orders import DEFAULT, FILE, Study, read_study
 from vpp_benchmarks.run.plan import PlanError
-from vpp_benchmarks.run.sensitivity import CHANGES, DEFAULT, changed, kendall
+from vpp_benchmarks.run.sensitivity import CHANGES, changed, kendall
 from vpp_benchmarks.run.tune import Tried, aims, decoded, search, spec
 from vpp_policies.constant import SPANS, Constant
 
+from docs.published_sensitivity import studies
+from tests.benchmarks.schema import errors
 from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError, ScenarioError
 from vpp_env.scenario import load_scenario
 from vpp_env.simulation.month import scenario_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_kendall_distance_counts_pairs() -> None:
@@ -83,6 +94,75 @@ def test_the_order_moves_where_it_must(capsys: pytest.CaptureFixture[str], tmp_p
     assert "idle" in by_money.split("home.degradation_usd_per_kwh = 3 |")[1].split(">")[0]
     assert sensitivity_main(["--by", "regret"]) == 2
     assert sensitivity_main(["--policies", "idle"]) == 2
+
+
+def test_a_study_is_kept_in_a_folder_and_shown_in_its_report(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    call = ["--policies", "zero", "idle", "--scenario", "quick", "--no-ceilings", "--no-figures", "--quiet"]
+    assert compare([*call, "--out", str(out)]) == 0
+    page = (out / "report.html").read_text("utf-8")
+    section = page.split('<section id="sensitivity">')[1].split("</section>")[0]
+    assert "Not of this run" in section
+    assert "another scenario than this run" in section
+    args = ["--policies", "idle", "zero", "--scenario", "quick", "--seeds", "validation:2", "--only-given"]
+    args += ["--change", "home.degradation_usd_per_kwh=3", "--executor", "serial", "--into"]
+    assert sensitivity_main([*args, str(tmp_path)]) == 2
+    assert "holds no experiment.json" in capsys.readouterr().err
+    assert sensitivity_main([*args, str(out)]) == 0
+    data = json.loads((out / FILE).read_text("utf-8"))
+    assert errors(data, json.loads((ROOT / "docs" / "schemas" / "sensitivity.json").read_text("utf-8"))) == []
+    study = read_study(out)
+    assert study is not None
+    assert (study.to_json(), study.seeds, study.found.pairs) == (data, (1000, 1001), 1)
+    page = (out / "report.html").read_text("utf-8")
+    section = page.split('<section id="sensitivity">')[1].split("</section>")[0]
+    assert "Of this folder. quick, hash" in section
+    assert "Not of this run" not in section
+    assert "<td>home.degradation_usd_per_kwh = 3</td>" in section
+    shown = re.findall(r"<td class=n>(?:<b>)?([-.\d]+)", section)
+    assert {f"{v:z.2f}" for order in study.found.orders for v in order.means["welfare"].values()} <= set(shown)
+    capsys.readouterr()
+    (out / FILE).write_text("{}", encoding="utf-8")
+    assert report(["--", str(out)]) == 2
+    assert "sensitivity.json does not hold what `vpp-env sensitivity` writes" in capsys.readouterr().err
+
+
+def test_the_published_orders_are_those_of_the_page() -> None:
+    page = (ROOT / "docs" / "sensitivity.md").read_text("utf-8")
+    made = {"studies": json.loads(PUBLISHED.read_text(encoding="utf-8"))["studies"]}
+    assert made == plain(studies(page)), "run `python docs/published_sensitivity.py`"
+    known = published()
+    assert list(known) == ["august", "week20"]
+    shown = by(known["august"], "welfare", "welfare, USD", 2)
+    assert "<b>1,300.10 (2)</b></td><td class=n><b>1,304.00 (1)</b></td><td class=n>1,227.05</td>" in shown
+    assert "By welfare, USD: 3 of 4 changes move the order, by 1 at most." in shown
+    for study in known.values():
+        for kpi, digits in (("welfare", 2), ("avg_satisfaction", 4)):
+            for order in study.found.orders:
+                assert f"| {order.change} | {ordered(order.means[kpi], digits)} |" in page
+                first = study.found.orders[0].means[kpi]
+                assert order.distance[kpi] == kendall(order.means[kpi], first), "as the page says"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": "x/2"}, "is of schema 'x/2'"),
+        ({"found": {"orders": []}}, "does not hold what"),
+        ({"seeds": ["a"]}, "does not hold what"),
+        ({"found": None}, "does not hold what"),
+    ],
+)
+def test_a_study_of_another_form_is_refused(change: dict[str, object], says: str) -> None:
+    data = next(iter(published().values())).to_json()
+    assert Study.from_json(data).to_json() == data
+    with pytest.raises(PlanError, match=says):
+        Study.from_json(data | change)
+    del data["found"]["orders"][1]["means"]["welfare"]
+    with pytest.raises(PlanError, match="not by the same figures"):
+        Study.from_json(data)
 
 
 def test_the_order_on_homes_and_prices_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

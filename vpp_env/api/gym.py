@@ -70,13 +70,57 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin a month; `options` are those of `api.episode`. `info` says its `seed`, `split`, `month`, `options`."""
+        """Begin a month; `options` are those of `api.episode`. `info` says its `seed`, `split`, `month`, `options`.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Of the month; None: drawn from the training seeds.
+        options : dict, optional
+            Those of `api.episode`.
+
+        Returns
+        -------
+        observations : ndarray
+            (N, N_OBS) float32, a row per home.
+        info : dict
+            `seed`, `split`, `month`, `options`.
+
+        Raises
+        ------
+        VppError
+            When an option is unknown or its value not allowed.
+        """
         super().reset(seed=seed)
         obs = self._session.reset(seed, options)
         return obs, self._session.months[0]
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Play one opportunity."""
+        """Play one opportunity.
+
+        Parameters
+        ----------
+        action : ndarray
+            (N, 8) in [-1, 1], a bid per home.
+
+        Returns
+        -------
+        observations : ndarray
+            (N, N_OBS) float32.
+        reward : float
+            Welfare of the opportunity, USD.
+        terminated, truncated : bool
+            False, and whether the month is over: its end is a limit of time.
+        info : dict
+            Of the opportunity, as the class says; at the end `kpis`.
+
+        Raises
+        ------
+        BidError
+            When the bids have the wrong shape, are not numbers or lie outside [-1, 1]; nothing has changed then.
+        VppError
+            When the month is over or was never reset.
+        """
         obs, reward, outcome, over, costs = self._session.step(action)
         info = {
             "vpp_profit_usd": float(outcome.money.profit[0]),
@@ -88,7 +132,13 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
         return obs, float(reward.joint[0]), False, over, info
 
     def render(self) -> NDArray[np.uint8] | str | None:
-        """The month so far: an rgb array or one line of text."""
+        """The month so far: an rgb array or one line of text.
+
+        Returns
+        -------
+        ndarray, str or None
+            (height, width, 3) uint8 with `render_mode="rgb_array"`, a line with "ansi", None without a mode.
+        """
         return render(self._session, self.render_mode)
 
 
@@ -104,11 +154,15 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
     ----------
     num_envs : int
         Months side by side, M.
+    scenario : Scenario, str or path
+        See `CentralMarketMonth`.
     threads : int
         Threads that play them, each its share of the months: the same trajectories in less time, where months are
         many and cores are free.
-    scenario, render_mode, **world : see `CentralMarketMonth`
-        The world; nothing is drawn of many months.
+    render_mode : None
+        Nothing is drawn of many months.
+    **world
+        See `CentralMarketMonth`.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as the base class
@@ -154,6 +208,13 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         options : dict, optional
             Those of `api.episode`, for all months alike; `reset_mask` (M,) must hold every month: all share one clock.
 
+        Returns
+        -------
+        observations : ndarray
+            (M, N, N_OBS) float32.
+        infos : dict
+            `seed`, `month`, `options`, (M,) each.
+
         Raises
         ------
         VppError
@@ -193,6 +254,15 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         """Hand in what goes with the next step's bids: schedules, firm capacity in kW, (M, N) overridden homes.
 
         See `CentralMarketMonth.submit`.
+
+        Parameters
+        ----------
+        schedules : sequence of DayAheadSchedule or None, optional
+            One for each month, at the gate of the day-ahead market.
+        capacity : sequence of float or None, optional
+            KW of firm capacity for the next evening, one for each month.
+        override : ndarray, optional
+            (M, N) bool: homes whose gateway does not keep the owner's envelope.
         """
         for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
             if given is not None and len(given) != self.num_envs:
@@ -214,13 +284,41 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         return np.concatenate(matrices).reshape(self.num_envs, -1, N_OBS)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads."""
+        """End the threads.
+
+        Parameters
+        ----------
+        **kwargs
+            Gymnasium's own; none is used.
+        """
         self._workers.close()
 
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Play one opportunity of every month, or begin the next months after the last one."""
+        """Play one opportunity of every month, or begin the next months after the last one.
+
+        Parameters
+        ----------
+        actions : ndarray
+            (M, N, 8) in [-1, 1].
+
+        Returns
+        -------
+        observations : ndarray
+            (M, N, N_OBS) float32.
+        rewards : ndarray
+            (M,) welfare of the opportunity, USD.
+        terminations, truncations : ndarray
+            (M,) bool: False, and whether the months are over.
+        infos : dict
+            Of the opportunity, as the class says.
+
+        Raises
+        ------
+        BidError
+            When the bids have the wrong shape, are not numbers or lie outside [-1, 1]; nothing has changed then.
+        """
         no = np.zeros(self.num_envs, dtype=bool)
         if self._over:
             obs, infos = self.reset()

@@ -85,17 +85,59 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         self._matrix = np.zeros((n, N_OBS), dtype=np.float32)
 
     def observation_space(self, agent: str) -> Box:
-        """The one observation space."""
+        """The one observation space.
+
+        Parameters
+        ----------
+        agent : str
+            Any: all agents share it.
+
+        Returns
+        -------
+        Box
+            (N_OBS,) float32.
+        """
         return self._observation_space
 
     def action_space(self, agent: str) -> Box:
-        """The one action space."""
+        """The one action space.
+
+        Parameters
+        ----------
+        agent : str
+            Any: all agents share it.
+
+        Returns
+        -------
+        Box
+            (8,) float32 in [-1, 1].
+        """
         return self._action_space
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Begin a month; `options`: see `api.episode`. Every `info` says its `seed`, `split`, `month` and `options`."""
+        """Begin a month; `options`: see `api.episode`. Every `info` says its `seed`, `split`, `month` and `options`.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Of the month; None: drawn from the training seeds.
+        options : dict, optional
+            Those of `api.episode`.
+
+        Returns
+        -------
+        observations : dict
+            Agent -> (N_OBS,) float32.
+        infos : dict
+            Agent -> `seed`, `split`, `month`, `options`.
+
+        Raises
+        ------
+        VppError
+            When an option is unknown or its value not allowed.
+        """
         self._matrix = self._session.reset(seed, None if options == CHECKERS_OPTIONS else options)
         self.agents = list(self.possible_agents)
         month = self._session.months[0]
@@ -111,6 +153,22 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         dict[str, NDArray[np.float32]], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
     ]:
         """Play one opportunity.
+
+        Parameters
+        ----------
+        actions : dict
+            Agent -> (8,) in [-1, 1], its bid.
+
+        Returns
+        -------
+        observations : dict
+            Agent -> (N_OBS,) float32.
+        rewards : dict
+            Agent -> its part of welfare in the opportunity, USD, mixed with the team's mean by `reward.team_share`.
+        terminations, truncations : dict
+            Agent -> False, and whether the month is over: its end is a limit of time.
+        infos : dict
+            Agent -> what is told of the opportunity, as the class says.
 
         Raises
         ------
@@ -153,11 +211,23 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
 
     def state(self) -> NDArray[np.float32]:
-        """(N * N_OBS + 6,) float32: every home's observation and the VPP's last opportunity, for central training."""
+        """(N * N_OBS + 6,) float32: every home's observation and the VPP's last opportunity, for central training.
+
+        Returns
+        -------
+        ndarray
+            (N * N_OBS + 6,) float32.
+        """
         return np.concatenate([self._matrix.ravel(), self._session.companion()])
 
     def render(self) -> NDArray[np.uint8] | str | None:
-        """The month so far: an rgb array or one line of text."""
+        """The month so far: an rgb array or one line of text.
+
+        Returns
+        -------
+        ndarray, str or None
+            (height, width, 3) uint8 with `render_mode="rgb_array"`, a line with "ansi", None without a mode.
+        """
         return render(self._session, self.render_mode)
 
     def close(self) -> None:
@@ -165,10 +235,32 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
 
 
 def parallel_env(**kwargs: Any) -> MarketMonth:
-    """Return the parallel environment; see `MarketMonth`."""
+    """Return the parallel environment; see `MarketMonth`.
+
+    Parameters
+    ----------
+    **kwargs
+        Those of `MarketMonth`.
+
+    Returns
+    -------
+    MarketMonth
+        All agents act at once.
+    """
     return MarketMonth(**kwargs)
 
 
 def env(**kwargs: Any) -> AECEnv:
-    """Return the agent-by-agent environment, converted from the parallel one; see `MarketMonth`."""
+    """Return the agent-by-agent environment, converted from the parallel one; see `MarketMonth`.
+
+    Parameters
+    ----------
+    **kwargs
+        Those of `MarketMonth`.
+
+    Returns
+    -------
+    AECEnv
+        One agent acts at a time.
+    """
     return parallel_to_aec(MarketMonth(**kwargs))

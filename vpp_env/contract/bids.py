@@ -262,6 +262,24 @@ def encode(
     Quantities are rounded down to whole quanta, asks up and buy limits down to whole ticks: the decoded bid never
     promises more, or for less, than was meant. A price that no bid can express (an ask above its span, a limit below
     it) makes the quantity zero; other prices outside the spans are clipped to them.
+
+    Parameters
+    ----------
+    sell_limit_kw, buy_limit_kw : ndarray
+        (N,) kW at which an action is 1: `MarketRules.sell_limit_kw`, `buy_limit_kw`.
+    sell1_kw, sell1_ask : ndarray or float
+        (N,) kW offered on the first sell line, and its least price, USD/kWh.
+    sell2_kw, sell2_ask : ndarray or float
+        (N,) the same of the second.
+    buy_kw, buy_limit : ndarray or float
+        (N,) kW to buy, and the most that is paid, USD/kWh.
+    reserve_kw, reserve_ask : ndarray or float
+        (N,) kW on reserve, and the least price, USD/kW-h.
+
+    Returns
+    -------
+    ndarray
+        (N, 8) float32 in [-1, 1].
     """
     n = len(sell_limit_kw)
     second_ask = sell1_ask if sell2_ask is None else sell2_ask

@@ -45,7 +45,7 @@ class Foresight:
     baseline_bess_kwh: Floats  # (T, N) what the baseline's battery holds at the end of the step
     baseline_ev_kw: Floats  # (T, N) the undispatched car's charging
     baseline_ev_soc_kwh: Floats  # (T + 1, N) its energy at the start of the step, after arrivals
-    plugged: Flags  # (T, N)
+    plugged: Flags  # (T, N) the car is plugged in at home
     arrives: Flags  # (T + 1, N) the car comes home at the start of this step
     due: Ints  # (T, N) steps until the car must be ready, 0 while it is away
     judged: Floats  # (T, N) share of a car's shortage that counts at the start of the step; 1 a departure, in all

@@ -98,16 +98,41 @@ class Policy(Protocol):
     info: PolicyInfo
 
     def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
-        """Begin a month; `rng` is the policy's own random stream."""
+        """Begin a month; `rng` is the policy's own random stream.
+
+        Parameters
+        ----------
+        rules : MarketRules
+            What every policy is told: limits, prices' steps, products, settlement.
+        rng : Generator
+            The policy's own random stream, the same for every policy of a month.
+        """
         ...
 
     def act(self, view: View) -> Bids:
-        """Bid for the next opportunity."""
+        """Bid for the next opportunity.
+
+        Parameters
+        ----------
+        view : View
+            What the policy may see at this gate, by its information set.
+
+        Returns
+        -------
+        Bids
+            (N, 8) actions in [-1, 1], and what goes with them.
+        """
         ...
 
 
 def policy_names() -> list[str]:
-    """Names in the registry."""
+    """Names in the registry.
+
+    Returns
+    -------
+    list of str
+        In the order of the alphabet; those that other packages bring as entry points too.
+    """
     return sorted({e.name for e in entry_points(group=GROUP)})
 
 
@@ -198,6 +223,16 @@ def _refuse_unknown(name: str, factory: Callable[..., Policy], options: dict[str
 
 def make_policy(spec: str) -> Policy:
     """Build a policy from its command-line form.
+
+    Parameters
+    ----------
+    spec : str
+        `name`, `name(option=value, ...)`, `module:Class` or `path/to/file.py:Class`; the latter two take options too.
+
+    Returns
+    -------
+    Policy
+        New, not yet reset.
 
     Raises
     ------

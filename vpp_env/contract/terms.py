@@ -164,6 +164,16 @@ class Table(Protocol):
     def propose(self, offers: Offers) -> Answers:
         """Make offers and hear the answers; what is accepted binds at once.
 
+        Parameters
+        ----------
+        offers : Offers
+            Terms for the homes that are asked, (N,) each.
+
+        Returns
+        -------
+        Answers
+            (N,) what each owner said, with the terms that it would accept.
+
         Raises
         ------
         BidError
@@ -172,7 +182,13 @@ class Table(Protocol):
         ...
 
     def end(self, rows: Flags) -> None:
-        """End the contracts of the homes `rows` (N,) bool before the opportunity that is bid for."""
+        """End the contracts of the homes `rows` (N,) bool before the opportunity that is bid for.
+
+        Parameters
+        ----------
+        rows : ndarray
+            (N,) bool: homes whose contract ends.
+        """
         ...
 
 

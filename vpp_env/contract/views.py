@@ -274,7 +274,23 @@ class View:
         return self.table
 
     def statement(self, i: int) -> str:
-        """What the owner of home i has said in words (DECLARED)."""
+        """What the owner of home i has said in words (DECLARED).
+
+        Parameters
+        ----------
+        i : int
+            Home.
+
+        Returns
+        -------
+        str
+            One line, the owner's own words.
+
+        Raises
+        ------
+        InformationError
+            When the policy's information set holds no statements.
+        """
         if self.statements is None:
             raise self._missing(Information.DECLARED, "view.statement()")
         return self.statements[i]
@@ -283,6 +299,11 @@ class View:
         """Return (N, N_OBS) float32: every home's observation, with the bits that an environment gives its agent.
 
         Row i follows from row i of `homes` and `public` alone; the columns are `vpp_env.contract.observation.COLUMNS`.
+
+        Returns
+        -------
+        ndarray
+            (N, N_OBS) float32.
         """
         homes, public = self.homes, self.public
         fixed, now = (np.stack([getattr(homes, name) for name in rows._fields]) for rows in (Fixed, Changing))
@@ -290,13 +311,40 @@ class View:
         return observe(_market_facts(public), fixed, now.astype(np.float64), load, pv)
 
     def future(self, hours: float) -> Future:
-        """The true next `hours` hours (ORACLE); shorter near the end of what is known."""
+        """The true next `hours` hours (ORACLE); shorter near the end of what is known.
+
+        Parameters
+        ----------
+        hours : float
+            How far, h.
+
+        Returns
+        -------
+        Future
+            Series by step of 15 min.
+
+        Raises
+        ------
+        InformationError
+            When the policy is no oracle.
+        """
         if self.oracle is None:
             raise self._missing(Information.ORACLE, "view.future()")
         return self.oracle.future(round(hours / DT_H))
 
     def foresight(self) -> Foresight:
-        """Everything to the end of the run (ORACLE): prices, what the homes do by themselves, what owners ask."""
+        """Everything to the end of the run (ORACLE): prices, what the homes do by themselves, what owners ask.
+
+        Returns
+        -------
+        Foresight
+            Series by step of 15 min.
+
+        Raises
+        ------
+        InformationError
+            When the policy is no oracle.
+        """
         if self.oracle is None:
             raise self._missing(Information.ORACLE, "view.foresight()")
         return self.oracle.foresight()

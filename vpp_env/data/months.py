@@ -52,7 +52,13 @@ def _months() -> dict[str, RealMonth]:
 
 
 def real_month_names() -> list[str]:
-    """Names of the measured months: `caiso:PGAE:2019-01` .. `caiso:VEA:2023-12`."""
+    """Names of the measured months: `caiso:PGAE:2019-01` .. `caiso:VEA:2023-12`.
+
+    Returns
+    -------
+    list of str
+        What `Scenario.for_month` and `--months` take.
+    """
     return list(_months())
 
 

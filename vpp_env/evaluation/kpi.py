@@ -447,6 +447,16 @@ def markdown_table() -> str:
 def summarize(run: Run) -> Kpis:
     """Return every KPI of one run.
 
+    Parameters
+    ----------
+    run : Run
+        Played to the end, or cut short.
+
+    Returns
+    -------
+    Kpis
+        Money in USD, energy in MWh, shares and scores in [0, 1].
+
     Raises
     ------
     VppError

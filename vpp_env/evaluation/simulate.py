@@ -26,16 +26,27 @@ from vpp_env.units import KWH_PER_MWH
 class Run:
     """A played month."""
 
-    policy: Policy
+    policy: Policy  # as it is after the month
     info: PolicyInfo  # what the policy declared before it saw anything
-    world: World
-    record: Recorder
+    world: World  # at its end
+    record: Recorder  # rows of opportunities, intervals, homes and events
     complete: bool  # False: it was interrupted, and the record holds what was played
     audit: Audit | None = None  # None: nobody looked, and what the policy declares is claimed
 
 
 def market_rules(world: World) -> MarketRules:
-    """What every policy is told at the start."""
+    """What every policy is told at the start.
+
+    Parameters
+    ----------
+    world : World
+        Of one month.
+
+    Returns
+    -------
+    MarketRules
+        Limits in kW, prices' steps in USD, products, settlement.
+    """
     scenario = world.scenario
     market = scenario.market
     sell, buy = world.sell_limit_kw.copy(), world.buy_limit_kw.copy()

@@ -119,11 +119,23 @@ class Scenario:
         return Calendar(self.start, self.n_steps, self.time.timezone)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain nested data (tuples as lists)."""
+        """Return plain nested data (tuples as lists).
+
+        Returns
+        -------
+        dict
+            Section -> field -> value.
+        """
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def to_toml(self) -> str:
-        """Return the scenario as TOML, all fields spelled out."""
+        """Return the scenario as TOML, all fields spelled out.
+
+        Returns
+        -------
+        str
+            What `load_scenario` reads.
+        """
         return tomli_w.dumps(self.to_dict())
 
     @cached_property
@@ -135,6 +147,16 @@ class Scenario:
     def for_month(self, name: str) -> Scenario:
         """Return a copy that runs through a measured month, `caiso:<DLAP>:<YYYY-MM>`, from its first day to its last.
 
+        Parameters
+        ----------
+        name : str
+            One of `real_month_names()`.
+
+        Returns
+        -------
+        Scenario
+            With its start and length; `Month(scenario, seed, market_data=name)` takes its prices too.
+
         Raises
         ------
         UnknownNameError
@@ -145,6 +167,16 @@ class Scenario:
 
     def override(self, changes: Mapping[str, Any]) -> Scenario:
         """Return a copy with dotted fields changed, for example `{"fleet.size": 20}`.
+
+        Parameters
+        ----------
+        changes : mapping
+            `section.field` -> value.
+
+        Returns
+        -------
+        Scenario
+            Checked; this one stays as it is.
 
         Raises
         ------
@@ -208,6 +240,16 @@ def _tuples(value: Any) -> Any:
 def scenario_from_dict(data: Mapping[str, Any]) -> Scenario:
     """Build a scenario from nested plain data; missing fields take their defaults.
 
+    Parameters
+    ----------
+    data : mapping
+        Section -> field -> value, as `Scenario.to_dict` returns.
+
+    Returns
+    -------
+    Scenario
+        Checked.
+
     Raises
     ------
     ScenarioError
@@ -217,13 +259,29 @@ def scenario_from_dict(data: Mapping[str, Any]) -> Scenario:
 
 
 def scenario_names() -> list[str]:
-    """Names of the scenarios that ship with the package."""
+    """Names of the scenarios that ship with the package.
+
+    Returns
+    -------
+    list of str
+        What `load_scenario` takes.
+    """
     folder = resources.files("vpp_env.scenario")
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
     """Load a shipped scenario by name, or a TOML file by path.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        One of `scenario_names()`, or a path that ends in `.toml`.
+
+    Returns
+    -------
+    Scenario
+        Checked, with defaults where the file says nothing.
 
     Raises
     ------

@@ -220,7 +220,13 @@ class Month:
         return law if law is not None and np.array_equal(law.lmp, played) else None
 
     def policy_rng(self) -> np.random.Generator:
-        """The policies' own stream of this month, from its start: the same for every policy."""
+        """The policies' own stream of this month, from its start: the same for every policy.
+
+        Returns
+        -------
+        Generator
+            Fresh at every call.
+        """
         return policy_stream(self.seed, self._salt)
 
     def _calls(self) -> NDArray[np.bool_]:
@@ -238,7 +244,18 @@ class Month:
         return Draws(float(stream(seed, "market", 2).random()), stays)
 
     def traces(self, day: int) -> DayTraces:
-        """Load, solar output and car use of local day `day` (-1 is the day before the run)."""
+        """Load, solar output and car use of local day `day` (-1 is the day before the run).
+
+        Parameters
+        ----------
+        day : int
+            Local day of the run, from 0 on; -1 is the day before it.
+
+        Returns
+        -------
+        DayTraces
+            (n, N) kW by step of 15 min, and (N,) steps and kWh of the cars.
+        """
         if day >= 0:
             return self._drawn(day)
         if day not in self._before:  # every episode begins with it
@@ -252,11 +269,28 @@ class Month:
         return made
 
     def cars(self, day: int) -> CarDay:
-        """Car sessions of local day `day` (-1 is the day before the run), also some days after the run."""
+        """Car sessions of local day `day` (-1 is the day before the run), also some days after the run.
+
+        Parameters
+        ----------
+        day : int
+            Local day of the run, from 0 on; -1 is the day before it.
+
+        Returns
+        -------
+        CarDay
+            (N,) steps of 15 min at which each car comes and goes, and kWh that its trips take.
+        """
         return self._homes.vehicle_day(day)
 
     def history(self) -> tuple[int, ...]:
-        """Days before the run that hold the last 24 hours of it: two where a clock change left the last one short."""
+        """Days before the run that hold the last 24 hours of it: two where a clock change left the last one short.
+
+        Returns
+        -------
+        tuple of int
+            Negative days, the oldest first.
+        """
         return (-1,) if self.calendar.steps_in_day(-1) >= HISTORY else (-2, -1)
 
     def begin(self) -> None:
@@ -266,7 +300,18 @@ class Month:
         self.day(0)
 
     def day(self, day: int) -> Day:
-        """Return local day `day` >= 0 with its baseline."""
+        """Return local day `day` >= 0 with its baseline.
+
+        Parameters
+        ----------
+        day : int
+            Local day of the run, from 0 on.
+
+        Returns
+        -------
+        Day
+            Its series and what the homes do in it without a market.
+        """
         if day in self._days:
             return self._days[day]
         known = max(d for d in self._baseline_start if d <= day)

@@ -34,6 +34,18 @@ def _length(world: World) -> pd.Timedelta:
 def build_view(world: World, information: Information) -> View:
     """Build the view of a world of one month at the gate of its next opportunity.
 
+    Parameters
+    ----------
+    world : World
+        Of one month.
+    information : Information
+        What the view may hold.
+
+    Returns
+    -------
+    View
+        Copies and read-only arrays: nothing in it leads back to the world.
+
     Raises
     ------
     VppError

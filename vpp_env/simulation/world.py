@@ -118,11 +118,28 @@ class World:
         return self.t + self.lead * self.steps
 
     def clock(self, t: int) -> tuple[int, int]:
-        """(local day, step of day) of step t, also beyond the end."""
+        """(local day, step of day) of step t, also beyond the end.
+
+        Parameters
+        ----------
+        t : int
+            Physics step of 15 min, from the start of the run.
+
+        Returns
+        -------
+        day, step : int
+            Local day of the run, and step of it.
+        """
         return self.calendar.clock(t)
 
     def wall_clock(self) -> tuple[float, float]:
-        """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step."""
+        """Local hour of day [0, 24) and weekday (Monday = 0, fractions of a day included) of the current step.
+
+        Returns
+        -------
+        hour, weekday : float
+            Of the current step.
+        """
         week_steps, k = self.day.plan.week_step, self.clock(self.t)[1]
         week_step = int(week_steps[min(k, len(week_steps) - 1)])
         return (week_step % 96) / 4, week_step / 96
@@ -229,6 +246,11 @@ class World:
         """(M, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
 
         The prices of a delivery day are published at 13:00 local time of the day before.
+
+        Returns
+        -------
+        ndarray
+            (M, H) USD/kWh, by step of 15 min.
         """
         return self.exchange.da[:, self.delivery : self._known()]
 
@@ -237,26 +259,56 @@ class World:
         return published_until(self.calendar, *self.clock(self.t), self.t)
 
     def announced(self) -> tuple[Floats, Floats]:
-        """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
+        """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public.
+
+        Returns
+        -------
+        incentive, award : ndarray
+            (M, H) USD/kWh and kW.
+        """
         span = slice(self.delivery, self._known())
         return self.exchange.incentive[:, span], self.exchange.day_ahead.award_kw[:, span]
 
     def announced_capacity(self) -> tuple[Flags, Floats]:
-        """(M, H) whether an evening is called and kW committed for it, of the steps of `day_ahead()`: both public."""
+        """(M, H) whether an evening is called and kW committed for it, of the steps of `day_ahead()`: both public.
+
+        Returns
+        -------
+        called, committed : ndarray
+            (M, H) bool, and kW.
+        """
         return self.exchange.firm.announced(slice(self.delivery, self._known()))
 
     def past(self) -> tuple[Floats, Floats, Floats]:
-        """Past day-ahead (M, t), real-time (M, t) and reserve prices (t, M, R), inside units."""
+        """Past day-ahead (M, t), real-time (M, t) and reserve prices (t, M, R), inside units.
+
+        Returns
+        -------
+        day_ahead, real_time, reserve : ndarray
+            (M, t) and (M, t), USD/kWh; (t, M, R), USD/kW-h.
+        """
         exchange, t = self.exchange, self.t
         return exchange.da[:, :t], exchange.rt[:, :t], exchange.rho[:t]
 
     def ev_deficit(self) -> Floats:
-        """(M*N,) kWh that each car holds less than its baseline."""
+        """(M*N,) kWh that each car holds less than its baseline.
+
+        Returns
+        -------
+        ndarray
+            (M*N,) kWh; 0 of homes without a car.
+        """
         k = self.clock(self.t)[1]
         return np.maximum(self.day.baseline.ev_soc[k] - self.state.vehicle.soc_kwh, 0.0)
 
     def baseline_battery_kwh(self) -> Floats:
-        """(M*N,) kWh in the baselines' batteries at the end of the last step that was played."""
+        """(M*N,) kWh in the baselines' batteries at the end of the last step that was played.
+
+        Returns
+        -------
+        ndarray
+            (M*N,) kWh; 0 of homes without a battery.
+        """
         day, k = self.clock(self.t)
         before = self.day if k > 0 else join_days([m.day(day - 1) for m in self.months])
         return before.baseline.bess_soc[k - 1]
@@ -265,6 +317,11 @@ class World:
         """(M, N) USD: what the homes hold more than their baselines now, at the owners' own cost of replacing it.
 
         Added to the owners' net benefit at the end of a run, so that nobody gains by ending with empty batteries.
+
+        Returns
+        -------
+        ndarray
+            (M, N) USD.
         """
         shape = (self.n_months, self.n_homes)
         eta_b, eta_e = self.scenario.fleet.bess_eta, self.scenario.fleet.ev_eta
@@ -272,17 +329,39 @@ class World:
         return battery / eta_b * self._owners.refill - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
 
     def required_kw(self) -> Floats:
-        """(M,) kW: most that each VPP may sell in the next opportunity."""
+        """(M,) kW: most that each VPP may sell in the next opportunity.
+
+        Returns
+        -------
+        ndarray
+            (M,) kW.
+        """
         return self._cap_q().astype(np.float64) * POWER_QUANTUM_KW
 
     def series_length(self) -> int:
-        """Steps for which prices exist, the tail beyond the end included."""
+        """Steps for which prices exist, the tail beyond the end included.
+
+        Returns
+        -------
+        int
+            Steps of 15 min.
+        """
         return self.exchange.rt.shape[1]
 
     def series_ahead(self, steps: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """True real-time (M, H), reserve (H, M, R) prices and calls (H, M), for an oracle.
 
         From the delivery that is bid for on; without the VPP's own influence on the price.
+
+        Parameters
+        ----------
+        steps : int
+            H, at most to the end of what is known.
+
+        Returns
+        -------
+        real_time, reserve, calls : ndarray
+            (M, H) USD/kWh, (H, M, R) USD/kW-h, (H, M) bool.
         """
         span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
         return exchange.rt[:, span], exchange.rho[span], exchange.called[span]
@@ -293,6 +372,16 @@ class World:
         """Make offers for the opportunity that is bid for, one for each month or None, and hear the owners.
 
         What they accept binds from that opportunity on. `owners.max_rounds` times at one gate.
+
+        Parameters
+        ----------
+        offers : sequence of Offers or None
+            One for each month; None: nobody is asked there.
+
+        Returns
+        -------
+        list of Answers or None
+            One for each month that made offers.
 
         Raises
         ------
@@ -317,7 +406,15 @@ class World:
         return answers
 
     def end_contracts(self, month: int, rows: Flags) -> None:
-        """End the contracts of the homes `rows` (N,) of a month before the opportunity that is bid for."""
+        """End the contracts of the homes `rows` (N,) of a month before the opportunity that is bid for.
+
+        Parameters
+        ----------
+        month : int
+            Which of the M months.
+        rows : ndarray
+            (N,) bool: homes whose contract ends.
+        """
         self._playing()
         self.contracts.end(month, self.opportunity + self.lead, check_rows(rows, self.n_homes, "rows"))
 
@@ -376,6 +473,11 @@ class World:
             Without `market.safeguard` none does.
         capacity : sequence of float or None, optional
             KW of firm capacity for the next evening, one for each month, at its gate; None: the built-in aggregator's.
+
+        Returns
+        -------
+        Outcome
+            The settled record of the opportunity: awards and flows (kW, kWh), prices, money (USD) by home.
 
         Raises
         ------
@@ -508,7 +610,13 @@ class World:
             self.load_past[row], self.pv_past[row] = plan.load[k + j], plan.pv[k + j]
 
     def snapshot(self) -> Snapshot:
-        """Return copies of what the next opportunity would be played with; the world stays as it is."""
+        """Return copies of what the next opportunity would be played with; the world stays as it is.
+
+        Returns
+        -------
+        Snapshot
+            Shares no memory with the world.
+        """
         homes = self._homes._replace(state=copied(self._homes.state), quote=copied(self._homes.quote))
         asks = (self._owners.own, self._owners.defer)
         gate = self._gate()._replace(headroom=self._headroom.copy())

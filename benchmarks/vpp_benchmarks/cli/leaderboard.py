@@ -30,6 +30,8 @@ def to_markdown(board: Leaderboard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+FOLDED = ("code", "complete")
+"""Columns that go over several lines where the terminal is narrow: figures are never broken."""
 EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
 
 
@@ -59,11 +61,11 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         store.write_text(args.markdown, to_markdown(board))
     out = console()
     for one in board.tables:
-        shown = Table(title=one.title, title_justify="left", box=box.SIMPLE_HEAD)
+        shown = Table(title=one.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for name in TEXT:
-            shown.add_column(name, no_wrap=name != "complete")
+            shown.add_column(name, overflow="fold", no_wrap=name not in FOLDED)
         for kpi in one.kpis:
-            shown.add_column(heading(kpi), justify="right", overflow="fold")
+            shown.add_column(heading(kpi), justify="right", no_wrap=True)
         for row in one.rows():
             shown.add_row(*map(escape, row))
         out.print(shown)

@@ -16,19 +16,21 @@ from pathlib import Path
 from rich.console import Console
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.page import write_report
 from vpp_benchmarks.report.tables import DIGITS, markdown, number
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.advantages import NOTHING
+from vpp_benchmarks.results.orders import DEFAULT, Order, Study, write_study
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.experiment import BASELINES
 from vpp_benchmarks.run.live import watched
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, overridden, parse_seeds
-from vpp_benchmarks.run.sensitivity import DEFAULT, Order, Sensitivity, changed, sensitivity
+from vpp_benchmarks.run.sensitivity import changed, sensitivity
 from vpp_benchmarks.run.tune import aims
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
-from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario import load_scenario
 from vpp_env.scenario.splits import not_of_test
 from vpp_env.simulation.month import scenario_of
 
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     p.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), metavar="N", help="at the same time")
     p.add_argument("--executor", default=AUTO, metavar="NAME", help=", ".join(executor_names()))
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
+    p.add_argument("--into", type=Path, metavar="DIR", help="keep it in this results folder; its report shows it")
     args = p.parse_args(argv)
     for kpi in args.by:
         if kpi not in aims():
@@ -65,6 +68,8 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError("--policies: an order has two policies or more")
     if args.markdown is not None and not args.markdown.parent.is_dir():
         raise PlanError(f"--markdown {args.markdown}: its folder does not exist; make it first")
+    if args.into is not None and not (args.into / store.EXPERIMENT).is_file():
+        raise PlanError(f"--into {args.into}: holds no {store.EXPERIMENT}; give a folder that `vpp-env compare` wrote")
     scenario = overridden(load_scenario(args.scenario), args.overrides)
     base, seeds = scenario_of(scenario, args.home_data), parse_seeds(args.seeds)
     scenarios, skipped = changed(base, args.change, args.only_given)
@@ -80,22 +85,25 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     words += [word for option, value in given.items() if value is not None for word in (option, value)]
     words += [word for text in args.overrides for word in ("--set", text)]
     called = shlex.join([*words, *(["--only-given"] if args.only_given else [])])
-    text = page(found, base, seeds, args.by, called)
+    study = Study(base.name, base.hash, base.market.version, tuple(seeds), called, software().code, found)
+    text = page(study, args.by)
     if args.markdown is not None:
         store.write_text(args.markdown, text)
+    if args.into is not None:
+        write_study(args.into, study)
+        write_report(args.into)
     print(text, end="")
     return 1 if found.failures else 0
 
 
-def page(found: Sensitivity, base: Scenario, seeds: Sequence[int], kpis: Sequence[str], called: str) -> str:
+def page(study: Study, kpis: Sequence[str]) -> str:
     """Return the page as Markdown."""
     entries = {kpi.name: kpi for kpi in table()}
-    version = base.to_dict()["market"].get("version")
-    what = f"`{base.name}` (hash {base.hash}" + (f", market {version}" if version else "") + ")"
+    found, seeds = study.found, study.seeds
     parts = [
         "# Sensitivity of the order of policies",
-        f"One parameter of {what} is changed at a time; every policy plays the same {len(seeds)} seeds again. Written "
-        f"by `{called}` at {software().code}.",
+        f"One parameter of `{study.scenario}` (hash {study.hash}, market {study.market}) is changed at a time; every "
+        f"policy plays the same {len(seeds)} seeds again. Written by `{study.command}` at {study.code}.",
         *(text for text in [not_of_test(seeds)] if text),
         "Kendall distance: pairs of policies that stand the other way round than in the order as it is (half where "
         f"one is a tie), of {found.pairs}. Figures are means over the seeds that every policy completed; whether two "
@@ -103,7 +111,7 @@ def page(found: Sensitivity, base: Scenario, seeds: Sequence[int], kpis: Sequenc
     ]
     for name in kpis:
         kpi = entries[name]
-        moved = [o for o in found.orders if o.distance[name] > 0]
+        moved = found.moved(name)
         total = len(found.orders) - 1
         digits = DIGITS[kpi.form]
         rows = [

@@ -132,7 +132,8 @@ def comparison(roots: Sequence[Path]) -> None:
     """All runs side by side."""
     st.title("Comparison")
     paths = runs_of(roots)
-    runs = {name: RunResult.read(path) for name, path in paths.items()}
+    with st.spinner(f"Reading {len(paths)} runs"):
+        runs = {name: RunResult.read(path) for name, path in paths.items()}
     rows = pd.DataFrame([{"folder": paths[name].parent.parent.name, **figures(run), "run": name}
                          for name, run in runs.items()])  # fmt: skip
     if rows.empty:
@@ -146,10 +147,11 @@ def comparison(roots: Sequence[Path]) -> None:
     chosen = rows[(rows["world"] == world) & rows["policy"].isin(labels) & rows["folder"].isin(wanted)]
     done = chosen[chosen["status"] == "complete"]
     if len(done):
-        homes = {
-            str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
-            for label, part in done.groupby("policy", sort=False)
-        }
+        with st.spinner(f"Reading the homes of {len(done)} runs"):
+            homes = {
+                str(label): pd.concat([table(paths[name], "prosumers") for name in part["run"]])
+                for label, part in done.groupby("policy", sort=False)
+            }
         css = colors(labels_of(roots))
         drawn = pareto(points_of([runs[name] for name in done["run"]]), css)
         drawn += ordered(homes, "satisfaction", "satisfaction", css)
@@ -181,12 +183,12 @@ def prices(roots: Sequence[Path]) -> None:
     st.dataframe(mine, hide_index=True)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner="Reading the run", max_entries=4)
 def _homes(path: str, changed: float) -> Homes:
     return Homes(RunResult.read(Path(path)))
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner="Reading the run", max_entries=4)
 def _conversations(path: str, changed: float) -> Conversations:
     return Conversations(_homes(path, changed))
 

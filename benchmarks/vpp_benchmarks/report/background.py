@@ -43,8 +43,9 @@ def bounds(m: Material) -> str:
 def time_and_cost(m: Material) -> str:
     """Return seconds, and what language models took where there were any."""
     timed = {kpi.name: kpi.heading for kpi in kpis() if kpi.is_time} | {"wall_seconds": "wall clock of all units, s"}
-    rows = [[label, *(number(times.get(name), 4) for name in timed)] for label, times in m.times.items()]
-    parts = [table(["policy", *timed.values()], rows)]
+    digits = dict.fromkeys(timed, 4) | {"wall_seconds": 1}
+    rows = [[label, *(number(times.get(k), digits[k]) for k in timed)] for label, times in m.times.items()]
+    parts = [f"<div class=narrow>{table(['policy', *timed.values()], rows)}</div>"]
     bills = {label: [b for s in m.seeds if (b := s.run(label).llm) is not None] for label in m.planned.labels}
     rows = [_bill(label, some) for label, some in bills.items() if some]
     if rows:
@@ -78,7 +79,7 @@ def origin(m: Material) -> str:
         ]
         for run in runs
     ]
-    parts = [table(["policy", "as called", "sees", "verdict", "consent", "what it is"], rows, 6)]
+    parts = [table(["policy", "as called", "sees", "verdict", "consent", "what it is"], rows, 6, cards=True)]
     broken = [
         [run.label, seed.case, str(seed.seed), run.status, run.reason]
         for seed in m.seeds

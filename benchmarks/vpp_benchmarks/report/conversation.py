@@ -70,7 +70,7 @@ class Conversations:
         parts = [f"<p>{'; '.join(_announced(read))}.</p>", self._afterwards(opportunity)]
         parts.append(_words(read.said))
         if read.rounds:
-            parts.append(f"<div class=grid2><div>{_rounds(read)}</div>{rounds(read)}</div>")
+            parts.append(f"<div class=gridw><div class=tight>{_rounds(read)}</div>{rounds(read)}</div>")
             parts.append(self._side_by_side(read.terms))
         parts.append(_coalition(read))
         parts += [f"<pre>{markup(json.dumps(x, ensure_ascii=False))}</pre>" for x in read.others[:MOST_MEMBERS]]
@@ -102,7 +102,7 @@ class Conversations:
                 [Markup(f"<span class=who>home {home}</span>"), prices, last.words, last.answer, *self._became(last)]
             )
         header = ["owner", "USD/kWh by round", "terms at last", "answer", "until", "h called", "kWh given"]
-        header += ["owner got, USD", "its wear, USD", "VPP kept, about USD", "broken"]
+        header += ["owner got, USD", "its wear, USD", "VPP kept, ~USD", "broken"]
         more = len(by_home) - len(rows)
         rest = f"<p class=note>and {more} more owners</p>" if more > 0 else ""
         note = (

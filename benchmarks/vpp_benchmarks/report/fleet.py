@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -38,7 +39,7 @@ def one_day(m: Material) -> str:
     most = power_range(days.values())
     made = [
         (label, day(days[label], tables[label], _on(run.table("prices"), date), label, most))
-        for run in m.shown
+        for run in m.best_first()
         if (label := run.label) in tables
     ]
     origin = m.shown[0].origin
@@ -160,25 +161,26 @@ def violations(m: Material) -> str:
     """Return violations by kind and hour."""
     some = {label: counts for label, counts in m.violations.items() if counts.any()}
     none = [label for label, counts in m.violations.items() if not counts.any()]
-    parts = [heat(counts, escape(label)) for label, counts in some.items()]
+    most = max((int(counts.max()) for counts in some.values()), default=0)
+    parts = [heat(counts, escape(label), most) for label, counts in some.items()]
     note = f"<p>Without any violation: {escape(', '.join(none))}.</p>" if none else ""
-    said = "<p class=note>Pairs of home and opportunity, all units together.</p>"
-    return f"{said}<div class=grid2>{''.join(parts)}</div>{note}"
+    scale = f" One logarithmic scale of colour for all: the darkest cell holds {most:,}." if some else ""
+    said = f"<p class=note>Pairs of home and opportunity, all units together.{scale}</p>"
+    return f"{said}<div class=grid3>{''.join(parts)}</div>{note}"
 
 
-def heat(counts: NDArray[np.int64], title: str) -> str:
-    """Draw violations by kind and local hour; the darker, the more."""
+def heat(counts: NDArray[np.int64], title: str, most: int) -> str:
+    """Draw violations by kind and local hour; the darker, the more, logarithmically up to `most`."""
     kinds = len(VIOLATIONS)
     plot = Plot((0.0, float(HOURS)), (-float(kinds), 0.0), f"{title}: violations by kind and hour", 46 + 26 * kinds)
     plot.left = 92
-    most = max(int(counts.max()), 1)
     for h in range(0, HOURS, 3):
         plot.text(plot.px(h + 0.5), plot.bottom + 15, str(h), "tick mid")
     for j, kind in enumerate(VIOLATIONS):
         plot.text(plot.left - 6, plot.py(-j - 0.5) + 4, kind.replace("_", " "), "tick end")
         for h in range(HOURS):
             n = int(counts[j, h])
-            shade = 0.15 + 0.85 * n / most if n else 0.0
+            shade = 0.3 + 0.7 * math.log1p(n) / math.log1p(most) if n else 0.0
             plot.box((h + 0.04, h + 0.96), (-j - 0.95, -j - 0.05), "d4 cell" if n else "none cell", shade or 1.0,
                      f"{kind}, {h} h: {n:,}")  # fmt: skip
     plot.text((plot.left + plot.right) / 2, plot.bottom + 30, "local hour", "name mid")
@@ -203,7 +205,7 @@ def fairness(m: Material) -> str:
     profiles = [str(name) for name, _ in next(iter(homes.values())).groupby("profile")]
     header = ["policy", "worst home", "median pay, USD", "homes that lose", *profiles]
     note = "<p class=note>By profile of the owner: mean satisfaction / mean payments in USD.</p>"
-    return f"<div class=grid2>{drawn}</div>{table(header, rows)}{note}"
+    return f"<div class=grid3>{drawn}</div>{table(header, rows)}{note}"
 
 
 def ordered(homes: Mapping[str, pd.DataFrame], column: str, name: str, css: Mapping[str, str]) -> str:

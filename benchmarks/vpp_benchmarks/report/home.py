@@ -153,7 +153,11 @@ class Homes:
     def _offers(self, home: int) -> str:
         """Return what the owner was offered, and what it refused."""
         if "transcripts" not in self.run.tables:
-            return "<p class=note>This policy offers no contracts: there was nothing to refuse.</p>"
+            if not self.homes.get("contracts_signed", pd.Series([0])).any():
+                return "<p class=note>This policy offers no contracts: there was nothing to refuse.</p>"
+            count = int(self.homes["contracts_signed"].iloc[home])
+            signed = f"Signed {count} contract{'' if count == 1 else 's'}"
+            return f"<p class=note>{signed}; this policy keeps no record of its offers and of what was refused.</p>"
         mine = self.terms.get(home, [])
         if not mine:
             return "<p class=note>Nobody offered this owner a contract.</p>"
@@ -257,7 +261,7 @@ def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: Sequ
     if row["reserve_kw_h"] > SEEN:
         parts.append(f"on reserve: {row['reserve_kw_h']:.2f} kW-h")
     said = "; ".join(parts) or "a trace of energy"
-    agreed = "the home agreed" if row["accepted"] else ("the home did not agree" if asks else "nobody asked the owner")
+    agreed = "the home agreed" if row["accepted"] else ("no contract of the home" if asks else "nobody asked the owner")
     beyond = f"; {row['beyond_kwh']:.2f} kWh beyond what the owner allows" if row["beyond_kwh"] > SEEN else ""
     harm = f"; {', '.join(WRONG.get(kind, kind) for kind in wrong)}" if wrong else ""
     return f"{said} ({agreed}){beyond}{harm}"

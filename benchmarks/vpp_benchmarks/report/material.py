@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from vpp_benchmarks.report.course import Course, course_of, local_days, mean_course
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, Unit, read_ceilings, statistics_of
+from vpp_benchmarks.results.orders import Study, read_study
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import Statistics
 from vpp_benchmarks.results.summary import SeedResult
@@ -44,7 +46,13 @@ class Material:
     times: Mapping[str, Mapping[str, float]]  # label -> KPIs of time, mean over units, and wall seconds in all
     first: RunResult | None  # whose versions and prices are said
     courses: Mapping[str, Course]  # label -> mean over its units, of those that left tables
+    study: Study | None  # of the sensitivity of the order, where the folder holds one
     day: pd.Timestamp | None  # local day that is shown by the hour; None where no run has intervals
+
+    def best_first(self) -> list[RunResult]:
+        """Return the shown runs by welfare, those without it last."""
+        worth = {run.label: run.number("welfare") for run in self.shown}
+        return sorted(self.shown, key=lambda run: -math.inf if (usd := worth[run.label]) is None else usd, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,9 @@ class Gathering:
         if begun and (self._shown is None or rank < self._shown[0]):
             self._shown = (rank, begun)
 
-    def material(self, seeds: Sequence[SeedResult], statistics: Statistics | None) -> Material:
+    def material(
+        self, seeds: Sequence[SeedResult], statistics: Statistics | None, study: Study | None = None
+    ) -> Material:
         """Return what a report is made of; `seeds` and `statistics` are those of the same runs."""
         order = [self._digests[name] for name in self._planned.runs if name in self._digests]
         mine = {label: [d for d in order if d.run.label == label] for label in self._planned.labels}
@@ -92,6 +102,7 @@ class Gathering:
             {label: _times([d.run for d in some]) for label, some in mine.items()},
             order[0].run if order else None,
             {label: mean for label, some in mine.items() if (mean := _course(some)) is not None},
+            study,
             busiest_day(intervals) if intervals else None,
         )
 
@@ -115,7 +126,7 @@ def read_material(out: Path) -> Material:
                 )
             gathering.add(unit, found)
             seeds.append(SeedResult.of(found, read_ceilings(planned.folder(out, unit))))
-    return gathering.material(seeds, statistics_of(planned, seeds))
+    return gathering.material(seeds, statistics_of(planned, seeds), read_study(out))
 
 
 def _digest(run: RunResult) -> _Digest:

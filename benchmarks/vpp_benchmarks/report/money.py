@@ -176,7 +176,7 @@ def _spikes(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
         plot.line((100 * SHARES).tolist(), shown.tolist(), css[name], tip=name)
     at = [round(100 * share) for share in SPIKES]
     rows = [[name, *(percent(float(some[name][k]), 0) if name in some else MISSING for k in at)] for name in courses]
-    header = ["policy", *(f"from the dearest {k} % of hours" for k in at)]
+    header = ["policy", *(f"from the dearest {k}\u00a0% of hours" for k in at)]
     note = "<p class=note>Above 100 %: money made in dear hours and spent in cheap ones.</p>"
     keys = legend([(name, css[name], "line") for name in some])
     return f"<div class=grid2><figure>{plot.svg()}{keys}</figure><div>{table(header, rows)}{note}</div></div>"
@@ -190,7 +190,7 @@ def _captured(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
         sold = 1000.0 * c.sold_usd / c.sold_kwh if c.sold_kwh > 0.0 else None
         paid = 1000.0 * c.bought_usd / c.bought_kwh if c.bought_kwh > 0.0 else None
         if sold is not None:
-            rows.append(Bar(name, sold, css[name], f"{number(sold, 1)}  {sold / price:.2f} x"))
+            rows.append(Bar(name, sold, css[name], f"{number(sold, 1)}: {sold / price:.2f} x"))
         cells.append(
             [name, number(sold, 1), number(paid, 1), number(c.sold_kwh / 1000.0, 3), number(c.bought_kwh / 1000.0, 3)]
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from vpp_benchmarks.report import answer, background, fleet, money, owners, people, result
+from vpp_benchmarks.report import answer, background, fleet, money, owners, people, result, sensitivity
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.style import SCRIPT, STYLE
 from vpp_benchmarks.results import store
@@ -25,6 +25,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], str]], ...] = (
     ("violations", "Broken preferences", fleet.violations),
     ("fairness", "Fairness", fleet.fairness),
     ("result", "All figures, statistics", result.headline),
+    ("sensitivity", "Sensitivity", sensitivity.sensitivity),
     ("bounds", "Ceilings", background.bounds),
     ("cost", "Time", background.time_and_cost),
     ("origin", "Scenario, manifest", background.origin),

@@ -17,6 +17,7 @@ from typing import Any
 
 from vpp_benchmarks.report.markdown import caveats
 from vpp_benchmarks.report.paper_figures import figures
+from vpp_benchmarks.report.result import ALONE, MOST_COLUMNS
 from vpp_benchmarks.report.tables import Table, number, tables
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, read_ceilings, statistics_of
@@ -91,7 +92,9 @@ def write_paper(folder: Path) -> Path:
     out = folder / FOLDER
     for name in ("tables", "figures"):
         store.make_folder(out / name)
-    made = [one for one in tables(kit.planned, kit.seeds, kit.statistics) if one.header] + _ladder(kit)
+    most = ALONE if kit.statistics is None else MOST_COLUMNS
+    whole = [one for one in tables(kit.planned, kit.seeds, kit.statistics) if one.header] + _ladder(kit)
+    made = [part for one in whole for part in one.parts(most)]
     for one in made:
         store.write_text(out / "tables" / f"{one.name}.tex", one.latex())
     drawn = figures(kit.planned.labels, kit.seeds, kit.statistics)
@@ -127,9 +130,10 @@ def _body(made: Sequence[str], drawn: Sequence[str]) -> str:
     """Return the floats of main.tex."""
     lines = []
     for name in made:
-        inside = rf"\resizebox{{\textwidth}}{{!}}{{\input{{tables/{name}}}}}"
-        inside = rf"\input{{tables/{name}}}" if name == "ladder" else inside
-        lines.append(rf"\begin{{table}}\centering\caption{{{CAPTIONS[name]}}}{inside}\end{{table}}")
+        inside = rf"\fit{{tables/{name}}}"
+        base, _, part = name.partition("_")
+        caption = CAPTIONS[base] + (f" Part {part}." if part else "")
+        lines.append(rf"\begin{{table}}\centering\caption{{{caption}}}{inside}\end{{table}}")
     for name in drawn:
         inside = rf"\includegraphics{{figures/{name}.pdf}}"
         lines.append(rf"\begin{{figure}}\centering{inside}\caption{{{FIGURE_CAPTIONS[name]}}}\end{{figure}}")

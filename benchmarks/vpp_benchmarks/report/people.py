@@ -18,7 +18,7 @@ MOST_HOURS = 1500
 def homes(m: Material) -> str:
     """Return the month of any home under any policy."""
     # who did nothing comes last: there is nothing to see
-    order = sorted(m.shown, key=lambda run: run.kpis is None or not (run.kpis.sold_mwh or run.kpis.bought_mwh))
+    order = sorted(m.best_first(), key=lambda run: run.kpis is None or not (run.kpis.sold_mwh or run.kpis.bought_mwh))
     some = {run.label: Homes(run) for run in order if len(run.table("prosumers"))}
     if not some:
         return ""
@@ -42,7 +42,7 @@ def homes(m: Material) -> str:
 
 def conversations(m: Material) -> str:
     """Return the conversation of any hour of the policies that negotiate."""
-    some = conversations_of({run.label: Homes(run) for run in m.shown if "transcripts" in run.tables})
+    some = conversations_of({run.label: Homes(run) for run in m.best_first() if "transcripts" in run.tables})
     if not some:
         return ""
     packs, each = {}, MOST_HOURS // len(some)

@@ -8,26 +8,31 @@ from html import escape
 
 from vpp_benchmarks.report.conclusions import conclusions
 from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import Plot, bullets, colors, extent, legend, short, table, ticks
+from vpp_benchmarks.report.svg import Markup, Plot, bullets, colors, extent, legend, short, table, ticks
 from vpp_benchmarks.report.tables import DIGITS, Table, bracketed, number, p_value, percent, score, tables
 from vpp_benchmarks.results.intervals import CONFIDENCE, Interval
 from vpp_benchmarks.results.statistics import METHOD, Difference, Statistics
 from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import Ceilings
 
+MOST_COLUMNS = 4
+"""Figures with intervals that stand beside each other; a wider table goes on below."""
+ALONE = 6
+"""The same without intervals."""
 MOST_LINES = 10
 """Sentences of the tests that are shown at once; the table above them holds all."""
 
 
-def _of(one: Table) -> str:
-    return table(one.header, one.rows, one.text_columns)
+def _of(one: Table, most: int) -> str:
+    """Return a table in parts that a screen and a printed page hold."""
+    return "".join(table(part.header, part.rows, part.text_columns) for part in one.parts(most))
 
 
 def headline(m: Material) -> str:
     """Return the headline table, with intervals where there are several units, and what may be said."""
     found = {t.name: t for t in tables(m.planned, m.seeds, m.statistics)}
-    parts = [_of(found["headline"])] if "headline" in found else []
     s = m.statistics
+    parts = [_of(found["headline"], ALONE if s is None else MOST_COLUMNS)] if "headline" in found else []
     if s is not None and s.policies:
         note = f"Means over {s.units} units (a month of a seed)"
         how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
@@ -60,7 +65,8 @@ def _differences(s: Statistics) -> str:
         cells = []
         for metric in metrics:
             r = mine[metric]
-            cells.append(f"{bracketed(r.difference, digits[metric])}; {r.better} of {s.units}; p {p_value(r.holm_p)}")
+            chance = f"{r.better} of {s.units}; p {p_value(r.holm_p)}"
+            cells.append(Markup(f"{bracketed(r.difference, digits[metric])}<br>{escape(chance)}"))
         rows.append([f"{policy} - {mine[metrics[0]].minus}", *cells])
     note = "<p class=note>Mean [interval]; units in which it is above; p corrected (Holm) over all tests.</p>"
     return table(["difference", *(s.metrics[metric] for metric in metrics)], rows, cards=True) + note
@@ -94,15 +100,17 @@ def forest(rows: Sequence[Difference], name: str, css: Mapping[str, str]) -> str
     """Draw differences with their intervals, one line each, around zero."""
     values = [v for r in rows for v in (r.difference.value, r.difference.low, r.difference.high)]
     xs = extent([v for v in (*values, 0.0) if v is not None])
-    plot = Plot(xs, (-len(rows) + 0.4, 0.6), f"Differences of {name}", 56 + 34 * len(rows))
-    plot.axes(name, yticks=())
-    plot.segment((0.0, -len(rows) + 0.4), (0.0, 0.6), "zero")
+    high = 24 * len(rows)
+    plot = Plot(xs, (-len(rows) + 0.5, 0.5), f"Differences of {name}", 40 + high)
+    plot.left, plot.top, plot.bottom = 118, 4, 4 + high
+    plot.upright(ticks(*plot.x, 4), f"{name}, less {rows[0].minus}" if rows else name)
+    plot.segment((0.0, -len(rows) + 0.5), (0.0, 0.5), "zero")
     for j, row in enumerate(rows):
         d = row.difference
         if d.low is not None and d.high is not None:
             plot.segment((d.low, -j), (d.high, -j), css[row.policy])
         plot.point(d.value, -j, css[row.policy], tip=f"{d.value:.4g}")
-        plot.text(plot.left, plot.py(-j) - 9, f"{row.policy} - {row.minus}", "tick")
+        plot.text(plot.left - 7, plot.py(-j) + 4, short(row.policy, 17), "end strong")
     return f"<figure>{plot.svg()}</figure>"
 
 

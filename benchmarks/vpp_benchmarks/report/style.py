@@ -58,7 +58,7 @@ h2{font-size:18px}}
     + _LIGHT
     + """}
 .noprint{display:none!important}body{font-size:10.5pt}section{break-inside:auto}figure,tr,h2,h3{break-inside:avoid}
-h2,h3{break-after:avoid}.wide{overflow:visible;background:none}table{font-size:8pt}th,td{padding-right:4px}
+h2,h3{break-after:avoid}pre{white-space:pre-wrap;overflow-wrap:anywhere}.wide{overflow:visible;background:none}table{font-size:8pt}th,td{padding-right:4px}
 .n{white-space:normal;padding-left:4px}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 )
@@ -86,10 +86,11 @@ th.n{white-space:normal}
 td:not(.n){min-width:5em}
 .first{display:grid;grid-template-columns:minmax(0,9fr) minmax(0,14fr);gap:4px 30px;align-items:start}
 .first .said{grid-column:1/-1}
-.first td,.first th{padding-right:5px}.first .n{padding-left:5px}
+.first td,.first th,.tight td,.tight th{padding-right:5px}.first .n,.tight .n{padding-left:5px}
 .grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:8px 28px;align-items:start}
 .grid3{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,360px),1fr));gap:8px 24px;align-items:start}
-.grid2>*,.grid3>*,.first>*{min-width:0}
+.gridw{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:8px 28px;align-items:start}
+.grid2>*,.grid3>*,.gridw>*,.first>*{min-width:0}
 figure{margin:0 0 10px}
 figcaption{font-weight:600;font-size:14px}
 svg{width:100%;max-width:620px;height:auto;display:block}
@@ -143,6 +144,8 @@ border-radius:6px;padding:3px 10px;max-width:100%}
 button[aria-pressed=false]{opacity:.5}
 @media (max-width:1100px){.first{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.first .said{grid-column:2;
 grid-row:1}.first>:nth-child(2){grid-column:1/-1}.two{columns:auto}}
+@media (min-width:641px) and (max-width:1100px){table{font-size:12px}th,td{padding-right:5px}.n{padding-left:5px}
+td:not(.n){min-width:4em}}
 @media (max-width:760px){.first{grid-template-columns:minmax(0,1fr)}.first .said{grid-column:1;grid-row:2}}
 @media (max-width:640px){table.cards thead{display:none}table.cards,table.cards tbody{display:block}
 table.cards tr{display:grid;grid-template-columns:1fr 1fr;gap:0 14px;padding:7px 0;border-bottom:1px solid var(--rule)}
@@ -163,6 +166,10 @@ def scoped(scope: str) -> str:
 
 
 SCRIPT = """
+var folded=[];
+addEventListener('beforeprint',function(){folded=[].slice.call(document.querySelectorAll('details:not([open])'));
+folded.forEach(function(d){d.open=true;});});
+addEventListener('afterprint',function(){folded.forEach(function(d){d.open=false;});});
 document.querySelectorAll('[data-panel]').forEach(function(b){b.addEventListener('click',function(){
 var p=document.getElementById(b.dataset.panel);
 p.hidden=!p.hidden;b.setAttribute('aria-pressed',String(!p.hidden));});});

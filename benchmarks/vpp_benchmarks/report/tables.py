@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vpp_benchmarks.results import store
@@ -137,6 +139,24 @@ class Table:
         lines = [" & ".join(str(cell).translate(LATEX) for cell in row) + r" \\" for row in [self.header, *self.rows]]
         body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
         return "\n".join([*body, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+    def parts(self, most: int) -> list[Table]:
+        """Return it as tables that are no wider than a page: itself, or `name`, `name_2`, ...
+
+        The first has all columns of text and `most` of numbers; the others begin with the first column of text, and
+        have room for two numbers more.
+        """
+        first, rest = self.text_columns + most, len(self.header) - self.text_columns - most
+        groups = [np.arange(self.text_columns, min(first, len(self.header)))]
+        if rest > 0:
+            groups += np.array_split(np.arange(first, len(self.header)), math.ceil(rest / (most + 2)))
+        out = []
+        for k, group in enumerate(groups):
+            columns = [*range(self.text_columns if k == 0 else 1), *group.tolist()]
+            rows = [[row[j] for j in columns] for row in self.rows]
+            name = self.name if k == 0 else f"{self.name}_{k + 1}"
+            out.append(Table(name, self.records, [self.header[j] for j in columns], rows, len(columns) - len(group)))
+        return out
 
     def csv(self) -> str:
         """Return the records as CSV, full precision."""

@@ -20,6 +20,7 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison
 from vpp_benchmarks.results.encode import is_time, to_parquet
 from vpp_benchmarks.results.notes import notes
+from vpp_benchmarks.results.orders import read_study
 from vpp_benchmarks.results.run_result import RunResult, sealed
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.experiment import Experiment
@@ -136,7 +137,7 @@ def write_experiment(
         kinds = {seed.case: dict(seed.price_kinds) for seed in found.seeds}
         store.write_json(out / store.MANIFEST, experiment_manifest(cases, kinds, found.status, machine))
     write_exports(out, found.planned, found.seeds, found.statistics)
-    store.write_text(out / store.HTML, report_page(gathering.material(found.seeds, found.statistics)))
+    store.write_text(out / store.HTML, report_page(gathering.material(found.seeds, found.statistics, read_study(out))))
 
 
 # -- tables of a seed -------------------------------------------------------------------------------------------------

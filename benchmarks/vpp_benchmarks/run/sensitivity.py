@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vpp_benchmarks.results.advantages import NOTHING
+from vpp_benchmarks.results.orders import DEFAULT, Order, Sensitivity
 from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.experiment import Experiment
 from vpp_benchmarks.run.job import Progress
@@ -21,8 +22,6 @@ from vpp_benchmarks.run.plan import PlanError, make_plan, parse_override
 from vpp_benchmarks.run.runner import run_experiment
 from vpp_env.errors import ScenarioError
 from vpp_env.scenario import Scenario
-
-DEFAULT = "as it is"
 
 
 @dataclass(frozen=True)
@@ -63,26 +62,6 @@ CHANGES: tuple[Change, ...] = (
     Change("market.call_probability", lambda own: own * 5.0, "x 5"),
 )
 """What is changed. A field that a scenario does not have is skipped, and said."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What policies came to under one change."""
-
-    change: str
-    units: int  # seeds that every policy completed
-    means: Mapping[str, Mapping[str, float]]  # KPI -> label -> mean over these seeds
-    distance: Mapping[str, float]  # KPI -> Kendall distance from the order as it is
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """All orders, the one as it is first."""
-
-    orders: tuple[Order, ...]
-    skipped: tuple[str, ...]  # changes that could not be made, with the reason
-    failures: tuple[str, ...]
-    pairs: int  # of policies: the largest distance there is
 
 
 def changed(base: Scenario, given: Sequence[str], only_given: bool) -> tuple[dict[str, Scenario], list[str]]:
