@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+MOST_SHOWN = 120
+"""Longest value that a message repeats whole."""
+MOST_CHARACTERS = 1500
+"""Of a message: what a terminal still shows at once [assumed]."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAK = re.compile(r"\s*[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]\s*")
+
+
+def shortened(text: str) -> str:
+    """Return a value's text for a message, not longer than is read."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
+
+
+def in_one_line(text: str) -> str:
+    """Return a message without line breaks and characters that a terminal obeys, its middle left out where it is long.
+
+    A message repeats what somebody else has written: a file's cell, another library's words.
+    """
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _BREAK.sub(" ", text))
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    begin, end = text[: MOST_CHARACTERS // 2], text[-(MOST_CHARACTERS // 4) :]
+    return f"{begin} ... ({len(text)} characters) ... {end}"
+
 
 class VppError(Exception):
-    """Base of every error that vpp_env raises on purpose."""
+    """Base of every error that vpp_env raises on purpose. Its text is one line, whatever was put into it."""
+
+    def __str__(self) -> str:
+        return in_one_line(super().__str__())
 
 
 class ScenarioError(VppError, ValueError):
@@ -23,7 +51,7 @@ class UnknownNameError(VppError, KeyError):
     """A name is not in a registry; the message offers the nearest known one."""
 
     def __str__(self) -> str:  # KeyError would quote the message
-        return str(self.args[0])
+        return in_one_line(str(self.args[0]))
 
 
 class InformationError(VppError, PermissionError):
@@ -92,10 +120,6 @@ def needs(what: str, extra: str = "") -> Iterator[None]:
         raise MissingExtraError(f'{what} needs {lacking}: pip install "vpp-env[{found}]"', name=error.name) from error
 
 
-MOST_SHOWN = 120
-"""Longest value that a message repeats whole."""
-
-
 def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") -> str:
     """Say that `got` is no known `what`, offer the nearest known names and list them all.
 
@@ -119,5 +143,4 @@ def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") ->
     near = difflib.get_close_matches(got[:MOST_SHOWN], names, n=2, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     tail = f" {remedy}" if remedy else ""
-    shown = got if len(got) <= MOST_SHOWN else f"{got[:MOST_SHOWN]}... ({len(got)} characters)"
-    return f"unknown {what} {shown!r}.{hint} Known: {', '.join(names)}.{tail}"
+    return f"unknown {what} {shortened(got)!r}.{hint} Known: {', '.join(names)}.{tail}"

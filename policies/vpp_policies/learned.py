@@ -9,7 +9,6 @@ actions.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from vpp_env import (
     View,
     did_you_mean,
 )
+from vpp_policies.arrays import numbers, read_arrays, whole
 
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(inputs, outputs) weights and (outputs,) bias."""
@@ -82,24 +82,24 @@ def load(path: str | Path) -> list[Layer]:
             raise UnknownNameError(did_you_mean(file.name, shipped, "weights of the package", remedy))
         file = shipped[file.name]
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            parts = {name: archive[name] for name in archive}
-    except (OSError, ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        parts = read_arrays(file)
+        if not {"observation_version", "layers"} <= parts.keys():
+            raise ValueError(f"it holds {sorted(parts)}")
+        version, count = whole(parts, "observation_version"), whole(parts, "layers")
+        if version != OBSERVATION_VERSION:
+            raise ValueError(
+                f"it was learned on version {version} of the observation; allowed is {OBSERVATION_VERSION}, whose "
+                "columns are others: train it again"
+            )
+        if not 0 < count <= len(parts):
+            raise ValueError(f"it says that it has {count} layers, and holds {', '.join(sorted(parts))}")
+        layers = [(numbers(parts, f"w{j}", (None, None)), numbers(parts, f"b{j}", (None,))) for j in range(count)]
+    except ValueError as error:
         raise PolicyError(
             f"learned: {file} cannot be read ({error}); allowed is an .npz file of plain numbers, as "
             "vpp_policies.learned.save writes it. Files that need pickle (.pt, .zip, .pkl) are not loaded: they can "
             "run any code"
         ) from error
-    count = int(parts.get("layers", 0))
-    if not {"observation_version", *(f"{x}{j}" for x in "wb" for j in range(count))} <= set(parts) or not count:
-        raise PolicyError(f"learned: {file} holds {sorted(parts)}; allowed is what vpp_policies.learned.save writes")
-    version = int(parts["observation_version"])
-    if version != OBSERVATION_VERSION:
-        raise PolicyError(
-            f"learned: {file} was learned on version {version} of the observation; allowed is {OBSERVATION_VERSION}, "
-            "whose columns are others. Train it again"
-        )
-    layers = [(parts[f"w{j}"].astype(np.float64), parts[f"b{j}"].astype(np.float64)) for j in range(count)]
     _check(layers, str(file))
     return layers
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.folders import run_files
-from tests.benchmarks.fuzz_results import WAYS, experiment, read, run
+from tests.fuzz.results import WAYS, experiment, read
 
 RUN = "quick-s1000-idle"
 
@@ -111,9 +111,3 @@ def test_no_path_leaves_the_folder(out: Path) -> None:
             assert status == 2
             assert "../../elsewhere" in told
     assert not (out.parent.parent / "elsewhere").exists()
-
-
-def test_a_sample_of_damages_is_read_or_one_line(whole: Path) -> None:
-    ends, faults = run(12, 500, whole)
-    assert faults == []
-    assert sum(ends.values()) == 12

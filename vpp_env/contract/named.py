@@ -35,6 +35,8 @@ def named(name: str, what: str) -> Any:
     """
     where, _, attribute = name.rpartition(":")
     try:
+        if not where.endswith(".py") and not all(part.isidentifier() for part in where.split(".")):
+            raise ImportError(f"{where!r} is no name of a module")
         module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
         return getattr(module, attribute)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:
@@ -55,6 +57,8 @@ def returned(function: Callable[..., Any]) -> object:
 
 def _module_of_file(path: Path) -> ModuleType:
     """Import one source file, once a process: under a name of its own, so that it clashes with no package."""
+    if not str(path).isprintable():
+        raise ImportError("the name of its file holds characters that cannot be printed")
     whole = path.expanduser().resolve()
     name = f"user_file_{hashlib.sha256(str(whole).encode()).hexdigest()[:12]}_{whole.stem}"
     if name in sys.modules:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.named import named
 from vpp_env.contract.views import Information, View
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs
+from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs, shortened
 from vpp_env.units import Ints
 
 GROUP = "vpp_env.policies"
@@ -206,19 +206,37 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     return match["name"], options
 
 
-def _refuse_unknown(name: str, factory: Callable[..., Policy], options: dict[str, Any]) -> None:
-    """Raise `PolicyError` where an option is no keyword argument of the constructor."""
+_LITERALS: dict[str, Callable[[Any], bool]] = {
+    "None": lambda value: value is None,
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    "str": lambda value: isinstance(value, str) and value.isprintable(),
+    "tuple": lambda value: isinstance(value, tuple | list),
+}
+"""Annotation -> whether a literal is of it; what else is annotated is for the constructor to check."""
+
+
+def _refuse_options(name: str, factory: Callable[..., Policy], options: dict[str, Any]) -> None:
+    """Raise `PolicyError` where an option is no keyword argument of the constructor, or not of its type."""
     try:
-        parameters = inspect.signature(factory).parameters.values()
+        parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError) as error:
         raise PolicyError(f"{name!r} is no policy class: {error}") from error
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    for key in options:
+    more = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = {key: p for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    for key, value in options.items():
         if key not in known:
+            if more:
+                continue
             text = did_you_mean(key, known, f"option of {name}") if known else f"{name} has no options, got {key!r}"
             raise PolicyError(text)
+        written = known[key].annotation
+        types = (written if isinstance(written, str) else getattr(written, "__name__", "")).split("|")
+        names = [part.strip().partition("[")[0] for part in types]
+        if all(part in _LITERALS for part in names) and not any(_LITERALS[part](value) for part in names):
+            allowed = " or ".join({"float": "a finite number", "str": "printable text"}.get(n, n) for n in names)
+            raise PolicyError(f"{name}: {key}: got {shortened(repr(value))}; allowed is {allowed}")
 
 
 def make_policy(spec: str) -> Policy:
@@ -243,7 +261,7 @@ def make_policy(spec: str) -> Policy:
     """
     name, options = parse_spec(spec)
     factory = _factory(name)
-    _refuse_unknown(name, factory, options)
+    _refuse_options(name, factory, options)
     try:
         with needs(f"policy {name!r}"):  # some import a solver when they are built
             policy = factory(**options)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from vpp_env.errors import MOST_SHOWN, ScenarioError, did_you_mean
+from vpp_env.errors import ScenarioError, did_you_mean, shortened
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.specs import (
     BY_PRIORITY,
@@ -40,8 +40,7 @@ MOST = 1e9
 
 def shown(value: object) -> str:
     """Return a value for a message, not longer than is read."""
-    text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
+    return shortened(repr(value))
 
 
 def _flat(value: object, n: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from vpp_policies.arrays import numbers, read_arrays, whole
 from vpp_policies.learned import Layer
 
 from vpp_env import N_ACTION, N_OBS, OBSERVATION_VERSION, Month, build_view, make_policy, market_rules
@@ -74,16 +76,21 @@ def read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         When it is no such file, or of another version of the observation.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            version = int(archive["observation_version"])
-            obs, actions = archive["observations"], archive["actions"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read ({error}); allowed is a file that `vpp-env dataset` wrote") from error
-    if version != OBSERVATION_VERSION:
+        parts = read_arrays(path, math.inf)
+        version = whole(parts, "observation_version")
+        if version != OBSERVATION_VERSION:
+            raise ValueError(f"it has version {version} of the observation; allowed is {OBSERVATION_VERSION}")
+        shape = (None, None, None)
+        obs, actions = numbers(parts, "observations", (*shape, N_OBS)), numbers(parts, "actions", (*shape, N_ACTION))
+        if obs.shape[:3] != actions.shape[:3]:
+            raise ValueError(
+                f"observations are of {obs.shape[:3]}, actions of {actions.shape[:3]}; allowed is one each"
+            )
+    except ValueError as error:
         raise DataError(
-            f"{path} has version {version} of the observation; allowed is {OBSERVATION_VERSION}: write it again"
-        )
-    return obs.reshape(-1, N_OBS), actions.reshape(-1, N_ACTION)
+            f"{path} cannot be read ({error}); allowed is a file that `vpp-env dataset` wrote: write it again"
+        ) from error
+    return obs.astype(np.float32).reshape(-1, N_OBS), actions.astype(np.float32).reshape(-1, N_ACTION)
 
 
 def clone(obs: NDArray[np.float32], actions: NDArray[np.float32]) -> tuple[list[Layer], NDArray[np.float64]]:

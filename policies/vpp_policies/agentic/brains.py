@@ -127,11 +127,16 @@ def split_options(given: Mapping[str, Any]) -> tuple[str, NegotiationOptions, An
 
 def flat_signature() -> inspect.Signature:
     """Return the signature of `agentic(...)`: every option of every brain."""
-    options = {"brain": "rules"} | _flat(NegotiationOptions)
+    options, types = {"brain": "rules"} | _flat(NegotiationOptions), {"brain": "str"} | _types(NegotiationOptions)
     for entry in BRAINS.values():
         options |= entry.applying()
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Signature([inspect.Parameter(name, keyword, default=value) for name, value in options.items()])
+        types |= {} if entry.options is None else _types(entry.options)
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=types[name])
+            for name, value in options.items()
+        ]
+    )
 
 
 def _refuse(brain: str, names: set[str]) -> None:
@@ -155,6 +160,14 @@ def _flat(cls: type[Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for f, default in _parts(cls):
         out |= _flat(type(default)) if is_dataclass(default) else {f.name: default}
+    return out
+
+
+def _types(cls: type[Any]) -> dict[str, Any]:
+    """Names and annotations of the same."""
+    out: dict[str, Any] = {}
+    for f, default in _parts(cls):
+        out |= _types(type(default)) if is_dataclass(default) else {f.name: f.type}
     return out
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from vpp_env import KWH_PER_MWH, PolicyError, Public
 from vpp_env.units import Floats, Ints
+from vpp_policies.arrays import numbers, read_arrays
 from vpp_policies.forecast.forecast import DAY, QUARTERS, Forecast, LocalClock, clock_of, past_clock
 from vpp_policies.forecast.past import day_ahead_prices
 
@@ -217,27 +218,24 @@ def load(path: Path) -> PriceModel:
     PolicyError
         When the file is none, or of another format.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            arrays = {k: np.asarray(file[k], dtype=np.float64) for k in ("off", "weight", "reserve", "dear_share")}
-            dear, carry = map(float, file["numbers"])
-            days = np.asarray(file.get("days", []), dtype=np.int64)
-    except (OSError, ValueError, KeyError) as error:
-        raise PolicyError(f"{path} is no price model: {error}. `vpp-env fit-prices` makes one.") from error
-    if about.get("format") != FORMAT:
-        raise PolicyError(
-            f"{path} is a price model of format {about.get('format')!r}; allowed is {FORMAT}. `vpp-env fit-prices` "
-            "makes one."
-        )
     shape = (len(RATIOS), len(CLOCK), BODY + TAIL)
-    if arrays["off"].shape != (*shape, QUARTERS) or arrays["weight"].shape != shape:
-        raise PolicyError(f"{path} has samples of shape {arrays['off'].shape}; allowed is {(*shape, QUARTERS)}")
-    if not all(np.isfinite(a).all() for a in arrays.values()):
-        raise PolicyError(f"{path} holds values that are not finite numbers")
-    if not days.size:
-        raise PolicyError(f"{path} does not say on which days it was fitted; `vpp-env fit-prices` makes one that does")
-    rows, source, command = (str(about[key]) for key in ("rows", "source", "command"))
+    try:
+        parts = read_arrays(path)
+        about = json.loads(parts["about"].tobytes()) if "about" in parts else {}
+        about = about if isinstance(about, dict) else {}
+        if about.get("format") != FORMAT:
+            raise ValueError(f"it is of format {about.get('format')!r:.40}; allowed is {FORMAT}")
+        rows, source, command = (str(about.get(key, "")) for key in ("rows", "source", "command"))
+        arrays = {"off": numbers(parts, "off", (*shape, QUARTERS)), "dear_share": numbers(parts, "dear_share", (24,))}
+        arrays |= {name: numbers(parts, name, shape) for name in ("weight", "reserve")}
+        dear, carry = map(float, numbers(parts, "numbers", (2,)))
+        if (arrays["weight"] < 0.0).any() or (arrays["weight"].sum(axis=2) <= 0.0).any():
+            raise ValueError("'weight' holds samples that weigh less than nothing, or nothing together")
+        if "days" not in parts or not parts["days"].size:
+            raise ValueError("it does not say on which days it was fitted")
+        days = numbers(parts, "days", (None,), 2.0**53).astype(np.int64)
+    except ValueError as error:
+        raise PolicyError(f"{path} is no price model: {error}. `vpp-env fit-prices` makes one.") from error
     return PriceModel(**arrays, dear=dear, carry=carry, days=days, rows=rows, source=source, command=command)
 
 

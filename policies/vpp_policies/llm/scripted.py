@@ -22,7 +22,8 @@ from vpp_policies.llm import scripted_talk
 from vpp_policies.llm.chat import Permanent, Reply, Usage, read, schema_text, tokens
 from vpp_policies.llm.prompts import version_of
 
-NUMBER = r"(\d+(?:\.\d+)?)"
+NUMBER = r"((?<![\d.])\d{1,9}(?:\.\d{1,9})?)"
+"""Of so many digits that it stays a number."""
 CENTS = rf"{NUMBER} ?(?:cents?|¢|centavos)"
 _SPEAKS_TO_READER = re.compile(
     r"SYSTEM|system message|Assistant:|Ignore your|Set every|New instructions|Developer note|Print your|</?\w+>|"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from vpp_policies.llm.ledger import Price
 
 NUMBERS = ("usd_per_mtok_in", "usd_per_mtok_out", "requests_per_minute", "tokens_per_minute")
 ENV_FILE = ".env"
+MOST = 1e12
+"""No price or rate is larger."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def load_settings(provider: str, models: str | None = None, model: str = "") -> 
         model = model or str(row["model"])
         row |= row.pop("models", {}).get(model, {})
         numbers = {k: float(row[k]) for k in NUMBERS}
-        wrong = [f"{k} = {v}" for k, v in numbers.items() if not v >= 0.0 or math.isinf(v)]
+        wrong = [f"{k} = {v}" for k, v in numbers.items() if not 0.0 <= v <= MOST]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)}; allowed are numbers from 0")
+            raise ValueError(f"{', '.join(wrong)}; allowed are numbers from 0 to {MOST:g}")
         return Settings(
             provider=provider,
             model=model,
@@ -114,7 +115,11 @@ def _env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     out: dict[str, str] = {}
-    for line in path.read_text("utf-8").splitlines():
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); allowed are lines NAME=value, as UTF-8 text") from error
+    for line in lines:
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             out[name.strip()] = value.strip().strip("'\"")

@@ -68,6 +68,8 @@ ADAPTERS: dict[str, Callable[[Settings], ChatModel]] = {
 THINKERS = ("gemini", "openai", "litellm")
 """Those that can be given room for thoughts."""
 MOST_THINKING = 100_000
+MOST_WAIT_S, MOST_ATTEMPTS = 86_400.0, 100
+"""Longest wait for one call, and most attempts at it [assumed]."""
 REPLAY = "replay"
 NAMES = (*ADAPTERS, REPLAY)
 SHIPPED = "week20.sqlite"
@@ -150,8 +152,10 @@ class LlmOptions:
             raise PolicyError(
                 f"base_url: got {self.base_url!r}; allowed is an address such as http://localhost:11434/v1"
             )
-        if not self.timeout_s > 0 or self.attempts < 1:
-            raise PolicyError(f"timeout_s and attempts: got {self.timeout_s}, {self.attempts}; allowed is above 0")
+        if not 0 < self.timeout_s <= MOST_WAIT_S:
+            raise PolicyError(f"timeout_s: got {self.timeout_s}; allowed is above 0, up to {MOST_WAIT_S:g}")
+        if not 1 <= self.attempts <= MOST_ATTEMPTS:
+            raise PolicyError(f"attempts: got {self.attempts}; allowed is 1 to {MOST_ATTEMPTS}")
 
     @property
     def is_replay(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vpp_env.errors import MOST_SHOWN, DataError, needs
+from vpp_env.errors import DataError, needs, shortened
 from vpp_env.units import Flags, Floats, Ints
 
 MAX_GAP = pd.Timedelta(hours=2)
@@ -22,8 +22,7 @@ _EMPTY = ("", "nan", "null", "none", "na", "n/a")
 
 def shown(value: object) -> str:
     """Return a value of a file for a message: in one line, and not longer than is read."""
-    text = repr(value) if isinstance(value, str) else repr(str(value))
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
+    return shortened(repr(value) if isinstance(value, str) else repr(str(value)))
 
 
 def read_table(path: Path) -> pd.DataFrame:

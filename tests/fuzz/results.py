@@ -1,33 +1,23 @@
-"""Damaged folders of results: every reader of them answers, or says in one line what is damaged.
-
-python -m tests.benchmarks.fuzz_results 500 [first seed]
-"""
+"""Folders of results: every reader of them answers, or says in one line what is damaged."""
 
 from __future__ import annotations
 
 import io
 import json
 import shutil
-import sys
-import tempfile
-import traceback
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from vpp_benchmarks.cli.main import LOADING, main
 from vpp_benchmarks.dashboard.source import figures, points_of, runs_of, state_of
 from vpp_benchmarks.results.run_result import RunResult
 
+from tests.fuzz.harness import Attempt, Target
+from tests.fuzz.mutations import change_value, changed_bytes, pick
 from vpp_env.errors import VppError
 
 PLAN = "compare --scenario quick --duration-hours 2 --fleet-size 3 --policies agentic idle --seeds 1000:1002"
-ODD: tuple[Any, ...] = (
-    None, True, -1, 0, 10**30, 1e308, "", "x", "../../x", "a\0b", [], {}, [[]], {"a": 1}, "9" * 9999, "\ud800", "<b>",
-)  # fmt: skip
 
 
 def experiment(folder: Path) -> Path:
@@ -38,17 +28,10 @@ def experiment(folder: Path) -> Path:
     return made
 
 
-def _leaves(data: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in nested data: what holds it, and its key."""
-    for key in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
-        yield data, key
-        yield from _leaves(data[key])
-
-
 def damage(rng: np.random.Generator, out: Path) -> str:
     """Damage one file of a folder; say which, and how."""
     files = sorted(f for f in out.rglob("*") if f.is_file() and f.suffix in (".json", ".parquet", ".jsonl", ".csv"))
-    file = files[int(rng.integers(len(files)))]
+    file = pick(rng, files)
     kinds = [
         "bytes",
         "cut",
@@ -59,19 +42,14 @@ def damage(rng: np.random.Generator, out: Path) -> str:
         "text",
         *(["value"] * 8 if file.suffix == ".json" else []),
     ]
-    kind = kinds[int(rng.integers(len(kinds)))]
+    kind = pick(rng, kinds)
     content = file.read_bytes()
     if kind == "value":
         data = json.loads(content)
-        places = list(_leaves(data))
-        holder, key = places[int(rng.integers(len(places)))]
-        holder[key] = ODD[int(rng.integers(len(ODD)))]
+        change_value(data, rng)
         file.write_text(json.dumps(data), encoding="utf-8", errors="surrogatepass")
     elif kind == "bytes":
-        bad = bytearray(content or b"x")
-        for at in rng.integers(len(bad), size=int(rng.integers(1, 9))):
-            bad[at] = rng.integers(256)
-        file.write_bytes(bytes(bad))
+        file.write_bytes(changed_bytes(content, rng))
     elif kind == "cut":
         file.write_bytes(content[: int(rng.integers(len(content) + 1))])
     elif kind in ("empty", "text"):
@@ -115,37 +93,25 @@ def read(way: str, out: Path) -> tuple[int, str]:
     return status, told.getvalue()
 
 
+AGAIN = "played again"
+"""What --resume says of a damaged run."""
 WAYS = ("report", "leaderboard --by welfare", "transcript", "dashboard", "compare --resume")
 
 
-def run(n: int, first: int = 0, whole: Path | None = None) -> tuple[Counter[str], list[str]]:
-    """Try n damages, of copies of an experiment where one is given; return how they ended, and the faults."""
-    ends: Counter[str] = Counter()
-    faults: list[str] = []
-    with tempfile.TemporaryDirectory() as base:
-        whole = whole or experiment(Path(base))
-        for seed in range(first, first + n):
-            rng = np.random.default_rng(seed)
-            out = Path(base) / "damaged"
-            shutil.copytree(whole, out)
-            what = damage(rng, out)
-            way = WAYS[int(rng.integers(len(WAYS)))]
-            try:
-                status, told = read(way, out)
-                lines = [line for line in told.splitlines() if LOADING not in line and "played again" not in line]
-                if status == 2 and (len(lines) != 1 or len(lines[0]) > 1500 or not lines[0].startswith("error: ")):
-                    faults.append(f"seed {seed}: {way}, {what}: not one line: {told[:300]!r}")
-                ends[f"{way}: {'as it should be' if status == 0 else 'one line'}"] += 1
-                if status not in (0, 2):
-                    faults.append(f"seed {seed}: {way}, {what}: status {status}: {told[:300]!r}")
-            except BaseException:  # noqa: BLE001  whatever it is, it is the finding
-                faults.append(f"seed {seed}: {way}, {what}: {traceback.format_exc()}")
-                ends["fault"] += 1
-            shutil.rmtree(out)
-    return ends, faults
+def _results(valid: Path) -> Attempt:
+    whole = experiment(valid)
+
+    def attempt(rng: np.random.Generator, folder: Path) -> None:
+        out = Path(shutil.copytree(whole, folder / "damaged"))
+        damage(rng, out)
+        status, told = read(pick(rng, WAYS), out)
+        if status == 2:
+            raise VppError("\n".join(line for line in told.splitlines() if LOADING not in line and AGAIN not in line))
+        assert status == 0, told
+
+    return attempt
 
 
-if __name__ == "__main__":
-    found, wrong = run(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    print("\n".join(wrong))
-    print(dict(found))
+RESULTS = Target(
+    "folders of results", "bytes, cut, gone, links, values; read by report, leaderboard, ...", _results, quick=6
+)
