@@ -234,7 +234,7 @@ class World:
 
     def _known(self) -> int:
         """First step whose day-ahead price is not published yet."""
-        return published_until(self.calendar, *self.clock(self.t), self.t)
+        return self._published
 
     def announced(self) -> tuple[Floats, Floats]:
         """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public."""
@@ -465,8 +465,9 @@ class World:
 
     def _nothing_of_absent(self) -> None:
         absent = self.absent
-        for row in LIMITS:
-            self._headroom[row, absent] = 0.0
+        if absent.any():
+            for row in LIMITS:
+                self._headroom[row, absent] = 0.0
 
     def _look_again(self) -> None:
         """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
@@ -489,9 +490,10 @@ class World:
         if steps:
             self._remember(self.t, k)
             self.opportunity += 1
-        day = self.clock(self.t)[0]
+        day, now = self.clock(self.t)
         if day != self._day_number:
             self._open_day(day)
+        self._published = published_until(self.calendar, day, now, self.t)
         play(self._homes, played, k, taken, agreed, market, self._gate(), results)
         hours_left = self._bounds.hours_left.reshape(self.n_months, -1)
         self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
@@ -516,5 +518,7 @@ class World:
 
     def _cap_q(self) -> NDArray[np.int64]:
         """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
+        if not self.exchange.capped_by_share:
+            return self.exchange.cap_q(np.zeros(self.n_months))
         able = np.where(self.patience.absent(), 0.0, self._homes.quote.sell)
         return self.exchange.cap_q(able.reshape(self.n_months, -1).sum(axis=1))
