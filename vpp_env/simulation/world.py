@@ -464,10 +464,9 @@ class World:
         self._nothing_of_absent()
 
     def _nothing_of_absent(self) -> None:
-        absent = self.absent
-        if absent.any():
-            for row in LIMITS:
-                self._headroom[row, absent] = 0.0
+        out = np.flatnonzero(self.absent)
+        if len(out):
+            self._headroom[np.ix_(np.array(LIMITS), out)] = 0.0
 
     def _look_again(self) -> None:
         """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
