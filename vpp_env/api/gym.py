@@ -30,6 +30,11 @@ def _boxes(session: Session) -> tuple[Box, Box]:
     return Box(-1.0, 1.0, (n, N_OBS), np.float32), Box(-1.0, 1.0, (n, N_ACTION), np.float32)
 
 
+def _rows(block: NDArray[np.float32], span: slice) -> NDArray[np.float32]:
+    """(months in `span` x N, N_OBS): those months of a block (M, N, N_OBS), to be written to."""
+    return block[span].reshape(-1, N_OBS)
+
+
 class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
@@ -123,7 +128,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
         """
         obs, reward, outcome, over, costs = self._session.step(action)
         info = {
-            "vpp_profit_usd": float(outcome.money.profit[0]),
+            "vpp_profit_usd": float(outcome.profit[0]),
             "home_rewards": reward.homes[0],
             "costs": costs[0],
         }
@@ -233,8 +238,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         seeds, ahead = self._seeds.of(seed), self._seeds.ahead()
         episodes = self._session.episodes
         setting, found = episodes.of(seeds, options)
-        obs = self._workers.map(
-            lambda session, span: session.begin(seeds[span], setting, found), self._sessions, self._spans
+        obs = self._block()
+        self._workers.map(
+            lambda session, span: session.begin(seeds[span], setting, found, _rows(obs, span)),
+            self._sessions,
+            self._spans,
         )
         self._over = False
         if ahead:
@@ -242,7 +250,7 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
             for session, span in zip(self._sessions, self._spans, strict=True):
                 session.prepare(ahead[span], coming)
         months = [month for session in self._sessions for month in session.months]
-        return self._shaped(obs), {name: np.array([m[name] for m in months]) for name in ("seed", "month", "options")}
+        return obs, {name: np.array([m[name] for m in months]) for name in ("seed", "month", "options")}
 
     def submit(
         self,
@@ -280,8 +288,9 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         for session, part in zip(self._sessions, parts, strict=True):
             session.submit(*part)
 
-    def _shaped(self, matrices: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return np.concatenate(matrices).reshape(self.num_envs, -1, N_OBS)
+    def _block(self) -> NDArray[np.float32]:
+        """Return a fresh (M, N, N_OBS) array, which the sessions fill."""
+        return np.empty((self.num_envs, self._session.scenario.fleet.size, N_OBS), dtype=np.float32)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads.
@@ -323,15 +332,19 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         if self._over:
             obs, infos = self.reset()
             return obs, np.zeros(self.num_envs), no, no.copy(), infos
-        # all are checked before any month is played
-        homes = self.num_envs * self._session.scenario.fleet.size
-        bids = check_actions(np.asarray(actions).reshape(-1, N_ACTION), homes).reshape(self.num_envs, -1, N_ACTION)
+        given, homes = np.asarray(actions).reshape(-1, N_ACTION), self.num_envs * self._session.scenario.fleet.size
+        # all are checked before any month is played; a session checks its own
+        if len(self._sessions) > 1 or len(given) != homes:
+            given = check_actions(given, homes)
+        bids, obs = given.reshape(self.num_envs, -1, N_ACTION), self._block()
         played = self._workers.map(
-            lambda session, span: session.step(bids[span].reshape(-1, N_ACTION)), self._sessions, self._spans
+            lambda session, span: session.step(bids[span].reshape(-1, N_ACTION), _rows(obs, span)),
+            self._sessions,
+            self._spans,
         )
         self._over = played[0].over
         infos = {
-            "vpp_profit_usd": np.concatenate([p.outcome.money.profit for p in played]),
+            "vpp_profit_usd": np.concatenate([p.outcome.profit for p in played]),
             "home_rewards": np.concatenate([p.reward.homes for p in played]),
             "costs": np.concatenate([p.costs for p in played]),
         }
@@ -339,4 +352,4 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
             kpis = [session.kpis() for session in self._sessions]
             infos["kpis"] = {name: np.concatenate([k[name] for k in kpis]) for name in kpis[0]}
         reward = np.concatenate([p.reward.joint for p in played])
-        return self._shaped([p.observations for p in played]), reward, no, np.full(self.num_envs, self._over), infos
+        return obs, reward, no, np.full(self.num_envs, self._over), infos

@@ -36,12 +36,13 @@ class Observer:
         self._slot = [PRODUCTS.index(name) for name in world.products]
         self._now = np.empty((len(CHANGING), self._fixed.shape[1]))
 
-    def matrix(self) -> Floats32:
-        """Return a fresh (M*N, N_OBS) float32 matrix."""
+    def matrix(self, into: Floats32 | None = None) -> Floats32:
+        """Return a (M*N, N_OBS) float32 matrix: `into`, or a fresh one."""
         world = self._world
         # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
         rows = (world.t - 1 + AHEAD) % HISTORY
-        return observe(self._facts(), self._fixed, self._rows(), world.load_past[rows], world.pv_past[rows])
+        load, pv = world.load_past[rows], world.pv_past[rows]
+        return observe(self._facts(), self._fixed, self._rows(), load, pv, into)
 
     def _facts(self) -> MarketFacts:
         world = self._world

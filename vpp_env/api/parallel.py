@@ -190,7 +190,7 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         flat = np.concatenate(bids)
         self._matrix, reward, outcome, over, _ = self._session.step(flat.reshape(-1, N_ACTION))
         rewards = dict(zip(names, reward.homes[0].tolist(), strict=True))
-        profit = float(outcome.money.profit[0])
+        profit = float(outcome.profit[0])
         infos: dict[str, dict[str, Any]] = {name: {"vpp_profit_usd": profit} for name in names}
         if self._full_infos:
             rows = outcome.ledger[:, 0]

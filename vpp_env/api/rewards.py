@@ -51,7 +51,7 @@ class Rewards:
         homes = net_benefit(outcome.ledger) - self._wishes.add(outcome)
         if self._world.done:
             homes += self._world.closing_value() - restoring_cost(self._world)
-        joint = outcome.money.profit + homes.sum(axis=1)
+        joint = outcome.profit + homes.sum(axis=1)
         alpha = self._team_share
         if alpha > 0.0:
             homes = (1.0 - alpha) * homes + alpha * (joint / homes.shape[1])[:, None]

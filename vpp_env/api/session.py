@@ -101,6 +101,11 @@ class Played(NamedTuple):
     costs: Floats  # (M, 5) homes whose preferences were violated, by kind as `owners.violations.VIOLATIONS`
 
 
+def _mean(values: Floats) -> float:
+    """Mean of a few values, in a quarter of the time that NumPy takes."""
+    return float(sum(values.tolist()) / len(values))
+
+
 class Session:
     """Worlds of M months, one episode after another.
 
@@ -168,8 +173,17 @@ class Session:
             self.prepare(ahead, self.episodes.ahead(ahead))
         return made
 
-    def begin(self, seeds: Sequence[int], setting: Setting, options: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Begin the episode of these seeds, one for each month, in a world; return (M*N, N_OBS) observations."""
+    def begin(
+        self,
+        seeds: Sequence[int],
+        setting: Setting,
+        options: Mapping[str, Any],
+        into: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Begin the episode of these seeds, one for each month, in a world; return (M*N, N_OBS) observations.
+
+        They are written `into` an array, or a fresh one.
+        """
         world = World([self._pool.get(s, setting) for s in seeds])
         self.seeds, self.setting, self.options, self.world = tuple(seeds), setting, dict(options), world
         self.world.reset()
@@ -178,7 +192,7 @@ class Session:
         self._forget()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
         self._tally = Tally(self.world)
-        return self._observer.matrix()
+        return self._observer.matrix(into)
 
     def prepare(self, seeds: Sequence[int], setting: Setting) -> None:
         """Begin to make the months of these seeds, for an episode to come."""
@@ -249,23 +263,26 @@ class Session:
     def _forget(self) -> None:
         self._schedules, self._capacity, self._override = (), (), None
 
-    def step(self, actions: NDArray[Any]) -> Played:
-        """Play one opportunity with (M*N, N_ACTION) actions, and with what was submitted since the last step."""
+    def step(self, actions: NDArray[Any], into: NDArray[np.float32] | None = None) -> Played:
+        """Play one opportunity with (M*N, N_ACTION) actions, and with what was submitted since the last step.
+
+        Observations are written `into` an array, or a fresh one.
+        """
         world = self._playing()
         outcome = world.step(actions, self._schedules, self._override, self._capacity)
         self._forget()
         self.outcome = outcome
         self.history.append(
             (
-                float(outcome.lmp[:, 0].mean()),
-                float(outcome.market_kw[:, 0].mean()),
+                _mean(outcome.lmp[:, 0]),
+                _mean(outcome.market_kw[:, 0]),
                 float(outcome.soc_kwh[-1, 0, 0]),
-                float(outcome.money.profit[0]),
+                float(outcome.profit[0]),
             )
         )
         reward = self._rewards.of(outcome)
         costs = self._tally.add(outcome, reward)
-        return Played(self._observer.matrix(), reward, outcome, world.done, costs)
+        return Played(self._observer.matrix(into), reward, outcome, world.done, costs)
 
     def kpis(self) -> dict[str, Floats]:
         """(M,) each: what the episode came to, as the evaluator names it."""

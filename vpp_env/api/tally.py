@@ -7,10 +7,29 @@ import numpy as np
 from vpp_env.api.rewards import Reward
 from vpp_env.core import ledger as led
 from vpp_env.evaluation.welfare import PARTS
+from vpp_env.jit import kernel
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
-from vpp_env.units import KWH_PER_MWH, Floats
+from vpp_env.units import KWH_PER_MWH, Floats, Ints
+
+READ = np.array(
+    [
+        led.L_SOLD, led.L_CALLED, led.L_BOUGHT, led.L_FORCED, led.L_RESERVE, led.L_PAY_SOLD, led.L_PAY_BOUGHT,
+        led.L_PAY_FORCED, led.L_PAY_RESERVE, led.L_PAY_CAPACITY, led.L_PAY_AVAILABILITY, led.L_PAY_CONCESSION,
+        led.L_BILL, led.L_BILL_BASELINE, led.L_WEAR, led.L_AWAY,
+    ]
+)  # fmt: skip
+"""Rows of the ledger that the figures are made of: the others are not summed."""
+
+
+@kernel
+def _add(total: Floats, ledger: Floats, rows: Ints) -> None:
+    """Add `rows` of a ledger (N_LEDGER, M, N) to a total."""
+    for row in rows:
+        for m in range(ledger.shape[1]):
+            for i in range(ledger.shape[2]):
+                total[row, m, i] += ledger[row, m, i]
 
 
 class Tally:
@@ -25,8 +44,8 @@ class Tally:
     def add(self, outcome: Outcome, reward: Reward) -> Floats:
         """Add one opportunity; return (M, 5) how many homes' preferences it violated, by kind as `VIOLATIONS`."""
         broken = outcome.violated.sum(axis=2)
-        self._ledger += outcome.ledger
-        self._profit += outcome.money.profit
+        _add(self._ledger, outcome.ledger, READ)
+        self._profit += outcome.profit
         self._revenue += outcome.money.revenue
         self._welfare += reward.joint
         self._violations += broken

@@ -169,19 +169,31 @@ def check_actions(actions: NDArray[Any], n: int) -> Floats:
     array = np.asarray(actions, dtype=np.float64)
     if array.shape != (n, N_ACTION):
         raise BidError(f"bids have shape {array.shape}; allowed is ({n}, {N_ACTION}): one row per prosumer")
+    clipped, fits = _clipped(np.ascontiguousarray(array), 1.0 + ROUNDING)
+    if fits:
+        return clipped
     finite = np.isfinite(array)
     if not finite.all():
         rows = np.unique(np.nonzero(~finite)[0])[:5].tolist()
         raise BidError(f"bids of prosumers {rows} are not finite numbers; allowed is [-1, 1]")
-    over = np.abs(array)
-    if over.max(initial=0.0) > 1.0 + ROUNDING:
-        row, column = np.unravel_index(int(np.argmax(over)), over.shape)
-        raise BidError(
-            f"the bid of prosumer {row} has {COLUMNS[column]} = {array[row, column]:.6g}; allowed is [-1, 1]. Usual "
-            "causes: kW or USD where a share of the span is meant (use vpp_env.encode), or actions of a learner that "
-            "are not clipped (use np.clip(actions, -1, 1), or an output squashed by tanh)"
-        )
-    return np.clip(array, -1.0, 1.0)
+    row, column = np.unravel_index(int(np.argmax(np.abs(array))), array.shape)
+    raise BidError(
+        f"the bid of prosumer {row} has {COLUMNS[column]} = {array[row, column]:.6g}; allowed is [-1, 1]. Usual "
+        "causes: kW or USD where a share of the span is meant (use vpp_env.encode), or actions of a learner that "
+        "are not clipped (use np.clip(actions, -1, 1), or an output squashed by tanh)"
+    )
+
+
+@kernel
+def _clipped(actions: Floats, most: float) -> tuple[Floats, bool]:
+    """`actions` (n, 8) in [-1, 1], and whether all of them were numbers in [-most, most]."""
+    out, fits = np.empty_like(actions), True
+    for i in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            x = actions[i, j]
+            fits &= abs(x) <= most  # no comparison is true of what is not a number
+            out[i, j] = min(1.0, max(-1.0, x))
+    return out, fits
 
 
 def check_override(override: Flags | None, n: int) -> Flags:

@@ -450,8 +450,10 @@ def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats
             obs[i, N_PUBLIC + j] = x
 
 
-def observe(facts: MarketFacts, fixed: Floats, now: Floats, load: Floats32, pv: Floats32) -> Floats32:
-    """Return a fresh (M*N, N_OBS) float32 matrix of observations.
+def observe(
+    facts: MarketFacts, fixed: Floats, now: Floats, load: Floats32, pv: Floats32, into: Floats32 | None = None
+) -> Floats32:
+    """Return a (M*N, N_OBS) float32 matrix of observations, a fresh one unless it is said where to write it.
 
     Parameters
     ----------
@@ -461,9 +463,11 @@ def observe(facts: MarketFacts, fixed: Floats, now: Floats, load: Floats32, pv: 
         (len(FIXED), M*N) and (len(CHANGING), M*N) float64, contiguous: the homes, month after month.
     load, pv : ndarray
         (len(AHEAD), M*N) float32 kW.
+    into : ndarray, optional
+        Filled and returned.
     """
     n = fixed.shape[1]
-    obs = np.empty((n, N_OBS), dtype=np.float32)
+    obs = np.empty((n, N_OBS), dtype=np.float32) if into is None else into
     _fill(_public(facts, n // len(facts.da)), fixed, now, load, pv, obs)
     return obs
 

@@ -117,11 +117,16 @@ class Exchange:
         self.day_ahead.reset()
         self.firm.reset()
 
+    @property
+    def capped_by_share(self) -> bool:
+        """Whether what is flexible limits what the VPP may sell."""
+        return self._scenario.market.max_share_of_flexible < 1.0
+
     def cap_q(self, flexible_kw: Floats) -> Ints:
         """(M,) most quanta the VPP may sell: its maximum, or its share of what is flexible (M,) kW at the gate."""
-        share = self._scenario.market.max_share_of_flexible
-        if share >= 1.0:
+        if not self.capped_by_share:
             return self._max_q
+        share = self._scenario.market.max_share_of_flexible
         return np.minimum(self._max_q, np.floor(share * flexible_kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64))
 
     def state(self, t: int, steps: int, cap_q: Ints) -> MarketState:
@@ -154,6 +159,10 @@ class Exchange:
 
     def meter(self, t: int, metered_kw: Floats) -> None:
         """Add (S, M) kW metered from step t on to what the programme's event has delivered so far."""
+        if not self.incentive[:, t : t + len(metered_kw)].any():
+            if self._event_kwh.any():
+                self._event_kwh = np.zeros(len(self._months))
+            return
         for j, row in enumerate(metered_kw):
             event = self.incentive[:, t + j] > 0.0
             self._event_kwh = np.where(event, self._event_kwh + DT_H * row, 0.0)

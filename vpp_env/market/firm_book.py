@@ -64,6 +64,9 @@ class FirmBook:
         opens = inside & (hour == first)
         self._opened = np.where(inside, np.maximum.accumulate(np.where(opens, np.arange(len(hour)), -1)), -1)
         self._of_gate = {evening.gate: e for e, evening in enumerate(self.evenings)}
+        self._of_stop: dict[int, list[int]] = {}
+        for e, evening in enumerate(self.evenings):
+            self._of_stop.setdefault(evening.stop, []).append(e)
         self.reset()
 
     def reset(self) -> None:
@@ -179,7 +182,7 @@ class FirmBook:
         """
         market, shape = self._market, self._stays.shape
         usd, clawback, members = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape[::2])
-        ends = [e for e, evening in enumerate(self.evenings) if evening.stop == stop]
+        ends = self._of_stop.get(stop, [])
         if not ends and (stop != self._last or not self.evenings):
             return Settled(usd, clawback, members)
         delivered = self.delivered_kw

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.jit import kernel
 from vpp_env.scenario.specs import OwnersSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Flags, Floats, Ints
@@ -93,6 +94,15 @@ def extra_days(draws: Floats, return_share: float) -> Ints:
     return np.floor(np.log1p(-draws) / math.log1p(-return_share)).astype(np.int64)
 
 
+@kernel
+def _note(storage_kwh: Floats, violated: Flags, kwh: Floats, any_of_them: Flags) -> None:
+    """Add (n,) kWh of an opportunity to `kwh`, and who was violated, (5, n), to `any_of_them`."""
+    for i in range(len(kwh)):
+        kwh[i] += storage_kwh[i]
+        for kind in range(len(violated)):
+            any_of_them[i] |= violated[kind, i]
+
+
 class Patience:
     """The owners of M fleets of N homes, day by day.
 
@@ -121,8 +131,7 @@ class Patience:
 
     def add(self, storage_kwh: Floats, violated: Flags) -> None:
         """Add an opportunity: (M, N) kWh that storage gave, and (5, M, N) who was violated how."""
-        self._storage_kwh += storage_kwh.ravel()
-        self._violated |= np.any(violated, axis=0).ravel()
+        _note(storage_kwh.ravel(), violated.reshape(len(violated), -1), self._storage_kwh, self._violated)
 
     def turn_down(self, offers: Flags) -> None:
         """Add the offers of a round that (M*N,) owners have turned down."""

@@ -128,9 +128,9 @@ class Calendar:
         return pd.date_range(self.day_start_utc(day), periods=self.steps_in_day(day), freq=f"{STEP_MINUTES}min")
 
     def day_hours(self, day: int) -> Floats:
-        """(n,) float64 local wall-clock hour of every step of local day `day`."""
+        """(n,) float64 local wall-clock hour of every step of local day `day`; to be read only."""
         if self.steps_in_day(day) == 96:
-            return np.arange(96) / 4.0
+            return _WHOLE_DAY
         local = self.day_index_utc(day).tz_convert(self.timezone)
         return np.asarray(local.hour + local.minute / 60.0, dtype=np.float64)
 
@@ -147,6 +147,10 @@ class Calendar:
         # the first step whose wall time is not earlier; a skipped hour maps to the step after the gap
         k = np.array([int(np.argmax(wall >= m)) if (wall >= m).any() else len(wall) - 1 for m in range(0, 1440, 15)])
         return k[quarter]
+
+
+_WHOLE_DAY = np.arange(96) / 4.0
+_WHOLE_DAY.setflags(write=False)
 
 
 @lru_cache(maxsize=1024)

@@ -61,6 +61,11 @@ class Outcome:
         """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
         return violations(self.ledger, self.lacks, self.missed)
 
+    @cached_property
+    def profit(self) -> Floats:
+        """(M,) USD that is left to each VPP."""
+        return self.money.profit
+
     @property
     def storage_kwh(self) -> Floats:
         """(M, N) kWh that batteries and cars' batteries gave: what an owner notices, unlike charging that waits."""

@@ -165,6 +165,7 @@ class World:
         self.table.reset()
         self._fill_history()
         self._open_day(self.clock(0)[0])
+        self._published = published_until(self.calendar, *self.clock(0), 0)
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
@@ -256,7 +257,7 @@ class World:
 
     def _known(self) -> int:
         """First step whose day-ahead price is not published yet."""
-        return published_until(self.calendar, *self.clock(self.t), self.t)
+        return self._published
 
     def announced(self) -> tuple[Floats, Floats]:
         """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public.
@@ -566,9 +567,9 @@ class World:
         self._nothing_of_absent()
 
     def _nothing_of_absent(self) -> None:
-        absent = self.absent
-        for row in LIMITS:
-            self._headroom[row, absent] = 0.0
+        out = np.flatnonzero(self.absent)
+        if len(out):
+            self._headroom[np.ix_(np.array(LIMITS), out)] = 0.0
 
     def _look_again(self) -> None:
         """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
@@ -590,9 +591,10 @@ class World:
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
         self._remember(self.t, k)
         self.opportunity += 1
-        day = self.clock(self.t)[0]
+        day, now = self.clock(self.t)
         if day != self._day_number:
             self._open_day(day)
+        self._published = published_until(self.calendar, day, now, self.t)
         play(self._homes, played, k, taken, agreed, market, self._gate(), results)
         self._ask_owners()
         return results
@@ -627,5 +629,7 @@ class World:
 
     def _cap_q(self) -> NDArray[np.int64]:
         """(M,) most quanta each VPP may sell; see `Exchange.cap_q`."""
+        if not self.exchange.capped_by_share:
+            return self.exchange.cap_q(np.zeros(self.n_months))
         able = np.where(self.patience.absent(), 0.0, self._homes.quote.sell)
         return self.exchange.cap_q(able.reshape(self.n_months, -1).sum(axis=1))

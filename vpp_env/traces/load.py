@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.jit import kernel
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.solar import interpolation
@@ -138,29 +141,109 @@ def lagged(temp_c: Floats) -> Floats:
     return np.convolve(temp_c, np.full(COOL_LAG_STEPS, 1.0 / COOL_LAG_STEPS), mode="valid")
 
 
+@lru_cache(maxsize=64)
 def base_profile_kw(when: date) -> Floats:
     """(24,) load by hour that is neither cooling nor a large appliance: the rest of the measured profile."""
     measured = by_month(PROFILE_KW, when)
     quarters = normal_temp_c(when, np.arange(96) / 4.0)
     normal = lagged(np.concatenate([quarters[-COOL_LAG_STEPS + 1 :], quarters]))
     rest = measured - cooling_kw(normal).reshape(24, 4).mean(axis=1) - _RUN_MEAN_KW
-    return np.maximum(rest, MIN_BASE_SHARE * measured)
+    made = np.maximum(rest, MIN_BASE_SHARE * measured)
+    made.setflags(write=False)
+    return made
 
 
-def _appliances(homes: LoadHomes, hours: Floats, rng: np.random.Generator) -> Floats32:
-    """(n, N) float32: kW of the large appliances; no run crosses midnight."""
-    n, n_homes = len(hours), len(homes.size)
-    active = np.flatnonzero(rng.random((n_homes, RUN_SLOTS), dtype=np.float32) < homes.runs[:, None])
-    home = active // RUN_SLOTS
-    chance = RUN_HOURS[hours.astype(np.int64)]
-    start = np.searchsorted(np.cumsum(chance / chance.sum())[:-1], rng.random(len(home)))
-    length = rng.integers(RUN_STEPS[0], RUN_STEPS[1] + 1, len(home))
-    power = rng.uniform(*RUN_KW, len(home)).astype(np.float32) * np.float32(homes.run_scale)
-    edges = np.zeros((n + 1) * n_homes, dtype=np.float32)
-    np.add.at(edges, start * n_homes + home, power)
-    np.subtract.at(edges, np.minimum(start + length, n) * n_homes + home, power)
-    # cumulative sums of equal and opposite float32 leave dust below zero
-    return np.maximum(np.cumsum(edges.reshape(n + 1, n_homes)[:n], axis=0), 0.0)
+class _DayShape(NamedTuple):
+    """What all homes of all months share of a date; n steps."""
+
+    level: float  # of its kind of day
+    base_kw: Floats32  # (n, 25) of a mean home, by shift of routine
+    run_starts: Floats  # (n - 1,) share of appliance runs that begin before the end of each step
+
+
+@lru_cache(maxsize=64)
+def _day_shape(when: date, hours: tuple[float, ...]) -> _DayShape:
+    """`hours` are the local wall-clock hours of the day's steps."""
+    level, clock = WEEKEND if when.weekday() >= 5 else WEEKDAY, np.array(hours)
+    profile, chance = base_profile_kw(when) * level, RUN_HOURS[clock.astype(np.int64)]
+    made = _DayShape(
+        level,
+        np.stack([wrap_hours(profile, clock - shift) for shift in PHASES_H], axis=1).astype(np.float32),
+        np.cumsum(chance / chance.sum())[:-1],
+    )
+    made.base_kw.setflags(write=False)
+    made.run_starts.setflags(write=False)
+    return made
+
+
+class _Runs(NamedTuple):
+    """The runs of large appliances on a day, R of them; no run crosses midnight."""
+
+    home: Ints  # (R,)
+    start: Ints  # (R,) step
+    end: Ints  # (R,) step, n at the latest
+    kw: Floats32  # (R,)
+
+
+def _appliances(homes: LoadHomes, shape: _DayShape, rng: np.random.Generator) -> _Runs:
+    """Draw the runs of a day."""
+    active = np.flatnonzero(rng.random((len(homes.size), RUN_SLOTS), dtype=np.float32) < homes.runs[:, None])
+    count = len(active)
+    start = np.searchsorted(shape.run_starts, rng.random(count))
+    length = rng.integers(RUN_STEPS[0], RUN_STEPS[1] + 1, count)
+    power = rng.uniform(*RUN_KW, count).astype(np.float32) * np.float32(homes.run_scale)
+    return _Runs(active // RUN_SLOTS, start, np.minimum(start + length, len(shape.base_kw)), power)
+
+
+@kernel
+def _add_up(
+    load: Floats32,
+    cool: Floats32,
+    ripple: Floats32,
+    region: np.float32,
+    cool_kw: Floats32,
+    base_kw: Floats32,
+    runs: _Runs,
+    phase: Ints,
+    own: tuple[Floats32, Floats32, Floats32],
+    quarter: float,
+) -> None:
+    """Make `load` (n, N), the base load relative to its routine, the load in kW; all arithmetic is float32.
+
+    Parameters
+    ----------
+    load, cool, ripple : ndarray
+        (n, N) base load and cooling relative to their means, and the noise of a quarter hour.
+    region : float32
+        What all homes' day departs by, relative, and 1.
+    cool_kw, base_kw : ndarray
+        (n,) mean cooling; (n, 25) see `_DayShape`.
+    runs : _Runs
+        Large appliances.
+    phase, own, quarter :
+        See `LoadHomes`: routine, and cooling, size and knee; relative standard deviation of the noise.
+    """
+    one, zero, low, high = np.float32(1.0), np.float32(0.0), np.float32(BASE_SPAN[0]), np.float32(BASE_SPAN[1])
+    duty, over_knee = np.float32(MAX_DUTY), np.float32(1.0 - OVER_KNEE)
+    least, most, gain = np.float32(0.3), np.float32(1.7), np.float32(quarter)
+    cooling, size, knee = own
+    steps, n = load.shape
+    # what appliances draw, step by step: each run changes it twice
+    edges = np.zeros((steps + 1, n), dtype=np.float32)
+    for r, home in enumerate(runs.home):
+        edges[runs.start[r], home] += runs.kw[r]
+    for r, home in enumerate(runs.home):
+        edges[runs.end[r], home] -= runs.kw[r]
+    drawn = np.zeros(n, dtype=np.float32)
+    for k in range(steps):
+        for i in range(n):
+            kw = min(max(load[k, i] + region, low), high) * base_kw[k, phase[i]]
+            kw += min(max(cool[k, i] + one, zero), duty) * cool_kw[k] * cooling[i]
+            # sums of equal and opposite float32 leave dust below zero
+            drawn[i] += edges[k, i]
+            kw = kw * size[i] + max(drawn[i], zero)
+            kw -= max(kw - knee[i], zero) * over_knee
+            load[k, i] = kw * min(max(ripple[k, i] * gain + one, least), most)
 
 
 def day_load(
@@ -194,32 +277,17 @@ def day_load(
         (n, N) float32, kW.
     """
     n, n_homes = len(hours), len(homes.size)
-    level = WEEKEND if when.weekday() >= 5 else WEEKDAY
-    profile = base_profile_kw(when) * level
-    table = np.stack([wrap_hours(profile, hours - shift) for shift in PHASES_H], axis=1).astype(np.float32)
+    shape = _day_shape(when, tuple(hours.tolist()))
     nodes, habit = interpolation(n, NODE_STEPS), interpolation(n, HABIT_STEPS)
-    quarter = np.float32(QUARTER_GAIN * (peak_ratio - 1.0))
     load = nodes @ (rng.standard_normal((nodes.shape[1], n_homes), dtype=np.float32) * np.float32(BASE_SIGMA))
     load += habit @ homes.habit[: habit.shape[1]]
     load += np.float32(DAY_SIGMA) * rng.standard_normal(n_homes, dtype=np.float32)
-    load += np.float32(1.0 + REGION_SIGMA * rng.standard_normal())
-    np.clip(load, *BASE_SPAN, out=load)
-    load *= table[:, homes.phase]
+    region = np.float32(1.0 + REGION_SIGMA * rng.standard_normal())
     cool = nodes @ (rng.standard_normal((nodes.shape[1], n_homes), dtype=np.float32) * np.float32(COOL_SIGMA))
-    cool += np.float32(1.0)
-    np.clip(cool, 0.0, MAX_DUTY, out=cool)
-    cool *= (level * cooling_kw(lagged_temp_c)).astype(np.float32)[:, None]
-    cool *= homes.cooling
-    load += cool
-    load *= homes.size
-    load += _appliances(homes, hours, rng)
-    over = load - homes.knee
-    np.maximum(over, 0.0, out=over)
-    over *= np.float32(1.0 - OVER_KNEE)
-    load -= over
+    runs = _appliances(homes, shape, rng)
     ripple = rng.standard_normal((n, n_homes), dtype=np.float32)
-    ripple *= quarter
-    ripple += np.float32(1.0)
-    np.clip(ripple, 0.3, 1.7, out=ripple)
-    load *= ripple
+    cool_kw = (shape.level * cooling_kw(lagged_temp_c)).astype(np.float32)
+    quarter = QUARTER_GAIN * (peak_ratio - 1.0)
+    own = homes.cooling, homes.size, homes.knee
+    _add_up(load, cool, ripple, region, cool_kw, shape.base_kw, runs, homes.phase, own, quarter)
     return load

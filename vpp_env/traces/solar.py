@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,7 @@ def unit_output(
     return out
 
 
+@lru_cache(maxsize=32)
 def interpolation(n: int, spacing: int) -> Floats32:
     """(n, m) float32 weights from m nodes `spacing` steps apart to n steps; rows have unit norm.
 
@@ -151,7 +153,9 @@ def interpolation(n: int, spacing: int) -> Floats32:
     position = (np.arange(n) + 0.5) / spacing
     nodes = np.arange(int(np.ceil(n / spacing)) + 1)
     weights = np.maximum(0.0, 1.0 - np.abs(position[:, None] - nodes[None, :]))
-    return (weights / np.sqrt(np.sum(weights**2, axis=1, keepdims=True))).astype(np.float32)
+    made = (weights / np.sqrt(np.sum(weights**2, axis=1, keepdims=True))).astype(np.float32)
+    made.setflags(write=False)
+    return made
 
 
 def day_pv(
@@ -193,12 +197,14 @@ def day_pv(
     # grows with the cloud, so a clear day is smooth everywhere
     gain = RESIDUAL_GAIN * np.sqrt((1.0 - correlation) / max(correlation, 0.05))
     sigma = (gain * np.clip(1.0 - clearness, 0.0, 1.0) ** RESIDUAL_POWER).astype(np.float32)[:, None]
+    up = np.flatnonzero(unit.any(axis=1))  # the sun is
+    normals, sigma = normals[up], sigma[up]
     normals *= sigma
     normals -= sigma**2 / 2
     np.exp(normals, out=normals)
-    normals *= unit[:, homes.roof]
+    normals *= unit[up][:, homes.roof]
     normals *= homes.factor
     np.clip(normals, 0.0, 1.0, out=normals)
     normals *= homes.kwp
-    out[:, homes.column] = normals
+    out[np.ix_(up, homes.column)] = normals
     return out

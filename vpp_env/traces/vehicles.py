@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.jit import kernel
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
@@ -29,6 +30,10 @@ WEEKEND_START = np.array(
     [31, 17, 11, 12, 12, 5, 4, 7, 12, 13, 24, 37, 50, 58, 68, 84, 83, 84, 87, 83, 70, 58, 57, 32]
 ) / 1000.0  # fmt: skip
 """(24,) share of weekend plug-ins by local hour. Source: `SESSION_SOURCE`."""
+WEEKDAY_SHARES, WEEKEND_SHARES = (
+    np.concatenate([[0.0], np.cumsum(shares / shares.sum())]) for shares in (WEEKDAY_START, WEEKEND_START)
+)
+"""(25,) share of plug-ins before each local hour."""
 LEVELS = np.array(
     [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1]
 )  # fmt: skip
@@ -163,16 +168,40 @@ def length_h(start_h: Floats, rank: Floats, habit: Floats) -> Floats:
     """
     from scipy.special import ndtr, ndtri
 
+    u, same_day = ndtr(rank), _share_over(start_h)
+    # of the sessions that last over midnight, those of an early riser end early
+    share = np.clip((u - same_day) / np.maximum(1.0 - same_day, 1e-9), 1e-9, 1.0 - 1e-9)
+    late = ndtr(HABIT * habit + np.sqrt(1.0 - HABIT**2) * ndtri(share))
+    return _quantile(start_h, np.where(u > same_day, same_day + (1.0 - same_day) * late, u))
+
+
+@kernel
+def _between(x: float, xs: Floats, ys: Floats) -> float:
+    """Value at x of the line through (xs, ys), level beyond its ends; xs ascends. The bits of `numpy.interp`."""
+    last = len(xs) - 1
+    if x <= xs[0]:
+        return float(ys[0])
+    if x >= xs[last]:
+        return float(ys[last])
+    j = np.searchsorted(xs, x, side="right") - 1
+    return float((ys[j + 1] - ys[j]) / (xs[j + 1] - xs[j]) * (x - xs[j]) + ys[j])
+
+
+@kernel
+def _share_over(start_h: Floats) -> Floats:
+    """(C,) share of the sessions that start in each hour and end before midnight."""
     out = np.empty(len(start_h))
-    for hour in np.unique(start_h.astype(np.int64)):
-        at = start_h.astype(np.int64) == hour
-        quantiles, u = DURATION_H[hour], ndtr(rank[at])
-        same_day = np.interp(24.0 - start_h[at], quantiles, LEVELS)
-        # of the sessions that last over midnight, those of an early riser end early
-        share = np.clip((u - same_day) / np.maximum(1.0 - same_day, 1e-9), 1e-9, 1.0 - 1e-9)
-        late = ndtr(HABIT * habit[at] + np.sqrt(1.0 - HABIT**2) * ndtri(share))
-        u = np.where(u > same_day, same_day + (1.0 - same_day) * late, u)
-        out[at] = np.interp(u, LEVELS, quantiles)
+    for c, start in enumerate(start_h):
+        out[c] = _between(24.0 - start, DURATION_H[int(start)], LEVELS)
+    return out
+
+
+@kernel
+def _quantile(start_h: Floats, level: Floats) -> Floats:
+    """(C,) h: the length that a share `level` of the sessions that start in each hour do not exceed."""
+    out = np.empty(len(start_h))
+    for c, start in enumerate(start_h):
+        out[c] = _between(level[c], LEVELS, DURATION_H[int(start)])
     return out
 
 
@@ -192,6 +221,7 @@ class Sessions:
     def __init__(self, the_cars: Cars, calendar: Calendar, seed: int) -> None:
         self._cars, self._calendar, self._seed = the_cars, calendar, seed
         self._days: dict[int, _Drawn] = {}
+        self._starts: dict[int, Ints] = {}
 
     def day(self, day: int) -> CarDay:
         """Return the sessions of local day `day`, fresh arrays."""
@@ -217,14 +247,19 @@ class Sessions:
 
     def _drawn(self, day: int) -> _Drawn:
         if day not in self._days:
-            kept = {d: made for d, made in self._days.items() if abs(d - day) <= LONGEST_DAYS + 2}
-            self._days = kept | {day: _draw(self._cars, self._calendar, self._seed, day)}
+            # a day looks back over the longest session and ahead over three days; today and tomorrow are asked for
+            near = LONGEST_DAYS + 4
+            self._days = {d: made for d, made in self._days.items() if abs(d - day) <= near}
+            self._starts = {d: made for d, made in self._starts.items() if abs(d - day) <= near}
+            self._days[day] = _draw(self._cars, self._calendar, self._seed, day)
         return self._days[day]
 
     def _start(self, day: int) -> Ints:
         """(C,) start of the session of `day`, NEVER where tomorrow's begins too soon after it."""
-        mine, n = self._drawn(day), self._calendar.steps_in_day(day)
-        return np.where(n + self._drawn(day + 1).start - mine.start >= 2 * APART, mine.start, NEVER)
+        if day not in self._starts:
+            mine, n = self._drawn(day).start, self._calendar.steps_in_day(day)
+            self._starts[day] = np.where(n + self._drawn(day + 1).start - mine >= 2 * APART, mine, NEVER)
+        return self._starts[day]
 
     def _session(self, day: int) -> tuple[Ints, Ints, Floats]:
         """Start, end (cut by the next day's session) and energy of the session of `day`; NEVER where there is none."""
@@ -245,7 +280,10 @@ class Sessions:
 
 def _past_midnight(end: Ints, *midnights: int) -> Ints:
     """Move an end off midnight, one step later: a plug is pulled on one day, not between two."""
-    return np.where(np.isin(end, midnights), end + 1, end)
+    at = end == midnights[0]
+    for midnight in midnights[1:]:
+        at |= end == midnight
+    return np.where(at, end + 1, end)
 
 
 def _draw(c: Cars, calendar: Calendar, seed: int, day: int) -> _Drawn:
@@ -253,8 +291,7 @@ def _draw(c: Cars, calendar: Calendar, seed: int, day: int) -> _Drawn:
     weekend = calendar.day_weekday(day) >= 5
     u, z = rng.random((2, len(c.column))), rng.standard_normal((2, len(c.column)))
     goes = u[0] < (WEEKEND_SESSIONS if weekend else 1.0) / (1.0 + np.exp(-c.log_odds))
-    shares = WEEKEND_START if weekend else WEEKDAY_START
-    start_h = np.interp(u[1], np.concatenate([[0.0], np.cumsum(shares / shares.sum())]), np.arange(25.0))
+    start_h = np.interp(u[1], WEEKEND_SHARES if weekend else WEEKDAY_SHARES, np.arange(25.0))
     start_h = np.minimum(start_h, 24.0 - 1e-9)
     minutes = np.floor(start_h * 4.0) * 15.0
     # the clock's map is only made on days on which it changes

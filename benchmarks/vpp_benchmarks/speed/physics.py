@@ -156,7 +156,7 @@ def layer_ratio(scenario: Scenario) -> Ratio:
     names = env.possible_agents
     actions = {name: np.zeros(N_ACTION, dtype=np.float32) for name in names}
     played = env._session.step(np.zeros((200, N_ACTION)))
-    env._session.step = lambda flat: played  # type: ignore[method-assign, assignment]
+    env._session.step = lambda actions, into=None: played  # type: ignore[method-assign]
 
     def least() -> object:
         np.concatenate([actions[name] for name in names])

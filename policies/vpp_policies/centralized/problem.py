@@ -92,7 +92,13 @@ class DispatchProblem:
             "capacity": inputs.capacity_kw,
         }
         for name, parameter in self._params.items():
-            parameter.value = values[name]
+            given = np.asarray(values[name], dtype=np.float64)
+            if given.shape != parameter.shape or (parameter.is_nonneg() and not (given >= 0.0).all()):
+                raise AssertionError(
+                    f"{name}: shape {given.shape}, least {given.min()}; stated is {parameter.shape}, >= 0"
+                )
+            # what `parameter.value =` checks in ten times as long, at a tenth of a gate's time
+            parameter.save_value(given)
 
     def solve(self, inputs: Inputs) -> GatePlan:
         """Solve for one gate; a plan whose status is not `optimal` holds zeros."""
