@@ -19,7 +19,7 @@ from vpp_policies.agentic.card import PreferenceCard, compile_cards
 from vpp_policies.llm.chat import ChatError, Reply, clip, failure, read
 from vpp_policies.llm.ledger import Decider, Ledger, Price
 from vpp_policies.llm.openai_compatible import read_completion, said
-from vpp_policies.llm.received import retry_after_s, tidy
+from vpp_policies.llm.received import MOST_TOKENS, ODD, retry_after_s, tidy
 from vpp_policies.llm.scripted import Scripted, read_statement
 from vpp_policies.llm.settings import load_settings, secret
 
@@ -105,7 +105,7 @@ def _replies(valid: Path) -> Attempt:
         error: str | None = None
         try:
             reply = read_completion("openai", "m", data, PreferenceCard, 10)
-            assert all(isinstance(v, int) and 0 <= v < 2**63 for v in vars(reply.usage).values())
+            assert all(isinstance(v, int) and ODD <= v <= 2 * MOST_TOKENS for v in vars(reply.usage).values())
             assert one_line(reply.model or "-")
             clipped, _ = clip(reply.value)
             json.dumps(clipped.model_dump(), allow_nan=False).encode()

@@ -34,7 +34,8 @@ def array_of(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             flat.reshape(-1)[int(rng.integers(flat.size))] = np.array(odd).astype(flat.dtype)
         return flat
     if kind == 4:
-        return flat.astype(pick(rng, ("float16", "int64", "complex128", "bool", "U8", "S3", "float32")))
+        wanted = pick(rng, ("float16", "int64", "complex128", "bool", "U8", "S3", "float32"))
+        return flat.astype(wanted if flat.dtype.kind in "fiub" else "S3")  # words are no numbers
     if kind == 5:
         return flat.reshape(-1)
     if kind == 6:

@@ -245,6 +245,12 @@ def test_options_are_checked_and_models_configured(tmp_path: Path) -> None:
     own.write_text("[scripted]\nmodel = 1\n")
     with pytest.raises(DataError, match="usd_per_mtok_in"):
         load_settings("scripted", str(own))
+    whole = '[scripted]\nmodel = "m"\nusd_per_mtok_in = 2\nusd_per_mtok_out = 4\nrequests_per_minute = 10\n'
+    whole += "tokens_per_minute = 100\n"
+    for line in ("keys = [[]]", "keys = 3", 'keys = "KEY"', 'keys = []\nomit = "x"', "keys = []\nconcurrency = 0"):
+        own.write_text(whole + line + "\n")
+        with pytest.raises(DataError, match=line.split()[-3]):
+            load_settings("scripted", str(own))
     with pytest.raises(UnknownNameError):
         load_settings("nobody")
     assert "replay" in NAMES

@@ -10,6 +10,8 @@ from typing import Any
 
 WORDS = 300
 """Characters of a server's own words that are shown."""
+MOST_TOKENS = 10**12
+"""Tokens of one call that are believed."""
 ODD = -1
 """Number of tokens where a server names one that is none: whoever keeps the ledger puts an estimate in its place."""
 _KEYS = re.compile(
@@ -23,7 +25,7 @@ def counted(value: Any, estimate: int) -> int:
     """Return a number of tokens as a server names it: the estimate where it names none, `ODD` where it is no number."""
     if value is None:
         return estimate
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:  # NaN neither
         return ODD
     return int(value)
 

@@ -72,22 +72,33 @@ def load_settings(provider: str, models: str | None = None, model: str = "") -> 
         wrong = [f"{k} = {v}" for k, v in numbers.items() if not 0.0 <= v <= MOST]
         if wrong:
             raise ValueError(f"{', '.join(wrong)}; allowed are numbers from 0 to {MOST:g}")
+        concurrency = int(row.get("concurrency", 1))
+        if not 1 <= concurrency <= MOST:
+            raise ValueError(f"concurrency = {concurrency}; allowed are whole numbers from 1 to {MOST:g}")
         return Settings(
             provider=provider,
             model=model,
             price=Price(numbers["usd_per_mtok_in"], numbers["usd_per_mtok_out"]),
             requests_per_minute=numbers["requests_per_minute"],
             tokens_per_minute=numbers["tokens_per_minute"],
-            keys=tuple(row["keys"]),
+            keys=_names(row, "keys"),
             base_url=row.get("base_url"),
-            concurrency=int(row.get("concurrency", 1)),
-            omit=tuple(row.get("omit", ())),
+            concurrency=concurrency,
+            omit=_names({"omit": [], **row}, "omit"),
             effort=str(row.get("effort", "")),
         )
     except KeyError as error:
         raise DataError(f"{name}: section [{provider}] has no {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{name}: section [{provider}]: {error}") from error
+
+
+def _names(row: dict[str, Any], field: str) -> tuple[str, ...]:
+    """Names that a field lists."""
+    found = row[field]
+    if not isinstance(found, list) or not all(isinstance(n, str) and n.isprintable() and n for n in found):
+        raise ValueError(f'{field} = {str(found)[:100]!r}; allowed is a list of names, as in {field} = ["NAME"]')
+    return tuple(found)
 
 
 def secret(names: tuple[str, ...], required: bool = True) -> str | None:
