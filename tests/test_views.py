@@ -399,6 +399,8 @@ def test_tomorrows_prices_are_published_at_one_oclock(start: str, lengths: list[
         np.testing.assert_array_equal(view.public.past_rt_usd_per_kwh, world.months[0].series.rt_usd_per_mwh[:t] / 1000)
         world.step(np.zeros((2, 8)))
     assert got == [4 * n for n in lengths]
+    world.reset()  # after one o'clock: what was published then is not public again
+    assert len(build_view(world, Information.OWN).public.da_usd_per_kwh) == got[0]
 
 
 def test_the_midnight_gate_knows_the_day_and_no_more() -> None:

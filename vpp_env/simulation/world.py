@@ -165,14 +165,13 @@ class World:
         self.table.reset()
         self._fill_history()
         self._open_day(self.clock(0)[0])
-        self._published = published_until(self.calendar, *self.clock(0), 0)
         # the first gate, after an opportunity of no interval: nobody has bid yet
         nothing = np.zeros((self.n_months, self.n_homes))
         self._waiting = Waiting(0, nothing, nothing, 0.0, self.sell_limit_kw)
         gate = self._gate()
         begin_gate(self._homes, gate, new_books(0, self.n_months, self.n_homes))
         look(self._homes, gate)
-        self._ask_owners()
+        self._publish()
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
@@ -591,16 +590,16 @@ class World:
         played, results = self.day, new_results(steps, self.n_months, self.n_homes)
         self._remember(self.t, k)
         self.opportunity += 1
-        day, now = self.clock(self.t)
+        day = self.clock(self.t)[0]
         if day != self._day_number:
             self._open_day(day)
-        self._published = published_until(self.calendar, day, now, self.t)
         play(self._homes, played, k, taken, agreed, market, self._gate(), results)
-        self._ask_owners()
+        self._publish()
         return results
 
-    def _ask_owners(self) -> None:
-        """Work out the owners' own prices for the next opportunity."""
+    def _publish(self) -> None:
+        """Work out what is known at the next gate: published prices, and the owners' own for the next opportunity."""
+        self._published = published_until(self.calendar, *self.clock(self.t), self.t)
         hours_left = self._bounds.hours_left.reshape(self.n_months, -1)
         self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
 
