@@ -102,6 +102,18 @@ def test_kernels_that_compile_are_told_once_and_again_and_again(
     assert len(caplog.messages) == told
 
 
+def test_processes_that_compile_side_by_side_are_told_as_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "TELL_SECONDS", 3.0)
+    with caplog.at_level(logging.INFO, "vpp_benchmarks"), compiling.told():
+        for at in (100.0, 100.1, 102.9, 103.0, 103.1, 105.9, 106.5):  # of whichever process
+            record = compiling.log.makeRecord(compiling.log.name, logging.INFO, "", 0, compiling.FIRST, (), None)
+            record.created = at
+            compiling.log.handle(record)
+    assert caplog.messages == [compiling.FIRST, "compiling, once: 3 s", "compiling, once: 6 s"]
+
+
 def test_kernels_that_compile_are_told_above_the_moving_table() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with live(console), compiling.told(), event.trigger_event(compiling.KIND):

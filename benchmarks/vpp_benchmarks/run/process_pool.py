@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from vpp_benchmarks.results.run_result import FAILED, INTERRUPTED, RunResult
-from vpp_benchmarks.run.compiling import told
+from vpp_benchmarks.run.compiling import watched
 from vpp_benchmarks.run.job import JobSpec, Progress, not_run, play, stopped
 from vpp_benchmarks.run.plan import PlanError
 from vpp_env.evaluation.kpi import REGISTERED
@@ -78,7 +78,7 @@ def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
     # Ctrl-C reaches the whole process group: the parent answers it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with told():
+        with watched():
             while isinstance(job := pipe.recv(), JobSpec):
                 sender.send("done", play(job, sender))
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
