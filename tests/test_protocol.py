@@ -335,7 +335,7 @@ def test_a_learner_commits_the_evenings_capacity() -> None:
         assert reward == pytest.approx(float(joint), abs=1e-9)
     assert opened >= 1
     assert face._session.world is not None
-    assert (face._session.world.announced_capacity()[1] == world.announced_capacity()[1]).all()
+    assert (face._session.world.announced.capacity()[1] == world.announced.capacity()[1]).all()
 
 
 def reset_of(kind: str, **world: Any) -> tuple[Any, Any]:
