@@ -28,13 +28,14 @@ SUMMARY, MANIFEST = (read(ROOT / "docs" / "schemas" / f"{name}.json") for name i
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of two policies, of one that fails among three, of seeds, and of cases."""
+    """Folders of two policies, of one that fails among three, of seeds, of cases of several seeds, and of one."""
     base = tmp_path_factory.mktemp("schemas")
     calls = {
         "pair": (["--policies", "truthful", "random"], 0),
         "broken": (["--policies", BROKEN, "truthful", "idle", "--no-ceilings"], 1),
         "seeds": (["--policies", "truthful", "random", "--seeds", "0:2"], 0),
         "cases": (["--policies", "truthful", "idle", "--seeds", "0:2", "--fleets", "4", "5"], 0),
+        "fleets": (["--policies", "truthful", BROKEN, "--fleets", "4", "5", "--no-ceilings"], 1),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
@@ -46,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_summary_and_manifest_is_as_its_schema_says(written: Path) -> None:
     summaries, manifests = list(written.rglob("simulation_summary.json")), list(written.rglob("manifest.json"))
-    assert (len(summaries), len(manifests)) == (1 + 1 + 3 + 6, 1 + 1 + 3 + 7 + 2 + 3 + 4 + 8)
+    assert (len(summaries), len(manifests)) == (1 + 1 + 3 + 7 + 3, 1 + 1 + 3 + 7 + 3 + 2 + 3 + 4 + 8 + 4)
     for schema, paths in ((SUMMARY, summaries), (MANIFEST, manifests)):
         wrong = {str(path.relative_to(written)): errors(read(path), schema) for path in paths}
         assert {path: found for path, found in wrong.items() if found} == {}
@@ -59,7 +60,7 @@ def test_every_summary_and_manifest_is_as_its_schema_says(written: Path) -> None
 def test_the_other_files_are_as_their_schemas_say(written: Path, pattern: str, schema: str) -> None:
     described = read(ROOT / "docs" / "schemas" / f"{schema}.json")
     paths = list(written.rglob(pattern))
-    assert len(paths) == {"statistics": 2, "experiment": 4, "tables": 2 + 2 + 3 + 3}[schema]
+    assert len(paths) == {"statistics": 3, "experiment": 5, "tables": 2 + 2 + 3 + 3 + 2}[schema]
     wrong = {str(path.relative_to(written)): errors(read(path), described) for path in paths}
     assert {path: found for path, found in wrong.items() if found} == {}
 
@@ -86,7 +87,7 @@ def test_a_leaderboard_is_as_its_schema_says(written: Path, tmp_path: Path) -> N
 
 def test_a_run_folder_holds_one_policy_of_the_summary(written: Path) -> None:
     folders = [path.parent for path in written.rglob("runs/*/summary.json")]
-    assert len(folders) == 2 + 3 + 4 + 8
+    assert len(folders) == 2 + 3 + 4 + 8 + 4
     for folder in folders:
         timing = read(folder / "timing.json")
         assert re.fullmatch(r"[0-9a-f]{64}", timing.pop("sha256"))
@@ -120,6 +121,29 @@ def test_the_flat_fields_repeat_the_nested_ones(written: Path) -> None:
     a, b = means["truthful_total_profit"], means["random_total_profit"]
     assert means["profit_advantage_percent"] == pytest.approx(100 * (a - b) / abs(b))
     assert (means["advantage_of"], means["advantage_over"]) == ("truthful", "random")
+
+
+def test_every_result_folder_has_a_summary_at_its_root(written: Path) -> None:
+    """Of cases too: means over all of them, saying of what."""
+    for name in ("pair", "broken", "seeds", "cases", "fleets"):
+        data = read(written / name / "simulation_summary.json")
+        assert {f"{label}_{kpi}" for label in data["policies"] for kpi in FLAT} <= set(data), name
+    whole = read(written / "cases" / "simulation_summary.json")
+    of_cases = [read(written / "cases" / case / "simulation_summary.json") for case in whole["cases"]]
+    assert whole["finished_seeds"] == {"quick-n4": [0, 1], "quick-n5": [0, 1]}
+    assert whole["mean_of"].startswith("units (case x seed)")
+    profits = [seed["truthful_total_profit"] for seed in of_cases]
+    assert whole["truthful_total_profit"] == pytest.approx(sum(profits) / 2)
+    figure = whole["policies"]["truthful"]["total_profit"]
+    assert (figure["n"], figure["standard_error"]) == (4, None)
+    said = read(written / "cases" / "statistics.json")["policies"]["truthful"]["total_profit"]["mean"]["value"]
+    assert figure["mean"] == pytest.approx(said)
+    half = read(written / "fleets" / "simulation_summary.json")
+    assert (half["status"], half["policies"]["broken"]["complete_units"]) == ("failed", 0)
+    assert half["broken_total_profit"] is half["profit_advantage_percent"] is None
+    assert half["advantage_notes"]["efficiency_ratio"] == (
+        "not comparable: truthful completed 2 units, broken completed 0 units"
+    )
 
 
 def test_what_is_not_defined_is_null(written: Path) -> None:

@@ -51,7 +51,7 @@ def rel(frame):
 
 
 FORMS = {
-    *("Recorder", "Run", "RunResult", "SeedResult", "CaseMeans", "Comparison", "Statistics", "Kpis", "Evidence"),
+    *("Recorder", "Run", "RunResult", "SeedResult", "Means", "Comparison", "Statistics", "Kpis", "Evidence"),
     *("Material", "Gathering", "_Digest", "DataFrame", "Series", "Point"),
 }
 KEYS = {"policies", "total_profit", "verdict", "manifest.json", "opportunities", "satisfaction"}

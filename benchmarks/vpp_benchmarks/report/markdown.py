@@ -22,10 +22,11 @@ from vpp_benchmarks.report.tables import (
 )
 from vpp_benchmarks.results.intervals import CONFIDENCE
 from vpp_benchmarks.results.llm_kpis import LlmBill
+from vpp_benchmarks.results.means import Means
 from vpp_benchmarks.results.notes import homes_text, prices_text
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.statistics import METHOD, Statistics
-from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.plan import Plan
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import LADDER, Place
@@ -177,13 +178,13 @@ def _events(bill: LlmBill) -> str:
     return ", ".join(f"{name} {count}" for name, count in bill.events.items() if count) or "none"
 
 
-def seeds_report(means: CaseMeans, statistics: Statistics | None = None, notes: Sequence[str] = ()) -> str:
+def seeds_report(means: Means, statistics: Statistics | None = None, notes: Sequence[str] = ()) -> str:
     """Return the report of several seeds: means, differences on the same seeds, and what they allow to say.
 
     `notes` are what must be said beside the headline, see `results.notes`.
     """
-    s, planned = means.plan.scenario, means.plan.seeds
-    seeds = ", ".join(map(str, means.finished_seeds))
+    s, planned = means.plans[0].scenario, means.plans[0].seeds
+    seeds = ", ".join(map(str, means.finished[means.plans[0].case]))
     parts = [
         f"# {s.name}: {', '.join(means.policies)}, {len(planned)} seeds",
         f"{s.fleet.size} homes, scenario hash `{s.hash}`, seeds {seeds}. Status: {means.status}. "
@@ -202,7 +203,7 @@ def seeds_report(means: CaseMeans, statistics: Statistics | None = None, notes: 
     return "\n\n".join([*parts, *_statistics(statistics)]) + "\n"
 
 
-def _means(means: CaseMeans) -> str:
+def _means(means: Means) -> str:
     """Means over seeds, of the KPIs of the headline."""
     kpis = [kpi for kpi in table(Place.HEADLINE) if all(kpi.name in p.means for p in means.policies.values())]
     rows = [
@@ -210,7 +211,7 @@ def _means(means: CaseMeans) -> str:
             label,
             p.policy.info.information.name,
             p.verdict,
-            f"{p.complete_seeds} of {len(means.plan.seeds)}",
+            f"{p.complete} of {means.units}",
             *(mean(kpi, p.means[kpi.name]) for kpi in kpis),
         ]
         for label, p in means.policies.items()
@@ -218,7 +219,7 @@ def _means(means: CaseMeans) -> str:
     return markdown(["policy", "sees", "verdict", "seeds", *(kpi.heading for kpi in kpis)], rows, text_columns=3)
 
 
-def _paired(means: CaseMeans) -> str:
+def _paired(means: Means) -> str:
     """Differences from the first policy."""
     first, *others = means.policies
     kpis = table(Place.DIFFERENCES)

@@ -24,15 +24,15 @@ from vpp_benchmarks.report.tables import (
     written,
 )
 from vpp_benchmarks.results.comparison import Comparison
+from vpp_benchmarks.results.means import Means, PolicyMeans
 from vpp_benchmarks.results.notes import named, notes
 from vpp_benchmarks.results.run_result import INTERRUPTED
 from vpp_benchmarks.results.statistics import Statistics
-from vpp_benchmarks.results.summary import CaseMeans, PolicyMeans, SeedResult, mean_ladder, ratio_of_sums, spread
+from vpp_benchmarks.results.summary import SeedResult, mean_ladder, ratio_of_sums, spread
 from vpp_benchmarks.run.plan import told_apart
 from vpp_env.contract.policy import PolicyInfo
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import LADDER, Kpi, Place
-from vpp_env.evaluation.verdict import verdict_of
 
 NARROW = 9
 """Letters from which a word of a heading is broken."""
@@ -49,12 +49,13 @@ def show_comparison(console: Console, found: Comparison) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in nothing_earned(found.seeds):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if len(found.planned.cases) > 1:
+    if found.overall is not None:
         _show_cases(console, found)
         if found.seeds:
-            _show_all(console, found)
+            _show_means(console, f"means of {len(found.seeds)} months and seeds", found.overall)
     elif found.means and found.seeds:
-        _show_means(console, next(iter(found.means.values())))
+        (means,) = found.means.values()
+        _show_means(console, f"{means.plans[0].scenario.name}, means of {len(found.seeds)} seeds", means)
     else:
         for seed in found.seeds:
             _show_seed(console, seed)
@@ -163,17 +164,16 @@ def _show_seed(console: Console, seed: SeedResult) -> None:
     _tell_who(console, {run.label: (run.info, run.verdict) for run in runs})
 
 
-def _show_means(console: Console, means: CaseMeans) -> None:
+def _show_means(console: Console, title: str, means: Means) -> None:
     policies = means.policies
     kpis = [kpi for kpi in table(Place.TERMINAL) if any(kpi.name in p.means for p in policies.values())]
     names = told_apart([p.policy for p in policies.values()])
-    title = f"{means.plan.scenario.name}, means of {len(means.finished_seeds)} seeds: {means.status}"
-    made = _head(console, title, kpis)
+    made = _head(console, f"{title}: {means.status}", kpis)
     labels = sorted(policies, key=lambda label: _downwards(_mean_welfare(policies[label])))
     for label in labels:
         p = policies[label]
         cells = [mean(kpi, p.means[kpi.name]).split(" ±")[0] if kpi.name in p.means else MISSING for kpi in kpis]
-        name = named(names[label], p.complete_seeds, len(means.plan.seeds))
+        name = named(names[label], p.complete, means.units)
         info = p.policy.info
         _add(console, made, [name, info.information.name, "yes" if info.asks_consent else "no", p.verdict], cells)
     console.print(made)
@@ -207,28 +207,6 @@ def _tell_who(console: Console, policies: Mapping[str, tuple[PolicyInfo, str]]) 
     for text, labels in told.items() if console.width < WIDE else ():
         console.print(f"{text}: {', '.join(labels)}", highlight=False, markup=False)
     console.print()
-
-
-def _show_all(console: Console, found: Comparison) -> None:
-    """Print means over all that each policy completed, of every case and seed."""
-    kpis = shown_at(Place.TERMINAL, [run for seed in found.seeds for run in seed.runs])
-    made = _head(console, f"means of {len(found.seeds)} months and seeds: {found.status}", kpis)
-    names = told_apart([run.origin.policy for run in found.seeds[0].runs])
-    rows: list[tuple[float, list[str], list[str]]] = []
-    people: dict[str, tuple[PolicyInfo, str]] = {}
-    for label in found.planned.labels:
-        runs = [seed.run(label) for seed in found.seeds]
-        done = [run for run in runs if run.complete]
-        means = {k.name: spread([v for run in done if (v := run.number(k.name)) is not None]) for k in kpis}
-        first = [named(names[label], len(done), len(found.planned.units)), *who(runs[0])[1:-1]]
-        verdict = verdict_of(run.audit for run in runs).value
-        cells = [mean(kpi, means[kpi.name]).split(" ±")[0] for kpi in kpis]
-        rows.append((_downwards(means["welfare"].mean), [*first, verdict], cells))
-        people[label] = (runs[0].info, verdict)
-    for _, first, cells in sorted(rows, key=lambda row: row[0]):
-        _add(console, made, first, cells)
-    console.print(made)
-    _tell_who(console, people)
 
 
 def _show_cases(console: Console, found: Comparison) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from vpp_benchmarks.results import store
+from vpp_benchmarks.results.means import Means
 from vpp_benchmarks.results.run_result import RunResult, check_seal
 from vpp_benchmarks.results.statistics import Statistics, statistics
-from vpp_benchmarks.results.summary import CaseMeans, SeedResult
+from vpp_benchmarks.results.summary import SeedResult
 from vpp_benchmarks.run.plan import PlanError, file_name
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Ceilings
@@ -80,7 +81,8 @@ class Comparison:
     status: str
     seeds: tuple[SeedResult, ...]  # those that were begun, case by case
     statistics: Statistics | None = None  # of several units
-    means: Mapping[str, CaseMeans] = field(default_factory=dict)  # by case; empty with one seed
+    means: Mapping[str, Means] = field(default_factory=dict)  # by case; empty with one seed
+    overall: Means | None = None  # over all cases and seeds; None with one case
     folder: Path | None = None
     table: pd.DataFrame | None = field(default=None, repr=False)  # simulation_results of the last seed
 

@@ -1,4 +1,4 @@
-"""What the runs of one seed come to, and the means over several seeds."""
+"""What the runs of one seed come to, and the arithmetic of means over several."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ import numpy as np
 from vpp_benchmarks.results.advantages import FLAT, NOT_COMPARED, Advantages, compare_figures, flat
 from vpp_benchmarks.results.encode import plain
 from vpp_benchmarks.results.run_result import COMPLETE, FAILED, INTERRUPTED, NOT_RUN, RunResult
-from vpp_benchmarks.run.plan import Contender, Plan
-from vpp_env.evaluation.kpi import table
-from vpp_env.evaluation.kpi_entry import Ceilings, Kpi, Place
-from vpp_env.evaluation.verdict import verdict_of
+from vpp_env.evaluation.kpi_entry import Ceilings, Kpi
 from vpp_env.scenario import Scenario
 
 
@@ -191,84 +188,3 @@ def ratio_of_sums(kpi: Kpi, runs: Sequence[RunResult]) -> Spread:
     off = pairs[:, 1] * (pairs[:, 0] - share) / pairs[:, 1].mean()
     std = float(np.std(off, ddof=1))
     return Spread(len(runs), share, std, std / math.sqrt(len(runs)))
-
-
-@dataclass(frozen=True)
-class PolicyMeans:
-    """One policy over the seeds that it completed."""
-
-    policy: Contender
-    verdict: str  # the worst that an audit of one of its runs found
-    consent_note: str  # why its consented satisfaction is 0 whatever it does; empty where it is counted somewhere
-    complete_seeds: int
-    means: Mapping[str, Spread]  # KPI -> over seeds
-    minus_first: Mapping[str, Spread]  # KPI -> paired difference from the first policy; empty for the first
-
-
-@dataclass(frozen=True)
-class CaseMeans:
-    """Means over the seeds of a case, and paired differences from the first policy (common random numbers)."""
-
-    plan: Plan
-    status: str
-    finished_seeds: tuple[int, ...]
-    policies: Mapping[str, PolicyMeans]  # by label, the first policy first
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `simulation_summary.json` of several seeds holds."""
-        s, first = self.plan.scenario, next(iter(self.policies))
-        policies: dict[str, Any] = {}
-        for label, p in self.policies.items():
-            info = p.policy.info
-            head = {"spec": p.policy.spec, "information_set": info.information.name, "asks_consent": info.asks_consent}
-            head |= {"verdict": p.verdict}
-            policies[label] = head | {"complete_seeds": p.complete_seeds, **p.means}
-            if label != first:
-                policies[label][f"minus_{first}"] = p.minus_first
-        out: dict[str, Any] = {
-            "status": self.status,
-            "scenario": {"name": s.name, "hash": s.hash, "homes": s.fleet.size},
-            "seeds": self.plan.seeds,
-            "finished_seeds": self.finished_seeds,
-            "policies": policies,
-            **plain(self.advantages),
-        }
-        for label, p in self.policies.items():
-            out |= flat(label, {name: p.means[name].mean for name in FLAT})
-        return plain(out)
-
-    @property
-    def advantages(self) -> Advantages:
-        """First policy's means against the second's; of nothing where there are not two that completed the same."""
-        if len(self.policies) != 2:
-            return NOT_COMPARED
-        first, second = self.policies.items()
-        done = [f"{label} completed {p.complete_seeds} seeds" for label, p in (first, second)]
-        broken = done if first[1].complete_seeds != second[1].complete_seeds else []
-        return compare_figures(first[0], second[0], lambda label, kpi: self.policies[label].means[kpi].mean, broken)
-
-
-def case_means(plan: Plan, seeds: Sequence[SeedResult], status: str) -> CaseMeans:
-    """Return the means over the seeds of a case; a KPI that ceilings give only where all have it."""
-    first = plan.contenders[0].label
-    policies: dict[str, PolicyMeans] = {}
-    for contender in plan.contenders:
-        label = contender.label
-        done = [s.run(label) for s in seeds if s.run(label).complete]
-        pairs = [(s.run(label), s.run(first)) for s in seeds if s.run(label).complete and s.run(first).complete]
-        means: dict[str, Spread] = {}
-        for kpi in table(Place.MEANS):
-            known = [v for v in (run.number(kpi.name) for run in done) if v is not None]
-            if kpi.of_ceilings is None or (done and len(known) == len(done)):
-                means[kpi.name] = ratio_of_sums(kpi, done) if kpi.weighed_by else spread(known)
-        minus: dict[str, Spread] = {}
-        for kpi in table(Place.DIFFERENCES) if label != first else ():
-            values = [(a.number(kpi.name), b.number(kpi.name)) for a, b in pairs]
-            minus[kpi.name] = spread([a - b for a, b in values if a is not None and b is not None])
-        mine = [s.run(label) for s in seeds]
-        notes = {run.consent_note for run in mine}
-        note = min(notes, default="")  # empty before any other
-        policies[label] = PolicyMeans(
-            contender, verdict_of(run.audit for run in mine).value, note, len(done), means, minus
-        )
-    return CaseMeans(plan, status, tuple(s.seed for s in seeds), policies)

@@ -118,17 +118,18 @@ def write_experiment(
     several = len(experiment.plans) > 1
     for case, means in found.means.items():
         folder = out / case if several else out
-        folders = {seed: f"seed_{seed}" for seed in means.finished_seeds}
+        folders = {seed: f"seed_{seed}" for seed in means.finished[case]}
         store.make_folder(folder)
         store.write_json(folder / store.SUMMARY, means.to_json())
         said = notes(
             replace(found.planned, cases={case: found.planned.cases[case]}), [s for s in found.seeds if s.case == case]
         )
         store.write_text(folder / store.REPORT, seeds_report(means, None if several else found.statistics, said))
-        store.write_json(folder / store.MANIFEST, plan_manifest(means.plan, folders, found.status, machine))
+        store.write_json(folder / store.MANIFEST, plan_manifest(means.plans[0], folders, found.status, machine))
     if found.statistics is not None:
         store.write_json(out / store.STATISTICS, found.statistics.to_json())
-    if several:
+    if found.overall is not None:
+        store.write_json(out / store.SUMMARY, found.overall.to_json())
         cases = {plan.case: plan for plan in experiment.plans}
         store.write_text(
             out / store.REPORT,

@@ -13,9 +13,10 @@ import pandas as pd
 from vpp_benchmarks.report.material import Gathering
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Comparison, Planned, Unit, statistics_of
+from vpp_benchmarks.results.means import means_of
 from vpp_benchmarks.results.run_result import INTERRUPTED, NOT_RUN, RunResult
 from vpp_benchmarks.results.software import environment, software
-from vpp_benchmarks.results.summary import SeedResult, case_means, overall
+from vpp_benchmarks.results.summary import SeedResult, overall
 from vpp_benchmarks.run import auditing, compiling
 from vpp_benchmarks.run.ceilings import CeilingsOfUnits
 from vpp_benchmarks.run.executors import Executor, Serial, choose
@@ -220,12 +221,13 @@ class _Loop:
         status = overall(states)
         seeds = tuple(self._seeds[unit] for unit in self._units if unit in self._seeds)
         means = {
-            plan.case: case_means(plan, [s for s in seeds if s.case == plan.case], status)
+            plan.case: means_of([plan], [s for s in seeds if s.case == plan.case], status)
             for plan in self._experiment.plans
             if len(plan.seeds) > 1
         }
+        whole = means_of(self._experiment.plans, seeds, status) if len(self._experiment.plans) > 1 else None
         found = Comparison(
-            self._planned, status, seeds, statistics_of(self._planned, seeds), means, self._out, self._table
+            self._planned, status, seeds, statistics_of(self._planned, seeds), means, whole, self._out, self._table
         )
         if self._out is not None:
             log.info("writing the report")
