@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from vpp_policies.learned import Layer, Learned
 
+from vpp_env import simulate, summarize
 from vpp_env.contract.terms import TERMS, Terms
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
@@ -30,6 +32,11 @@ def _month(name: str, changes: tuple[tuple[str, Any], ...], seed: int) -> Month:
 def month(name: str = "week20", changes: Mapping[str, Any] | None = None, seed: int = 0) -> Month:
     """A cached month: never change it."""
     return _month(name, tuple(sorted((changes or {}).items())), seed)
+
+
+def score(months: Iterable[Month], layers: Sequence[Layer]) -> float:
+    """Mean welfare of learned layers on some months, USD, by the benchmark's own evaluator."""
+    return float(np.mean([summarize(simulate(month, Learned.of(layers)))["welfare"] for month in months]))
 
 
 def begin(*months: Month) -> World:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support import score
 from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.main import COMMANDS
 from vpp_benchmarks.cli.main import main as vpp_env
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import job_hash
 from vpp_benchmarks.run.plan import make_plan
-from vpp_benchmarks.train.evolution import score
 from vpp_benchmarks.train.form import layer, start
 
 from tests.benchmarks.folders import result_files, run_files

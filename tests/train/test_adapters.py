@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vpp_benchmarks.train.evolution import score
-from vpp_benchmarks.train.form import start
+from support import score
+from vpp_benchmarks.train.form import form_of, start
 from vpp_policies.learned import actions, load, save
 
 from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, VppError, load_scenario, parallel_env
@@ -146,6 +146,22 @@ def test_supersuit_shares_parameters_over_homes() -> None:
     assert cut.all()
     assert not over.any()
     assert rewards.shape == (2 * N,)
+
+
+def test_what_ppo_saves_is_what_it_plays() -> None:
+    torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+    from vpp_benchmarks.train.ppo import Actor
+
+    obs = np.random.default_rng(0).uniform(-1, 1, (20, N_OBS)).astype(np.float32)
+    for world in (WORLD, WORLD.override({"market.safeguard": True})):
+        form = form_of(world)
+        actor = Actor(form, (8, 8))
+        with torch.no_grad():
+            actor.added[-1].weight.mul_(50.0)  # far from where it begins
+            said = actor(torch.as_tensor(obs)).numpy()
+        assert actions(actor.layers(), obs) == pytest.approx(np.clip(said, -1.0, 1.0), abs=1e-5)
+        moved = (actions(actor.layers(), obs) != actions(form.layers(form.weights), obs)).any(axis=0)
+        assert moved.tolist() == [form.learned is None or bool(form.learned[j]) for j in range(N_ACTION)]
 
 
 def test_ppo_learns_and_is_repeatable() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support import score
+from vpp_benchmarks.cli.sparsity import main as sparsity_command
 from vpp_benchmarks.cli.train import main
 from vpp_benchmarks.results.intervals import interval
 from vpp_benchmarks.train.evaluate import COLUMNS, evaluate
-from vpp_benchmarks.train.evolution import Settings, score, scores, settings_of, train, welfare
+from vpp_benchmarks.train.evolution import Looks, Settings, settings_of, train, welfare
 from vpp_benchmarks.train.form import PRICES, Form, form_of, layer, start
 from vpp_benchmarks.train.sparsity import earned, sparsity, top_share
 from vpp_policies.constant import Constant
@@ -60,9 +62,9 @@ def test_with_a_safeguard_it_begins_where_truthful_is_and_learns_prices_alone() 
     form = form_of(GUARDED)
     assert np.array_equal(form_of(WORLD).weights, start(WORLD))
     assert form_of(WORLD).free.all()
-    months = [Month(GUARDED, seed) for seed in (10_000, 10_001, 10_002)]
+    months = [Month(GUARDED, seed) for seed in (1_000, 1_001, 1_002)]
     truthful = [summarize(simulate(month, make_policy("truthful")))["welfare"] for month in months]
-    began = scores(months, form.layers(form.weights))
+    began = Looks(GUARDED, 3).at(form.layers(form.weights))
     assert began == pytest.approx(truthful, abs=0.2), "but for what `own_asks` names"
     form.weights[-1, SELL2_ASK] -= 0.6  # storage is given away: there is something to find
     settings = Settings(pairs=4, check=1, validation=1, sigma=0.1, rate=0.1, blend=0.5)
@@ -106,7 +108,7 @@ def test_training_keeps_the_best_and_is_repeatable() -> None:
     best = [b for _, b, _ in found]
     assert best == list(np.maximum.accumulate([v for v, _, _ in found]))
     weights = np.frombuffer(found[-1][2]).reshape(N_OBS + 1, N_ACTION)
-    assert score([Month(WORLD, 1000)], [layer(weights)]) == best[-1]
+    assert score([Month(WORLD, 1000)], [layer(weights)]) == pytest.approx(best[-1], abs=1e-9)
 
 
 def test_it_climbs_where_there_is_a_slope() -> None:
@@ -196,3 +198,15 @@ def test_how_sparse_the_reward_is() -> None:
     first = (np.array([2.0, 0.0]), np.array([[0.0, 2.0], [1e-12, -1.0]]))
     second = (np.array([-6.0, 0.0]), np.array([[-5.0, 0.0], [0.0, 0.0]]))
     assert sparsity([first, second]) == (5 / 8, pytest.approx(5 / 8), 6 / 8)
+
+
+def test_the_command_of_sparsity(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sparsity_command(["quick", "--policy", "constant", "--seeds", "10000"]) == 0
+    said = capsys.readouterr()
+    nothing, homes_top, steps_top = (f"{100 * share:.0f} %" for share in sparsity([earned(WORLD, "constant", 10_000)]))
+    assert said.out.splitlines()[2:] == [f"| quick | {nothing} | {homes_top} | {steps_top} |"]
+    assert said.err.startswith("quick, seed 10000: welfare ")
+    assert sparsity_command(["wek20"]) == 2
+    error = capsys.readouterr().err
+    assert "week20" in error
+    assert error.count("\n") == 1

@@ -46,10 +46,12 @@ COMMANDS = (
     Command(
         READ, "paper", "vpp_benchmarks.cli.paper:main", "LaTeX tables, figures, datasheet and benchmark card of a run"
     ),
+    Command(READ, "curves", "vpp_benchmarks.cli.curves:main", "learning curves of training runs, against `truthful`"),
     Command(READ, "transcript", "vpp_benchmarks.cli.transcript:main", "read a negotiation as a conversation"),
     Command(KNOW, "scenario", "vpp_benchmarks.cli.describe:scenario", "every parameter: value, unit, source"),
     Command(KNOW, "agentic", "vpp_benchmarks.cli.agentic:main", "the negotiation's graph drawn, or its steps streamed"),
     Command(KNOW, "traces", "vpp_benchmarks.cli.describe:traces", "how near the generated series are to measured ones"),
+    Command(KNOW, "sparsity", "vpp_benchmarks.cli.sparsity:main", "how rarely a home's step earns anything"),
     Command(
         KNOW, "export-homes", "vpp_benchmarks.cli.export_homes:main", "write a month's homes, to edit and bring back"
     ),

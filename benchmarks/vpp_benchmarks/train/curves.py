@@ -1,6 +1,4 @@
-"""Learning curves of several training seeds.
-
-python -m vpp_benchmarks.train.curves --out curves.png evolution=first.csv,second.csv
+"""Learning curves of several training seeds (`vpp-env curves`).
 
 Reads what `vpp-env train` writes beside its weights. At every time a curve is the interquartile mean over training
 seeds and validation months of the welfare of the policy that is judged then, less the welfare of `truthful` in the same
@@ -11,18 +9,14 @@ library, rliable 1.2, needs arch 7, which does not import beside pandas 3; the s
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import trim_mean
 
-from vpp_benchmarks.run.plan import overridden
-from vpp_env import Month, VppError, load_scenario, make_policy, simulate, summarize
-from vpp_env.errors import needs
-from vpp_env.scenario.splits import SPLITS
+from vpp_env.errors import DataError, needs
 from vpp_env.units import Floats
 
 RESAMPLES = 2000
@@ -44,22 +38,33 @@ def interval(values: Floats, rng: np.random.Generator) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def read(files: Sequence[str]) -> list[pd.DataFrame]:
-    """Looks of some training runs, `seconds` and `month_0` to `month_K` in each.
+def read(file: Path) -> pd.DataFrame:
+    """Looks of a training run, `seconds` and `month_0` to `month_K` in each.
 
     Raises
     ------
-    VppError
-        When a file is not what `vpp-env train` writes, or the runs looked at different numbers of months.
+    DataError
+        When it is not what `vpp-env train` writes.
     """
-    found = [pd.read_csv(file) for file in files]
-    for file, looks in zip(files, found, strict=True):
-        if not {"seconds", "month_0"} <= set(looks.columns):
-            raise VppError(f"{file} has columns {list(looks.columns)}; allowed is a .csv that `vpp-env train` wrote")
-    counts = {len(looks.filter(like="month_").columns) for looks in found}
-    if len(counts) != 1:
-        raise VppError(f"{', '.join(files)}: got looks at {sorted(counts)} months; allowed is one number for all")
-    return found
+    try:
+        looks = pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read ({error}); allowed is a .csv that `vpp-env train` wrote") from error
+    if not {"seconds", "month_0"} <= set(looks.columns):
+        raise DataError(f"{file} has columns {list(looks.columns)}; allowed is a .csv that `vpp-env train` wrote")
+    numbers = looks[["seconds", *months_of(looks)]]
+    if (
+        looks.empty
+        or not all(map(pd.api.types.is_numeric_dtype, numbers.dtypes))
+        or not np.isfinite(numbers.to_numpy()).all()
+    ):
+        raise DataError(f"{file} holds no numbers in some look; allowed is a .csv that `vpp-env train` wrote")
+    return looks
+
+
+def months_of(looks: pd.DataFrame) -> list[str]:
+    """Columns with the welfare of a validation month each."""
+    return list(looks.filter(regex=r"^month_[0-9]+$").columns)
 
 
 def curve(runs: Sequence[pd.DataFrame], reference: Floats, rng: np.random.Generator) -> pd.DataFrame:
@@ -69,13 +74,13 @@ def curve(runs: Sequence[pd.DataFrame], reference: Floats, rng: np.random.Genera
     rows = []
     for now in np.linspace(first, last, POINTS):
         # of every run the last look until now
-        at = [looks[looks.seconds <= now].iloc[-1].filter(like="month_").to_numpy(dtype=np.float64) for looks in runs]
+        at = [looks[looks.seconds <= now].iloc[-1][months_of(looks)].to_numpy(dtype=np.float64) for looks in runs]
         above = np.stack(at) - reference
         rows.append((now, iqm(above), *interval(above, rng), float(above.mean())))
     return pd.DataFrame(rows, columns=["seconds", "iqm", "low", "high", "mean"])
 
 
-def draw(curves: dict[str, pd.DataFrame], path: Path) -> None:
+def draw(curves: Mapping[str, pd.DataFrame], path: Path) -> None:
     """Draw curves with their intervals into a file."""
     with needs("a figure"):
         from matplotlib.figure import Figure
@@ -88,35 +93,3 @@ def draw(curves: dict[str, pd.DataFrame], path: Path) -> None:
     axes.set(xlabel="CPU seconds of training, looks included", ylabel="welfare above truthful, USD (IQM)")
     axes.legend()
     figure.savefig(path, dpi=120)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the last row of every curve, and draw all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="LABEL=FILE.csv,FILE.csv", help="training seeds of a method")
-    parser.add_argument("--scenario", default="week20", help="what they were trained in")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.FIELD=VALUE")
-    parser.add_argument("--out", type=Path, required=True, metavar="FIGURE")
-    asked = parser.parse_args(argv)
-    runs = {label: read(files.split(",")) for label, _, files in (text.partition("=") for text in asked.runs)}
-    world = overridden(load_scenario(asked.scenario), asked.overrides)
-    most = max(len(looks[0].filter(like="month_").columns) for looks in runs.values())
-    truthful = np.array(
-        [
-            summarize(simulate(Month(world, seed), make_policy("truthful")))["welfare"]
-            for seed in SPLITS["validation"].seeds(most)
-        ]
-    )
-    rng, curves = np.random.default_rng(0), {}
-    print("| method | training seeds | months | CPU s | IQM above `truthful` | mean |\n|---|---:|---:|---:|---:|---:|")
-    for label, looks in runs.items():
-        months = len(looks[0].filter(like="month_").columns)
-        curves[label] = curve(looks, truthful[:months], rng)
-        for row in (curves[label].iloc[0], curves[label].iloc[-1]):
-            figures = f"{row.iqm:.2f} [{row.low:.2f}, {row.high:.2f}] | {row['mean']:.2f}"
-            print(f"| {label} | {len(looks)} | {months} | {row.seconds:.0f} | {figures} |")
-    draw(curves, asked.out)
-
-
-if __name__ == "__main__":
-    main()

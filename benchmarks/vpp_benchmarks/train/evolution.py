@@ -15,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from vpp_policies.learned import Layer, Learned
+from vpp_policies.learned import Layer, actions
 
 from vpp_benchmarks.train.form import Form
-from vpp_env import Month, VectorMarketMonth, simulate, summarize
+from vpp_env import VectorMarketMonth
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.units import Floats
+
+Bids = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(M, N, N_OBS) observations -> (M, N, N_ACTION) bids."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,43 @@ class Progress:
     months: tuple[float, ...] = ()  # welfare of each validation month of this look, USD
 
 
-def welfare(env: VectorMarketMonth, form: Form, weights: NDArray[np.float64], seed: int) -> Floats:
-    """(M,) welfare of M policies, last layers (M, F + 1, N_ACTION), on the same month."""
-    obs, _ = env.reset(seed=[seed] * env.num_envs)
-    slopes, bias = weights[:, :-1].astype(np.float32), weights[:, -1:].astype(np.float32)
+def played(env: VectorMarketMonth, seeds: Sequence[int], bids: Bids) -> Floats:
+    """(M,) welfare of the months of these seeds, played side by side."""
+    obs, _ = env.reset(seed=list(seeds))
     total, over = np.zeros(env.num_envs), False
     while not over:
-        obs, reward, _, ends, _ = env.step(np.clip(form.features(obs) @ slopes + bias, -1.0, 1.0))
+        obs, reward, _, ends, _ = env.step(bids(obs))
         total += reward
         over = bool(ends.all())
     return total
 
 
-def scores(months: Sequence[Month], layers: Sequence[Layer]) -> tuple[float, ...]:
-    """Welfare of each of some months, USD, by the benchmark's own evaluator."""
-    policy = Learned.of(layers)
-    return tuple(float(summarize(simulate(month, policy))["welfare"]) for month in months)
+def welfare(env: VectorMarketMonth, form: Form, weights: NDArray[np.float64], seed: int) -> Floats:
+    """(M,) welfare of M policies, last layers (M, F + 1, N_ACTION), on the same month."""
+    slopes, bias = weights[:, :-1].astype(np.float32), weights[:, -1:].astype(np.float32)
+    return played(env, [seed] * env.num_envs, lambda obs: np.clip(form.features(obs) @ slopes + bias, -1.0, 1.0))
 
 
-def score(months: Sequence[Month], layers: Sequence[Layer]) -> float:
-    """Mean welfare on some months, USD."""
-    return float(np.mean(scores(months, layers)))
+class Looks:
+    """Judge policies on the first validation months, which are played side by side.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The world.
+    count : int
+        Validation months.
+    home_data : path, optional
+        A folder of one's own homes.
+    """
+
+    def __init__(self, scenario: Scenario, count: int, home_data: str | Path | None = None) -> None:
+        self._env = VectorMarketMonth(count, scenario, home_data=home_data)
+        self._seeds = SPLITS["validation"].seeds(count)
+
+    def at(self, layers: Sequence[Layer]) -> tuple[float, ...]:
+        """Welfare of each month, USD: what the evaluator reports, but for the order of its sums."""
+        return tuple(played(self._env, self._seeds, lambda obs: actions(layers, obs)).tolist())
 
 
 def train(
@@ -105,12 +124,12 @@ def train(
     """
     rng, weights, free = np.random.default_rng(settings.seed), form.weights, form.free
     env = VectorMarketMonth(2 * settings.pairs, scenario, home_data=home_data)
-    months = [Month(scenario, seed, home_data=home_data) for seed in SPLITS["validation"].seeds(settings.validation)]
+    looks = Looks(scenario, settings.validation, home_data)
     # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
     rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     began, seen, generation = clock(), [], 0
-    judged = scores(months, form.layers(weights))
+    judged = looks.at(form.layers(weights))
     mean, best, best_score = weights, weights, float(np.mean(judged))
     yield best, Progress(0, clock() - began, best_score, best_score, best_score, judged)
     while clock() - began < 60.0 * minutes:
@@ -130,7 +149,7 @@ def train(
         weights = weights + settings.rate * up
         mean = mean + settings.blend * (weights - mean)
         if generation % settings.check == 0:
-            judged = scores(months, form.layers(mean))
+            judged = looks.at(form.layers(mean))
             now = float(np.mean(judged))
             if now > best_score:
                 best, best_score = mean, now

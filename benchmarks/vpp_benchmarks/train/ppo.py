@@ -7,23 +7,25 @@ The clipped objective and the estimate of advantages are Schulman et al.'s (2017
 
 A home's reward is its own part of welfare and an equal share of the VPP's profit: over all homes that is the welfare.
 Most single rewards are 0 and a few are hundreds of times larger than the rest. What helps: returns are divided by
-their spread and bounded, advantages are normalised, the critic's loss is Huber's, the policy begins at what `constant`
-bids and explores little around it, and what is kept is chosen on validation months.
+their spread and bounded, advantages are normalised, the critic's loss is Huber's, the policy begins where evolution
+does (`form_of`; what a perceptron adds to that is learned: Silver et al. 2018, "Residual policy learning") and explores
+little around it, and what is kept is chosen on validation months.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from vpp_policies.learned import Layer
 
-from vpp_benchmarks.train.evolution import Progress, scores
-from vpp_benchmarks.train.form import start
-from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth
+from vpp_benchmarks.train.evolution import Looks, Progress
+from vpp_benchmarks.train.form import Form, form_of
+from vpp_env import N_ACTION, N_OBS, VectorMarketMonth
 from vpp_env.api.rewards import with_profit
 from vpp_env.errors import needs
 from vpp_env.scenario import Scenario
@@ -40,7 +42,7 @@ class Settings:
     """How it is trained."""
 
     months: int = 8  # played side by side in an iteration, each to its end
-    hidden: int = 32  # units of each of two hidden layers
+    hidden: tuple[int, ...] = (32, 32)  # units of the hidden layers; the first of them alone beside a form's own layer
     epochs: int = 4  # passes over an iteration's steps
     batches: int = 8  # in a pass
     rate: float = 1e-3  # step of Adam
@@ -55,24 +57,58 @@ class Settings:
     seed: int = 0  # of weights and exploration, and the first training month
 
 
-def perceptron(inputs: int, hidden: int, outputs: int, gain: float) -> nn.Sequential:
-    """Two hidden layers with tanh, orthogonal weights (`gain` at the last), no bias yet."""
-    found = nn.Sequential(
-        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, outputs)
-    )
-    for layer, scale in zip((found[0], found[2], found[4]), (2.0**0.5, 2.0**0.5, gain), strict=True):
-        nn.init.orthogonal_(layer.weight, scale)
+def perceptron(inputs: int, hidden: Sequence[int], outputs: int, gain: float) -> nn.Sequential:
+    """Hidden layers with tanh, orthogonal weights (`gain` at the last), no bias yet."""
+    sizes = (inputs, *hidden, outputs)
+    linear = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    for layer in linear:
+        nn.init.orthogonal_(layer.weight, gain if layer is linear[-1] else 2.0**0.5)
         nn.init.zeros_(layer.bias)
-    return found
+    return nn.Sequential(*(part for layer in linear for part in (layer, nn.Tanh())))[:-1]
 
 
-def layers_of(net: nn.Sequential) -> list[Layer]:
-    """Return a perceptron as `vpp_policies.learned` saves and plays it."""
-    return [
-        (layer.weight.detach().numpy().T.astype(np.float64), layer.bias.detach().numpy().astype(np.float64))
-        for layer in net
-        if isinstance(layer, nn.Linear)
-    ]
+class Actor(nn.Module):
+    """Mean bids: what a form bids, and what a perceptron adds to the columns that are learned.
+
+    Parameters
+    ----------
+    form : Form
+        With a hidden layer of its own, or with a bias alone.
+    hidden : sequence of int
+        Units of the perceptron's hidden layers; the first alone where the form has a hidden layer.
+    """
+
+    def __init__(self, form: Form, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.form = form
+        self.moving = torch.arange(N_ACTION) if form.learned is None else torch.as_tensor(np.flatnonzero(form.learned))
+        self.added = perceptron(N_OBS, hidden if form.hidden is None else hidden[:1], len(self.moving), 0.01)
+        self.base = [
+            tuple(torch.as_tensor(x, dtype=torch.float32) for x in layer) for layer in form.layers(form.weights)
+        ]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """(..., N_ACTION) means of (..., N_OBS) rows."""
+        with torch.no_grad():
+            found = obs
+            for j, (slopes, bias) in enumerate(self.base):
+                found = (found if j == 0 else torch.tanh(found)) @ slopes + bias
+        return found.index_add(-1, self.moving, self.added(obs))
+
+    def layers(self) -> list[Layer]:
+        """Return one perceptron, the sum of both, as `vpp_policies.learned` saves and plays it."""
+        found = [
+            (part.weight.detach().numpy().T.astype(np.float64), part.bias.detach().numpy().astype(np.float64))
+            for part in self.added
+            if isinstance(part, nn.Linear)
+        ]
+        columns = np.eye(N_ACTION)[self.moving.numpy()]
+        slopes, bias = found[-1][0] @ columns, found[-1][1] @ columns
+        if self.form.hidden is None:
+            return [*found[:-1], (slopes, bias + self.form.weights[-1])]
+        (first, first_bias), (last, last_bias) = self.form.layers(self.form.weights)
+        joined = np.hstack([first, found[0][0]]), np.concatenate([first_bias, found[0][1]])
+        return [joined, (np.vstack([last, slopes]), last_bias + bias)]
 
 
 def advantages(rewards: Floats, values: Floats, discount: float, trace: float) -> Floats:
@@ -87,13 +123,11 @@ def advantages(rewards: Floats, values: Floats, discount: float, trace: float) -
 class Learner:
     """Actor and critic of one training run."""
 
-    def __init__(self, bias: Floats, settings: Settings) -> None:
+    def __init__(self, form: Form, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.actor = perceptron(N_OBS, settings.hidden, N_ACTION, 0.01)
-        with torch.no_grad():
-            self.actor[-1].bias.copy_(torch.as_tensor(bias))
-        self.log_std = nn.Parameter(torch.full((N_ACTION,), float(np.log(settings.std))))
+        self.actor = Actor(form, settings.hidden)
+        self.log_std = nn.Parameter(torch.full((len(self.actor.moving),), float(np.log(settings.std))))
         self.critic = perceptron(N_OBS * (1 + settings.central), settings.hidden, 1, 1.0)
         self.parameters = [*self.actor.parameters(), self.log_std, *self.critic.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=settings.rate, eps=1e-5)
@@ -105,9 +139,17 @@ class Learner:
             return obs
         return torch.cat([obs, obs.mean(dim=-2, keepdim=True).expand_as(obs)], dim=-1)
 
-    def chances(self, obs: Tensor) -> torch.distributions.Normal:
-        """Return the distribution of actions; what lies outside the box is clipped when it is played."""
-        return torch.distributions.Normal(self.actor(obs), self.log_std.exp())
+    def log_chance(self, obs: Tensor, actions: Tensor) -> Tensor:
+        """Log density of actions before they are clipped, in the columns that are learned."""
+        means = self.actor(obs)[..., self.actor.moving]
+        said = torch.distributions.Normal(means, self.log_std.exp())
+        return said.log_prob(actions[..., self.actor.moving]).sum(dim=-1)
+
+    def drawn(self, obs: Tensor) -> Tensor:
+        """Draw actions; what lies outside the box is clipped when it is played."""
+        means = self.actor(obs)
+        noise = torch.randn(*obs.shape[:-1], len(self.actor.moving)) * self.log_std.exp()
+        return means.index_add(-1, self.actor.moving, noise)
 
     def play(self, env: VectorMarketMonth, seeds: list[int]) -> tuple[Tensor, Tensor, Floats, Floats]:
         """Play months to their end: observations, actions (T, M, N, ...), rewards (T, M, N) and welfare (M,)."""
@@ -117,7 +159,7 @@ class Learner:
         while not over:
             rows = torch.as_tensor(obs)
             with torch.no_grad():
-                action = self.chances(rows).sample()
+                action = self.drawn(rows)
             obs, joint, _, ends, infos = env.step(np.clip(action.numpy(), -1.0, 1.0))
             rewards.append(with_profit(joint, infos["home_rewards"]))
             seen.append(rows)
@@ -136,7 +178,7 @@ class Learner:
         critic_obs = self.seen_by_critic(obs)
         with torch.no_grad():
             values = self.critic(critic_obs)[..., 0].numpy().astype(np.float64)
-            old = self.chances(obs).log_prob(actions).sum(dim=-1).flatten()
+            old = self.log_chance(obs, actions).flatten()
         gain = advantages(scaled, values, s.discount, s.trace)
         aims = torch.as_tensor(gain + values, dtype=torch.float32).flatten()
         better = torch.as_tensor((gain - gain.mean()) / (gain.std() + 1e-8), dtype=torch.float32).flatten()
@@ -144,7 +186,7 @@ class Learner:
         critic_rows = critic_obs.flatten(0, 2)
         for _ in range(s.epochs):
             for part in torch.randperm(len(rows)).chunk(s.batches):
-                ratio = (self.chances(rows[part]).log_prob(chosen[part]).sum(dim=-1) - old[part]).exp()
+                ratio = (self.log_chance(rows[part], chosen[part]) - old[part]).exp()
                 clipped = ratio.clamp(1.0 - s.clip, 1.0 + s.clip)
                 actor_loss = -torch.minimum(ratio * better[part], clipped * better[part]).mean()
                 critic_loss = nn.functional.huber_loss(self.critic(critic_rows[part])[:, 0], aims[part])
@@ -175,12 +217,12 @@ def train(
         A folder of one's own homes, see docs/home-data.md.
     """
     torch.set_num_threads(1)
-    learner = Learner(start(scenario, home_data)[-1], settings)
+    learner = Learner(form_of(scenario, home_data), settings)
     env = VectorMarketMonth(settings.months, scenario, home_data=home_data)
-    months = [Month(scenario, seed, home_data=home_data) for seed in SPLITS["validation"].seeds(settings.validation)]
+    looks = Looks(scenario, settings.validation, home_data)
     began, seen, iteration = clock(), [], 0
-    best = layers_of(learner.actor)
-    judged = scores(months, best)
+    best = learner.actor.layers()
+    judged = looks.at(best)
     best_score = float(np.mean(judged))
     yield best, Progress(0, clock() - began, best_score, best_score, best_score, judged)
     first = SPLITS["training"].first + settings.seed * 10_000
@@ -191,8 +233,8 @@ def train(
         iteration += 1
         seen.append(float(welfare.mean()))
         if iteration % settings.check == 0:
-            layers = layers_of(learner.actor)
-            judged = scores(months, layers)
+            layers = learner.actor.layers()
+            judged = looks.at(layers)
             now = float(np.mean(judged))
             if now > best_score:
                 best, best_score = layers, now

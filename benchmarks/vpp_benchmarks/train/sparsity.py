@@ -1,20 +1,19 @@
-"""How sparse the reward is, and in how few hours the money lies: `python -m vpp_benchmarks.train.sparsity week20`.
+"""How sparse the reward is, and in how few hours the money lies (`vpp-env sparsity`).
 
-Three training months of `truthful`, with each home paid its own part of welfare and nothing of the VPP's profit.
+Each home is paid its own part of welfare and nothing of the VPP's profit.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env import Month, build_view, load_scenario, make_policy, market_rules
+from vpp_env import Month, build_view, make_policy, market_rules
 from vpp_env.api.rewards import Rewards
 from vpp_env.scenario import Scenario
-from vpp_env.scenario.splits import named_seeds
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats
 
@@ -30,9 +29,11 @@ class Sparsity(NamedTuple):
     steps_top: float  # of all welfare's amounts, in the 1 % of opportunities with the largest
 
 
-def earned(scenario: Scenario, policy_name: str, seed: int) -> tuple[Floats, Floats]:
+def earned(
+    scenario: Scenario, policy_name: str, seed: int, home_data: str | Path | None = None
+) -> tuple[Floats, Floats]:
     """One month: (T,) welfare and (T, N) the homes' parts of it, USD."""
-    world = World([Month(scenario, seed)])
+    world = World([Month(scenario, seed, home_data=home_data)])
     world.reset()
     policy = make_policy(policy_name)
     policy.reset(market_rules(world), np.random.default_rng(seed))
@@ -57,22 +58,3 @@ def sparsity(months: Sequence[tuple[Floats, Floats]]) -> Sparsity:
     joint = np.concatenate([j for j, _ in months])
     homes = np.concatenate([h.ravel() for _, h in months])
     return Sparsity(float((np.abs(homes) < NOTHING_USD).mean()), top_share(homes), top_share(joint))
-
-
-def main() -> None:
-    """Print a row for each scenario."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="+", help="names or TOML files")
-    parser.add_argument("--policy", default="truthful")
-    parser.add_argument("--seeds", default="training:3")
-    asked = parser.parse_args()
-    print(
-        "| scenario | home-steps of reward 0 | in 1 % of home-steps | in 1 % of opportunities |\n|---|---:|---:|---:|"
-    )
-    for name in asked.scenarios:
-        found = sparsity([earned(load_scenario(name), asked.policy, seed) for seed in named_seeds(asked.seeds)])
-        print(f"| {name} | " + " | ".join(f"{100 * share:.0f} %" for share in found) + " |")
-
-
-if __name__ == "__main__":
-    main()
