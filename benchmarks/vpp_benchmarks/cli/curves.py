@@ -19,7 +19,7 @@ from vpp_benchmarks.train.curves import curve, draw, months_of, read
 from vpp_env import Month, load_scenario, make_policy, simulate, summarize
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "evolution=weights.csv",

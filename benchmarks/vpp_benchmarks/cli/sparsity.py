@@ -13,7 +13,7 @@ from vpp_benchmarks.report.tables import markdown, percent
 from vpp_benchmarks.run.plan import add_scenario_flags, overridden, parse_seeds
 from vpp_benchmarks.train.sparsity import earned, sparsity
 from vpp_env.scenario import load_scenario
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = ("", "week20 august", "quick --policy constant --seeds training:10")
 HEADER = (
