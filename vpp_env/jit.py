@@ -126,6 +126,15 @@ def kernel(function: F) -> F:
     return _compiled(function, cache=True, nogil=True)
 
 
+def borrowing(function: F) -> F:
+    """Compile a `kernel` that makes no array and returns none: it works on its caller's and counts no references.
+
+    Counting them takes as long as the arithmetic where small functions of arrays are called in a loop. An array that is
+    made in it is a compiler's error.
+    """
+    return _compiled(function, cache=True, nogil=True, _nrt=False)
+
+
 def inlined(function: F) -> F:
     """Compile a function of one home: the same as `kernel`, and always part of the loop that calls it.
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import PriceLaw, kernel
-from vpp_env.jit import inlined
+from vpp_env.jit import borrowing, inlined
 from vpp_policies.optimal.storage import IN, OUT, Store, hull, steepen
 
 PIECES = 16
@@ -177,10 +177,24 @@ def _idle(store: Store, k: int) -> bool:
 @kernel
 def values(faced: Faced, law: Law) -> NDArray[np.float64]:
     """Return V (K + 1, B, PIECES + 1): the start of each step, the kind of the step before, equally spaced states."""
+    steps, kinds, _ = law.price.shape
+    out = np.zeros((steps + 1, kinds, PIECES + 1))
+    _values(faced, law, out, np.empty(PIECES + 1), np.empty((kinds, PIECES + 1)), scratch())
+    return out
+
+
+@borrowing
+def _values(
+    faced: Faced,
+    law: Law,
+    out: NDArray[np.float64],
+    at: NDArray[np.float64],
+    mixed: NDArray[np.float64],
+    x: Scratch,
+) -> None:
+    """Add V to `out`, zeros; `at` (PIECES + 1,), `mixed` (B, PIECES + 1) and `x` are written into."""
     store = faced.store
     steps, kinds, nodes = law.price.shape
-    out = np.zeros((steps + 1, kinds, PIECES + 1))
-    at, mixed, x = np.empty(PIECES + 1), np.empty((kinds, PIECES + 1)), scratch()
     for k in range(steps, -1, -1):
         low = least(store, k)
         for g in range(PIECES + 1):
@@ -203,7 +217,6 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
                 if share > 0.0:
                     for g in range(PIECES + 1):
                         out[k, b, g] += share * mixed[c, g]
-    return out
 
 
 @inlined
@@ -239,11 +252,28 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
         Share of the span between a store's limits to either side of the reference over which J' is a difference
         quotient: who knows the future seldom stays at the reference.
     """
+    slope = np.zeros(len(lmp))
+    room = np.empty(2), np.empty(2), np.empty(PIECES + 1)
+    return Penalty(slope, _charge(faced, law, value, lmp, wide, slope, *room, scratch()))
+
+
+@borrowing
+def _charge(
+    faced: Faced,
+    law: Law,
+    value: NDArray[np.float64],
+    lmp: NDArray[np.float64],
+    wide: float,
+    slope: NDArray[np.float64],
+    at: NDArray[np.float64],
+    now: NDArray[np.float64],
+    after: NDArray[np.float64],
+    x: Scratch,
+) -> float:
+    """Fill `slope`, zeros, and return the constant of a penalty; the last four are written into."""
     store = faced.store
     steps, kinds, nodes = law.price.shape
-    slope, constant = np.zeros(steps), 0.0
-    at, now, after, x = np.empty(2), np.empty(2), np.empty(PIECES + 1), scratch()
-    s = store.start
+    constant, s = 0.0, store.start
     for k in range(steps):
         # the slope between two states around the reference: who knows the future seldom stays at it
         low, span = least(store, k), store.hi[k] - least(store, k)
@@ -275,4 +305,4 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
         count, _ = load(store, k, after, x)
         n = face(faced, k, lmp[k], x)
         s = _best(store, k, count, n, max(s, store.lo[k]), x)
-    return Penalty(slope, constant)
+    return constant

@@ -55,7 +55,7 @@ class BaseStock(NamedTuple):
     grid: NDArray[np.float64]  # (K // every + 1, G) V at equally spaced states between lo and hi, USD
 
 
-@kernel
+@inlined
 def _insert(width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, w: float, m: float) -> int:
     """Merge a segment into the descending slopes at [first, first + count); return the new count."""
     if w <= 0.0:
@@ -66,6 +66,28 @@ def _insert(width: NDArray[np.float64], slope: NDArray[np.float64], first: int, 
         j -= 1
     width[j], slope[j] = w, m
     return count + 1
+
+
+@inlined
+def _merge(
+    width: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    first: int,
+    count: int,
+    w: NDArray[np.float64],
+    m: NDArray[np.float64],
+    n: int,
+    offset: float,
+) -> int:
+    """Merge n segments of descending slopes, `offset` off them, into those at [first, first + count); as `_insert`."""
+    j = first + count
+    for i in range(n - 1, -1, -1):
+        less = m[i] - offset
+        while j > first and slope[j - 1] < less:
+            width[j + i], slope[j + i] = width[j - 1], slope[j - 1]
+            j -= 1
+        width[j + i], slope[j + i] = w[i], less
+    return count + n
 
 
 @inlined
@@ -105,7 +127,7 @@ def hull(store: Store, k: int, w: NDArray[np.float64], m: NDArray[np.float64], p
     return n
 
 
-@kernel
+@inlined
 def steepen(
     width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int, below: float, by: float
 ) -> int:
@@ -126,18 +148,6 @@ def steepen(
         left -= width[j]
         slope[j] += by
     return count
-
-
-@kernel
-def _grow(
-    width: NDArray[np.float64], slope: NDArray[np.float64], first: int, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return room for more segments, the present ones in front."""
-    size = max(64, 2 * count)
-    w, m = np.empty(size), np.empty(size)
-    for j in range(count):  # assigning slices would compile Numba's text of a shape error, two seconds of it
-        w[j], m[j] = width[first + j], slope[first + j]
-    return w, m
 
 
 @kernel
@@ -183,7 +193,9 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
     w, m, part = np.empty(IN + OUT), np.empty(IN + OUT), np.zeros(IN + OUT, dtype=np.int64)
     grid = np.zeros((steps // every + 1 if points > 0 else 0, points))
     at = np.empty(points)
-    width, slope = np.empty(64), np.empty(64)
+    # room for all that is ever added: arrays that grow would be counted references in the loop, half of its time
+    size = (IN + OUT + 2) * (steps + 1)
+    width, slope = np.empty(size), np.empty(size)
     first, count, offset = 0, 0, 0.0
     low, base = store.lo[steps], store.end * store.lo[steps]
     high = store.hi[steps]
@@ -193,24 +205,22 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
             hold = store.hold[k]
             offset += hold
             base += hold * low
-            if first + count + IN + OUT + 2 > len(width):
-                width, slope = _grow(width, slope, first, count)
-                first = 0
             if store.short[k] > 0.0 and store.wanted[k] > low:
                 base -= store.short[k] * (store.wanted[k] - low)
                 count = steepen(width, slope, first, count, store.wanted[k] - low, store.short[k])
             n = hull(store, k, w, m, part)
+            # slopes of the hull descend, and so each level is reached from the one before
+            level, i = low, first
             for j in range(n):
                 # where the store is indifferent it neither takes in nor gives out
                 only_in = part[IN] != j and part[IN + 1] != j
-                level = low
-                for i in range(first, first + count):
+                while i < first + count:
                     if slope[i] + offset < m[j] or (only_in and slope[i] + offset <= m[j]):
                         break
                     level += width[i]
+                    i += 1
                 levels[k, j] = level
-            for j in range(n):
-                count = _insert(width, slope, first, count, w[j], m[j] - offset)
+            count = _merge(width, slope, first, count, w, m, n, offset)
             for j in range(IN):
                 if store.in_w[k, j] > 0.0:
                     low -= store.in_w[k, j]
@@ -243,9 +253,6 @@ def backward(store: Store, every: int, points: int) -> BaseStock:
                 at[g] = store.lo[k] + (store.hi[k] - store.lo[k]) * g / max(points - 1, 1)
             _sample(low, base, width[first : first + count], slope[first : first + count], offset, at, grid[k // every])
         if store.ext[k] > 0.0:
-            if first + count + 1 > len(width):
-                width, slope = _grow(width, slope, first, count)
-                first = 0
             count = _insert(width, slope, first, count, store.ext[k], store.ext_price - offset)
             low -= store.ext[k]
             base -= store.ext[k] * store.ext_price
