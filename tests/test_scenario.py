@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support import begin, month, play
+from vpp_benchmarks.run.plan import overridden
 
 from vpp_env.errors import ScenarioError, VppError
 from vpp_env.scenario import Scenario, load_scenario, scenario_from_dict, scenario_names
@@ -91,6 +92,8 @@ def test_every_field_says_its_unit_and_source() -> None:
     bounded = {field: limits for field, _, _, limits, _ in rows}
     assert bounded["fleet.share_ev"] == "0 to 1"
     assert bounded["prices.model"] == "caiso, step"
+    again = overridden(Scenario(), [f"{field}={value}" for field, value, *_ in rows])
+    assert again == Scenario(), "every value is spelled as --set takes it"
 
 
 BAD = [

@@ -21,6 +21,10 @@ FLAGS = [
 ]
 
 
+WAIT_MS = 15_000
+"""Milliseconds after which what does not come is missing."""
+
+
 @dataclass
 class Watched:
     """A page, and everything that it complained of or asked for."""
@@ -46,6 +50,7 @@ def browser_page(width: int = 1280, height: int = 900, scheme: str = "light") ->
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         watched = Watched(context.new_page())
         page = watched.page
+        page.set_default_timeout(WAIT_MS)
         page.on("console", lambda m: watched.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: watched.complaints.append(str(error)))
         page.on("request", lambda request: watched.requests.append(request.url))

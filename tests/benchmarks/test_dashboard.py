@@ -28,7 +28,7 @@ from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.plan import PlanError, make_plan
 from vpp_benchmarks.run.progress import FileProgress
 
-from tests.benchmarks.browser import browser_page
+from tests.benchmarks.browser import Watched, browser_page
 from vpp_env.errors import ScenarioError, VppError
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
@@ -131,7 +131,7 @@ def test_a_run_folder_to_take_along(results: Path) -> None:
 
 
 def test_a_scenario_of_ones_own(tmp_path: Path) -> None:
-    made = edited("week20", {"fleet.size": "7", "market.clearing": "auction", "market.min_bid_mw": "0.05"}, "mine")
+    made = edited("week20", {"fleet.size": "7", "market.clearing": "pm10", "market.min_bid_mw": "0.05"}, "mine")
     file = tmp_path / "mine.toml"
     file.write_text(made.to_toml(), encoding="utf-8")
     again = load_scenario(str(file))
@@ -140,20 +140,35 @@ def test_a_scenario_of_ones_own(tmp_path: Path) -> None:
         edited("week20", {"fleet.size": "-3"})
     with pytest.raises(ScenarioError):
         edited("week20", {"fleet.sise": "3"})
+    with pytest.raises(VppError, match="clearing 'pm11'"):
+        edited("week20", {"market.clearing": "pm11"})
+    with pytest.raises(PlanError, match=r"^fleet\.size: got nothing"):
+        edited("week20", {"fleet.size": " "})
 
 
 def test_what_the_checker_finds(tmp_path: Path) -> None:
     stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
     good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
-    found = dict(findings({"../prices.csv": good.encode()}, "prices", "week20"))
+    found = dict(findings([("../prices.csv", good.encode())], "prices", "week20"))
     assert "prices.csv" in found["da"]
     assert not (Path(tempfile.gettempdir()).parent / "prices.csv").exists(), "a name is no path"
     with pytest.raises(VppError, match=r"^prices\.csv, row 2"):
-        findings({"prices.csv": good.replace(",31", ",x", 1).encode()}, "prices", "week20")
-    homes = dict(findings({"devices.csv": b"home,bess_kwh\na,10\nb,\n"}, "homes", "week20"))
+        findings([("prices.csv", good.replace(",31", ",x", 1).encode())], "prices", "week20")
+    homes = dict(findings([("devices.csv", b"home,bess_kwh\na,10\nb,\n")], "homes", "week20"))
     assert homes["homes"] == "2"
     with pytest.raises(VppError, match="known by its name"):
-        findings({"notes.txt": b"x"}, "homes", "week20")
+        findings([("notes.txt", b"x")], "homes", "week20")
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/..", "a\0.csv", "a\n.csv", "x" * 300 + ".csv"])
+def test_a_name_that_is_no_file_s_is_told(name: str) -> None:
+    with pytest.raises(PlanError, match="as the name of a file; allowed are"):
+        findings([(name, b"x")], "prices", "week20")
+
+
+def test_two_files_of_one_name_are_told() -> None:
+    with pytest.raises(PlanError, match=r"two files are named 'a\.csv'"):
+        findings([("one/a.csv", b"x"), ("other\\a.csv", b"y")], "prices", "week20")
 
 
 def test_a_statement_is_read_by_the_negotiations_own_reader() -> None:
@@ -230,6 +245,7 @@ VISITS = (
     ("Export", "Export", "figures so far, CSV"),
 )
 """Name of a page in the menu, its title, and something that it shows."""
+SCENARIO, DATA = VISITS[5], VISITS[6]
 
 
 PHONE = 700
@@ -317,30 +333,114 @@ def test_progress_is_live(results: Path, tmp_path: Path, width: int) -> None:
         assert watched.complaints == []
 
 
+EVIL = "![x](http://evil.example/x.png)<img src=http://evil.example/y.png> :red[x] $x$ [x](http://evil.example) *x*"
+"""What a page may show and must not obey."""
+
+
+@pytest.fixture(params=["finished", "begun"])
+def root(request: pytest.FixtureRequest, results: Path, tmp_path: Path) -> Path:
+    """A folder of results, and one in which a run has just begun."""
+    if request.param == "finished":
+        return results
+    (tmp_path / store.LOCK).touch()
+    return tmp_path
+
+
+def typed(page: Any, label: str, text: str) -> None:
+    """Type into a field as somebody does who leaves it afterwards."""
+    field = page.get_by_role("textbox", name=label, exact=True)
+    field.fill(text)
+    field.press("Enter")
+
+
+def picked(page: Any, label: str, option: str) -> None:
+    """Pick one of a list, by typing a part of it."""
+    page.get_by_label(label).first.click()
+    page.get_by_label(label).first.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+    page.keyboard.press("Escape")
+
+
+def unharmed(watched: Watched, address: str) -> None:
+    """Nothing was complained of, asked for elsewhere, or is wider than the screen."""
+    assert watched.complaints == []
+    assert watched.outside(address, address.replace("http", "ws")) == []
+    assert watched.page.get_by_test_id("stException").count() == 0
+    assert watched.page.locator("[src*=evil], [href*=evil]").count() == 0
+    assert watched.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 @pytest.mark.slow
-def test_own_data_and_scenario_in_a_browser(results: Path, tmp_path: Path) -> None:
-    stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
-    good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
-    with served(results) as address, browser_page(1440) as watched:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_scenario_is_made_in_a_browser(root: Path, tmp_path: Path, width: int) -> None:
+    with served(root) as address, browser_page(width) as watched:
         page = watched.page
         page.goto(address)
         page.get_by_role("heading", name="Progress", exact=True).wait_for()
-        visit(page, *VISITS[6])
-        page.get_by_label("It is to cover").click()
-        page.get_by_role("option", name="week20").click()
-        upload = page.locator("input[type=file]")
-        upload.set_input_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": good.encode()})
-        page.get_by_text("It can be used").wait_for()
-        upload.set_input_files(
-            {"name": "bad.csv", "mimeType": "text/csv", "buffer": good.replace(",31", ",x").encode()}
-        )
-        page.get_by_text("bad.csv, row").wait_for()
-        visit(page, *VISITS[5])
-        page.get_by_label("Name", exact=True).fill("mine")
-        page.get_by_label("Name", exact=True).press("Enter")
-        page.get_by_role("button", name="mine.toml", exact=True).wait_for()
+        visit(page, *SCENARIO)
+        picked(page, "Begin with", "week20")
+        picked(page, "Fields to change", "fleet.size")
+        page.get_by_text("homes; allowed: 1 to 10000000. In week20: 20").wait_for()
+        typed(page, "fleet.size", "7")
+        page.get_by_text("1 fields changed; 7 homes").wait_for()
+        for wrong, said in (("-3", "scenario.fleet.size: got -3; allowed"), ("", "fleet.size: got nothing"),
+                            (EVIL, "scenario.fleet.size: got '![x](http://evil")):  # fmt: skip
+            typed(page, "fleet.size", wrong)
+            page.get_by_text(said).wait_for()
+            page.get_by_role("button", name=".toml").wait_for(state="detached")  # nothing that is wrong is written
+            unharmed(watched, address)
+        typed(page, "fleet.size", "6")
+        picked(page, "Fields to change", "market.clearing")
+        typed(page, "market.clearing", "pm11")
+        page.get_by_text("unknown market clearing 'pm11'").wait_for()
+        typed(page, "market.clearing", "pm10")
+        typed(page, "Name", f"../{EVIL}")
+        page.get_by_text("2 fields changed; 6 homes").wait_for()
         with page.expect_download() as download:
-            page.get_by_role("button", name="mine.toml", exact=True).click()
+            page.get_by_role("button", name=".toml").click()
+        assert re.fullmatch(r"[\w.-]+\.toml", download.value.suggested_filename)
         download.value.save_as(tmp_path / "mine.toml")
-        assert load_scenario(str(tmp_path / "mine.toml")).name == "mine"
-        assert watched.complaints == []
+        made = load_scenario(str(tmp_path / "mine.toml"))
+        assert (made.fleet.size, made.market.clearing, made.name) == (6, "pm10", f"../{EVIL}")
+        unharmed(watched, address)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1440, 390])
+def test_data_are_brought_in_a_browser(root: Path, width: int) -> None:
+    stamps = pd.date_range("2023-08-01", periods=24 * 8, freq="h", tz="America/Los_Angeles")
+    good = "ts_utc,lmp_da_usd_mwh\n" + "".join(f"{t.isoformat()},{30 + t.hour}\n" for t in stamps)
+    files = {
+        "mine.csv": (good, "It can be used"),
+        "bad.csv": (good.replace(",31", ",x", 1), "bad.csv, row 2: lmp_da_usd_mwh holds 'x'"),
+        "evil.csv": (good.replace(",31", f",{EVIL}", 1), "evil.csv, row 2: lmp_da_usd_mwh holds '![x](http://evil"),
+        f"{EVIL.replace('/', '_')}.csv": (good.replace(",31", ",x", 1), "*x*.csv, row 2"),
+        "picture.csv": ("\x89PNG\r\n", "picture.csv: not a readable .csv file"),
+        "empty.csv": ("", "none of its files holds prices"),
+        "what.exe": (good, "the files': no such file"),
+        "short.csv": ("\n".join(good.splitlines()[:30]), "short.csv"),
+    }
+    homes = {
+        "devices.csv": (b"home,bess_kwh\na,10\nb,\n", "It can be used"),
+        "devices_x.csv": (f"home,bess_kwh\n{EVIL},10\n".encode(), "as the name of a home"),
+        "notes.txt": (b"x", "known by its name"),
+    }
+    with served(root) as address, browser_page(width) as watched:
+        page = watched.page
+        page.goto(address)
+        page.get_by_role("heading", name="Progress", exact=True).wait_for()
+        visit(page, *DATA)
+        picked(page, "It is to cover", "week20")
+
+        def given(name: str, content: bytes, said: str) -> None:
+            page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
+            page.get_by_text(said).first.wait_for()
+            unharmed(watched, address)
+            page.locator("[data-testid=stFileUploader] button[aria-label^=Remove]").click()
+            page.get_by_text(said).first.wait_for(state="detached")
+
+        for name, (text, said) in files.items():
+            given(name, text.encode("latin-1"), said)
+        page.get_by_text("homes", exact=True).click()
+        for name, (content, said) in homes.items():
+            given(name, content, said)

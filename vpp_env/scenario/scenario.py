@@ -301,12 +301,13 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 
 def describe(scenario: Scenario) -> list[tuple[str, str, str, str, str]]:
-    """Return (field, value, unit, allowed, source) rows of every parameter."""
+    """Return (field, value, unit, allowed, source) rows of every parameter; the value as `--set` takes it."""
     rows = []
     for section in dataclasses.fields(scenario):
         spec = getattr(scenario, section.name)
         if dataclasses.is_dataclass(spec):
             for f in dataclasses.fields(spec):
-                value = str(getattr(spec, f.name))
+                got = getattr(spec, f.name)
+                value = got if isinstance(got, str) else json.dumps(got, ensure_ascii=False)  # TOML spells these alike
                 rows.append((f"{section.name}.{f.name}", value, f.metadata["unit"], allowed(f), f.metadata["source"]))
     return rows

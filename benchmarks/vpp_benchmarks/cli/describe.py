@@ -24,7 +24,7 @@ def scenario(argv: Sequence[str] | None, prog: str) -> int:
         print(chosen.to_toml(), end="")
         return 0
     print(f"# {chosen.name}: {chosen.description} (hash {chosen.hash})\n")
-    print("| field | value | unit | source |\n|---|---|---|---|")
+    print("| field | value | unit | allowed | source |\n|---|---|---|---|---|")
     for row in describe(chosen):
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     return 0

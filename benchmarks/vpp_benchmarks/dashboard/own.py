@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
+from vpp_benchmarks.dashboard.html import plain, show, wrong
 from vpp_benchmarks.dashboard.source import MOST_CHARACTERS, READER, card_of, edited, findings
+from vpp_benchmarks.report.svg import table
+from vpp_benchmarks.run.plan import file_name
 from vpp_env.errors import VppError
 from vpp_env.scenario import load_scenario, scenario_names
 from vpp_env.scenario.scenario import describe
@@ -18,21 +20,29 @@ def scenario(roots: Sequence[Path]) -> None:
     """A scenario of one's own: fields are changed, checked, and written as a TOML file."""
     st.title("Scenario")
     base = st.selectbox("Begin with", scenario_names(), scenario_names().index("august"), key="base")
-    rows = pd.DataFrame(describe(load_scenario(base)), columns=["field", "value", "unit", "allowed", "source"])
-    sections = sorted({field.split(".")[0] for field in rows["field"]})
-    wanted = st.multiselect("Sections", sections, default=["fleet", "market", "time"], key="sections")
-    shown = rows[rows["field"].str.split(".").str[0].isin(wanted)].reset_index(drop=True)
-    after = st.data_editor(shown, hide_index=True, disabled=["field", "unit", "allowed", "source"], key=f"edit-{base}")
-    changes = {f: str(v) for f, v, old in zip(after["field"], after["value"], shown["value"], strict=True) if v != old}
-    name = st.text_input("Name", f"{base}-mine", key="name")
+    rows = {field: rest for field, *rest in describe(load_scenario(base))}
+    wanted = st.multiselect("Fields to change", list(rows), placeholder="type a part of a name", key=f"fields-{base}")
+    changes: dict[str, str] = {}
+    for field in wanted:
+        value, unit, allowed, source = rows[field]
+        limits = f"; allowed: {allowed}" if allowed else ""
+        changes[field] = st.text_input(field, value, key=f"{base}-{field}")
+        st.caption(plain(f"{unit}{limits}. In {base}: {value} ({source})"))
+    name = st.text_input("Name", f"{base}-mine", key=f"name-{base}")
     try:
         made = edited(base, changes, name)
     except VppError as error:
-        st.error(str(error))
-        return
-    st.success(f"{len(changes)} fields changed; {made.fleet.size} homes, {made.hours} h, hash {made.hash}")
-    st.download_button(f"{name}.toml", made.to_toml(), f"{name}.toml", key="toml")
-    st.caption(f"Then: vpp-env compare --scenario {name}.toml")
+        wrong(str(error))
+    else:
+        changed = sum(changes[field].strip() != rows[field][0] for field in changes)
+        st.success(f"{changed} fields changed; {made.fleet.size} homes, {made.hours} h, hash {made.hash}")
+        file = f"{file_name(made.name)}.toml"
+        st.download_button(file, made.to_toml(), file, key="toml")
+        st.code(f"vpp-env compare --scenario {file}", language=None)
+    with st.expander(f"All {len(rows)} fields of {base}"):
+        show(
+            table(["field", "value", "unit", "allowed", "source"], [(field, *rest) for field, rest in rows.items()], 5)
+        )
 
 
 def data(roots: Sequence[Path]) -> None:
@@ -45,12 +55,13 @@ def data(roots: Sequence[Path]) -> None:
     if not given:
         return
     try:
-        found = findings({one.name: one.getvalue() for one in given}, what, base)
+        with st.spinner("Reading the files"):
+            found = findings([(one.name, one.getvalue()) for one in given], what, base)
     except VppError as error:
-        st.error(str(error))
+        wrong(str(error))
         return
     st.success("It can be used; every series says where it is from.")
-    st.dataframe(pd.DataFrame(found, columns=["series", "where it is from"]), hide_index=True)
+    show(table(["series", "where it is from"], found, text_columns=2))
 
 
 def statement(roots: Sequence[Path]) -> None:
@@ -65,4 +76,4 @@ def statement(roots: Sequence[Path]) -> None:
         try:
             st.json(card_of(text, llm))
         except VppError as error:
-            st.error(str(error))
+            wrong(str(error))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from vpp_benchmarks.dashboard import own
+from vpp_benchmarks.dashboard.html import plain, show, wrong
 from vpp_benchmarks.dashboard.source import (
     archive,
     figures,
@@ -30,37 +29,15 @@ from vpp_benchmarks.report.fleet import ordered, power_range
 from vpp_benchmarks.report.home import Homes
 from vpp_benchmarks.report.material import busiest_day
 from vpp_benchmarks.report.result import pareto
-from vpp_benchmarks.report.style import COLORS, PARTS, scoped
 from vpp_benchmarks.report.svg import colors, markup
 from vpp_benchmarks.report.tables import FOLDER
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.progress import clock
 
-SCOPE = ".vpp"
-FONT = "svg{font-family:system-ui,sans-serif}"
-SIZE = "width:100%;max-width:620px"
 REFRESH_SECONDS = 2
 STALE_SECONDS = 30
 """Seconds without a sign of life after which a run under way is called quiet."""
-
-
-def show(html: str) -> None:
-    """Show charts and tables of the report in its own style."""
-    st.html(f'<style>{scoped(SCOPE)}</style><div class="{SCOPE[1:]}">{pictures(html)}</div>')
-
-
-def pictures(html: str) -> str:
-    """Return the HTML with every drawing as a picture with its style inside: Streamlit takes no inlined SVG."""
-
-    def picture(match: re.Match[str]) -> str:
-        drawing = match[0].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        drawing = drawing.replace(">", f"><style>{COLORS}{PARTS}{FONT}</style>", 1)
-        code = base64.b64encode(drawing.encode()).decode()
-        name = re.search(r'aria-label="([^"]*)"', drawing)
-        return f'<img alt="{name[1] if name else ""}" src="data:image/svg+xml;base64,{code}" style="{SIZE}">'
-
-    return re.sub(r"<svg .*?</svg>", picture, html, flags=re.DOTALL)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -98,7 +75,7 @@ def progress(roots: Sequence[Path]) -> None:
 def _progress_of(root: Path) -> None:
     state, now = state_of(root), time.time()
     total = len(state.planned)
-    st.subheader(root.name)
+    st.subheader(plain(root.name))
     if not total:
         st.info("Waiting for it to begin: nothing is planned yet.")
         return
@@ -109,6 +86,8 @@ def _progress_of(root: Path) -> None:
     st.progress(min(1.0, state.done / total), text)
     counts = {s: list(state.statuses.values()).count(s) for s in dict.fromkeys(state.statuses.values())}
     st.write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing has ended yet")
+    for name, reason in state.failed.items():
+        wrong(f"{name}: {reason}")
     if state.compiling:
         st.info(f"{state.compiling}: kernels of this version are kept for the next run")
     if state.running:
@@ -117,7 +96,7 @@ def _progress_of(root: Path) -> None:
         if quiet > STALE_SECONDS:
             st.warning(f"No sign of life for {quiet:.0f} s: it may have been killed. Continue it with --resume.")
     elif state.done < total:
-        st.write(f"Not running. Continue it with --resume {root}")
+        st.write(plain(f"Not running. Continue it with --resume {root}"))
 
 
 def _running(name: str, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,7 +206,7 @@ def export(roots: Sequence[Path]) -> None:
     st.title("Export")
     for root in roots:
         state = state_of(root)
-        st.subheader(root.name)
+        st.subheader(plain(root.name))
         if state.done < len(state.planned):
             st.info(f"{state.done} of {len(state.planned)} runs are there; reports are written at the end.")
         names = (store.HTML, store.REPORT, store.RESULTS, store.SUMMARY, store.STATISTICS)

@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,22 @@ import numpy as np
 from vpp_benchmarks.report.result import Point, known
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned
-from vpp_benchmarks.results.run_result import RunResult
+from vpp_benchmarks.results.run_result import FAILED, RunResult
 from vpp_benchmarks.results.store import run_folders
-from vpp_benchmarks.run.plan import PlanError, overridden, scenario_of
+from vpp_benchmarks.run.plan import PlanError, make_plan, overridden, scenario_of
 from vpp_env import Month
 from vpp_env.errors import VppError
 from vpp_env.evaluation.kpi import table
 from vpp_env.evaluation.kpi_entry import Place
 from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario.check import shown
 
 TAIL, COMPILING, FRESH_SECONDS = 2_000, "compiling, once", 10.0
 """Bytes of a log that are looked at, how a line on compilation begins, and for how long it holds."""
 MOST_CHARACTERS = 4_000
 """Of a statement: some twenty sentences (assumed)."""
+MOST_NAME = 200
+"""Bytes of an uploaded file's name: file systems take 255."""
 READER = "scripted"
 """Who reads where nobody else is named: a program that knows phrases, not a language model."""
 
@@ -47,6 +50,7 @@ class State:
     began: float | None = None  # when what is under way began
     ended: int = 0  # runs that ended since
     compiling: str = ""  # what the log says while kernels are compiled
+    failed: Mapping[str, str] = field(default_factory=dict)  # name -> why
 
     @property
     def done(self) -> int:
@@ -74,7 +78,9 @@ def check_roots(roots: Sequence[Path]) -> None:
 def state_of(root: Path) -> State:
     """Read how far an experiment is; a single run folder is an experiment of one."""
     folders = run_folders(root)
-    statuses = {path.name: RunResult.read(path).status for path in folders}
+    runs = {path.name: RunResult.read(path) for path in folders}
+    statuses = {name: run.status for name, run in runs.items()}
+    failed = {name: run.reason for name, run in runs.items() if run.status == FAILED}
     plan = root / store.EXPERIMENT
     planned = Planned.read(root).runs if plan.is_file() else tuple(statuses)
     live = root / store.LIVE
@@ -87,7 +93,9 @@ def state_of(root: Path) -> State:
     if said:  # the log is a sign of life as well
         updated = max(updated or 0.0, (root / store.LOG).stat().st_mtime)
     running = {name: {"rate": None, **run} for name, run in running.items() if name not in statuses}
-    return State(root, planned, statuses, running, updated, progress.get("began"), progress.get("ended", 0), said)
+    return State(
+        root, planned, statuses, running, updated, progress.get("began"), progress.get("ended", 0), said, failed
+    )
 
 
 def _compiling(log: Path) -> str:
@@ -208,17 +216,35 @@ def edited(base: str, changes: Mapping[str, str], name: str = "") -> Scenario:
     VppError
         When a field is unknown or a value not allowed.
     """
+    empty = next((field for field, text in changes.items() if not text.strip()), None)
+    if empty is not None:
+        raise PlanError(f"{empty}: got nothing; allowed is a value as in a TOML file, or take the field out again")
     made = overridden(load_scenario(base), [f"{field}={text}" for field, text in changes.items()])
-    return made.override({"name": name}) if name else made
+    made = made.override({"name": name}) if name else made
+    make_plan(made, ["idle"])  # whether its market and payment are known
+    return made
 
 
-def findings(files: Mapping[str, bytes], what: str, scenario: str) -> list[tuple[str, str]]:
+def _named(files: Sequence[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return name -> content, where every name is a file's of its own and no path."""
+    found: dict[str, bytes] = {}
+    for given, content in files:
+        name = Path(given.replace("\\", "/")).name
+        if not name.isprintable() or name in ("", "..") or len(name.encode()) > MOST_NAME:
+            raise PlanError(f"got {shown(name)} as the name of a file; allowed are up to {MOST_NAME} printable bytes")
+        if name in found:
+            raise PlanError(f"two files are named {shown(name)}; allowed is one of each name: rename one")
+        found[name] = content
+    return found
+
+
+def findings(files: Sequence[tuple[str, bytes]], what: str, scenario: str) -> list[tuple[str, str]]:
     """Return what the checker says of files that somebody brings: (series, where it is from or what is made of it).
 
     Parameters
     ----------
-    files : mapping
-        Name -> content.
+    files : sequence
+        (name, content) of each.
     what : str
         `prices` or `homes`.
     scenario : str
@@ -230,8 +256,8 @@ def findings(files: Mapping[str, bytes], what: str, scenario: str) -> list[tuple
         What is wrong with them, in the checker's words: file, row and remedy.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        for name, content in files.items():
-            (Path(scratch) / Path(name).name).write_bytes(content)
+        for name, content in _named(files).items():
+            (Path(scratch) / name).write_bytes(content)
         try:
             if what == "prices":
                 said = dict(Month(load_scenario(scenario), 0, scratch).series.source)
