@@ -15,6 +15,7 @@ import numpy as np
 
 from vpp_env.contract.terms import Reason
 from vpp_env.jit import inlined, kernel
+from vpp_env.owners.earnings import Give, Market, least_stored, least_waited, market_of, stored, waited
 from vpp_env.owners.situation import Belief, OwnerRules, Situation
 from vpp_env.units import Flags, Floats, Ints
 
@@ -28,10 +29,6 @@ SLACK = 1e-6
 """kW and kWh by which a limit may be missed: rounding."""
 HIGHER = 1e-6
 """USD above indifference that a fee is asked at, so that what was asked is accepted when it is offered."""
-HALVINGS = 30
-"""Of the interval in which a price lies: 1e-9 USD/kWh is left of one."""
-SAME = 1e-12
-"""USD/kWh below which a price is the one that it is compared with: rounding."""
 
 
 class Judgement(NamedTuple):
@@ -42,180 +39,6 @@ class Judgement(NamedTuple):
     reason: Ints  # AGREED, PRICE or LIMIT
     gain_usd: Floats  # expected by true values: over the window, of `NOTICE` over a day
     terms: Floats  # (15, H) as offered; countered: the owner's own
-
-
-# -- worth -------------------------------------------------------------------------------------------------
-
-
-@inlined
-def _at_least(points: Floats, n: int, price: float) -> int:
-    """How many of the first n falling points are `price` or above."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if points[middle] >= price:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-class _Market(NamedTuple):
-    """What an owner expects of one window."""
-
-    points: Floats  # (P,) prices, falling
-    until: Floats  # (P + 1,) h that the dearest so many last
-    above: Floats  # (P + 1,) USD/kWh x h
-    n: int  # P
-    da: Floats  # (C,)
-    surprise: Floats  # (B,)
-    weight: Floats  # (B,)
-    cells: int  # C
-    hours: float  # of a cell
-    margin: float
-
-
-@inlined
-def _market(know: Belief, m: int, w: int, margin: float) -> _Market:
-    cells = know.cells[w]
-    return _Market(
-        know.points[m, w], know.until[m, w], know.above[m, w], cells * len(know.weight), know.da[m], know.surprise[m],
-        know.weight, cells, know.hours, margin,
-    )  # fmt: skip
-
-
-@inlined
-def _dearest(market: _Market, hours: float, low: int, high: int) -> float:
-    """What a kW earns at the prices of the dearest `hours`, which end with one of the points low to high - 1."""
-    while low < high:
-        middle = (low + high) // 2
-        if market.until[middle + 1] < hours:
-            low = middle + 1
-        else:
-            high = middle
-    last = min(low, market.n - 1)
-    return market.above[last] + market.points[last] * (hours - market.until[last])
-
-
-@inlined
-def _pay(market: _Market, price: float, share: float, hours: float) -> float:
-    """USD per kW: max(price, share x real time) over the dearest `hours`."""
-    if hours <= 0.0:
-        return 0.0
-    if share <= 0.0:
-        return price * hours
-    many = _at_least(market.points, market.n, price / share)
-    shared = min(hours, market.until[many])
-    return share * _dearest(market, shared, 0, many) + price * (hours - shared)
-
-
-class _Give(NamedTuple):
-    """What storage can give, and what that costs its owner."""
-
-    kw: float
-    kwh: float
-    cost: float  # USD per kWh
-    hassle: float  # USD per hour
-
-
-@inlined
-def _stored(market: _Market, give: _Give, price: float, share: float) -> float:
-    """USD that storage brings when the VPP sells at `price` or above, in the dearest intervals that it lasts for."""
-    if give.kw <= 0.0 or give.kwh <= 0.0:
-        return 0.0
-    many = _at_least(market.points, market.n, price * (1.0 + market.margin) - SAME)
-    hours = min(market.until[many], give.kwh / give.kw)
-    return give.kw * (_pay(market, price, share, hours) - give.cost * hours) - give.hassle * hours
-
-
-@inlined
-def _waited(market: _Market, waits: Floats, kw: float, back: float, price: float, share: float) -> float:
-    """USD that charging brings which waits where the VPP sells it, `back` being what a kWh of it costs later."""
-    usd = 0.0
-    for c in range(market.cells):
-        power = min(waits[c], kw)
-        if power > 0.0:
-            for b in range(len(market.weight)):
-                lmp = market.da[c] + market.surprise[b]
-                if lmp >= price * (1.0 + market.margin) - SAME:
-                    usd += market.weight[b] * power * market.hours * (max(price, share * lmp) - back)
-    return usd
-
-
-@inlined
-def _least_stored(market: _Market, give: _Give, share: float, rest: float) -> float:
-    """Return the least price >= 0 at which what storage brings and `rest` are more than 0 together; -1: there is none.
-
-    Between two neighbouring points the hours sold are the same and the worth rises with the price: the least price
-    lies in the lowest such stretch whose upper end is worth it.
-    """
-    if _stored(market, give, 0.0, share) + rest > 0.0:
-        return 0.0
-    if give.kw <= 0.0 or give.kwh <= 0.0:
-        return -1.0
-    lasts, before = give.kwh / give.kw, 0.0
-    shared, n = market.n, market.n  # the first `shared` points are paid the share
-    for j in range(n - 1, -1, -1):
-        if market.points[j] <= 0.0 or (j + 1 < n and market.points[j] == market.points[j + 1]):
-            continue
-        price = market.points[j] / (1.0 + market.margin)
-        hours = min(market.until[j + 1], lasts)
-        while shared > 0 and share * market.points[shared - 1] < price:
-            shared -= 1
-        # worth at most: all of it paid the better of the two
-        if give.kw * (price + share * market.points[0] - give.cost) * hours - give.hassle * hours + rest > 0.0:
-            part = min(hours, market.until[shared])
-            pay = share * _dearest(market, part, 0, shared) + price * (hours - part)
-            if give.kw * (pay - give.cost * hours) - give.hassle * hours + rest > 0.0:
-                low, high = min(before + 2.0 * SAME, price), price
-                for step in range(HALVINGS):
-                    middle = low if step == 0 else 0.5 * (low + high)
-                    worth = give.kw * (_pay(market, middle, share, hours) - give.cost * hours) - give.hassle * hours
-                    if worth + rest > 0.0:
-                        high = middle
-                    else:
-                        low = middle
-                if _stored(market, give, high, share) + rest > 0.0:
-                    return high
-        before = price
-    return -1.0
-
-
-@inlined
-def _least_waited(market: _Market, waits: Floats, kw: float, back: float, share: float, rest: float) -> float:
-    """Return the least price >= 0 at which what waits and `rest` are more than 0 together; -1: there is none."""
-    if _waited(market, waits, kw, back, 0.0, share) + rest > 0.0:
-        return 0.0
-    found, before = -1.0, 0.0
-    for c in range(market.cells):
-        if min(waits[c], kw) > 0.0:
-            for s in market.surprise:
-                price = (market.da[c] + s) / (1.0 + market.margin)
-                if (
-                    price > 0.0
-                    and (found < 0.0 or price < found)
-                    and _waited(market, waits, kw, back, price, share) + rest > 0.0
-                ):
-                    found = price
-    if found < 0.0:
-        return -1.0
-    for c in range(market.cells):
-        if min(waits[c], kw) > 0.0:
-            for s in market.surprise:
-                price = (market.da[c] + s) / (1.0 + market.margin)
-                if before < price < found:
-                    before = price
-    low, high = min(before + 2.0 * SAME, found), found
-    for step in range(HALVINGS):
-        middle = low if step == 0 else 0.5 * (low + high)
-        if _waited(market, waits, kw, back, middle, share) + rest > 0.0:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-# -- answers -----------------------------------------------------------------------------------------------
 
 
 class _Reach(NamedTuple):
@@ -292,11 +115,11 @@ class _Outside(NamedTuple):
 
 
 @inlined
-def _outside(own: Situation, market: _Market, eta: float, share: float, i: int, w: int) -> _Outside:
+def _outside(own: Situation, market: Market, eta: float, share: float, i: int, w: int) -> _Outside:
     reach = _reach(own, i, w, market.hours, eta, own.floor_kwh[i], own.day_kwh[i], own.device_kw[i], False)
-    give = _Give(reach.kw, reach.kwh, own.cost[i], own.hassle_value[i])
-    sold = _stored(market, give, own.own_ask[i], share)
-    put_off = _waited(market, own.waits_kw[i], reach.waits_kw, own.back[i], own.defer_ask[i], share)
+    give = Give(reach.kw, reach.kwh, own.cost[i], own.hassle_value[i])
+    sold = stored(market, give, own.own_ask[i], share)
+    put_off = waited(market, own.waits_kw[i], reach.waits_kw, own.back[i], own.defer_ask[i], share)
     return _Outside(max(sold, 0.0), max(put_off, 0.0))
 
 
@@ -311,17 +134,17 @@ class _Worth(NamedTuple):
 
 @inlined
 def _worth(
-    own: Situation, market: _Market, eta: float, i: int, w: int, terms: Floats, f: float, outside: _Outside
+    own: Situation, market: Market, eta: float, i: int, w: int, terms: Floats, f: float, outside: _Outside
 ) -> _Worth:
     """What terms are worth to an owner who claims `f` times its costs, against what it would truly earn without."""
     waived = terms[BLACKOUT, i] > 0.5
     reach = _reach(own, i, w, market.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
-    give = _Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
+    give = Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
     share = terms[SHARE, i]
-    stored = _stored(market, give, terms[PRICE, i], share)
-    waited = _waited(market, own.waits_kw[i], reach.waits_kw, f * own.back[i], terms[DEFER_PRICE, i], share)
+    sold = stored(market, give, terms[PRICE, i], share)
+    put_off = waited(market, own.waits_kw[i], reach.waits_kw, f * own.back[i], terms[DEFER_PRICE, i], share)
     fee = terms[AVAILABILITY, i] * terms[KW, i] * market.cells * market.hours
-    return _Worth(stored, waited, fee, outside)
+    return _Worth(sold, put_off, fee, outside)
 
 
 @inlined
@@ -331,7 +154,7 @@ def _gain(worth: _Worth) -> float:
 
 @inlined
 def _counter(
-    own: Situation, market: _Market, rules: OwnerRules, i: int, w: int, terms: Floats, f: float, outside: _Outside
+    own: Situation, market: Market, rules: OwnerRules, i: int, w: int, terms: Floats, f: float, outside: _Outside
 ) -> bool:
     """Change terms that are not worth it to the owner's own; return whether it has any.
 
@@ -341,7 +164,7 @@ def _counter(
     eta, put_off = rules.eta, outside.waited
     waived = terms[BLACKOUT, i] > 0.5
     reach = _reach(own, i, w, market.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
-    give = _Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
+    give = Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
     worth = _worth(own, market, eta, i, w, terms, f, outside)
     for usual in range(2):
         if usual == 1:
@@ -352,15 +175,15 @@ def _counter(
         share = terms[SHARE, i]
         if worth.waited <= put_off:
             waits, back = own.waits_kw[i], f * own.back[i]
-            price = _least_waited(market, waits, reach.waits_kw, back, share, -put_off)
+            price = least_waited(market, waits, reach.waits_kw, back, share, -put_off)
             if price < 0.0 or price > f * own.defer_ask[i]:
                 price = f * own.defer_ask[i]
-            if _waited(market, waits, reach.waits_kw, back, price, share) > worth.waited:
+            if waited(market, waits, reach.waits_kw, back, price, share) > worth.waited:
                 terms[DEFER_PRICE, i] = price
                 worth = _worth(own, market, eta, i, w, terms, f, outside)
         if _gain(worth) > 0.0:
             return True
-        price = _least_stored(market, give, share, _gain(worth) - worth.stored)
+        price = least_stored(market, give, share, _gain(worth) - worth.stored)
         if 0.0 <= price <= f * own.own_ask[i]:
             terms[PRICE, i] = price
             return _gain(_worth(own, market, eta, i, w, terms, f, outside)) > 0.0
@@ -399,6 +222,8 @@ def judge(
     n = count // len(know.da)
     accepted, countered = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     reason, gain, said = np.zeros(count, dtype=np.int64), np.zeros(count), terms.copy()
+    eta, at = rules.eta, (0, 0)
+    market = market_of(know, 0, 0, rules.margin)
     for i in range(count):
         if not to[i]:
             continue
@@ -407,7 +232,8 @@ def judge(
         if _impossible(own, i, terms):
             reason[i] = LIMIT_REASON
             continue
-        market, eta = _market(know, m, w, rules.margin), rules.eta
+        if at != (m, w):
+            market, at = market_of(know, m, w, rules.margin), (m, w)
         outside = _outside(own, market, eta, rules.share, i, w)
         gain[i] = _gain(_worth(own, market, eta, i, w, said, 1.0, outside))
         worth_it = gain[i] > 0.0 and not _uncovered(own, i, said, 1.0, rules.call_hours, rules.reserve)

@@ -180,4 +180,4 @@ class Mixture:
     def factors(self, rounds: Sequence[int], of_rounds: int) -> Floats:
         """(M, N) factor that each owner claims, month m being in round `rounds[m]` from 1."""
         said = np.array([[b.factor(max(r, 1), of_rounds) for b in self.brains] for r in rounds])
-        return np.take_along_axis(said, self.of_home, axis=1)
+        return said[np.arange(len(said))[:, None], self.of_home]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.contract.terms import TERMS, Terms, Window
+from vpp_env.contract.terms import TERMS, Terms
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario
 from vpp_env.units import Flags, Floats, Ints
@@ -94,12 +94,11 @@ class ContractBook:
             return
         self.ever = True
         layer = self._at(first)
-        until = {Window.OPPORTUNITY: first + 1, Window.EVENING: self.evening_stop(first), Window.NOTICE: FOR_GOOD}
-        for kind, stop in until.items():
-            layer.stop[month, accepted & (window == kind)] = stop
-        layer.on[month, accepted] = True
+        stops = np.array([first + 1, self.evening_stop(first), FOR_GOOD])  # by `Window`
+        layer.stop[month] = np.where(accepted, stops[np.where(accepted, window, 0)], layer.stop[month])
+        layer.on[month] |= accepted
         for row, name in enumerate(TERMS):
-            layer.terms[row, month, accepted] = getattr(terms, name)[accepted]
+            np.copyto(layer.terms[row, month], getattr(terms, name), where=accepted)
         self.signed[month] += accepted
 
     def end(self, month: int, first: int, rows: Flags) -> None:
@@ -140,8 +139,8 @@ class ContractBook:
 
     def evening_stop(self, first: int) -> int:
         """The opportunity after the one in which the first evening that is not over when `first` begins ends."""
-        later = self._evening_ends[self._evening_ends > first]
-        return int(later[0]) if len(later) else FOR_GOOD
+        at = int(np.searchsorted(self._evening_ends, first, side="right"))
+        return int(self._evening_ends[at]) if at < len(self._evening_ends) else FOR_GOOD
 
     def forget(self, before: int) -> None:
         """Drop what only opportunities earlier than `before` could need."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,24 @@ from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, Flags, Floats, Ints
 
 STEPS_A_DAY = 96
+OF_FLEET = {
+    "device_kw": "sell_limit_kw",
+    "bess_kw": "bess_kw",
+    "min_kwh": "bess_min_kwh",
+    "max_kwh": "bess_max_kwh",
+    "ev_min_kwh": "ev_min_kwh",
+    "ev_kwh": "ev_kwh",
+    "floor_kwh": "floor_kwh",
+    "target_kwh": "ev_target_kwh",
+    "day_kwh": "day_discharge_kwh",
+    "floor_value": "floor_value",
+    "car_value": "car_value",
+    "hassle_value": "hassle_value",
+    "blackout_value": "blackout_value",
+    "overuse_value": "overuse_value",
+    "standby_value": "standby_value",
+}
+"""Fields of `Situation` that a fleet holds, and what it calls them."""
 
 
 class Gate(NamedTuple):
@@ -84,6 +102,8 @@ class OwnersTable:
         market, home = scenario.market, scenario.home
         self._wear, self._ev_eta = home.degradation_usd_per_kwh, scenario.fleet.ev_eta
         self._steps = scenario.steps_per_opportunity
+        self._fixed: dict[str, Any] = {}
+        self._charger_kw: Floats = np.zeros(len(seeds) * n)
         self._rules = OwnerRules(
             eta=scenario.fleet.bess_eta,
             margin=float(market.margin),
@@ -202,37 +222,31 @@ class OwnersTable:
         surprise, weight = surprises(gate.rt[:, : gate.t], gate.da[:, : gate.t])
         know = belief(da, surprise, weight, np.array([1, evening, count]), steps * DT_H)
 
-        def of(name: str) -> Floats:
-            return np.concatenate([getattr(fleet, name) for fleet in gate.fleets])
-
+        themselves = self._themselves(gate.fleets)
         own = Situation(
-            device_kw=of("sell_limit_kw"),
-            bess_kw=of("bess_kw"),
-            min_kwh=of("bess_min_kwh"),
-            max_kwh=of("bess_max_kwh"),
-            ev_min_kwh=of("ev_min_kwh"),
-            ev_kwh=of("ev_kwh"),
+            **themselves,
             soc_kwh=battery.soc_kwh,
             discharged_kwh=battery.discharged_kwh,
             v2g_kw=gate.headroom.v2g.copy(),
-            waits_kw=self._waits(gate, of("ev_kw"), count),
-            floor_kwh=of("floor_kwh"),
-            target_kwh=of("ev_target_kwh"),
-            day_kwh=of("day_discharge_kwh"),
+            waits_kw=self._waits(gate, self._charger_kw, count),
             blackout=gate.headroom.blackout > 0.0,
-            windows=np.concatenate([(fleet.blackout >= 0).any(axis=(1, 2)) for fleet in gate.fleets]),
-            floor_value=of("floor_value"),
-            car_value=of("car_value"),
-            hassle_value=of("hassle_value"),
-            blackout_value=of("blackout_value"),
-            overuse_value=of("overuse_value"),
-            standby_value=of("standby_value"),
             cost=self._wear + prices.refill.ravel() / self._rules.eta**2,
             back=prices.back.ravel(),
             own_ask=prices.own.ravel(),
             defer_ask=prices.defer.ravel(),
         )
         return own, know
+
+    def _themselves(self, fleets: Sequence[Fleet]) -> dict[str, Any]:
+        """Fields of `Situation` that a month does not change, (M*N,) each, put side by side once."""
+        if not self._fixed:
+            joined = {
+                field: np.concatenate([getattr(fleet, name) for fleet in fleets]) for field, name in OF_FLEET.items()
+            }
+            windows = np.concatenate([(fleet.blackout >= 0).any(axis=(1, 2)) for fleet in fleets])
+            self._fixed = {**joined, "windows": windows}
+            self._charger_kw = np.concatenate([fleet.ev_kw for fleet in fleets])
+        return self._fixed
 
     def _waits(self, gate: Gate, kw: Floats, count: int) -> Floats:
         """(M*N, C) kW of charging that can wait: now what its car says, later what it did yesterday at that hour.
