@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from vpp_policies.optimal.ceilings import CEILING, QUICK_CEILING, Effort, bracket
 from vpp_policies.optimal.devices import Goal, Measure, Wishes, devices
+from vpp_policies.optimal.evenings import Dropped
 from vpp_policies.optimal.foresight_ladder import ladder
 from vpp_policies.optimal.no_foresight import bracket_without_foresight
 from vpp_policies.optimal.sharing import shared
@@ -29,6 +30,7 @@ from vpp_benchmarks.run.plan import PlanError
 from vpp_env.contract.views import Information
 from vpp_env.evaluation.kpi_entry import LADDER, Ceilings
 from vpp_env.evaluation.simulate import market_rules
+from vpp_env.market.firm import called_evenings, evenings
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -71,7 +73,8 @@ def ceilings(month: Month, effort: Effort = CEILING) -> dict[str, Any]:
     na, law = None, month.price_law
     if law is not None:
         goal = Goal(Measure.VALUE, Wishes.PRICED, rules)
-        made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law, effort)
+        out = dropped(month)
+        made = bracket_without_foresight(homes, foresight, goal, rules.max_capacity_kw, law, effort, out)
         na = [made.lower + idle, made.upper + idle]
     return {**found, "no_foresight": na, "idle": idle, "gap": gap, "seconds": time.perf_counter() - begin}
 
@@ -98,7 +101,7 @@ def foresight_ladder(months: Sequence[Month]) -> list[tuple[str, float, float | 
         homes, foresight, rules = _start(month)
         given = homes, foresight, Goal(Measure.VALUE, Wishes.PRICED, rules), rules.max_capacity_kw
         known = {f"plan: {name}": usd for name, usd in ladder(*given, law).items()}
-        na, all_ = bracket_without_foresight(*given, law), bracket(*given)
+        na, all_ = bracket_without_foresight(*given, law, evenings=dropped(month)), bracket(*given)
         ends = {"plan: everything": all_.lower, "ceiling U_na: no foresight": na.upper, "ceiling U_welfare": all_.upper}
         rows.append({**known, **ends})
     idle = float(np.mean([0.0 - m.scenario.market.compute_usd_per_hour * m.scenario.hours for m in months]))
@@ -108,6 +111,13 @@ def foresight_ladder(months: Sequence[Month]) -> list[tuple[str, float, float | 
         error = float(usd.std(ddof=1) / np.sqrt(len(usd))) if len(usd) > 1 else None
         out.append((name, float(usd.mean()) + idle, error))
     return out
+
+
+def dropped(month: Month) -> list[Dropped]:
+    """Return the called evenings of a month, and whose owners do not stay in on them."""
+    market, found = month.scenario.market, evenings(month.scenario)
+    called = called_evenings(market, found, month.series.da_usd_per_mwh, month.firm.test)
+    return [Dropped(found[e].first, found[e].stop, ~month.firm.stays[e]) for e in np.flatnonzero(called)]
 
 
 def exact_optima(

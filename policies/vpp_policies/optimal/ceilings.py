@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from vpp_env import DT_H, Foresight, Homes
 from vpp_env.units import STEPS_PER_HOUR
 from vpp_policies.optimal.devices import Device, Goal, Measure, devices
+from vpp_policies.optimal.evenings import Dropped, closed, uncommitted_usd, without_bonus
 from vpp_policies.optimal.penalties import Penalty
 from vpp_policies.optimal.shadow import Prices, improve, priced
 from vpp_policies.optimal.sharing import Answers, Plans, Shared, new_answers, shared
@@ -182,6 +183,7 @@ def solve(
     capacity_kw: float,
     effort: Effort = CEILING,
     penalties: Sequence[Penalty] = (),
+    evenings: Sequence[Dropped] = (),
 ) -> Solution:
     """Enclose the best month under `goal`.
 
@@ -197,13 +199,15 @@ def solve(
         How hard shadow prices are looked for.
     penalties : sequence of Penalty
         Of every device, in the order of `devices`; none: nothing is taken off.
+    evenings : sequence of Dropped
+        Called evenings on which, committed, some owners are out; none: everybody stays in.
 
     Returns
     -------
     Solution
         `bracket.upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
     """
-    made = charged(devices(homes, foresight, goal), penalties)
+    made = charged(closed(devices(homes, foresight, goal), foresight, evenings), penalties)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1
     room = shared(homes, foresight, goal.rules, made, capacity_kw, effort.feeders)
     out = Solution(
@@ -284,21 +288,40 @@ def bracket(
     capacity_kw: float,
     penalties: Sequence[Penalty] = (),
     effort: Effort = CEILING,
+    evenings: Sequence[Dropped] = (),
 ) -> Bracket:
     """Return the bracket alone; see `solve`.
 
     A month with firm capacity is played inside its programme, where net energy in called evenings earns at most its
     bonus and what is taken in costs it, or outside it by who commits nothing: the ceiling is the higher of the two.
     Penalties are the same in both: which of the two a policy plays does not change what they take off on the mean.
+    With `evenings` the choice is one for each of them (`optimal.evenings`).
     """
-    found = solve(homes, foresight, goal, capacity_kw, effort, penalties)
+    found = solve(homes, foresight, goal, capacity_kw, effort, penalties, evenings)
     if not foresight.bonus.any():
         return found.bracket
+
+    def made(f: Foresight, out: Sequence[Dropped] = ()) -> list[Device]:
+        return charged(closed(devices(homes, f, goal), f, out), penalties)
+
+    def besides(f: Foresight) -> float:
+        return _whole_fleet(homes, f, goal, capacity_kw).upper + found.room.rent(found.mu, found.phi)
+
+    def swept(f: Foresight) -> float:
+        # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
+        return replace(found, devices=made(f)).sweep(Effort(rounds=1)).total.upper + besides(f)
+
     none = replace(
         foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
     )
-    # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
-    outside = replace(found, devices=charged(devices(homes, none, goal), penalties))
-    upper = outside.sweep(Effort(rounds=1)).total.upper + _whole_fleet(homes, none, goal, capacity_kw).upper
-    upper += found.room.rent(found.mu, found.phi)
-    return Bracket(found.bracket.lower, max(found.bracket.upper, upper))
+    inside, outside = found.bracket.upper, swept(none)
+    if not evenings:
+        return Bracket(found.bracket.lower, max(inside, outside))
+
+    def free(j: int) -> list[Device]:
+        others = [e for e in evenings if e is not evenings[j]]
+        return made(without_bonus(foresight, homes, goal, evenings[j]), others)
+
+    prices = [found.prices(d) for d in range(len(found.devices))]
+    some = uncommitted_usd(evenings, found.devices, free, prices, found.reserve_h) + besides(foresight)
+    return Bracket(found.bracket.lower, min(max(inside, some), max(swept(foresight), outside)))

@@ -7,6 +7,7 @@ On a single month a lucky policy may exceed it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from vpp_env import Foresight, Homes, PolicyError, PriceLaw
 from vpp_policies.optimal.ceilings import CEILING, Bracket, Effort, Solution, bracket, solve
 from vpp_policies.optimal.devices import Device, Goal, Measure, Wishes, devices
+from vpp_policies.optimal.evenings import Dropped
 from vpp_policies.optimal.penalties import Faced, Penalty, for_kernels, penalty, values
 
 EFFORT = Effort(rounds=8, gap=1e-2, pace=0.0, feeders=False)
@@ -27,7 +29,13 @@ MORE = 1e-3
 
 
 def bracket_without_foresight(
-    homes: Homes, foresight: Foresight, goal: Goal, capacity_kw: float, law: PriceLaw, effort: Effort = CEILING
+    homes: Homes,
+    foresight: Foresight,
+    goal: Goal,
+    capacity_kw: float,
+    law: PriceLaw,
+    effort: Effort = CEILING,
+    evenings: Sequence[Dropped] = (),
 ) -> Bracket:
     """Enclose the penalised month: the mean of `upper` over months bounds every policy without foresight.
 
@@ -37,9 +45,11 @@ def bracket_without_foresight(
         As in `ceilings.solve`, from the month's first step.
     law : PriceLaw
         The law of the month's real-time prices, and what came.
+    evenings : sequence of Dropped
+        Called evenings, and who does not stay in on them; nothing in it depends on real-time prices.
     """
     penalties = penalties_of(homes, foresight, goal, capacity_kw, law)
-    return bracket(homes, foresight, goal, capacity_kw, penalties, effort)
+    return bracket(homes, foresight, goal, capacity_kw, penalties, effort, evenings)
 
 
 def at_prices(foresight: Foresight, lmp: NDArray[np.float64]) -> Foresight:
