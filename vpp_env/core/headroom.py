@@ -14,6 +14,7 @@ from vpp_env.core.home import in_window
 from vpp_env.core.layout import Home, HomeState, Rules, Step
 from vpp_env.jit import inlined, is_set
 from vpp_env.scenario.calendar import STEPS_PER_WEEK
+from vpp_env.units import Floats
 
 T = TypeVar("T")
 
@@ -43,6 +44,16 @@ class Headroom(NamedTuple, Generic[T]):
 _FACTS = ("hours_left", "plugged", "blackout", "blackout_soon")
 LIMITS = [row for row, name in enumerate(Headroom._fields) if name not in _FACTS]
 """Rows of a headroom matrix that are 0 for a home that takes no bid."""
+
+
+@inlined
+def headroom_at(h: Headroom[Floats], i: int) -> Headroom[float]:
+    """Headroom of home i."""
+    return Headroom(
+        h.defer_first[i], h.defer_mean[i], h.defer[i], h.battery[i], h.battery_hard[i], h.v2g[i], h.v2g_hard[i],
+        h.storage[i], h.buy_back[i], h.battery_buy[i], h.reserve[i], h.reserve_hard[i], h.baseline_kw[i],
+        h.hours_left[i], h.plugged[i], h.blackout[i], h.blackout_soon[i],
+    )  # fmt: skip
 
 
 class Delivery(NamedTuple):

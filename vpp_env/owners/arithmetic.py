@@ -75,7 +75,7 @@ class _Market(NamedTuple):
     margin: float
 
 
-@inlined
+@kernel
 def _market(know: Belief, m: int, w: int, margin: float) -> _Market:
     cells = know.cells[w]
     return _Market(
