@@ -15,6 +15,11 @@ from vpp_env.contract.policy import Consent, MarketRules, PolicyInfo
 from vpp_env.contract.views import Information, View
 
 
+def _coming(world: Any) -> float:
+    """The mean real-time price, USD/kWh, of the hour that is bid for, out of the world itself."""
+    return float(world.exchange.rt[0, world.delivery :][:4].mean())
+
+
 class Honest:
     """Offers what its own row has, at its own ask."""
 
@@ -84,7 +89,7 @@ class Searches(Honest):
             frame = frame.f_back
             found += [x for x in frame.f_locals.values() if isinstance(x, World | Month)]
         worlds = [x for x in found if isinstance(x, World)]
-        return 0.01 + 0.01 * float(worlds[0].series_ahead(4)[0].mean()) if worlds else 0.0
+        return 0.01 + 0.01 * _coming(worlds[0]) if worlds else 0.0
 
 
 class Pickles(Honest):
@@ -153,4 +158,4 @@ class Peeks(Honest):
         frame = sys._getframe()
         while frame is not None and "world" not in frame.f_locals:
             frame = frame.f_back  # type: ignore[assignment]
-        return 0.05 * float(frame.f_locals["world"].series_ahead(4)[0].mean()) if frame else 0.0
+        return 0.05 * _coming(frame.f_locals["world"]) if frame else 0.0

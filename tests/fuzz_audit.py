@@ -57,7 +57,7 @@ def _world() -> Any:
 
 def _prices(rng: np.random.Generator, i: int) -> Callable[[View], float]:
     ahead = int(rng.integers(1, 9))
-    return lambda view: float(_world().series_ahead(ahead)[0].mean())
+    return lambda view: float(_world().exchange.rt[:, _world().delivery :][:, :ahead].mean())
 
 
 def _reserve(rng: np.random.Generator, i: int) -> Callable[[View], float]:
@@ -70,7 +70,7 @@ def _calls(rng: np.random.Generator, i: int) -> Callable[[View], float]:
 
 
 def _unpublished(rng: np.random.Generator, i: int) -> Callable[[View], float]:
-    return lambda view: float(_world().months[0].series.da_usd_per_mwh[_world()._known() :][:4].mean()) / 1000.0
+    return lambda view: float(_world().months[0].series.da_usd_per_mwh[_world().announced.until :][:4].mean()) / 1000.0
 
 
 def _load(rng: np.random.Generator, i: int) -> Callable[[View], float]:

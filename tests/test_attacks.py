@@ -25,6 +25,7 @@ from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario import load_scenario
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.outcome import net_benefit
 from vpp_env.simulation.view_builder import build_view
@@ -260,7 +261,7 @@ def test_round_trips_lose_energy() -> None:
         o = world.step(buy_all(world) if turn % 2 else sell_all(world))
         benefit += float(net_benefit(o.ledger).sum())
         profit += float(o.money.profit[0])
-    assert profit + benefit + float(world.closing_value().sum()) < 0.0
+    assert profit + benefit + float(closing_value(world).sum()) < 0.0
 
 
 def test_the_loops_mean_in_python_what_they_mean_compiled() -> None:

@@ -88,6 +88,9 @@ def test_a_seed_for_each_month() -> None:
 def test_a_mask_of_all_months_is_kept_and_one_of_some_refused() -> None:
     face = VectorMarketMonth(2, SMALL)
     face.reset(seed=1, options={"reset_mask": np.array([True, True])})
+    drawn = VectorMarketMonth(2, SMALL, episodes=Curriculum(({"days": 1},), episodes=1))
+    infos = drawn.reset(seed=1, options={"reset_mask": np.array([True, True])})[1]
+    assert infos["options"].tolist() == [{"days": 1}] * 2, "a mask alone says nothing of the episodes"
     for mask in ([True, False], [False, False], [True]):
         with pytest.raises(VppError, match="share one clock"):
             face.reset(seed=1, options={"reset_mask": np.array(mask)})
@@ -335,7 +338,7 @@ def test_a_learner_commits_the_evenings_capacity() -> None:
         assert reward == pytest.approx(float(joint), abs=1e-9)
     assert opened >= 1
     assert face._session.world is not None
-    assert (face._session.world.announced_capacity()[1] == world.announced_capacity()[1]).all()
+    assert (face._session.world.announced.capacity()[1] == world.announced.capacity()[1]).all()
 
 
 def reset_of(kind: str, **world: Any) -> tuple[Any, Any]:
@@ -419,6 +422,8 @@ def test_a_curriculum_and_random_worlds(kind: str) -> None:
         if k == 3:
             reset(None, {"days": 5})
             assert face._session.scenario.hours == 120, "options that are given win, and count for no episode"
+            reset(None, {})
+            assert face._session.scenario.hours == 6, "options that are empty are given, too"
     assert hours == [24, 24, 48, 48, 6, 6]
 
     months = month_names(["caiso:PGAE:2019-06..09"])

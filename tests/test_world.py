@@ -13,6 +13,7 @@ from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, copied
 from vpp_env.errors import BidError, ScenarioError, VppError
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.outcome import net_benefit
 from vpp_env.simulation.view_builder import build_view
@@ -212,15 +213,14 @@ def test_months_of_different_scenarios_are_refused() -> None:
 def test_what_is_asked_of_a_world_is_there_for_every_month() -> None:
     months = [month("week20", {"fleet.size": 3, "time.duration_hours": 4}, s) for s in range(2)]
     both, alone = begin(*months), [begin(m) for m in months]
-    rt, rho, called = both.series_ahead(8)
     for m, one in enumerate(alone):
         assert both.required_kw()[m] == one.required_kw()[0]
-        single = one.series_ahead(8)
-        assert np.array_equal(rt[m], single[0][0])
-        assert np.array_equal(rho[:, m], single[1][:, 0])
-        assert np.array_equal(called[:, m], single[2][:, 0])
+        for name in ("day_ahead", "incentive", "schedule_kw"):
+            assert np.array_equal(getattr(both.announced, name)[m], getattr(one.announced, name)[0])
+        assert np.array_equal(both.exchange.rho[:, m], one.exchange.rho[:, 0])
+        assert np.array_equal(both.exchange.called[:, m], one.exchange.called[:, 0])
     actions = np.random.default_rng(0).uniform(-1, 1, (6, 8))
     both.step(actions)
     for m, one in enumerate(alone):
         one.step(actions[3 * m : 3 * m + 3])
-        assert np.array_equal(both.closing_value()[m], one.closing_value()[0])
+        assert np.array_equal(closing_value(both)[m], closing_value(one)[0])

@@ -21,7 +21,7 @@ from vpp_benchmarks.train.form import layer, start
 from tests.benchmarks.folders import result_files, run_files
 from vpp_env import MarketMonth, Month, make_policy, simulate, summarize
 from vpp_env.scenario import load_scenario
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "home-data.md").read_text(encoding="utf-8")
 QUIET = ["--no-figures", "--no-ceilings", "--quiet"]

@@ -28,7 +28,7 @@ from tests.benchmarks.schema import errors
 from vpp_env.contract.policy import make_policy
 from vpp_env.errors import PolicyError, ScenarioError
 from vpp_env.scenario import load_scenario
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,7 @@ from support import STYLES, begin, month, random_actions, with_prices
 from vpp_env.contract.bids import RESERVE_TICK, encode
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
+from vpp_env.simulation.holdings import closing_value, ev_deficit
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK
@@ -259,18 +260,18 @@ def test_the_last_of_the_battery_is_not_free() -> None:
     world = begin(with_prices(month("week20", HOUR | {"time.duration_hours": 4}), rt=400.0, calls=False))
     while not world.done:
         world.step(fire_sale(world))
-    closing = world.closing_value()[0]
+    closing = closing_value(world)[0]
     baseline = world.months[0].day(0)[1].bess_soc[world.clock(world.t)[1] - 1]
     gone = baseline - world.state.battery.soc_kwh
     assert gone.max() > 1.0
     assert (closing[gone > 0.1] < 0).all()
     refill = world.owners.refill[0]
-    cars = world.ev_deficit() / 0.92 * world.owners.back[0]
+    cars = ev_deficit(world) / 0.92 * world.owners.back[0]
     np.testing.assert_allclose(closing, -gone / 0.95 * refill - cars, rtol=0, atol=1e-9)
     still = begin(month("week20", HOUR))
     while not still.done:
         still.step(encode(still.sell_limit_kw, still.buy_limit_kw))
-    assert np.abs(still.closing_value()).max() < 1e-9
+    assert np.abs(closing_value(still)).max() < 1e-9
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -177,7 +177,7 @@ def test_answers_do_not_know_the_future(gates: int) -> None:
     other.exchange.rt[:, other.t :] = 5.0
     other.exchange.rho[other.t :] = 5.0
     other.exchange.called[other.t :] = True
-    other.exchange.da[:, other._known() :] = 9.0
+    other.exchange.da[:, other.announced.until :] = 9.0
     found = other.propose([offers])[0]
     assert expected is not None
     assert found is not None
@@ -185,7 +185,7 @@ def test_answers_do_not_know_the_future(gates: int) -> None:
     other = begin(m)
     for _ in range(gates):
         other.step(NOTHING)
-    other.exchange.da[:, other.delivery : other._known()] += 0.1
+    other.exchange.da[:, other.delivery : other.announced.until] += 0.1
     moved = other.propose([offers])[0]
     assert moved is not None
     assert not np.array_equal(moved.terms.price, expected.terms.price), "the test can fail"

@@ -24,7 +24,7 @@ from vpp_env.data.months import find_real_month
 from vpp_env.errors import VppError, did_you_mean
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.calendar import month_hours
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 OPTIONS = ("scenario", "set", "month", "start", "days")
 """Options of a reset that every environment takes."""

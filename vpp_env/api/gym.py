@@ -229,7 +229,9 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         if options is not None:
             check_options(options, ("reset_mask",))
             mask = options.get("reset_mask")
-            options = {name: value for name, value in options.items() if name != "reset_mask"} or None
+            rest = {name: value for name, value in options.items() if name != "reset_mask"}
+            # a mask alone says nothing of the episodes; options that are empty say that they have none
+            options = rest if rest or "reset_mask" not in options else None
         if mask is not None and not (np.shape(mask) == (self.num_envs,) and np.all(mask)):
             raise VppError(
                 f"reset: got reset_mask {np.asarray(mask).tolist()}; allowed is all of the {self.num_envs} months: "

@@ -16,6 +16,7 @@ from vpp_env.contract.observation import (
 from vpp_env.core import ledger as led
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
+from vpp_env.simulation.holdings import ev_deficit
 from vpp_env.simulation.month import HISTORY
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, Floats, Floats32
@@ -47,9 +48,8 @@ class Observer:
     def _facts(self) -> MarketFacts:
         world = self._world
         hour, weekday = world.wall_clock()
-        _, rt, rho = world.past()
-        incentive, schedule_kw = world.announced()
-        called, committed_kw = world.announced_capacity()
+        told = world.announced
+        rho, (called, committed_kw) = told.past_reserve, told.capacity()
         reserve = np.zeros((world.n_months, len(PRODUCTS)))
         if len(rho):
             reserve[:, self._slot] = rho[-1]
@@ -59,10 +59,10 @@ class Observer:
             to_publication_h=(PUBLICATION_HOUR - hour) % 24,
             lead_h=world.lead * world.steps * DT_H,
             steps=world.steps,
-            da=np.ascontiguousarray(world.day_ahead()),
-            incentive=np.ascontiguousarray(incentive),
-            schedule_kw=np.ascontiguousarray(schedule_kw),
-            rt=np.ascontiguousarray(rt[:, -HISTORY_STEPS:]),
+            da=np.ascontiguousarray(told.day_ahead),
+            incentive=np.ascontiguousarray(told.incentive),
+            schedule_kw=np.ascontiguousarray(told.schedule_kw),
+            rt=np.ascontiguousarray(told.past_rt[:, -HISTORY_STEPS:]),
             reserve=reserve,
             schedule_gate=float(bool(world.exchange.day_ahead.hours(world.t))),
             minimum_kw=world.scenario.market.min_bid_mw * KWH_PER_MWH,
@@ -79,7 +79,7 @@ class Observer:
         now[row.soc_kwh] = world.state.battery.soc_kwh
         now[row.discharged_today_kwh] = world.state.battery.discharged_kwh
         now[row.ev_soc_kwh] = world.state.vehicle.soc_kwh * plugged
-        now[row.ev_deficit_kwh] = world.ev_deficit() * plugged
+        now[row.ev_deficit_kwh] = ev_deficit(world) * plugged
         now[row.plugged] = plugged
         now[row.hours_to_ready] = headroom.hours_left
         now[row.own_ask] = owners.own.ravel()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vpp_env.evaluation.welfare import BrokenWishes, private_cost, restoring_cost
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats
@@ -50,7 +51,7 @@ class Rewards:
         """Reward of the opportunity that was played last."""
         homes = net_benefit(outcome.ledger) - self._wishes.add(outcome)
         if self._world.done:
-            homes += self._world.closing_value() - restoring_cost(self._world)
+            homes += closing_value(self._world) - restoring_cost(self._world)
         joint = outcome.profit + homes.sum(axis=1)
         alpha = self._team_share
         if alpha > 0.0:

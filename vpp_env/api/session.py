@@ -19,8 +19,8 @@ from vpp_env.contract.terms import Answers, Offers
 from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import SPLITS, split_of
-from vpp_env.simulation.month import scenario_of
 from vpp_env.simulation.outcome import Outcome
+from vpp_env.simulation.sources import scenario_of
 from vpp_env.simulation.world import World
 from vpp_env.units import Flags, Floats
 

@@ -9,6 +9,7 @@ from vpp_env.core import ledger as led
 from vpp_env.evaluation.welfare import PARTS
 from vpp_env.jit import kernel
 from vpp_env.owners.violations import VIOLATIONS
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH, Floats, Ints
@@ -60,7 +61,7 @@ class Tally:
             (7, M, N) USD private cost by kind, see `evaluation.welfare.private_cost`.
         """
         rows = self._ledger
-        members = net_benefit(rows) + self._world.closing_value()
+        members = net_benefit(rows) + closing_value(self._world)
         cost = private.sum(axis=0)
         return {
             "welfare": self._welfare,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from vpp_env.core.devices.battery import battery_headroom
 from vpp_env.core.devices.vehicle import vehicle_headroom
 from vpp_env.core.home import in_window
@@ -41,8 +43,9 @@ class Headroom(NamedTuple, Generic[T]):
     blackout_soon: T  # 0/1: a window within 4 h
 
 
+_ROW = {name: row for row, name in enumerate(Headroom._fields)}
 _FACTS = ("hours_left", "plugged", "blackout", "blackout_soon")
-LIMITS = [row for row, name in enumerate(Headroom._fields) if name not in _FACTS]
+LIMITS = [row for name, row in _ROW.items() if name not in _FACTS]
 """Rows of a headroom matrix that are 0 for a home that takes no bid."""
 
 
@@ -112,3 +115,15 @@ def headroom_of(
         blackout=blackout,
         blackout_soon=blackout_soon,
     )
+
+
+def limit_to(most_kw: Floats, bounds: Floats) -> None:
+    """Cut a headroom matrix `bounds` (rows of `Headroom`, N) to the kW (N,) that contracts allow.
+
+    Deferred charging is cheapest: it is what a kW of a contract goes to first.
+    """
+    deferred = [_ROW["defer_first"], _ROW["defer_mean"], _ROW["defer"]]
+    stored = [_ROW["battery"], _ROW["v2g"], _ROW["storage"]]
+    cut = [*deferred, _ROW["reserve"]]
+    bounds[cut] = np.minimum(bounds[cut], most_kw)
+    bounds[stored] = np.minimum(bounds[stored], most_kw - bounds[deferred].max(axis=0))

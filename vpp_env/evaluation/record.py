@@ -27,6 +27,7 @@ from vpp_env.market.reserve import products
 from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.owners.wishes import CONCESSIONS
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome, net_benefit
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, PRICE_TICK, Flags, Floats, Ints
@@ -330,7 +331,7 @@ class Recorder:
 
     def closing_value(self) -> Floats:
         """(N,) USD: what each home holds more than its baseline now; see `World.closing_value`."""
-        return self._world.closing_value()[0]
+        return closing_value(self._world)[0]
 
     def net_benefit(self) -> Floats:
         """(N,) USD: pay - change of the retail bill - wear + what is stored more than in the baseline now."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from vpp_env.owners.wishes import TAKEN
 from vpp_env.scenario.specs import HomeSpec
+from vpp_env.simulation.holdings import baseline_battery_kwh
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, Floats, Ints
@@ -99,7 +100,7 @@ def restoring_cost(world: World) -> Floats:
     shape = (world.n_months, world.n_homes)
     soc, since = world.state.battery.soc_kwh, world.state.battery.below_since
     day, k = world.clock(world.t)
-    missing = below(np.maximum(battery.floor_kwh, battery.min_kwh), soc, world.baseline_battery_kwh())
+    missing = below(np.maximum(battery.floor_kwh, battery.min_kwh), soc, baseline_battery_kwh(world))
     # a floor that a contract lets down is open for its owner all the same; the home would find it breached today
     let_down = (world.limits.battery.floor_kwh < battery.floor_kwh) & (soc < battery.floor_kwh)
     since = np.where(let_down & (since < 0.0), float(day), since)

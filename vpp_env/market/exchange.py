@@ -15,7 +15,7 @@ from vpp_env.market.firm import Draws, strike_tick
 from vpp_env.market.firm_book import FirmBook
 from vpp_env.market.payment import make_payment
 from vpp_env.market.reserve import CONTINGENCY, DOWN, products
-from vpp_env.market.state import MarketState, Submission
+from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, MarketState, Submission
 from vpp_env.scenario import Scenario
 from vpp_env.traces.series import MarketSeries
 from vpp_env.units import DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, Flags, Floats, Ints
@@ -128,6 +128,19 @@ class Exchange:
             return self._max_q
         share = self._scenario.market.max_share_of_flexible
         return np.minimum(self._max_q, np.floor(share * flexible_kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64))
+
+    def able_kw(self, taken: Submission, lasting_kw: Floats) -> Floats:
+        """(M,) kW that the homes could deliver in an opportunity as part of an evening of firm capacity.
+
+        Of each home what it offers at an ask at which a call dispatches, at most `lasting_kw` (M*N,): the charging that
+        it can defer now, and what its battery and V2G could sustain from the evening's beginning to its end, inside the
+        owner's envelope. For the built-in aggregator.
+        """
+        offers = taken.offers
+        rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
+        one, two = (np.where(offers[t] <= self.dispatch_tick, offers[q], 0) for q, t in rows)
+        offered = (one + two) * POWER_QUANTUM_KW
+        return np.asarray(np.minimum(offered, lasting_kw.reshape(offered.shape)).sum(axis=1))
 
     def state(self, t: int, steps: int, cap_q: Ints) -> MarketState:
         """State the market of the opportunity of `steps` steps from step t on."""

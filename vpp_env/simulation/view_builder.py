@@ -16,6 +16,7 @@ from vpp_env.core import ledger as led
 from vpp_env.errors import InformationError, VppError
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.simulation.foresight_builder import build_foresight
+from vpp_env.simulation.holdings import ev_deficit
 from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH, Flags
 
@@ -57,9 +58,8 @@ def build_view(world: World, information: Information) -> View:
             "each month, or read all of them by the vector interface's observations"
         )
     t, calendar, scenario = world.t, world.calendar, world.scenario
-    past_da, past_rt, past_rho = world.past()
-    incentive, day_ahead_kw = world.announced()
-    called, capacity_kw = world.announced_capacity()
+    told = world.announced
+    past_reserve, (called, capacity_kw) = told.past_reserve, told.capacity()
     now = calendar.local[t]
     public = Public(
         opportunity=world.opportunity + world.lead,
@@ -68,16 +68,16 @@ def build_view(world: World, information: Information) -> View:
         start=now if world.lead == 0 else (calendar.utc[t] + world.lead * _length(world)).tz_convert(calendar.timezone),
         hours=scenario.time.opportunity_minutes / 60,
         steps=world.steps,
-        da_usd_per_kwh=_locked(world.day_ahead()[0]),
-        past_da_usd_per_kwh=_locked(past_da[0]),
-        past_rt_usd_per_kwh=_locked(past_rt[0]),
-        past_reserve_usd_per_kw_h={p: _locked(past_rho[:, 0, j]) for j, p in enumerate(world.products)},
+        da_usd_per_kwh=_locked(told.day_ahead[0]),
+        past_da_usd_per_kwh=_locked(told.past_da[0]),
+        past_rt_usd_per_kwh=_locked(told.past_rt[0]),
+        past_reserve_usd_per_kw_h={p: _locked(past_reserve[:, 0, j]) for j, p in enumerate(world.products)},
         required_kw=float(world.required_kw()[0]),
         now=now,
         lead=world.lead,
-        incentive_usd_per_kwh=_locked(incentive[0]),
+        incentive_usd_per_kwh=_locked(told.incentive[0]),
         day_ahead_hours=world.exchange.day_ahead.hours(t),
-        day_ahead_kw=_locked(day_ahead_kw[0]),
+        day_ahead_kw=_locked(told.schedule_kw[0]),
         minimum_kw=scenario.market.min_bid_mw * KWH_PER_MWH,
         capacity_gate=world.exchange.firm.is_gate(t),
         capacity_called=_locked(called[0]),
@@ -173,7 +173,7 @@ class WorldOracle:
     def __reduce__(self) -> tuple[type[KnownFuture], tuple[Future, Foresight]]:
         """Pickle as plain data (tens of MB): another process has no world."""
         world = self._at_gate()
-        return KnownFuture, (self.future(world.series_length()), self.foresight())
+        return KnownFuture, (self.future(_priced_steps(world)), self.foresight())
 
 
 def _homes(world: World) -> Homes:
@@ -195,7 +195,7 @@ def _homes(world: World) -> Homes:
         "ev_kw": fleet.ev_kw,
         "v2g_kw": fleet.v2g_kw,
         "ev_soc_kwh": state.vehicle.soc_kwh * plugged,
-        "ev_deficit_kwh": world.ev_deficit() * plugged,
+        "ev_deficit_kwh": ev_deficit(world) * plugged,
         "ev_min_kwh": fleet.ev_min_kwh,
         "ev_target_kwh": fleet.ev_target_kwh,
         "plugged": plugged,
@@ -236,10 +236,18 @@ def _homes(world: World) -> Homes:
     return Homes(**{f.name: _locked(rows[f.name]) for f in fields(Homes)})
 
 
+def _priced_steps(world: World) -> int:
+    """Steps for which prices exist, the tail beyond the end included."""
+    return world.exchange.rt.shape[1]
+
+
 def _future(world: World, steps: int) -> Future:
-    """Look along the month's own traces; days beyond the run exist as far as prices do."""
+    """Look along the month's own traces, from the delivery that is bid for; prices are without the VPP's own influence.
+
+    Days beyond the run exist as far as prices do.
+    """
     month, t = world.months[0], world.delivery
-    steps = min(steps, world.series_length() - t)
+    steps = min(steps, _priced_steps(world) - t)
     day, k = world.clock(t)
     parts: list[dict[str, NDArray[Any]]] = []
     need = steps
@@ -261,10 +269,10 @@ def _future(world: World, steps: int) -> Future:
         )
         need -= span.stop - span.start
         day, k = day + 1, 0
-    rt, rho, called = world.series_ahead(steps)
+    exchange, ahead = world.exchange, slice(t, t + steps)
     return Future(
-        rt_usd_per_kwh=_locked(rt[0]),
-        reserve_usd_per_kw_h={p: _locked(rho[:, 0, j]) for j, p in enumerate(world.products)},
-        called=_locked(called[:, 0]),
+        rt_usd_per_kwh=_locked(exchange.rt[0, ahead]),
+        reserve_usd_per_kw_h={p: _locked(exchange.rho[ahead, 0, j]) for j, p in enumerate(world.products)},
+        called=_locked(exchange.called[ahead, 0]),
         **{name: _locked(np.concatenate([part[name] for part in parts])) for name in parts[0]},
     )

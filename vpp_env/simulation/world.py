@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.contract.terms import Answers, Offers, check_offers, check_rows
 from vpp_env.core import ledger as led
-from vpp_env.core.headroom import LIMITS, Delivery, Headroom
+from vpp_env.core.headroom import LIMITS, Delivery, Headroom, limit_to
 from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, begin_gate, look, new_books, quote_again
@@ -30,33 +30,19 @@ from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.payment import make_payment
-from vpp_env.market.state import (
-    SELL1_Q,
-    SELL1_TICK,
-    SELL2_Q,
-    SELL2_TICK,
-    Agreed,
-    IntervalResults,
-    MarketState,
-    Submission,
-)
+from vpp_env.market.state import Agreed, IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
 from vpp_env.owners.contracts import ContractBook
 from vpp_env.owners.patience import Patience
 from vpp_env.owners.table import Gate as OwnersGate
 from vpp_env.owners.table import OwnersTable
 from vpp_env.owners.wishes import WishMeter
+from vpp_env.simulation.announced import Announced
 from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
 from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
-
-FIELDS = Headroom._fields
-DEFERRED = [FIELDS.index(name) for name in ("defer_first", "defer_mean", "defer")]
-STORED = [FIELDS.index(name) for name in ("battery", "v2g", "storage")]
-RESERVE = FIELDS.index("reserve")
-"""Rows of the headroom that the kW of a contract limit."""
 
 
 class World:
@@ -238,95 +224,14 @@ class World:
         return self._owners
 
     @property
+    def announced(self) -> Announced:
+        """What everybody is told at the gate: past prices, and what is published of coming ones."""
+        return self._announced
+
+    @property
     def absent(self) -> Flags:
         """(M*N,) owners who have opted out of the opportunity that is bid for, as far as they have said at its gate."""
         return self.patience.absent(self.clock(self.delivery)[0] - self.clock(self.t)[0])
-
-    def day_ahead(self) -> Floats:
-        """(M, H) published day-ahead prices from the delivery that is bid for on, USD/kWh.
-
-        The prices of a delivery day are published at 13:00 local time of the day before.
-
-        Returns
-        -------
-        ndarray
-            (M, H) USD/kWh, by step of 15 min.
-        """
-        return self.exchange.da[:, self.delivery : self._known()]
-
-    def _known(self) -> int:
-        """First step whose day-ahead price is not published yet."""
-        return self._published
-
-    def announced(self) -> tuple[Floats, Floats]:
-        """(M, H) programme incentive, USD/kWh, and day-ahead award, kW, of the steps of `day_ahead()`: both public.
-
-        Returns
-        -------
-        incentive, award : ndarray
-            (M, H) USD/kWh and kW.
-        """
-        span = slice(self.delivery, self._known())
-        return self.exchange.incentive[:, span], self.exchange.day_ahead.award_kw[:, span]
-
-    def announced_capacity(self) -> tuple[Flags, Floats]:
-        """(M, H) whether an evening is called and kW committed for it, of the steps of `day_ahead()`: both public.
-
-        Returns
-        -------
-        called, committed : ndarray
-            (M, H) bool, and kW.
-        """
-        return self.exchange.firm.announced(slice(self.delivery, self._known()))
-
-    def past(self) -> tuple[Floats, Floats, Floats]:
-        """Past day-ahead (M, t), real-time (M, t) and reserve prices (t, M, R), inside units.
-
-        Returns
-        -------
-        day_ahead, real_time, reserve : ndarray
-            (M, t) and (M, t), USD/kWh; (t, M, R), USD/kW-h.
-        """
-        exchange, t = self.exchange, self.t
-        return exchange.da[:, :t], exchange.rt[:, :t], exchange.rho[:t]
-
-    def ev_deficit(self) -> Floats:
-        """(M*N,) kWh that each car holds less than its baseline.
-
-        Returns
-        -------
-        ndarray
-            (M*N,) kWh; 0 of homes without a car.
-        """
-        k = self.clock(self.t)[1]
-        return np.maximum(self.day.baseline.ev_soc[k] - self.state.vehicle.soc_kwh, 0.0)
-
-    def baseline_battery_kwh(self) -> Floats:
-        """(M*N,) kWh in the baselines' batteries at the end of the last step that was played.
-
-        Returns
-        -------
-        ndarray
-            (M*N,) kWh; 0 of homes without a battery.
-        """
-        day, k = self.clock(self.t)
-        before = self.day if k > 0 else join_days([m.day(day - 1) for m in self.months])
-        return before.baseline.bess_soc[k - 1]
-
-    def closing_value(self) -> Floats:
-        """(M, N) USD: what the homes hold more than their baselines now, at the owners' own cost of replacing it.
-
-        Added to the owners' net benefit at the end of a run, so that nobody gains by ending with empty batteries.
-
-        Returns
-        -------
-        ndarray
-            (M, N) USD.
-        """
-        shape = (self.n_months, self.n_homes)
-        eta_b, eta_e = self.scenario.fleet.bess_eta, self.scenario.fleet.ev_eta
-        battery = (self.state.battery.soc_kwh - self.baseline_battery_kwh()).reshape(shape)
-        return battery / eta_b * self._owners.refill - self.ev_deficit().reshape(shape) / eta_e * self._owners.back
 
     def required_kw(self) -> Floats:
         """(M,) kW: most that each VPP may sell in the next opportunity.
@@ -337,34 +242,6 @@ class World:
             (M,) kW.
         """
         return self._cap_q().astype(np.float64) * POWER_QUANTUM_KW
-
-    def series_length(self) -> int:
-        """Steps for which prices exist, the tail beyond the end included.
-
-        Returns
-        -------
-        int
-            Steps of 15 min.
-        """
-        return self.exchange.rt.shape[1]
-
-    def series_ahead(self, steps: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """True real-time (M, H), reserve (H, M, R) prices and calls (H, M), for an oracle.
-
-        From the delivery that is bid for on; without the VPP's own influence on the price.
-
-        Parameters
-        ----------
-        steps : int
-            H, at most to the end of what is known.
-
-        Returns
-        -------
-        real_time, reserve, calls : ndarray
-            (M, H) USD/kWh, (H, M, R) USD/kW-h, (H, M) bool.
-        """
-        span, exchange = slice(self.delivery, self.delivery + steps), self.exchange
-        return exchange.rt[:, span], exchange.rho[span], exchange.called[span]
 
     # -- the owners' table -----------------------------------------------------------------------------
 
@@ -428,7 +305,7 @@ class World:
             t=self.t,
             delivery=self.delivery,
             clock=k_then,
-            known=self._known(),
+            known=self._announced.until,
             da=self.exchange.da,
             rt=self.exchange.rt,
             state=self.state,
@@ -505,7 +382,9 @@ class World:
             hours = self.scenario.market.capacity_hours[1] - self.scenario.market.capacity_hours[0]
             self._lasting = self._sustained(hours)
         if firm.is_evening(t):
-            firm.able(t, self._able_kw(taken))
+            # now, and from the evening's beginning to its end; a car that comes home in the evening counts from then on
+            now = self._sustained(self.steps * DT_H)
+            firm.able(t, self.exchange.able_kw(taken, now.defer_mean + self._lasting.storage))
         absent = absent | firm.absent(t)
         day, k = self.clock(t)
         contracts = in_only(self.contracts.standing(self.opportunity), absent)
@@ -539,20 +418,6 @@ class World:
         look(homes, Gate(self.day, k, delivery, np.zeros(n), found))
         return Headroom(*found)
 
-    def _able_kw(self, taken: Submission) -> Floats:
-        """(M,) kW that the homes could deliver in the opportunity that begins now, as part of an evening.
-
-        Of each home that offers at an ask at which a call dispatches: its offer, at most the charging that it can defer
-        now, and what its battery and V2G could sustain from the evening's beginning to its end, inside the owner's
-        envelope. A car that comes home in the evening counts from then on. For the built-in aggregator.
-        """
-        now, strike, offers = self._sustained(self.steps * DT_H), self.exchange.dispatch_tick, taken.offers
-        rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
-        one, two = (np.where(offers[t] <= strike, offers[q], 0) for q, t in rows)
-        offered = (one + two) * POWER_QUANTUM_KW
-        kw = np.minimum(offered, (now.defer_mean + self._lasting.storage).reshape(offered.shape))
-        return np.asarray(kw.sum(axis=1))
-
     def _live(self, outcome: Outcome, day: int) -> None:
         """Let the owners live through an opportunity of local day `day`; who is out has nothing on offer."""
         self.patience.add(outcome.storage_kwh, outcome.violated)
@@ -576,11 +441,8 @@ class World:
         found = self.contracts.standing(self.opportunity + self.lead)
         home = self._keeper.limits(found, *self.clock(self.delivery))
         look(self._homes._replace(home=home), self._gate())
-        # deferred charging is cheapest: it is what a kW of the contract goes to first
         if home.most_kw is not None:
-            bounds, most = self._headroom, home.most_kw
-            bounds[[*DEFERRED, RESERVE]] = np.minimum(bounds[[*DEFERRED, RESERVE]], most)
-            bounds[STORED] = np.minimum(bounds[STORED], most - bounds[DEFERRED].max(axis=0))
+            limit_to(home.most_kw, self._headroom)
         self._nothing_of_absent()
 
     def _play(
@@ -599,9 +461,10 @@ class World:
 
     def _publish(self) -> None:
         """Work out what is known at the next gate: published prices, and the owners' own for the next opportunity."""
-        self._published = published_until(self.calendar, *self.clock(self.t), self.t)
+        until = published_until(self.calendar, *self.clock(self.t), self.t)
+        self._announced = Announced(self.exchange, self.t, self.delivery, until)
         hours_left = self._bounds.hours_left.reshape(self.n_months, -1)
-        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, self._known(), self._cheap, hours_left)
+        self._owners = self._owner_rules.prices(self.exchange.da, self.delivery, until, self._cheap, hours_left)
 
     def _remember(self, t: int, k: int) -> None:
         """Keep the load and solar output of the opportunity from step t, which is step k of the day."""

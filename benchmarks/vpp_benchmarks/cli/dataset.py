@@ -13,7 +13,7 @@ from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden, parse_seeds
 from vpp_benchmarks.train.data import write
 from vpp_env.scenario import load_scenario
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "--out truthful.npz --policies truthful --seeds training:6",

@@ -32,7 +32,7 @@ from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
 from vpp_env.scenario import load_scenario
 from vpp_env.scenario.splits import not_of_test
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "--markdown docs/sensitivity.md",

@@ -22,7 +22,7 @@ from vpp_benchmarks.train.data import clone, read
 from vpp_benchmarks.train.evolution import Progress, settings_of, train
 from vpp_benchmarks.train.form import Form, form_of
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulation.month import scenario_of
+from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "--out weights.npz",

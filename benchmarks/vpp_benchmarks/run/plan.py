@@ -24,7 +24,8 @@ from vpp_env.scenario import Scenario
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.splits import MOST_SEEDS, SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
-from vpp_env.simulation.month import Month, scenario_of
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.sources import scenario_of
 from vpp_env.traces.readers.files import resolve_paths
 
 
