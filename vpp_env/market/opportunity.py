@@ -188,8 +188,8 @@ def _play(
             for i in range(n):
                 order_home(m, i, taken.offers, homes.quote, market, j, awards, orders)
                 price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
+                book_order(m, m * n + i, orders, prices, j, results)
             results.taken[j, m] = awards.taken[m]
-            book_orders(m, n, orders, prices, j, results)
         deliver_step(homes, day, first + j, orders, prices, room.feeder, j, results.books)
         if j < steps - 1:
             begin_step(homes, day, first + j + 1, results.books)
@@ -250,13 +250,12 @@ def order_home(
 
 
 @inlined
-def book_orders(m: int, n: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
-    """Book what month m was awarded, in the order of its homes."""
-    for f in range(m * n, (m + 1) * n):
-        results.award_kw[j, m] += orders.sell[f] - orders.buy[f]
-        results.called_kw[j, m] += orders.call[f]
-        results.reserve_kw[j, m] += orders.reserve[f]
-        results.reserve_usd_per_h[j, m] += orders.reserve[f] * prices.rho[f]
+def book_order(m: int, f: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
+    """Book what home f of month m was awarded."""
+    results.award_kw[j, m] += orders.sell[f] - orders.buy[f]
+    results.called_kw[j, m] += orders.call[f]
+    results.reserve_kw[j, m] += orders.reserve[f]
+    results.reserve_usd_per_h[j, m] += orders.reserve[f] * prices.rho[f]
 
 
 @inlined
