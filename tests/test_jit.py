@@ -11,12 +11,14 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from vpp_env.core import loops
-from vpp_env.jit import cache_dir
-from vpp_env.market import energy
+from vpp_env.jit import cache_dir, inlined, kernel
 from vpp_env.market.opportunity import play
+from vpp_env.units import Floats
 
 
 def load(folder: Path) -> ModuleType:
@@ -129,8 +131,31 @@ def test_where_there_is_no_temporary_folder_either_kernels_are_compiled_every_ti
 
 
 def test_the_opportunity_and_what_it_calls_share_one_cache() -> None:
-    for function in (play, loops.run_baseline, energy.clear_energy):
+    for function in (play, loops.run_baseline, loops.look):
         assert Path(function.stats.cache_path).is_relative_to(str(cache_dir()))
+
+
+def test_a_lent_array_is_not_given_back() -> None:
+    @inlined
+    def row(x: tuple[Floats, int]) -> tuple[int, Floats]:
+        return x[1], x[0][1]
+
+    @inlined
+    def made(n: int) -> Floats:
+        return np.zeros(n)
+
+    @kernel
+    def use(x: tuple[Floats, int]) -> Floats:
+        return row(x)[1]
+
+    @kernel
+    def make(n: int) -> Floats:
+        return made(n)
+
+    with pytest.raises(TypeError, match=r"row is @inlined and returns an array; allowed are numbers, or @kernel"):
+        use((np.zeros((2, 2)), 1))
+    with pytest.raises(TypingError, match="array"):
+        make(3)
 
 
 SLOW_TO_COMPILE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
+from vpp_env.core.feeder import new_feeder
 from vpp_env.core.layout import Day, Homes, HomeState, Order, Price, copied, no_quote
 from vpp_env.core.loops import Books, begin_step, deliver_step, new_books
 from vpp_env.jit import kernel
@@ -19,7 +20,7 @@ def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
 
 @kernel
 def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books: Books) -> None:
-    deliver_step(homes, day, k, orders, prices, 0, books)
+    deliver_step(homes, day, k, orders, prices, new_feeder(homes.rules.feeder_homes), 0, books)
 
 
 def homes_of(month: Month, state: HomeState[Floats]) -> Homes:

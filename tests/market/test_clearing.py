@@ -13,20 +13,25 @@ from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.errors import UnknownNameError
+from vpp_env.jit import kernel
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.energy import clear_side
 from vpp_env.market.payment import make_payment
-from vpp_env.units import PRICE_TICK
+from vpp_env.units import PRICE_TICK, Ints
 
 few = settings(deadline=None, max_examples=60, derandomize=True)
 books = st.lists(st.tuples(st.integers(0, 40), st.integers(-6, 8)), min_size=1, max_size=25)
 
 
+@kernel
+def _clear(quanta: Ints, ticks: Ints, highest: int, cap: int, award: Ints) -> int:
+    return clear_side(quanta, ticks, highest, cap, award)
+
+
 def clear(quanta: list[int], ticks: list[int], highest: int, cap: int) -> tuple[list[int], int]:
-    award, last = np.zeros((1, len(quanta)), dtype=np.int64), np.zeros(1, dtype=np.int64)
-    one = np.array([highest]), np.array([cap])
-    clear_side(np.array([quanta]), np.array([ticks]), *one, award, last)
-    return award[0].tolist(), int(last[0])
+    award = np.zeros(len(quanta), dtype=np.int64)
+    last = _clear(np.array(quanta), np.array(ticks), highest, cap, award)
+    return award.tolist(), last
 
 
 def brute(quanta: list[int], ticks: list[int], highest: int, cap: int) -> list[int]:

@@ -10,7 +10,15 @@ from support import begin, month, scenario, with_prices
 
 from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
-from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve, products
+from vpp_env.jit import kernel
+from vpp_env.market.reserve import (
+    ReserveAwards,
+    ReserveOffers,
+    ReserveTerms,
+    clear_reserve,
+    new_reserve_bench,
+    products,
+)
 
 
 def one(values: list[int] | np.ndarray) -> np.ndarray:
@@ -53,6 +61,11 @@ def brute(
     return award, pick
 
 
+@kernel
+def _clear(offers: ReserveOffers, terms: ReserveTerms, room: int, awards: ReserveAwards) -> int:
+    return clear_reserve(0, offers, terms, room, new_reserve_bench(awards.q.shape[1]), awards)
+
+
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     offers=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), min_size=1, max_size=12),
@@ -68,18 +81,18 @@ def test_reserve_clears_as_brute_force_does(
     up, down = rng.integers(-5, 30, n), rng.integers(-5, 30, n)
     rho, high = rng.integers(0, 8, 3).astype(float), rng.integers(-1, 10, 3)
     award, product = np.zeros((1, n), dtype=np.int64), np.zeros((1, n), dtype=np.int64)
-    last, left, taken = np.zeros((1, 3), dtype=np.int64), np.array([room]), np.zeros(1, dtype=np.bool_)
-    clear_reserve(
+    last, taken = np.zeros((1, 3), dtype=np.int64), np.zeros(1, dtype=np.bool_)
+    left = _clear(
         ReserveOffers(one([q for q, _ in offers]), one([t for _, t in offers]), one(up), one(down)),
         ReserveTerms(rho[None, :], one(high), np.array([False, False, True]), low, on_offers),
-        left,
+        room,
         ReserveAwards(award, product, last, taken),
     )
     expected, pick = brute(offers, up.tolist(), down.tolist(), rho.tolist(), high.tolist(), room, low, on_offers)
     assert award[0].tolist() == expected
     assert product[0].tolist() == pick
-    assert left[0] == room - sum(expected)
-    assert left[0] >= 0
+    assert left == room - sum(expected)
+    assert left >= 0
     if not on_offers:
         assert taken[0] == (sum(expected) > 0)
 

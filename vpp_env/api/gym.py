@@ -20,9 +20,11 @@ from vpp_env.api.session import Gates, OneVpp, Seeds, Session, WorldOptions
 from vpp_env.api.workers import Workers
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
-from vpp_env.errors import BidError, VppError
+from vpp_env.errors import BidError, VppError, did_you_mean
 from vpp_env.scenario import Scenario
 from vpp_env.units import Flags
+
+DEVICES = ("cpu", "cuda")
 
 
 def _boxes(session: Session) -> tuple[Box, Box]:
@@ -164,6 +166,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
     threads : int
         Threads that play them, each its share of the months: the same trajectories in less time, where months are
         many and cores are free.
+    device : {"cpu", "cuda"}
+        "cuda": the months are played on a GPU (docs/gpu.md). Observations, rewards and the arrays of `infos` are then
+        Numba's device arrays, which torch, CuPy and JAX take without a copy (`__cuda_array_interface__`) and which the
+        next step overwrites; actions may be any such array, or NumPy's. There is no `submit`, and `infos` holds no
+        `kpis`.
     render_mode : None
         Nothing is drawn of many months.
     **world
@@ -182,9 +189,14 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         scenario: Scenario | str | Path = "august",
         *,
         threads: int = 1,
+        device: str = "cpu",
         render_mode: str | None = None,
         **world: Unpack[WorldOptions],
     ) -> None:
+        if device not in DEVICES:
+            raise VppError(did_you_mean(device, DEVICES, "device"))
+        if device == "cuda" and threads != 1:
+            raise VppError(f'threads: got {threads} with device="cuda"; allowed is 1, or threads with device="cpu"')
         if not 1 <= threads <= max(1, num_envs):
             raise VppError(f"threads: got {threads}; allowed is 1 to {num_envs}, the number of months")
         cuts = np.linspace(0, num_envs, threads + 1).astype(int).tolist()
@@ -199,6 +211,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._over = False
+        self._device: Any = None
+        if device == "cuda":
+            from vpp_env.api.device.face import DeviceFace  # kernels of a GPU are not needed by most
+
+            self._device = DeviceFace(num_envs, self._session.setting)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -240,6 +257,13 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         seeds, ahead = self._seeds.of(seed), self._seeds.ahead()
         episodes = self._session.episodes
         setting, found = episodes.of(seeds, options)
+        if self._device is not None:
+            self._over = False
+            obs, self._session.world = self._device.begin(seeds, setting)
+            if ahead:
+                self._device.prepare(ahead, episodes.ahead(ahead))
+            said = {"seed": seeds, "month": [setting.month] * len(seeds), "options": [dict(found) for _ in seeds]}
+            return obs, {name: np.array(values) for name, values in said.items()}
         obs = self._block()
         self._workers.map(
             lambda session, span: session.begin(seeds[span], setting, found, _rows(obs, span)),
@@ -274,6 +298,8 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         override : ndarray, optional
             (M, N) bool: homes whose gateway does not keep the owner's envelope.
         """
+        if self._device is not None:
+            raise BidError('submit: got something with device="cuda"; allowed are bids, or device="cpu" with threads=')
         for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
             if given is not None and len(given) != self.num_envs:
                 raise BidError(f"{name}: got {len(given)}; allowed is one for each of {self.num_envs} months")
@@ -333,7 +359,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         no = np.zeros(self.num_envs, dtype=bool)
         if self._over:
             obs, infos = self.reset()
-            return obs, np.zeros(self.num_envs), no, no.copy(), infos
+            none = np.zeros(self.num_envs) if self._device is None else self._device.no_rewards()
+            return obs, none, no, no.copy(), infos
+        if self._device is not None:
+            obs, rewards, self._over, infos = self._device.step(actions)
+            return obs, rewards, no, np.full(self.num_envs, self._over), infos
         given, homes = np.asarray(actions).reshape(-1, N_ACTION), self.num_envs * self._session.scenario.fleet.size
         # all are checked before any month is played; a session checks its own
         if len(self._sessions) > 1 or len(given) != homes:

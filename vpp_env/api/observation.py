@@ -9,17 +9,23 @@ from vpp_env.contract.observation import (
     CHANGING,
     HISTORY_STEPS,
     PRODUCTS,
+    Changing,
     Fixed,
     MarketFacts,
     observe,
+    public_columns,
 )
 from vpp_env.core import ledger as led
+from vpp_env.core.headroom import Headroom, headroom_at
+from vpp_env.core.home import state_at
+from vpp_env.core.layout import HomeState
+from vpp_env.jit import inlined, kernel
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.simulation.holdings import ev_deficit
 from vpp_env.simulation.month import HISTORY
 from vpp_env.simulation.world import World
-from vpp_env.units import DT_H, KWH_PER_MWH, Floats, Floats32
+from vpp_env.units import DT_H, KWH_PER_MWH, Flags, Floats, Floats32
 
 
 class Observer:
@@ -33,9 +39,9 @@ class Observer:
         self._world = world
         # of a fleet one name differs from that of a view
         names = ["day_discharge_kwh" if name == "day_limit_kwh" else name for name in Fixed._fields]
-        self._fixed = np.stack([np.concatenate([getattr(f, name) for f in fleets]) for name in names])
+        self.fixed = np.stack([np.concatenate([getattr(f, name) for f in fleets]) for name in names])
         self._slot = [PRODUCTS.index(name) for name in world.products]
-        self._now = np.empty((len(CHANGING), self._fixed.shape[1]))
+        self._now = np.empty((len(CHANGING), self.fixed.shape[1]))
 
     def matrix(self, into: Floats32 | None = None) -> Floats32:
         """Return a (M*N, N_OBS) float32 matrix: `into`, or a fresh one."""
@@ -43,7 +49,11 @@ class Observer:
         # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
         rows = (world.t - 1 + AHEAD) % HISTORY
         load, pv = world.load_past[rows], world.pv_past[rows]
-        return observe(self._facts(), self._fixed, self._rows(), load, pv, into)
+        return observe(self._facts(), self.fixed, self._rows(), load, pv, into)
+
+    def public(self) -> Floats:
+        """(M, N_PUBLIC) what every home of a month sees alike."""
+        return public_columns(self._facts(), self.fixed.shape[1] // self._world.n_months)
 
     def _facts(self) -> MarketFacts:
         world = self._world
@@ -73,31 +83,83 @@ class Observer:
         )
 
     def _rows(self) -> Floats:
-        world, row, now = self._world, CHANGING, self._now
-        headroom, ledger, owners = world.headroom, world.last_ledger, world.owners
-        plugged = headroom.plugged
-        now[row.soc_kwh] = world.state.battery.soc_kwh
-        now[row.discharged_today_kwh] = world.state.battery.discharged_kwh
-        now[row.ev_soc_kwh] = world.state.vehicle.soc_kwh * plugged
-        now[row.ev_deficit_kwh] = ev_deficit(world) * plugged
-        now[row.plugged] = plugged
-        now[row.hours_to_ready] = headroom.hours_left
-        now[row.own_ask] = owners.own.ravel()
-        now[row.defer_ask] = owners.defer.ravel()
-        now[row.reserve_ask] = owners.reserve.ravel()
-        now[row.blackout_now] = headroom.blackout
-        now[row.blackout_soon] = headroom.blackout_soon
-        now[row.absent] = world.absent
-        now[row.defer_kw] = headroom.defer
-        now[row.defer_first_kw] = headroom.defer_first
-        now[row.bess_sell_hard_kw] = headroom.battery_hard
-        now[row.v2g_sell_hard_kw] = headroom.v2g_hard
-        now[row.storage_sell_kw] = headroom.storage
-        now[row.buy_back_kw] = headroom.buy_back
-        now[row.bess_buy_kw] = headroom.battery_buy
-        now[row.reserve_kw] = headroom.reserve
-        now[row.reserve_hard_kw] = headroom.reserve_hard
-        now[row.last_award_kwh] = ledger[led.L_AWARD]
-        now[row.last_market_kwh] = ledger[led.L_MARKET]
-        now[row.last_payment_usd] = led.member_pay(ledger)
-        return now
+        world, ledger, owners = self._world, self._world.last_ledger, self._world.owners
+        asks = (owners.own.ravel(), owners.defer.ravel(), owners.reserve.ravel())
+        last = (ledger[led.L_AWARD], ledger[led.L_MARKET], led.member_pay(ledger))
+        _fill_changing(world.state, world.headroom, ev_deficit(world), asks, world.absent, last, self._now)
+        return self._now
+
+
+@inlined
+def changing_of(
+    state: HomeState[float],
+    headroom: Headroom[float],
+    deficit_kwh: float,
+    asks: tuple[float, float, float],
+    absent: bool,
+    last: tuple[float, float, float],
+) -> Changing[float]:
+    """What changes of one home.
+
+    Parameters
+    ----------
+    state, headroom : HomeState, Headroom
+        Of the home, now.
+    deficit_kwh : float
+        What its car holds less than its baseline.
+    asks, last : tuple of float
+        Asks per kWh discharged, deferred and on reserve; of the last opportunity kWh awarded and metered, USD paid.
+    absent : bool
+        Whether its owner takes no bid.
+    """
+    plugged, out = headroom.plugged, 1.0 if absent else 0.0
+    return Changing(
+        soc_kwh=state.battery.soc_kwh,
+        discharged_today_kwh=state.battery.discharged_kwh,
+        ev_soc_kwh=state.vehicle.soc_kwh * plugged,
+        ev_deficit_kwh=deficit_kwh * plugged,
+        plugged=plugged,
+        hours_to_ready=headroom.hours_left,
+        own_ask=asks[0],
+        defer_ask=asks[1],
+        reserve_ask=asks[2],
+        blackout_now=headroom.blackout,
+        blackout_soon=headroom.blackout_soon,
+        absent=out,
+        defer_kw=headroom.defer,
+        defer_first_kw=headroom.defer_first,
+        bess_sell_hard_kw=headroom.battery_hard,
+        v2g_sell_hard_kw=headroom.v2g_hard,
+        storage_sell_kw=headroom.storage,
+        buy_back_kw=headroom.buy_back,
+        bess_buy_kw=headroom.battery_buy,
+        reserve_kw=headroom.reserve,
+        reserve_hard_kw=headroom.reserve_hard,
+        last_award_kwh=last[0],
+        last_market_kwh=last[1],
+        last_payment_usd=last[2],
+    )
+
+
+@kernel
+def _fill_changing(
+    state: HomeState[Floats],
+    headroom: Headroom[Floats],
+    deficit_kwh: Floats,
+    asks: tuple[Floats, Floats, Floats],
+    absent: Flags,
+    last: tuple[Floats, Floats, Floats],
+    now: Floats,
+) -> None:
+    """Fill `now` (len(CHANGING), M*N); see `changing_of`."""
+    for i in range(now.shape[1]):
+        row = changing_of(
+            state_at(state, i),
+            headroom_at(headroom, i),
+            deficit_kwh[i],
+            (asks[0][i], asks[1][i], asks[2][i]),
+            absent[i],
+            (last[0][i], last[1][i], last[2][i]),
+        )
+        for j, x in enumerate(row):
+            now[j, i] = x

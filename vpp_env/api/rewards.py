@@ -34,6 +34,11 @@ def with_profit(joint: Floats, homes: Floats) -> Floats:
     return homes + ((joint - homes.sum(axis=1)) / homes.shape[1])[:, None]
 
 
+def with_team(homes: Floats, mean: Floats, alpha: float) -> Floats:
+    """Rewards with a share `alpha` of the team's mean in them; of arrays, or of one home's numbers on a GPU."""
+    return (1.0 - alpha) * homes + alpha * mean
+
+
 class Rewards:
     """Rewards of one episode.
 
@@ -55,7 +60,7 @@ class Rewards:
         joint = outcome.profit + homes.sum(axis=1)
         alpha = self._team_share
         if alpha > 0.0:
-            homes = (1.0 - alpha) * homes + alpha * (joint / homes.shape[1])[:, None]
+            homes = with_team(homes, (joint / homes.shape[1])[:, None], alpha)
         return Reward(joint, homes)
 
     def private_cost(self) -> Floats:

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.errors import BidError
-from vpp_env.jit import kernel
+from vpp_env.jit import inlined, kernel
 from vpp_env.units import (
     BUY_LIMIT_RANGE,
     POWER_QUANTUM_KW,
@@ -226,19 +226,25 @@ def decode(actions: Floats, sell_limit_kw: Floats, buy_limit_kw: Floats) -> Ints
     offers = np.empty((N_ACTION, len(actions)), dtype=np.int64)
     for i in range(len(actions)):
         for column in range(N_ACTION):
-            u = (min(1.0, max(-1.0, actions[i, column])) + 1.0) / 2.0
-            if column == BUY_KW:
-                x = u * buy_limit_kw[i] / POWER_QUANTUM_KW
-            elif column in (SELL1_KW, SELL2_KW, RESERVE_KW):
-                x = u * sell_limit_kw[i] / POWER_QUANTUM_KW
-            elif column in (SELL1_ASK, SELL2_ASK):
-                x = (SELL_ASK_RANGE[0] + u * (SELL_ASK_RANGE[1] - SELL_ASK_RANGE[0])) / PRICE_TICK
-            elif column == BUY_LIMIT:
-                x = (BUY_LIMIT_RANGE[0] + u * (BUY_LIMIT_RANGE[1] - BUY_LIMIT_RANGE[0])) / PRICE_TICK
-            else:
-                x = (RESERVE_ASK_RANGE[0] + u * (RESERVE_ASK_RANGE[1] - RESERVE_ASK_RANGE[0])) / RESERVE_TICK
-            offers[column, i] = round(x)
+            offers[column, i] = decoded(column, actions[i, column], sell_limit_kw[i], buy_limit_kw[i])
     return offers
+
+
+@inlined
+def decoded(column: int, action: float, sell_limit_kw: float, buy_limit_kw: float) -> int:
+    """One column of one home's action as quanta or ticks; see `decode`."""
+    u = (min(1.0, max(-1.0, action)) + 1.0) / 2.0
+    if column == BUY_KW:
+        x = u * buy_limit_kw / POWER_QUANTUM_KW
+    elif column in (SELL1_KW, SELL2_KW, RESERVE_KW):
+        x = u * sell_limit_kw / POWER_QUANTUM_KW
+    elif column in (SELL1_ASK, SELL2_ASK):
+        x = (SELL_ASK_RANGE[0] + u * (SELL_ASK_RANGE[1] - SELL_ASK_RANGE[0])) / PRICE_TICK
+    elif column == BUY_LIMIT:
+        x = (BUY_LIMIT_RANGE[0] + u * (BUY_LIMIT_RANGE[1] - BUY_LIMIT_RANGE[0])) / PRICE_TICK
+    else:
+        x = (RESERVE_ASK_RANGE[0] + u * (RESERVE_ASK_RANGE[1] - RESERVE_ASK_RANGE[0])) / RESERVE_TICK
+    return round(x)
 
 
 def _encode_kw(kw: Floats, limit: Floats) -> Floats:

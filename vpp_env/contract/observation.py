@@ -9,12 +9,14 @@ It is longer than other modules because a column is in it three times: by name, 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from vpp_env.jit import kernel
+from vpp_env.jit import inlined, kernel
 from vpp_env.units import BUY_LIMIT_RANGE, DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
+
+T = TypeVar("T")
 
 OBSERVATION_VERSION = 2
 """Version of the columns; stands in the metadata of every environment and in every saved policy.
@@ -256,40 +258,41 @@ class Fixed(NamedTuple):
     willingness: int
 
 
-class Changing(NamedTuple):
-    """Rows of what changes of a home; named as in `Homes`."""
+class Changing(NamedTuple, Generic[T]):
+    """What changes of a home, or its rows; named as in `Homes`."""
 
-    soc_kwh: int
-    discharged_today_kwh: int
-    ev_soc_kwh: int
-    ev_deficit_kwh: int
-    plugged: int
-    hours_to_ready: int
-    own_ask: int
-    defer_ask: int
-    reserve_ask: int
-    blackout_now: int
-    blackout_soon: int
-    absent: int
-    defer_kw: int
-    defer_first_kw: int
-    bess_sell_hard_kw: int
-    v2g_sell_hard_kw: int
-    storage_sell_kw: int
-    buy_back_kw: int
-    bess_buy_kw: int
-    reserve_kw: int
-    reserve_hard_kw: int
-    last_award_kwh: int
-    last_market_kwh: int
-    last_payment_usd: int
+    soc_kwh: T
+    discharged_today_kwh: T
+    ev_soc_kwh: T
+    ev_deficit_kwh: T
+    plugged: T
+    hours_to_ready: T
+    own_ask: T
+    defer_ask: T
+    reserve_ask: T
+    blackout_now: T
+    blackout_soon: T
+    absent: T
+    defer_kw: T
+    defer_first_kw: T
+    bess_sell_hard_kw: T
+    v2g_sell_hard_kw: T
+    storage_sell_kw: T
+    buy_back_kw: T
+    bess_buy_kw: T
+    reserve_kw: T
+    reserve_hard_kw: T
+    last_award_kwh: T
+    last_market_kwh: T
+    last_payment_usd: T
 
 
-FIXED, CHANGING = Fixed(*range(len(Fixed._fields))), Changing(*range(len(Changing._fields)))
+FIXED = Fixed(*range(len(Fixed._fields)))
+CHANGING: Changing[int] = Changing(*range(len(Changing._fields)))
 """Row of each in a matrix (rows, homes)."""
 
 
-@kernel
+@inlined
 def _unit(x: float) -> float:
     return min(1.0, max(-1.0, x))
 
@@ -300,7 +303,7 @@ def _price(usd_per_kwh: float) -> float:
 
 
 @kernel
-def _public(facts: MarketFacts, homes: int) -> Floats:
+def public_columns(facts: MarketFacts, homes: int) -> Floats:
     """(M, N_PUBLIC) the public columns of fleets of `homes` homes."""
     out = np.zeros((len(facts.da), N_PUBLIC))
     steps, known = facts.steps, facts.da.shape[1]
@@ -358,13 +361,13 @@ def _public(facts: MarketFacts, homes: int) -> Floats:
     return out
 
 
-@kernel
+@inlined
 def _over(x: float, most: float) -> float:
     """Share of `most`, in [-1, 1]; 0 where there is nothing of it."""
     return min(1.0, max(-1.0, x / most)) if most > 0.0 else 0.0
 
 
-@kernel
+@inlined
 def _bid(kw: float, limit: float) -> float:
     """Share of a device limit, rounded down to whole quanta as a bid is: `2 x share - 1` bids no more than `kw`."""
     return _over(math.floor(kw / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW, limit)
@@ -376,78 +379,85 @@ def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats
     n = len(obs)
     per_month = n // len(public)
     for i in range(n):
-        m = i // per_month
-        for j in range(N_PUBLIC):
-            obs[i, j] = public[m, j]
-        capacity, ev = fixed[FIXED.bess_kwh, i], fixed[FIXED.ev_kwh, i]
-        kw, v2g_kw = fixed[FIXED.bess_kw, i], fixed[FIXED.v2g_kw, i]
-        soc, least = now[CHANGING.soc_kwh, i], fixed[FIXED.bess_min_kwh, i]
-        ev_soc, plugged = now[CHANGING.ev_soc_kwh, i], now[CHANGING.plugged, i]
-        day_left = max(0.0, fixed[FIXED.day_limit_kwh, i] - now[CHANGING.discharged_today_kwh, i])
-        above = max(0.0, soc - max(fixed[FIXED.floor_kwh, i], least))
-        # in the order of the device limits that a bid of 1 stands for
-        sell_limit = kw + fixed[FIXED.ev_kw, i] + v2g_kw
-        buy_limit = kw + fixed[FIXED.ev_kw, i]
-        defer, storage = now[CHANGING.defer_kw, i], now[CHANGING.storage_sell_kw, i]
-        battery, v2g = now[CHANGING.bess_sell_hard_kw, i], now[CHANGING.v2g_sell_hard_kw, i]
-        # the battery gives first: where it does not last at full power, V2G must carry all of it alone later
-        hard = battery + v2g if battery >= kw else max(battery, v2g)
-        back = now[CHANGING.buy_back_kw, i]
-        gives_back = max(0.0, ev_soc - fixed[FIXED.ev_min_kwh, i]) if v2g_kw > 0.0 else 0.0
-        row = HomeColumns(
-            soc=_over(soc, capacity),
-            floor=_over(fixed[FIXED.floor_kwh, i], capacity),
-            capacity=_unit(capacity / 20.0),
-            power=_unit(kw / 10.0),
-            day_used=_over(now[CHANGING.discharged_today_kwh, i], fixed[FIXED.day_limit_kwh, i]),
-            battery_inside_kwh=_unit(min(above, day_left) / 20.0),
-            battery_hard_kwh=_unit(max(0.0, soc - least) / 20.0),
-            battery_room_kwh=_unit(max(0.0, fixed[FIXED.bess_max_kwh, i] - soc) / 20.0),
-            plugged=plugged,
-            ev_soc=_over(ev_soc, ev),
-            ev_target=_over(fixed[FIXED.ev_target_kwh, i], ev),
-            hours_to_ready=_unit(now[CHANGING.hours_to_ready, i] / 24.0),
-            ev_capacity=_unit(ev / 100.0),
-            ev_power=_unit(fixed[FIXED.ev_kw, i] / 11.5),
-            v2g_power=_unit(v2g_kw / 11.5),
-            ev_deficit=_unit(now[CHANGING.ev_deficit_kwh, i] / 20.0),
-            ev_missing_kwh=_unit(max(0.0, fixed[FIXED.ev_target_kwh, i] - ev_soc) * plugged / 50.0),
-            v2g_hard_kwh=_unit(gives_back / 50.0),
-            load=_unit(load[0, i] / 10.0),
-            load_1=_unit(load[1, i] / 10.0),
-            load_4=_unit(load[2, i] / 10.0),
-            load_16=_unit(load[3, i] / 10.0),
-            pv=_unit(pv[0, i] / 10.0),
-            pv_1=_unit(pv[1, i] / 10.0),
-            pv_4=_unit(pv[2, i] / 10.0),
-            pv_16=_unit(pv[3, i] / 10.0),
-            net=_unit((pv[0, i] - load[0, i]) / 10.0),
-            net_1=_unit((pv[1, i] - load[1, i]) / 10.0),
-            net_4=_unit((pv[2, i] - load[2, i]) / 10.0),
-            net_16=_unit((pv[3, i] - load[3, i]) / 10.0),
-            own_ask=_unit(now[CHANGING.own_ask, i]),
-            defer_ask=_unit(now[CHANGING.defer_ask, i]),
-            reserve_ask=_unit(now[CHANGING.reserve_ask, i] / RESERVE_ASK_RANGE[1]),
-            buy_limit=_unit(fixed[FIXED.buy_limit, i] / BUY_LIMIT_RANGE[1]),
-            willingness=_unit(fixed[FIXED.willingness, i]),
-            blackout=now[CHANGING.blackout_now, i],
-            blackout_soon=now[CHANGING.blackout_soon, i],
-            absent=now[CHANGING.absent, i],
-            last_award=_unit(now[CHANGING.last_award_kwh, i] / 20.0),
-            last_metered=_unit(now[CHANGING.last_market_kwh, i] / 20.0),
-            last_payment=_unit(now[CHANGING.last_payment_usd, i] / 5.0),
-            defer=_bid(defer, sell_limit),
-            defer_first=_bid(now[CHANGING.defer_first_kw, i], sell_limit),
-            storage=_bid(storage, sell_limit),
-            sell=_bid(defer + storage, sell_limit),
-            sell_hard=_bid(defer + hard, sell_limit),
-            buy_back=_bid(back, buy_limit),
-            buy=_bid(back + now[CHANGING.bess_buy_kw, i], buy_limit),
-            reserve=_bid(now[CHANGING.reserve_kw, i], sell_limit),
-            reserve_hard=_bid(now[CHANGING.reserve_hard_kw, i], sell_limit),
-        )
-        for j, x in enumerate(row):
-            obs[i, N_PUBLIC + j] = x
+        observe_home(i, public[i // per_month], fixed, now, load, pv, obs)
+
+
+@inlined
+def observe_home(
+    i: int, public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats32, obs: Floats32
+) -> None:
+    """Fill row i of `obs` (homes, N_OBS); `public` (N_PUBLIC,) is what its month shows, all else has a column i."""
+    for j in range(N_PUBLIC):
+        obs[i, j] = public[j]
+    capacity, ev = fixed[FIXED.bess_kwh, i], fixed[FIXED.ev_kwh, i]
+    kw, v2g_kw = fixed[FIXED.bess_kw, i], fixed[FIXED.v2g_kw, i]
+    soc, least = now[CHANGING.soc_kwh, i], fixed[FIXED.bess_min_kwh, i]
+    ev_soc, plugged = now[CHANGING.ev_soc_kwh, i], now[CHANGING.plugged, i]
+    day_left = max(0.0, fixed[FIXED.day_limit_kwh, i] - now[CHANGING.discharged_today_kwh, i])
+    above = max(0.0, soc - max(fixed[FIXED.floor_kwh, i], least))
+    # in the order of the device limits that a bid of 1 stands for
+    sell_limit = kw + fixed[FIXED.ev_kw, i] + v2g_kw
+    buy_limit = kw + fixed[FIXED.ev_kw, i]
+    defer, storage = now[CHANGING.defer_kw, i], now[CHANGING.storage_sell_kw, i]
+    battery, v2g = now[CHANGING.bess_sell_hard_kw, i], now[CHANGING.v2g_sell_hard_kw, i]
+    # the battery gives first: where it does not last at full power, V2G must carry all of it alone later
+    hard = battery + v2g if battery >= kw else max(battery, v2g)
+    back = now[CHANGING.buy_back_kw, i]
+    gives_back = max(0.0, ev_soc - fixed[FIXED.ev_min_kwh, i]) if v2g_kw > 0.0 else 0.0
+    row = HomeColumns(
+        soc=_over(soc, capacity),
+        floor=_over(fixed[FIXED.floor_kwh, i], capacity),
+        capacity=_unit(capacity / 20.0),
+        power=_unit(kw / 10.0),
+        day_used=_over(now[CHANGING.discharged_today_kwh, i], fixed[FIXED.day_limit_kwh, i]),
+        battery_inside_kwh=_unit(min(above, day_left) / 20.0),
+        battery_hard_kwh=_unit(max(0.0, soc - least) / 20.0),
+        battery_room_kwh=_unit(max(0.0, fixed[FIXED.bess_max_kwh, i] - soc) / 20.0),
+        plugged=plugged,
+        ev_soc=_over(ev_soc, ev),
+        ev_target=_over(fixed[FIXED.ev_target_kwh, i], ev),
+        hours_to_ready=_unit(now[CHANGING.hours_to_ready, i] / 24.0),
+        ev_capacity=_unit(ev / 100.0),
+        ev_power=_unit(fixed[FIXED.ev_kw, i] / 11.5),
+        v2g_power=_unit(v2g_kw / 11.5),
+        ev_deficit=_unit(now[CHANGING.ev_deficit_kwh, i] / 20.0),
+        ev_missing_kwh=_unit(max(0.0, fixed[FIXED.ev_target_kwh, i] - ev_soc) * plugged / 50.0),
+        v2g_hard_kwh=_unit(gives_back / 50.0),
+        load=_unit(load[0, i] / 10.0),
+        load_1=_unit(load[1, i] / 10.0),
+        load_4=_unit(load[2, i] / 10.0),
+        load_16=_unit(load[3, i] / 10.0),
+        pv=_unit(pv[0, i] / 10.0),
+        pv_1=_unit(pv[1, i] / 10.0),
+        pv_4=_unit(pv[2, i] / 10.0),
+        pv_16=_unit(pv[3, i] / 10.0),
+        net=_unit((pv[0, i] - load[0, i]) / 10.0),
+        net_1=_unit((pv[1, i] - load[1, i]) / 10.0),
+        net_4=_unit((pv[2, i] - load[2, i]) / 10.0),
+        net_16=_unit((pv[3, i] - load[3, i]) / 10.0),
+        own_ask=_unit(now[CHANGING.own_ask, i]),
+        defer_ask=_unit(now[CHANGING.defer_ask, i]),
+        reserve_ask=_unit(now[CHANGING.reserve_ask, i] / RESERVE_ASK_RANGE[1]),
+        buy_limit=_unit(fixed[FIXED.buy_limit, i] / BUY_LIMIT_RANGE[1]),
+        willingness=_unit(fixed[FIXED.willingness, i]),
+        blackout=now[CHANGING.blackout_now, i],
+        blackout_soon=now[CHANGING.blackout_soon, i],
+        absent=now[CHANGING.absent, i],
+        last_award=_unit(now[CHANGING.last_award_kwh, i] / 20.0),
+        last_metered=_unit(now[CHANGING.last_market_kwh, i] / 20.0),
+        last_payment=_unit(now[CHANGING.last_payment_usd, i] / 5.0),
+        defer=_bid(defer, sell_limit),
+        defer_first=_bid(now[CHANGING.defer_first_kw, i], sell_limit),
+        storage=_bid(storage, sell_limit),
+        sell=_bid(defer + storage, sell_limit),
+        sell_hard=_bid(defer + hard, sell_limit),
+        buy_back=_bid(back, buy_limit),
+        buy=_bid(back + now[CHANGING.bess_buy_kw, i], buy_limit),
+        reserve=_bid(now[CHANGING.reserve_kw, i], sell_limit),
+        reserve_hard=_bid(now[CHANGING.reserve_hard_kw, i], sell_limit),
+    )
+    for j, x in enumerate(row):
+        obs[i, N_PUBLIC + j] = x
 
 
 def observe(
@@ -468,7 +478,7 @@ def observe(
     """
     n = fixed.shape[1]
     obs = np.empty((n, N_OBS), dtype=np.float32) if into is None else into
-    _fill(_public(facts, n // len(facts.da)), fixed, now, load, pv, obs)
+    _fill(public_columns(facts, n // len(facts.da)), fixed, now, load, pv, obs)
     return obs
 
 

@@ -35,9 +35,10 @@ SELL, CALL, BUY, FORCE = range(4)
 FULL, ALONE, SEARCH, SETTLED, STANDING, FINAL = range(6)
 """What a run was: without limits; without a market; in search of a share; with all shares found; with reserve that is
 on call in search of what would pass; the last one."""
-STAGE, NET, EXPORT, DRAW, CUT, ROW, SIGN, LIMIT, LOW, HIGH, AT_LOW, AT_HIGH, TRIED, TURN, ROOM = range(15)
-"""Entries of `Feeder.at`; the search keeps a share that fits (`LOW`) and one that does not, and what each is above."""
-N_AT = 15
+STAGE, NET, EXPORT, DRAW, CUT, ROW, SIGN, LIMIT, LOW, HIGH, AT_LOW, AT_HIGH, TRIED, TURN, ROOM, OVER = range(16)
+"""Entries of `Feeder.at`; the search keeps a share that fits (`LOW`) and one that does not, and what each is above;
+`OVER` is 1 where the baseline is beyond the rating."""
+N_AT = 16
 FINE_KW = 1e-10
 """A limit counts as met within this."""
 TRIES = 120
@@ -91,7 +92,7 @@ def put(feeder: Feeder, h: int, state: HomeState[float], flow: Flow[float]) -> N
 @inlined
 def begin_feeder(feeder: Feeder, orders: Order[Floats], first: int, last: int) -> None:
     """Ask for all that the market awarded."""
-    feeder.at[STAGE] = FULL
+    feeder.at[STAGE], feeder.at[CUT] = FULL, 0.0
     for i in range(first, last):
         h = i - first
         feeder.ask[SELL, h], feeder.ask[CALL, h] = orders.sell[i], orders.call[i]

@@ -49,6 +49,16 @@ LIMITS = [row for name, row in _ROW.items() if name not in _FACTS]
 """Rows of a headroom matrix that are 0 for a home that takes no bid."""
 
 
+@inlined
+def headroom_at(h: Headroom[Floats], i: int) -> Headroom[float]:
+    """Headroom of home i."""
+    return Headroom(
+        h.defer_first[i], h.defer_mean[i], h.defer[i], h.battery[i], h.battery_hard[i], h.v2g[i], h.v2g_hard[i],
+        h.storage[i], h.buy_back[i], h.battery_buy[i], h.reserve[i], h.reserve_hard[i], h.baseline_kw[i],
+        h.hours_left[i], h.plugged[i], h.blackout[i], h.blackout_soon[i],
+    )  # fmt: skip
+
+
 class Delivery(NamedTuple):
     """Which opportunity is meant, seen from a step."""
 

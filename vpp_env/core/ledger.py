@@ -53,9 +53,13 @@ N_LEDGER = 32
 def member_pay(ledger: NDArray[np.float64]) -> NDArray[np.float64]:
     """All that the members are paid, USD: energy sold, less bought and bought back, reserve, capacity, contracts.
 
-    `ledger` is (N_LEDGER, ...); the result has the shape behind the rows.
+    `ledger` is (N_LEDGER, ...); the result has the shape behind the rows. (Plain sums of rows: compiled for one home
+    of a month on a GPU it is the same function.)
     """
-    return np.asarray(ledger[L_PAY_SOLD : L_PAY_CONCESSION + 1].sum(axis=0))
+    total = ledger[L_PAY_SOLD]
+    for row in range(L_PAY_SOLD + 1, L_PAY_CONCESSION + 1):
+        total = total + ledger[row]
+    return total
 
 
 @inlined

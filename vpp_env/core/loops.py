@@ -8,10 +8,10 @@ import numpy as np
 
 from vpp_env.core.devices.battery import BatteryState, baseline_next, own_use, restores
 from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged
-from vpp_env.core.feeder import BUY, CALL, CUT, FORCE, SELL, Feeder, again, begin_feeder, new_feeder, put
+from vpp_env.core.feeder import BUY, CALL, CUT, FORCE, OVER, SELL, Feeder, again, begin_feeder, put
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
-from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote, Step
 from vpp_env.core.ledger import L_CUT, L_CUT_RESERVE, N_LEDGER, account, account_events
 from vpp_env.jit import at, inlined, kernel
 from vpp_env.units import Floats
@@ -73,12 +73,12 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
             if is_plugged(k, plan.dep[i], plan.arr[i], plan.out[i]):
                 ev = baseline_charge(home.vehicle, soc, rules.vehicle)
                 soc += rules.vehicle.eta * ev * rules.dt_h
-            surplus = plan.pv[k, i] - plan.load[k, i] - ev
+            out.ev_kw[k, i] = ev
+            surplus = plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i]
             restore = restores(state.battery.below_since, plan.day, k, plan.restore_step)
             own = own_use(home.battery, state.battery, surplus, restore, rules.battery)
             battery = baseline_next(home.battery, state.battery, own, plan.day, rules.battery)
             state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall, state.vehicle.lacks))
-            out.ev_kw[k, i] = ev
             out.bess_soc[k, i] = battery.soc_kwh
             out.bess_ch[k, i] = own.charge
             out.bess_dis[k, i] = own.discharge
@@ -101,20 +101,25 @@ def quote_again(homes: Homes, day: Day, k: int) -> None:
 
 
 @inlined
+def begin_home(homes: Homes, step: Step, i: int, books: Books) -> None:
+    """Begin a step of home i: departures and arrivals are booked, and its quote says what it could deliver now."""
+    home = home_at(homes.home, i)
+    state, events = begin(home, state_at(homes.state, i), step)
+    put_state(homes.state, i, state)
+    books.events[DEPARTED, i] += events.departed
+    books.events[SHORT, i] += events.short
+    books.events[MISSED, i] += events.missed
+    if events.lacks > 0.0:
+        books.events[LACKS, i] += events.lacks
+    account_events(events, homes.rules, books.ledger, i)
+    _put_quote(homes.quote, i, quote(home, state, step, homes.rules))
+
+
+@inlined
 def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
-    """Begin step k: departures and arrivals are booked, and the quotes say what each home could deliver now."""
-    q = homes.quote
+    """Begin step k of all homes."""
     for i in range(len(homes.home.buy_limit)):
-        home, step = home_at(homes.home, i), step_at(day, k, i)
-        state, events = begin(home, state_at(homes.state, i), step)
-        put_state(homes.state, i, state)
-        books.events[DEPARTED, i] += events.departed
-        books.events[SHORT, i] += events.short
-        books.events[MISSED, i] += events.missed
-        if events.lacks > 0.0:
-            books.events[LACKS, i] += events.lacks
-        account_events(events, homes.rules, books.ledger, i)
-        _put_quote(q, i, quote(home, state, step, homes.rules))
+        begin_home(homes, step_at(day, k, i), i, books)
 
 
 @kernel
@@ -186,69 +191,113 @@ def _cut(orders: Order[Floats], feeder: Feeder, h: int, i: int, dt: float, books
 
 @inlined
 def deliver_step(
-    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], j: int, books: Books
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    feeder: Feeder,
+    j: int,
+    books: Books,
 ) -> None:
-    """Run all homes through step k of the day, which is interval j of the opportunity, and keep the books.
-
-    The homes of a feeder are run together, and where they would pass its limits again with less; see `core.feeder`.
-    """
+    """Run all homes through step k of the day, which is interval j of the opportunity, and keep the books."""
     months, rules = books.flow.shape[2], homes.rules
-    n, kw = len(homes.home.buy_limit) // months, rules.feeder_kw
-    feeder = new_feeder(rules.feeder_homes)
+    n = len(homes.home.buy_limit) // months
     for m in range(months):
         for first in range(m * n, (m + 1) * n, rules.feeder_homes):
             last = min(first + rules.feeder_homes, (m + 1) * n)
-            begin_feeder(feeder, orders, first, last)
-            fresh = True
-            while True:
-                net = baseline = reserve = stored = 0.0
-                for i in range(first, last):
-                    h = i - first
-                    home, step = home_at(homes.home, i), step_at(day, k, i)
-                    spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
-                    state, flow = deliver(
-                        home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h]
-                    )  # fmt: skip
-                    put(feeder, h, state, flow)
-                    net += flow.retail + flow.market
-                    baseline += flow.retail_baseline
-                    reserve += orders.reserve[i]
-                    stored += flow.home_charge
-                if fresh:
-                    # on a call a home may stop storing its own surplus
-                    if abs(net) <= kw and (reserve == 0.0 or abs(net) + reserve + stored <= kw):
-                        break
-                    fresh = False
-                if not again(feeder, orders, kw, first, last, net):
-                    break
-            if not fresh:
-                books.feeders[j, 1, m] += feeder.at[CUT]
-                for i in range(first, last):
-                    _cut(orders, feeder, i - first, i, rules.dt_h, books)
-            if abs(baseline) > kw:
-                books.feeders[j, 0, m] += 1.0
-            for i in range(first, last):
-                home, step = home_at(homes.home, i), step_at(day, k, i)
-                state, flow = _state_of(feeder, i - first), _flow_of(feeder, i - first)
-                put_state(homes.state, i, state)
-                account(home, step, _order_at(orders, i), _price_at(prices, i), flow, rules, books.ledger, i)
-                for row, x in enumerate(flow):
-                    books.flow[j, row, m] += x
-                books.soc_kwh[j, 0, m] += state.battery.soc_kwh
-                books.soc_kwh[j, 1, m] += step.bess_soc
-                books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
-                books.soc_home_kwh[j, 1, i] = step.bess_soc
+            deliver_feeder(homes, day, k, orders, prices, feeder, first, last, j, books)
+            for row in range(N_FLOW):
+                add_flow(feeder, last - first, row, j, m, books)
+            add_feeder(feeder, first, last, j, m, books)
+
+
+@inlined
+def deliver_feeder(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    feeder: Feeder,
+    first: int,
+    last: int,
+    j: int,
+    books: Books,
+) -> None:
+    """Run the homes `first` to `last` - 1, which one feeder serves, through step k of the day; fills `feeder`.
+
+    They are run together, and where they would pass its limits again with less; see `core.feeder`.
+    """
+    rules = homes.rules
+    kw = rules.feeder_kw
+    begin_feeder(feeder, orders, first, last)
+    fresh = True
+    while True:
+        net = baseline = reserve = stored = 0.0
+        for i in range(first, last):
+            h = i - first
+            home, step = home_at(homes.home, i), step_at(day, k, i)
+            spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
+            state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
+            put(feeder, h, state, flow)
+            net += flow.retail + flow.market
+            baseline += flow.retail_baseline
+            reserve += orders.reserve[i]
+            stored += flow.home_charge
+        if fresh:
+            # on a call a home may stop storing its own surplus
+            if abs(net) <= kw and (reserve == 0.0 or abs(net) + reserve + stored <= kw):
+                break
+            fresh = False
+        if not again(feeder, orders, kw, first, last, net):
+            break
+    feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
+    for i in range(first, last):
+        h = i - first
+        home, step = home_at(homes.home, i), step_at(day, k, i)
+        state = _state_of(feeder, h)
+        if not fresh:
+            _cut(orders, feeder, h, i, rules.dt_h, books)
+        put_state(homes.state, i, state)
+        order, price = _order_at(orders, i), _price_at(prices, i)
+        account(home, step, order, price, _flow_of(feeder, h), rules, books.ledger, i)
+        books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
+        books.soc_home_kwh[j, 1, i] = step.bess_soc
+
+
+@inlined
+def add_flow(feeder: Feeder, count: int, row: int, j: int, m: int, books: Books) -> None:
+    """Add one flow of the `count` homes of a feeder to the sums of month m, in their order."""
+    for h in range(count):
+        books.flow[j, row, m] += feeder.flow[row, h]
+
+
+@inlined
+def add_feeder(feeder: Feeder, first: int, last: int, j: int, m: int, books: Books) -> None:
+    """Add what the batteries of a feeder's homes hold, and what was at its limit, to the sums of month m."""
+    for i in range(first, last):
+        books.soc_kwh[j, 0, m] += books.soc_home_kwh[j, 0, i]
+        books.soc_kwh[j, 1, m] += books.soc_home_kwh[j, 1, i]
+    books.feeders[j, 0, m] += feeder.at[OVER]
+    books.feeders[j, 1, m] += feeder.at[CUT]
+
+
+@inlined
+def headroom_home(homes: Homes, gate: Gate, i: int) -> None:
+    """Fill the column of home i in `gate.headroom`."""
+    step = step_at(gate.day, gate.k, i)
+    state, pending = state_at(homes.state, i), gate.pending_kwh[i]
+    found = headroom_of(home_at(homes.home, i), state, step, gate.delivery, pending, homes.rules)
+    for row, x in enumerate(found):
+        gate.headroom[row, i] = x
 
 
 @inlined
 def fill_headroom(homes: Homes, gate: Gate) -> None:
     """Fill `gate.headroom`."""
     for i in range(len(homes.home.buy_limit)):
-        home, step = home_at(homes.home, i), step_at(gate.day, gate.k, i)
-        state, pending = state_at(homes.state, i), gate.pending_kwh[i]
-        found = headroom_of(home, state, step, gate.delivery, pending, homes.rules)
-        for row, x in enumerate(found):
-            gate.headroom[row, i] = x
+        headroom_home(homes, gate, i)
 
 
 @kernel

@@ -10,6 +10,8 @@ F is the reserve floor or the hard minimum, whichever is higher; b marks the bas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vpp_env.owners.wishes import TAKEN
@@ -17,6 +19,7 @@ from vpp_env.scenario.specs import HomeSpec
 from vpp_env.simulation.holdings import baseline_battery_kwh
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.world import World
+from vpp_env.traces.fleet import Fleet
 from vpp_env.units import DT_H, Floats, Ints
 
 PARTS = (*TAKEN, "restoring")
@@ -33,17 +36,30 @@ class BrokenWishes:
 
     def __init__(self, world: World) -> None:
         fleets = [m.fleet for m in world.months]
-        self._values = np.stack([np.stack([getattr(f, name) for f in fleets]) for name in VALUES])
+        self._values = private_values(fleets)
         self._total = np.zeros((len(TAKEN), world.n_months, world.n_homes))
 
     def add(self, outcome: Outcome) -> Floats:
         """Add one opportunity; return (M, N) USD of what it broke, at the owners' private values."""
         self._total += outcome.wishes
-        return np.asarray((outcome.wishes * self._values).sum(axis=0))
+        return worth(outcome.wishes, self._values)
 
     def cost(self) -> Floats:
         """(6, M, N) USD: what was broken so far, at the owners' private values."""
         return self._total * self._values
+
+
+def private_values(fleets: Sequence[Fleet]) -> Floats:
+    """(6, M, N) what owners hold the first six of `PARTS` to be worth, USD a unit."""
+    return np.stack([np.stack([getattr(f, name) for f in fleets]) for name in VALUES])
+
+
+def worth(wishes: Floats, values: Floats) -> Floats:
+    """USD of what was taken of wishes, kinds added up; of rows (6, ...), or of one home's (6,) on a GPU."""
+    total = wishes[0] * values[0]
+    for kind in range(1, len(values)):
+        total = total + wishes[kind] * values[kind]
+    return total
 
 
 def below(floor_kwh: Floats, soc_kwh: Floats, baseline_kwh: Floats) -> Floats:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core.layout import Quote
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import floor, inlined, kernel
 from vpp_env.market.state import (
     BUY_Q,
     BUY_TICK,
@@ -52,77 +52,74 @@ class Side(NamedTuple):
     buy: Ints  # (N,)
 
 
-@kernel
-def clear_side(
-    offered: Ints,
-    tick: Ints,
-    highest: Ints,
-    cap: Ints,
-    award: Ints,
-    last: Ints,
-) -> None:
-    """Award the cheapest offers up to a price and a cap, pro rata at the marginal tick.
+@inlined
+def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints) -> int:
+    """Award the cheapest offers of a month up to a price and a cap, pro rata at the marginal tick.
 
     Parameters
     ----------
     offered, tick : ndarray
-        (M, N) int64: offered quantity and its price, N slices in each of M independent markets.
-    highest : ndarray
-        (M,) int64: offers above this tick do not clear.
-    cap : ndarray
-        (M,) int64: most quanta that may be awarded.
+        (N,) int64: offered quantity and its price.
+    highest : int
+        Offers above this tick do not clear.
+    cap : int
+        Most quanta that may be awarded.
     award : ndarray
-        (M, N) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
+        (N,) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
         the result does not depend on the order of homes, and at most N - 1 quanta of the cap stay unused.
-    last : ndarray
-        (M,) int64, filled: the highest tick awarded; `highest + 1` when nothing is.
+
+    Returns
+    -------
+    int
+        The highest tick awarded; `highest + 1` when nothing is.
     """
-    for m in range(offered.shape[0]):
-        total = 0
-        low = highest[m] + 1
-        top = low
-        for i in range(offered.shape[1]):
-            award[m, i] = 0
-            if offered[m, i] > 0 and tick[m, i] <= highest[m]:
-                award[m, i] = offered[m, i]
-                total += offered[m, i]
-                if top > highest[m] or tick[m, i] > top:
-                    top = tick[m, i]
-                low = min(low, tick[m, i])
-        last[m] = top
-        if total <= cap[m]:
-            continue
-        histogram = np.zeros(top - low + 1, dtype=np.int64)
-        for i in range(offered.shape[1]):
-            if award[m, i] > 0:
-                histogram[tick[m, i] - low] += award[m, i]
-        left = cap[m]
-        marginal = low
-        while histogram[marginal - low] <= left:
-            left -= histogram[marginal - low]
-            marginal += 1
-        at_margin = histogram[marginal - low]
-        last[m] = highest[m] + 1
-        for i in range(offered.shape[1]):
-            if tick[m, i] > marginal:
-                award[m, i] = 0
-            elif tick[m, i] == marginal and award[m, i] > 0:
-                award[m, i] = award[m, i] * left // at_margin
-            if award[m, i] > 0 and (last[m] > highest[m] or tick[m, i] > last[m]):
-                last[m] = tick[m, i]
-
-
-@inlined
-def clear_row(rows: Ints, m: int) -> None:
-    """Write 0 in row m, element by element: assigning to a slice compiles longer."""
-    for i in range(rows.shape[1]):
-        rows[m, i] = 0
+    total = 0
+    low = highest + 1
+    top = low
+    for i in range(len(offered)):
+        award[i] = 0
+        if offered[i] > 0 and tick[i] <= highest:
+            award[i] = offered[i]
+            total += offered[i]
+            if top > highest or tick[i] > top:
+                top = tick[i]
+            low = min(low, tick[i])
+    if total <= cap:
+        return top
+    # the marginal tick is the lowest up to which more is offered than the cap
+    marginal = top
+    while low < marginal:
+        middle = (low + marginal) // 2
+        below = 0
+        for i in range(len(offered)):
+            if tick[i] <= middle:
+                below += award[i]
+        if below > cap:
+            marginal = middle
+        else:
+            low = middle + 1
+    left = cap
+    at_margin = 0
+    for i in range(len(offered)):
+        if tick[i] < marginal:
+            left -= award[i]
+        elif tick[i] == marginal:
+            at_margin += award[i]
+    last = highest + 1
+    for i in range(len(offered)):
+        if tick[i] > marginal:
+            award[i] = 0
+        elif tick[i] == marginal and award[i] > 0:
+            award[i] = award[i] * left // at_margin
+        if award[i] > 0 and (last > highest or tick[i] > last):
+            last = tick[i]
+    return last
 
 
 @inlined
 def quanta(kw: float) -> int:
     """Whole quanta in `kw`."""
-    return int(np.floor(kw / POWER_QUANTUM_KW + 1e-9))
+    return floor(kw / POWER_QUANTUM_KW + 1e-9)
 
 
 @inlined
@@ -156,8 +153,8 @@ def by_price(first_tick: int, second_tick: int, first: int, second: int) -> tupl
 @inlined
 def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int]:
     """(Highest ask, lowest limit) in ticks that clear at `price`."""
-    highest = int(np.floor((price + incentive) / factor / PRICE_TICK + 1e-9))
-    return highest, -int(np.floor(-(price + incentive) / PRICE_TICK + 1e-9))
+    highest = floor((price + incentive) / factor / PRICE_TICK + 1e-9)
+    return highest, -floor(-(price + incentive) / PRICE_TICK + 1e-9)
 
 
 @inlined
@@ -186,94 +183,134 @@ def _meet(side: Side, market: MarketState, j: int, m: int) -> tuple[int, int, in
     sales, purchases = min(sales, cap), min(purchases, cap)
     net = (lmp - high) / slope
     if sales - purchases > net:
-        sales = max(0, purchases + int(np.floor(net + WHOLE)))
+        sales = max(0, purchases + floor(net + WHOLE))
     else:
-        purchases = max(0, sales - int(np.ceil(net - WHOLE)))
+        purchases = max(0, sales + floor(WHOLE - net))
     return highest, lowest, sales, purchases
 
 
+class Bench(NamedTuple):
+    """Room in which one month after the other is cleared, N homes; used again for the next one."""
+
+    tick: Ints  # (2 N,) asks of the lines
+    can_sell: Ints  # (2 N,) quanta that can be delivered
+    sell: Ints  # (2 N,) what is left of it after netting
+    can_buy: Ints  # (N,)
+    buy: Ints  # (N,)
+    limit: Ints  # (N,) buy limits
+    minus: Ints  # (N,) the same with the other sign, as asks are sorted
+
+
 @kernel
+def new_bench(n: int) -> Bench:
+    """Return room for months of `n` homes."""
+    return Bench(
+        np.empty(LINES * n, dtype=np.int64),
+        np.empty(LINES * n, dtype=np.int64),
+        np.empty(LINES * n, dtype=np.int64),
+        np.empty(n, dtype=np.int64),
+        np.empty(n, dtype=np.int64),
+        np.empty(n, dtype=np.int64),
+        np.empty(n, dtype=np.int64),
+    )
+
+
+@inlined
 def clear_energy(
-    offers: Ints, able: Quote[Floats], market: MarketState, j: int, awards: Awards, results: IntervalResults
+    m: int,
+    offers: Ints,
+    able: Quote[Floats],
+    market: MarketState,
+    j: int,
+    bench: Bench,
+    awards: Awards,
+    results: IntervalResults,
 ) -> None:
-    """Clear energy in interval j.
+    """Clear energy of a month in an interval.
 
     Parameters
     ----------
+    m : int
+        The month.
     offers : ndarray
         (8, M, N) int64, see `bids.Offers`.
     able : Quote
         (M*N,) kW that each home can deliver now.
     market, j : MarketState, int
         The market, and the interval.
+    bench : Bench
+        Room.
     awards : Awards
-        `lines`, `sell`, `buy`, `last_sale` and `taken` are filled.
+        `lines`, `sell`, `buy`, `last_sale` and `taken` of the month are filled.
     results : IntervalResults
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
     """
-    lines, sell, buy, last = awards.lines, awards.sell, awards.buy, awards.last_sale
-    months, n = sell.shape
-    can_sell, can_buy = np.empty((months, LINES * n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
-    sell_q, buy_q = np.empty((months, LINES * n), dtype=np.int64), np.empty((months, n), dtype=np.int64)
-    tick = np.empty((months, LINES * n), dtype=np.int64)
-    minus = np.empty((months, n), dtype=np.int64)
-    highest, lowest = market.highest_ask[j].copy(), market.lowest_limit[j].copy()
-    most_sold, most_bought = market.cap_q.copy(), market.cap_q.copy()
-    for m in range(months):
-        beyond = 0
-        sale = 0
-        purchase = 0
-        for i in range(n):
-            tick[m, i], tick[m, n + i] = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i]
-            can_sell[m, i], can_sell[m, n + i] = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i]
-            cheap, dear = by_price(tick[m, i], tick[m, n + i], i, n + i)
-            most = quanta(able.sell[m * n + i])
-            can_sell[m, cheap] = min(can_sell[m, cheap], most)
-            can_sell[m, dear] = min(can_sell[m, dear], most - can_sell[m, cheap])
-            a = can_sell[m, i] + can_sell[m, n + i]
-            b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
-            beyond += offers[SELL1_Q, m, i] + offers[SELL2_Q, m, i] - a + offers[BUY_Q, m, i] - b
-            can_buy[m, i] = b
-            minus[m, i] = -offers[BUY_TICK, m, i]
-            sale += a
-            purchase += b
-        results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW
-        awards.taken[m] = False
-        if market.on_offers:
-            if 0 < sale < market.min_q:
-                clear_row(can_sell, m)
-                results.void[j, m] = True
-            if 0 < purchase < market.min_q:
-                clear_row(can_buy, m)
-                results.void[j, m] = True
-            awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
-        side = Side(tick[m], offers[BUY_TICK, m], can_sell[m], can_buy[m], sell_q[m], buy_q[m])
-        if market.slope > 0.0:
-            highest[m], lowest[m], most_sold[m], most_bought[m] = _meet(side, market, j, m)
-        sales = _trade(side, highest[m], lowest[m])[0]
-        if min(sales, most_sold[m]) < market.dispatch_q[m] and highest[m] < market.dispatch_tick:
-            # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
-            most_sold[m] = min(market.dispatch_q[m], market.cap_q[m])
-            highest[m] = market.dispatch_tick
-            _trade(side, highest[m], lowest[m])
-    unused = np.empty(months, dtype=np.int64)
-    clear_side(sell_q, tick, highest, most_sold, lines, last)
-    clear_side(buy_q, minus, -lowest, most_bought, buy, unused)
-    for m in range(months):
+    n = awards.sell.shape[1]
+    lines, sell, buy = awards.lines, awards.sell, awards.buy
+    can_sell, can_buy, tick = bench.can_sell, bench.can_buy, bench.tick
+    highest, lowest = market.highest_ask[j, m], market.lowest_limit[j, m]
+    most_sold = most_bought = market.cap_q[m]
+    beyond = 0
+    sale = 0
+    purchase = 0
+    for i in range(n):
+        tick[i], tick[n + i] = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i]
+        can_sell[i], can_sell[n + i] = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i]
+        cheap, dear = by_price(tick[i], tick[n + i], i, n + i)
+        most = quanta(able.sell[m * n + i])
+        can_sell[cheap] = min(can_sell[cheap], most)
+        can_sell[dear] = min(can_sell[dear], most - can_sell[cheap])
+        a = can_sell[i] + can_sell[n + i]
+        b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
+        beyond += offers[SELL1_Q, m, i] + offers[SELL2_Q, m, i] - a + offers[BUY_Q, m, i] - b
+        can_buy[i] = b
+        bench.limit[i] = offers[BUY_TICK, m, i]
+        bench.minus[i] = -offers[BUY_TICK, m, i]
+        sale += a
+        purchase += b
+    results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW
+    awards.taken[m] = False
+    if market.on_offers:
+        if 0 < sale < market.min_q:
+            _nothing(can_sell)
+            results.void[j, m] = True
+        if 0 < purchase < market.min_q:
+            _nothing(can_buy)
+            results.void[j, m] = True
+        awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
+    side = Side(tick, bench.limit, can_sell, can_buy, bench.sell, bench.buy)
+    if market.slope > 0.0:
+        highest, lowest, most_sold, most_bought = _meet(side, market, j, m)
+    sales = _trade(side, highest, lowest)[0]
+    if min(sales, most_sold) < market.dispatch_q[m] and highest < market.dispatch_tick:
+        # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
+        most_sold = min(market.dispatch_q[m], market.cap_q[m])
+        highest = market.dispatch_tick
+        _trade(side, highest, lowest)
+    last = clear_side(bench.sell, tick, highest, most_sold, lines[m])
+    clear_side(bench.buy, bench.minus, -lowest, most_bought, buy[m])
+    net = 0
+    gross = 0
+    for i in range(n):
+        sell[m, i] = lines[m, i] + lines[m, n + i]
+        net += sell[m, i] - buy[m, i]
+        gross += sell[m, i] + buy[m, i]
+    if not market.on_offers and abs(net) < market.min_q:
+        results.void[j, m] = gross > 0
+        _nothing(lines[m])
+        _nothing(sell[m])
+        _nothing(buy[m])
         net = 0
         gross = 0
-        for i in range(n):
-            sell[m, i] = lines[m, i] + lines[m, n + i]
-            net += sell[m, i] - buy[m, i]
-            gross += sell[m, i] + buy[m, i]
-        if not market.on_offers and abs(net) < market.min_q:
-            results.void[j, m] = gross > 0
-            clear_row(lines, m)
-            clear_row(sell, m)
-            clear_row(buy, m)
-            net = 0
-            gross = 0
-        awards.taken[m] |= gross > 0
-        if last[m] > highest[m] or (results.void[j, m] and not market.on_offers):
-            last[m] = 0
-        results.lmp[j, m] = market.lmp[j, m] - market.slope * net
+    awards.taken[m] |= gross > 0
+    if last > highest or (results.void[j, m] and not market.on_offers):
+        last = 0
+    awards.last_sale[m] = last
+    results.lmp[j, m] = market.lmp[j, m] - market.slope * net
+
+
+@inlined
+def _nothing(q: Ints) -> None:
+    """Offer or award nothing."""
+    for i in range(len(q)):
+        q[i] = 0

@@ -13,11 +13,19 @@ import numpy as np
 
 from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
+from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom, new_books
 from vpp_env.jit import at, at_most, inlined, kernel
-from vpp_env.market.energy import by_price, clear_energy, quanta
-from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
+from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
+from vpp_env.market.reserve import (
+    ReserveAwards,
+    ReserveBench,
+    ReserveOffers,
+    ReserveTerms,
+    clear_reserve,
+    new_reserve_bench,
+)
 from vpp_env.market.state import (
     BUY_TICK,
     LINES,
@@ -85,172 +93,54 @@ def play(
     results : IntervalResults
         Filled.
     """
-    steps, months = market.lmp.shape
-    n = taken.offers.shape[2]
-    count = months * n
-    orders, prices = _no_orders(count), _no_prices(count, taken, agreed)
-    shape = (months, n)
-    awards = Awards(
-        lines=np.zeros((months, LINES * n), dtype=np.int64),
-        sell=np.zeros(shape, dtype=np.int64),
-        buy=np.zeros(shape, dtype=np.int64),
-        reserve=np.zeros(shape, dtype=np.int64),
-        product=np.zeros(shape, dtype=np.int64),
-        last_sale=np.zeros(months, dtype=np.int64),
-        last_reserve=np.zeros((months, market.rho.shape[2]), dtype=np.int64),
-        taken=np.zeros(months, dtype=np.bool_),
-    )
-    gate_up = np.empty(count)
-    for m in range(months):
-        for i in range(n):
-            f = m * n + i
-            orders.free[f] = 1.0 if taken.override[m, i] else 0.0
-            kept = at_most(homes.quote.reserve_kept[f], at(homes.home.most_kw, f))
-            gate_up[f] = homes.quote.reserve_up[f] if taken.override[m, i] else kept
-    for j in range(steps):
-        clear_energy(taken.offers, homes.quote, market, j, awards, results)
-        _clear_reserve(taken.offers, homes.quote, gate_up, market, j, awards)
-        for m in range(months):
-            results.taken[j, m] = awards.taken[m]
-            _order(m, taken.offers, homes.quote, market, j, awards, orders, results)
-            _price(m, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
-        deliver_step(homes, day, first + j, orders, prices, j, results.books)
-        if j < steps - 1:
-            begin_step(homes, day, first + j + 1, results.books)
-    begin_step(homes, gate.day, gate.k, results.books)
-    fill_headroom(homes, gate)
+    months, n = taken.override.shape
+    room = _new_room(months, n, market.rho.shape[2], homes.rules.feeder_homes, taken, agreed)
+    _play(homes, day, first, taken, agreed, market, gate, room, results)
 
 
-@inlined
-def _no_orders(n: int) -> Order[Floats]:
-    """Orders of nothing."""
-    zero = np.zeros(n)
-    return Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy())
+class Room(NamedTuple):
+    """What is written on the way through an opportunity of M months of N homes, and read by nobody after it."""
+
+    orders: Order[Floats]  # (M*N,)
+    prices: Price[Floats]  # (M*N,)
+    awards: Awards
+    gate_up: Floats  # (M*N,) kW of reserve that the home qualifies for at the gate
+    up: Ints  # (M, N) quanta that energy has left, to give
+    down: Ints  # (M, N) and to charge
+    energy: Bench
+    reserve: ReserveBench
+    feeder: Feeder
 
 
-@inlined
-def _no_prices(n: int, taken: Submission, agreed: Agreed | None) -> Price[Floats]:
-    """Prices of nothing, and the owners' own asks."""
-    own, defer = taken.own.ravel().copy(), taken.defer.ravel().copy()
-    on = _paid_by_contract(agreed)
-    return Price(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), own, defer, on)
-
-
-@inlined
-def _clear_reserve(
-    offers: Ints, able: Quote[Floats], gate_up: Floats, market: MarketState, j: int, awards: Awards
-) -> None:
-    """Clear reserve on what energy has left."""
-    sell, buy = awards.sell, awards.buy
-    months, n = sell.shape
-    up, down = np.zeros((months, n), dtype=np.int64), np.zeros((months, n), dtype=np.int64)
-    room = np.zeros(months, dtype=np.int64)
-    for m in range(months):
-        room[m] = market.cap_q[m]
-        for i in range(n):
-            f = m * n + i
-            room[m] -= sell[m, i]
-            # reserve qualifies on what the home could give at the gate, less what it gives now
-            up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
-            down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
-        room[m] = max(room[m], 0)
-    clear_reserve(
-        ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], up, down),
-        ReserveTerms(market.rho[j], market.reserve_highest[j], market.is_down, market.min_q, market.on_offers),
-        room,
-        ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken),
+@kernel
+def _new_room(months: int, n: int, products: int, feeder_homes: int, taken: Submission, agreed: Agreed | None) -> Room:
+    """Return room, with the owners' own asks in `prices`."""
+    shape, count = (months, n), months * n
+    zero = np.zeros(count)
+    own, defer, on = taken.own.ravel().copy(), taken.defer.ravel().copy(), _paid_by_contract(agreed)
+    return Room(
+        Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy()),
+        Price(zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), own, defer, on),
+        Awards(
+            np.zeros((months, LINES * n), dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(months, dtype=np.int64),
+            np.zeros((months, products), dtype=np.int64),
+            np.zeros(months, dtype=np.bool_),
+        ),
+        zero.copy(),
+        np.zeros(shape, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+        new_bench(n),
+        new_reserve_bench(n),
+        new_feeder(feeder_homes),
     )
 
 
-@inlined
-def _order(
-    m: int,
-    offers: Ints,
-    able: Quote[Floats],
-    market: MarketState,
-    j: int,
-    awards: Awards,
-    orders: Order[Floats],
-    results: IntervalResults,
-) -> None:
-    """Turn the awards of month m into orders, and book them."""
-    n = offers.shape[2]
-    for i in range(n):
-        f = m * n + i
-        sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
-        _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
-        reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
-        call = available = rho = down = 0.0
-        if reserve > 0.0:
-            rho = market.rho[j, m, r]
-            if market.called[j, m] and market.callable[r]:
-                call = reserve
-            up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
-            down = 1.0 if market.is_down[r] else 0.0
-            room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
-            available = max(0.0, room)
-        orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
-        orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
-        orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
-        results.award_kw[j, m] += sell - buy
-        results.called_kw[j, m] += call
-        results.reserve_kw[j, m] += reserve
-        results.reserve_usd_per_h[j, m] += reserve * rho
-
-
-@inlined
-def _price(
-    m: int,
-    offers: Ints,
-    agreed: Agreed | None,
-    market: MarketState,
-    j: int,
-    awards: Awards,
-    lmp: float,
-    prices: Price[Floats],
-) -> None:
-    """Say what each home of month m is paid, and pays, at the settled price `lmp`.
-
-    Each sell line has its own ask. A call is paid like the dearer line: an owner whose storage is on reserve must be
-    able to ask for its cost. A contract pays by the device that gave, a share of the real-time price at least.
-    """
-    n, pay = offers.shape[2], market.payment
-    worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
-    for i in range(n):
-        f = m * n + i
-        one, two = offers[SELL1_TICK, m, i] * PRICE_TICK, offers[SELL2_TICK, m, i] * PRICE_TICK
-        least = max(pay.share * worth, pay.marginal * marginal)
-        prices.lmp[f] = lmp
-        prices.bought[f] = min(lmp, offers[BUY_TICK, m, i] * PRICE_TICK)
-        prices.sold[f] = max(min(one, two), least)
-        prices.dear[f] = max(one, two, least)
-        prices.rho[f] = 0.0
-        prices.reserve[f] = 0.0
-        if awards.reserve[m, i] > 0:
-            r = awards.product[m, i]
-            rho, asked = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
-            top = awards.last_reserve[m, r] * RESERVE_TICK
-            prices.rho[f] = rho
-            prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
-    _price_by_contract(m, agreed, lmp, prices)
-
-
-@inlined
-def _price_by_contract(m: int, agreed: Agreed | None, lmp: float, prices: Price[Floats]) -> None:
-    """Put the prices of month m's contracts in the place of those that the bids make."""
-    if agreed is None:
-        return
-    n = agreed.on.shape[1]
-    for i in range(n):
-        f = m * n + i
-        if agreed.on[m, i]:
-            share = agreed.pay[PAY_SHARE, m, i]
-            prices.own[f] = max(agreed.pay[PAY_STORAGE, m, i], share * lmp)
-            prices.defer[f] = max(agreed.pay[PAY_DEFER, m, i], share * lmp)
-            prices.reserve[f] = max(agreed.pay[PAY_RESERVE, m, i], share * prices.rho[f])
-
-
-@inlined
+@kernel
 def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
     """(M*N,) 1 where a contract pays."""
     if agreed is None:
@@ -262,6 +152,159 @@ def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
             if agreed.on[m, i]:
                 on[m * n + i] = 1.0
     return on
+
+
+@inlined
+def _play(
+    homes: Homes,
+    day: Day,
+    first: int,
+    taken: Submission,
+    agreed: Agreed | None,
+    market: MarketState,
+    gate: Gate,
+    room: Room,
+    results: IntervalResults,
+) -> None:
+    """See `play`; allocates nothing."""
+    steps, months = market.lmp.shape
+    orders, prices, awards = room.orders, room.prices, room.awards
+    n = taken.offers.shape[2]
+    for m in range(months):
+        for i in range(n):
+            f = m * n + i
+            orders.free[f] = 1.0 if taken.override[m, i] else 0.0
+            room.gate_up[f] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, f)
+    for j in range(steps):
+        for m in range(months):
+            clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results)
+            left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down)
+            offered = ReserveOffers(taken.offers[RESERVE_Q], taken.offers[RESERVE_TICKS], room.up, room.down)
+            won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken)
+            terms = ReserveTerms(
+                market.rho[j], market.reserve_highest[j], market.is_down, market.min_q, market.on_offers
+            )
+            clear_reserve(m, offered, terms, left, room.reserve, won)
+            for i in range(n):
+                order_home(m, i, taken.offers, homes.quote, market, j, awards, orders)
+                price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
+                book_order(m, m * n + i, orders, prices, j, results)
+            results.taken[j, m] = awards.taken[m]
+        deliver_step(homes, day, first + j, orders, prices, room.feeder, j, results.books)
+        if j < steps - 1:
+            begin_step(homes, day, first + j + 1, results.books)
+    begin_step(homes, gate.day, gate.k, results.books)
+    fill_headroom(homes, gate)
+
+
+@inlined
+def reserve_at_gate(override: bool, able: Quote[Floats], most_kw: Floats | None, f: int) -> float:
+    """KW of reserve that home f qualifies for at the gate: inside the owner's envelope, as a contract allows."""
+    return able.reserve_up[f] if override else at_most(able.reserve_kept[f], at(most_kw, f))
+
+
+@inlined
+def left_for_reserve(
+    m: int, able: Quote[Floats], gate_up: Floats, market: MarketState, awards: Awards, up: Ints, down: Ints
+) -> int:
+    """Fill month m of `up` and `down`, (M, N) quanta that energy has left; return what the VPP may still sell."""
+    sell, buy = awards.sell, awards.buy
+    n, room = sell.shape[1], market.cap_q[m]
+    for i in range(n):
+        f = m * n + i
+        room -= sell[m, i]
+        # reserve qualifies on what the home could give at the gate, less what it gives now
+        up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
+        down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
+    return max(room, 0)
+
+
+@inlined
+def order_home(
+    m: int,
+    i: int,
+    offers: Ints,
+    able: Quote[Floats],
+    market: MarketState,
+    j: int,
+    awards: Awards,
+    orders: Order[Floats],
+) -> None:
+    """Turn the awards of home i of month m into its order."""
+    n = offers.shape[2]
+    f = m * n + i
+    sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
+    _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
+    reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
+    call = available = down = 0.0
+    if reserve > 0.0:
+        if market.called[j, m] and market.callable[r]:
+            call = reserve
+        up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+        down = 1.0 if market.is_down[r] else 0.0
+        room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
+        available = max(0.0, room)
+    orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
+    orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
+    orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
+
+
+@inlined
+def book_order(m: int, f: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
+    """Book what home f of month m was awarded."""
+    results.award_kw[j, m] += orders.sell[f] - orders.buy[f]
+    results.called_kw[j, m] += orders.call[f]
+    results.reserve_kw[j, m] += orders.reserve[f]
+    results.reserve_usd_per_h[j, m] += orders.reserve[f] * prices.rho[f]
+
+
+@inlined
+def price_home(
+    m: int,
+    i: int,
+    offers: Ints,
+    agreed: Agreed | None,
+    market: MarketState,
+    j: int,
+    awards: Awards,
+    lmp: float,
+    prices: Price[Floats],
+) -> None:
+    """Say what home i of month m is paid, and pays, at the settled price `lmp`.
+
+    Each sell line has its own ask. A call is paid like the dearer line: an owner whose storage is on reserve must be
+    able to ask for its cost. A contract pays by the device that gave, a share of the real-time price at least.
+    """
+    f, pay = m * offers.shape[2] + i, market.payment
+    worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
+    one, two = offers[SELL1_TICK, m, i] * PRICE_TICK, offers[SELL2_TICK, m, i] * PRICE_TICK
+    least = max(pay.share * worth, pay.marginal * marginal)
+    prices.lmp[f] = lmp
+    prices.bought[f] = min(lmp, offers[BUY_TICK, m, i] * PRICE_TICK)
+    prices.sold[f] = max(min(one, two), least)
+    prices.dear[f] = max(one, two, least)
+    prices.rho[f] = 0.0
+    prices.reserve[f] = 0.0
+    if awards.reserve[m, i] > 0:
+        r = awards.product[m, i]
+        rho, asked = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
+        top = awards.last_reserve[m, r] * RESERVE_TICK
+        prices.rho[f] = rho
+        prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
+    _price_by_contract(m, i, agreed, lmp, prices)
+
+
+@inlined
+def _price_by_contract(m: int, i: int, agreed: Agreed | None, lmp: float, prices: Price[Floats]) -> None:
+    """Put the prices of its contract in the place of those that the bid of home i of month m makes."""
+    if agreed is None:
+        return
+    f = m * agreed.on.shape[1] + i
+    if agreed.on[m, i]:
+        share = agreed.pay[PAY_SHARE, m, i]
+        prices.own[f] = max(agreed.pay[PAY_STORAGE, m, i], share * lmp)
+        prices.defer[f] = max(agreed.pay[PAY_DEFER, m, i], share * lmp)
+        prices.reserve[f] = max(agreed.pay[PAY_RESERVE, m, i], share * prices.rho[f])
 
 
 class Money(NamedTuple):
@@ -280,13 +323,18 @@ class Money(NamedTuple):
     @property
     def revenue(self) -> Floats:
         """What the market pays."""
-        paid = self.energy + self.reserve - self.nopay - self.deviation
-        return paid + self.programme + self.day_ahead + self.capacity
+        return revenue_of(self)
 
     @property
     def profit(self) -> Floats:
         """What is left to the VPP."""
         return self.revenue - self.payments - self.compute
+
+
+def revenue_of(money: Money) -> Floats:
+    """What the market pays; of months (M,), or of one month's numbers on a GPU."""
+    paid = money.energy + money.reserve - money.nopay - money.deviation
+    return paid + money.programme + money.day_ahead + money.capacity
 
 
 def settle(market: MarketSpec, state: MarketState, results: IntervalResults, capacity: Floats) -> Money:
@@ -306,25 +354,33 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
     together are dt [D lmp_da + (M - D) lmp]. A programme pays what an interval adds to its due for the event's net
     delivery E so far, incentive max(0, E): it takes back what a later purchase cancels.
     """
+    months = market.lmp.shape[1]
+    out = np.zeros((7, months))
+    for m in range(months):
+        settle_month(m, market, results, dt, kappa, out)
+    return out
+
+
+@inlined
+def settle_month(m: int, market: MarketState, results: IntervalResults, dt: float, kappa: float, out: Floats) -> float:
+    """Add month m to `out` (7, M), see `_settle`; return the net delivery of the event so far, kWh."""
     steps, months = market.lmp.shape
     ledger, flow = results.books.ledger, results.books.flow
     n = ledger.shape[1] // months
-    out = np.zeros((7, months))
-    for m in range(months):
-        event = market.event_kwh[m]
-        for j in range(steps):
-            metered, lmp = flow[j, FLOW.market, m], results.lmp[j, m]
-            gap = abs(metered - results.award_kw[j, m] - results.called_kw[j, m])
-            out[0, m] += dt * metered * lmp
-            out[1, m] += dt * results.reserve_usd_per_h[j, m]
-            out[3, m] += kappa * dt * gap * max(lmp, 0.0)
-            before = max(event, 0.0)
-            event = event + dt * metered if market.incentive[j, m] > 0.0 else 0.0
-            out[5, m] += market.incentive[j, m] * (max(event, 0.0) - before)
-            out[6, m] += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
-        for i in range(m * n, (m + 1) * n):
-            out[2, m] += ledger[led.L_NOPAY, i]
-            out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
-            out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
-            out[4, m] += ledger[led.L_PAY_AVAILABILITY, i] + ledger[led.L_PAY_CONCESSION, i]
-    return out
+    event = market.event_kwh[m]
+    for j in range(steps):
+        metered, lmp = flow[j, FLOW.market, m], results.lmp[j, m]
+        gap = abs(metered - results.award_kw[j, m] - results.called_kw[j, m])
+        out[0, m] += dt * metered * lmp
+        out[1, m] += dt * results.reserve_usd_per_h[j, m]
+        out[3, m] += kappa * dt * gap * max(lmp, 0.0)
+        before = max(event, 0.0)
+        event = event + dt * metered if market.incentive[j, m] > 0.0 else 0.0
+        out[5, m] += market.incentive[j, m] * (max(event, 0.0) - before)
+        out[6, m] += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
+    for i in range(m * n, (m + 1) * n):
+        out[2, m] += ledger[led.L_NOPAY, i]
+        out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
+        out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
+        out[4, m] += ledger[led.L_PAY_AVAILABILITY, i] + ledger[led.L_PAY_CONCESSION, i]
+    return event

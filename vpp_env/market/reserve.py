@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import kernel
-from vpp_env.market.energy import clear_row, clear_side
+from vpp_env.jit import inlined, kernel
+from vpp_env.market.energy import clear_side
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import Flags, Floats, Ints
 
@@ -52,54 +52,75 @@ class ReserveAwards(NamedTuple):
     taken: Flags  # (M,) set where the offer of a product is taken; never unset
 
 
+class ReserveBench(NamedTuple):
+    """Room in which one month after the other is cleared, (N,) quanta each; used again for the next one."""
+
+    best: Ints  # what a home offers of the product that it serves
+    mine: Ints  # of the product that is being cleared
+    part: Ints  # award of it
+
+
 @kernel
-def clear_reserve(offers: ReserveOffers, terms: ReserveTerms, room: Ints, awards: ReserveAwards) -> None:
-    """Clear one interval.
+def new_reserve_bench(n: int) -> ReserveBench:
+    """Return room for months of `n` homes."""
+    return ReserveBench(np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64))
+
+
+@inlined
+def clear_reserve(
+    m: int, offers: ReserveOffers, terms: ReserveTerms, room: int, bench: ReserveBench, awards: ReserveAwards
+) -> int:
+    """Clear an interval of a month.
 
     Parameters
     ----------
+    m : int
+        The month.
     offers, terms : ReserveOffers, ReserveTerms
         What is offered, and what clears.
-    room : ndarray
-        (M,) int64: quanta that the VPP may still sell; is used up.
+    room : int
+        Quanta that the VPP may still sell.
+    bench : ReserveBench
+        Room.
     awards : ReserveAwards
-        Filled.
+        Those of the month are filled.
+
+    Returns
+    -------
+    int
+        Quanta that the VPP may still sell then.
     """
     award, product, rho = awards.q, awards.product, terms.rho
-    months, n = award.shape
-    best_q = np.zeros((months, n), dtype=np.int64)
-    part, mine = np.zeros((months, n), dtype=np.int64), np.zeros((months, n), dtype=np.int64)
-    top = np.zeros(months, dtype=np.int64)
-    for m in range(months):
-        for i in range(n):
-            product[m, i] = -1
-            award[m, i] = 0
-            best = 0.0
-            for r in range(rho.shape[1]):
-                left = min(offers.q[m, i], max(0, offers.down_q[m, i] if terms.is_down[r] else offers.up_q[m, i]))
-                if left * rho[m, r] > best:
-                    best = left * rho[m, r]
-                    product[m, i] = r
-                    best_q[m, i] = left
+    best, mine, part = bench.best, bench.mine, bench.part
+    n = award.shape[1]
+    for i in range(n):
+        product[m, i] = -1
+        award[m, i] = 0
+        most = 0.0
+        for r in range(rho.shape[1]):
+            left = min(offers.q[m, i], max(0, offers.down_q[m, i] if terms.is_down[r] else offers.up_q[m, i]))
+            if left * rho[m, r] > most:
+                most = left * rho[m, r]
+                product[m, i] = r
+                best[i] = left
     for r in range(rho.shape[1]):
-        for m in range(months):
+        offered = 0
+        for i in range(n):
+            mine[i] = best[i] if product[m, i] == r else 0
+            offered += mine[i]
+        if terms.on_offers and offered < terms.min_q:
+            for i in range(n):
+                mine[i] = 0
             offered = 0
+        if terms.on_offers and offered > 0:
+            awards.taken[m] = True
+        awards.last[m, r] = clear_side(mine, offers.tick[m], terms.highest[m, r], room, part)
+        total = 0
+        for i in range(n):
+            total += part[i]
+        if terms.on_offers or total >= terms.min_q:
+            awards.taken[m] |= total > 0
+            room -= total
             for i in range(n):
-                mine[m, i] = best_q[m, i] if product[m, i] == r else 0
-                offered += mine[m, i]
-            if terms.on_offers and offered < terms.min_q:
-                clear_row(mine, m)
-                offered = 0
-            if terms.on_offers and offered > 0:
-                awards.taken[m] = True
-        clear_side(mine, offers.tick, terms.highest[:, r].copy(), room, part, top)
-        for m in range(months):
-            awards.last[m, r] = top[m]
-            total = 0
-            for i in range(n):
-                total += part[m, i]
-            if terms.on_offers or total >= terms.min_q:
-                awards.taken[m] |= total > 0
-                room[m] -= total
-                for i in range(n):
-                    award[m, i] += part[m, i]
+                award[m, i] += part[i]
+    return room

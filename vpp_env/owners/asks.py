@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import kernel
+from vpp_env.jit import floor, inlined, kernel
 from vpp_env.scenario import Scenario
 from vpp_env.traces.fleet import Fleet
 from vpp_env.units import Floats
@@ -74,6 +74,26 @@ def buy_back_prices(da: Floats, now: int, known: int, hours: int) -> Floats:
     return out
 
 
+@inlined
+def defer_ask(back: Floats, hours_left: float, premium: float) -> tuple[float, float]:
+    """Return what buying back is expected to cost a car, and what its owner asks for letting it wait, USD/kWh.
+
+    `back` is (h,) what it costs among the next 1, 2, ... h hours. A car that comes home within the opportunity is due
+    the next morning.
+    """
+    due = -floor(-hours_left) if hours_left > 0.0 else AWAY_HOURS
+    price = back[min(due, LOOK_HOURS) - 1]
+    return price, max(price + premium, 0.0)
+
+
+@kernel
+def _defer_asks(back: Floats, hours_left: Floats, premium: Floats, cost: Floats, ask: Floats) -> None:
+    """Fill `cost` and `ask` (M, N); see `defer_ask`."""
+    for m in range(len(ask)):
+        for i in range(ask.shape[1]):
+            cost[m, i], ask[m, i] = defer_ask(back[m], hours_left[m, i], premium[m, i])
+
+
 class Owners:
     """The owners' pricing rules for M fleets of N homes."""
 
@@ -84,8 +104,7 @@ class Owners:
         self._reference = np.stack([f.reference_compensation for f in fleets])
         self._standby = np.stack([f.standby_value for f in fleets])
         extra = np.asarray(scenario.preferences.defer_premium_usd_per_kwh)
-        self._rows = np.arange(len(fleets))[:, None]
-        self._defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
+        self.defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
 
     def prices(self, da: Floats, now: int, known: int, cheap: Floats, hours_left: Floats) -> OwnerPrices:
         """Price the next opportunity.
@@ -108,11 +127,8 @@ class Owners:
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
             reserve = self._standby + CALLS_PER_HOUR * CALL_HOURS * scenario.market.call_probability * own
-        # a car that comes home within the opportunity is due the next morning
-        due = np.where(hours_left > 0.0, np.ceil(hours_left), AWAY_HOURS)
-        hours = np.minimum(due, LOOK_HOURS).astype(np.int64)
-        back = buy_back_prices(da, now, known, LOOK_HOURS)[self._rows, hours - 1]
-        defer = np.maximum(back + self._defer_premium, 0.0)
+        back, defer = np.empty_like(own), np.empty_like(own)
+        _defer_asks(buy_back_prices(da, now, known, LOOK_HOURS), hours_left, self.defer_premium, back, defer)
         return OwnerPrices(own, defer, reserve, refill, back)
 
 

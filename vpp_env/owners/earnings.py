@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vpp_env.jit import inlined
+from vpp_env.jit import inlined, kernel
 from vpp_env.owners.situation import Belief
 from vpp_env.units import Floats
 
@@ -46,7 +46,7 @@ class Market(NamedTuple):
     margin: float
 
 
-@inlined
+@kernel
 def market_of(know: Belief, m: int, w: int, margin: float) -> Market:
     """Return what is expected of window w in month m."""
     cells = know.cells[w]

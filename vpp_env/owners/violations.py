@@ -32,13 +32,16 @@ def violations(ledger: Floats, lacks: Floats, missed: Floats) -> Flags:
     A concession that a contract has bought is no violation: its owner agreed to it at a price, and is paid for what was
     taken. The ledger's counters (depth, over-cycling, blackout, owed) are kept against the limits in force.
     """
+    return np.stack(each_violation(ledger, lacks, missed))
+
+
+def each_violation(ledger: Floats, lacks: Floats, missed: Floats) -> tuple[Flags, Flags, Flags, Flags, Flags]:
+    """`violations` by kind; of rows, or of one home's (N_LEDGER,) and its two numbers on a GPU."""
     given = ledger[led.L_SOLD] + ledger[led.L_CALLED]
-    return np.stack(
-        [
-            ledger[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
-            (lacks > SHORT_TOLERANCE) | (missed > 0),
-            (given > KWH_TOLERANCE) & (ledger[led.L_PAY_SOLD] < ledger[led.L_OWED] - USD_TOLERANCE),
-            ledger[led.L_BLACK] > KWH_TOLERANCE,
-            ledger[led.L_OVER] > KWH_TOLERANCE,
-        ]
+    return (
+        ledger[led.L_DEPTH_H] > DEPTH_TOLERANCE_H,
+        (lacks > SHORT_TOLERANCE) | (missed > 0),
+        (given > KWH_TOLERANCE) & (ledger[led.L_PAY_SOLD] < ledger[led.L_OWED] - USD_TOLERANCE),
+        ledger[led.L_BLACK] > KWH_TOLERANCE,
+        ledger[led.L_OVER] > KWH_TOLERANCE,
     )

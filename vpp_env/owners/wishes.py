@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.jit import kernel
+from vpp_env.jit import inlined, kernel
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.traces.fleet import HASSLE_KWH, Fleet
 from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats
@@ -46,19 +46,41 @@ def _taken(
         Whether the opportunity begins a clock hour.
     """
     for i in range(out.shape[1]):
-        depth = 0.0
-        for j in range(len(soc_kwh)):
-            depth += max(0.0, min(limits[0, i], soc_kwh[j, 1, i]) - soc_kwh[j, 0, i])
-        out[0, i] = DT_H * depth
-        out[1, i] = max(0.0, short[i]) * limits[1, i]
-        day = running[0, i] + ledger[led.L_BESS, i]
-        out[2, i] = max(0.0, day - limits[2, i]) - max(0.0, running[0, i] - limits[2, i])
-        out[3, i] = ledger[led.L_BLACK, i] + ledger[led.L_WAIVED, i]
-        before = 0.0 if hour_begins else running[1, i]
-        hour = before + ledger[led.L_BESS, i] + ledger[led.L_V2G, i]
-        out[4, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0
-        out[5, i] = ledger[led.L_RESERVE, i]
-        running[0, i], running[1, i] = day, hour
+        taken_of(i, soc_kwh, ledger, short, limits, running, hour_begins, out)
+
+
+@inlined
+def taken_of(
+    i: int,
+    soc_kwh: Floats,
+    ledger: Floats,
+    short: Floats,
+    limits: Floats,
+    running: Floats,
+    hour_begins: bool,
+    out: Floats,
+) -> None:
+    """Fill the column of home i; see `_taken`."""
+    depth = 0.0
+    for j in range(len(soc_kwh)):
+        depth += max(0.0, min(limits[0, i], soc_kwh[j, 1, i]) - soc_kwh[j, 0, i])
+    out[0, i] = DT_H * depth
+    out[1, i] = max(0.0, short[i]) * limits[1, i]
+    day = running[0, i] + ledger[led.L_BESS, i]
+    out[2, i] = max(0.0, day - limits[2, i]) - max(0.0, running[0, i] - limits[2, i])
+    out[3, i] = ledger[led.L_BLACK, i] + ledger[led.L_WAIVED, i]
+    before = 0.0 if hour_begins else running[1, i]
+    hour = before + ledger[led.L_BESS, i] + ledger[led.L_V2G, i]
+    out[4, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0
+    out[5, i] = ledger[led.L_RESERVE, i]
+    running[0, i], running[1, i] = day, hour
+
+
+def wish_limits(fleets: Sequence[Fleet]) -> Floats:
+    """(3, M*N) kWh: floor or hard minimum, capacity of the car, discharge of a day."""
+    floors = [np.maximum(f.floor_kwh, f.bess_min_kwh) for f in fleets]
+    cars, days = [f.ev_kwh for f in fleets], [f.day_discharge_kwh for f in fleets]
+    return np.stack([np.concatenate(rows) for rows in (floors, cars, days)])
 
 
 class WishMeter:
@@ -77,9 +99,7 @@ class WishMeter:
     def __init__(self, fleets: Sequence[Fleet], calendar: Calendar, steps: int) -> None:
         self._shape = (len(TAKEN), len(fleets), fleets[0].n)
         self._calendar, self._steps = calendar, steps
-        floors = [np.maximum(f.floor_kwh, f.bess_min_kwh) for f in fleets]
-        cars, days = [f.ev_kwh for f in fleets], [f.day_discharge_kwh for f in fleets]
-        self._limits = np.stack([np.concatenate(rows) for rows in (floors, cars, days)])
+        self._limits = wish_limits(fleets)
         self._running = np.zeros((2, self._limits.shape[1]))
 
     def add(self, opportunity: int, soc_kwh: Floats, ledger: Floats, short: Floats) -> Floats:

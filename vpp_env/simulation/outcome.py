@@ -148,5 +148,10 @@ def outcome_of(
 
 def net_benefit(ledger: Floats) -> Floats:
     """Return (M, N) USD: payments - (bill - baseline's bill) - wear - charging elsewhere, from (N_LEDGER, M, N)."""
+    return benefit_after(led.member_pay(ledger), ledger)
+
+
+def benefit_after(pay: Floats, ledger: Floats) -> Floats:
+    """Net benefit of homes that are paid `pay`; of rows (N_LEDGER, ...), or of one home's (N_LEDGER,) on a GPU."""
     bill = ledger[led.L_BILL] - ledger[led.L_BILL_BASELINE]
-    return led.member_pay(ledger) - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]
+    return pay - bill - ledger[led.L_WEAR] - ledger[led.L_AWAY]

@@ -22,7 +22,7 @@ from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, che
 from vpp_env.contract.terms import Answers, Offers, check_offers, check_rows
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom, limit_to
-from vpp_env.core.layout import FLOW, Home, Homes, HomeState, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import FLOW, Home, Homes, HomeState, Quote, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, begin_gate, look, new_books, quote_again
 from vpp_env.errors import BidError, VppError
@@ -161,6 +161,23 @@ class World:
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
 
+    def visit(self, opportunity: int) -> None:
+        """Go to the gate of an opportunity without playing those before it: the homes stay as they are.
+
+        Clock, prices, what is published and the owners' prices are that gate's then. For months that are played
+        elsewhere; bids change nothing of that where the market takes its prices as given.
+
+        Parameters
+        ----------
+        opportunity : int
+            Its number; the run's number of opportunities is the end.
+        """
+        self.opportunity = opportunity
+        day = self.clock(self.t)[0]
+        if day != self._day_number:
+            self._open_day(day)
+        self._publish()
+
     def _open_day(self, day: int) -> None:
         self._day_number = day
         self.day = join_days([m.day(day) for m in self.months])
@@ -217,6 +234,16 @@ class World:
     def state(self) -> HomeState[Floats]:
         """State of the homes now, (M*N,) each."""
         return self._homes.state
+
+    @property
+    def quote(self) -> Quote[Floats]:
+        """What the market may count on now, (M*N,) each."""
+        return self._homes.quote
+
+    @property
+    def defer_premium(self) -> Floats:
+        """(M, N) USD/kWh that owners ask for charging that waits, beyond what buying back costs."""
+        return self._owner_rules.defer_premium
 
     @property
     def owners(self) -> OwnerPrices:

@@ -1,0 +1,86 @@
+"""Plays on Numba's CUDA simulator what `test_cuda.py` played on the CPU: `python simulated.py FOLDER`.
+
+A process of its own: the simulator is chosen before Numba is imported, and needs the functions of one home uncompiled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+
+import numpy as np
+import pytest
+
+from vpp_env import BidError, VectorMarketMonth, load_scenario
+from vpp_env.api.device.memory import HEADROOM, LEDGER, SELL, STATE
+
+
+def held(face: VectorMarketMonth) -> dict[str, Any]:
+    """What lies in the memory of the device after a step."""
+    months = face._device.months
+    own = months._own
+    x = own.real.copy_to_host()
+    return {
+        "state": x[:, STATE : STATE + 7],
+        "headroom": x[:, HEADROOM:LEDGER],
+        "ledger": x[:, LEDGER : LEDGER + 32],
+        "awards": own.whole.copy_to_host()[:, SELL : SELL + 3, 0],
+        "flows": own.sums.copy_to_host()[..., 0],
+        "void": own.flags.copy_to_host()[:, 0, :, 0],
+        "absent": own.absent.copy_to_host(),
+    }
+
+
+def play(folder: Path, case: dict[str, Any]) -> None:
+    """Play one case and keep what it came to."""
+    face = VectorMarketMonth(len(case["seeds"]), load_scenario("quick").override(case["changes"]), device="cuda")
+    actions = np.load(folder / f"{case['name']}-actions.npy")
+    obs, infos = face.reset(seed=case["seeds"])
+    assert infos["seed"].tolist() == case["seeds"]
+    made: dict[str, list[Any]] = {"observations": [obs.copy_to_host()]}
+    for step, bids in enumerate(actions):
+        if step == 1:
+            refused(face, bids)
+        obs, reward, _, over, infos = face.step(bids)
+        one = {
+            "observations": obs.copy_to_host(),
+            "reward": reward.copy_to_host(),
+            "homes": infos["home_rewards"].copy_to_host(),
+            "profit": infos["vpp_profit_usd"].copy_to_host(),
+            "costs": infos["costs"].copy_to_host(),
+            **held(face),
+        }
+        for name, value in one.items():
+            made.setdefault(name, []).append(value)
+    assert over.all()
+    # the same months again: nothing of the first episode is left
+    again, _ = face.reset(seed=case["seeds"])
+    assert np.array_equal(again.copy_to_host(), made["observations"][0])
+    _, reward, *_ = face.step(actions[0])
+    assert np.array_equal(reward.copy_to_host(), made["reward"][0])
+    np.savez(folder / f"{case['name']}-cuda.npz", **{name: np.array(values) for name, values in made.items()})
+
+
+def refused(face: VectorMarketMonth, bids: Any) -> None:
+    """Bids in device memory that are no bids change nothing."""
+    from numba import cuda
+
+    wrong = bids.copy()
+    wrong[0, 1, 2] = np.nan
+    for given, words in ((wrong, "not finite"), (3.0 * bids, "allowed is [-1, 1]"), (bids[:, :1], "of shape")):
+        before = held(face)
+        with pytest.raises(BidError, match=re.escape(words)):
+            face.step(cuda.to_device(np.ascontiguousarray(given)))
+        assert all(np.array_equal(before[name], value) for name, value in held(face).items())
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for case in json.loads((folder / "cases.json").read_text()):
+        play(folder, case)

@@ -1,0 +1,185 @@
+"""Months on a GPU: the same as on the CPU, shown by Numba's simulator; and what is refused.
+
+The bits are those of the kernels' source. What a card's compiler makes of a product and a sum (one rounding instead of
+two) shows on a card only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vpp_env import BidError, VectorMarketMonth, VppError, load_scenario
+from vpp_env.core.ledger import N_LEDGER
+
+MONTHS = [10_000, 10_001, 10_000]
+COMMON = {"fleet.size": 3, "time.start": "2023-08-01T21:00", "time.duration_hours": 4}
+CASES: dict[str, dict[str, Any]] = {
+    # feeders that bind, calls, regulation, owners who opt out at midnight
+    "feeders": {
+        "market.feeder_homes": 2,
+        "market.feeder_kw": 3.0,
+        "market.regulation": True,
+        "market.call_probability": 0.5,
+        "market.deviation_kappa": 0.25,
+        "reward.team_share": 0.3,
+        "owners.called_risk": 2.0,
+        "home.control": "self_consumption",
+    },
+    # a cap that binds, awards that are void, gateways, a programme's event
+    "cap": {
+        "market.max_capacity_mw": 0.006,
+        "market.minimum": "award",
+        "market.min_bid_mw": 0.003,
+        "market.payment": "uniform",
+        "market.safeguard": True,
+        "market.compute_usd_per_hour": 0.1,
+        "market.programme": "elrp",
+        "market.programme_temp_c": -20.0,
+        "time.opportunity_minutes": 30,
+        "time.duration_hours": 3,
+        "time.start": "2023-08-01T19:00",
+    },
+}
+
+
+def actions_of(rng: np.random.Generator, months: int, homes: int, few: bool) -> Any:
+    """Bids of which many clear; `few`: of little energy."""
+    a = rng.uniform(-1.0, 1.0, (months, homes, 8))
+    a[..., [1, 3, 7]] = rng.uniform(-1.0, -0.4, (months, homes, 3))
+    a[..., 5] = rng.uniform(0.0, 1.0, (months, homes))
+    if few:
+        a[..., [0, 2, 4]] = -0.95
+    return a.astype(np.float32)
+
+
+def on_cpu(name: str, folder: Path) -> dict[str, Any]:
+    """Play a case on the CPU; keep its actions for the simulator."""
+    scenario = load_scenario("quick").override(COMMON | CASES[name])
+    face, rng = VectorMarketMonth(len(MONTHS), scenario), np.random.default_rng(7)
+    obs, _ = face.reset(seed=list(MONTHS))
+    made: dict[str, list[Any]] = {"observations": [obs]}
+    taken, over = [], False
+    m, n = len(MONTHS), scenario.fleet.size
+    while not over:
+        taken.append(actions_of(rng, m, n, len(taken) % 3 == 2))
+        obs, reward, _, ends, infos = face.step(taken[-1])
+        over = bool(ends.all())
+        world, outcome = face._session.world, face._session.outcome
+        assert world is not None
+        assert outcome is not None
+        state = np.stack([*world.state.battery, *world.state.vehicle]).reshape(7, m, n)
+        booked = (outcome.lmp, outcome.award_kw, outcome.reserve_kw)
+        one = {
+            "observations": obs,
+            "reward": reward,
+            "homes": infos["home_rewards"],
+            "profit": infos["vpp_profit_usd"],
+            "costs": infos["costs"],
+            "state": state.swapaxes(0, 1),
+            "headroom": np.stack(world.headroom).reshape(-1, m, n).swapaxes(0, 1),
+            "ledger": outcome.ledger.swapaxes(0, 1),
+            "booked": np.stack(booked).transpose(2, 1, 0),
+            "flows": outcome.flow_kw.transpose(2, 0, 1),
+            "feeders": outcome.feeders.transpose(2, 0, 1),
+            "void": outcome.void.T,
+            "absent": world.absent.reshape(m, n),
+        }
+        for key, value in one.items():
+            made.setdefault(key, []).append(value)
+    np.save(folder / f"{name}-actions.npy", np.array(taken))
+    return {key: np.array(values) for key, values in made.items()}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Case -> what it came to on the CPU, and on the simulator."""
+    folder = tmp_path_factory.mktemp("cuda")
+    cpu = {name: on_cpu(name, folder) for name in CASES}
+    cases = [{"name": name, "seeds": MONTHS, "changes": COMMON | changes} for name, changes in CASES.items()]
+    (folder / "cases.json").write_text(json.dumps(cases))
+    script = str(Path(__file__).with_name("simulated.py"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script, str(folder)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {name: (cpu[name], dict(np.load(folder / f"{name}-cuda.npz"))) for name in CASES}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_month_on_the_simulator_is_the_same_to_the_bit(name: str, played: dict[str, Any]) -> None:
+    cpu, cuda = played[name]
+    for key in ("state", "ledger", "observations", "costs", "void", "absent", "headroom"):
+        assert np.array_equal(cpu[key], cuda[key]), (key, np.argwhere(cpu[key] != cuda[key])[:5])
+    # rows of a month's sums: price, award, called, reserve, its pay, what was projected, flows, batteries, feeders
+    sums = cuda["flows"]
+    assert np.array_equal(cpu["booked"], sums[..., [0, 1, 3]])
+    assert np.array_equal(cpu["flows"], sums[..., 6:24])
+    assert np.array_equal(cpu["feeders"], sums[..., 26:28])
+    # the host adds homes in pairs, a GPU in their order
+    for key in ("reward", "homes", "profit"):
+        np.testing.assert_allclose(cuda[key], cpu[key], rtol=0, atol=1e-13)
+
+
+def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
+    feeders, cap = played["feeders"][0], played["cap"][0]
+    assert feeders["feeders"][..., 1].any()
+    assert feeders["absent"].any()
+    assert feeders["ledger"].shape[2] == N_LEDGER
+    assert (feeders["booked"][..., 2] > 0.0).any()
+    assert cap["void"].any()
+    sold = cap["booked"][..., 1]
+    assert sold.max() == pytest.approx(6.0, abs=0.03)
+
+
+def test_without_a_gpu_the_error_says_what_to_do() -> None:
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(VppError, match=r'pip install "vpp-env\[cuda\]".*device="cpu" with threads='):
+        VectorMarketMonth(2, "quick", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"market.gate_lead_minutes": 75}, "market.gate_lead_minutes = 75"),
+        ({"market.firm_capacity": True}, "market.firm_capacity = True"),
+        ({"market.clearing": "residual_supply"}, "market.clearing = 'residual_supply'"),
+        ({"market.max_share_of_flexible": 0.5}, "market.max_share_of_flexible = 0.5"),
+        ({"market.two_settlement": True}, "market.two_settlement = True"),
+    ],
+)
+def test_what_is_not_played_on_a_gpu_is_refused_by_name(
+    changes: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vpp_env.api.device import months
+
+    monkeypatch.setattr(months.cuda, "is_available", lambda: True)
+    with pytest.raises(VppError) as error:
+        VectorMarketMonth(2, load_scenario("quick").override(changes), device="cuda")
+    assert named in str(error.value)
+    assert 'scenario.override({"' in str(error.value) or "scenario.override({'" in str(error.value)
+
+
+def test_devices_and_threads_are_checked() -> None:
+    with pytest.raises(VppError, match="unknown device 'gpu'"):
+        VectorMarketMonth(2, "quick", device="gpu")
+    with pytest.raises(VppError, match=r'threads: got 2 with device="cuda"'):
+        VectorMarketMonth(2, "quick", device="cuda", threads=2)
+
+
+def test_only_bids_are_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpp_env.api.device import months
+
+    monkeypatch.setattr(months.cuda, "is_available", lambda: True)
+    face = VectorMarketMonth(2, "quick", device="cuda")
+    with pytest.raises(BidError, match="allowed are bids"):
+        face.submit(capacity=[1.0, None])

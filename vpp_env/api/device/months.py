@@ -1,0 +1,316 @@
+"""M months in the memory of a GPU: prepared on the host, then played, rewarded and observed without leaving it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import cuda as numba_cuda
+
+from vpp_env.api.device import kernels
+from vpp_env.api.device.memory import (
+    HEADROOM,
+    N_FEEDER,
+    N_LINES,
+    N_MONEY,
+    N_REAL,
+    N_SUM,
+    N_WHOLE,
+    QUOTE,
+    STATE,
+    Constants,
+    Own,
+)
+from vpp_env.api.device.tables import first_rows, gates_of, places_of, shared_of
+from vpp_env.api.observation import Observer
+from vpp_env.api.rewards import with_team
+from vpp_env.contract.bids import N_ACTION, check_actions
+from vpp_env.contract.observation import N_OBS
+from vpp_env.core.feeder import N_AT
+from vpp_env.core.headroom import Headroom
+from vpp_env.errors import BidError, VppError
+from vpp_env.evaluation.welfare import restoring_cost
+from vpp_env.market.payment import make_payment
+from vpp_env.owners.patience import Patience
+from vpp_env.owners.violations import VIOLATIONS
+from vpp_env.scenario import Scenario
+from vpp_env.simulation.holdings import closing_value
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
+from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats, Ints
+
+cuda: Any = numba_cuda
+MOST_THREADS = 128
+"""Threads of a block at most: a home each, in turns."""
+
+
+def check_device(scenario: Scenario) -> None:
+    """Refuse a machine without a GPU, and what a scenario asks for that is not played on one.
+
+    Raises
+    ------
+    VppError
+        With what to do instead.
+    """
+    if not cuda.is_available():
+        raise VppError(
+            'device="cuda" needs an NVIDIA GPU with its driver and pip install "vpp-env[cuda]"; without them use '
+            'device="cpu" with threads='
+        )
+    market = scenario.market
+    found = {
+        "market.gate_lead_minutes": (scenario.lead_opportunities > 0, market.gate_lead_minutes, 0),
+        "market.firm_capacity": (market.firm_capacity, True, False),
+        "market.clearing": (market.clearing == "residual_supply", market.clearing, "price_taker"),
+        "market.two_settlement": (market.two_settlement, True, False),
+        "market.max_share_of_flexible": (market.max_share_of_flexible < 1.0, market.max_share_of_flexible, 1.0),
+    }
+    wrong = {name: (got, other) for name, (refused, got, other) in found.items() if refused}
+    if wrong:
+        got = ", ".join(f"{name} = {value!r}" for name, (value, _) in wrong.items())
+        instead = {name: other for name, (_, other) in wrong.items()}
+        raise VppError(
+            f'device="cuda" got {got} of scenario {scenario.name}; allowed is scenario.override({instead!r}), or '
+            'device="cpu" with threads='
+        )
+
+
+class Step(NamedTuple):
+    """What an opportunity brought, arrays in device memory that the next one overwrites."""
+
+    rewards: Any  # (M,) float64 USD, welfare
+    homes: Any  # (M, N) float64 USD, each home's part
+    profit: Any  # (M,) float64 USD
+    costs: Any  # (M, 5) float64
+    over: bool
+
+
+class DeviceMonths:
+    """M months of N homes on a GPU.
+
+    Parameters
+    ----------
+    months : sequence of Month
+        The distinct ones, D.
+    which : ndarray
+        (M,) which of them each month that is played is.
+    """
+
+    def __init__(self, months: Sequence[Month], which: Ints) -> None:
+        world = World(months)
+        world.reset()
+        scenario = world.scenario
+        check_device(scenario)
+        self.world, self._which = world, np.asarray(which, dtype=np.int64)
+        self.n_months, self.n_homes, self.steps = len(which), world.n_homes, world.steps
+        self._threads = min(MOST_THREADS, 32 * -(-self.n_homes // 32)) if not simulated() else min(4, self.n_homes)
+        self._first = cuda.to_device(first_rows(world))
+        observer = Observer(world)
+        self._gates = gates_of(world, observer)
+        self._places = places_of(world)
+        self._constants = self._constants_of(world)
+        self._shared = _to_device(shared_of(world, observer, self._gates, self._constants.steps))
+        self._own = self._new_own()
+        self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
+        self.no_rewards = cuda.to_device(np.zeros(self.n_months))
+        self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
+        self._patience = Patience(
+            scenario.owners,
+            [months[d].world_seed for d in self._which],
+            np.stack([months[d].fleet.tolerance for d in self._which]),
+        )
+        self.reset()
+
+    def _constants_of(self, world: World) -> Constants:
+        market, state = world.scenario.market, self._gates.market
+        rules = world.months[0].rules
+        if not market.feeder_homes:
+            rules = rules._replace(feeder_homes=1)  # nothing binds homes together: a thread each
+        return Constants(
+            rules=rules,
+            payment=make_payment(market),
+            steps=world.steps,
+            cap_q=int(state.cap_q[0]),
+            min_q=state.min_q,
+            on_offers=state.on_offers,
+            offer_factor=state.offer_factor,
+            dispatch_tick=int(state.dispatch_tick),
+            kappa=market.deviation_kappa,
+            compute_usd=market.compute_usd_per_hour * world.steps * DT_H,
+            safeguard=market.safeguard,
+            team_share=world.scenario.reward.team_share,
+        )
+
+    def _new_own(self) -> Own:
+        m, n, s, r = self.n_months, self.n_homes, self.steps, len(self.world.products)
+        homes = self._constants.rules.feeder_homes
+        groups = -(-n // homes)
+
+        def room(*shape: int, dtype: Any = np.float64) -> Any:
+            return cuda.device_array(shape, dtype)
+
+        return Own(
+            month=cuda.to_device(self._which),
+            absent=room(m, n, dtype=np.bool_),
+            real=room(m, N_REAL, n),
+            soc=room(m, s, 2, n),
+            whole=room(m, N_WHOLE, 1, n, dtype=np.int64),
+            lines=room(m, N_LINES, 1, 2 * n, dtype=np.int64),
+            sums=room(m, s, N_SUM, 1),
+            flags=room(m, 2, s, 1, dtype=np.bool_),
+            last_sale=room(m, 1, dtype=np.int64),
+            last_reserve=room(m, 1, r, dtype=np.int64),
+            taken=room(m, 1, dtype=np.bool_),
+            money=room(m, N_MONEY, 1),
+            rewards=room(m, n),
+            joint=room(m),
+            profit=room(m),
+            costs=room(m, len(VIOLATIONS)),
+            storage=room(m, n),
+            violated=room(m, n, dtype=np.bool_),
+            feeders=room(m, N_FEEDER, groups, homes),
+            at=room(m, N_AT, groups),
+        )
+
+    # -- an episode ------------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether the last opportunity has been played."""
+        return self.opportunity >= self.world.scenario.n_opportunities
+
+    def reset(self) -> None:
+        """Go to the start of the months; nothing but who is out (nobody) comes from the host."""
+        own = self._own
+        kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
+        for array in (own.money, own.storage, own.violated, own.absent):
+            _zero(array)
+        self._patience.reset()
+        self.opportunity = 0
+
+    def observe(self) -> Any:
+        """Return (M, N, N_OBS) float32 in device memory; the next call overwrites it."""
+        place = self._places[self.opportunity]
+        kernels.observe[self.n_months, self._threads](
+            self._shared, self._own, self._constants, place, self.observations
+        )
+        return self.observations
+
+    def step(self, actions: Any) -> Step:
+        """Play one opportunity.
+
+        Parameters
+        ----------
+        actions : array
+            (M, N, N_ACTION) in [-1, 1]: in device memory (whatever has `__cuda_array_interface__`, as torch's tensors
+            have, contiguous float32 or float64), which is not copied, or of NumPy, which is.
+
+        Raises
+        ------
+        BidError
+            When they have the wrong shape, are not numbers or lie outside [-1, 1]; nothing has changed then.
+        VppError
+            When the months are over.
+        """
+        if self.done:
+            raise VppError("the months are over; call reset() first")
+        bids = self._checked(actions)
+        o, own = self.opportunity, self._own
+        now, then = self._places[o], self._places[o + 1]
+        new_day = o > 0 and self._day(now.t) != self._day(now.t - 1)
+        last = o + 1 == self.world.scenario.n_opportunities
+        kernels.play_opportunity[self.n_months, self._threads](
+            bids, self._shared, own, self._constants, now, then, new_day, now.t % STEPS_PER_HOUR == 0, last
+        )
+        self.opportunity += 1
+        if last:
+            self._close()
+        if last or then.day != now.day:
+            self._end_day(now.day)
+        return Step(own.joint, own.rewards, own.profit, own.costs, last)
+
+    def _day(self, t: int) -> int:
+        return self.world.clock(t)[0]
+
+    def _checked(self, actions: Any) -> Any:
+        shape = (self.n_months, self.n_homes, N_ACTION)
+        if not hasattr(actions, "__cuda_array_interface__") and not hasattr(actions, "copy_to_host"):
+            given = np.asarray(actions)
+            checked = check_actions(given.reshape(-1, N_ACTION), shape[0] * shape[1]).reshape(shape)
+            # float32 stays what it is: for another type all would be compiled again
+            return cuda.to_device(checked.astype(np.float32) if given.dtype == np.float32 else checked)
+        bids = actions if hasattr(actions, "copy_to_host") else cuda.as_cuda_array(actions)
+        if bids.shape != shape or bids.dtype not in (np.float32, np.float64) or not bids.flags["C_CONTIGUOUS"]:
+            raise BidError(
+                f"bids in device memory are {bids.dtype} of shape {tuple(bids.shape)}; allowed is float32 or float64 "
+                f"of shape {shape}, contiguous"
+            )
+        kernels.check_actions[self.n_months, self._threads](bids, self._wrong)
+        if self._wrong.copy_to_host()[0]:
+            self._wrong.copy_to_device(np.zeros(1, dtype=np.int32))
+            check_actions(bids.copy_to_host().reshape(-1, N_ACTION), shape[0] * shape[1])
+        return bids
+
+    def rows(self, first: int, count: int) -> Floats:
+        """(M, count, N) rows of `Own.real` from `first` on, copied to the host."""
+        out = cuda.device_array((self.n_months, count, self.n_homes), np.float64)
+        kernels.pick[self.n_months, self._threads](self._own.real, first, out)
+        return np.asarray(out.copy_to_host())
+
+    # -- what the host works out -----------------------------------------------------------------------
+
+    def _end_day(self, day: int) -> None:
+        """Let the owners decide who stays out, once a day and by the code of the CPU."""
+        own = self._own
+        violated = own.violated.copy_to_host()
+        self._patience.add(own.storage.copy_to_host(), violated[None])
+        self._patience.end_day(day)
+        own.absent.copy_to_device(self._patience.absent().reshape(violated.shape))
+        _zero(own.storage)
+        _zero(own.violated)
+
+    def _close(self) -> None:
+        """Add to the rewards of the last opportunity what the homes hold, and what is still broken."""
+        world, own, o = self.world, self._own, self.opportunity
+        state, hours = self.rows(STATE, QUOTE - STATE), self.rows(HEADROOM, len(Headroom._fields))
+        hours_left = hours[:, Headroom._fields.index("hours_left")]
+        homes = own.rewards.copy_to_host()
+        for months in _rounds(self._which):
+            at = self._which[months]
+            for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
+                array.reshape(world.n_months, -1)[at] = state[months, row]
+            world.headroom.hours_left.reshape(world.n_months, -1)[at] = hours_left[months]
+            world.visit(o)
+            homes[months] += (closing_value(world) - restoring_cost(world))[at]
+        joint = own.profit.copy_to_host() + homes.sum(axis=1)
+        if self._constants.team_share > 0.0:
+            homes = with_team(homes, (joint / homes.shape[1])[:, None], self._constants.team_share)
+        own.rewards.copy_to_device(homes)
+        own.joint.copy_to_device(joint)
+
+
+def simulated() -> bool:
+    """Whether Numba's simulator stands for a GPU."""
+    config: Any = numba.config
+    return bool(config.ENABLE_CUDASIM)
+
+
+def _to_device(arrays: Any) -> Any:
+    """Copy a struct of arrays into device memory."""
+    return type(arrays)(*(cuda.to_device(np.ascontiguousarray(x)) for x in arrays))
+
+
+def _zero(array: Any) -> None:
+    array.copy_to_device(np.zeros(array.shape, array.dtype))
+
+
+def _rounds(which: Ints) -> list[Ints]:
+    """Months in groups of which none holds the same distinct month twice."""
+    left, out = np.arange(len(which)), []
+    while len(left):
+        first = np.unique(which[left], return_index=True)[1]
+        out.append(left[first])
+        left = np.delete(left, first)
+    return out
