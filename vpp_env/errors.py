@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,7 @@ MOST_SHOWN = 120
 """Longest value that a message repeats whole."""
 MOST_CHARACTERS = 1500
 """Of a message: what a terminal still shows at once [assumed]."""
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_BREAK = re.compile(r"\s*[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]\s*")
+_BREAK = re.compile(r"\s*[\n\v\f\r\x1c-\x1f\x85\u2028\u2029]\s*")
 
 
 def shortened(text: str) -> str:
@@ -20,12 +20,27 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
 
 
-def in_one_line(text: str) -> str:
-    """Return a message without line breaks and characters that a terminal obeys, its middle left out where it is long.
+def printable(text: str, instead: str | None = None) -> str:
+    """Return text without what a terminal obeys or no reader sees: control, direction and half characters.
 
-    A message repeats what somebody else has written: a file's cell, another library's words.
+    Parameters
+    ----------
+    text : str
+        What somebody else has written: a file's cell, another library's words, an owner's, a server's.
+    instead : str, optional
+        What stands for a run of such characters; by default each is shown by its number.
     """
-    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _BREAK.sub(" ", text))
+    if text.isprintable():
+        return text
+    if instead is None:
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    runs = itertools.groupby(text, str.isprintable)
+    return "".join("".join(run) if shown else instead for shown, run in runs)
+
+
+def in_one_line(text: str) -> str:
+    """Return a message in one line of `printable` text, its middle left out where it is long."""
+    text = printable(_BREAK.sub(" ", text.replace("\t", " ")))
     if len(text) <= MOST_CHARACTERS:
         return text
     begin, end = text[: MOST_CHARACTERS // 2], text[-(MOST_CHARACTERS // 4) :]
@@ -51,7 +66,7 @@ class UnknownNameError(VppError, KeyError):
     """A name is not in a registry; the message offers the nearest known one."""
 
     def __str__(self) -> str:  # KeyError would quote the message
-        return in_one_line(str(self.args[0]))
+        return in_one_line(str(self.args[0])) if self.args else ""
 
 
 class InformationError(VppError, PermissionError):

@@ -61,7 +61,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 WAYS = {
     "exits": r"^SystemExit: 3 \(misbehaving.py, line \d+\)$",
-    "hangs": r"^act took longer than 3 s; its process was ended$",
+    "hangs": r"^act took longer than 3 s; its process was ended \(misbehaving.py, line \d+\)$",
     "mute": r"^Mute: \(its text raises ValueError\) \(misbehaving.py, line \d+\)$",
     "interrupts": r"^KeyboardInterrupt \(misbehaving.py, line \d+\)$",
     "recurses": r"^RecursionError: .* \(misbehaving.py, line \d+\)$",

@@ -3,6 +3,8 @@
     python -m tests.fuzz [INPUTS] [--target NAME ...] [--first SEED]
 
 Every fault is printed with its seed as it is found; `--target NAME --first SEED` and INPUTS 1 try it again.
+
+    python -m tests.fuzz policies [N]       # policies that misbehave
 """
 
 from __future__ import annotations
@@ -10,12 +12,17 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tests.fuzz import policies
 from tests.fuzz.harness import FAULTS, Fault, run
 from tests.fuzz.targets import TARGETS
+
+COMMANDS = {"policies": policies.main}
 
 
 def main() -> int:
     """Run, print the table of docs/reliability.md, and return 1 where there was a fault."""
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        return COMMANDS[sys.argv[1]](sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument(
         "inputs", type=int, nargs="?", default=10_000, help="in all, shared out by the targets' weights"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.named import named
 from vpp_env.contract.views import Information, View
-from vpp_env.errors import PolicyError, UnknownNameError, did_you_mean, needs, shortened
+from vpp_env.errors import MOST_CHARACTERS, PolicyError, UnknownNameError, did_you_mean, needs, shortened
 from vpp_env.units import Ints
 
 GROUP = "vpp_env.policies"
@@ -48,6 +48,20 @@ class PolicyInfo:
     consent: Consent  # whether somebody asks the owners
     description: str  # one line: what it does
     reference: str = ""  # where it is published
+
+    def __post_init__(self) -> None:
+        for part in ("name", "description", "reference"):
+            text = getattr(self, part)
+            if not isinstance(text, str) or not text.isprintable() or len(text) > MOST_CHARACTERS:
+                got = shortened(repr(text))
+                raise PolicyError(
+                    f"PolicyInfo.{part} is {got}; allowed is printable text of up to {MOST_CHARACTERS} characters"
+                )
+        if not isinstance(self.information, Information) or not isinstance(self.consent, Consent):
+            raise PolicyError(
+                f"PolicyInfo({self.name!r}): information is {shortened(repr(self.information))}, consent is "
+                f"{shortened(repr(self.consent))}; allowed are members of Information and of Consent"
+            )
 
     @property
     def asks_consent(self) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from vpp_env.contract.bids import Bids, DayAheadSchedule
 from vpp_env.contract.terms import Offers, Terms
-from vpp_env.errors import PolicyError
+from vpp_env.errors import PolicyError, in_one_line, printable
 
 HEAD = struct.Struct("<QQ")
 MOST_BYTES = 1 << 28
@@ -34,16 +34,26 @@ class PolicyFailure(PolicyError):
 
     def __init__(self, message: str, trace: str = "") -> None:
         super().__init__(message)
-        self.trace = trace
+        self.trace = "\n".join(printable(line) for line in trace.splitlines())
+
+
+def _kind(error: BaseException) -> str:
+    """Return the name of an error's class, whatever its own class makes of it."""
+    return str(type.__dict__["__name__"].__get__(type(error)))
+
+
+def text_of(error: BaseException) -> str:
+    """Return an error's text in one line, also where it cannot be had: its class may be somebody else's."""
+    try:
+        return in_one_line(str.__str__(str(error)))  # plain text, and no kind of it that resists
+    except BaseException as second:  # noqa: BLE001 - SystemExit too
+        return f"(its text raises {in_one_line(_kind(second))})"
 
 
 def said(error: BaseException) -> str:
-    """Return an error's kind and text, also where its text cannot be had."""
-    try:
-        text = str(error)
-    except Exception as second:  # noqa: BLE001 - somebody else's __str__
-        text = f"(its text raises {type(second).__name__})"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """Return an error's kind and text in one line."""
+    text = text_of(error)
+    return in_one_line(f"{_kind(error)}: {text}" if text else _kind(error))
 
 
 def encode_answer(value: Any) -> bytes:
@@ -119,5 +129,5 @@ def decode_answer(head: bytes, body: bytes) -> Any:
         return built(json.loads(head))
     except PolicyError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except Exception as error:  # whatever a stranger's bytes make of what reads them
         raise PolicyFailure(f"the policy's process sent an answer that cannot be read ({error!r})") from error

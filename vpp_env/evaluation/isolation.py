@@ -18,158 +18,31 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
+import tempfile
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vpp_env.contract.bids import Bids
 from vpp_env.contract.policy import Consent, MarketRules, Policy, PolicyInfo, is_outside, make_policy
-from vpp_env.contract.terms import Answers, Offers, Terms, check_offers
-from vpp_env.contract.views import Future, Information, View
-from vpp_env.errors import BidError, InformationError, PolicyError, UnknownNameError, VppError
-from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer, encode_answer, said
-from vpp_env.evaluation.returned import checked
+from vpp_env.contract.terms import Offers
+from vpp_env.contract.views import Information, View
+from vpp_env.errors import BidError, PolicyError, VppError
+from vpp_env.evaluation.answers import HEAD, MOST_BYTES, PolicyFailure, decode_answer
+from vpp_env.evaluation.policy_process import REFUSALS, TRACE, exactly, stack_line
 from vpp_env.scenario.streams import SALT_VARIABLE
-from vpp_env.units import Flags
 
 TIMEOUT_S = 600.0
 """Longest that one answer is waited for [assumed]: a language model's negotiation takes minutes."""
 START_S = 60.0
 """Least that its start and its imports are waited for [assumed]: a busy machine takes tens of seconds."""
-TRACE = 20_000
-"""Characters of a traceback that are told: the end of it, where the error is."""
+TELLS_S = 1.0
+"""Longest that a process which hangs is waited for to say where [assumed]."""
 FUTURE = ("future", "foresight")
-REFUSALS: dict[str, type[VppError]] = {"bid": BidError, "information": InformationError, "other": VppError}
-"""How the owners' table refuses what it is asked, in the policy's process as in this one."""
-START = "from vpp_env.evaluation.isolation import serve; serve({})"
-
-
-# -- the policy's own process ------------------------------------------------------------------------------
-
-
-def _exactly(connection: socket.socket, n: int, deadline: float | None = None) -> bytes:
-    """Read n bytes; raise EOFError at the end of the stream, TimeoutError at the deadline."""
-    parts, left = [], n
-    while left:
-        if deadline is not None:
-            connection.settimeout(max(deadline - time.monotonic(), 1e-3))
-        part = connection.recv(min(left, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Asks:
-    """The oracle of a view in another process: asks for the future when the policy does."""
-
-    connection: socket.socket
-
-    def _ask(self, what: str, steps: int = 0) -> Any:
-        self.connection.sendall(encode_answer({"ask": what, "steps": steps}))
-        return _receive(self.connection)
-
-    def future(self, steps: int) -> Future:
-        return self._ask("future", steps)
-
-    def foresight(self) -> Any:
-        return self._ask("foresight")
-
-
-@dataclasses.dataclass(eq=False)
-class _TableAsks:
-    """The owners' table of a view in another process: every offer goes to the evaluator, which hears the owners."""
-
-    connection: socket.socket
-    round: int
-    rounds_left: int
-
-    def _ask(self, **what: Any) -> Any:
-        self.connection.sendall(encode_answer(what))
-        refused, answer = _receive(self.connection)
-        if refused:
-            raise REFUSALS[refused](answer)
-        return answer
-
-    def propose(self, offers: Offers) -> Answers:
-        checked_here = check_offers(offers, len(offers.to) if isinstance(offers, Offers) else 0)
-        texts = [[home, text] for home, text in (checked_here.messages or {}).items()]
-        plain = dataclasses.replace(checked_here, messages=None)
-        answers: Answers = self._ask(ask="propose", offers=plain, messages=texts)
-        self.round, self.rounds_left = answers.round, answers.of_rounds - answers.round
-        return answers
-
-    def end(self, rows: Flags) -> None:
-        self._ask(ask="end", rows=np.asarray(rows))
-
-    @property
-    def in_force(self) -> Flags:
-        return self._ask(ask="contracts")[0]
-
-    @property
-    def terms(self) -> Terms:
-        return self._ask(ask="contracts")[1]
-
-
-def _receive(connection: socket.socket) -> Any:
-    (length, _) = HEAD.unpack(_exactly(connection, HEAD.size))
-    return pickle.loads(_exactly(connection, length))  # from the process that started this one
-
-
-def _where(error: BaseException) -> str:
-    """Return the file and line of the policy's own code that raised it, in brackets; empty where it is not its own."""
-    ours, others = Path(__file__).parents[1], [Path(p) for p in sysconfig.get_paths().values()]
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_absolute() and not any(path.is_relative_to(p) for p in (ours, *others)):
-            return f" ({path.name}, line {frame.lineno})"
-    return ""
-
-
-def serve(fd: int) -> None:
-    """Play the policy's part until the other side hangs up: the main function of its process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the evaluator, which then hangs up
-    connection = socket.socket(fileno=fd)
-    policy: Policy | None = None
-    while True:
-        try:
-            what, *parts = _receive(connection)
-        except (EOFError, OSError):
-            return
-        try:
-            if what == "make":
-                policy = make_policy(parts[0])
-                answer: Any = {f.name: getattr(policy.info, f.name) for f in dataclasses.fields(policy.info)}
-                answer |= {"information": int(policy.info.information), "consent": policy.info.consent.name}
-            elif policy is None:
-                raise PolicyError(f"{what!r} before the policy was made")
-            elif what == "reset":
-                policy.reset(*parts)
-                answer = None
-            else:
-                view, oracle, rounds = parts
-                table = None if rounds is None else _TableAsks(connection, *rounds)
-                asks = _Asks(connection) if oracle else None
-                bids = policy.act(dataclasses.replace(view, oracle=asks, table=table))
-                answer = checked(bids, len(view.homes.own_ask))
-            message = encode_answer({"answer": answer})
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: told to the other side, which raises it
-            known = isinstance(error, PolicyError | UnknownNameError)
-            told = (str(error) if known else said(error)) + _where(error)
-            trace = "".join(traceback.format_exception(error))
-            message = encode_answer({"error": told.encode(errors="replace").decode(), "trace": trace[-TRACE:]})
-        connection.sendall(message)
-
-
-# -- the evaluator's side ----------------------------------------------------------------------------------
+START = "from vpp_env.evaluation.policy_process import serve; serve({}, {})"
 
 
 class IsolatedPolicy:
@@ -192,18 +65,22 @@ class IsolatedPolicy:
     def __init__(self, spec: str, timeout_s: float = TIMEOUT_S) -> None:
         self.spec, self.timeout_s = spec, timeout_s
         self._view: View | None = None
+        self._defined = ""
+        self._faults = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._connection, theirs = socket.socketpair()
         env = {name: value for name, value in os.environ.items() if name != SALT_VARIABLE}
         env["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", START.format(theirs.fileno())],
+            [sys.executable, "-c", START.format(theirs.fileno(), self._faults.fileno())],
             stdin=subprocess.DEVNULL,
             env=env,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs.fileno(), self._faults.fileno()),
+            process_group=0,  # what it begins is of its group, and ends with it
         )
         theirs.close()
         told = self._call("make", spec)
         try:
+            told, self._defined = told["info"], str(told["defined"])
             told |= {"information": Information(told["information"]), "consent": Consent[told["consent"]]}
             self.info = PolicyInfo(**told)
         except (KeyError, TypeError, ValueError) as error:
@@ -226,10 +103,11 @@ class IsolatedPolicy:
         return bids
 
     def close(self) -> None:
-        """End its process."""
+        """End its process, and what it has begun."""
         self._connection.close()
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._faults.close()
+        with suppress(ProcessLookupError, PermissionError):  # the latter: macOS, of what has ended
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def __del__(self) -> None:
@@ -249,31 +127,52 @@ class IsolatedPolicy:
         try:
             self._send(message)
             while True:
-                head, body = HEAD.unpack(_exactly(self._connection, HEAD.size, deadline))
+                head, body = HEAD.unpack(exactly(self._connection, HEAD.size, deadline))
                 if head + body > MOST_BYTES:
                     raise PolicyFailure(f"the policy's process sent {head + body} bytes; allowed are {MOST_BYTES}")
-                data = _exactly(self._connection, head + body, deadline)
+                data = exactly(self._connection, head + body, deadline)
                 told = decode_answer(data[:head], data[head:])
                 if not isinstance(told, dict) or "ask" not in told:
                     break
+                asked = time.monotonic()
                 self._send(self._future(told) if told["ask"] in FUTURE else self._owners(told))
+                deadline += time.monotonic() - asked  # what the owners take is not the policy's time
         except TimeoutError as error:
+            where = self._hangs_at()
             self.close()
-            raise PolicyFailure(f"{message[0]} took longer than {limit:g} s; its process was ended") from error
+            raise PolicyFailure(f"{message[0]} took longer than {limit:g} s; its process was ended{where}") from error
         except (EOFError, OSError) as error:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2.0)
-            code = self._process.poll()
+            code, where = self._process.poll(), stack_line(self._stack()) or self._defined
             self.close()
-            raise PolicyFailure(f"the policy's process {_ended(code)} during {message[0]}") from error
+            raise PolicyFailure(f"the policy's process {_ended(code)} during {message[0]}{where}") from error
         except BaseException:  # Ctrl-C among them: half an answer may be on its way, so nothing can be asked again
             self.close()
             raise
         if not isinstance(told, dict) or "answer" not in told:
             self.close()
             error_text, trace = (str(told.get(k, "")) if isinstance(told, dict) else "" for k in ("error", "trace"))
-            raise PolicyFailure(error_text or "the policy's process sent no answer", trace)
+            raise PolicyFailure(error_text or f"the policy's process sent no answer{self._defined}", trace)
         return told["answer"]
+
+    def _stack(self) -> str:
+        """What the interpreter there has written of a crash, or of where it is."""
+        self._faults.seek(0)
+        return self._faults.read(TRACE).decode(errors="replace")
+
+    def _hangs_at(self) -> str:
+        """Ask the process where it is: file and line in brackets, of its `act` where it does not say."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + TELLS_S
+        while not (found := stack_line(self._stack())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found or self._defined
+
+    def failed(self, error: VppError) -> PolicyFailure:
+        """Return an error about what it has answered or declared as one that says where it is written."""
+        return PolicyFailure(f"{error}{self._defined}")
 
     def _owners(self, asked: dict[str, Any]) -> tuple[str, Any]:
         """Let the owners answer, if the view that is being played has a table: (kind of a refusal or empty, answer)."""
@@ -327,5 +226,9 @@ def player(spec: str, timeout_s: float = TIMEOUT_S) -> Iterator[Policy]:
     policy = IsolatedPolicy(spec, timeout_s)
     try:
         yield policy
+    except PolicyFailure:
+        raise
+    except (BidError, PolicyError) as error:
+        raise policy.failed(error) from error
     finally:
         policy.close()

@@ -211,7 +211,7 @@ class Recorder:
             self.days_out += outcome.absent[0]
         if bids.transcript:
             stamp = {"opportunity": outcome.opportunity, "timestamp": row["timestamp"]}
-            self.transcripts.extend(stamp | message for message in bids.transcript)
+            self.transcripts.extend(stamp | message | stamp for message in bids.transcript)
         return row
 
     def _row(

@@ -9,8 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from vpp_env.contract.bids import Bids
-from vpp_env.errors import PolicyError
+from vpp_env.contract.bids import Bids, DayAheadSchedule, check_actions, check_override
+from vpp_env.errors import MOST_SHOWN, PolicyError, shortened
+
+MOST_NOTES = 100
+"""Notes of one opportunity: each is a column of a table [assumed; the policies of this package have up to 25]."""
+MOST_TRANSCRIPT = 4_000_000
+"""Characters of one opportunity's messages [assumed]: some 10,000 of a language model's."""
 
 
 def checked(bids: Any, n: int) -> Bids:
@@ -20,7 +25,8 @@ def checked(bids: Any, n: int) -> Bids:
     ------
     PolicyError
         Where they are no `Bids`, or hold what no table can: one sentence says what was returned and what is allowed.
-        The values of the actions are checked when they are played (`BidError`).
+    BidError
+        Where the actions are no numbers in [-1, 1].
     """
     if bids is None:
         raise PolicyError("act() returned None: is a `return` missing? Allowed is Bids")
@@ -28,23 +34,47 @@ def checked(bids: Any, n: int) -> Bids:
         raise PolicyError(f"act() returned an array of shape {bids.shape}; allowed is Bids: return Bids(actions)")
     if not isinstance(bids, Bids):
         raise PolicyError(f"act() returned a {type(bids).__name__}; allowed is Bids")
-    shape = np.shape(bids.actions)
+    shape = _shape(bids.actions)
     if len(shape) != 2 or shape[0] != n:
         raise PolicyError(f"act() returned actions of shape {shape}; allowed is one row for each of the {n} homes")
+    check_actions(_of_numbers(bids.actions), n)
+    check_override(bids.override, n)
     accepted = bids.accepted
     if accepted is not None and (np.shape(accepted) != (n,) or np.asarray(accepted).dtype != np.bool_):
         got = f"{np.asarray(accepted).dtype} of shape {np.shape(accepted)}"
         raise PolicyError(f"Bids.accepted is {got}; allowed is bool of shape ({n},), or None")
     if bids.expected_profit_usd is not None:
         _number("Bids.expected_profit_usd", bids.expected_profit_usd)
+    if bids.capacity is not None:
+        _number("Bids.capacity", bids.capacity)
+    if bids.day_ahead is not None and not isinstance(bids.day_ahead, DayAheadSchedule):
+        raise PolicyError(f"Bids.day_ahead is a {type(bids.day_ahead).__name__}; allowed is DayAheadSchedule, or None")
     _notes(bids.notes)
     _transcript(bids.transcript)
     return bids
 
 
+def _shape(actions: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(actions)
+    except ValueError as error:  # rows of different lengths
+        raise PolicyError(f"act() returned actions that are no array ({error}); allowed is float32 (N, 8)") from error
+
+
+def _of_numbers(actions: Any) -> Any:
+    array = np.asarray(actions)
+    if array.dtype.kind not in "fiub":
+        raise PolicyError(f"act() returned actions of {array.dtype}; allowed is float32")
+    return array
+
+
 def _number(name: str, value: Any) -> None:
     if not isinstance(value, numbers.Real) or not _is_finite(value):
-        raise PolicyError(f"{name} is {value!r:.80}; allowed is a finite number")
+        try:
+            got = shortened(repr(value))
+        except ValueError:  # an integer of thousands of digits
+            got = f"a {type(value).__name__} of many digits"
+        raise PolicyError(f"{name} is {got}; allowed is a finite number")
 
 
 def _is_finite(value: numbers.Real) -> bool:
@@ -64,10 +94,15 @@ def _text(name: str, value: str) -> None:
 def _notes(notes: Any) -> None:
     if not isinstance(notes, dict):
         raise PolicyError(f"Bids.notes is a {type(notes).__name__}; allowed is a dict of numbers")
+    if len(notes) > MOST_NOTES:
+        raise PolicyError(f"Bids.notes has {len(notes)} entries; allowed are {MOST_NOTES}")
     for key, value in notes.items():
         if not isinstance(key, str):
             raise PolicyError(f"a key of Bids.notes is a {type(key).__name__}; allowed is text")
-        _text("a key of Bids.notes", key)
+        if not key or not key.isprintable() or len(key) > MOST_SHOWN:
+            raise PolicyError(
+                f"a key of Bids.notes is {shortened(key)!r}; allowed is printable text of up to {MOST_SHOWN} characters"
+            )
         _number(f"Bids.notes[{key!r:.40}]", value)
 
 
@@ -81,4 +116,6 @@ def _transcript(messages: Any) -> None:
         text = json.dumps(messages, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError) as error:
         raise PolicyError(f"Bids.transcript cannot be stored: {type(error).__name__}; allowed is plain data") from error
+    if len(text) > MOST_TRANSCRIPT:
+        raise PolicyError(f"Bids.transcript has {len(text)} characters as JSON; allowed are {MOST_TRANSCRIPT}")
     _text("Bids.transcript", text)

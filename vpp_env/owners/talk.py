@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -27,19 +26,18 @@ import numpy as np
 from vpp_env.contract.named import named, returned
 from vpp_env.contract.speech import MOST_WORDS, SPOKEN, Heard, Line, Speaker, Speech, Verdict
 from vpp_env.contract.terms import TERMS, Offers, Reason, Window
-from vpp_env.errors import ScenarioError
+from vpp_env.errors import ScenarioError, printable
 from vpp_env.owners.arithmetic import Judgement
 from vpp_env.units import Flags, Floats, Ints
 
 REMEMBERED = 6
 """Things said by either side that an owner remembers [assumed]."""
 SAME = 1e-9
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
 def tidy_words(text: object, most: int = MOST_WORDS) -> str:
     """Return words in one line: no control or direction characters, no half characters, at most `most`."""
-    words = _CONTROL.sub(" ", str(text)[: 4 * most]).strip()
+    words = printable(str(text)[: 4 * most], " ").strip()
     return words if len(words) <= most else words[: most - 3] + "..."
 
 

@@ -141,8 +141,9 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
                 raise PolicyError(f"it declares {policy.info}, and declared {declared} when the run was planned")
             result = _result_of(job, month, simulate(month, policy, on_opportunity, audited))
     except PolicyFailure as error:  # in a process of its own: the words and the traceback are from there
-        log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
-        result = partial(FAILED, str(error), error.trace or traceback.format_exc())
+        trace = error.trace or traceback.format_exc()
+        log.error("%s: failed after %d of %d opportunities\n%s", job.contender.label, len(rows), total, trace)
+        result = partial(FAILED, str(error), trace)
     except Exception as error:
         log.exception("%s: failed after %d of %d opportunities", job.contender.label, len(rows), total)
         result = partial(FAILED, said(error), traceback.format_exc())

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from vpp_env.errors import printable
+
 WORDS = 300
 """Characters of a server's own words that are shown."""
 MOST_TOKENS = 10**12
@@ -18,7 +20,6 @@ _KEYS = re.compile(
     r"(?i)\b(?:sk|pk|rk|gsk|xai|hf)[-_]\S{8,}|\bAIza\S{8,}|\b(?:bearer\s+|(?:key|token)\s*[=:]\s*)\S{8,}"
 )
 """What looks like a key in a server's words: prefixes that providers use, and what follows `Bearer` or `key=`."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def counted(value: Any, estimate: int) -> int:
@@ -32,10 +33,10 @@ def counted(value: Any, estimate: int) -> int:
 
 def tidy(text: object, most: int = WORDS, secret: str | None = None) -> str:
     """Return a stranger's words in one line: no control characters, no keys, at most `most` characters."""
-    words = str(text)[: 20 * most].encode(errors="replace").decode()
+    words = str(text)[: 20 * most]
     if secret:
         words = words.replace(secret, "[key]")
-    words = _KEYS.sub("[key]", _CONTROL.sub(" ", words))
+    words = _KEYS.sub("[key]", printable(words, " "))
     return words if len(words) <= most else words[: most - 3] + "..."
 
 
