@@ -8,10 +8,10 @@ from html import escape
 from vpp_benchmarks.report.conclusions import caveats
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.svg import bullets, table
-from vpp_benchmarks.report.tables import ladder, number, percent, written
+from vpp_benchmarks.report.tables import ladder, number, percent, steps, written
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
-from vpp_benchmarks.results.summary import mean_of
+from vpp_benchmarks.results.summary import mean_ladder, mean_of
 from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import LADDER, Place
 
@@ -36,8 +36,14 @@ def bounds(m: Material) -> str:
         shares.append([label, *cells])
     widest = percent(max(ceilings.gap for _, ceilings in some), 2)
     note = f"<p class=note>Brackets are proven; the widest is {widest}.</p>"
+    of_policies = table(["policy", *(kpi.heading for kpi in shown)], shares)
     rungs = "".join(f"<p class=note>{escape(f'{s.case}, seed {s.seed}: {ladder(s)}')}</p>" for s, _ in some)
-    return table(header, rows, 2) + note + rungs + table(["policy", *(kpi.heading for kpi in shown)], shares)
+    each = table(header, rows, 2) + rungs
+    if len(some) > 1:
+        units, steps_of_all = mean_ladder(m.seeds)
+        mean = f"<p>Mean of {units}, USD of welfare: {escape(' < '.join(steps(steps_of_all)))}.</p>"
+        each = f"{mean}<details><summary>Each of the {units}</summary>{each}</details>"
+    return each + note + of_policies
 
 
 def time_and_cost(m: Material) -> str:

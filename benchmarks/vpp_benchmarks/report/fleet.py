@@ -160,7 +160,10 @@ def _frame(hours: NDArray[np.float64], y: tuple[float, float], title: str, heigh
 def violations(m: Material) -> str:
     """Return violations by kind and hour."""
     some = {label: counts for label, counts in m.violations.items() if counts.any()}
-    none = [label for label, counts in m.violations.items() if not counts.any()]
+    played = {run.label for seed in m.seeds for run in seed.runs if run.played}
+    none = [label for label, counts in m.violations.items() if label in played and not counts.any()]
+    if not some and not none:
+        return ""
     most = max((int(counts.max()) for counts in some.values()), default=0)
     parts = [heat(counts, escape(label), most) for label, counts in some.items()]
     note = f"<p>Without any violation: {escape(', '.join(none))}.</p>" if none else ""

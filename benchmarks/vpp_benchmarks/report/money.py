@@ -56,7 +56,8 @@ def money(m: Material) -> str:
     courses = {label: c for label, c in m.courses.items() if label in done}
     if courses:
         css = colors(m.planned.labels)
-        parts += ["<h3>Day by day</h3>", by_day(courses, css)]
+        if max(len(course.days) for course in courses.values()) > 1:
+            parts += ["<h3>Day by day</h3>", by_day(courses, css)]
         parts += ["<h3>How much came from few dear hours, and at what price</h3>", _spikes(courses, css)]
         parts += [_captured(courses, css), _per_kw(done, courses)]
     return "".join([*parts, _products(done)])

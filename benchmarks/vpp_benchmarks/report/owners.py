@@ -29,14 +29,16 @@ def over_time(m: Material) -> str:
     none = [label for label, c in courses.items() if not c.days["owners_out"].any()]
     tired = {run.label: annoyance(run) for run in m.shown if run.complete and run.label in courses}
     over = f"Means over {len(m.seeds)} months. " if len(m.seeds) > 1 else ""
-    drawn = out_by_day(courses, css)
-    if tired:
+    drawn = "" if len(none) == len(courses) else out_by_day(courses, css)
+    if max((len(curve) for curve in tired.values()), default=0) > 1:
         drawn += _curves(tired, css, "Annoyance of an owner, mean", "points", extent(_all(tired), zero=True))
     keys = legend([(label, css[label], "line") for label in courses])
     nobody = f"<p>Nobody opted out: {escape(', '.join(none))}.</p>" if none else ""
     origin = m.shown[0].origin
     what = f"Annoyance is of {origin.case}, seed {origin.seed}: points of calls and of broken preferences that fade, "
     what += "of owners with something to offer; offers that were turned down add some and are not in the record."
+    if not drawn:
+        return nobody
     return f"<div class=grid3>{drawn}</div>{keys}{nobody}<p class=note>{markup(over + what)}</p>"
 
 

@@ -65,7 +65,9 @@ def report_page(material: Material) -> str:
 def _facts(m: Material) -> str:
     """Return the line under the title: what was run."""
     planned, seeds = m.planned, m.planned.seeds
-    facts = [f"{len(planned.labels)} policies", f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"]
+    policies = len(planned.labels)
+    facts = [f"{policies} {'policy' if policies == 1 else 'policies'}"]
+    facts.append(f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}")
     if m.seeds:
         s, cases = m.seeds[0].scenario, len(planned.cases)
         one = (

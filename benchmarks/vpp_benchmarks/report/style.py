@@ -43,8 +43,9 @@ h3{font-size:15px;margin:16px 0 6px}
 section{padding:20px 0;border-top:1px solid var(--rule)}
 #answer{border-top:0;padding-top:10px}
 nav{position:sticky;top:0;z-index:2;background:var(--paper);border-bottom:1px solid var(--rule)}
-nav div{max-width:1320px;margin:0 auto;padding:7px 20px;display:flex;gap:4px 16px;font-size:13.5px;overflow-x:auto;
+nav div{max-width:1320px;margin:0 auto;padding:7px 20px;display:flex;gap:4px 13px;font-size:13.5px;overflow-x:auto;
 white-space:nowrap;scrollbar-width:thin}
+@media (min-width:641px){nav div{flex-wrap:wrap}html{scroll-padding-top:72px}}
 nav a{text-decoration:none}
 nav a:hover{text-decoration:underline}
 a{color:var(--c0)}
