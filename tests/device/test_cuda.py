@@ -33,6 +33,12 @@ CASES: dict[str, dict[str, Any]] = {
         "owners.called_risk": 2.0,
         "home.control": "self_consumption",
     },
+    # bids that wait: an hour and a quarter ahead, over midnight
+    "ahead": {
+        "market.gate_lead_minutes": 75,
+        "market.call_probability": 0.5,
+        "owners.called_risk": 2.0,
+    },
     # a cap that binds, awards that are void, gateways, a programme's event
     "cap": {
         "market.max_capacity_mw": 0.006,
@@ -90,7 +96,7 @@ def on_cpu(name: str, folder: Path) -> dict[str, Any]:
             "flows": outcome.flow_kw.transpose(2, 0, 1),
             "feeders": outcome.feeders.transpose(2, 0, 1),
             "void": outcome.void.T,
-            "absent": world.absent.reshape(m, n),
+            "absent": np.stack([world.patience.absent(ahead).reshape(m, n) for ahead in (0, 1)], axis=1),
         }
         for key, value in one.items():
             made.setdefault(key, []).append(value)
@@ -128,7 +134,10 @@ def test_a_month_on_the_simulator_is_the_same_to_the_bit(name: str, played: dict
 
 
 def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
-    feeders, cap = played["feeders"][0], played["cap"][0]
+    feeders, cap, ahead = played["feeders"][0], played["cap"][0], played["ahead"][0]
+    assert (ahead["booked"][2:, ..., 1] != 0.0).any()
+    assert not ahead["booked"][:2, ..., 1].any()
+    assert ahead["absent"].any()
     assert feeders["feeders"][..., 1].any()
     assert feeders["absent"].any()
     assert feeders["ledger"].shape[2] == N_LEDGER
@@ -150,7 +159,6 @@ def test_without_a_gpu_the_error_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"market.gate_lead_minutes": 75}, "market.gate_lead_minutes = 75"),
         ({"market.firm_capacity": True}, "market.firm_capacity = True"),
         ({"market.clearing": "residual_supply"}, "market.clearing = 'residual_supply'"),
         ({"market.max_share_of_flexible": 0.5}, "market.max_share_of_flexible = 0.5"),

@@ -52,7 +52,7 @@ from vpp_env.api.device.memory import (
 )
 from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
-from vpp_env.contract.bids import N_ACTION, ROUNDING, decoded
+from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL2_KW, decoded
 from vpp_env.contract.observation import observe_home
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, headroom_at
@@ -87,6 +87,7 @@ from vpp_env.owners.asks import defer_ask
 from vpp_env.owners.violations import VIOLATIONS, each_violation
 from vpp_env.owners.wishes import taken_of
 from vpp_env.simulation.outcome import benefit_after
+from vpp_env.units import POWER_QUANTUM_KW
 
 cuda: Any = numba_cuda
 ROWS_OF_LIMITS, KINDS = tuple(LIMITS), len(VIOLATIONS)
@@ -116,6 +117,18 @@ def spread(first: Any, month: Any, out: Any) -> None:
     for i in range(cuda.threadIdx.x, out.shape[2], cuda.blockDim.x):
         for row in range(first.shape[1]):
             out[m, row, i] = first[month[m], row, i]
+
+
+@cuda.jit
+def wait(own: Own) -> None:
+    """Let no bid wait: at the start there are empty ones, with the asks of the first gate."""
+    m = cuda.blockIdx.x
+    x = own.real[m]
+    for i in range(cuda.threadIdx.x, x.shape[1], cuda.blockDim.x):
+        for slot in range(own.waiting.shape[1]):
+            for column in range(N_ACTION):
+                own.waiting[m, slot, column, i] = 0
+            own.waiting_asks[m, slot, 0, i], own.waiting_asks[m, slot, 1, i] = x[ASKS, i], x[ASKS + 1, i]
 
 
 @cuda.jit
@@ -166,6 +179,7 @@ def play_opportunity(
     awards, results = awards_of(own, m), results_of(own, m)
     books = results.books
     per_feeder = own.feeders.shape[3]
+    slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
     # what was left of the last opportunity goes; bids come in
     for j in range(first, c.steps, stride):
         for row in range(N_SUM):
@@ -174,14 +188,24 @@ def play_opportunity(
     for i in range(first, n, stride):
         for row in range(LEDGER, ORDERS):
             x[row, i] = 0.0
-        out = own.absent[m, i]
+        out = own.absent[m, 0, i]
         for column in range(N_ACTION):
             taken = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
+            if c.lead > 0:
+                # what was taken now waits, what was taken `lead` opportunities ago is played
+                before = own.waiting[m, slot, column, i]
+                own.waiting[m, slot, column, i] = taken
+                taken = before
             offers[column, 0, i] = 0 if out else taken
-        free = not c.safeguard and not out
+        # nobody had bid for the first ones
+        free = not c.safeguard and not out and now.gate >= c.lead
         orders.free[i] = 1.0 if free else 0.0
         x[GATE_UP, i] = reserve_at_gate(free, homes.quote, None, i)
         prices.own[i], prices.defer[i] = x[ASKS, i], x[ASKS + 1, i]
+        if c.lead > 0:
+            asks = own.waiting_asks[m, slot]
+            prices.own[i], prices.defer[i] = asks[0, i], asks[1, i]
+            asks[0, i], asks[1, i] = x[ASKS, i], x[ASKS + 1, i]
     cuda.syncthreads()
     for j in range(c.steps):
         if first == 0:
@@ -221,9 +245,18 @@ def play_opportunity(
         cuda.syncthreads()
     # the gate of the next one
     coming = day_of(shared, then, d)
-    gate = Gate(coming, then.k, Delivery(c.steps, 0, then.week_step), x[PENDING], x[HEADROOM : HEADROOM + N_HEADROOM])
+    delivery = Delivery(c.steps, c.lead * c.steps, then.week_step)
+    gate = Gate(coming, then.k, delivery, x[PENDING], x[HEADROOM : HEADROOM + N_HEADROOM])
     for i in range(first, n, stride):
         begin_home(homes, step_at(coming, then.k, i), i, books)
+        pending = 0.0
+        if not c.safeguard:
+            # as `Waiting.pending_kwh`: the oldest bids first
+            for later in range(1, c.lead + 1):
+                bids = own.waiting[m, (now.gate + later) % c.lead]
+                kw = (bids[SELL1_KW, i] + bids[SELL2_KW, i] + bids[RESERVE_KW, i]) * POWER_QUANTUM_KW
+                pending += min(kw, p[LIMIT_KW, i]) * hours
+        x[PENDING, i] = pending
         headroom_home(homes, gate, i)
         hours_left = headroom_rows(x).hours_left[i]
         _, defer = defer_ask(shared.back[d, then.gate], hours_left, p[PREMIUM, i])
@@ -279,7 +312,7 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
     now, load, pv = x[NOW:], shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
     homes = homes_of(c.rules, p, x)
     for i in range(cuda.threadIdx.x, x.shape[1], stride):
-        out = own.absent[m, i]
+        out = own.absent[m, then.ahead, i]
         if out:
             for row in ROWS_OF_LIMITS:
                 x[HEADROOM + row, i] = 0.0

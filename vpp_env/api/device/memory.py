@@ -77,6 +77,7 @@ class Constants(NamedTuple):
     rules: Rules
     payment: PaymentRule
     steps: int  # S, of an opportunity
+    lead: int  # opportunities between gate and delivery
     cap_q: int
     min_q: int
     on_offers: bool
@@ -95,7 +96,8 @@ class Place(NamedTuple):
     row: int  # row of `Shared.load` that holds step 0 of the day
     steps: int  # of the day
     k: int  # step of the day
-    week_step: int  # quarter hour of the week
+    week_step: int  # quarter hour of the week at which the delivery begins that is bid for there
+    ahead: int  # local days from it to that delivery
     t: int  # step of the run
     gate: int  # gate, one for each opportunity and one at the end
 
@@ -128,7 +130,9 @@ class Own(NamedTuple):
     """Arrays of M months of N homes that are played, F feeders of H homes each."""
 
     month: Any  # (M,) int64: which of the distinct months
-    absent: Any  # (M, N) bool
+    absent: Any  # (M, 2, N) bool: today, and tomorrow as far as the owners have said
+    waiting: Any  # (M, max(lead, 1), N_ACTION, N) int64: bids that wait for delivery, of opportunity o in row o % lead
+    waiting_asks: Any  # (M, max(lead, 1), 2, N) float64: asks per kWh discharged and deferred that held at their gate
     real: Any  # (M, N_REAL, N) float64
     soc: Any  # (M, S, 2, N) float64: batteries and their baselines at the end of each interval
     whole: Any  # (M, N_WHOLE, 1, N) int64

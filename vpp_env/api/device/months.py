@@ -61,7 +61,6 @@ def check_device(scenario: Scenario) -> None:
         )
     market = scenario.market
     found = {
-        "market.gate_lead_minutes": (scenario.lead_opportunities > 0, market.gate_lead_minutes, 0),
         "market.firm_capacity": (market.firm_capacity, True, False),
         "market.clearing": (market.clearing == "residual_supply", market.clearing, "price_taker"),
         "market.two_settlement": (market.two_settlement, True, False),
@@ -132,6 +131,7 @@ class DeviceMonths:
             rules=rules,
             payment=make_payment(market),
             steps=world.steps,
+            lead=world.lead,
             cap_q=int(state.cap_q[0]),
             min_q=state.min_q,
             on_offers=state.on_offers,
@@ -153,7 +153,9 @@ class DeviceMonths:
 
         return Own(
             month=cuda.to_device(self._which),
-            absent=room(m, n, dtype=np.bool_),
+            absent=room(m, 2, n, dtype=np.bool_),
+            waiting=room(m, max(self.world.lead, 1), N_ACTION, n, dtype=np.int64),
+            waiting_asks=room(m, max(self.world.lead, 1), 2, n),
             real=room(m, N_REAL, n),
             soc=room(m, s, 2, n),
             whole=room(m, N_WHOLE, 1, n, dtype=np.int64),
@@ -185,6 +187,7 @@ class DeviceMonths:
         """Go to the start of the months; nothing but who is out (nobody) comes from the host."""
         own = self._own
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
+        kernels.wait[self.n_months, self._threads](own)
         for array in (own.money, own.storage, own.violated, own.absent):
             _zero(array)
         self._patience.reset()
@@ -267,7 +270,8 @@ class DeviceMonths:
         violated = own.violated.copy_to_host()
         self._patience.add(own.storage.copy_to_host(), violated[None])
         self._patience.end_day(day)
-        own.absent.copy_to_device(self._patience.absent().reshape(violated.shape))
+        absent = np.stack([self._patience.absent(ahead).reshape(violated.shape) for ahead in (0, 1)], axis=1)
+        own.absent.copy_to_device(absent)
         _zero(own.storage)
         _zero(own.violated)
 

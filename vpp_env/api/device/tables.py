@@ -65,9 +65,10 @@ def places_of(world: World) -> list[Place]:
         t = gate * world.steps
         day, k = world.calendar.clock(t)
         row = sum(world.calendar.steps_in_day(d) for d in range(day))
-        hour = float(world.calendar.day_hours(day)[k])
-        week_step = world.calendar.day_weekday(day) * 96 + round(4 * hour)
-        out.append(Place(day, row, world.calendar.steps_in_day(day), k, week_step, t, gate))
+        then, k_then = world.calendar.clock(t + world.lead * world.steps)
+        hour = float(world.calendar.day_hours(then)[k_then])
+        week_step = world.calendar.day_weekday(then) * 96 + round(4 * hour)
+        out.append(Place(day, row, world.calendar.steps_in_day(day), k, week_step, then - day, t, gate))
     return out
 
 

@@ -1,0 +1,66 @@
+"""Compiles the kernels for a card without having one, and prints what each needs: `python tests/device/to_ptx.py`.
+
+Needs `pip install "vpp-env[cuda]"`, and no driver. That they compile is all that it shows.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import cuda, typeof
+from numba.cuda import dispatcher
+
+from vpp_env import load_scenario
+from vpp_env.api.device import kernels, months
+from vpp_env.contract.bids import N_ACTION
+from vpp_env.simulation.month import Month
+
+CARD = (9, 0)
+"""Compute capability that is compiled for: an H100's."""
+
+
+class Calls:
+    """Stands for a kernel: keeps the types of what it is called with."""
+
+    def __init__(self, seen: dict[str, Any], name: str) -> None:
+        self._seen, self._name = seen, name
+
+    def __getitem__(self, grid: object) -> Any:
+        return lambda *args: self._seen.__setitem__(self._name, tuple(typeof(x) for x in args))
+
+
+def signatures() -> dict[str, Any]:
+    """Types that the kernels are called with, from a world of two homes in this machine's memory."""
+    seen: dict[str, Any] = {}
+    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "observe")
+    months.kernels = SimpleNamespace(**{name: Calls(seen, name) for name in names})
+    host = SimpleNamespace(
+        is_available=lambda: True, to_device=lambda x: x, device_array=lambda shape, dtype: np.zeros(shape, dtype)
+    )
+    months.cuda = host
+    months._zero = lambda array: None
+    scenario = load_scenario("quick").override({"fleet.size": 2, "time.duration_hours": 2})
+    played = months.DeviceMonths([Month(scenario, 10_000)], np.zeros(1, dtype=np.int64))
+    played.observe()
+    months.kernels.pick[1, 1](played._own.real, 3, played._own.real)
+    bids = np.zeros((1, 2, N_ACTION), dtype=np.float32)
+    played.step(bids)
+    months.kernels.check_actions[1, 1](bids, np.zeros(1, dtype=np.int32))
+    return seen
+
+
+if __name__ == "__main__":
+    # functions that a kernel calls are compiled for the card at hand: say which that is
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=CARD)
+    for name, found in signatures().items():
+        begin = time.perf_counter()
+        code, _ = cuda.compile_ptx(getattr(kernels, name).py_func, found, cc=CARD)
+        lines, fused = len(code.splitlines()), len(re.findall(r"\bfma\.rn\.f64", code))
+        seconds = time.perf_counter() - begin
+        print(f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds, {seconds:.1f} s", flush=True)
+    sys.exit(0)
