@@ -103,6 +103,7 @@ EXTRA_OF = {
     "stable_baselines3": "sb3",
     "torchrl": "torchrl",
     "tensordict": "torchrl",
+    "minari": "minari",
 }
 """Extra of pyproject.toml that brings a module which the base installation may lack."""
 

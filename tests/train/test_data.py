@@ -10,7 +10,7 @@ from vpp_benchmarks.cli.dataset import main as dataset
 from vpp_benchmarks.cli.train import main as train
 from vpp_policies.learned import Learned
 
-from vpp_env import Month, load_scenario, make_policy, simulate, summarize
+from vpp_env import N_ACTION, N_OBS, Month, load_scenario, make_policy, simulate, summarize
 
 WORLD = load_scenario("quick")
 T, N = WORLD.n_opportunities, WORLD.fleet.size
@@ -59,3 +59,35 @@ def test_what_does_not_go_together_is_said(
 def test_a_data_set_needs_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert dataset(["--out", "data.parquet", "--policies", "idle"]) == 2
     assert "ends in .npz" in capsys.readouterr().err
+
+
+def test_a_minari_data_set_loads_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    minari = pytest.importorskip("minari", reason="the extra minari is not installed")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    asked = ["--minari", "vpp/quick-v0", "--scenario", "quick", "--policies", "constant", "random", "--seeds", "10000"]
+    assert dataset(asked) == 0
+    assert str(tmp_path / "vpp" / "quick-v0") in capsys.readouterr().out
+    data = minari.load_dataset("vpp/quick-v0")
+    assert data.total_episodes == 2
+    for episode, policy in zip(data.iterate_episodes(), ("constant", "random"), strict=True):
+        assert episode.observations.shape == (T + 1, N, N_OBS)
+        assert episode.actions.shape == (T, N, N_ACTION)
+        said = summarize(simulate(Month(WORLD, 10_000), make_policy(policy)))["welfare"]
+        assert episode.rewards.sum() == pytest.approx(said, abs=1e-4)
+        assert episode.infos["home_rewards"].sum(axis=1) == pytest.approx(episode.rewards, abs=1e-5)
+        assert episode.truncations.tolist() == [False] * (T - 1) + [True]
+        assert not episode.terminations.any()
+    said = [one["options"]["policy"] for one in data.storage.get_episode_metadata(range(2))]
+    assert said == ["constant", "random"]
+    env = data.recover_environment()
+    obs, _ = env.reset(seed=10_000)
+    assert np.array_equal(obs, next(data.iterate_episodes()).observations[0])
+    assert dataset(asked) == 2
+    assert "minari delete" in capsys.readouterr().err
+    assert dataset(["--minari", "quick", *asked[2:]]) == 2
+    assert "vpp/week20-v0" in capsys.readouterr().err
+    assert dataset(["--minari", "vpp/other-v0", *asked[2:-1], "nine"]) == 2
+    assert dataset(["--minari", "vpp/other-v0", "--scenario", "quick", "--policies", "constant", "no_such_policy"]) == 2
+    assert not (tmp_path / "vpp" / "other-v0").exists(), "half a data set is none"

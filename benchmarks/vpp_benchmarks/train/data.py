@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from vpp_policies.arrays import numbers, read_arrays, whole
 from vpp_policies.learned import Layer
 
 from vpp_env import N_ACTION, N_OBS, OBSERVATION_VERSION, Month, build_view, make_policy, market_rules
+from vpp_env.api.observation import Observer
 from vpp_env.api.rewards import Rewards, with_profit
-from vpp_env.errors import DataError
+from vpp_env.errors import DataError, VppError, needs
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.world import World
 
@@ -21,50 +27,121 @@ RIDGE = 1e-3
 """Weight of the squares of a clone's weights [assumed]: it only keeps columns that never change from blowing up."""
 
 
-def played(
-    scenario: Scenario, teacher: str, seed: int, home_data: str | Path | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """One month of a policy: `observations` (T, N, N_OBS), `actions` (T, N, N_ACTION), `rewards` (T, N) in USD.
+class Episode(NamedTuple):
+    """One month of a policy, float32; over the homes the rewards add up to the welfare."""
 
-    Rewards are those of `vpp_env.api.rewards.with_profit`: over the homes they add up to the welfare.
-    """
-    world = World([Month(scenario, seed, home_data=home_data)])
+    policy: str
+    seed: int
+    observations: NDArray[np.float32]  # (T + 1, N, N_OBS): the last one is of the end
+    actions: NDArray[np.float32]  # (T, N, N_ACTION)
+    rewards: NDArray[np.float32]  # (T, N) USD, of `vpp_env.api.rewards.with_profit`
+
+
+def played(scenario: Scenario, teacher: str, seed: int, home_data: str | Path | None = None) -> Episode:
+    """Play one month of a policy."""
+    month = Month(scenario, seed, home_data=home_data)
+    world = World([month])
     world.reset()
     policy = make_policy(teacher)
-    policy.reset(market_rules(world), np.random.default_rng(seed))
-    rewards = Rewards(world)
-    rows: tuple[list[NDArray], list[NDArray], list[NDArray]] = ([], [], [])
+    policy.reset(market_rules(world), month.policy_rng())  # as the benchmark plays it
+    observer, rewards = Observer(world), Rewards(world)
+    seen, done, paid = [observer.matrix()], [], []
     while not world.done:
-        view = build_view(world, policy.info.information)
-        bids = policy.act(view)
+        bids = policy.act(build_view(world, policy.info.information))
         earned = rewards.of(world.step(bids.actions, (bids.day_ahead,), bids.override, (bids.capacity,)))
-        paid = with_profit(earned.joint, earned.homes)[0]
-        for column, value in zip(rows, (view.observation(), bids.actions, paid), strict=True):
-            column.append(value.astype(np.float32))
-    return dict(zip(("observations", "actions", "rewards"), map(np.stack, rows), strict=True))
+        seen.append(observer.matrix())
+        done.append(bids.actions.astype(np.float32))
+        paid.append(with_profit(earned.joint, earned.homes)[0].astype(np.float32))
+    return Episode(teacher, seed, np.stack(seen), np.stack(done), np.stack(paid))
 
 
-def write(
-    path: Path,
-    scenario: Scenario,
-    teachers: Sequence[str],
-    seeds: Sequence[int],
-    home_data: str | Path | None = None,
-) -> Iterator[str]:
-    """Write the months of some policies as one .npz file; yields a line for each.
+def write(path: Path, episodes: Iterable[Episode]) -> None:
+    """Write the months of some policies as one .npz file.
 
     Columns, of E episodes (every policy on every seed) of T opportunities and N homes: `observations` (E, T, N, N_OBS),
     `actions` (E, T, N, N_ACTION), `rewards` (E, T, N) USD, float32; `policy` (E,) text, `seed` (E,);
     `observation_version`. An episode ends with its last opportunity.
     """
-    episodes = [(teacher, seed) for teacher in teachers for seed in seeds]
-    found = []
-    for teacher, seed in episodes:
-        found.append(played(scenario, teacher, seed, home_data))
-        yield f"{teacher}, seed {seed}: welfare {found[-1]['rewards'].sum(dtype=np.float64):.2f} USD"
-    columns = {name: np.stack([episode[name] for episode in found]) for name in found[0]}
-    labels = {"policy": np.array([t for t, _ in episodes]), "seed": np.array([s for _, s in episodes])}
-    np.savez_compressed(path, observation_version=OBSERVATION_VERSION, **labels, **columns)  # type: ignore[arg-type]
+    found = list(episodes)
+    columns = {name: np.array([getattr(e, name) for e in found]) for name in ("policy", "seed", "actions", "rewards")}
+    seen = np.stack([e.observations[:-1] for e in found])
+    np.savez_compressed(path, observation_version=OBSERVATION_VERSION, observations=seen, **columns)  # type: ignore[arg-type]
+
+
+def write_minari(dataset: str, episodes: Iterable[Episode], homes: int, scenario: str | None, about: str) -> Path:
+    """Write the months of some policies as a Minari data set of the central face, episode after episode.
+
+    Observations (T + 1, N, N_OBS), actions (T, N, N_ACTION), rewards (T,) welfare in USD; `options` of an episode name
+    its policy, `infos` hold `home_rewards` (T, N), as `Episode` has them.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name in Minari, `vpp/week20-v0`.
+    episodes : iterable of Episode
+        Asked for one by one: only one is in memory.
+    homes : int
+        Homes of the world.
+    scenario : str or None
+        What `recover_environment` makes the environment of; None: it cannot.
+    about : str
+        Description of the data set.
+
+    Returns
+    -------
+    path
+        The folder that it lies in.
+
+    Raises
+    ------
+    VppError
+        When there is one of that name, or Minari takes no such name.
+    """
+    with needs("a Minari data set"):
+        import minari
+        from minari.data_collector import EpisodeBuffer
+        from minari.dataset.minari_dataset import parse_dataset_id
+        from minari.storage.datasets_root_dir import get_dataset_path
+    allowed = "allowed is a new name such as vpp/week20-v0"
+    try:
+        parse_dataset_id(dataset)
+    except (ValueError, TypeError) as error:  # a TypeError where the version is left out
+        raise VppError(f"--minari: got {dataset}; {allowed}") from error
+    folder = Path(get_dataset_path(dataset))
+    if folder.exists():
+        raise VppError(f"--minari: {folder} exists; {allowed}, or delete it: minari delete {dataset}")
+
+    def buffers() -> Iterator[Any]:
+        for e in episodes:
+            ends = np.zeros(len(e.rewards), dtype=bool)
+            over = ends.copy()
+            over[-1] = True
+            yield EpisodeBuffer(
+                seed=e.seed,
+                options={"policy": e.policy},
+                observations=e.observations,
+                actions=e.actions,
+                rewards=e.rewards.sum(axis=1, dtype=np.float64),
+                terminations=ends,
+                truncations=over,
+                infos={"home_rewards": e.rewards},
+            )
+
+    env = None if scenario is None else gymnasium.make("vpp/MarketMonth-v0", scenario=scenario)
+    box = {
+        f"{name}_space": Box(-1.0, 1.0, (homes, columns), np.float32)
+        for name, columns in (("observation", N_OBS), ("action", N_ACTION))
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is set to None.*")  # author, link: of whoever publishes it
+            minari.create_dataset_from_buffers(
+                dataset, buffers(), env=env, description=about, requirements=["vpp-env"], **box
+            )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # half a data set is none
+        raise
+    return folder
 
 
 def read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from vpp_policies.learned import Layer, actions
 
 from vpp_benchmarks.train.form import Form
 from vpp_env import VectorMarketMonth
+from vpp_env.api.episode import Draw
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.units import Floats
@@ -77,6 +79,14 @@ def welfare(env: VectorMarketMonth, form: Form, weights: NDArray[np.float64], se
     return played(env, [seed] * env.num_envs, lambda obs: np.clip(form.features(obs) @ slopes + bias, -1.0, 1.0))
 
 
+class Judge(Protocol):
+    """Says what a policy earns on months that it is not trained on."""
+
+    def at(self, layers: Sequence[Layer]) -> tuple[float, ...]:
+        """Welfare of each month, USD."""
+        ...
+
+
 class Looks:
     """Judge policies on the first validation months, which are played side by side.
 
@@ -106,6 +116,8 @@ def train(
     settings: Settings,
     clock: Callable[[], float] = time.process_time,
     home_data: str | Path | None = None,
+    episodes: Draw | None = None,
+    looks: Judge | None = None,
 ) -> Iterator[tuple[Floats, Progress]]:
     """Train for some CPU minutes; yields the best weights so far at every look.
 
@@ -121,15 +133,19 @@ def train(
         How.
     home_data : path, optional
         A folder of one's own homes, see docs/home-data.md.
+    episodes : Draw, optional
+        Draws the world of every generation, see `vpp_env.api.episode`; None: `scenario`.
+    looks : Judge, optional
+        What is judged on; None: the first validation months of `scenario`.
     """
     rng, weights, free = np.random.default_rng(settings.seed), form.weights, form.free
-    env = VectorMarketMonth(2 * settings.pairs, scenario, home_data=home_data)
-    looks = Looks(scenario, settings.validation, home_data)
+    env = VectorMarketMonth(2 * settings.pairs, scenario, home_data=home_data, episodes=episodes)
+    judge = looks or Looks(scenario, settings.validation, home_data)
     # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
     rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     began, seen, generation = clock(), [], 0
-    judged = looks.at(form.layers(weights))
+    judged = judge.at(form.layers(weights))
     mean, best, best_score = weights, weights, float(np.mean(judged))
     yield best, Progress(0, clock() - began, best_score, best_score, best_score, judged)
     while clock() - began < 60.0 * minutes:
@@ -149,7 +165,7 @@ def train(
         weights = weights + settings.rate * up
         mean = mean + settings.blend * (weights - mean)
         if generation % settings.check == 0:
-            judged = looks.at(form.layers(mean))
+            judged = judge.at(form.layers(mean))
             now = float(np.mean(judged))
             if now > best_score:
                 best, best_score = mean, now
