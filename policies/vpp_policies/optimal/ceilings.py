@@ -307,21 +307,22 @@ def bracket(
     def besides(f: Foresight) -> float:
         return _whole_fleet(homes, f, goal, capacity_kw).upper + found.room.rent(found.mu, found.phi)
 
-    def swept(f: Foresight) -> float:
-        # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
-        return replace(found, devices=made(f)).sweep(Effort(rounds=1)).total.upper + besides(f)
-
-    none = replace(
-        foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
-    )
-    inside, outside = found.bracket.upper, swept(none)
+    inside = found.bracket.upper
     if not evenings:
+        none = replace(
+            foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
+        )
+        # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
+        outside = replace(found, devices=made(none)).sweep(Effort(rounds=1)).total.upper + besides(none)
         return Bracket(found.bracket.lower, max(inside, outside))
 
-    def free(j: int) -> list[Device]:
+    def free(j: int, paid: bool) -> list[Device]:
         others = [e for e in evenings if e is not evenings[j]]
-        return made(without_bonus(foresight, homes, goal, evenings[j]), others)
+        return made(foresight if paid else without_bonus(foresight, homes, goal, evenings[j]), others)
 
     prices = [found.prices(d) for d in range(len(found.devices))]
     some = uncommitted_usd(evenings, found.devices, free, prices, found.reserve_h) + besides(foresight)
-    return Bracket(found.bracket.lower, min(max(inside, some), max(swept(foresight), outside)))
+    if some <= inside:
+        return found.bracket
+    plain = bracket(homes, foresight, goal, capacity_kw, penalties, effort)
+    return Bracket(found.bracket.lower, min(some, plain.upper))

@@ -13,9 +13,10 @@ With A the best plan where every called evening is committed, shadow prices in i
 
 a pattern that leaves the set B of evenings uncommitted earns at most alone_first + sum of kappa_e over the rest of B:
 putting one evening's way of playing into the place of the other's, the last one first, lifts what follows from any
-state by at most kappa_e. So the higher of A and the highest of these bounds every pattern. Each maximum is taken from
-values on a grid: between two points what is concave lies above its chord and below the extended chords of its
-neighbours.
+state by at most kappa_e. Also the bonus may be charged and paid on an evening that is not committed, since that is no
+less than min(q, 0), what is paid on it: kappa_e is then what being in is worth to those who drop out, and the lower of
+the two counts. So the higher of A and the highest of these bounds every pattern. Each maximum is taken from values on a
+grid: between two points what is concave lies above its chord and below the extended chords of its neighbours.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def baseline_bonus(f: Foresight, homes: Homes, goal: Goal, evening: Dropped) -> 
 def uncommitted_usd(
     evenings: Sequence[Dropped],
     inside: Sequence[Device],
-    free: Callable[[int], Sequence[Device]],
+    free: Callable[[int, bool], Sequence[Device]],
     prices: Sequence[Prices],
     reserve_h: float,
 ) -> float:
@@ -96,19 +97,23 @@ def uncommitted_usd(
     inside : sequence of Device
         Of who commits them all.
     free : callable
-        `free(j)`: the same devices where evening j alone is not committed.
+        `free(j, False)`: the same devices where evening j alone is not committed and brings no bonus; `free(j, True)`:
+        where everybody is in on it and its bonus is paid.
     prices : sequence of Prices
         Shadow prices of each device; any will do.
     reserve_h : float
         Hours of energy behind reserve.
     """
-    alone, kappa = np.zeros(len(evenings)), np.zeros(len(evenings))
+    alone, kappa, paid = np.zeros(len(evenings)), np.zeros(len(evenings)), np.zeros(len(evenings))
     for j, evening in enumerate(evenings):
-        for one, other, price in zip(inside, free(j), prices, strict=True):
+        for one, other, all_in, price in zip(inside, free(j, False), free(j, True), prices, strict=True):
             _, committed = _values(one, price, reserve_h, evening.first)
-            all_in_all, instead = _values(other, price, reserve_h, evening.first)
-            alone[j] += all_in_all
+            whole, instead = _values(other, price, reserve_h, evening.first)
+            alone[j] += whole
             kappa[j] += _highest(instead, committed)
+            if evening.out[one.home]:
+                paid[j] += _highest(_values(all_in, price, reserve_h, evening.first)[1], committed)
+    kappa = np.minimum(kappa, paid)
     # of those left uncommitted after the first one all that bring something are taken
     later = np.maximum(kappa, 0.0)[::-1].cumsum()[::-1] - np.maximum(kappa, 0.0)
     return float((alone + later).max())

@@ -2,7 +2,7 @@
 
 The mean over months bounds the mean welfare of every policy that knows of each real-time price no more than its law
 given the past, whatever else it knows: day-ahead and reserve prices, sun, trips, calls and owners are all revealed.
-On a single month a lucky policy may exceed it.
+On a single month a lucky policy may exceed it. Owners who drop out of called evenings, whoever plays, are out in it.
 """
 
 from __future__ import annotations

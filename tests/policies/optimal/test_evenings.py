@@ -95,14 +95,14 @@ def test_every_pattern_of_commitments_is_bounded(seed: int, wishes: Wishes) -> N
     found = solve(homes, f, goal, goal.rules.max_capacity_kw, evenings=out)
     prices = [found.prices(d) for d in range(len(found.devices))]
 
-    def made(left: list[int]) -> Any:
+    def made(left: list[int], bonus: bool = False) -> Any:
         g = f
-        for j in left:
+        for j in left if not bonus else []:
             g = without_bonus(g, homes, goal, out[j])
         return closed(devices(homes, g, goal), g, [e for j, e in enumerate(out) if j not in left])
 
     hours = goal.rules.reserve_hours
-    bound = uncommitted_usd(out, found.devices, lambda j: made([j]), prices, hours)
+    bound = uncommitted_usd(out, found.devices, lambda j, paid: made([j], paid), prices, hours)
     worth = []
     for count in range(5):
         for left in itertools.combinations(range(4), count):
