@@ -301,6 +301,28 @@ def test_months_side_by_side_are_the_months_alone() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_who_expects_contracts_gets_the_same_month_to_the_bit() -> None:
+    """Before one is signed and after: the kernels of contracts, where nothing is moved, are those without."""
+    made = month("week20", ONE | {"fleet.size": 8, "time.duration_hours": 30}, 5)
+    plain, expecting = World([made]), World([made], contracts_expected=True)
+    rng = np.random.default_rng(3)
+    plain.reset()
+    expecting.reset()
+    assert plain.limits.most_kw is None
+    assert expecting.limits.most_kw is not None
+    while not plain.done:
+        if plain.opportunity == 15:
+            for world in (plain, expecting):
+                t = terms_of(8, share=0.7, kw=4.0, day_kwh=20.0, floor_price=0.01, target_kwh=30.0, v2g_reserve=1.0)
+                world.contracts.sign(0, 16, np.arange(8) < 5, np.full(8, Window.EVENING), t)
+        np.testing.assert_array_equal(plain.headroom, expecting.headroom)
+        acts = random_actions(rng, 8, "any")
+        override = rng.random(8) < 0.2
+        one, other = plain.step(acts, override=override), expecting.step(acts, override=override)
+        np.testing.assert_array_equal(one.ledger, other.ledger)
+        np.testing.assert_array_equal(one.flow_kw, other.flow_kw)
+
+
 def test_a_contract_that_asks_for_nothing_changes_pay_alone() -> None:
     """Own limits as terms: the same energy, bit for bit; only what members are paid differs."""
     made = month("week20", ONE | {"fleet.size": 20, "preferences.max_blackouts_per_week": 0}, 4)

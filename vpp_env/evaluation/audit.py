@@ -160,7 +160,7 @@ class _Bench:
         """Let a fresh copy bid at the first gates; the world is played by what `against` did, or by its own bids."""
         made = _Play()
         with player(self.spec, self.timeout_s) as policy:
-            world = World([own_copy(self.month)])
+            world = World([own_copy(self.month)], contracts_expected=True)
             world.reset()
             policy.reset(market_rules(world), self.month.policy_rng())
             for gate in range(self.gates):

@@ -120,7 +120,7 @@ def simulate(
     counted, and cannot be changed by the policy while it plays.
     """
     info = policy.info
-    world = World([month])
+    world = World([month], contracts_expected=True)  # one variant of each kernel, whoever plays
     world.reset()
     policy.reset(market_rules(world), month.policy_rng())
     record = Recorder(world, info, audit)

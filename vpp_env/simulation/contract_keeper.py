@@ -62,14 +62,18 @@ class ContractKeeper:
         (M*N,) the owners' own parameters.
     book : ContractBook
         Who is under which terms.
+    expected : bool
+        Whether there are limits in force and pay from the start, that move nothing until a contract is signed: kernels
+        are then compiled for contracts alone, and not without them as well.
     """
 
-    def __init__(self, months: Sequence[Month], own: Home[Floats], book: ContractBook) -> None:
-        self._months, self.own, self.book = months, own, book
+    def __init__(self, months: Sequence[Month], own: Home[Floats], book: ContractBook, expected: bool) -> None:
+        self._months, self.own, self.book = months, _unmoved(own) if expected else own, book
         self._shape = (len(months), months[0].fleet.n)
         # what stands in an opportunity in which nobody is under contract
         self._none = Standing(np.zeros(self._shape, dtype=np.bool_), np.zeros((len(TERMS), *self._shape)))
         self._free = np.zeros((len(PRICES), *self._shape))
+        self._no_pay = Agreed(self._none.on, np.zeros((len(PAY), *self._shape))) if expected else None
         self.reset()
 
     def reset(self) -> None:
@@ -123,15 +127,18 @@ class ContractKeeper:
         less = on & (v.kwh > 0.0) & (t["target_kwh"] < v.target_kwh)
         if less.any():
             ready = np.where(less, np.maximum(t["target_kwh"], self._next_trip(day, k)), ready)
+        floor = np.where(on, floor, b.floor_kwh)
         return copied(
             own._replace(
                 battery=b._replace(
-                    floor_kwh=np.where(on, floor, b.floor_kwh),
+                    floor_kwh=floor,
+                    breach_kwh=floor,
                     day_limit_kwh=np.where(on, np.maximum(b.day_limit_kwh, day_kwh), b.day_limit_kwh),
                     cycle_limit_kwh=np.where(on, np.maximum(b.cycle_limit_kwh, day_kwh), b.cycle_limit_kwh),
                 ),
                 vehicle=v._replace(
                     ready_kwh=ready,
+                    lack_kwh=ready,
                     on_reserve=np.where(on & (t["v2g_reserve"] > 0.0), 1.0, 0.0),
                 ),
                 waived=np.where(on & (t["blackout"] > 0.0), 1.0, 0.0),
@@ -148,9 +155,9 @@ class ContractKeeper:
         return np.concatenate(out)
 
     def agreed(self, found: Standing | None) -> Agreed | None:
-        """What contracts pay for what is sold; None where there never was one."""
+        """What contracts pay for what is sold; None where there never was one and none is expected."""
         if self.unused:
-            return None
+            return self._no_pay
         found = found or self._none
         return Agreed(found.on.copy(), np.stack([found.terms[ROW[name]] for name in PAY]))
 
@@ -207,6 +214,14 @@ class ContractKeeper:
         breached = on & beyond
         self.book.note(breached)
         return Kept(on.copy(), concessions, breached)
+
+
+def _unmoved(own: Home[Floats]) -> Home[Floats]:
+    """Return the owners' limits with all that contracts may move written down, and nothing moved."""
+    none, any_kwh = np.zeros_like(own.vehicle.kwh), np.full_like(own.vehicle.kwh, np.inf)
+    battery = own.battery._replace(breach_kwh=own.battery.floor_kwh)
+    vehicle = own.vehicle._replace(ready_kwh=any_kwh, lack_kwh=any_kwh, on_reserve=none)
+    return copied(own._replace(battery=battery, vehicle=vehicle, waived=none, most_kw=any_kwh))
 
 
 def in_only(found: Standing | None, absent: Flags) -> Standing | None:

@@ -52,6 +52,8 @@ class World:
     ----------
     months : sequence of Month
         Same scenario, different seeds. What belongs to a home is (M*N,), month after month.
+    contracts_expected : bool
+        Whether the kernels for contracts are used before one is signed: who may sign one needs no others then.
 
     Raises
     ------
@@ -59,7 +61,7 @@ class World:
         When the months are not of one scenario: all are played under the same rules and clock.
     """
 
-    def __init__(self, months: Sequence[Month]) -> None:
+    def __init__(self, months: Sequence[Month], contracts_expected: bool = False) -> None:
         if not months:
             raise VppError("World([]): got no month; allowed is one or more, of one scenario")
         first = months[0]
@@ -75,7 +77,7 @@ class World:
         self.exchange = Exchange(first.scenario, [m.conditions for m in months])
         self.products = self.exchange.products
         self.contracts = ContractBook(self.scenario, len(months), first.fleet.n)
-        self._keeper = ContractKeeper(self.months, self._parameters, self.contracts)
+        self._keeper = ContractKeeper(self.months, self._parameters, self.contracts, contracts_expected)
         self._owner_rules = Owners(self.scenario, [m.fleet for m in months])
         tolerance = np.stack([m.fleet.tolerance for m in months])
         seeds = [m.world_seed for m in months]
@@ -136,7 +138,7 @@ class World:
         """Go to the start of the month."""
         n = self.n_months * self.n_homes
         state = side_by_side([initial_state(m.fleet) for m in self.months])
-        self._homes = Homes(self._rules, self._parameters, state, no_quote(n))
+        self._homes = Homes(self._rules, self._keeper.own, state, no_quote(n))
         self._headroom = np.zeros((N_HEADROOM, n))
         self._bounds: Headroom[Floats] = Headroom(*self._headroom)
         self._seen = 0  # version of the contracts that the headroom was looked up under

@@ -105,7 +105,12 @@ class Homes:
         """
         mine, wrong = self.dispatched(home), _rows_of(self._wrong, home)
         asks = self.run.info.asks_consent
-        by_hour = {int(str(k)): part["kind"].tolist() for k, part in wrong.groupby("opportunity")} if len(wrong) else {}
+        by_hour: dict[int, list[str]] = {}
+        stamps: dict[int, pd.Timestamp] = {}
+        if len(wrong):
+            for k, kind, when in zip(wrong["opportunity"].tolist(), wrong["kind"], wrong["timestamp"], strict=True):
+                by_hour.setdefault(k, []).append(kind)
+                stamps.setdefault(k, when)
         if most is not None and len(mine) > most:
             earned = mine[list(PAY)].sum(axis=1).abs().to_numpy()
             keep = np.zeros(len(mine), dtype=np.bool_)
@@ -121,7 +126,6 @@ class Homes:
             rows.append({"timestamp": row["timestamp"], "why": told, "sold_kwh": sold, "bought_kwh": bought,
                          "earned_usd": sum(row[name] for name in PAY), "own_asks_usd": row["owed_usd"]})  # fmt: skip
         # harm that came later: the car that leaves short, the reserve that stays low
-        stamps = wrong.groupby("opportunity")["timestamp"].first() if len(wrong) else pd.Series(dtype=object)
         for k, kinds in by_hour.items():
             text = f"not dispatched; {', '.join(WRONG.get(kind, kind) for kind in kinds)}"
             rows.append({"timestamp": stamps[k], "why": text, **dict.fromkeys(STORY, 0.0)})

@@ -19,7 +19,6 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from vpp_env.units import Flags, Floats, Ints
 
@@ -178,6 +177,8 @@ def interval(samples: Strata, statistic: Statistic = Statistic.MEAN, seed: int =
     flat = FLAT * float(np.abs(values).max())
     if error <= flat:
         return Interval(value, value, value, sum(sizes))
+    from scipy import stats  # .5 s of imports that one seed alone does not need
+
     tail = (1.0 - CONFIDENCE) / 2
     most = float(stats.t.ppf(1.0 - tail, freedom))
     low, high = -most, most
@@ -199,6 +200,8 @@ def _value(values: Floats, there: Flags, statistic: Statistic) -> float:
     """Return the figure alone, of however few units."""
     if statistic is Statistic.MEAN:
         return float((np.where(there, values, 0.0).sum(axis=1) / there.sum(axis=1)).mean())
+    from scipy import stats
+
     return float(stats.trim_mean(values[there], TRIM))
 
 
@@ -231,6 +234,8 @@ def improvement(x: Strata, y: Strata) -> Interval:
 
 def _wilson(share: float, n: int) -> tuple[float, float]:
     """Interval of a share of n observations."""
+    from scipy import stats
+
     z2 = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) ** 2
     centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
     return (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
@@ -238,6 +243,8 @@ def _wilson(share: float, n: int) -> tuple[float, float]:
 
 def _newcombe(share: float, n: int) -> tuple[float, float]:
     """Interval of P(X > Y) of two samples of n: where the observed share is z standard errors off."""
+    from scipy import optimize, stats
+
     z2 = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) ** 2
 
     def off(p: float) -> float:

@@ -144,7 +144,7 @@ def exact_optima(
 
 
 def _start(month: Month) -> tuple[Any, Any, Any]:
-    world = World([month])
+    world = World([month], contracts_expected=True)
     world.reset()
     view = build_view(world, Information.ORACLE)
     return view.homes, view.foresight(), market_rules(world)
