@@ -121,11 +121,8 @@ def own_line(frames: Iterable[tuple[str, int | None]]) -> str:
     ours, others = Path(__file__).parents[1], [Path(p) for p in sysconfig.get_paths().values()]
     for name, line in frames:
         path = Path(name)
-        if (
-            path.is_absolute()
-            and "site-packages" not in path.parts
-            and not any(map(path.is_relative_to, (ours, *others)))
-        ):
+        installed = "site-packages" in path.parts or any(path.is_relative_to(p) for p in (ours, *others))
+        if path.is_absolute() and not installed:
             return f" ({path.name}, line {line})"
     return ""
 
