@@ -273,8 +273,9 @@ def test_interrupted_before_anything_began(
     assert_same(undisturbed, out)
 
 
-def test_a_folder_that_holds_a_lock_only_is_free(tmp_path: Path) -> None:
+def test_a_folder_in_which_nothing_was_begun_is_free(tmp_path: Path) -> None:
     (tmp_path / store.LOCK).write_text("", "utf-8")
+    store.temporary_of(tmp_path / store.EXPERIMENT).write_text('{"sch', "utf-8")  # killed while it was written
     assert main(["--scenario", "quick", "--policies", "idle", "--out", str(tmp_path), "--quiet", "--no-figures"]) == 0
 
 

@@ -5,6 +5,7 @@
 Every fault is printed with its seed as it is found; `--target NAME --first SEED` and INPUTS 1 try it again.
 
     python -m tests.fuzz policies [N]       # policies that misbehave
+    python -m tests.fuzz kills [N]          # experiments that are killed and resumed
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.fuzz import policies
+from tests.fuzz import kills, policies
 from tests.fuzz.harness import FAULTS, Fault, run
 from tests.fuzz.targets import TARGETS
 
-COMMANDS = {"policies": policies.main}
+COMMANDS = {"policies": policies.main, "kills": kills.main}
 
 
 def main() -> int:

@@ -80,8 +80,8 @@ def texts(text: Callable[[], Any], base: type[BaseException] = Exception) -> Way
     return raises(type("Odd", (base,), {"__str__": lambda self: text(), "__repr__": lambda self: text()}))
 
 
-def raising(error: BaseException) -> Callable[[], Any]:
-    def text() -> NoReturn:
+def raising(error: BaseException) -> Callable[..., Any]:
+    def text(*args: Any) -> NoReturn:
         raise error
 
     return text

@@ -11,10 +11,11 @@ import pytest
 from vpp_benchmarks.run.experiment import job_hash
 from vpp_benchmarks.run.plan import make_plan
 
+from tests.fuzz.harness import one_line
 from vpp_env.errors import DataError
 from vpp_env.scenario import load_scenario
 from vpp_env.traces.readers.caiso import load_market_data
-from vpp_env.traces.readers.files import MOST_BYTES
+from vpp_env.traces.readers.files import MOST_BYTES, read_all
 
 DAY = load_scenario("quick").override({"time.start": "2023-08-01T00:00", "time.duration_hours": 24})
 HOURS = pd.date_range("2023-08-01T07:00Z", periods=30, freq="h")
@@ -196,3 +197,43 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, mon
     with pytest.raises(DataError, match="unpacks to 1000000 bytes; allowed are 100000"):
         load_market_data(file, DAY, 0, 0)
     assert MOST_BYTES > 100_000
+
+
+@pytest.mark.parametrize("dates", ["Date", "OPR_DT", "Trade Date", "Delivery Date"])
+@pytest.mark.parametrize("hours", ["Hour Ending", "HE", "OPR_HR", "HourEnding", "Hour", "hr_end"])
+@pytest.mark.parametrize("price", ["LMP", "lmp_da_usd_mwh"])
+def test_a_date_and_the_number_of_an_hour_are_refused_with_what_makes_them_instants(
+    dates: str, hours: str, price: str, tmp_path: Path
+) -> None:
+    file, before = tmp_path / "p.csv", "ending:" if hours == "HE" else ""
+    days = {"2023-03-11": 24, "2023-03-12": 23, "2023-11-04": 24, "2023-11-05": 25}
+    table = pd.DataFrame(
+        [(day, hour, 40.0 + hour) for day, n in days.items() for hour in range(1, n + 1)],
+        columns=[dates, hours, price],
+    )
+    table.to_csv(file, index=False)
+    with pytest.raises(DataError, match=f"{dates} and {hours} are a date and the number of an hour") as caught:
+        read_all(f"{before}{file}")
+    said = str(caught.value)
+    assert one_line(said)
+    line = said[said.index("pandas.to_datetime") :]
+    instants = eval(line, {"pandas": pd, "table": table})
+    assert len(set(instants)) == len(table)
+    for day in days:
+        steps = instants[table[dates] == day].diff().dropna()
+        assert set(steps) == {pd.Timedelta(hours=1)}
+    assert instants.iloc[-1] == pd.Timestamp("2023-11-06 07:00", tz="UTC")
+
+
+def test_a_column_for_each_hour_is_refused_too(tmp_path: Path) -> None:
+    file = tmp_path / "wide.csv"
+    pd.DataFrame([["2023-08-01", *range(24)]], columns=["Date", *(f"HE{h:02d}" for h in range(1, 25))]).to_csv(file)
+    with pytest.raises(DataError, match="Date and HE01 are a date and the number of an hour"):
+        read_all(file)
+
+
+def test_an_hour_beside_a_time_is_no_matter(tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    for name in ("timestamp", "date"):
+        tidy().rename(columns={"ts_utc": name}).assign(hour=range(1, len(HOURS) + 1)).to_csv(file, index=False)
+        assert len(read_all(file)[0]) == 1

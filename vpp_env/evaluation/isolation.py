@@ -147,6 +147,9 @@ class IsolatedPolicy:
             code, where = self._process.poll(), stack_line(self._stack()) or self._defined
             self.close()
             raise PolicyFailure(f"the policy's process {_ended(code)} during {message[0]}{where}") from error
+        except PolicyFailure as error:  # what it has sent is nothing that can be read or granted
+            self.close()
+            raise self.failed(error) from error
         except BaseException:  # Ctrl-C among them: half an answer may be on its way, so nothing can be asked again
             self.close()
             raise

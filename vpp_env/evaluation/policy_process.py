@@ -121,7 +121,8 @@ def own_line(frames: Iterable[tuple[str, int | None]]) -> str:
     ours, others = Path(__file__).parents[1], [Path(p) for p in sysconfig.get_paths().values()]
     for name, line in frames:
         path = Path(name)
-        if path.is_absolute() and not any(path.is_relative_to(p) for p in (ours, *others)):
+        installed = "site-packages" in path.parts or any(path.is_relative_to(p) for p in (ours, *others))
+        if path.is_absolute() and not installed:
             return f" ({path.name}, line {line})"
     return ""
 
@@ -139,10 +140,10 @@ def _where(error: BaseException) -> str:
 
 
 def _defined(policy: Policy) -> str:
-    """Return where `act` of a policy is written."""
+    """Return where `act` of a policy is written, in brackets."""
     with suppress(Exception):
         code = inspect.unwrap(type(policy).act).__code__
-        return own_line([(code.co_filename, code.co_firstlineno)])
+        return f" ({Path(code.co_filename).name}, line {code.co_firstlineno})"
     return ""
 
 

@@ -45,8 +45,8 @@ def default_folder(scenario: str, now: datetime | None = None) -> Path:
 
 def check_free(folder: Path) -> None:
     """Raise `PlanError` unless results may be written to `folder`: nothing is ever overwritten."""
-    # a lock alone was left by a command that could not begin
-    if folder.is_file() or (folder.is_dir() and any(f.name != LOCK for f in folder.iterdir())):
+    unbegun = (LOCK, temporary_of(folder / EXPERIMENT).name)  # left by a command that could not begin, or was killed
+    if folder.is_file() or (folder.is_dir() and any(f.name not in unbegun for f in folder.iterdir())):
         begun = (folder / EXPERIMENT).is_file()
         remedy = f"give another --out, continue it with --resume {folder}" if begun else "give another --out"
         raise PlanError(
@@ -101,6 +101,11 @@ def _checked(write: Callable[[Path], None], path: Path) -> None:
         raise StoreError(_cannot_write(path, error)) from error
 
 
+def temporary_of(path: Path) -> Path:
+    """Return the name under which a file is written before it is whole."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file at once or not at all.
 
@@ -109,7 +114,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     StoreError
         When it cannot be written (no space, no permission).
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_of(path)
 
     def write(path: Path) -> None:
         try:

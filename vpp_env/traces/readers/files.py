@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 
 from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import read_table, shown
+from vpp_env.traces.readers.check import read_table, shown, words
 from vpp_env.traces.readers.exports import is_gridstatus, is_reserves, plain_name, read_gridstatus, read_reserves
 from vpp_env.traces.readers.formats import START, UnusableFileError, is_price, read_oasis, read_tidy
 from vpp_env.traces.readers.market_column import RawColumn
@@ -26,6 +27,22 @@ MOST_BYTES = 500_000_000
 """Most that a compressed file may unpack to: a year of raw five-minute prices of four areas has 300 MB [assumed]."""
 HOUR_ENDING = ("hour_ending", "he", "opr_hr", "interval_end", "interval_end_utc", "interval_end_local")
 """Columns, in lower case with underscores, that say when an interval ends."""
+DATES = (
+    "date",
+    "day",
+    "opr_dt",
+    "opr_date",
+    "trade_date",
+    "delivery_date",
+    "operating_day",
+    "market_day",
+    "market_date",
+)
+"""Columns, so written, that hold a local date."""
+HOUR_OF_DAY = re.compile(r"hours?|hr|(hours?|hr)_?end(ing)?|he|opr_?(hr|hour)|(he|hr|hour|h)_?0?1")
+"""Columns, so written, that hold the number of an hour, or one column for each, of which this is the first."""
+CLOCK = r"[T ](?!00:00)\d\d:\d\d"
+"""In what is no bare date: a time of day."""
 
 
 def is_ending(path: str | Path) -> bool:
@@ -159,9 +176,10 @@ def _columns_of(table: pd.DataFrame, path: Path, *, ending: bool) -> list[RawCol
     """Tell the shape of a table and read it."""
     if table.empty:
         raise UnusableFileError(f"{path.name}: no data rows; export the period again")
-    table = _flat(table)
-    if START.lower() in table.columns:
+    if START.lower() in map(str, table.columns):
         table = table.rename(columns=str.upper)
+    _refuse_numbered_hours(table, path)
+    table = _flat(table)
     known = is_reserves(table) or START in table.columns
     tidy = "ts_utc" in table.columns
     if ending and (known or not tidy):
@@ -186,6 +204,23 @@ def _columns_of(table: pd.DataFrame, path: Path, *, ending: bool) -> list[RawCol
         f"{path.name}: neither ts_utc (tidy) nor {START} (OASIS) nor Interval Start and LMP (gridstatus) among the"
         f" columns {', '.join(there[:20])}{' ...' if len(there) > 20 else ''}; {remedy}"
     )
+
+
+def _refuse_numbered_hours(table: pd.DataFrame, path: Path) -> None:
+    """Raise `UnusableFileError` where times are a local date and the number of an hour, of no zone."""
+    if START in table.columns or isinstance(table.index, pd.DatetimeIndex) or is_gridstatus(table):
+        return
+    names = {plain_name(str(name)): str(name)[:MOST_NAME] for name in reversed(table.columns)}
+    dates = [names[name] for name in DATES if name in names]
+    hours = [name for low, name in names.items() if HOUR_OF_DAY.fullmatch(low)]
+    clock = any(name in names for name in TIME_COLUMNS if name not in DATES)
+    if dates and hours and not clock and not words(table[dates[0]]).str.contains(CLOCK).any():
+        raise UnusableFileError(
+            f"{path.name}: {dates[0]} and {hours[0]} are a date and the number of an hour of some local clock, without"
+            " its zone; write the UTC start of each hour as ts_utc. Where hours are counted 1 to 24, and 1 to 23 or 25"
+            f" when the clock changes: pandas.to_datetime(table[{dates[0]!r}]).dt.tz_localize('America/Los_Angeles')"
+            f".dt.tz_convert('UTC') + pandas.to_timedelta(table[{hours[0]!r}] - 1, 'h')"
+        )
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
