@@ -156,7 +156,11 @@ def did_you_mean(got: str, known: Iterable[str], what: str, remedy: str = "") ->
         One line.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(got[:MOST_SHOWN], names, n=2, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     tail = f" {remedy}" if remedy else ""
-    return f"unknown {what} {shortened(got)!r}.{hint} Known: {', '.join(names)}.{tail}"
+    return f"unknown {what} {shortened(got)!r}.{nearest(got, names)} Known: {', '.join(names)}.{tail}"
+
+
+def nearest(got: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` with the two nearest of the known names; empty where none is near."""
+    near = difflib.get_close_matches(got[:MOST_SHOWN], sorted(known), n=2, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

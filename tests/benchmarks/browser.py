@@ -21,7 +21,7 @@ FLAGS = [
 ]
 
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 """Milliseconds after which what does not come is missing."""
 
 

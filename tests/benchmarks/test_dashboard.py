@@ -353,12 +353,20 @@ def typed(page: Any, label: str, text: str) -> None:
     field.press("Enter")
 
 
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+"""What of a page is there when nothing of it is being worked out."""
+CHOSEN = """text => [...document.querySelectorAll('[data-testid=stMain] *')].some(
+ e => !e.childElementCount && (e.innerText === text || e.value === text))"""
+"""Script: whether the page, and not only the list that lies over it, shows a text."""
+
+
 def picked(page: Any, label: str, option: str) -> None:
     """Pick one of a list, by typing a part of it."""
     page.get_by_label(label).first.click()
     page.get_by_label(label).first.fill(option)
     page.get_by_role("option", name=option, exact=True).click()
     page.keyboard.press("Escape")
+    page.wait_for_function(CHOSEN, arg=option)
 
 
 def unharmed(watched: Watched, address: str) -> None:
@@ -433,6 +441,7 @@ def test_data_are_brought_in_a_browser(root: Path, width: int) -> None:
         picked(page, "It is to cover", "week20")
 
         def given(name: str, content: bytes, said: str) -> None:
+            page.locator(IDLE).wait_for()
             page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
             page.get_by_text(said).first.wait_for()
             unharmed(watched, address)

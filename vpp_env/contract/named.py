@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_origin, get_type_hints
 
-from vpp_env.errors import UnknownNameError
+from vpp_env.errors import UnknownNameError, nearest, shortened
 
 
 def named(name: str, what: str) -> Any:
@@ -38,11 +38,17 @@ def named(name: str, what: str) -> Any:
         if not where.endswith(".py") and not all(part.isidentifier() for part in where.split(".")):
             raise ImportError(f"{where!r} is no name of a module")
         module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        return getattr(module, attribute)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise UnknownNameError(
             f"{what} {name!r} cannot be imported: {error}. Write package.module:name of an importable module, or "
             "path/to/file.py:name; what a file imports must be installed."
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        near = nearest(attribute, [key for key in vars(module) if not key.startswith("_")])
+        raise UnknownNameError(
+            f"{what} {name!r} cannot be imported: {where} defines no {shortened(attribute)!r}.{near}"
         ) from error
 
 
@@ -64,7 +70,8 @@ def _module_of_file(path: Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     if not whole.is_file():
-        raise ImportError(f"there is no file {whole}")
+        beside = [file.name for file in whole.parent.glob("*.py")] if whole.parent.is_dir() else []
+        raise ImportError(f"there is no file {whole}.{nearest(whole.name, beside)}".rstrip("."))
     spec = importlib.util.spec_from_file_location(name, whole)
     if spec is None or spec.loader is None:
         raise ImportError(f"{whole} is no Python source file")

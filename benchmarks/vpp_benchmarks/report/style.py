@@ -59,7 +59,7 @@ h2{font-size:18px}}
     + _LIGHT
     + """}
 .noprint{display:none!important}body{font-size:10.5pt}section{break-inside:auto}figure,tr,h2,h3{break-inside:avoid}
-h2,h3{break-after:avoid}pre{white-space:pre-wrap;overflow-wrap:anywhere}.wide{overflow:visible;background:none}table{font-size:8pt}th,td{padding-right:4px}
+h2,h3{break-after:avoid}pre{white-space:pre-wrap;overflow-wrap:anywhere;columns:3}.wide{overflow:visible;background:none}table{font-size:8pt}th,td{padding-right:4px}
 .n{white-space:normal;padding-left:4px}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 )

@@ -59,7 +59,11 @@ class Planned:
 
     @classmethod
     def read(cls, out: Path) -> Planned:
-        """Read the plan of an experiment from its folder."""
+        """Read the plan of an experiment from its folder, or raise `PlanError`."""
+        if not (out / store.EXPERIMENT).exists():
+            raise PlanError(
+                f"{str(out)!r} is no folder that `vpp-env compare` has written: no {store.EXPERIMENT} in it"
+            )
         return cls.from_json(store.read_json(out / store.EXPERIMENT))
 
     @property
