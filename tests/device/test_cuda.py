@@ -156,6 +156,27 @@ def test_without_a_gpu_the_error_says_what_to_do() -> None:
         VectorMarketMonth(2, "quick", device="cuda")
 
 
+def test_the_benchmark_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
+    from numba import cuda
+    from vpp_benchmarks.speed.gpu import main
+
+    if cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert main([], prog="benchmarks/gpu.py") == 2
+    assert capsys.readouterr().err.startswith('error: device="cuda" needs an NVIDIA GPU')
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_on_the_simulator_and_finds_no_difference() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    few = ["--months", "2", "--homes", "2", "--distinct", "1", "--hours", "4"]
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, str(script), *few], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    gaps = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("largest difference")]
+    assert gaps == ["0", "0", "0", "0"]
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
