@@ -36,8 +36,10 @@ Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 WEIGHTS = Path(__file__).parent / "weights"
 """Weights that come with the package: `truthful_linear`, a linear copy of `truthful`, made by examples/clone_policy.py;
 `evolved_week20`, made by `vpp-env train --out evolved_week20.npz`; `guarded_week20`, made by
-`vpp-env train --set market.safeguard=true --out guarded_week20.npz`, for worlds with a safeguard; `ippo_week20`,
-made by `vpp-env train --out ippo_week20.npz --method ippo --minutes 1 --seed 1` (docs/learners.md)."""
+`vpp-env train --set market.safeguard=true --out guarded_week20.npz`, for worlds with a safeguard, as are
+`guarded_ippo_week20`, made by the same with `--method ippo --minutes 1`, `guarded_mappo_week20`, with `--method mappo
+--minutes 1 --seed 2`, and `seasons_week20`, made by examples/train_seasons.py; `ippo_week20`, made by
+`vpp-env train --out ippo_week20.npz --method ippo --minutes 1 --seed 1` (docs/learners.md)."""
 DEFAULT = "truthful_linear"
 
 

@@ -153,7 +153,11 @@ def test_weights_of_the_package_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "safeguard", "seeds"),
-    [("evolved_week20", False, range(1005, 1010)), ("guarded_week20", True, range(1020, 1025))],
+    [
+        ("evolved_week20", False, range(1005, 1010)),
+        ("guarded_week20", True, range(1020, 1025)),
+        ("seasons_week20", True, range(1020, 1025)),
+    ],
 )
 def test_what_was_evolved_beats_truthful_on_months_that_it_was_not_chosen_on(
     weights: str, safeguard: bool, seeds: range

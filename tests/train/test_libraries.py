@@ -5,15 +5,37 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support import score
+from vpp_benchmarks.train.form import form_of
+
+from vpp_env import Month, VectorMarketMonth, load_scenario
+from vpp_env.api.episode import Setting, changed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+WORLD = load_scenario("quick")
 
 
 @pytest.fixture(autouse=True)
 def _examples_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """BenchMARL pickles the task, which therefore is of a module that can be imported by its name."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+def test_drawn_weeks_can_be_played_and_looks_are_the_evaluators() -> None:
+    example = importlib.import_module("train_seasons")
+    base, drawn = Setting(example.WORLD), [example.week(k, np.random.default_rng(k)) for k in range(40)]
+    made = [changed(base, options) for options in drawn]
+    assert {m.scenario.hours for m in made} == {168}
+    assert len({m.month[:4] for m in made}) == 2, "measured and synthetic"
+    assert len({m.scenario.start.month for m in made}) > 6
+    layers = form_of(example.WORLD).layers(form_of(example.WORLD).weights)
+    looked = example.Measured(["caiso:PGAE:2023-06"], (1000, 1001))
+    looked.env = VectorMarketMonth(2, WORLD)
+    world = WORLD.for_month("caiso:PGAE:2023-06")
+    said = [score([Month(world, seed, "caiso:PGAE:2023-06")], layers) for seed in (1000, 1001)]
+    assert looked.at(layers) == pytest.approx(said, abs=1e-9)
 
 
 def needs(module: str) -> None:

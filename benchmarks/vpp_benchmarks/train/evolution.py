@@ -9,10 +9,10 @@ hours matter. Reads from top to bottom.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +62,11 @@ class Progress:
     months: tuple[float, ...] = ()  # welfare of each validation month of this look, USD
 
 
-def played(env: VectorMarketMonth, seeds: Sequence[int], bids: Bids) -> Floats:
-    """(M,) welfare of the months of these seeds, played side by side."""
-    obs, _ = env.reset(seed=list(seeds))
+def played(
+    env: VectorMarketMonth, seeds: Sequence[int], bids: Bids, options: Mapping[str, Any] | None = None
+) -> Floats:
+    """(M,) welfare of the months of these seeds, played side by side; `options` are of their reset."""
+    obs, _ = env.reset(seed=list(seeds), options=None if options is None else dict(options))
     total, over = np.zeros(env.num_envs), False
     while not over:
         obs, reward, _, ends, _ = env.step(bids(obs))
