@@ -93,7 +93,9 @@ def test_what_is_not_possible_ends_with_2(args: list[str], says: str, capsys: py
 
 def test_a_scenario_is_printed_as_a_table_and_as_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scenario", "quick"]) == 0
-    assert "| fleet.size | 5 |" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "| field | value | unit | allowed | source |\n|---|---|---|---|---|\n" in said
+    assert "| fleet.size | 5 | homes | 1 to 10000000 |" in said
     assert main(["scenario", "quick", "--toml"]) == 0
     file = tmp_path / "mine.toml"
     file.write_text(capsys.readouterr().out, encoding="utf-8")

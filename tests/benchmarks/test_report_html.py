@@ -341,7 +341,7 @@ def test_written_again_from_the_folder(week: Path, capsys: pytest.CaptureFixture
     assert report_main([str(week)]) == 0
     assert (week / "report.html").read_bytes() == before
     assert report_main([str(week / "nowhere")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "is no folder that `vpp-env compare` has written" in capsys.readouterr().err
 
 
 def material_with(week: Path, ceilings: Ceilings | None = None, **changes: Any) -> Material:

@@ -18,6 +18,8 @@ SLOW_SECONDS = 1.5
 AGAIN_SECONDS = 4.0
 """Seconds after which it says so again."""
 LOADING = "loading packages; the first run also compiles kernels, once"
+SLOW = {"compare": LOADING, "paper": "loading packages"}
+"""Commands of which packages take seconds to load -> what is said meanwhile."""
 
 
 class Command(NamedTuple):
@@ -92,8 +94,8 @@ def help_text() -> str:
 def call(command: Command, argv: Sequence[str], prog: str) -> int:
     """Import a command and run it; a package that is missing is said in one line, and a slow start is too."""
     loaded = Event()
-    if command.name == "compare" and "--quiet" not in argv:
-        Thread(target=_tell, args=(prog, loaded), daemon=True).start()
+    if command.name in SLOW and "--quiet" not in argv:
+        Thread(target=_tell, args=(prog, SLOW[command.name], loaded), daemon=True).start()
     try:
         from vpp_env.errors import MissingExtraError, needs  # loads the environment, which takes a second
 
@@ -109,11 +111,11 @@ def call(command: Command, argv: Sequence[str], prog: str) -> int:
     return int(main(argv, prog))
 
 
-def _tell(prog: str, loaded: Event) -> None:
+def _tell(prog: str, what: str, loaded: Event) -> None:
     """Say that packages are being loaded, and again every `AGAIN_SECONDS` until they are."""
     wait = SLOW_SECONDS
     while not loaded.wait(wait):
-        print(f"{prog}: {LOADING}", file=sys.stderr, flush=True)
+        print(f"{prog}: {what}", file=sys.stderr, flush=True)
         wait = AGAIN_SECONDS
 
 

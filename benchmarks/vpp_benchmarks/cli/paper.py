@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,9 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     text = "Write LaTeX tables, vector figures, how to reproduce, a datasheet and a benchmark card to DIR/paper."
     p = Parser(prog, text, ("results/august-20260101T120000",))
     p.add_argument("folder", type=Path, metavar="DIR", help="folder that `vpp-env compare` has written")
-    out = write_paper(p.parse_args(argv).folder)
+    folder = p.parse_args(argv).folder
+    print(f"{prog}: tables and figures of {folder}", file=sys.stderr, flush=True)
+    out = write_paper(folder)
     for path in sorted(out.rglob("*")):
         if path.is_file():
             print(path)
