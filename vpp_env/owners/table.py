@@ -254,16 +254,18 @@ class OwnersTable:
         Yesterday's session is taken as it began, and as long as what had been used took to charge.
         """
         car, steps = gate.yesterday, self._steps
-        charger = np.where(kw > 0.0, kw, 1.0)
-        length = np.where(kw > 0.0, car.trip / (self._ev_eta * charger * DT_H), 0.0)
-        length = np.minimum(length, np.maximum(car.out - car.arr, 0))
-        begins = (car.arr[:, None] - gate.clock - steps * np.arange(count)) % STEPS_A_DAY  # steps after a cell's start
+        waits = np.zeros((len(kw), count))
+        of_car = np.flatnonzero(kw > 0.0)
+        charger, arr = kw[of_car], car.arr[of_car]
+        length = car.trip[of_car] / (self._ev_eta * charger * DT_H)
+        length = np.minimum(length, np.maximum(car.out[of_car] - arr, 0))
+        begins = (arr[:, None] - gate.clock - steps * np.arange(count)) % STEPS_A_DAY  # steps after a cell's start
         ends = begins + length[:, None]
         # a cell of `steps` from 0: the session that begins in it, and the one that began before and runs into it
         inside = np.minimum(ends, steps) - np.minimum(begins, steps) + np.clip(ends - STEPS_A_DAY, 0.0, steps)
-        waits = kw[:, None] * inside / steps
+        waits[of_car] = charger[:, None] * inside / steps
         waits[:, 0] = gate.headroom.defer_mean
-        return np.asarray(waits)
+        return waits
 
 
 def _joined(offers: Sequence[Offers | None], n: int) -> tuple[Flags, Ints, Floats]:
