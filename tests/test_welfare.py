@@ -18,6 +18,7 @@ from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.evaluation.welfare import PARTS, below, restoring
 from vpp_env.scenario.specs import HomeSpec
+from vpp_env.simulation.holdings import baseline_battery_kwh
 from vpp_env.simulation.outcome import Outcome
 
 FULL = {
@@ -150,7 +151,7 @@ def test_an_open_breach_is_restored_on_the_day_after_it_began() -> None:
                 record.add(Bids(actions), world.step(actions), 0.0)
     phi, floor = records[0].fleet.floor_value, PARTS.index("floor")
     later = records[1].private_cost()[floor] / phi - records[0].private_cost()[floor] / phi
-    missing = below(short.fleet.floor_kwh, worlds[0].state.battery.soc_kwh, worlds[0].baseline_battery_kwh())
+    missing = below(short.fleet.floor_kwh, worlds[0].state.battery.soc_kwh, baseline_battery_kwh(worlds[0]))
     assert (missing > 0.1).sum() > 3, "the test can fail"
     wait = 4 * (24 - 20 + 15)  # broken on the first day, which ends in four hours
     eta, tariff = short.scenario.fleet.bess_eta, short.scenario.home
