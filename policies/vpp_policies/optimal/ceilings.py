@@ -301,9 +301,6 @@ def bracket(
     if not foresight.bonus.any():
         return found.bracket
 
-    def made(f: Foresight, out: Sequence[Dropped] = ()) -> list[Device]:
-        return charged(closed(devices(homes, f, goal), f, out), penalties)
-
     def besides(f: Foresight) -> float:
         return _whole_fleet(homes, f, goal, capacity_kw).upper + found.room.rent(found.mu, found.phi)
 
@@ -313,12 +310,16 @@ def bracket(
             foresight, bonus=np.zeros(foresight.n_steps), baseline_bonus_usd=np.zeros_like(foresight.baseline_bonus_usd)
         )
         # any shadow prices prove a ceiling: those of inside the programme are good enough for the lower of two
-        outside = replace(found, devices=made(none)).sweep(Effort(rounds=1)).total.upper + besides(none)
-        return Bracket(found.bracket.lower, max(inside, outside))
+        outside = replace(found, devices=charged(devices(homes, none, goal), penalties))
+        upper = outside.sweep(Effort(rounds=1)).total.upper + besides(none)
+        return Bracket(found.bracket.lower, max(inside, upper))
+
+    everybody = devices(homes, foresight, goal)
 
     def free(j: int, paid: bool) -> list[Device]:
         others = [e for e in evenings if e is not evenings[j]]
-        return made(foresight if paid else without_bonus(foresight, homes, goal, evenings[j]), others)
+        made = everybody if paid else devices(homes, without_bonus(foresight, homes, goal, evenings[j]), goal)
+        return charged(closed(made, foresight, others), penalties)
 
     prices = [found.prices(d) for d in range(len(found.devices))]
     some = uncommitted_usd(evenings, found.devices, free, prices, found.reserve_h) + besides(foresight)

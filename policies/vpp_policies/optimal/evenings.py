@@ -106,13 +106,15 @@ def uncommitted_usd(
     """
     alone, kappa, paid = np.zeros(len(evenings)), np.zeros(len(evenings)), np.zeros(len(evenings))
     for j, evening in enumerate(evenings):
-        for one, other, all_in, price in zip(inside, free(j, False), free(j, True), prices, strict=True):
-            _, committed = _values(one, price, reserve_h, evening.first)
+        for one, other, price in zip(inside, free(j, False), prices, strict=True):
             whole, instead = _values(other, price, reserve_h, evening.first)
             alone[j] += whole
-            kappa[j] += _highest(instead, committed)
+            if len(evenings) > 1:
+                kappa[j] += _highest(instead, _values(one, price, reserve_h, evening.first)[1])
+        for one, all_in, price in zip(inside, free(j, True), prices, strict=True) if len(evenings) > 1 else ():
             if evening.out[one.home]:
-                paid[j] += _highest(_values(all_in, price, reserve_h, evening.first)[1], committed)
+                ends = [_values(device, price, reserve_h, evening.first)[1] for device in (all_in, one)]
+                paid[j] += _highest(*ends)
     kappa = np.minimum(kappa, paid)
     # of those left uncommitted after the first one all that bring something are taken
     later = np.maximum(kappa, 0.0)[::-1].cumsum()[::-1] - np.maximum(kappa, 0.0)
