@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from vpp_benchmarks.cli.dataset import main as dataset
 from vpp_benchmarks.cli.train import main as train
+from vpp_benchmarks.train.data import clone
 from vpp_policies.learned import Learned
 
 from vpp_env import N_ACTION, N_OBS, Month, load_scenario, make_policy, simulate, summarize
@@ -81,6 +82,14 @@ def test_a_minari_data_set_loads_back(
         assert not episode.terminations.any()
     said = [one["options"]["policy"] for one in data.storage.get_episode_metadata(range(2))]
     assert said == ["constant", "random"]
+    # a clone of what was loaded plays as its teacher does
+    one = next(data.iterate_episodes())
+    layers, _ = clone(one.observations[:-1].reshape(-1, N_OBS), one.actions.reshape(-1, N_ACTION))
+    constant, copied = (
+        summarize(simulate(Month(WORLD, 10_000), policy))["welfare"]
+        for policy in (make_policy("constant"), Learned.of(layers))
+    )
+    assert copied == pytest.approx(constant, abs=0.2 + 0.1 * abs(constant))
     env = data.recover_environment()
     obs, _ = env.reset(seed=10_000)
     assert np.array_equal(obs, next(data.iterate_episodes()).observations[0])
