@@ -13,10 +13,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from numba.core.errors import TypingError
+from numba.core.errors import NumbaError, TypingError
 
 from vpp_env.core import loops
-from vpp_env.jit import cache_dir, inlined, kernel
+from vpp_env.jit import borrowing, cache_dir, inlined, kernel
+from vpp_env.market import energy
 from vpp_env.market.opportunity import play
 from vpp_env.units import Floats
 
@@ -210,3 +211,23 @@ def test_a_second_process_waits_for_the_cache(tmp_path: Path) -> None:
 def test_processes_compile_variants_side_by_side_and_both_are_kept(tmp_path: Path) -> None:
     assert both_at_once(tmp_path, ("3", "1.5")) == ["compiled"] * 2
     assert both_at_once(tmp_path, ("1.5", "3")) == [], "neither variant has cost the cache the other one"
+
+
+def test_a_kernel_that_borrows_leaves_references_as_they_were_and_makes_no_array() -> None:
+    def double(given: Floats, out: Floats) -> float:
+        for i in range(len(given)):
+            out[i] = 2.0 * given[i]
+        return float(out[0])
+
+    def make(n: int) -> float:
+        return float(np.zeros(n)[0])
+
+    given, out = np.arange(3.0), np.zeros(3)
+    before = sys.getrefcount(given), sys.getrefcount(out)
+    doubled = borrowing(double)
+    for _ in range(100):
+        assert doubled(given, out) == 0.0
+    assert (sys.getrefcount(given), sys.getrefcount(out)) == before
+    assert out.tolist() == [0.0, 2.0, 4.0]
+    with pytest.raises(NumbaError, match="Only accept returning of array passed"):
+        borrowing(make)(3)
