@@ -75,6 +75,8 @@ def test_resume_runs_only_what_is_missing_or_not_complete(undisturbed: Path, tmp
     shutil.copytree(undisturbed, out)
     shutil.rmtree(out / "runs" / "quick-s2-random")
     (out / "runs" / ".tmp-quick-s3-random").mkdir()
+    (out / store.LIVE).write_text("{}", "utf-8")  # of a process that was killed
+    store.temporary_of(out / store.LIVE).write_text("{", "utf-8")
     broken = out / "runs" / "quick-s1-truthful" / "manifest.json"
     broken.write_text(broken.read_text("utf-8").replace('"status": "complete"', '"status": "failed"'), "utf-8")
     stamps = {f.parent.name: f.stat().st_mtime_ns for f in (out / "runs").glob("*/summary.json")}

@@ -99,7 +99,7 @@ class IsolatedPolicy:
         bids = self._call("act", dataclasses.replace(view, oracle=None, table=None), view.oracle is not None, rounds)
         if not isinstance(bids, Bids):  # its process was tampered with: `serve` answers nothing else
             self.close()
-            raise PolicyFailure(f"act() of {self.spec!r} returned {type(bids).__name__}; allowed is Bids")
+            raise self.failed(PolicyError(f"act() returned a {type(bids).__name__}; allowed is Bids"))
         return bids
 
     def close(self) -> None:

@@ -136,6 +136,13 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     write_bytes(path, to_json(data))
 
 
+def clear_live(folder: Path) -> None:
+    """Take away what a process that was killed has told of its progress; the caller holds the lock."""
+    live = folder / LIVE
+    for path in (live, temporary_of(live)):
+        _checked(lambda p: p.unlink(missing_ok=True), path)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, or raise `StoreError`."""
     _checked(lambda p: p.mkdir(parents=True, exist_ok=True), path)

@@ -83,6 +83,7 @@ def run_experiment(
         player = choose(executor, experiment.jobs(), workers, address)
         if out is not None:
             stack.enter_context(store.locked(out))
+            store.clear_live(out)
             store.write_json(out / store.EXPERIMENT, to_data(experiment))
             stack.enter_context(log_to(out / store.LOG))
         for plan in experiment.plans:
