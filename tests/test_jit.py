@@ -17,7 +17,6 @@ from numba.core.errors import NumbaError, TypingError
 
 from vpp_env.core import loops
 from vpp_env.jit import borrowing, cache_dir, inlined, kernel
-from vpp_env.market import energy
 from vpp_env.market.opportunity import play
 from vpp_env.units import Floats
 
