@@ -62,7 +62,7 @@ def test_every_error_is_one_line_whatever_is_put_into_it(text: str) -> None:
         assert one_line(str(error))
         assert str(error).startswith("got ")
         str(error).encode()
-    assert str(VppError("got 'häuser' 中\tx")) == "got 'häuser' 中\tx"
+    assert str(VppError("got 'häuser' 中\tx")) == "got 'häuser' 中 x", "a tab is no printable character"
 
 
 @pytest.mark.parametrize(

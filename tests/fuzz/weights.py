@@ -99,7 +99,7 @@ def changed_json(content: bytes, rng: np.random.Generator) -> bytes:
 def _weights(valid: Path) -> Attempt:
     month = Month(load_scenario("quick").override({"time.duration_hours": 2, "market.firm_capacity": True}), SEED)
     made = valid / "data.npz"
-    list(data.write(made, load_scenario("quick").override({"time.duration_hours": 2}), ["truthful"], [SEED]))
+    data.write(made, [data.played(load_scenario("quick").override({"time.duration_hours": 2}), "truthful", SEED)])
     contents = {
         "weights": [file.read_bytes() for file in sorted(WEIGHTS.glob("*.npz"))],
         "prices": [DEFAULT_MODEL.read_bytes()],

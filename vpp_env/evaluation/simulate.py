@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vpp_env.contract.bids import Bids
+from vpp_env.contract.bids import N_ACTION, Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.returned import checked
@@ -90,6 +90,21 @@ def policy_rng(seed: int) -> np.random.Generator:
     return policy_stream(seed)
 
 
+def rehearse(month: Month) -> None:
+    """Play the first opportunity with nobody's bids, and forget it: the market's kernels are then at hand.
+
+    `market.opportunity.play` takes longest to compile, and what a policy needs is compiled before it comes to it: of
+    several processes one begins with `play`.
+    """
+    world = _world(month)
+    world.reset()
+    world.step(np.full((world.n_homes, N_ACTION), -1.0))
+
+
+def _world(month: Month) -> World:
+    return World([month], contracts_expected=True)  # one variant of each kernel, whoever plays
+
+
 def simulate(
     month: Month,
     policy: Policy,
@@ -120,7 +135,7 @@ def simulate(
     counted, and cannot be changed by the policy while it plays.
     """
     info = policy.info
-    world = World([month], contracts_expected=True)  # one variant of each kernel, whoever plays
+    world = _world(month)
     world.reset()
     policy.reset(market_rules(world), month.policy_rng())
     record = Recorder(world, info, audit)

@@ -350,7 +350,7 @@ class World:
         if not self.contracts.ever:
             return self.headroom
         bounds = np.zeros_like(self._headroom)
-        look(self._homes._replace(home=self._parameters), self._gate()._replace(headroom=bounds))
+        look(self._homes._replace(home=self._keeper.own), self._gate()._replace(headroom=bounds))
         return Headroom(*bounds)
 
     def _playing(self) -> None:

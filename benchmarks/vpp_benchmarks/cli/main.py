@@ -6,6 +6,8 @@ command needs and the base installation lacks is named with its install command.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -147,4 +149,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def script() -> int:
     """Run the installed command: a policy `my_module:MyPolicy` is searched for in the working directory first."""
     sys.path.insert(0, os.getcwd())
+    end_at_once()
     return main()
+
+
+def end_at_once() -> None:
+    """End this process without a search for garbage: where a compiler is loaded it takes most of a second."""
+    atexit.register(gc.freeze)

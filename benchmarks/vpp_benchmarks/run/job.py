@@ -34,7 +34,7 @@ from vpp_env.evaluation.answers import PolicyFailure, said
 from vpp_env.evaluation.isolation import player
 from vpp_env.evaluation.kpi import Kpis, summarize
 from vpp_env.evaluation.measures import prosumer_table
-from vpp_env.evaluation.simulate import Run, simulate
+from vpp_env.evaluation.simulate import Run, rehearse, simulate
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 from vpp_env.traces.readers.homes import home_hashes
@@ -104,8 +104,8 @@ def stopped(job: JobSpec, status: str, reason: str) -> RunResult:
     return RunResult(origin_of(job), status, reason, audit=job.audited)
 
 
-def play(job: JobSpec, progress: Progress) -> RunResult:
-    """Play one run.
+def play(job: JobSpec, progress: Progress, rehearses: bool = False) -> RunResult:
+    """Play one run; with `rehearses` an opportunity of nobody before it, which compiles or loads what all runs need.
 
     Returns
     -------
@@ -133,6 +133,8 @@ def play(job: JobSpec, progress: Progress) -> RunResult:
     try:
         progress.begin(job, total)
         month = month_of(job)
+        if rehearses:
+            rehearse(month)
         audited = audited or audit_of(job, month)
         with player(job.contender.spec, job.checks.policy_timeout_s) as policy:
             if policy.info != job.contender.info:

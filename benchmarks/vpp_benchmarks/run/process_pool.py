@@ -69,8 +69,11 @@ class _LogSender(logging.Handler):
         self._sender.send("log", self._prepare(record))
 
 
-def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
-    """Play one job after the other; the whole of a child process. `kpis` are those that the parent knows of others."""
+def _work(pipe: Connection, kpis: Mapping[str, Kpi], rehearses: bool) -> None:
+    """Play one job after the other; the whole of a child process. `kpis` are those that the parent knows of others.
+
+    With `rehearses` the first one is rehearsed (`evaluation.simulate.rehearse`).
+    """
     REGISTERED.update(kpis)
     root, sender = logging.getLogger(), _Sender(pipe)
     root.addHandler(_LogSender(sender))
@@ -80,7 +83,8 @@ def _work(pipe: Connection, kpis: Mapping[str, Kpi]) -> None:
     try:
         with watched():
             while isinstance(job := pipe.recv(), JobSpec):
-                sender.send("done", play(job, sender))
+                sender.send("done", play(job, sender, rehearses))
+                rehearses = False
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone, and nobody waits for the run
         return
 
@@ -108,11 +112,11 @@ def check_kpis() -> None:
             ) from error
 
 
-def _hire() -> _Child:
+def _hire(rehearses: bool) -> _Child:
     # spawn: a fork would copy a process whose other threads draw the terminal
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, dict(REGISTERED)), daemon=True)
+    process = context.Process(target=_work, args=(theirs, dict(REGISTERED), rehearses), daemon=True)
     process.start()
     theirs.close()  # so that the end of the child is the end of the pipe
     return _Child(process, ours)
@@ -169,7 +173,8 @@ class Processes:
             if child.job is None and waiting:
                 child.give(waiting.popleft())
         while waiting and len(crew) < self._workers:
-            crew.append(_hire())
+            # one of several compiles the longest kernel first, while the others compile what policies need
+            crew.append(_hire(rehearses=len(crew) == 1))
             crew[-1].give(waiting.popleft())
 
 

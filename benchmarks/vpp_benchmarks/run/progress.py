@@ -24,7 +24,7 @@ LOG_PARTS = 4
 FEW_RUNS = 12
 """Runs up to which each is followed in the log; above, the whole is."""
 LOG_SECONDS = 10.0
-SILENT_SECONDS = 5.0
+SILENT_SECONDS = 4.0
 """Longest time between two plain lines of a run that gets on."""
 FILE_SECONDS = 2.0
 STOPPING = "interrupted: finishing this opportunity, then writing what is done; Ctrl-C again stops at once"
@@ -85,8 +85,10 @@ class LogProgress:
 
     def begin(self, job: JobSpec, total: int) -> None:
         """Start counting."""
-        self._runs[job.name] = (RunningSums(), total)
+        sums = RunningSums()
+        self._runs[job.name] = (sums, total)
         if self._total <= FEW_RUNS:
+            sums.told = time.monotonic()
             log.info("%s, seed %d: %d opportunities", job.contender.label, job.seed, total)
 
     def row(self, job: JobSpec, row: dict[str, Any]) -> None:
@@ -97,9 +99,9 @@ class LogProgress:
             return
         now = time.monotonic()
         if sums.played == 1:
-            sums.first = sums.told = now
+            sums.first = now
         quarter = sums.played * LOG_PARTS // total > (sums.played - 1) * LOG_PARTS // total
-        if quarter or now - sums.told >= SILENT_SECONDS:
+        if quarter or (sums.played > 1 and now - sums.told >= SILENT_SECONDS):
             sums.told = now
             figures = ", ".join(f"{name} {value}" for name, value in sums.figures().items())
             figures += sums.left(total, now)
