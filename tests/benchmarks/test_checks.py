@@ -178,7 +178,7 @@ def test_a_folder_executes_nothing_that_is_not_named_again(tmp_path: Path, capsy
     assert canary.exists()
 
 
-@pytest.mark.parametrize("where", ["graph", "speaker", "model"])
+@pytest.mark.parametrize("where", ["graph", "speaker", "model", "file", "speaker_file", "pieces"])
 def test_nor_a_graph_or_a_speaker_that_only_a_folder_names(
     where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,8 +192,11 @@ def test_nor_a_graph_or_a_speaker_that_only_a_folder_names(
         "graph": f"agentic(graph='{module}:build')",
         "speaker": f"llm('{module}:make')",
         "model": f"agentic(brain='llm', llm='{module}:make')",
+        "file": f"agentic(graph='{tmp_path}/{module}.py:build')",
+        "speaker_file": f"llm('{tmp_path}/{module}.py:make')",
+        "pieces": f"agentic(graph='{tmp_path}/{module}.py' ':build')",
     }[where]
-    if where == "speaker":
+    if where.startswith("speaker"):
         written["cases"][0]["scenario"]["owners"]["brains"] = [[spec, 1.0]]
     else:
         written["policies"][0]["spec"] = spec

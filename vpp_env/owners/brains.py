@@ -131,6 +131,20 @@ BRAINS: dict[str, Callable[..., Brain]] = {
 }
 
 
+def known_brain(spec: str) -> str:
+    """Name of the brain that a scenario's `spec` names; nothing of it is made.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such brain; the message offers the nearest.
+    """
+    name = spec.strip().partition("(")[0]
+    if name not in BRAINS:
+        raise UnknownNameError(did_you_mean(name, BRAINS, "brain of owners"))
+    return name
+
+
 def make_brain(spec: str) -> Brain:
     """Build a brain from its form in a scenario: `truthful`, `strategic(.2, 1)`, `liar(2)`, `llm('module:name')`.
 
@@ -141,9 +155,8 @@ def make_brain(spec: str) -> Brain:
     ScenarioError
         When its numbers cannot be read, or are not allowed.
     """
-    name, _, rest = spec.strip().partition("(")
-    if name not in BRAINS:
-        raise UnknownNameError(did_you_mean(name, BRAINS, "brain of owners"))
+    name = known_brain(spec)
+    rest = spec.strip().partition("(")[2]
     help_text = f"scenario.owners.brains: got {spec!r}; allowed is a brain's name, or name(number, ...)"
     help_text += ", of those that talk name('text', option=value, ...)"
     try:

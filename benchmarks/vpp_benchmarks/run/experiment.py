@@ -5,9 +5,9 @@ It is plain data that a folder can be resumed from.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
@@ -322,8 +322,22 @@ def _check_named(specs: Sequence[str], brains: Sequence[str], named: Sequence[st
 
 
 def _names_module(spec: str) -> bool:
-    """Whether an option of a policy, or what a brain is given, may name code, `module:name`, that is not ours."""
-    return any(not name.startswith("vpp_policies.") for name in re.findall(r"""["']([\w.]+:\w+)["']""", spec))
+    """Whether an option of a policy, or what a brain is given, may name code that is not ours.
+
+    That is `module:name` or `path/to/file.py:name`, read as whoever makes the policy reads it: pieces put together.
+    """
+    try:
+        tree = ast.parse(f"f({spec.partition('(')[2].strip().removesuffix(')')})", mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # nobody can read it, and it is refused
+    return any(isinstance(node, ast.Constant) and _is_code(node.value) for node in ast.walk(tree))
+
+
+def _is_code(value: object) -> bool:
+    where, colon, _ = str(value).rpartition(":")
+    parts = where.split(".")
+    is_module = all(part.isidentifier() for part in parts)
+    return bool(colon) and (where.endswith(".py") or (is_module and parts[0] != "vpp_policies"))
 
 
 def _check_salt(recorded: str | None, checks: Checks) -> None:

@@ -20,6 +20,7 @@ from vpp_env.evaluation.isolation import TIMEOUT_S, player
 from vpp_env.evaluation.verdict import Audit
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
+from vpp_env.owners.brains import known_brain
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.splits import MOST_SEEDS, SPLITS, named_seeds
@@ -174,6 +175,8 @@ def make_plan(
         raise PlanError(f"seeds: got {list(seeds)}; allowed is one or more integers that are zero or more")
     make_clearing(scenario.market)
     make_payment(scenario.market)
+    for spec, _ in scenario.owners.brains:
+        known_brain(spec)
     if market_data is not None:
         resolve_paths(market_data)
     elif node is not None:
