@@ -38,6 +38,19 @@ class Broken(_Nothing):
         raise RuntimeError("the model is away")
 
 
+class Picky(_Nothing):
+    """Plays any month but those of so many homes."""
+
+    def __init__(self, homes: int) -> None:
+        super().__init__(at=-1)
+        self._not = homes
+
+    def reset(self, rules: MarketRules, rng: np.random.Generator) -> None:
+        super().reset(rules, rng)
+        if rules.n_homes == self._not:
+            raise RuntimeError(f"not {self._not} homes")
+
+
 class Interrupting(_Nothing):
     """Is where Ctrl-C hits: the evaluator is told so, and this opportunity takes as long as it needs to hear it."""
 

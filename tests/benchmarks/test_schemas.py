@@ -146,6 +146,20 @@ def test_every_result_folder_has_a_summary_at_its_root(written: Path) -> None:
     )
 
 
+def test_means_over_other_units_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two left out what it could not play: as many units, and not the same."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    picky = [f"tests.benchmarks.broken:Picky(homes={homes})" for homes in (4, 5)]
+    args = ["--scenario", "quick", "--duration-hours", "2", "--fleets", "4", "5", "--policies", *picky]
+    assert main([*args, "--no-figures", "--no-ceilings", "--quiet", "--out", str(tmp_path / "out")]) == 1
+    whole = read(tmp_path / "out" / "simulation_summary.json")
+    assert [policy["complete_units"] for policy in whole["policies"].values()] == [1, 1]
+    assert whole["profit_advantage_percent"] is whole["efficiency_ratio"] is None
+    first, second = whole["policies"]
+    note = f"not comparable: {first} completed 1 units, {second} completed 1 units, not the same ones"
+    assert set(whole["advantage_notes"].values()) == {note}
+
+
 def test_what_is_not_defined_is_null(written: Path) -> None:
     data = read(written / "broken" / "simulation_summary.json")
     assert [data[f"broken_{name}"] for name in FLAT] == [None] * len(FLAT)

@@ -6,6 +6,7 @@ for.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -50,6 +51,20 @@ def named(name: str, what: str) -> Any:
         raise UnknownNameError(
             f"{what} {name!r} cannot be imported: {where} defines no {shortened(attribute)!r}.{near}"
         ) from error
+
+
+def arguments(text: str) -> ast.expr:
+    """Parse the arguments `value, key=value, ...` that stand behind a name: a call, of which nothing is executed.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read.
+    """
+    try:
+        return ast.parse(f"f({text})", mode="eval").body
+    except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
+        raise ValueError(str(error)) from error
 
 
 def returned(function: Callable[..., Any]) -> object:

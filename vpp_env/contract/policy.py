@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.contract.bids import Bids
-from vpp_env.contract.named import named
+from vpp_env.contract.named import arguments, named
 from vpp_env.contract.views import Information, View
 from vpp_env.errors import MOST_CHARACTERS, PolicyError, UnknownNameError, did_you_mean, needs, shortened
 from vpp_env.units import Ints
@@ -206,7 +206,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     if match is None:
         raise PolicyError(f"policy cannot be read: {help_text}")
     try:
-        call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
+        call = arguments(match["args"] or "")
         if (
             not isinstance(call, ast.Call)
             or not isinstance(call.func, ast.Name)
@@ -215,7 +215,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         ):
             raise PolicyError(f"policy options must be named: {help_text}")
         options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
+    except (ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         raise PolicyError(f"policy options cannot be read: {help_text}") from error
     return match["name"], options
 

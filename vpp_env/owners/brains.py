@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vpp_env.contract.named import arguments
 from vpp_env.contract.speech import Speaker
 from vpp_env.errors import ScenarioError, UnknownNameError, did_you_mean
 from vpp_env.owners.hostile import MARKUP, hostile
@@ -160,13 +161,13 @@ def make_brain(spec: str) -> Brain:
     help_text = f"scenario.owners.brains: got {spec!r}; allowed is a brain's name, or name(number, ...)"
     help_text += ", of those that talk name('text', option=value, ...)"
     try:
-        call = ast.parse(f"f({rest.removesuffix(')')})", mode="eval").body
+        call = arguments(rest.removesuffix(")"))
         if not isinstance(call, ast.Call) or (rest and not rest.endswith(")")):
             raise ScenarioError(help_text)
         given = [ast.literal_eval(a) for a in call.args]
         options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
         return BRAINS[name](*given, **options)
-    except (SyntaxError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise error if isinstance(error, ScenarioError) else ScenarioError(help_text) from error
 
 

@@ -23,12 +23,11 @@ from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.crossplay import MADE_WITH, POPULATIONS, TRUTHFUL, Above, CrossPlay, Shares, cross_play
 from vpp_benchmarks.run.executors import AUTO, executor_names
 from vpp_benchmarks.run.live import watched
-from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario, parse_seeds
 from vpp_env.errors import did_you_mean
 from vpp_env.evaluation.kpi import table
-from vpp_env.scenario import Scenario, load_scenario
+from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import not_of_test
-from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "--scenario august --seeds validation:10 --markdown page.md --figure page.svg",
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
             raise PlanError(f"--{option} {file}: its folder does not exist; make it first")
     if args.figure is not None and args.figure.suffix != ".svg":
         raise PlanError(f"--figure {args.figure}: got a file of type {args.figure.suffix!r}; allowed is .svg")
-    base = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
+    base = asked_scenario(args.scenario, args)
     seeds = parse_seeds(args.seeds)
     populations = {name: POPULATIONS[name] for name in dict.fromkeys([TRUTHFUL, *args.populations])}
     runs = len(populations) * len(seeds) * len(args.policies)

@@ -14,12 +14,11 @@ import pandas as pd
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import markdown
-from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario
 from vpp_benchmarks.train.curves import curve, draw, months_of, read
-from vpp_env import Month, load_scenario, make_policy, simulate, summarize
+from vpp_env import Month, make_policy, simulate, summarize
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
-from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = (
     "evolution=weights.csv",
@@ -48,7 +47,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     if args.figure is not None and not (args.figure.suffix in FIGURES and args.figure.parent.is_dir()):
         raise PlanError(f"--figure {args.figure}: allowed is {', '.join(FIGURES)}, in a folder that exists")
     runs = _runs(args.runs)
-    world = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
+    world = asked_scenario(args.scenario, args)
     most = max(len(months_of(looks[0])) for looks in runs.values())
     truthful = _truthful(world, most, args.home_data)
     rng, curves, rows = np.random.default_rng(0), {}, []

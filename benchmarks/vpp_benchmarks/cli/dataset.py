@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden, parse_seeds
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario, parse_seeds
 from vpp_benchmarks.train.data import Episode, played, write, write_minari
 from vpp_env import OBSERVATION_VERSION
-from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulation.sources import scenario_of
+from vpp_env.scenario import Scenario
 
 EXAMPLES = (
     "--out truthful.npz --policies truthful --seeds training:6",
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     args = p.parse_args(argv)
     if args.out is not None and (args.out.suffix != ".npz" or not args.out.parent.is_dir()):
         raise PlanError(f"--out: got {args.out}; allowed is a file that ends in .npz, in a folder that exists")
-    scenario = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
+    scenario = asked_scenario(args.scenario, args)
     seeds = parse_seeds(args.seeds)
     episodes = _played(scenario, args.policies, seeds, args.home_data)
     if args.out is not None:

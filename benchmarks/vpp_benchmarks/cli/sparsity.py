@@ -10,10 +10,8 @@ from collections.abc import Sequence
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.report.tables import markdown, percent
-from vpp_benchmarks.run.plan import add_scenario_flags, overridden, parse_seeds
+from vpp_benchmarks.run.plan import add_scenario_flags, asked_scenario, parse_seeds
 from vpp_benchmarks.train.sparsity import earned, sparsity
-from vpp_env.scenario import load_scenario
-from vpp_env.simulation.sources import scenario_of
 
 EXAMPLES = ("", "week20 august", "quick --policy constant --seeds training:10")
 HEADER = (
@@ -39,9 +37,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     add_scenario_flags(p)
     args = p.parse_args(argv)
     seeds = parse_seeds(args.seeds)
-    worlds = {
-        name: scenario_of(overridden(load_scenario(name), args.overrides), args.home_data) for name in args.scenarios
-    }
+    worlds = {name: asked_scenario(name, args) for name in args.scenarios}
     rows = []
     for name, world in worlds.items():
         months = []

@@ -17,12 +17,11 @@ import pandas as pd
 from vpp_policies.learned import Layer, load, save
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, overridden
+from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario
 from vpp_benchmarks.train.data import clone, read
 from vpp_benchmarks.train.evolution import Progress, settings_of, train
 from vpp_benchmarks.train.form import Form, form_of
-from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulation.sources import scenario_of
+from vpp_env.scenario import Scenario
 
 EXAMPLES = (
     "--out weights.npz",
@@ -74,7 +73,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--from: got it with --method {args.method}; allowed is --method evolution")
     if args.home_data is not None and args.method == "clone":
         raise PlanError("--home-data: got it with --method clone; give it to `vpp-env dataset`, which writes --data")
-    scenario = scenario_of(overridden(load_scenario(args.scenario), args.overrides), args.home_data)
+    scenario = asked_scenario(args.scenario, args)
     if args.method == "clone":
         layers, explained = clone(*read(args.data))
         save(args.out, layers)

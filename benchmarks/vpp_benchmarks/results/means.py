@@ -22,9 +22,14 @@ class PolicyMeans:
     policy: Contender
     verdict: str  # the worst that an audit of one of its runs found
     consent_note: str  # why its consented satisfaction is 0 whatever it does; empty where it is counted somewhere
-    complete: int  # units
+    completed: frozenset[tuple[str, int]]  # units: case, seed
     means: Mapping[str, Spread]  # KPI -> over units
     minus_first: Mapping[str, Spread]  # KPI -> paired difference from the first policy; empty for the first
+
+    @property
+    def complete(self) -> int:
+        """How many units it completed."""
+        return len(self.completed)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ class Means:
         first, second = self.policies.items()
         what = "units" if len(self.plans) > 1 else "seeds"
         done = [f"{label} completed {p.complete} {what}" for label, p in (first, second)]
-        broken = done if first[1].complete != second[1].complete else []
+        if first[1].complete == second[1].complete:
+            done.append("not the same ones")
+        broken = done if first[1].completed != second[1].completed else []
         return compare_figures(first[0], second[0], lambda label, kpi: self.policies[label].means[kpi].mean, broken)
 
 
@@ -93,7 +100,8 @@ def means_of(plans: Sequence[Plan], seeds: Sequence[SeedResult], status: str) ->
     policies: dict[str, PolicyMeans] = {}
     for contender in contenders:
         label = contender.label
-        done = [s.run(label) for s in seeds if s.run(label).complete]
+        completed = [s for s in seeds if s.run(label).complete]
+        done = [s.run(label) for s in completed]
         pairs = [(s.run(label), s.run(first)) for s in seeds if s.run(label).complete and s.run(first).complete]
         means: dict[str, Spread] = {}
         for kpi in table(Place.MEANS):
@@ -109,8 +117,7 @@ def means_of(plans: Sequence[Plan], seeds: Sequence[SeedResult], status: str) ->
         mine = [s.run(label) for s in seeds]
         notes = {run.consent_note for run in mine}
         note = min(notes, default="")  # empty before any other
-        policies[label] = PolicyMeans(
-            contender, verdict_of(run.audit for run in mine).value, note, len(done), means, minus
-        )
+        units = frozenset((s.case, s.seed) for s in completed)
+        policies[label] = PolicyMeans(contender, verdict_of(run.audit for run in mine).value, note, units, means, minus)
     finished = {plan.case: tuple(s.seed for s in seeds if s.case == plan.case) for plan in plans}
     return Means(tuple(plans), status, finished, policies)

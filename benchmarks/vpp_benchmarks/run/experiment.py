@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vpp_benchmarks.run.plan import Checks, JobSpec, Plan, PlanError, file_name, make_plan, parse_override, parse_seeds
+from vpp_env.contract.named import arguments
 from vpp_env.contract.policy import is_outside
 from vpp_env.data.months import PREFIX, is_real_month, month_names
 from vpp_env.errors import VppError, did_you_mean
@@ -327,8 +328,8 @@ def _names_module(spec: str) -> bool:
     That is `module:name` or `path/to/file.py:name`, read as whoever makes the policy reads it: pieces put together.
     """
     try:
-        tree = ast.parse(f"f({spec.partition('(')[2].strip().removesuffix(')')})", mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = arguments(spec.partition("(")[2].strip().removesuffix(")"))
+    except ValueError:
         return False  # nobody can read it, and it is refused
     return any(isinstance(node, ast.Constant) and _is_code(node.value) for node in ast.walk(tree))
 

@@ -21,7 +21,7 @@ from vpp_env.evaluation.verdict import Audit
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.payment import make_payment
 from vpp_env.owners.brains import known_brain
-from vpp_env.scenario import Scenario
+from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.check import shown
 from vpp_env.scenario.splits import MOST_SEEDS, SPLITS, named_seeds
 from vpp_env.scenario.streams import check_salt, salt_hash
@@ -290,6 +290,17 @@ def add_scenario_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.FIELD=VALUE",
         help="change any field of the scenario; may be repeated",
     )
+
+
+def asked_scenario(name: str, args: argparse.Namespace) -> Scenario:
+    """Return the scenario of that name, or file, as the options of `add_scenario_flags` want it.
+
+    Raises
+    ------
+    VppError
+        When there is no such scenario, a change is not allowed, or the homes cannot be used.
+    """
+    return scenario_of(overridden(load_scenario(name), args.overrides), args.home_data)
 
 
 def parse_override(text: str, scenario: Scenario) -> tuple[str, Any]:
