@@ -37,7 +37,7 @@ def scenario(roots: Sequence[Path]) -> None:
         changed = sum(changes[field].strip() != rows[field][0] for field in changes)
         st.success(f"{changed} fields changed; {made.fleet.size} homes, {made.hours} h, hash {made.hash}")
         file = f"{file_name(made.name)}.toml"
-        st.download_button(file, made.to_toml(), file, key="toml")
+        st.download_button(plain(file), made.to_toml(), file, key="toml")
         st.code(f"vpp-env compare --scenario {file}", language=None)
     with st.expander(f"All {len(rows)} fields of {base}"):
         show(
