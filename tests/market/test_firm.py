@@ -85,7 +85,7 @@ def earned(outcomes: list[Outcome]) -> float:
 
 
 def naive(committed: list[int], delivered: list[int], called: list[bool]) -> tuple[list[Fraction], Fraction]:
-    """USD of each evening, and what was demonstrated: plain lists, written from docs/model.md."""
+    """USD of each evening, and what was demonstrated: plain lists, written from docs/market.md."""
     if not any(committed):
         return [Fraction(0)] * len(called), Fraction(0)
     firm = [min(q, c) for q, c in zip(delivered, committed, strict=True)]

@@ -1,6 +1,6 @@
 """What one window earns an owner at a price: storage that the VPP sells, and charging that waits.
 
-The equations S and D of docs/contracts.md, and the least price at which each is worth something. Scalar functions of
+The equations S and D of docs/owners.md, and the least price at which each is worth something. Scalar functions of
 one home, inlined into `arithmetic.judge`.
 """
 
