@@ -97,7 +97,7 @@ def test_a_run_folder_holds_one_policy_of_the_summary(written: Path) -> None:
 
 
 def test_the_columns_of_the_csv_are_those_of_the_page(written: Path) -> None:
-    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8").split("## Columns of simulation_results.csv")[1]
+    page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8").split("## Columns of simulation_results.csv")[1]
     rows = [line.split("|")[1] for line in page.split("\n## ")[0].splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
     shared = [name for name in named if not name.startswith(("<policy>", "_"))]

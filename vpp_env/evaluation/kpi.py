@@ -436,7 +436,7 @@ def table(place: Place | None = None) -> tuple[Kpi, ...]:
 
 
 def markdown_table() -> str:
-    """Return the entries as the table of docs/benchmark.md."""
+    """Return the entries as the table of docs/files.md."""
     rows = ["| key | shown as | unit | better | meaning |", "|---|---|---|---|---|"]
     for kpi in table():
         cells = (f"`{kpi.name}`", kpi.short, kpi.unit, "" if kpi.better is Better.NEITHER else kpi.better.value)

@@ -11,7 +11,7 @@ NOTHING = 1e-9
 
 @dataclass(frozen=True)
 class Advantages:
-    """Figures of a comparison of two, first against second; see docs/benchmark.md."""
+    """Figures of a comparison of two, first against second; see docs/files.md."""
 
     profit_advantage_percent: float | None  # None where it has no meaning
     satisfaction_advantage_percent: float | None

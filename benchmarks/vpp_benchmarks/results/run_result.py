@@ -4,7 +4,7 @@
 |---|---|
 | `manifest.json` | schema, hash of the job, status, error, scenario, data, policy, versions, SHA-256 of files |
 | `summary.json` | every KPI but times |
-| `opportunities.parquet`, `intervals.parquet`, `prosumers.parquet` | the tables of docs/benchmark.md |
+| `opportunities.parquet`, `intervals.parquet`, `prosumers.parquet` | the tables of docs/files.md |
 | `dispatch.parquet`, `events.parquet` | who was dispatched, what went wrong (`vpp_env.evaluation.home_record`) |
 | `prices.parquet`, `transcripts.parquet` | market prices; messages as JSON text |
 | `timing.parquet`, `timing.json` | seconds per opportunity; wall seconds, and their SHA-256 |
@@ -43,7 +43,7 @@ MEASURED, SEEDED = "measured", "seeded"
 FIRST_MARKET = "caiso2023.1"
 """Version of the market before scenarios named it."""
 RUN_SCHEMA = "vpp_env.run/1"
-"""Version of the files of a run folder; see docs/benchmark.md."""
+"""Version of the files of a run folder; see docs/files.md."""
 TABLES = ("opportunities", "intervals", "prosumers", "dispatch", "events", "prices", "transcripts")
 MANIFEST, SUMMARY, TIMING, TIMES = "manifest.json", "summary.json", "timing.json", "timing.parquet"
 REMEDY = "take the folder from where it was written, or play the run again with --resume"

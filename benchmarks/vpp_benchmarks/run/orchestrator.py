@@ -36,7 +36,7 @@ class SimulationSummary:
     seed: int
     total_timesteps: int
     simulation_duration_hours: float
-    policies: Mapping[str, Mapping[str, Any]] = field(repr=False)  # label -> KPIs, see docs/benchmark.md
+    policies: Mapping[str, Mapping[str, Any]] = field(repr=False)  # label -> KPIs, see docs/files.md
     profit_advantage_percent: float | None  # first policy over second; None where it has no meaning
     satisfaction_advantage_percent: float | None
     satisfaction_improvement: float | None  # the same as a fraction
@@ -97,7 +97,7 @@ class VPPSimulationOrchestrator:
     seed : int
         Seed of fleet, weather and prices.
     out : path, optional
-        Folder to write the files of docs/benchmark.md to; None writes nothing.
+        Folder to write the files of docs/files.md to; None writes nothing.
     market_data : path, optional
         Measured prices, see docs/market-data.md.
     node : str, optional

@@ -144,7 +144,7 @@ def _batteries(scenario: Scenario, hours: int) -> tuple[list[Device], MarketRule
 
 
 def _merged(devices: list[Device]) -> Device:
-    """Identical batteries as one: powers, limits and start added up; exact, see docs/optimizers.md."""
+    """Identical batteries as one: powers, limits and start added up; exact, since plans form a convex set."""
     first, n = devices[0], len(devices)
     s = first.store
     store = s._replace(

@@ -78,7 +78,7 @@ class Effort(NamedTuple):
 CEILING = Effort()
 """What a ceiling needs."""
 QUICK_CEILING = Effort(feeders=False)
-"""A third of the time, and hardly higher: what stands beside the results of a comparison (docs/optimizers.md)."""
+"""A third of the time, and hardly higher: what stands beside the results of a comparison (docs/ceilings.md)."""
 
 
 class Sweep(NamedTuple):
@@ -205,7 +205,7 @@ def solve(
     Returns
     -------
     Solution
-        `bracket.upper` is a proven ceiling of the relaxation that docs/optimizers.md states, and so of every policy.
+        `bracket.upper` is a proven ceiling of the relaxation that docs/ceilings.md states, and so of every policy.
     """
     made = charged(closed(devices(homes, foresight, goal), foresight, evenings), penalties)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1

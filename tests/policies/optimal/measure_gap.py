@@ -5,7 +5,7 @@
     blind 1000 1001     the same plan where a part of its foresight is replaced by what has been seen
 
 Owners bear everything here (`owners.patience = endless`): who breaks wishes unasked would lose them, and no ceiling
-knows that. USD of welfare in `august`; docs/optimizers.md shows what came out.
+knows that. USD of welfare in `august`; docs/ceilings.md shows what came out.
 """
 
 from __future__ import annotations
