@@ -178,6 +178,14 @@ def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
         assert firm["observations"][..., COLUMNS.index(name)].max() > 0.0
 
 
+def test_training_beside_the_months_is_the_same_on_both() -> None:
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    script = str(Path(__file__).with_name("trained.py"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_without_a_gpu_the_error_says_what_to_do() -> None:
     from numba import cuda
 
