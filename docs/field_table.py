@@ -1,6 +1,6 @@
 """Tables of what a policy reads and returns, made from the code; tests/test_site.py compares them with the pages.
 
-`python docs/field_table.py` writes them into docs/policies.md and docs/api.md again.
+`python docs/field_table.py` writes them into docs/fields.md and docs/api.md again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vpp_env import (
 )
 
 PAGES = {
-    "policies.md": (View, Public, Homes, Future, Bids, DayAheadSchedule, MarketRules, PolicyInfo),
+    "fields.md": (View, Public, Homes, Future, Bids, DayAheadSchedule, MarketRules, PolicyInfo),
     "api.md": (Foresight, PriceLaw, Terms, Run),
 }
 """Page -> classes whose fields it tables."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import shlex
 import shutil
@@ -107,7 +106,7 @@ def run(source: str, page: str, **scope: object) -> dict[str, Any]:
 
 def test_every_page_with_python_is_run_somewhere() -> None:
     pages = {page.name for page in DOCS.glob("*.md") if "```python" in page.read_text("utf-8")}
-    here = {"market-data.md", "home-data.md", "learners.md", "benchmark.md", "agentic.md", "contracts.md"}
+    here = {"market-data.md", "home-data.md", "learners.md", "benchmark.md", "agentic.md", "llm.md", "contracts.md"}
     assert pages == here | {"index.md", "policies.md"}  # tests/test_site.py
 
 
@@ -155,17 +154,14 @@ def test_the_orchestrator_of_the_page_runs() -> None:
     assert run(source, "benchmark.md")["summary"].results is not None
 
 
-def test_the_graph_of_the_page_is_the_example_s() -> None:
-    """It is played by tests/policies/test_own_graph.py."""
-    one, other = (
-        ast.parse(text) for text in (snippet("agentic.md"), (ROOT / "examples/own_graph.py").read_text("utf-8"))
-    )
-    bare = [
-        [ast.unparse(statement) for node in tree.body if isinstance(node, ast.FunctionDef)
-         for statement in (node.body[1:] if ast.get_docstring(node) else node.body)]
-        for tree in (one, other)
-    ]  # fmt: skip
-    assert bare[0] == bare[1]
+@pytest.mark.parametrize(("page", "name"), [("agentic.md", "own_graph.py"), ("llm.md", "langchain_model.py")])
+def test_an_example_of_a_page_is_the_file_s_and_has_twenty_lines(page: str, name: str) -> None:
+    """They are played from a stranger's folder by tests/policies/test_own_graph.py and tests/llm/test_adapters.py."""
+    source = (ROOT / "examples" / name).read_text("utf-8")
+    documentation, code = source.split('"""\n\n', 1)
+    assert documentation.startswith('"""')
+    assert snippet(page, f"# {name}") == f"# {name}\n{code}"
+    assert len(source.splitlines()) <= 20
 
 
 def test_what_the_page_says_of_asking_exists() -> None:

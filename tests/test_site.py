@@ -51,7 +51,7 @@ def test_the_tables_are_the_code_s() -> None:
 
 def test_a_table_without_a_place_is_an_error() -> None:
     with pytest.raises(ValueError, match="no place for View"):
-        filled("nothing", "policies.md")
+        filled("nothing", "fields.md")
 
 
 def test_snippets_of_the_start_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ from vpp_policies.stochastic.policy import Stochastic
 
 DEFAULT_EVENINGS = Path(__file__).parent / "evenings.json"
 LEAST_PERFORMANCE, CLAWBACK = 0.5, 2.0
-"""Share of a commitment below which its day's pay is taken back, and how often (docs/model.md, 5a)."""
+"""Share of a commitment below which its day's pay is taken back, and how often (docs/market.md)."""
 LOAD = 0.75
 """Share of a commitment that an evening with more to give delivers: a call dispatches up to the commitment in each
 interval, and what it does not take of the first ones is not all there in the last. [assumed]: on ten evenings of

@@ -20,7 +20,7 @@ from vpp_benchmarks.cli.compare import main
 from vpp_benchmarks.cli.report import main as report_main
 from vpp_benchmarks.report.conversation import Conversations, _words
 from vpp_benchmarks.report.course import mean_course
-from vpp_benchmarks.report.home import Homes
+from vpp_benchmarks.report.home import Homes, paid
 from vpp_benchmarks.report.material import Material, read_material
 from vpp_benchmarks.report.money import STEPS, ledger
 from vpp_benchmarks.report.negotiation import Terms, all_terms, negotiation_of
@@ -182,7 +182,9 @@ def test_money_by_day_and_price_adds_up_to_the_ledger(week: Path) -> None:
         course, kpis = material.courses[run.label], run.kpis
         assert kpis is not None
         assert course.days["actual_profit"].sum() == pytest.approx(kpis.total_profit, abs=1e-9)
-        assert course.dearest_usd[-1] == pytest.approx(kpis.money.revenue, abs=1e-9)
+        hourly = kpis.money.revenue - kpis.money.capacity
+        assert course.dearest_usd[-1] == pytest.approx(hourly, abs=1e-9), "capacity is of evenings and months"
+        assert paid(run.table("prosumers")).sum() == pytest.approx(kpis.money.payments, abs=1e-6), "each home's adds up"
         assert course.sold_kwh == pytest.approx(1000.0 * kpis.sold_mwh, abs=1e-6)
         lines = ledger([kpis])
         come = sum(sign * lines[name] for name, _, sign in STEPS)
@@ -378,7 +380,7 @@ def test_ceilings_are_shown_where_they_are(week: Path) -> None:
         "0.7890",
         "0.6540",
         "0.56 %",
-        "ceiling: free",
+        "ceiling ignoring wishes",
     ):
         assert text in page
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from vpp_env import BidError, VectorMarketMonth, VppError, load_scenario
-from vpp_env.core.ledger import N_LEDGER
+from vpp_env.contract.observation import COLUMNS
+from vpp_env.core.ledger import L_PAY_CAPACITY, N_LEDGER
 
 MONTHS = [10_000, 10_001, 10_000]
 COMMON = {"fleet.size": 3, "time.start": "2023-08-01T21:00", "time.duration_hours": 4}
@@ -38,6 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
         "market.gate_lead_minutes": 75,
         "market.call_probability": 0.5,
         "owners.called_risk": 2.0,
+        "market.max_share_of_flexible": 0.5,
     },
     # a cap that binds, awards that are void, gateways, a programme's event
     "cap": {
@@ -52,6 +54,20 @@ CASES: dict[str, dict[str, Any]] = {
         "time.opportunity_minutes": 30,
         "time.duration_hours": 3,
         "time.start": "2023-08-01T19:00",
+        "market.two_settlement": True,
+    },
+    # firm capacity: an evening that is past, and one that is committed and called
+    "firm": {
+        "market.firm_capacity": True,
+        "market.capacity_hours": (13.0, 14.0),
+        "market.capacity_least_performance": 0.1,
+        "market.day_ahead_gate_hour": 10,
+        "market.min_bid_mw": 0.0005,
+        "owners.called_risk": 0.3,
+        "fleet.size": 2,
+        "time.opportunity_minutes": 60,
+        "time.start": "2023-08-01T13:00",
+        "time.duration_hours": 49,
     },
 }
 
@@ -145,6 +161,10 @@ def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
     assert cap["void"].any()
     sold = cap["booked"][..., 1]
     assert sold.max() == pytest.approx(6.0, abs=0.03)
+    firm = played["firm"][0]
+    assert (firm["ledger"][-1, :, L_PAY_CAPACITY] > 0.0).any()
+    assert firm["profit"][-1].min() < -1.0, "one month gives too little, and pays"
+    assert firm["observations"][..., COLUMNS.index("capacity_kw")].max() > 0.0
 
 
 def test_without_a_gpu_the_error_says_what_to_do() -> None:
@@ -180,10 +200,7 @@ def test_the_benchmark_runs_on_the_simulator_and_finds_no_difference() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"market.firm_capacity": True}, "market.firm_capacity = True"),
         ({"market.clearing": "residual_supply"}, "market.clearing = 'residual_supply'"),
-        ({"market.max_share_of_flexible": 0.5}, "market.max_share_of_flexible = 0.5"),
-        ({"market.two_settlement": True}, "market.two_settlement = True"),
     ],
 )
 def test_what_is_not_played_on_a_gpu_is_refused_by_name(

@@ -10,6 +10,7 @@ import sys
 import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 from numba import cuda, typeof
@@ -37,13 +38,14 @@ class Calls:
 def signatures() -> dict[str, Any]:
     """Types that the kernels are called with, from a world of two homes in this machine's memory."""
     seen: dict[str, Any] = {}
-    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "observe")
+    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "settle_opportunity", "observe")
     months.kernels = SimpleNamespace(**{name: Calls(seen, name) for name in names})
-    host = SimpleNamespace(
+    months.cuda = SimpleNamespace(
         is_available=lambda: True, to_device=lambda x: x, device_array=lambda shape, dtype: np.zeros(shape, dtype)
     )
-    months.cuda = host
-    months._zero = lambda array: None
+    months.zero = lambda array: None
+    months.Host = MagicMock()
+    months.Host.return_value.played.return_value = False
     scenario = load_scenario("quick").override({"fleet.size": 2, "time.duration_hours": 2})
     played = months.DeviceMonths([Month(scenario, 10_000)], np.zeros(1, dtype=np.int64))
     played.observe()

@@ -40,6 +40,10 @@ from vpp_env.evaluation.simulate import simulate
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "langchain_model.py"
 MORE = """
+
+def make() -> SimpleChatModel:
+    return Steady()
+
 def undeclared():
     raise AssertionError("called")
 

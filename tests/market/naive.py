@@ -1,4 +1,4 @@
-"""The market by hand: one interval in exact fractions and plain lists, written from docs/model.md."""
+"""The market by hand: one interval in exact fractions and plain lists, written from docs/market.md."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def earned(outcomes: list[Outcome]) -> float:
 
 
 def naive(committed: list[int], delivered: list[int], called: list[bool]) -> tuple[list[Fraction], Fraction]:
-    """USD of each evening, and what was demonstrated: plain lists, written from docs/model.md."""
+    """USD of each evening, and what was demonstrated: plain lists, written from docs/market.md."""
     if not any(committed):
         return [Fraction(0)] * len(called), Fraction(0)
     firm = [min(q, c) for q, c in zip(delivered, committed, strict=True)]
@@ -316,8 +316,8 @@ def test_it_commits_the_minimum_where_its_quantile_comes_near_it(past: list[floa
     for j, able in enumerate(past):
         # in two parts, whose mean counts
         firm._able[j] = [np.array([0.5 * able]), np.array([1.5 * able])]
-    assert firm.built_in(0, 10_000) == pytest.approx(kw, abs=1e-9)
-    assert firm.built_in(0, 0) == 0.0, "what is not past counts for nothing"
+    assert firm.built_in(10_000)[0] == pytest.approx(kw, abs=1e-9)
+    assert firm.built_in(0)[0] == 0.0, "what is not past counts for nothing"
 
 
 def test_a_car_that_comes_home_in_the_evening_could_deliver_from_then_on() -> None:

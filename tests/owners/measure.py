@@ -1,4 +1,4 @@
-"""Figures of docs/contracts.md: what owners answer to typical offers, and how fast 200 of them do.
+"""Figures of docs/owners.md: what owners answer to typical offers, and how fast 200 of them do.
 
 python tests/owners/measure.py           # training seeds 10000 and 10001, August, day-ahead prices known at 14:00
 python tests/owners/measure.py speed     # CPU time of three rounds with 200 homes

@@ -1,4 +1,4 @@
-"""The owner's arithmetic once more, for one owner, slot by slot, in plain Python: written from docs/contracts.md."""
+"""The owner's arithmetic once more, for one owner, slot by slot, in plain Python: written from docs/owners.md."""
 
 from __future__ import annotations
 

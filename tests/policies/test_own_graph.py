@@ -158,16 +158,27 @@ def test_what_is_no_graph_is_not_called() -> None:
             load_graph(name, None)
 
 
-def test_the_example_runs_from_a_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_offers_less_at_first_from_a_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_graph.py").write_text(EXAMPLE.read_text())
     monkeypatch.chdir(tmp_path)
-    policy = agentic(graph="own_graph.py:build")
-    run = simulate(month("quick", {"time.duration_hours": 3}), policy)
-    assert run.complete
-    assert "editor" in policy.graph.nodes
-    assert isinstance(policy.graph.checkpointer, InMemorySaver)
-    made = [snapshot.next for snapshot in policy.graph.get_state_history(THREAD)]
-    assert ("editor",) in made
+    prices: dict[str, list[float]] = {}
+    for graph in ("own_graph.py:build", ""):
+        run = simulate(month("week20", {"time.duration_hours": 1}), agentic(graph=graph, transcript="full"))
+        assert run.complete
+        prices[graph] = [
+            price
+            for r in run.record.transcripts
+            if r["kind"] == "aggregator_offer" and r["round"] == 1
+            for price in r["offered_price"]
+        ]
+    own, usual = np.array(prices["own_graph.py:build"]), np.array(prices[""])
+    assert usual.min() > 0.1
+    np.testing.assert_allclose(own, 0.9 * usual, atol=1e-4)  # as far as a transcript's digits go
+
+
+def test_a_node_of_ones_own_stands_where_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"dispach.*dispatch"):
+        plan(None, dispach=silent)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

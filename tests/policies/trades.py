@@ -3,7 +3,7 @@
 A sale is measured against the same month in which this one concession of this one owner is never asked for, all else
 alike: the differences of the VPP's profit, and of the owner's net benefit less its private costs.
 
-python tests/policies/trades.py   # the hour of docs/contracts.md, and what became of it
+python tests/policies/trades.py   # the hour of docs/owners.md, and what became of it
 """
 
 from __future__ import annotations

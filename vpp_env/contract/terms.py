@@ -64,18 +64,17 @@ class Terms:
     v2g_reserve: Floats  # 1: the car's battery may stand on reserve, 0: it may not
 
     def __post_init__(self) -> None:
-        shape, names = np.shape(self.price), TERMS
-        arrays = [np.array(getattr(self, name), dtype=np.float64) for name in names]
-        for name, array in zip(names, arrays, strict=True):
-            if array.shape != shape or array.ndim != 1:
-                raise BidError(f"terms: {name} has shape {array.shape}; allowed is ({shape[0] if shape else 'N'},)")
-        every = np.concatenate(arrays)
-        if not (every.min(initial=0.0) >= 0.0 and every.max(initial=0.0) < np.inf):
-            wrong = next(n for n, a in zip(names, arrays, strict=True) if not (np.isfinite(a) & (a >= 0.0)).all())
+        shape = np.shape(self.price)
+        for name in TERMS:
+            if (got := np.shape(getattr(self, name))) != shape or len(got) != 1:
+                raise BidError(f"terms: {name} has shape {got}; allowed is ({shape[0] if shape else 'N'},)")
+        rows = np.array([getattr(self, name) for name in TERMS], dtype=np.float64)
+        if not (rows.min(initial=0.0) >= 0.0 and rows.max(initial=0.0) < np.inf):
+            wrong = TERMS[int(np.argmin((np.isfinite(rows) & (rows >= 0.0)).all(axis=1)))]
             raise BidError(f"terms: {wrong} holds a negative or not finite number; allowed is 0 and above")
-        for name, array in zip(names, arrays, strict=True):
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        rows.setflags(write=False)
+        for name, row in zip(TERMS, rows, strict=True):
+            object.__setattr__(self, name, row)
 
     @property
     def n(self) -> int:

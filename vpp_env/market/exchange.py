@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, RESERVE_TICK, SELL1_KW, SELL2_KW
+from vpp_env.jit import inlined, kernel
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm import Draws, strike_tick
@@ -127,7 +128,7 @@ class Exchange:
         if not self.capped_by_share:
             return self._max_q
         share = self._scenario.market.max_share_of_flexible
-        return np.minimum(self._max_q, np.floor(share * flexible_kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64))
+        return np.minimum(self._max_q[0], np.floor(share * flexible_kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64))
 
     def able_kw(self, taken: Submission, lasting_kw: Floats) -> Floats:
         """(M,) kW that the homes could deliver in an opportunity as part of an evening of firm capacity.
@@ -136,11 +137,7 @@ class Exchange:
         it can defer now, and what its battery and V2G could sustain from the evening's beginning to its end, inside the
         owner's envelope. For the built-in aggregator.
         """
-        offers = taken.offers
-        rows = ((SELL1_Q, SELL1_TICK), (SELL2_Q, SELL2_TICK))
-        one, two = (np.where(offers[t] <= self.dispatch_tick, offers[q], 0) for q, t in rows)
-        offered = (one + two) * POWER_QUANTUM_KW
-        return np.asarray(np.minimum(offered, lasting_kw.reshape(offered.shape)).sum(axis=1))
+        return _able(taken.offers, self.dispatch_tick, lasting_kw).sum(axis=1)
 
     def state(self, t: int, steps: int, cap_q: Ints) -> MarketState:
         """State the market of the opportunity of `steps` steps from step t on."""
@@ -183,3 +180,22 @@ class Exchange:
     def publish(self, t: int, lmp: Floats) -> None:
         """Take the settled prices (S, M) of the opportunity from step t on as the ones that the market publishes."""
         self.rt[:, t : t + len(lmp)] = lmp.T
+
+
+@inlined
+def able_home(offers: Ints, m: int, i: int, dispatch_tick: int, lasting_kw: float) -> float:
+    """KW that home i of month m could deliver, see `Exchange.able_kw`."""
+    one = offers[SELL1_Q, m, i] if offers[SELL1_TICK, m, i] <= dispatch_tick else 0
+    two = offers[SELL2_Q, m, i] if offers[SELL2_TICK, m, i] <= dispatch_tick else 0
+    return min((one + two) * POWER_QUANTUM_KW, lasting_kw)
+
+
+@kernel
+def _able(offers: Ints, dispatch_tick: int, lasting_kw: Floats) -> Floats:
+    """(M, N) kW; see `able_home`."""
+    _, months, n = offers.shape
+    out = np.empty((months, n))
+    for m in range(months):
+        for i in range(n):
+            out[m, i] = able_home(offers, m, i, dispatch_tick, lasting_kw[m * n + i])
+    return out

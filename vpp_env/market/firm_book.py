@@ -126,16 +126,19 @@ class FirmBook:
         """Book checked commitments; a month without one leaves it to the built-in aggregator."""
         if not self.is_gate(t):
             return
-        for m in range(len(self.called)):
-            kw = commitments[m] if len(commitments) else None
-            kw = self.built_in(m, t) if kw is None else float(kw)
-            self.committed_kw[m, self._of_gate[t]] = kw if kw >= least_kw(self._market) - 1e-9 else 0.0
+        kw = self.built_in(t)
+        for m, own in enumerate(commitments):
+            if own is not None:
+                kw[m] = own
+        self.committed_kw[:, self._of_gate[t]] = np.where(kw >= least_kw(self._market) - 1e-9, kw, 0.0)
 
-    def built_in(self, m: int, t: int) -> float:
-        """KW that the built-in aggregator commits at step t: nothing while no evening is past."""
-        past = [float(np.mean(kw, axis=0)[m]) for first, kw in self._able.items() if first < t]
-        firm, least = float(np.quantile(past, QUANTILE)) if past else 0.0, least_kw(self._market)
-        return max(firm, least) if least * WITHIN_REACH <= firm < least else min(firm, most_kw(self._market))
+    def built_in(self, t: int) -> Floats:
+        """(M,) kW that the built-in aggregator commits at step t: nothing while no evening is past."""
+        past = [np.mean(kw, axis=0) for first, kw in self._able.items() if first < t]
+        firm = np.quantile(np.array(past), QUANTILE, axis=0) if past else np.zeros(len(self.called))
+        least = least_kw(self._market)
+        near = (least * WITHIN_REACH <= firm) & (firm < least)
+        return np.where(near, least, np.minimum(firm, most_kw(self._market)))
 
     # -- the evening -----------------------------------------------------------------------------------
 
@@ -147,23 +150,24 @@ class FirmBook:
         """Whether step t lies in an evening, also in one that nobody can commit."""
         return bool(self._opened[t] >= 0)
 
-    def _on_call(self, t: int) -> Flags:
-        """(M,) bool: step t lies in an evening that is called, and committed."""
+    def evening_of(self, t: int) -> int:
+        """Number of the evening that step t lies in; -1: in none that can be committed."""
+        return int(self._of_step[t])
+
+    def on_call_kw(self, t: int) -> Floats:
+        """(M,) kW committed for the evening that step t lies in, where it is called; else 0."""
         e = self._of_step[t]
-        return self.called[:, e] & (self.committed_kw[:, e] > 0.0) if e >= 0 else np.zeros(len(self.called), np.bool_)
+        return np.where(self.called[:, e], self.committed_kw[:, e], 0.0) if e >= 0 else np.zeros(len(self.called))
 
     def dispatch_q(self, t: int) -> Ints:
         """(M,) quanta that sales are dispatched up to in the opportunity from step t on."""
-        if not self.evenings:
-            return np.zeros(len(self.called), dtype=np.int64)
-        kw = np.where(self._on_call(t), self.committed_kw[:, self._of_step[t]], 0.0)
-        return np.floor(kw / POWER_QUANTUM_KW + 1e-9).astype(np.int64)
+        return np.floor(self.on_call_kw(t) / POWER_QUANTUM_KW + 1e-9).astype(np.int64)
 
     def absent(self, t: int) -> Flags:
         """(M, N) bool: homes whose owners do not stay in on the evening that step t lies in, when it is called."""
         if not self.evenings:
             return np.zeros(self._stays.shape[::2], dtype=np.bool_)
-        return self._on_call(t)[:, None] & ~self._stays[:, self._of_step[t]]
+        return (self.on_call_kw(t) > 0.0)[:, None] & ~self._stays[:, self._of_step[t]]
 
     def able(self, t: int, kw: Floats) -> None:
         """Note (M,) kW that the homes could deliver in the opportunity from step t on, which lies in an evening."""
@@ -183,17 +187,19 @@ class FirmBook:
         market, shape = self._market, self._stays.shape
         usd, clawback, members = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape[::2])
         ends = self._of_stop.get(stop, [])
-        if not ends and (stop != self._last or not self.evenings):
+        due = self.called[:, ends] & (self.committed_kw[:, ends] > 0.0)
+        if not due.any() and (stop != self._last or not self.evenings):
             return Settled(usd, clawback, members)
         delivered = self.delivered_kw
         for m in range(shape[0]):
+            if not due[m].any() and stop != self._last:
+                continue
             said = settle_evenings(market, self.committed_kw[m], delivered[m], self.called[m])
-            for e in ends:
-                if self.called[m, e] and self.committed_kw[m, e] > 0.0:
-                    self.paid_usd[m, e], self.clawback_usd[m, e] = said.usd[e], said.clawback_usd[e]
-                    usd[m] += said.usd[e]
-                    clawback[m] += said.clawback_usd[e]
-                    members[m] += self._share(said.usd[e], self._home_kwh[m, e])
+            for e in np.array(ends)[due[m]]:
+                self.paid_usd[m, e], self.clawback_usd[m, e] = said.usd[e], said.clawback_usd[e]
+                usd[m] += said.usd[e]
+                clawback[m] += said.clawback_usd[e]
+                members[m] += self._share(said.usd[e], self._home_kwh[m, e])
             if stop == self._last:
                 rest = said.usd - self.paid_usd[m]
                 self.paid_usd[m] = said.usd
@@ -209,6 +215,11 @@ class FirmBook:
         return np.asarray(self._market.revenue_share * usd * given / given.sum())
 
     # -- what is public --------------------------------------------------------------------------------
+
+    def committed_in(self, span: slice) -> Floats:
+        """(M,) kW: the most that is committed for an evening of these steps."""
+        found = np.unique(self._of_step[span])
+        return np.max(self.committed_kw[:, found[found >= 0]], axis=1, initial=0.0)
 
     def announced(self, span: slice) -> tuple[Flags, Floats]:
         """(M, H) whether each step lies in a called evening, and kW committed for it."""

@@ -2,7 +2,7 @@
 
     gain = expected pay of the contract - true cost - hassle + availability fee - the same without a contract
 
-The equations stand in docs/contracts.md; tests/owners/reference.py says them again in plain Python. An owner knows its
+The equations stand in docs/owners.md; tests/owners/plain_owner.py says them again in plain Python. An owner knows its
 devices, its private values and the public past, and no price that has not happened. All functions are pure: arrays over
 H = M x N homes in, arrays out; row i follows from row i and the month's prices alone.
 """

@@ -1,6 +1,6 @@
 """What one window earns an owner at a price: storage that the VPP sells, and charging that waits.
 
-The equations S and D of docs/contracts.md, and the least price at which each is worth something. Scalar functions of
+The equations S and D of docs/owners.md, and the least price at which each is worth something. Scalar functions of
 one home, inlined into `arithmetic.judge`.
 """
 
@@ -19,9 +19,8 @@ SAME = 1e-12
 
 
 @inlined
-def at_least(points: Floats, n: int, price: float) -> int:
-    """How many of the first n falling points are `price` or above."""
-    low, high = 0, n
+def at_least(points: Floats, low: int, high: int, price: float) -> int:
+    """How many of the falling points are `price` or above, of which it is known that `low` to `high` are."""
     while low < high:
         middle = (low + high) // 2
         if points[middle] >= price:
@@ -76,7 +75,7 @@ def pay(market: Market, price: float, share: float, hours: float) -> float:
         return 0.0
     if share <= 0.0:
         return price * hours
-    many = at_least(market.points, market.n, price / share)
+    many = at_least(market.points, 0, market.n, price / share)
     shared = min(hours, market.until[many])
     return share * dearest(market, shared, 0, many) + price * (hours - shared)
 
@@ -95,7 +94,7 @@ def stored(market: Market, give: Give, price: float, share: float) -> float:
     """USD that storage brings when the VPP sells at `price` or above, in the dearest intervals that it lasts for."""
     if give.kw <= 0.0 or give.kwh <= 0.0:
         return 0.0
-    many = at_least(market.points, market.n, price * (1.0 + market.margin) - SAME)
+    many = at_least(market.points, 0, market.n, price * (1.0 + market.margin) - SAME)
     hours = min(market.until[many], give.kwh / give.kw)
     return give.kw * (pay(market, price, share, hours) - give.cost * hours) - give.hassle * hours
 
@@ -115,40 +114,81 @@ def waited(market: Market, waits: Floats, kw: float, back: float, price: float, 
 
 
 @inlined
+def _halved(market: Market, give: Give, share: float, rest: float, hours: float, low: float, high: float) -> float:
+    """Return the least price from `low` to `high` at which `hours` of storage and `rest` are more than 0 together.
+
+    Prices come closer to each other, and so does how many points are paid the share: a search among few.
+    """
+    fewest, most, many = 0, market.n if share > 0.0 else 0, -1
+    shared, usd = 0.0, 0.0
+    for step in range(HALVINGS):
+        middle = low if step == 0 else 0.5 * (low + high)
+        found = at_least(market.points, fewest, most, middle / share) if fewest < most else most
+        if found != many:
+            many, shared = found, min(hours, market.until[found])
+            usd = share * dearest(market, shared, 0, many)
+        worth = give.kw * (usd + middle * (hours - shared) - give.cost * hours) - give.hassle * hours
+        if worth + rest > 0.0:
+            high, fewest = middle, many
+        else:
+            low, most = middle, many
+    return high
+
+
+@inlined
+def _at_point(market: Market, give: Give, share: float, j: int) -> float:
+    """USD that storage brings at the highest price that still sells point j: at least that point, and all above it."""
+    price = market.points[j] / (1.0 + market.margin)
+    hours = min(market.until[j + 1], give.kwh / give.kw)
+    shared, most = 0, market.n  # points that are paid the share
+    while shared < most:
+        middle = (shared + most) // 2
+        if share * market.points[middle] >= price:
+            shared = middle + 1
+        else:
+            most = middle
+    part = min(hours, market.until[shared])
+    usd = share * dearest(market, part, 0, shared) + price * (hours - part)
+    return give.kw * (usd - give.cost * hours) - give.hassle * hours
+
+
+@inlined
 def least_stored(market: Market, give: Give, share: float, rest: float) -> float:
     """Return the least price >= 0 at which what storage brings and `rest` are more than 0 together; -1: there is none.
 
     Between two neighbouring points the hours sold are the same and the worth rises with the price: the least price
-    lies in the lowest such stretch whose upper end is worth it.
+    lies in the lowest such stretch whose upper end is worth it. As long as all that is stored is sold the hours are
+    the same beyond a point too, and that stretch is found by halving.
     """
     if stored(market, give, 0.0, share) + rest > 0.0:
         return 0.0
     if give.kw <= 0.0 or give.kwh <= 0.0:
         return -1.0
-    lasts, before = give.kwh / give.kw, 0.0
-    shared, n = market.n, market.n  # the first `shared` points are paid the share
-    for j in range(n - 1, -1, -1):
+    lasts, n = give.kwh / give.kw, market.n
+    low, high = 0, n
+    while low < high:  # the first point with which all is sold
+        middle = (low + high) // 2
+        if market.until[middle + 1] < lasts:
+            low = middle + 1
+        else:
+            high = middle
+    low, high = low - 1, n - 1
+    while low < high:  # the last one whose price is worth it; else the one before the first
+        middle = (low + high + 1) // 2
+        if market.points[middle] > 0.0 and _at_point(market, give, share, middle) + rest > 0.0:
+            low = middle
+        else:
+            high = middle - 1
+    before = max(market.points[low + 1], 0.0) / (1.0 + market.margin) if low + 1 < n else 0.0
+    for j in range(low, -1, -1):
         if market.points[j] <= 0.0 or (j + 1 < n and market.points[j] == market.points[j + 1]):
             continue
         price = market.points[j] / (1.0 + market.margin)
-        hours = min(market.until[j + 1], lasts)
-        while shared > 0 and share * market.points[shared - 1] < price:
-            shared -= 1
-        # worth at most: all of it paid the better of the two
-        if give.kw * (price + share * market.points[0] - give.cost) * hours - give.hassle * hours + rest > 0.0:
-            part = min(hours, market.until[shared])
-            usd = share * dearest(market, part, 0, shared) + price * (hours - part)
-            if give.kw * (usd - give.cost * hours) - give.hassle * hours + rest > 0.0:
-                low, high = min(before + 2.0 * SAME, price), price
-                for step in range(HALVINGS):
-                    middle = low if step == 0 else 0.5 * (low + high)
-                    worth = give.kw * (pay(market, middle, share, hours) - give.cost * hours) - give.hassle * hours
-                    if worth + rest > 0.0:
-                        high = middle
-                    else:
-                        low = middle
-                if stored(market, give, high, share) + rest > 0.0:
-                    return high
+        if _at_point(market, give, share, j) + rest > 0.0:
+            hours = min(market.until[j + 1], lasts)
+            found = _halved(market, give, share, rest, hours, min(before + 2.0 * SAME, price), price)
+            if stored(market, give, found, share) + rest > 0.0:
+                return found
         before = price
     return -1.0
 

@@ -138,7 +138,7 @@ class PreferenceSpec:
     )
     willingness: tuple[tuple[float, float], ...] = _f(
         ((0.3, 0.6), (0.6, 0.8), (0.8, 0.95)),
-        "share of the feasible power that is offered",
+        "how surely an owner stays in on an evening of firm capacity",
         "reference system",
         0,
         1,
@@ -267,7 +267,7 @@ class OwnersSpec:
     brains: tuple[tuple[str, float], ...] = _f(
         (("truthful", 1.0),),
         "who answers offers: registered brain, share of the homes",
-        "assumed; docs/contracts.md",
+        "assumed; docs/owners.md",
         0,
         1,
         form=BY_SHARE,
@@ -308,7 +308,7 @@ class MarketSpec:
         "CAISO tariff as of 2023, simplified",
         choices=("caiso2023.2",),
     )
-    clearing: str = _f("price_taker", "registered clearing", "docs/model.md")
+    clearing: str = _f("price_taker", "registered clearing", "docs/market.md")
     payment: str = _f("floor_and_share", "floor_and_share | uniform | pay_as_bid", "docs/model.md")
     margin: float = _f(0.05, "added to each ask in the offer", "assumed", 0, 10)
     revenue_share: float = _f(0.70, "of the real-time price, to the member", "assumed", 0, 1)

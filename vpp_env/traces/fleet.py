@@ -48,7 +48,7 @@ class Fleet:
     # preferences (private)
     profile: Ints  # index into PROFILES
     backup_hours: Floats  # h at the critical load
-    willingness: Floats  # share of the feasible power that is offered, 0-1
+    willingness: Floats  # how surely the owner stays in on an evening of firm capacity, 0-1
     premium: Floats  # USD/kWh above own cost
     max_discharge: Floats  # share of battery capacity per day
     cycles_per_day: Floats  # full cycles of the battery per day

@@ -42,7 +42,7 @@ def parser(prog: str = "vpp-env cassette") -> Parser:
     p.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     p.add_argument("--llm", default="scripted", metavar="NAME|MODULE:NAME", help="default: %(default)s")
     p.add_argument("--out", type=Path, default=shipped(), metavar="FILE", help="default: the shipped cassette")
-    whole = p.add_argument_group("the standard set (docs/llm.md)")
+    whole = p.add_argument_group("the standard set (docs/llm-calls.md)")
     whole.add_argument("--standard", type=Path, metavar="DIR", help="record it there: cassette, card and bill")
     whole.add_argument("--check", type=Path, metavar="DIR", help="play a recording again, and compare to the bit")
     whole.add_argument("--model", help="model id; default: the configuration's")

@@ -25,7 +25,7 @@ RUNGS = {
 }
 """Rungs of the ladder that are not policies."""
 SAME_USD = 0.005
-WHOLE_USD = 1000.0
+WHOLE_USD = 100.0
 """USD from which cents are left out."""
 NAMED = 3
 """Policies that a sentence names."""
@@ -186,10 +186,10 @@ def _real(ahead: Lead | None) -> str:
     if ahead.units < 2:
         return "One seed says nothing about chance; --seeds test:10 gives intervals and tests."
     if ahead.units < LEAST_UNITS:
-        return f"{ahead.units} months are too few to say; run at least {LEAST_UNITS}, better 10."
+        return f"{ahead.units} runs are too few to say; run at least {LEAST_UNITS}, better 10."
     apart = [row.policy for row in ahead.behind if row.told_apart]
     alike = [row.policy for row in ahead.behind if not row.told_apart]
-    text = f"On the same {ahead.units} months (by signed-rank test, Holm over all pairs, and by interval) "
+    text = f"On the same {ahead.units} seeds and months (by signed-rank test, Holm over all pairs, and by interval) "
     parts = [f"{ahead.policy} is ahead of {_list(apart)} by more than chance"] if apart else []
     if alike:
         parts.append(f"{'it' if apart else ahead.policy} cannot be told from {_list(alike)}")
@@ -228,7 +228,7 @@ def _drawn(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, fl
     best = max(max(bar.value for bar in rows), SAME_USD)
     # who destroys more than anybody makes would make all others a line
     least = -best if min(bar.value for bar in rows) < -2.0 * best else None
-    return bars(rows, "Ladder of welfare", f"welfare, USD a {'month' if len(m.seeds) > 1 else 'run'}", least=least)
+    return bars(rows, "Ladder of welfare", "welfare, USD a run", least=least)
 
 
 def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:
@@ -252,7 +252,7 @@ def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:
         cells += [percent(s.share_of_na, 0)] if shares else []
         cells += [_count(x) for x in (s.worse_off, s.lost, s.days_out)]
         rows.append(cells)
-    note = f"Means over {len(m.seeds)} months" if len(m.seeds) > 1 else f"Seed {m.seeds[0].seed} of {m.seeds[0].case}"
+    note = f"Means over {len(m.seeds)} runs" if len(m.seeds) > 1 else f"Seed {m.seeds[0].seed} of {m.seeds[0].case}"
     said = (
         f"<p class=note>{markup(note)}; welfare = VPP's profit + owners' gain; behind: to the first; worse off: owners "
     )

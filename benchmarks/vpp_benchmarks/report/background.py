@@ -7,13 +7,15 @@ from html import escape
 
 from vpp_benchmarks.report.conclusions import caveats
 from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import bullets, table
+from vpp_benchmarks.report.svg import Markup, bullets, code, table
 from vpp_benchmarks.report.tables import ladder, number, percent, steps, written
 from vpp_benchmarks.results.llm_kpis import LlmBill
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.results.summary import mean_ladder, mean_of
 from vpp_env.evaluation.kpi import table as kpis
 from vpp_env.evaluation.kpi_entry import LADDER, Place
+
+UNAUDITED = "Verdict claimed: nobody checked that a policy sees only what it says; <code>--verify</code> does."
 
 
 def bounds(m: Material) -> str:
@@ -80,12 +82,14 @@ def origin(m: Material) -> str:
             run.origin.policy.spec,
             run.info.information.name,
             run.audit.said if run.audit else run.verdict,
-            run.info.consent.value,
+            Markup(code(run.info.consent.value)),
             run.info.description,
         ]
         for run in runs
     ]
     parts = [table(["policy", "as called", "sees", "verdict", "consent", "what it is"], rows, 6, cards=True)]
+    if any(run.audit is None for run in runs):
+        parts.append(f"<p class=note>{UNAUDITED}</p>")
     broken = [
         [run.label, seed.case, str(seed.seed), run.status, run.reason]
         for seed in m.seeds

@@ -6,20 +6,22 @@ A page of report and dashboard; all text of owners and policies is data and is e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from vpp_benchmarks.report.home import PAY, WRONG, Homes
-from vpp_benchmarks.report.negotiation import Negotiation, Terms, Words, negotiation_of, rounds
+from vpp_benchmarks.report.material import BOUGHT, SOLD
+from vpp_benchmarks.report.negotiation import TERMS, UNANSWERED, Negotiation, Terms, Words, negotiation_of, rounds
 from vpp_benchmarks.report.svg import Markup, markup, table
 from vpp_benchmarks.report.tables import MISSING, number
+from vpp_env.units import KWH_PER_MWH, Floats
 
 MOST_MEMBERS = 12
 """Members of a coalition that are listed; the others are counted."""
-MOST_TERMS = 24
+MOST_TERMS = 12
 """Owners whose terms are listed; the others are counted."""
 MOST_WORDS = 40
 PLAYED = ("opportunity", "timestamp", "lmp_price", "actual_profit", "money_payments", "money_compute", "sold_kwh",
@@ -48,6 +50,7 @@ class Conversations:
         self._played: dict[int, dict[str, Any]] = {
             int(row["opportunity"]): {str(k): v for k, v in row.items()} for row in played[names].to_dict("records")
         }
+        self._sold_at, self._bought_at = _captured(homes.run.table("intervals"), homes.steps)
         self._offered = {home: [one.opportunity for one in some] for home, some in homes.terms.items()}
 
     @property
@@ -91,6 +94,7 @@ class Conversations:
 
     def _side_by_side(self, terms: Sequence[Terms]) -> str:
         """Return terms round by round, the answers, and what became of them, an owner a row."""
+        known = any(one.accepted is not None for one in terms)
         by_home: dict[int, list[Terms]] = {}
         for one in terms:
             by_home.setdefault(one.home, []).append(one)
@@ -98,18 +102,20 @@ class Conversations:
         for home, some in sorted(by_home.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_TERMS]:
             last = some[-1]
             prices = " \u2192 ".join(f"{one.price:.3f}" for one in some)
+            answer = [last.answer] if known else []
             rows.append(
-                [Markup(f"<span class=who>home {home}</span>"), prices, last.words, last.answer, *self._became(last)]
+                [Markup(f"<span class=who>home {home}</span>"), prices, last.words, *answer, *self._became(last)]
             )
-        header = ["owner", "USD/kWh by round", "terms at last", "answer", "until", "h called", "kWh given"]
-        header += ["owner got, USD", "its wear, USD", "VPP kept, ~USD", "broken"]
+        header = ["owner", "USD/kWh by round", "terms at last", *(["answer"] if known else []), "until", "h called"]
+        header += ["kWh given", "owner got, USD", "its wear, USD", "VPP's margin, ~USD", "broken"]
         more = len(by_home) - len(rows)
         rest = f"<p class=note>and {more} more owners</p>" if more > 0 else ""
-        note = (
-            "<p class=note>What happened until the owner's next offer, or as long as the contract ran. VPP kept: "
-            "energy at each hour's mean price less what the owner got for it; broken: what of its wishes.</p>"
-        )
-        return f"<h3>Terms side by side</h3>{table(header, rows, 4, cards=True)}{rest}{note}"
+        note = f"{TERMS} What happened: until the owner's next offer, or as long as the contract ran. VPP's margin: "
+        note += "energy at the fleet's mean price in each hour less what the owner got for it; pay for capacity and "
+        note += "reserve is the fleet's and not in it. Broken: what of its wishes."
+        unknown = "" if known else f" Answers: {UNANSWERED}."
+        drawn = table(header, rows, 4 if known else 3, cards=True)
+        return f"<h3>Terms side by side</h3>{drawn}{rest}<p class=note>{markup(note + unknown)}</p>"
 
     def _end(self, one: Terms) -> int:
         """Return the opportunity with which a contract ended at the latest: as it says, or with the next offer."""
@@ -135,12 +141,28 @@ class Conversations:
         if not len(mine):
             return [when, "0", MISSING, MISSING, MISSING, MISSING, told]
         given = (mine["sold_kwh"] + mine["called_kwh"]).to_numpy(dtype=np.float64)
-        moved = given - (mine["bought_kwh"] + mine["forced_kwh"]).to_numpy(dtype=np.float64)
-        price = self._homes.price_mean[mine["opportunity"].to_numpy()]
+        taken = (mine["bought_kwh"] + mine["forced_kwh"]).to_numpy(dtype=np.float64)
+        at = mine["opportunity"].to_numpy()
+        worth = float((given * self._sold_at[at] - taken * self._bought_at[at]).sum())
         energy_pay = float(mine[["pay_sold_usd", "pay_bought_usd", "pay_forced_usd"]].to_numpy().sum())
         got = float(mine[[c for c in ALL_PAY if c in mine]].to_numpy().sum())
-        figures = [float(given.sum()), got, float(mine["wear_usd"].sum()), float((moved * price).sum()) - energy_pay]
+        figures = [float(given.sum()), got, float(mine["wear_usd"].sum()), worth - energy_pay]
         return [when, str(int((given > 0).sum())), *map(number, figures), told]
+
+
+def _captured(intervals: pd.DataFrame, steps: int) -> tuple[Floats, Floats]:
+    """(O,) USD/kWh at which the fleet sold and bought in every opportunity of `steps` intervals; 0 where it did not."""
+    whole = intervals.iloc[: len(intervals) // steps * steps]
+    if not len(whole):
+        return np.zeros(0), np.zeros(0)
+    price = whole["lmp_usd_per_mwh"].to_numpy(dtype=np.float64).reshape(-1, steps) / KWH_PER_MWH
+
+    def at(columns: Iterable[str]) -> Floats:
+        kw = whole[list(columns)].sum(axis=1).to_numpy(dtype=np.float64).reshape(-1, steps)
+        total = kw.sum(axis=1)
+        return np.divide((kw * price).sum(axis=1), total, out=np.zeros(len(kw)), where=total > 0.0)
+
+    return at(SOLD.values()), at(BOUGHT.values())
 
 
 def _announced(read: Negotiation) -> list[str]:

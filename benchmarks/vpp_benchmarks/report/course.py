@@ -18,9 +18,10 @@ DAILY = ("actual_profit", "net_benefit")
 """Columns of opportunities that are added up by day, USD: the VPP's, and the members' together."""
 OWNERS = ("owners_out", "owners_lost")
 """Columns of which a day has the largest: owners."""
-PAID = ("energy", "reserve", "programme", "day_ahead", "capacity")
+PAID = ("energy", "reserve", "programme", "day_ahead")
 TAKEN = ("nopay", "deviation")
-"""Lines of the ledger that make market revenue, and that lessen it."""
+"""Lines of the ledger that make hourly market revenue, and that lessen it. Firm capacity is paid for evenings and
+months: what falls on the hour in which it is booked says nothing of that hour's price."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Course:
     """One run, or the mean of several."""
 
     days: pd.DataFrame  # a row per day of the run, from the first: `DAILY` and `OWNERS`
-    dearest_usd: NDArray[np.float64]  # (101,) market revenue in the dearest `SHARES` of opportunities
+    dearest_usd: NDArray[np.float64]  # (101,) hourly market revenue (`PAID`) in the dearest `SHARES` of opportunities
     sold_kwh: float
     sold_usd: float  # at the real-time price
     bought_kwh: float

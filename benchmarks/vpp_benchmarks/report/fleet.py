@@ -84,8 +84,10 @@ def day(
     price.line(edge, da, "ink dash", step=True, tip="day-ahead price")
     price.line(edge, rt, "ink", step=True, tip="real-time price")
     keys = [("real-time price; award", "ink", "line"), ("day-ahead price", "ink", "dash"), *DAY_KEYS[1:]]
-    keys += [("the same homes with no market", "grey", "line"), ("10 to 90 % of all days", "d1 soft", "box")]
-    drawn = f"{price.svg()}{_power(table, title, most_kw)}{_stored(hours, table, month, title)}"
+    keys += [("energy stored", "d1", "line"), ("the same homes with no market", "grey", "line")]
+    stored, many = _stored(hours, table, month, title)
+    drawn = f"{price.svg()}{_power(table, title, most_kw)}{stored}"
+    keys += [("10 to 90 % of all days", "d1 soft", "box")] if many else []
     return f"<figure>{drawn}{legend(keys)}</figure>"
 
 
@@ -122,8 +124,8 @@ def busiest_panel(m: Material) -> str:
     return _power(days[label], f"{label}, {m.day:%d %B %Y}", power_range([days[label]]))
 
 
-def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame, title: str) -> str:
-    """Energy in the batteries, MWh: the day, the same homes with no market, and the band of all days."""
+def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame, title: str) -> tuple[str, bool]:
+    """Energy in the batteries, MWh: the day, the same homes with no market, the band of all days; is there a band."""
     own, baseline = (table[c].to_numpy(dtype=np.float64) / 1000 for c in ("soc_kwh", "baseline_soc_kwh"))
     band = month["soc_kwh"].groupby(hours_of(month)).quantile(np.array([0.1, 0.9])).unstack() / 1000
     band = band.reindex(hours)
@@ -136,7 +138,7 @@ def _stored(hours: NDArray[np.float64], table: pd.DataFrame, month: pd.DataFrame
         plot.area(ends, band[0.1].tolist(), band[0.9].tolist(), "d1 soft")
     plot.line(ends, baseline.tolist(), "grey", tip="the same homes with no market")
     plot.line(ends, own.tolist(), "d1", tip="energy in batteries")
-    return plot.svg()
+    return plot.svg(), many
 
 
 def hours_of(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -206,7 +208,7 @@ def fairness(m: Material) -> str:
         lost = percent((t["net_benefit_usd"] < -0.005).mean())
         rows.append([label, score(t["satisfaction"].min()), number(t["pay_usd"].median()), lost, *cells])
     profiles = [str(name) for name, _ in next(iter(homes.values())).groupby("profile")]
-    header = ["policy", "worst home", "median pay, USD", "homes that lose", *profiles]
+    header = ["policy", "worst home", "median pay, USD", "homes that lose money", *profiles]
     note = "<p class=note>By profile of the owner: mean satisfaction / mean payments in USD.</p>"
     return f"<div class=grid3>{drawn}</div>{table(header, rows)}{note}"
 

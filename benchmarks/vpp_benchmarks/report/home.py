@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vpp_benchmarks.report.negotiation import Terms, all_terms
+from vpp_benchmarks.report.negotiation import TERMS, UNANSWERED, Terms, all_terms
 from vpp_benchmarks.report.svg import Plot, extent, legend, markup, table
 from vpp_benchmarks.report.tables import MISSING, number, score
 from vpp_benchmarks.results.run_result import RunResult
@@ -36,7 +36,7 @@ STORY = {
     "own_asks_usd": "own asks, USD",
 }
 """Columns of a home's month."""
-MOST_ROWS = 24
+MOST_ROWS = 12
 """Opportunities that a page tells, those of most money; all in which something was wrong beside them."""
 MOST_OFFERS = 8
 DEVICES = {"battery of {:.3g} kWh": "bess_kwh", "car of {:.3g} kWh": "ev_kwh", "solar of {:.3g} kWp": "pv_kwp"}
@@ -54,17 +54,19 @@ class Homes:
     def __init__(self, run: RunResult) -> None:
         self.run = run
         self.homes = run.table("prosumers")
+        self._paid = paid(self.homes) if len(self.homes) else pd.Series(dtype=np.float64)
         events = run.table("events")
         dispatch, wrong = run.table("dispatch"), events[events["prosumer"] >= 0] if len(events) else events
         self._dispatch = dispatch.sort_values(["prosumer", "opportunity"], kind="stable") if len(dispatch) else dispatch
         self._wrong = wrong.sort_values(["prosumer", "opportunity"], kind="stable") if len(wrong) else wrong
-        prices, steps = run.table("prices"), max(1, len(run.table("prices")) // run.origin.scenario.planned_timesteps)
+        prices = run.table("prices")
+        self.steps = max(1, len(prices) // run.origin.scenario.planned_timesteps)
+        """Intervals of an opportunity."""
         usd = prices["rt_usd_per_mwh"].to_numpy(dtype=np.float64) / 1000 if len(prices) else np.zeros(0)
-        whole = usd[: len(usd) // steps * steps].reshape(-1, steps)
+        whole = usd[: len(usd) // self.steps * self.steps].reshape(-1, self.steps)
         # of every opportunity, USD/kWh
         self.price_low: Floats = whole.min(axis=1)
         self.price_high: Floats = whole.max(axis=1)
-        self.price_mean: Floats = whole.mean(axis=1)
         played = run.table("opportunities")
         # local days of the run, in order
         self.days = [] if not len(played) else list(dict.fromkeys(played["timestamp"].dt.date))
@@ -138,7 +140,7 @@ class Homes:
         owned = ", ".join(text.format(row[column]) for text, column in DEVICES.items() if row[column] > 0)
         who = f"{markup(row['profile'])} owner; {owned or 'no battery, car or solar'}"
         head = f"<p><strong>Home {home}</strong>: {who}.</p>"
-        parts = [head, _totals(row)]
+        parts = [head, _totals(row, float(self._paid.iloc[home]))]
         if not len(mine) and not len(_rows_of(self._wrong, home)):
             return "".join([*parts, "<p>This home was never dispatched.</p>", self._offers(home)])
         story = self.month(home, MOST_ROWS)
@@ -165,14 +167,19 @@ class Homes:
         mine = self.terms.get(home, [])
         if not mine:
             return "<p class=note>Nobody offered this owner a contract.</p>"
-        rows = [[one.when[:16], one.words, one.answer] for one in mine[-MOST_OFFERS:]]
-        refused = sum(one.accepted is False for one in mine)
-        text = f"offered {len(mine)} contracts"
         known = any(one.accepted is not None for one in mine)
-        text += (
-            f", refused {refused}" if known else "; answers one by one are in transcripts of agentic(transcript='full')"
-        )
-        return f"<p class=note>{markup(text)}.</p>{table(['when', 'offer', 'answer'], rows, 3)}"
+        header = ["when", "offer", *(["answer"] if known else [])]
+        rows = [[one.when[:16], one.words, one.answer][: len(header)] for one in mine[-MOST_OFFERS:]]
+        refused = sum(one.accepted is False for one in mine)
+        text = f"Offered {len(mine)} contract{'' if len(mine) == 1 else 's'}"
+        text += f", refused {refused}" if known else f"; {UNANSWERED}"
+        return f"<p class=note>{markup(text)}. {TERMS}</p>{table(header, rows, len(header))}"
+
+
+def paid(homes: pd.DataFrame) -> pd.Series:
+    """(n,) USD that homes were paid, for capacity too: net benefit without what is left in storage, bill, wear."""
+    kept: pd.Series = homes["net_benefit_usd"] - homes["closing_value_usd"]
+    return kept + homes["bill_change_usd"] + homes["wear_usd"]
 
 
 def _rows_of(ordered: pd.DataFrame, home: int) -> pd.DataFrame:
@@ -183,8 +190,8 @@ def _rows_of(ordered: pd.DataFrame, home: int) -> pd.DataFrame:
     return ordered.iloc[start:stop]
 
 
-def _totals(row: pd.Series) -> str:
-    """Return what a home's month came to, as a line of figures."""
+def _totals(row: pd.Series, pay: float) -> str:
+    """Return what a home's month came to, of which it was paid `pay` USD, as figures that add up from left to right."""
     got = {name: float(row.get(name, 0.0)) for name in ("pay_sold_usd", "pay_bought_usd", "pay_reserve_usd",
            "pay_availability_usd", "pay_concession_usd")}  # fmt: skip
     energy = got["pay_sold_usd"] + got["pay_bought_usd"]
@@ -195,8 +202,12 @@ def _totals(row: pd.Series) -> str:
         "paid for energy, USD": number(energy),
         "for reserve, USD": number(got["pay_reserve_usd"]),
         "by contract, USD": number(contract),
+        "for capacity and events, USD": number(pay - energy - got["pay_reserve_usd"] - contract),
+        "bill, USD": number(-float(row["bill_change_usd"])),
+        "wear, USD": number(-float(row["wear_usd"])),
+        "left in storage, USD": number(float(row["closing_value_usd"])),
         "net benefit, USD": number(net),
-        "broken wishes, USD": number(private),
+        "broken wishes, USD": number(-private),
         "better off by, USD": number(net - private),
         "joined for, USD": number(row["expected_gain_usd"]) if "expected_gain_usd" in row else MISSING,
         "satisfaction": "nothing to offer" if pd.isna(content) else score(float(content)),
@@ -232,7 +243,8 @@ def daily(dispatched: pd.DataFrame, days: Sequence[date]) -> str:
             plot.box((x - 0.35, x + 0.35), (min(0.0, usd), max(0.0, usd)), "d3 cell", tip=f"{usd:z.2f} USD")
         if ask > SEEN:
             plot.segment((x - 0.42, ask), (x + 0.42, ask), "ink")
-    return f"<figure>{plot.svg()}{legend([('earned', 'd3', 'box'), ('own asks for it', 'ink', 'line')])}</figure>"
+    keys = [("earned, capacity apart", "d3", "box"), ("own asks for it", "ink", "line")]
+    return f"<figure>{plot.svg()}{legend(keys)}</figure>"
 
 
 def why(row: Mapping[str, Any], low: float, high: float, asks: bool, wrong: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vpp_benchmarks.report.course import Course, course_of, local_days, mean_course
+from vpp_benchmarks.report.home import paid
 from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, Unit, read_ceilings, statistics_of
 from vpp_benchmarks.results.orders import Study, read_study
@@ -138,8 +139,7 @@ def _digest(run: RunResult) -> _Digest:
             counts[j] = np.bincount(mine["timestamp"].dt.hour, minlength=HOURS)
     if not len(prosumers):
         return _Digest(run.without_tables(), counts, None, course_of(run))
-    pay = prosumers[["pay_sold_usd", "pay_bought_usd", "pay_reserve_usd"]].sum(axis=1)
-    homes = prosumers[["satisfaction", "net_benefit_usd", "profile"]].assign(pay_usd=pay)
+    homes = prosumers[["satisfaction", "net_benefit_usd", "profile"]].assign(pay_usd=paid(prosumers))
     return _Digest(run.without_tables(), counts, homes, course_of(run))
 
 

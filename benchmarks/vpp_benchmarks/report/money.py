@@ -44,16 +44,17 @@ REFERENCES = (
 
 def money(m: Material) -> str:
     """Return the section."""
-    done = {label: _complete(m, label) for label in m.planned.labels}
-    done = {label: runs for label, runs in done.items() if runs}
+    done = {label: runs for label in m.planned.labels if (runs := _complete(m, label))}
+    # the most welfare first, as everywhere
+    done = dict(sorted(done.items(), key=lambda item: -(_mean(item[1], lambda k: k.welfare) or 0.0)))
     if not done:
         return ""
-    over = f"Means over {len(m.seeds)} months." if len(m.seeds) > 1 else "The whole run."
+    over = f"Means over {len(m.seeds)} runs." if len(m.seeds) > 1 else "The whole run."
     parts = [
         f"<p class=note>{over} Market revenue less what members are paid is the VPP's profit.</p>",
         _waterfalls(done),
     ]
-    courses = {label: c for label, c in m.courses.items() if label in done}
+    courses = {label: m.courses[label] for label in done if label in m.courses}
     if courses:
         css = colors(m.planned.labels)
         if max(len(course.days) for course in courses.values()) > 1:
@@ -80,7 +81,7 @@ def ledger(runs: Sequence[Kpis]) -> dict[str, float]:
 
 
 def _waterfalls(done: Mapping[str, Sequence[Kpis]]) -> str:
-    """Draw a waterfall per policy, on one scale; those of most profit are shown first."""
+    """Draw a waterfall per policy, in the order of `done`, on one scale."""
     lines = {label: ledger(runs) for label, runs in done.items()}
     # what no policy has is left out
     steps = [s for s in STEPS if s[2] == 0.0 or s[0] == "payments" or any(abs(v[s[0]]) > 0.005 for v in lines.values())]
@@ -89,7 +90,6 @@ def _waterfalls(done: Mapping[str, Sequence[Kpis]]) -> str:
     drawn = [
         (label, waterfall(one, steps, scale, f"{label}: from the market to the VPP")) for label, one in lines.items()
     ]
-    drawn.sort(key=lambda panel: -lines[panel[0]]["profit"])
     keys = [("comes in", "d3", "box"), ("goes out", "d4", "box")]
     keys += [("market revenue", "d5", "box"), ("VPP's profit", "ink", "box")]
     return panels(drawn, "money", "grid3", shown=6) + legend(keys)
@@ -161,24 +161,25 @@ def by_day(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
             plot.line(list(range(1, len(curve) + 1)), curve.tolist(), css[policy], tip=policy)
         drawn.append(f"<figure><figcaption>{markup(name)}</figcaption>{plot.svg()}</figure>")
     keys = legend([(policy, css[policy], "line") for policy in courses])
-    return f"<div class=grid2>{''.join(drawn)}</div>{keys}"
+    note = "<p class=note>Firm capacity is paid for called evenings, the rest of it at the end of the month.</p>"
+    return f"<div class=grid2>{''.join(drawn)}</div>{keys}{note}"
 
 
 def _spikes(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
-    """Draw the share of market revenue from the dearest hours, and say it for a few shares."""
+    """Draw the share of hourly market revenue from the dearest hours, and say it for a few shares."""
     some = {k: c.dearest_usd / c.dearest_usd[-1] for k, c in courses.items() if c.dearest_usd[-1] > 0.005}
     if not some:
         return "<p>No policy earned anything on the market.</p>"
     scale = extent([min(MOST_SHARE, v) for curve in some.values() for v in 100 * curve] + [100.0], zero=True)
-    plot = Plot((0.0, 100.0), scale, "Share of market revenue by price", 260)
-    plot.axes("% of hours, the dearest first", "% of market revenue")
+    plot = Plot((0.0, 100.0), scale, "Share of hourly market revenue by price", 260)
+    plot.axes("% of hours, the dearest first", "% of revenue without capacity")
     for name, curve in some.items():
         shown = np.where(100 * curve <= MOST_SHARE, 100 * curve, np.nan)
         plot.line((100 * SHARES).tolist(), shown.tolist(), css[name], tip=name)
     at = [round(100 * share) for share in SPIKES]
     rows = [[name, *(percent(float(some[name][k]), 0) if name in some else MISSING for k in at)] for name in courses]
     header = ["policy", *(f"from the dearest {k}\u00a0% of hours" for k in at)]
-    note = "<p class=note>Above 100 %: money made in dear hours and spent in cheap ones.</p>"
+    note = "<p class=note>Market revenue without firm capacity; above 100 %: made in dear, spent in cheap hours.</p>"
     keys = legend([(name, css[name], "line") for name in some])
     return f"<div class=grid2><figure>{plot.svg()}{keys}</figure><div>{table(header, rows)}{note}</div></div>"
 
@@ -186,12 +187,12 @@ def _spikes(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
 def _captured(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
     """Draw the real-time price at which each policy sold against the mean price of all hours."""
     price = float(np.mean([c.mean_price for c in courses.values()]))
-    rows, cells = [Bar("all hours", price, "ceiling", f"{number(price, 1)}")], []
+    rows, cells = [Bar("mean price", price, "ceiling", f"{number(price, 1)}")], []
     for name, c in courses.items():
         sold = 1000.0 * c.sold_usd / c.sold_kwh if c.sold_kwh > 0.0 else None
         paid = 1000.0 * c.bought_usd / c.bought_kwh if c.bought_kwh > 0.0 else None
         if sold is not None:
-            rows.append(Bar(name, sold, css[name], f"{number(sold, 1)}: {sold / price:.2f} x"))
+            rows.append(Bar(name, sold, css[name], f"{number(sold, 1)}, {sold / price:.2f} x"))
         cells.append(
             [name, number(sold, 1), number(paid, 1), number(c.sold_kwh / 1000.0, 3), number(c.bought_kwh / 1000.0, 3)]
         )

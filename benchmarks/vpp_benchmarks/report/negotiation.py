@@ -24,6 +24,11 @@ NEEDED = {
 }
 """Kinds of message that are read here, and the fields without which one is shown as it is."""
 
+TERMS = "Floor: how low the battery may be, paid per kWh and hour; day: how much it may give a day, paid per kWh."
+"""What the words of a contract say."""
+UNANSWERED = "who answered what is written down by agentic(transcript='full') only"
+WINDOWS = {"opportunity": "for this hour", "evening": "for this evening", "notice": "until further notice"}
+"""How long a contract runs, in words."""
 OFFER_KEYS = (("offer: lowest to highest, mean", "ink", "dot"), ("mean counter-offer", "d4", "ring"))
 """Legend of offers by round."""
 
@@ -50,14 +55,14 @@ class Terms:
     def words(self) -> str:
         """The terms in words."""
         more = f", {self.concessions}" if self.concessions else ""
-        window = f", {self.window}" if self.window else ""
+        window = f", {WINDOWS.get(self.window, self.window)}" if self.window else ""
         return f"{self.kw:.1f} kW at {self.price:.3f} USD/kWh{window}{more}"
 
     @property
     def answer(self) -> str:
         """The answer in words."""
         if self.accepted is None:
-            return "counted only"
+            return "not written down"
         because = f" ({self.reason})" if self.reason else ""
         if self.accepted:
             return f"yes{because}"

@@ -28,7 +28,7 @@ def over_time(m: Material) -> str:
     css = colors(m.planned.labels)
     none = [label for label, c in courses.items() if not c.days["owners_out"].any()]
     tired = {run.label: annoyance(run) for run in m.shown if run.complete and run.label in courses}
-    over = f"Means over {len(m.seeds)} months. " if len(m.seeds) > 1 else ""
+    over = f"Means over {len(m.seeds)} runs. " if len(m.seeds) > 1 else ""
     drawn = "" if len(none) == len(courses) else out_by_day(courses, css)
     if max((len(curve) for curve in tired.values()), default=0) > 1:
         drawn += _curves(tired, css, "Annoyance of an owner, mean", "points", extent(_all(tired), zero=True))

@@ -15,7 +15,7 @@ BETWEEN = "\x1e"
 
 
 def panels(made: Sequence[tuple[str, str]], name: str, grid: str = "grid2", shown: int = SHOWN) -> str:
-    """Return panels (title, HTML) side by side, with a button each that hides or shows it."""
+    """Return panels (title, HTML) side by side; where not all are open at first, a button each opens or hides it."""
     buttons = "".join(
         f'<button type=button data-panel="{name}-{j}" aria-pressed={"true" if j < shown else "false"}>'
         f"{escape(title)}</button>"
@@ -25,7 +25,7 @@ def panels(made: Sequence[tuple[str, str]], name: str, grid: str = "grid2", show
         f'<div id="{name}-{j}"{"" if j < shown else " hidden"}><h3>{escape(title)}</h3>{body}</div>'
         for j, (title, body) in enumerate(made)
     )
-    bar = f'<div class="buttons noprint">{buttons}</div>' if len(made) > 1 else ""
+    bar = f'<div class="buttons noprint">{buttons}</div>' if len(made) > shown else ""
     return f"{bar}<div class={grid}>{boxes}</div>"
 
 

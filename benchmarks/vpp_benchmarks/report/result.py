@@ -34,10 +34,10 @@ def headline(m: Material) -> str:
     s = m.statistics
     parts = [_of(found["headline"], ALONE if s is None else MOST_COLUMNS)] if "headline" in found else []
     if s is not None and s.policies:
-        note = f"Means over {s.units} units (a month of a seed)"
+        note = f"Means over {s.units} units (a seed, or a month of it)"
         how = f"in brackets {percent(CONFIDENCE, 0)} intervals ({escape(METHOD)})"
         parts.append(f"<p class=note>{note}; {how}; drawn: {s.sampling and s.sampling.value}.</p>")
-        parts.append(f"<h3>Welfare of every month</h3>{strip(m)}")
+        parts.append(f"<h3>Welfare of every run</h3>{strip(m)}")
         if s.differences:
             css = colors(m.planned.labels)
             parts += [f"<h3>Less {escape(s.differences[0].minus)} on the same units</h3>", _differences(s)]
@@ -81,17 +81,23 @@ def strip(m: Material) -> str:
         some = [usd for run in runs if (usd := run.number("welfare")) is not None]
         values |= {label: some} if some else {}
     rows = sorted(values, key=lambda label: -sum(values[label]) / len(values[label]))
-    high, scale = 24 * len(rows), extent([v for some in values.values() for v in some])
-    plot = Plot(scale, (-float(len(rows)), 0.0), "Welfare of every month", 40 + high)
+    spreads = {label: means[label]["welfare"].mean for label in rows if label in means}
+    dots = extent([v for some in values.values() for v in some])
+    # an interval of few runs may be wider than all of them: it is cut where it would make the dots a line
+    wide = dots[1] - dots[0]
+    ends = [v for mean in spreads.values() for v in (mean.low, mean.high) if v is not None]
+    scale = (max(min([dots[0], *ends]), dots[0] - wide), min(max([dots[1], *ends]), dots[1] + wide))
+    high = 24 * len(rows)
+    plot = Plot(scale, (-float(len(rows)), 0.0), "Welfare of every run", 40 + high)
     plot.left, plot.top, plot.bottom = 118, 4, 4 + high
     plot.upright(ticks(*plot.x, 4), "welfare, USD; line: mean and its 95 % interval")
     for j, label in enumerate(rows):
         plot.text(plot.left - 7, plot.py(-j - 0.5) + 4, short(label, 17), "end strong")
         for v in values[label]:
             plot.point(v, -j - 0.5, f"{css[label]} faint", tip=f"{label}: {number(v)} USD", radius=3.5)
-        mean = means[label]["welfare"].mean if label in means else None
+        mean = spreads.get(label)
         if mean is not None and mean.low is not None and mean.high is not None:
-            plot.segment((mean.low, -j - 0.5), (mean.high, -j - 0.5), "ink")
+            plot.segment((max(mean.low, scale[0]), -j - 0.5), (min(mean.high, scale[1]), -j - 0.5), "ink")
             plot.segment((mean.value, -j - 0.25), (mean.value, -j - 0.75), "ink")
     return f"<figure>{plot.svg()}</figure>"
 
@@ -121,6 +127,7 @@ def against_satisfaction(m: Material) -> str:
         return ""
     ceilings = m.seeds[0].ceilings if len(m.seeds) == 1 else None
     lines = ["Owners are content who gain what they joined for and are left in peace: neither axis ranks alone."]
+    lines.append("A dotted line reaches down to the worst-off tenth of the owners.")
     if m.statistics is not None and m.statistics.hypervolume is not None:
         area, front = m.statistics.hypervolume.all, ", ".join(m.statistics.pareto_front)
         lines.append(f"Not beaten in both at once: {front}. Dominated area: {number(area)} USD x score.")
@@ -170,27 +177,31 @@ def pareto(points: Mapping[str, Point], css: Mapping[str, str], ceilings: Ceilin
     """Draw profit against satisfaction; the ceilings of profit are vertical lines."""
     profits = [v for p in points.values() for v in (p.profit.value, p.profit.low, p.profit.high)]
     scores = [p.satisfaction.value for p in points.values()] + [p.worst for p in points.values()]
-    bounds = {} if ceilings is None else {"free": ceilings.profit_free, "preferences": ceilings.profit}
+    bounds = {} if ceilings is None else {"ignoring wishes": ceilings.profit_free, "keeping wishes": ceilings.profit}
     xs = [v for v in (0.0, *profits, *(b[1] for b in bounds.values())) if v is not None]
     low, _ = extent([v for v in scores if v is not None] + [1.0])
     plot = Plot(extent(xs), (low, 1.0 + 0.06 * (1.0 - low)), "Profit against satisfaction", 300)
     plot.axes("VPP profit, USD", "satisfaction")
-    for name, (lower, upper) in bounds.items():
-        tip = f"ceiling, {name}: {number(lower)} to {number(upper)} USD"
+    for j, (name, (lower, upper)) in enumerate(bounds.items()):
+        tip = f"most profit {name}: {number(lower)} to {number(upper)} USD"
         plot.box((lower, upper), (low, 1.0), "ceiling", 0.25)
-        plot.segment((upper, low), (upper, 1.0), "ceiling dash", tip)
+        plot.segment((upper, low), (upper, 1.0), "ceiling", tip)
+        before = plot.px(upper) > (plot.left + plot.right) / 2
+        x = plot.px(upper) + (-5 if before else 5)
+        plot.text(x, plot.bottom - 5 - 14 * j, f"ceiling {name}", "tick end" if before else "tick")
     entries = []
     for j, (label, p) in enumerate(points.items()):
         x, y = p.profit.value, p.satisfaction.value
         if p.profit.low is not None and p.profit.high is not None:
             plot.segment((p.profit.low, y), (p.profit.high, y), css[label])
         if p.satisfaction.low is not None and p.satisfaction.high is not None:
-            plot.segment((x, p.satisfaction.low), (x, p.satisfaction.high), css[label])
+            # a score has no values beyond 0 and 1, an interval of few runs may
+            plot.segment((x, max(p.satisfaction.low, low)), (x, min(p.satisfaction.high, 1.0)), css[label])
         if p.worst is not None:
             plot.segment((x, y), (x, p.worst), f"{css[label]} thin", f"{label}: worst tenth {score(p.worst)}")
         tip = f"{label}: {number(x)} USD, satisfaction {score(y)}" + ("" if p.asks else ", asks nobody")
         plot.point(x, y, css[label], hollow=not p.asks, tip=tip, radius=max(4.0, 9.0 - 1.5 * j))
         # a point under another stays visible as a rim
         entries.append((label + ("" if p.asks else " (asks nobody)"), css[label], "dot" if p.asks else "ring"))
-    entries += [(f"ceiling: {name}", "ceiling", "dash") for name in bounds]
+    entries += [("most profit that could have been had", "ceiling", "line")] if bounds else []
     return f"<figure>{plot.svg()}{legend(entries)}</figure>"

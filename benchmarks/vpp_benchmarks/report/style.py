@@ -147,6 +147,8 @@ button[aria-pressed=false]{opacity:.5}
 grid-row:1}.first>:nth-child(2){grid-column:1/-1}.two{columns:auto}}
 @media (min-width:641px) and (max-width:1100px){table{font-size:12px}th,td{padding-right:5px}.n{padding-left:5px}
 td:not(.n){min-width:4em}}
+@media (max-width:640px){svg text{font-size:13.5px}svg .tick{font-size:12.5px}svg .name{font-size:13px}}
+@media (max-width:360px){svg text,svg .tick,svg .name{font-size:14.5px}}
 @media (max-width:760px){.first{grid-template-columns:minmax(0,1fr)}.first .said{grid-column:1;grid-row:2}}
 @media (max-width:640px){table.cards thead{display:none}table.cards,table.cards tbody{display:block}
 table.cards tr{display:grid;grid-template-columns:1fr 1fr;gap:0 14px;padding:7px 0;border-bottom:1px solid var(--rule)}

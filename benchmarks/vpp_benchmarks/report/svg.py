@@ -15,7 +15,7 @@ import numpy as np
 
 WIDTH = 460
 """Pixels of a chart at its natural size: readable on a telephone, two beside each other on a desk."""
-PAD = (54, 12, 12, 34)
+PAD = (54, 12, 16, 34)
 """Left, top, right, bottom."""
 
 
@@ -266,5 +266,9 @@ def markup(text: object) -> str:
 
 def bullets(lines: Iterable[str], css: str = "said") -> str:
     """Return a list."""
-    items = (re.sub(r"`([^`]*)`", r"<code>\1</code>", markup(line)) for line in lines)
-    return f'<ul class="{css}">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+    return f'<ul class="{css}">' + "".join(f"<li>{code(line)}</li>" for line in lines) + "</ul>"
+
+
+def code(line: str) -> str:
+    """Return a line as HTML, what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", markup(line))

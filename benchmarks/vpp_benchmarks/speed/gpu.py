@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     parser.add_argument("--distinct", type=int, default=8, help="different months among them; default 8")
     parser.add_argument("--hours", type=int, default=48, help="length of a run; default 48")
     args = parser.parse_args(argv)
-    changes = {"fleet.size": args.homes, "time.duration_hours": args.hours, "market.firm_capacity": False}
+    changes = {"fleet.size": args.homes, "time.duration_hours": args.hours}
     scenario = load_scenario("august").override(changes)
     check_device(scenario)
     print("\n".join(report(scenario, args.months, args.distinct)), flush=True)

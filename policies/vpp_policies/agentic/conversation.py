@@ -59,6 +59,14 @@ class Turn(BaseModel):
     car_on_reserve: int = whole(-1, 1, "1: the car's battery may stand on reserve")
 
 
+AS_DRAFTED = Turn(
+    tool="none", message="Shall we agree on this?", price_tenth_cents=-1, share_percent=-1, fee_thousandth_cents=-1,
+    waiting_tenth_cents=-1, reserve_hundredth_cents=-1, floor_wh=-1, floor_price_hundredth_cents=-1, day_wh=-1,
+    day_price_tenth_cents=-1, car_on_reserve=-1,
+)  # fmt: skip
+"""A turn that offers what the rules have drafted."""
+
+
 @dataclass
 class File:
     """What is remembered of one owner: its words, what it did, and what talking to it has cost."""

@@ -35,7 +35,9 @@ from vpp_env import (
     PolicyInfo,
     Public,
     Table,
+    UnknownNameError,
     View,
+    did_you_mean,
     encode,
 )
 from vpp_policies.agentic.brains import make_brain
@@ -280,19 +282,43 @@ def build_graph(nodes: Nodes) -> CompiledStateGraph:
     return plan(nodes).compile()
 
 
-def plan(nodes: Nodes) -> StateGraph[Channels]:
-    """Return the graph around one month's nodes, to be compiled."""
+INPUTS: dict[str, type[Any]] = {
+    "hear": StatementsInput,
+    "announce": PublicInput,
+    "collect_bids": StandingInput,
+    "offers": TableInput,
+    "answers": TableInput,
+    "form_coalition": PrivateInput,
+    "dispatch": DeclaredInput,
+    "bid": BidInput,
+}
+"""What each node is given."""
+
+
+def plan(nodes: Nodes, **own: Callable[[Any], dict[str, Any]]) -> StateGraph[Channels]:
+    """Return the graph around one month's nodes, to be compiled.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        The month's.
+    own : callable
+        Functions in the place of the nodes that they are named after; each is given what that node is given.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no node of such a name.
+    """
+    for name in own:
+        if name not in INPUTS:
+            raise UnknownNameError(did_you_mean(name, INPUTS, "node"))
     graph = StateGraph(Channels)
     listens = isinstance(nodes.prosumers, Listener)
-    graph.add_node("announce", nodes.announce, input_schema=PublicInput)
-    graph.add_node("collect_bids", nodes.collect_bids, input_schema=StandingInput)
-    graph.add_node("offers", nodes.offers, input_schema=TableInput)
-    graph.add_node("answers", nodes.answers, input_schema=TableInput)
-    graph.add_node("form_coalition", nodes.form_coalition, input_schema=PrivateInput)
-    graph.add_node("dispatch", nodes.dispatch, input_schema=DeclaredInput)
-    graph.add_node("bid", nodes.bid, input_schema=BidInput)
+    for name, given in INPUTS.items():
+        if listens or name != "hear":
+            graph.add_node(name, own.get(name, getattr(nodes, name)), input_schema=given)
     if listens:
-        graph.add_node("hear", nodes.hear, input_schema=StatementsInput)
         graph.add_edge("hear", "announce")
     graph.add_edge(START, "hear" if listens else "announce")
     graph.add_edge("announce", "collect_bids")

@@ -17,7 +17,8 @@ from vpp_env import Terms
 from vpp_policies.agentic.negotiation import Standing
 from vpp_policies.agentic.rules import WORTH
 
-AS_DRAFTED = -1
+UNCHANGED = -1
+"""Leaves a term as it was drafted."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def taken(turn: BaseModel, i: int, within: Allowed) -> dict[str, float] | None:
     shown = within.shown(i)
     for s in SPOKEN:
         number = getattr(turn, s.field)
-        if number == AS_DRAFTED:
+        if number == UNCHANGED:
             continue
         low, high = shown[s.field]
         if not low <= number <= high:

@@ -12,12 +12,15 @@ from typing import Any
 from numba import cuda as numba_cuda
 
 from vpp_env.api.device.memory import (
+    ABLE,
     ASKS,
     DOWN,
+    EVENING_KWH,
     EVENT,
     EVENTS,
     GATE_UP,
     HEADROOM,
+    LASTING,
     LEDGER,
     LIMIT_KW,
     MONEY,
@@ -29,6 +32,7 @@ from vpp_env.api.device.memory import (
     PENDING,
     PREMIUM,
     RUNNING,
+    TOLD,
     UP,
     VIOLATED,
     WISH_LIMIT,
@@ -53,9 +57,9 @@ from vpp_env.api.device.memory import (
 from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL2_KW, decoded
-from vpp_env.contract.observation import observe_home
+from vpp_env.contract.observation import N_PUBLIC, observe_home
 from vpp_env.core import ledger as led
-from vpp_env.core.headroom import LIMITS, Delivery, headroom_at
+from vpp_env.core.headroom import LIMITS, Delivery, Headroom, headroom_at
 from vpp_env.core.home import state_at, step_at
 from vpp_env.core.layout import N_FLOW
 from vpp_env.core.loops import (
@@ -71,6 +75,7 @@ from vpp_env.core.loops import (
 )
 from vpp_env.evaluation.welfare import worth
 from vpp_env.market.energy import clear_energy
+from vpp_env.market.exchange import able_home
 from vpp_env.market.opportunity import (
     Money,
     book_order,
@@ -92,6 +97,7 @@ from vpp_env.units import POWER_QUANTUM_KW
 cuda: Any = numba_cuda
 ROWS_OF_LIMITS, KINDS = tuple(LIMITS), len(VIOLATIONS)
 MOST = 1.0 + ROUNDING
+DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
 
 # functions of arrays that are plain Python on the CPU
 on_device = cuda.jit(device=True)
@@ -148,11 +154,8 @@ def play_opportunity(
     c: Constants,
     now: Place,
     then: Place,
-    new_day: bool,
-    new_hour: bool,
-    last: bool,
 ) -> None:
-    """Play one opportunity of every month, a block each, from step `now` to the gate at `then`.
+    """Play one opportunity of every month, a block each, from step `now` to the gate at `then`; settle nothing yet.
 
     Parameters
     ----------
@@ -164,10 +167,6 @@ def play_opportunity(
         Numbers.
     now, then : Place
         The first step, and the step after the last.
-    new_day, new_hour : bool
-        Whether it is the first opportunity of a local day (that is not the run's first), of a clock hour.
-    last : bool
-        Whether it is the run's last one: what is stored and broken at the end is added, and mixed, by whoever calls.
     """
     m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
     d = own.month[m]
@@ -175,7 +174,10 @@ def play_opportunity(
     n = x.shape[1]
     homes, day = homes_of(c.rules, p, x), day_of(shared, now, d)
     orders, prices, offers = orders_of(x), prices_of(x), w[m, OFFERS : OFFERS + N_ACTION]
-    market = market_of(shared, c, now.t, d, own.money[m, EVENT])
+    market = market_of(shared, own, c, now.t, m)
+    week_step, found = day.plan.week_step[now.k], x[LEDGER : LEDGER + N_HEADROOM]
+    lasting = Gate(day, now.k, Delivery(c.evening_steps, 0, week_step), x[PENDING], found)
+    sustained = Gate(day, now.k, Delivery(c.steps, 0, week_step), x[PENDING], found)
     awards, results = awards_of(own, m), results_of(own, m)
     books = results.books
     per_feeder = own.feeders.shape[3]
@@ -186,8 +188,6 @@ def play_opportunity(
             own.sums[m, j, row, 0] = 0.0
         results.void[j, 0] = False
     for i in range(first, n, stride):
-        for row in range(LEDGER, ORDERS):
-            x[row, i] = 0.0
         out = own.absent[m, 0, i]
         for column in range(N_ACTION):
             taken = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
@@ -197,6 +197,23 @@ def play_opportunity(
                 own.waiting[m, slot, column, i] = taken
                 taken = before
             offers[column, 0, i] = 0 if out else taken
+        if now.inside:
+            # what it could give, noted for the built-in aggregator; the ledger is room for a look
+            x[PENDING, i] = 0.0
+            if now.opens:
+                headroom_home(homes, lasting, i)
+                x[LASTING, i] = found[STORAGE, i]
+            headroom_home(homes, sustained, i)
+            kw = found[DEFER_MEAN, i] + x[LASTING, i]
+            x[ABLE, i] = able_home(offers, 0, i, market.dispatch_tick, kw)
+            if now.fresh:
+                x[EVENING_KWH, i] = 0.0
+            if own.on_call_kw[m] > 0.0 and not shared.stays[d, now.evening, i]:
+                out = True
+                for column in range(N_ACTION):
+                    offers[column, 0, i] = 0
+        for row in range(LEDGER, ORDERS):
+            x[row, i] = 0.0
         # nobody had bid for the first ones
         free = not c.safeguard and not out and now.gate >= c.lead
         orders.free[i] = 1.0 if free else 0.0
@@ -262,6 +279,39 @@ def play_opportunity(
         _, defer = defer_ask(shared.back[d, then.gate], hours_left, p[PREMIUM, i])
         x[ASKS, i], x[ASKS + 1, i] = shared.asks[d, 0, then.day, i], defer
         x[ASKS + 2, i] = shared.asks[d, 1, then.day, i]
+        if now.evening >= 0:
+            x[EVENING_KWH, i] += books.ledger[led.L_REDUCED, i]
+
+
+@cuda.jit
+def settle_opportunity(
+    shared: Shared, own: Own, c: Constants, now: Place, paid: bool, new_day: bool, new_hour: bool, last: bool
+) -> None:
+    """Settle the opportunity that was played from step `now` on: money, what was taken of wishes, rewards.
+
+    Parameters
+    ----------
+    shared, own : Shared, Own
+        Device memory.
+    c : Constants
+        Numbers.
+    now : Place
+        Its first step.
+    paid : bool
+        Whether firm capacity brings something: `Own.capacity_usd` and `Own.members_usd` hold it.
+    new_day, new_hour : bool
+        Whether it is the first opportunity of a local day (that is not the run's first), of a clock hour.
+    last : bool
+        Whether it is the run's last one: what is stored and broken at the end is added, and mixed, by whoever calls.
+    """
+    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    x, p, w = own.real[m], shared.homes[own.month[m]], own.whole
+    n = x.shape[1]
+    market, results = market_of(shared, own, c, now.t, m), results_of(own, m)
+    books = results.books
+    for i in range(first, n, stride):
+        if paid:
+            books.ledger[led.L_PAY_CAPACITY, i] += own.members_usd[m, i]
         # what it brought to the home
         if new_day:
             x[RUNNING, i] = 0.0
@@ -290,7 +340,7 @@ def play_opportunity(
         money[EVENT, 0] = event
         a, b = money[:5, 0], money[5:EVENT, 0]
         compute: Any = c.compute_usd
-        capacity: Any = 0.0  # firm capacity is not on sale
+        capacity: Any = own.capacity_usd[m] if paid else 0.0
         sums = Money(a[0], a[1], a[2], a[3], a[4], compute, b[0], b[1], capacity)
         profit = _revenue_of(sums) - sums.payments - sums.compute
         parts = 0.0
@@ -309,7 +359,13 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
     m, stride = cuda.blockIdx.x, cuda.blockDim.x
     d = own.month[m]
     x, p = own.real[m], shared.homes[d]
-    now, load, pv = x[NOW:], shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
+    now, load, pv = x[NOW:LASTING], shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
+    if cuda.threadIdx.x == 0:
+        for j in range(N_PUBLIC):
+            own.public[m, j] = shared.public[d, then.gate, j]
+        for j, column in enumerate(TOLD):
+            own.public[m, column] = own.told[m, j]
+    cuda.syncthreads()
     homes = homes_of(c.rules, p, x)
     for i in range(cuda.threadIdx.x, x.shape[1], stride):
         out = own.absent[m, then.ahead, i]
@@ -324,4 +380,4 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
         found = changing_of(state, headroom_at(headroom_rows(x), i), deficit, asks, out, last)
         for j, value in enumerate(found):
             now[j, i] = value
-        observe_home(i, shared.public[d, then.gate], shared.fixed[d], now, load, pv, obs[m])
+        observe_home(i, own.public[m], shared.fixed[d], now, load, pv, obs[m])

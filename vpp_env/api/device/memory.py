@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from vpp_env.contract.bids import N_ACTION
-from vpp_env.contract.observation import CHANGING
+from vpp_env.contract.observation import CHANGING, PublicColumns
 from vpp_env.core.devices.battery import Battery, BatteryState
 from vpp_env.core.devices.vehicle import Vehicle, VehicleState
 from vpp_env.core.feeder import N_STATE, Feeder
@@ -31,7 +31,7 @@ from vpp_env.core.layout import (
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import Books
 from vpp_env.jit import inlined
-from vpp_env.market.energy import Bench
+from vpp_env.market.energy import Bench, quanta
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.reserve import ReserveBench
 from vpp_env.market.state import Awards, IntervalResults, MarketState
@@ -53,9 +53,10 @@ BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME
     6, 5, 1, 4, 1, 2, 3, len(TAKEN)
 )
 # rows of `Own.real`
-(STATE, QUOTE, HEADROOM, LEDGER, EVENTS, ORDERS, PRICES, ASKS, GATE_UP, PENDING, RUNNING, WISHES, NOW, N_REAL) = _rows(
+(STATE, QUOTE, HEADROOM, LEDGER, EVENTS, ORDERS, PRICES, ASKS, GATE_UP, PENDING, RUNNING, WISHES, NOW, LASTING, ABLE,
+ EVENING_KWH, N_REAL) = _rows(
     7, 5, N_HEADROOM, N_LEDGER, 4, len(Order._fields), len(Price._fields) - 1, 3, 1, 1, 2, len(TAKEN),
-    len(CHANGING),
+    len(CHANGING), 1, 1, 1,
 )  # fmt: skip
 # rows of `Own.whole`
 (OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART, VIOLATED,
@@ -67,6 +68,8 @@ LINES, TICK, CAN_SELL, LEFT_SELL, N_LINES = _rows(1, 1, 1, 1)
  N_SUM) = _rows(1, 1, 1, 1, 1, 1, N_FLOW, 2, 2)  # fmt: skip
 # rows of `Own.money`
 MONEY, EVENT, N_MONEY = _rows(7, 1)
+# columns of the observation that a month's own market moves
+TOLD = tuple(PublicColumns._fields.index(name) for name in ("schedule_kw", "capacity_kw"))
 # rows of `Own.feeders`
 F_FLOW, F_STATE, F_WHOLE, F_SHARE, F_ASK, F_KEPT, F_RETAIL, F_SAVED, N_FEEDER = _rows(N_FLOW, N_STATE, 4, 4, 4, 1, 1, 8)
 
@@ -78,13 +81,13 @@ class Constants(NamedTuple):
     payment: PaymentRule
     steps: int  # S, of an opportunity
     lead: int  # opportunities between gate and delivery
-    cap_q: int
     min_q: int
     on_offers: bool
     offer_factor: float
     dispatch_tick: int
     kappa: float  # `MarketSpec.deviation_kappa`
     compute_usd: float  # of an opportunity
+    evening_steps: int  # of an evening of firm capacity
     safeguard: bool
     team_share: float
 
@@ -100,6 +103,10 @@ class Place(NamedTuple):
     ahead: int  # local days from it to that delivery
     t: int  # step of the run
     gate: int  # gate, one for each opportunity and one at the end
+    inside: bool  # the opportunity lies in an evening of firm capacity
+    opens: bool  # that begins with it
+    evening: int  # number of that evening, where it can be committed; else -1
+    fresh: bool  # and this is its first opportunity
 
 
 class Shared(NamedTuple):
@@ -119,11 +126,12 @@ class Shared(NamedTuple):
     shown: Any  # (D, G, 2, 4, N) float32: load and solar output that the observation shows
     public: Any  # (D, G, N_PUBLIC) float64: public columns of the observation
     ticks: Any  # (D, 2, steps, 1) int64: highest ask, lowest limit
-    prices: Any  # (D, 4, steps, 1) float64: real-time, incentive, day-ahead, award of a day-ahead schedule (none)
+    prices: Any  # (D, 3, steps, 1) float64: real-time, incentive, day-ahead
     rho: Any  # (D, steps, 1, R) float64
     reserve_ticks: Any  # (D, steps, 1, R) int64
     called: Any  # (D, steps, 1) bool
     products: Any  # (2, R) bool: is to charge, may be called
+    stays: Any  # (D, E + 1, N) bool: whose owners stay in on each evening, should it be called; the last row: all
 
 
 class Own(NamedTuple):
@@ -151,6 +159,13 @@ class Own(NamedTuple):
     violated: Any  # (M, N) bool: of some kind today
     feeders: Any  # (M, N_FEEDER, F, H) float64
     at: Any  # (M, N_AT, F) float64
+    cap_q: Any  # (M,) int64: most quanta that may be sold in the opportunity
+    on_call_kw: Any  # (M,) float64: firm capacity that is called in it
+    day_ahead_kw: Any  # (M, S, 1) float64: award of a day-ahead schedule
+    capacity_usd: Any  # (M,) float64: what firm capacity brings in it
+    members_usd: Any  # (M, N) float64: the members' share of that
+    told: Any  # (M, len(TOLD)) float64: public columns of the next gate that are the month's own
+    public: Any  # (M, N_PUBLIC) float64: room, the public columns
 
 
 @inlined
@@ -195,11 +210,11 @@ def day_of(shared: Shared, place: Place, d: int) -> Day:
 
 
 @inlined
-def market_of(shared: Shared, c: Constants, t: int, d: int, event_kwh: Any) -> MarketState:
-    """The market of distinct month d in the opportunity from step t on."""
-    a, b, prices = t, t + c.steps, shared.prices
-    cap: Any = (c.cap_q,)  # of one month
-    nothing: Any = (0,)
+def market_of(shared: Shared, own: Own, c: Constants, t: int, m: int) -> MarketState:
+    """The market of month m in the opportunity from step t on."""
+    a, b, prices, d = t, t + c.steps, shared.prices, own.month[m]
+    cap: Any = (own.cap_q[m],)  # of one month
+    dispatch: Any = (quanta(own.on_call_kw[m]),)
     return MarketState(
         shared.ticks[d, 0, a:b],
         shared.ticks[d, 1, a:b],
@@ -213,12 +228,12 @@ def market_of(shared: Shared, c: Constants, t: int, d: int, event_kwh: Any) -> M
         c.min_q,
         c.on_offers,
         prices[d, 1, a:b],
-        event_kwh,
+        own.money[m, EVENT],
         0.0,
         c.offer_factor,
         prices[d, 2, a:b],
-        prices[d, 3, a:b],
-        nothing,
+        own.day_ahead_kw[m],
+        dispatch,
         c.dispatch_tick,
         c.payment,
     )

@@ -10,33 +10,27 @@ import numpy as np
 from numba import cuda as numba_cuda
 
 from vpp_env.api.device import kernels
+from vpp_env.api.device.host import Host, zero
 from vpp_env.api.device.memory import (
-    HEADROOM,
     N_FEEDER,
     N_LINES,
     N_MONEY,
     N_REAL,
     N_SUM,
     N_WHOLE,
-    QUOTE,
-    STATE,
+    TOLD,
     Constants,
     Own,
 )
 from vpp_env.api.device.tables import first_rows, gates_of, places_of, shared_of
 from vpp_env.api.observation import Observer
-from vpp_env.api.rewards import with_team
 from vpp_env.contract.bids import N_ACTION, check_actions
-from vpp_env.contract.observation import N_OBS
+from vpp_env.contract.observation import N_OBS, N_PUBLIC
 from vpp_env.core.feeder import N_AT
-from vpp_env.core.headroom import Headroom
 from vpp_env.errors import BidError, VppError
-from vpp_env.evaluation.welfare import restoring_cost
 from vpp_env.market.payment import make_payment
-from vpp_env.owners.patience import Patience
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario import Scenario
-from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats, Ints
@@ -61,10 +55,7 @@ def check_device(scenario: Scenario) -> None:
         )
     market = scenario.market
     found = {
-        "market.firm_capacity": (market.firm_capacity, True, False),
         "market.clearing": (market.clearing == "residual_supply", market.clearing, "price_taker"),
-        "market.two_settlement": (market.two_settlement, True, False),
-        "market.max_share_of_flexible": (market.max_share_of_flexible < 1.0, market.max_share_of_flexible, 1.0),
     }
     wrong = {name: (got, other) for name, (refused, got, other) in found.items() if refused}
     if wrong:
@@ -115,11 +106,7 @@ class DeviceMonths:
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
         self.no_rewards = cuda.to_device(np.zeros(self.n_months))
         self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
-        self._patience = Patience(
-            scenario.owners,
-            [months[d].world_seed for d in self._which],
-            np.stack([months[d].fleet.tolerance for d in self._which]),
-        )
+        self._host = Host(world, months, self._which, self._own, self.rows)
         self.reset()
 
     def _constants_of(self, world: World) -> Constants:
@@ -132,13 +119,13 @@ class DeviceMonths:
             payment=make_payment(market),
             steps=world.steps,
             lead=world.lead,
-            cap_q=int(state.cap_q[0]),
             min_q=state.min_q,
             on_offers=state.on_offers,
             offer_factor=state.offer_factor,
             dispatch_tick=int(state.dispatch_tick),
             kappa=market.deviation_kappa,
             compute_usd=market.compute_usd_per_hour * world.steps * DT_H,
+            evening_steps=round((market.capacity_hours[1] - market.capacity_hours[0]) / DT_H),
             safeguard=market.safeguard,
             team_share=world.scenario.reward.team_share,
         )
@@ -174,6 +161,13 @@ class DeviceMonths:
             violated=room(m, n, dtype=np.bool_),
             feeders=room(m, N_FEEDER, groups, homes),
             at=room(m, N_AT, groups),
+            cap_q=room(m, dtype=np.int64),
+            on_call_kw=room(m),
+            day_ahead_kw=room(m, s, 1),
+            capacity_usd=room(m),
+            members_usd=room(m, n),
+            told=room(m, len(TOLD)),
+            public=room(m, N_PUBLIC),
         )
 
     # -- an episode ------------------------------------------------------------------------------------
@@ -188,9 +182,8 @@ class DeviceMonths:
         own = self._own
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
-        for array in (own.money, own.storage, own.violated, own.absent):
-            _zero(array)
-        self._patience.reset()
+        zero(own.money)
+        self._host.reset()
         self.opportunity = 0
 
     def observe(self) -> Any:
@@ -224,14 +217,18 @@ class DeviceMonths:
         now, then = self._places[o], self._places[o + 1]
         new_day = o > 0 and self._day(now.t) != self._day(now.t - 1)
         last = o + 1 == self.world.scenario.n_opportunities
-        kernels.play_opportunity[self.n_months, self._threads](
-            bids, self._shared, own, self._constants, now, then, new_day, now.t % STEPS_PER_HOUR == 0, last
-        )
+        host, c, grid = self._host, self._constants, (self.n_months, self._threads)
+        host.begin(now)
+        kernels.play_opportunity[grid](bids, self._shared, own, c, now, then)
+        paid = host.played(now, then)
+        new_hour = now.t % STEPS_PER_HOUR == 0
+        kernels.settle_opportunity[grid](self._shared, own, c, now, paid, new_day, new_hour, last)
         self.opportunity += 1
         if last:
-            self._close()
+            host.close(c.team_share)
         if last or then.day != now.day:
-            self._end_day(now.day)
+            host.end_day(now.day)
+        host.tell(self._gates.coming[o + 1])
         return Step(own.joint, own.rewards, own.profit, own.costs, last)
 
     def _day(self, t: int) -> int:
@@ -262,38 +259,6 @@ class DeviceMonths:
         kernels.pick[self.n_months, self._threads](self._own.real, first, out)
         return np.asarray(out.copy_to_host())
 
-    # -- what the host works out -----------------------------------------------------------------------
-
-    def _end_day(self, day: int) -> None:
-        """Let the owners decide who stays out, once a day and by the code of the CPU."""
-        own = self._own
-        violated = own.violated.copy_to_host()
-        self._patience.add(own.storage.copy_to_host(), violated[None])
-        self._patience.end_day(day)
-        absent = np.stack([self._patience.absent(ahead).reshape(violated.shape) for ahead in (0, 1)], axis=1)
-        own.absent.copy_to_device(absent)
-        _zero(own.storage)
-        _zero(own.violated)
-
-    def _close(self) -> None:
-        """Add to the rewards of the last opportunity what the homes hold, and what is still broken."""
-        world, own, o = self.world, self._own, self.opportunity
-        state, hours = self.rows(STATE, QUOTE - STATE), self.rows(HEADROOM, len(Headroom._fields))
-        hours_left = hours[:, Headroom._fields.index("hours_left")]
-        homes = own.rewards.copy_to_host()
-        for months in _rounds(self._which):
-            at = self._which[months]
-            for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
-                array.reshape(world.n_months, -1)[at] = state[months, row]
-            world.headroom.hours_left.reshape(world.n_months, -1)[at] = hours_left[months]
-            world.visit(o)
-            homes[months] += (closing_value(world) - restoring_cost(world))[at]
-        joint = own.profit.copy_to_host() + homes.sum(axis=1)
-        if self._constants.team_share > 0.0:
-            homes = with_team(homes, (joint / homes.shape[1])[:, None], self._constants.team_share)
-        own.rewards.copy_to_device(homes)
-        own.joint.copy_to_device(joint)
-
 
 def simulated() -> bool:
     """Whether Numba's simulator stands for a GPU."""
@@ -304,17 +269,3 @@ def simulated() -> bool:
 def _to_device(arrays: Any) -> Any:
     """Copy a struct of arrays into device memory."""
     return type(arrays)(*(cuda.to_device(np.ascontiguousarray(x)) for x in arrays))
-
-
-def _zero(array: Any) -> None:
-    array.copy_to_device(np.zeros(array.shape, array.dtype))
-
-
-def _rounds(which: Ints) -> list[Ints]:
-    """Months in groups of which none holds the same distinct month twice."""
-    left, out = np.arange(len(which)), []
-    while len(left):
-        first = np.unique(which[left], return_index=True)[1]
-        out.append(left[first])
-        left = np.delete(left, first)
-    return out

@@ -37,6 +37,7 @@ class Gates(NamedTuple):
     reserve: Floats  # (A, D, N) USD/kW-h
     back: Floats  # (G, D, LOOK_HOURS) USD/kWh
     public: Floats  # (G, D, N_PUBLIC)
+    coming: list[slice]  # G, steps from the delivery that is bid for on, as far as prices are published
 
 
 def gates_of(world: World, observer: Observer) -> Gates:
@@ -45,7 +46,7 @@ def gates_of(world: World, observer: Observer) -> Gates:
     count, months = scenario.n_opportunities + 1, world.n_months
     back, public = np.empty((count, months, LOOK_HOURS)), np.empty((count, months, N_PUBLIC))
     days: list[Day] = []
-    own, reserve = [], []
+    own, reserve, coming = [], [], []
     for o in range(count):
         world.visit(o)
         if world.clock(world.t)[0] == len(days):
@@ -54,13 +55,15 @@ def gates_of(world: World, observer: Observer) -> Gates:
             reserve.append(world.owners.reserve)
         back[o] = buy_back_prices(world.exchange.da, world.delivery, world.announced.until, LOOK_HOURS)
         public[o] = observer.public()
+        coming.append(slice(world.delivery, world.announced.until))
     market = world.exchange.state(0, world.calendar.n_steps, world.exchange.cap_q(np.zeros(months)))
-    return Gates(days, market, np.stack(own), np.stack(reserve), back, public)
+    return Gates(days, market, np.stack(own), np.stack(reserve), back, public, coming)
 
 
 def places_of(world: World) -> list[Place]:
     """Return the place of every gate."""
-    out = []
+    out: list[Place] = []
+    firm = world.exchange.firm
     for gate in range(world.scenario.n_opportunities + 1):
         t = gate * world.steps
         day, k = world.calendar.clock(t)
@@ -68,7 +71,12 @@ def places_of(world: World) -> list[Place]:
         then, k_then = world.calendar.clock(t + world.lead * world.steps)
         hour = float(world.calendar.day_hours(then)[k_then])
         week_step = world.calendar.day_weekday(then) * 96 + round(4 * hour)
-        out.append(Place(day, row, world.calendar.steps_in_day(day), k, week_step, then - day, t, gate))
+        inside = t < world.calendar.n_steps and firm.is_evening(t)
+        evening = firm.evening_of(t) if inside else -1
+        fresh = evening >= 0 and (not out or out[-1].evening != evening)
+        steps = world.calendar.steps_in_day(day)
+        opens = inside and firm.begins(t)
+        out.append(Place(day, row, steps, k, week_step, then - day, t, gate, inside, opens, evening, fresh))
     return out
 
 
@@ -136,7 +144,9 @@ def shared_of(world: World, observer: Observer, gates: Gates, steps: int) -> Sha
         axis=2,
     )
     clock = np.stack([np.concatenate([getattr(x.plan, name) for x in gates.days]) for name in ("week_step", "peak")])
-    series = (market.lmp, market.incentive, market.da, market.day_ahead_kw)
+    series = (market.lmp, market.incentive, market.da)
+    # one row at least: device memory of no byte is not to be had
+    stays = np.stack([np.concatenate([m.conditions.firm.stays, np.ones((1, n), np.bool_)]) for m in world.months])
     return Shared(
         homes=homes,
         fixed=observer.fixed.reshape(-1, d, n).swapaxes(0, 1),
@@ -157,6 +167,7 @@ def shared_of(world: World, observer: Observer, gates: Gates, steps: int) -> Sha
         reserve_ticks=market.reserve_highest.swapaxes(0, 1)[:, :, None],
         called=market.called.T[..., None],
         products=np.stack([market.is_down, market.callable]),
+        stays=stays,
     )
 
 

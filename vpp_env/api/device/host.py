@@ -1,0 +1,148 @@
+"""What the CPU's own code works out between launches, of M months that are played on a GPU.
+
+The owners' patience, once a local day; firm capacity, in its evenings; a cap by what is flexible; what homes hold at
+the end. What it needs of the homes is copied to the host, and what follows from it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, QUOTE, STATE, TOLD, Own, Place
+from vpp_env.api.rewards import with_team
+from vpp_env.core.headroom import Headroom
+from vpp_env.core.layout import Quote
+from vpp_env.evaluation.welfare import restoring_cost
+from vpp_env.market.firm_book import FirmBook
+from vpp_env.owners.patience import Patience
+from vpp_env.simulation.holdings import closing_value
+from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
+from vpp_env.units import Floats, Ints
+
+HOURS_LEFT, SELL = Headroom._fields.index("hours_left"), Quote._fields.index("sell")
+
+
+class Host:
+    """Patience and books of M months.
+
+    Parameters
+    ----------
+    world : World
+        Of the distinct months.
+    months : sequence of Month
+        The distinct ones, D.
+    which : ndarray
+        (M,) which of them each month that is played is.
+    own : Own
+        Device memory.
+    rows : callable
+        `DeviceMonths.rows`.
+    """
+
+    def __init__(
+        self, world: World, months: Sequence[Month], which: Ints, own: Own, rows: Callable[[int, int], Floats]
+    ) -> None:
+        self._world, self._which, self._own, self._rows = world, which, own, rows
+        scenario, played = world.scenario, [months[d] for d in which]
+        tolerance = np.stack([m.fleet.tolerance for m in played])
+        self._patience = Patience(scenario.owners, [m.world_seed for m in played], tolerance)
+        conditions = [m.conditions for m in played]
+        prices = [c.series.da_usd_per_mwh for c in conditions]
+        self.firm = FirmBook(scenario, prices, [c.firm for c in conditions])
+        self._held: dict[str, NDArray[np.generic]] = {}
+
+    def reset(self) -> None:
+        """Go to the start of the months."""
+        self._patience.reset()
+        self.firm.reset()
+        months = len(self._which)
+        self._put("cap_q", self._world.exchange.cap_q(np.zeros(self._world.n_months))[self._which])
+        self._put("on_call_kw", np.zeros(months))
+        self._put("told", np.zeros((months, len(TOLD))))
+        for array in (self._own.storage, self._own.violated, self._own.absent, self._own.day_ahead_kw):
+            zero(array)
+
+    def _put(self, name: str, values: NDArray[np.generic]) -> None:
+        """Copy an array of `Own` to the device, unless it lies there already."""
+        if not np.array_equal(self._held.get(name), values):  # type: ignore[arg-type]
+            self._held[name] = values
+            getattr(self._own, name).copy_to_device(values)
+
+    def begin(self, now: Place) -> None:
+        """Before an opportunity is played: what may be sold, and what firm capacity is called."""
+        exchange = self._world.exchange
+        self.firm.submit(now.t, ())
+        self._put("on_call_kw", self.firm.on_call_kw(now.t))
+        if exchange.capped_by_share:
+            sell = self._rows(QUOTE + SELL, 1)[:, 0]
+            able = np.where(self._patience.absent().reshape(sell.shape), 0.0, sell)
+            self._put("cap_q", exchange.cap_q(able.sum(axis=1)))
+
+    def played(self, now: Place, then: Place) -> bool:
+        """After it was played, before it is settled; return whether firm capacity brings something."""
+        if now.inside:
+            self.firm.able(now.t, self._rows(ABLE, 1)[:, 0].sum(axis=1))
+        if now.evening >= 0 and then.evening != now.evening:
+            self.firm.meter(now.t, self._rows(EVENING_KWH, 1)[:, 0])
+        settled = self.firm.settle(then.t)
+        if not settled.usd.any() and not settled.members_usd.any():
+            return False
+        self._own.capacity_usd.copy_to_device(settled.usd)
+        self._own.members_usd.copy_to_device(settled.members_usd)
+        return True
+
+    def tell(self, coming: slice) -> None:
+        """At a gate: what everybody is told that other months are not; prices of the steps `coming` are public."""
+        committed = self.firm.committed_in(coming)
+        # as `contract.observation.public_columns`; no schedule has been handed in
+        share = np.clip(committed / self._world.n_homes / 10.0, -1.0, 1.0)
+        self._put("told", np.stack([np.zeros_like(share), share], axis=1))
+
+    def end_day(self, day: int) -> None:
+        """Let the owners decide who stays out."""
+        own = self._own
+        violated = own.violated.copy_to_host()
+        self._patience.add(own.storage.copy_to_host(), violated[None])
+        self._patience.end_day(day)
+        absent = np.stack([self._patience.absent(ahead).reshape(violated.shape) for ahead in (0, 1)], axis=1)
+        own.absent.copy_to_device(absent)
+        zero(own.storage)
+        zero(own.violated)
+
+    def close(self, team_share: float) -> None:
+        """Add to the rewards of the last opportunity what the homes hold, and what is still broken."""
+        world, own, n = self._world, self._own, self._world.n_homes
+        state, hours_left = self._rows(STATE, QUOTE - STATE), self._rows(HEADROOM + HOURS_LEFT, 1)[:, 0]
+        homes = own.rewards.copy_to_host()
+        for months in _rounds(self._which):
+            at = self._which[months]
+            for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
+                array.reshape(-1, n)[at] = state[months, row]
+            world.headroom.hours_left.reshape(-1, n)[at] = hours_left[months]
+            world.visit(world.scenario.n_opportunities)
+            homes[months] += (closing_value(world) - restoring_cost(world))[at]
+        joint = own.profit.copy_to_host() + homes.sum(axis=1)
+        if team_share > 0.0:
+            homes = with_team(homes, (joint / n)[:, None], team_share)
+        own.rewards.copy_to_device(homes)
+        own.joint.copy_to_device(joint)
+
+
+def zero(array: Any) -> None:
+    """Fill an array in device memory with zeros."""
+    array.copy_to_device(np.zeros(array.shape, array.dtype))
+
+
+def _rounds(which: Ints) -> list[Ints]:
+    """Months in groups of which none holds the same distinct month twice."""
+    left, out = np.arange(len(which)), []
+    while len(left):
+        first = np.unique(which[left], return_index=True)[1]
+        out.append(left[first])
+        left = np.delete(left, first)
+    return out
