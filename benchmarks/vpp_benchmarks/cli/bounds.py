@@ -2,7 +2,7 @@
 
 `U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks), `U_welfare` (broken at the owners'
 private values) and `U_free` (preferences cost nothing), `U_na` (as U_welfare, without foresight of real-time prices; it
-bounds means over months), and what the VPP's profit can be; docs/ceilings.md proves them. With --change they are
+bounds means over months), and what the VPP's profit can be; docs/proofs.md proves them. With --change they are
 worked out again with a rule changed or switched off: how much of each hangs on it.
 
 Exit status: 0 done; 2 something that was asked for is not possible; 130 interrupted.

@@ -2,7 +2,7 @@
 
 `U_pref` (every preference kept, nobody below the own ask), `U_cost` (kept, no asks), `U_welfare` (broken at the owners'
 private values) and `U_na` (the same without foresight) in welfare, `U_free` (preferences cost nothing) in joint
-surplus, and two of the VPP's profit; docs/ceilings.md proves them.
+surplus, and two of the VPP's profit; docs/proofs.md proves them.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def solve(
     Returns
     -------
     Solution
-        `bracket.upper` is a proven ceiling of the relaxation that docs/ceilings.md states, and so of every policy.
+        `bracket.upper` is a proven ceiling of the relaxation that docs/proofs.md states, and so of every policy.
     """
     made = charged(closed(devices(homes, foresight, goal), foresight, evenings), penalties)
     steps, days = foresight.n_steps, int(foresight.day[-1] - foresight.day[0]) + 1

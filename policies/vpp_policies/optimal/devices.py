@@ -2,7 +2,7 @@
 
 A battery holds its state of charge. A car holds minus what it lacks of its undispatched baseline: deferred charging
 and V2G give out, buying back takes in. Costs, prices and limits are those that the simulator charges;
-`docs/ceilings.md` derives every line and says where a store is a relaxation of what the simulator does.
+`docs/proofs.md` derives every line and says where a store is a relaxation of what the simulator does.
 
 What is measured is a `Measure`: what the VPP and the owners get together, or the VPP's own profit. What becomes of
 the owners' preferences is a `Wishes`.

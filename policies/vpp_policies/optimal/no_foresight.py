@@ -1,4 +1,4 @@
-"""`U_na`: a ceiling for every policy without foresight of real-time prices (docs/ceilings.md).
+"""`U_na`: a ceiling for every policy without foresight of real-time prices (docs/proofs.md).
 
 The mean over months bounds the mean welfare of every policy that knows of each real-time price no more than its law
 given the past, whatever else it knows: day-ahead and reserve prices, sun, trips, calls and owners are all revealed.
