@@ -46,6 +46,7 @@ def deliver_numpy(homes: Homes, day: Day, k: int, order: np.ndarray) -> np.ndarr
     due = np.where(end < n, end - k, n - k + plan.next_due)
     due = np.where(k < plan.ready, np.minimum(due, plan.ready - k), due)
     need = np.maximum(soc_tw, np.minimum(vehicle.target_kwh, soc_tw + eta_e * p_max * (due * dt))) - soc_e
+    need = need + baseline.ev_late[k]
     later = eta_e * p_max * ((due - 1) * dt)
     force = np.where(plugged, np.minimum(p_max, np.maximum(0.0, (need - later) / (eta_e * dt))), 0.0)
     x_hard = np.where(plugged, p_tw, 0.0)

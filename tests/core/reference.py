@@ -86,6 +86,7 @@ class Baseline:
     bess_soc: float  # at the end
     bess_ch: float
     bess_dis: float
+    ev_late: float = 0.0  # kWh that full power would bring after the step until the car is due, and its feeder will not
 
 
 @dataclass
@@ -207,10 +208,11 @@ def baseline_step(
 
 
 def car_plan(home: Home, step: Step, baseline: Baseline, soc: float) -> tuple[float, float]:
-    """Energy that the car lacks of what the baseline will hold when it is due, and the charging that cannot wait."""
+    """Energy that the car lacks of what the baseline will hold when it is due, and that its feeder will keep from it
+    later; and the charging that cannot wait."""
     full = home.eta_e * home.ev_kw
     goal = max(baseline.ev_soc, min(home.ev_target, baseline.ev_soc + full * (step.due * DT)))
-    need = min(goal, home.ev_ready) - soc
+    need = min(goal, home.ev_ready) - soc + baseline.ev_late
     later = full * ((step.due - 1) * DT)
     return need, min(home.ev_kw, clip0((need - later) / (home.eta_e * DT)))
 

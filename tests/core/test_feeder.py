@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support import STYLES, begin, month, play, random_actions, same, scenario
 from test_reference import baseline_at, some_order, some_state
 
+from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.errors import ScenarioError
@@ -21,7 +22,7 @@ from vpp_env.evaluation.simulate import market_rules
 
 DT = 0.25
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.share_pv": 0.7, "fleet.v2g_share": 0.5}
-TINY = {**RICH, "fleet.size": 12, "time.duration_hours": 96, "market.feeder_homes": 4}
+TINY = {**RICH, "fleet.size": 12, "time.duration_hours": 96, "market.feeder_homes": 4, "market.feeder_kw": 15.0}
 CONTROLS = ("backup", "self_consumption")
 some = settings(deadline=None, max_examples=150, derandomize=True)
 few = settings(deadline=None, max_examples=15, derandomize=True)
@@ -228,6 +229,43 @@ def test_a_call_is_cut_like_a_sale_and_what_is_cut_is_unavailable() -> None:
         np.testing.assert_allclose(books.ledger[led.L_CALLED, mine], share * 2.0 * DT, rtol=0, atol=1e-9)
         np.testing.assert_allclose(books.ledger[led.L_CUT, mine], (1.0 - share) * 3.0 * DT, rtol=0, atol=1e-9)
         np.testing.assert_allclose(books.ledger[led.L_NOPAY, mine], (1.0 - share) * 2.0 * DT, rtol=0, atol=1e-9)
+
+
+def test_what_a_feeder_will_keep_from_a_car_is_the_reference() -> None:
+    m, seen = month("week20", {**TINY, "market.feeder_kw": 20.0}), 0
+    for number in (1, 2):
+        day = m.day(number)
+        homes = [ref.home_of(m.parameters, m.rules, i) for i in range(12)]
+        steps = [[ref.step_of(day.plan, k, i) for i in range(12)] for k in range(len(day.plan.load))]
+        base = [[baseline_at(day, k, i) for i in range(12)] for k in range(len(steps))]
+
+        def room(k: int, f: int, steps: list = steps, base: list = base) -> float:
+            there = [(steps[k][i], base[k][i]) for i in range(4 * f, 4 * f + 4)]
+            return max(0.0, 20.0 + sum(s.sun_less_load - b.ev_kw - b.bess_ch + b.bess_dis for s, b in there))
+
+        for k, now in enumerate(steps):
+            for i, (home, step) in enumerate(zip(homes, now, strict=True)):
+                ahead = range(k + 1, min(k + step.due, len(steps))) if step.plugged else ()
+                power = [min(home.ev_kw, base[j][i].ev_kw + room(j, i // 4)) for j in ahead]
+                late = home.eta_e * DT * sum(home.ev_kw - x for x in power)
+                assert base[k][i].ev_late == pytest.approx(late, abs=1e-8), (number, k, i)
+                seen += late > 0.1
+    assert seen > 50
+
+
+def test_a_car_that_waits_is_ready_behind_a_feeder_that_will_be_full() -> None:
+    """Cars put off all that they may; in their last quarters of an hour there is not always room for full power."""
+    changes = {
+        "fleet.size": 8, "fleet.share_ev": 1.0, "fleet.share_bess": 0.0, "market.min_bid_mw": 0.0,
+        "market.feeder_homes": 1, "market.feeder_kw": 12.0, "market.safeguard": True, "time.duration_hours": 72,
+    }  # fmt: skip
+    world = begin(month("week20", changes, 10_000))
+    actions = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=world.sell_limit_kw, sell1_ask=0.0)
+    outcomes = []
+    while not world.done:
+        outcomes.append(world.step(actions))
+    assert sum(o.ledger[led.L_FORCED].sum() for o in outcomes) > 100.0
+    assert max(o.short.max() for o in outcomes) < 1e-9
 
 
 def test_what_a_policy_is_told_and_what_a_scenario_may_say() -> None:

@@ -105,6 +105,7 @@ def step_at(day: Day, k: int, i: int) -> Step:
             baseline_kw=ev_kw,
             baseline_kwh=b.ev_soc[k, i],
             baseline_before_kwh=b.ev_soc[max(k - 1, 0), i],
+            late_kwh=b.ev_late[k, i],
         ),
     )
 

@@ -105,6 +105,7 @@ class BaselineDay(NamedTuple):
     bess_soc: Floats  # (n, N) kWh at the end of the step
     bess_ch: Floats  # (n, N) kW charged by the home
     bess_dis: Floats  # (n, N) kW discharged into the home
+    ev_late: Floats  # (n, N) kWh that full power would bring after the step until it is due, and its feeder will not
 
 
 class Day(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core.devices.battery import BatteryState, baseline_next, own_use, restores
-from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged
-from vpp_env.core.feeder import BUY, CALL, CUT, FORCE, OVER, SELL, Feeder, again, begin_feeder, put
+from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged, steps_until_due
+from vpp_env.core.feeder import BUY, CALL, CUT, FINE_KW, FORCE, OVER, SELL, Feeder, again, begin_feeder, put
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
 from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote, Step
@@ -83,6 +83,29 @@ def run_baseline(homes: Homes, day: Day, first: int) -> None:
             out.bess_ch[k, i] = own.charge
             out.bess_dis[k, i] = own.discharge
         put_state(homes.state, i, state)
+    for one in range(0, len(homes.home.buy_limit), rules.feeder_homes):
+        _find_late(homes, day, first, one, min(one + rules.feeder_homes, len(homes.home.buy_limit)))
+
+
+@inlined
+def _find_late(homes: Homes, day: Day, first: int, one: int, last: int) -> None:
+    """Fill `ev_late` of the homes `one` to `last` - 1, which one feeder serves, from step `first` of the day on.
+
+    A car gets the room that they leave at their baselines; beyond midnight it is taken to have full power.
+    """
+    rules, plan, out = homes.rules, day.plan, day.baseline
+    n, dt, eta = len(plan.load), rules.dt_h, rules.vehicle.eta
+    for k in range(n - 1, first, -1):
+        room = rules.feeder_kw
+        for i in range(one, last):
+            room += plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i] - out.bess_ch[k, i] + out.bess_dis[k, i]
+        for i in range(one, last):
+            if is_plugged(k - 1, plan.dep[i], plan.arr[i], plan.out[i]):
+                due = steps_until_due(k - 1, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
+                # what the baseline does there is always room for, and rounding must not force it
+                short = max(0.0, homes.home.vehicle.kw[i] - out.ev_kw[k, i] - max(0.0, room) - FINE_KW)
+                if due > 1:
+                    out.ev_late[k - 1, i] = out.ev_late[k, i] + eta * short * dt
 
 
 @inlined

@@ -270,7 +270,7 @@ class Month:
         first = calendar.offset if day == 0 else 0
         state = copied(self._baseline_start[day])
         shape = plan.load.shape
-        baseline = BaselineDay(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        baseline = BaselineDay(*(np.zeros(shape) for _ in BaselineDay._fields))
         baseline.ev_soc[:first] = state.vehicle.soc_kwh
         baseline.bess_soc[:first] = state.battery.soc_kwh
         made = Day(plan, baseline)

@@ -116,7 +116,7 @@ class Shared(NamedTuple):
     fixed: Any  # (D, len(FIXED), N) float64
     load: Any  # (D, T, N) float32 kW; the local days in full, one after the other
     pv: Any  # (D, T, N) float32 kW
-    baseline: Any  # (D, 5, T, N) float64, as `BaselineDay`
+    baseline: Any  # (D, 6, T, N) float64, as `BaselineDay`
     cars: Any  # (D, 5, A, N) int64: dep, arr, out, ready, next_due
     trip: Any  # (D, A, N) float64 kWh
     clock: Any  # (2, T) int64: quarter hour of the week, 1 at peak tariff
@@ -204,9 +204,8 @@ def day_of(shared: Shared, place: Place, d: int) -> Day:
         shared.restore[day],
         day,
     )
-    return Day(
-        plan, BaselineDay(base[d, 0, a:b], base[d, 1, a:b], base[d, 2, a:b], base[d, 3, a:b], base[d, 4, a:b])
-    )  # fmt: skip
+    rows = base[d, 0, a:b], base[d, 1, a:b], base[d, 2, a:b], base[d, 3, a:b], base[d, 4, a:b], base[d, 5, a:b]
+    return Day(plan, BaselineDay(*rows))
 
 
 @inlined

@@ -2,6 +2,7 @@
 
 Everything is measured against the baseline's car, which charges at once, at full power, up to its target. A car that
 has deferred must hold, when it is due, what its baseline will hold then: charging that cannot wait any more is forced.
+It begins earlier where the feeder will not have room for full power, if its homes do what they do by themselves.
 
 The market reaches a car in its sessions only. A car is due at the owner's ready-by time while it is plugged in, and
 when the session ends, which the owner says when the plug goes in (assumed; drivers at public chargers are asked that).
@@ -60,6 +61,7 @@ class VehicleStep(NamedTuple):
     baseline_kw: float  # at which the baseline's car charges
     baseline_kwh: float  # in the baseline's car at the start of the step
     baseline_before_kwh: float  # one step earlier
+    late_kwh: float  # that full power would bring after the step until it is due, and its feeder will not
 
 
 class VehicleEvents(NamedTuple):
@@ -161,6 +163,12 @@ def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: Vehicl
 
 
 @inlined
+def lacks_now(v: Vehicle[float], soc: float, step: VehicleStep, due: int, rules: VehicleRules) -> float:
+    """Energy that the car needs, and what its feeder keeps from it later: that cannot wait either."""
+    return need(v, soc, step.baseline_kwh, due, rules) + step.late_kwh
+
+
+@inlined
 def forced_charge(v: Vehicle[float], lacks: float, due: int, rules: VehicleRules) -> float:
     """Least charging power now, such that full power in the steps left still meets the need."""
     later = rules.eta * v.kw * ((due - 1) * rules.dt_h)
@@ -215,7 +223,7 @@ def vehicle_range(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, 
     if not at_home(v, step):
         return NO_RANGE
     soc, due = s.soc_kwh, due_in(step)
-    forced = forced_charge(v, need(v, soc, step.baseline_kwh, due, rules), due, rules)
+    forced = forced_charge(v, lacks_now(v, soc, step, due, rules), due, rules)
     return VehicleRange(
         step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.dt_h),
         step.baseline_kw + discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h),
@@ -229,7 +237,7 @@ def reserve_kept(v: Vehicle[float], s: VehicleState[float], step: VehicleStep, r
     if not is_set(v.on_reserve) or not at_home(v, step):
         return 0.0
     due = due_in(step)
-    slack = v2g_slack(v, need(v, s.soc_kwh, step.baseline_kwh, due, rules), due, rules.reserve_h, rules)
+    slack = v2g_slack(v, lacks_now(v, s.soc_kwh, step, due, rules), due, rules.reserve_h, rules)
     return min(discharge_limit(s.soc_kwh, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h), slack)
 
 
@@ -241,7 +249,7 @@ def vehicle_limits(
     if not at_home(v, step):
         return NO_LIMITS
     due = due_in(step)
-    lacks = need(v, s.soc_kwh, step.baseline_kwh, due, rules)
+    lacks = lacks_now(v, s.soc_kwh, step, due, rules)
     forced = forced_charge(v, lacks, due, rules)
     hard = discharge_limit(s.soc_kwh, v.min_kwh, v.v2g_kw, rules.eta, rules.dt_h)
     if black:
