@@ -33,7 +33,10 @@ def played(teacher: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def clone(teacher: str, seeds: range = SEEDS) -> list[tuple[np.ndarray, np.ndarray]]:
     """Fit one linear layer by ridge regression."""
-    pairs = [played(teacher, seed) for seed in seeds]
+    pairs = []
+    for seed in seeds:
+        print(f"{teacher} plays seed {seed}; the first run of all compiles kernels, once", flush=True)
+        pairs.append(played(teacher, seed))
     x, y = (np.concatenate([pair[j] for pair in pairs]).astype(np.float64) for j in (0, 1))
     x1 = np.column_stack([x, np.ones(len(x))])
     found = np.asarray(np.linalg.solve(x1.T @ x1 + RIDGE * np.eye(x1.shape[1]), x1.T @ y), dtype=np.float64)

@@ -35,12 +35,13 @@ def _boxes(session: Session) -> tuple[Box, Box]:
 class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     """The month for one controller: `vpp/MarketMonth-v0`.
 
-    Observation `Box(-1, 1, (N, N_OBS))` and action `Box(-1, 1, (N, N_ACTION))`, float32: row i is home i; the columns
-    are those of `vpp_env.api.parallel.MarketMonth`. Reward, USD: welfare, the VPP's profit and every home's part of
-    it; over an episode it adds up to the welfare that the evaluator reports. The episode is truncated after the last
-    opportunity. `info` holds `vpp_profit_usd`, `home_rewards` (N,), the rewards of `MarketMonth` (`team_share` mixed
-    in), and `costs` (5,), how many homes' preferences were violated by kind (`owners.violations.VIOLATIONS`); the last
-    one also `kpis`, what the month came to by the evaluator's names.
+    Observation `Box(-1, 1, (N, N_OBS))` and action `Box(-1, 1, (N, N_ACTION))`, float32: row i is home i, with the
+    columns of `MarketMonth`. Reward: welfare of the opportunity, USD, which is the VPP's profit and all homes' rewards
+    of `MarketMonth` at a `team_share` of 0. The episode is truncated after the last opportunity.
+
+    `info` holds `vpp_profit_usd`, `home_rewards` (N,), those of `MarketMonth`, and `costs` (5,), homes whose
+    preferences were violated, by kind (`vpp_env.owners.violations.VIOLATIONS`); the last one also `kpis`, what the
+    month came to by the evaluator's names.
 
     Parameters
     ----------
@@ -72,21 +73,21 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin a month; `options` are those of `api.episode`. `info` says its `seed`, `split`, `month`, `options`.
+        """Begin a month.
 
         Parameters
         ----------
         seed : int, optional
-            Of the month; None: drawn from the training seeds.
+            Of the month; None: the constructor's at first, then drawn from the training seeds.
         options : dict, optional
-            Those of `api.episode`.
+            What is other than in the scenario, this time: see `vpp_env.api.episode`.
 
         Returns
         -------
         observations : ndarray
             (N, N_OBS) float32, a row per home.
         info : dict
-            `seed`, `split`, `month`, `options`.
+            `seed`, `split`, `month` and `options` of this month.
 
         Raises
         ------
@@ -103,7 +104,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
         Parameters
         ----------
         action : ndarray
-            (N, 8) in [-1, 1], a bid per home.
+            (N, N_ACTION) in [-1, 1], a bid per home.
 
         Returns
         -------
@@ -223,7 +224,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin M months; `infos` says `seed`, `month` and `options` of each, (M,).
+        """Begin M months.
 
         Parameters
         ----------
@@ -231,19 +232,21 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             A number: month m has seed + m. A list: a seed for each month. None, also in a list: drawn from the
             training seeds.
         options : dict, optional
-            Those of `api.episode`, for all months alike; `reset_mask` (M,) must hold every month: all share one clock.
+            See `vpp_env.api.episode`, for all months alike; `reset_mask` (M,) must hold every month, as all share one
+            clock.
 
         Returns
         -------
         observations : ndarray
             (M, N, N_OBS) float32.
         infos : dict
-            `seed`, `month`, `options`, (M,) each.
+            `seed`, `month` and `options` of each, (M,).
 
         Raises
         ------
         VppError
-            When some months, and not all, are to be reset, the seeds are not one for each, or an option is unknown.
+            When some months, and not all, are to be reset; when a seed for each was given and their number is not M;
+            when an option is unknown or its value not allowed.
         """
         mask = None
         if options is not None:
@@ -273,18 +276,22 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         capacity: Sequence[float | None] | None = None,
         override: Flags | None = None,
     ) -> None:
-        """Hand in what goes with the next step's bids: schedules, firm capacity in kW, (M, N) overridden homes.
-
-        See `CentralMarketMonth.submit`.
+        """Hand in what goes with the next step's bids.
 
         Parameters
         ----------
         schedules : sequence of DayAheadSchedule or None, optional
             One for each month, at the gate of the day-ahead market.
         capacity : sequence of float or None, optional
-            KW of firm capacity for the next evening, one for each month.
+            Firm capacity for the next evening, kW, one for each month.
         override : ndarray, optional
             (M, N) bool: homes whose gateway does not keep the owner's envelope.
+
+        Raises
+        ------
+        BidError
+            When there is not one of each for every month, when it is not the gate of schedules or of capacity, and with
+            `device="cuda"`.
         """
         for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
             if given is not None and len(given) != self.num_envs:
@@ -309,7 +316,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         Parameters
         ----------
         actions : ndarray
-            (M, N, 8) in [-1, 1].
+            (M, N, N_ACTION) in [-1, 1].
 
         Returns
         -------

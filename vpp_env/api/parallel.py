@@ -28,18 +28,18 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
 
     All agents are present to the end and truncated at once after the last opportunity.
 
-    **Observation** `Box(-1, 1, (N_OBS,), float32)`, the same columns for every home: the table of docs/learners.md, in
-    code `vpp_env.contract.observation.COLUMNS` and `MEANING`; the version of the columns is
-    `metadata["observation_version"]`.
+    **Observation** `Box(-1, 1, (N_OBS,), float32)`: `vpp_env.OBSERVATION_COLUMNS`, the same for every home, in the
+    version `metadata["observation_version"]`; docs/learners.md says what each is.
 
-    **Action** `Box(-1, 1, (N_ACTION,), float32)`, affine, -1 is the low end of the span: the table of
-    `vpp_env.contract.bids`.
+    **Action** `Box(-1, 1, (N_ACTION,), float32)`: the bid of `vpp_env.contract.bids`, affine, -1 is the low end of a
+    span. `vpp_env.encode` makes it from kW and USD/kWh.
 
     **Reward** USD: payment - (bill - baseline's bill) - wear - what was taken of the owner's wishes at its private
-    values, and at the last opportunity what is stored more than without a market: the sum over homes and the VPP's
-    profit is the welfare that the evaluator reports. `reward.team_share` mixes in the team's mean (see docs/model.md).
-    The VPP's profit is in `state()` and in `infos` (`vpp_profit_usd`), never in an observation. The last `infos` hold
-    `kpis`, what the month came to by the evaluator's names.
+    values, and at the last opportunity what is stored more than without a market. All homes' rewards and the VPP's
+    profit add up to the welfare that the evaluator reports; `reward.team_share` mixes in the team's mean.
+
+    `infos` hold `vpp_profit_usd`, which is in `state()` too and never in an observation; the last ones also `kpis`,
+    what the month came to by the evaluator's names.
 
     Parameters
     ----------
@@ -110,28 +110,28 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         Returns
         -------
         Box
-            (8,) float32 in [-1, 1].
+            (N_ACTION,) float32 in [-1, 1].
         """
         return self._action_space
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
-        """Begin a month; `options`: see `api.episode`. Every `info` says its `seed`, `split`, `month` and `options`.
+        """Begin a month.
 
         Parameters
         ----------
         seed : int, optional
-            Of the month; None: drawn from the training seeds.
+            Of the month; None: the constructor's at first, then drawn from the training seeds.
         options : dict, optional
-            Those of `api.episode`.
+            What is other than in the scenario, this time: see `vpp_env.api.episode`.
 
         Returns
         -------
         observations : dict
             Agent -> (N_OBS,) float32.
         infos : dict
-            Agent -> `seed`, `split`, `month`, `options`.
+            Agent -> `seed`, `split`, `month` and `options` of this month.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         Parameters
         ----------
         actions : dict
-            Agent -> (8,) in [-1, 1], its bid.
+            Agent -> (N_ACTION,) in [-1, 1], its bid.
 
         Returns
         -------
@@ -173,7 +173,10 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         Raises
         ------
         BidError
-            When an agent has no action, or an action has the wrong shape.
+            When an agent has no action, or one has the wrong shape, is not of numbers or lies outside [-1, 1]; nothing
+            has changed then.
+        VppError
+            Before the first reset. After the end everything is empty, as PettingZoo has it.
         """
         if not self.agents:
             if self._session.world is None:
@@ -211,12 +214,12 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         return self._rows(), rewards, dict.fromkeys(names, False), dict.fromkeys(names, over), infos
 
     def state(self) -> NDArray[np.float32]:
-        """(N * N_OBS + 6,) float32: every home's observation and the VPP's last opportunity, for central training.
+        """Return every home's observation, and the VPP's side of the last opportunity, for central training.
 
         Returns
         -------
         ndarray
-            (N * N_OBS + 6,) float32.
+            (N * N_OBS + 6,) float32; the last six are `vpp_env.api.session.STATE_COMPANION`.
         """
         return np.concatenate([self._matrix.ravel(), self._session.companion()])
 

@@ -341,7 +341,7 @@ class OneVpp(Gates):
         schedule : DayAheadSchedule, optional
             The next local day's schedule, while `schedule_hours` is not empty; None: the VPP schedules nothing.
         capacity : float, optional
-            KW of firm capacity for the next day's evening, while `capacity_gate`; None: the built-in aggregator's.
+            Firm capacity, kW, for the next day's evening, while `capacity_gate`; None: the built-in aggregator's.
         override : ndarray, optional
             (N,) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
 
@@ -362,6 +362,11 @@ class OneVpp(Gates):
         offers : Offers
             Who gets an offer, for how long, on which terms; `owners.max_rounds` times at one gate.
 
+        Returns
+        -------
+        Answers
+            Who accepted, and the counter-offers of the others, (N,) each.
+
         Raises
         ------
         BidError
@@ -372,5 +377,11 @@ class OneVpp(Gates):
         return answers
 
     def end_contracts(self, rows: Flags) -> None:
-        """End the contracts of the homes `rows` (N,) bool before that opportunity."""
+        """End contracts before the opportunity of the next step's bids.
+
+        Parameters
+        ----------
+        rows : ndarray
+            (N,) bool: the homes whose contracts end.
+        """
         self._session.end_contracts(0, rows)

@@ -17,6 +17,8 @@ from vpp_env.scenario import load_scenario, scenario_names
 
 SWITCHES = ("two_settlement", "gate_lead_minutes", "programme", "regulation", "deviation_kappa")
 """Fields of the market that turn a part of it on; shown with their meaning and default."""
+MOST_OPTIONS = 6
+"""Options of a policy that are listed."""
 
 
 def scenario_rows() -> list[tuple[str, str, str, str]]:
@@ -32,7 +34,9 @@ def policy_rows() -> list[tuple[str, str, str, str, str]]:
     for name in policy_names():
         info = make_policy(name).info
         options = [p for p in inspect.signature(makers[name]).parameters.values() if p.name not in ("args", "kwargs")]
-        text = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in options)
+        words = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in options]
+        more = len(words) - MOST_OPTIONS
+        text = ", ".join(words[:MOST_OPTIONS]) + (f" and {more} more: see docs" if more > 0 else "")
         rows.append((name, info.information.name, info.consent.value, info.description, text or "-"))
     return rows
 

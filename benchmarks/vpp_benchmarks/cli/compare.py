@@ -68,13 +68,23 @@ def parser(prog: str = "vpp-env compare") -> Parser:
     """Return the command line."""
     p = Parser(prog, "Compare policies over a market month and write tables, summary and report.", EXAMPLES)
     default = Request()
-    p.add_argument("--policies", nargs="+", metavar="SPEC", help=f"default: {' '.join(default.policies)}")
+    # all options in a row say nothing
+    p.usage = f"{prog} [--policies SPEC ...] [--scenario NAME] [--seeds SPLIT:N] [options]"
+    p.add_argument(
+        "--policies",
+        nargs="+",
+        metavar="SPEC",
+        help="a name of --list, my_module:MyPolicy or my_file.py:MyPolicy, each with options as in"
+        f' "agentic(max_rounds=2)"; default: {" ".join(default.policies)}',
+    )
     # None, not False: a folder that is resumed has its policies already
     p.add_argument(
         "--with-baselines", action="store_true", default=None, help=f"add {', '.join(BASELINES)} to the policies"
     )
     scenarios = p.add_mutually_exclusive_group()
-    scenarios.add_argument("--scenario", metavar="NAME|FILE.toml", help=f"default: {default.scenarios[0]}")
+    scenarios.add_argument(
+        "--scenario", metavar="NAME|FILE.toml", help=f"one of --list, or a file; default: {default.scenarios[0]}"
+    )
     scenarios.add_argument("--scenarios", nargs="+", metavar="NAME|FILE.toml", help="several; a folder each")
     p.add_argument("--fleets", nargs="+", type=int, metavar="N", help="several sizes of the fleet; a folder each")
     p.add_argument("--starts", nargs="+", metavar="TIME", help="several starts (months); a folder each")

@@ -30,7 +30,7 @@ def to_markdown(board: Leaderboard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-FOLDED = ("code", "complete")
+FOLDED = ("code",)
 """Columns that go over several lines where the terminal is narrow: figures are never broken."""
 EXAMPLES = ("results/", "results/ other/ --by joint_surplus --markdown board.md --json board.json")
 

@@ -90,7 +90,7 @@ def help_text() -> str:
     lines += ["A virtual power plant's market month: an environment and benchmark for coordinating homes.", ""]
     for group in dict.fromkeys(command.group for command in COMMANDS):
         lines += [f"{group}:", *(f"  {c.name:<17} {c.text}" for c in COMMANDS if c.group == group), ""]
-    return "\n".join(lines) + EXAMPLES
+    return "\n".join([*lines, EXAMPLES])
 
 
 def call(command: Command, argv: Sequence[str], prog: str) -> int:

@@ -28,7 +28,7 @@ from vpp_env.evaluation.verdict import Verdict, verdict_of
 SCHEMA = "vpp_env.leaderboard/2"
 VIOLATES = "[!]"
 """Mark of a policy that breaks owners' preferences."""
-TEXT = ("rank", "policy", "asks", "verdict", "code", "complete")
+TEXT = ("rank", "policy", "asks", "verdict", "code", "runs")
 """Columns before the KPIs."""
 MOST_REASONS = 3
 """Failed runs of an entry that are told one by one."""
