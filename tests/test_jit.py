@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numba.core.errors import NumbaError, TypingError
 
 from vpp_env.core import loops
-from vpp_env.jit import borrowing, cache_dir, inlined, kernel
+from vpp_env.jit import borrowing, cache_dir, inlined, kernel, steady
 from vpp_env.market.opportunity import play
 from vpp_env.units import Floats
 
@@ -230,3 +231,38 @@ def test_a_kernel_that_borrows_leaves_references_as_they_were_and_makes_no_array
     assert out.tolist() == [0.0, 2.0, 4.0]
     with pytest.raises(NumbaError, match="Only accept returning of array passed"):
         borrowing(make)(3)
+
+
+class Pair(NamedTuple):
+    one: Floats
+    two: Floats | None
+
+
+@kernel
+def _times(pair: Pair, factor: float, out: Floats) -> None:
+    for i in range(len(out)):
+        out[i] = factor * pair.one[i]
+
+
+def test_a_steady_kernel_sees_every_change_of_what_it_is_given() -> None:
+    call, out = steady(_times), np.zeros(3)
+    base = np.arange(6.0)
+    locked = np.arange(3.0)
+    locked.setflags(write=False)
+    given: list[tuple[Pair, Any]] = [
+        (Pair(base[:3], None), 2.0),
+        (Pair(base[3:], None), 2.0),
+        (Pair(base[::2], None), 2.0),
+        (Pair(base[:3].astype(np.float32), None), 2.0),
+        (Pair(base[:3].astype(np.int64), None), 3),
+        (Pair(locked, None), 2.0),
+        (Pair(base[:3], base), 2.0),
+        (Pair(base[:3].astype(">f8").astype("<f8"), None), 0.5),
+    ]
+    for pair, factor in given * 2:
+        call(pair, factor, out)
+        np.testing.assert_array_equal(out, factor * pair.one.astype(np.float64))
+    with pytest.raises(TypingError):
+        call(Pair(1.0, None), 2.0, out)  # type: ignore[arg-type]
+    call(Pair(base[:3], None), 2.0, out)
+    np.testing.assert_array_equal(out, 2.0 * base[:3])

@@ -446,7 +446,7 @@ def test_a_curriculum_and_random_worlds(kind: str) -> None:
     # the world follows from the seed
     fresh, reset = reset_of(kind, episodes=draw)
     if kind == "vector":
-        matrices, infos = fresh.reset(seed=[seed for one in face._sessions for seed in one.seeds])
+        matrices, infos = fresh.reset(seed=[seed for one in face._months.sessions for seed in one.seeds])
         again, options = matrices[1], infos["options"][1]
     else:
         again, info = reset(seed)

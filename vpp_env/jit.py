@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba import _dispatcher
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.sigutils import normalize_signature
@@ -169,6 +170,46 @@ def inlined(function: F) -> F:
 def _holds_array(found: Any) -> bool:
     """Whether a compiled type is an array or a tuple with one in it."""
     return isinstance(found, types.Array) or any(_holds_array(t) for t in getattr(found, "types", ()))
+
+
+def steady(function: F) -> F:
+    """Return a `kernel` for one caller, who calls it again and again with arguments laid out alike: typed only once.
+
+    Numba types every array of every call, which takes as long as the work on dozens of homes. Here an argument that is
+    the last call's own needs no look, of another one Numba's fingerprint (its nesting, and of every array dtype,
+    dimensions, order in memory and whether it may be written) has to be the last call's; or else the kernel is called
+    as ever. For one thread at a time; what was passed last is held until the next call.
+    """
+    config: Any = numba.config
+    return function if config.DISABLE_JIT else cast(F, _Steady(function))
+
+
+class _Steady:
+    """See `steady`."""
+
+    def __init__(self, made: Any) -> None:
+        self._kernel, self._entry = made, made
+        self._last: list[Any] = []
+        self._layouts: list[bytes] = []
+
+    def __call__(self, *arguments: Any) -> Any:
+        last, layouts = self._last, self._layouts
+        if len(last) != len(arguments):
+            return self._typed(arguments)
+        for j, given in enumerate(arguments):
+            if given is not last[j]:
+                if _dispatcher.compute_fingerprint(given) != layouts[j]:
+                    return self._typed(arguments)
+                last[j] = given
+        return self._entry(*arguments)
+
+    def _typed(self, arguments: tuple[Any, ...]) -> Any:
+        self._last = []  # nothing is known of them unless the call succeeds
+        result = self._kernel(*arguments)
+        found = self._kernel.overloads[tuple(self._kernel.typeof_pyval(x) for x in arguments)]
+        self._entry = found.entry_point
+        self._last, self._layouts = list(arguments), [_dispatcher.compute_fingerprint(x) for x in arguments]
+        return result
 
 
 def _compiled(function: F, **options: Any) -> F:

@@ -53,4 +53,4 @@ plt.show()
 # vpp-env leaderboard mine
 # ```
 #
-# All that a policy may read and bid: [Write a policy](../policies.md). Next: [train an agent](train.py).
+# All that a policy may read and bid: [Fields](../fields.md). Next: [train an agent](train.py).

@@ -19,6 +19,7 @@ from vpp_benchmarks.run import auditing, compiling, progress
 from vpp_benchmarks.run.experiment import Request, make_experiment
 from vpp_benchmarks.run.job import month_of, origin_of
 from vpp_benchmarks.run.live import live
+from vpp_benchmarks.run.log import told_while
 from vpp_benchmarks.run.plan import Checks, JobSpec
 from vpp_benchmarks.run.progress import FileProgress, LogProgress, RunningSums, Several, Stop, clock
 
@@ -267,3 +268,14 @@ def test_ray_that_is_not_installed_says_how(
     assert main([*args, "--address", "auto"]) == 2
     assert "--executor ray" in capsys.readouterr().err
     assert main([*args, "--jobs", "0"]) == 2
+
+
+def test_long_work_is_told_again_and_again_until_it_ends() -> None:
+    told: list[float] = []
+    with told_while(told.append, 0.01):
+        while len(told) < 2:
+            time.sleep(0.01)
+    assert told == sorted(told)
+    count = len(told)
+    time.sleep(0.05)
+    assert len(told) == count, "nothing is said once it is done"

@@ -16,6 +16,7 @@ os.environ |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
 
 import numpy as np
 import pytest
+from test_cuda import hand_in
 
 from vpp_env import BidError, VectorMarketMonth, load_scenario
 from vpp_env.api.device.memory import HEADROOM, LEDGER, SELL, STATE
@@ -23,7 +24,7 @@ from vpp_env.api.device.memory import HEADROOM, LEDGER, SELL, STATE
 
 def held(face: VectorMarketMonth) -> dict[str, Any]:
     """What lies in the memory of the device after a step."""
-    months = face._device.months
+    months = face._months.months
     own = months._own
     x = own.real.copy_to_host()
     return {
@@ -47,6 +48,7 @@ def play(folder: Path, case: dict[str, Any]) -> None:
     for step, bids in enumerate(actions):
         if step == 1:
             refused(face, bids)
+        hand_in(face)
         obs, reward, _, over, infos = face.step(bids)
         one = {
             "observations": obs.copy_to_host(),

@@ -14,11 +14,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from vpp_env.api.batch import Batch, Sessions
 from vpp_env.api.episode import check_options
 from vpp_env.api.render import RENDER_MODES, render
-from vpp_env.api.session import Gates, OneVpp, Seeds, Session, WorldOptions
-from vpp_env.api.workers import Workers
-from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions
+from vpp_env.api.session import OneVpp, Seeds, Session, WorldOptions
+from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.errors import BidError, VppError, did_you_mean
 from vpp_env.scenario import Scenario
@@ -30,11 +30,6 @@ DEVICES = ("cpu", "cuda")
 def _boxes(session: Session) -> tuple[Box, Box]:
     n = session.scenario.fleet.size
     return Box(-1.0, 1.0, (n, N_OBS), np.float32), Box(-1.0, 1.0, (n, N_ACTION), np.float32)
-
-
-def _rows(block: NDArray[np.float32], span: slice) -> NDArray[np.float32]:
-    """(months in `span` x N, N_OBS): those months of a block (M, N, N_OBS), to be written to."""
-    return block[span].reshape(-1, N_OBS)
 
 
 class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
@@ -149,7 +144,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
         return render(self._session, self.render_mode)
 
 
-class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
     """M months of N homes on one matrix, with Gymnasium's vector conventions.
 
     Observations (M, N, N_OBS), actions (M, N, N_ACTION), rewards (M,): the welfare of `CentralMarketMonth`. All months
@@ -169,8 +164,8 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
     device : {"cpu", "cuda"}
         "cuda": the months are played on a GPU (docs/gpu.md). Observations, rewards and the arrays of `infos` are then
         Numba's device arrays, which torch, CuPy and JAX take without a copy (`__cuda_array_interface__`) and which the
-        next step overwrites; actions may be any such array, or NumPy's. There is no `submit`, and `infos` holds no
-        `kpis`.
+        next step overwrites; actions may be any such array, or NumPy's. `submit` takes no `override`, and `infos`
+        holds no `kpis`.
     render_mode : None
         Nothing is drawn of many months.
     **world
@@ -200,22 +195,30 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         if not 1 <= threads <= max(1, num_envs):
             raise VppError(f"threads: got {threads}; allowed is 1 to {num_envs}, the number of months")
         cuts = np.linspace(0, num_envs, threads + 1).astype(int).tolist()
-        self._spans = [slice(*span) for span in pairwise(cuts)]
-        self._sessions = [Session(scenario, span.stop - span.start, **world) for span in self._spans]
-        self._session = self._sessions[0]
+        sessions = [Session(scenario, stop - start, **world) for start, stop in pairwise(cuts)]
+        self._session = sessions[0]
         self._seeds = Seeds(world.get("seed"), num_envs)
-        self._workers = Workers(threads)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space, self.single_action_space = _boxes(self._session)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._over = False
-        self._device: Any = None
+        self._months: Batch = Sessions(sessions)
         if device == "cuda":
             from vpp_env.api.device.face import DeviceFace  # kernels of a GPU are not needed by most
 
-            self._device = DeviceFace(num_envs, self._session.setting)
+            self._months = DeviceFace(num_envs, self._session.setting)
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """Local clock hours of the day that may be scheduled day ahead now; empty: the gate is shut."""
+        return self._months.schedule_hours
+
+    @property
+    def capacity_gate(self) -> bool:
+        """Whether firm capacity for the next day's evening may be committed now."""
+        return self._months.capacity_gate
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -257,26 +260,11 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         seeds, ahead = self._seeds.of(seed), self._seeds.ahead()
         episodes = self._session.episodes
         setting, found = episodes.of(seeds, options)
-        if self._device is not None:
-            self._over = False
-            obs, self._session.world = self._device.begin(seeds, setting)
-            if ahead:
-                self._device.prepare(ahead, episodes.ahead(ahead))
-            said = {"seed": seeds, "month": [setting.month] * len(seeds), "options": [dict(found) for _ in seeds]}
-            return obs, {name: np.array(values) for name, values in said.items()}
-        obs = self._block()
-        self._workers.map(
-            lambda session, span: session.begin(seeds[span], setting, found, _rows(obs, span)),
-            self._sessions,
-            self._spans,
-        )
-        self._over = False
+        obs, self._over = self._months.begin(seeds, setting, found), False
         if ahead:
-            coming = episodes.ahead(ahead)
-            for session, span in zip(self._sessions, self._spans, strict=True):
-                session.prepare(ahead[span], coming)
-        months = [month for session in self._sessions for month in session.months]
-        return obs, {name: np.array([m[name] for m in months]) for name in ("seed", "month", "options")}
+            self._months.prepare(ahead, episodes.ahead(ahead))
+        said = {"seed": seeds, "month": [setting.month] * len(seeds), "options": [dict(found) for _ in seeds]}
+        return obs, {name: np.array(values) for name, values in said.items()}
 
     def submit(
         self,
@@ -298,37 +286,20 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         override : ndarray, optional
             (M, N) bool: homes whose gateway does not keep the owner's envelope.
         """
-        if self._device is not None:
-            raise BidError('submit: got something with device="cuda"; allowed are bids, or device="cpu" with threads=')
         for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
             if given is not None and len(given) != self.num_envs:
                 raise BidError(f"{name}: got {len(given)}; allowed is one for each of {self.num_envs} months")
-        parts = [
-            (
-                None if schedules is None else schedules[span],
-                None if capacity is None else capacity[span],
-                None if override is None else np.asarray(override)[span].reshape(-1),
-            )
-            for span in self._spans
-        ]
-        for session, part in zip(self._sessions, parts, strict=True):
-            session.checked(*part)
-        for session, part in zip(self._sessions, parts, strict=True):
-            session.submit(*part)
-
-    def _block(self) -> NDArray[np.float32]:
-        """Return a fresh (M, N, N_OBS) array, which the sessions fill."""
-        return np.empty((self.num_envs, self._session.scenario.fleet.size, N_OBS), dtype=np.float32)
+        self._months.submit(schedules, capacity, override)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads.
+        """End what runs.
 
         Parameters
         ----------
         **kwargs
             Gymnasium's own; none is used.
         """
-        self._workers.close()
+        self._months.close()
 
     def step(
         self, actions: NDArray[Any]
@@ -359,29 +330,6 @@ class VectorMarketMonth(Gates, VectorEnv[NDArray[np.float32], NDArray[np.float32
         no = np.zeros(self.num_envs, dtype=bool)
         if self._over:
             obs, infos = self.reset()
-            none = np.zeros(self.num_envs) if self._device is None else self._device.no_rewards()
-            return obs, none, no, no.copy(), infos
-        if self._device is not None:
-            obs, rewards, self._over, infos = self._device.step(actions)
-            return obs, rewards, no, np.full(self.num_envs, self._over), infos
-        given, homes = np.asarray(actions).reshape(-1, N_ACTION), self.num_envs * self._session.scenario.fleet.size
-        # all are checked before any month is played; a session checks its own
-        if len(self._sessions) > 1 or len(given) != homes:
-            given = check_actions(given, homes)
-        bids, obs = given.reshape(self.num_envs, -1, N_ACTION), self._block()
-        played = self._workers.map(
-            lambda session, span: session.step(bids[span].reshape(-1, N_ACTION), _rows(obs, span)),
-            self._sessions,
-            self._spans,
-        )
-        self._over = played[0].over
-        infos = {
-            "vpp_profit_usd": np.concatenate([p.outcome.profit for p in played]),
-            "home_rewards": np.concatenate([p.reward.homes for p in played]),
-            "costs": np.concatenate([p.costs for p in played]),
-        }
-        if self._over:
-            kpis = [session.kpis() for session in self._sessions]
-            infos["kpis"] = {name: np.concatenate([k[name] for k in kpis]) for name in kpis[0]}
-        reward = np.concatenate([p.reward.joint for p in played])
-        return obs, reward, no, np.full(self.num_envs, self._over), infos
+            return obs, self._months.no_rewards(), no, no.copy(), infos
+        obs, rewards, self._over, infos = self._months.step(actions)
+        return obs, rewards, no, np.full(self.num_envs, self._over), infos

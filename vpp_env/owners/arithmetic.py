@@ -154,18 +154,17 @@ def _gain(worth: _Worth) -> float:
 
 @inlined
 def _counter(
-    own: Situation, market: Market, rules: OwnerRules, i: int, w: int, terms: Floats, f: float, outside: _Outside
+    own: Situation, market: Market, rules: OwnerRules, i: int, w: int, terms: Floats, f: float, worth: _Worth
 ) -> bool:
-    """Change terms that are not worth it to the owner's own; return whether it has any.
+    """Change terms that are not worth it, but `worth`, to the owner's own; return whether it has any.
 
     First what charging that waits must earn, then what storage must, up to its own asks; where that is not enough, the
     same at the share that it gets without a contract; and else its own asks and a fee for what is still missing.
     """
-    eta, put_off = rules.eta, outside.waited
+    eta, outside, put_off = rules.eta, worth.outside, worth.outside.waited
     waived = terms[BLACKOUT, i] > 0.5
     reach = _reach(own, i, w, market.hours, eta, terms[FLOOR, i], terms[DAY, i], terms[KW, i], waived)
     give = Give(reach.kw, reach.kwh, f * own.cost[i], f * own.hassle_value[i])
-    worth = _worth(own, market, eta, i, w, terms, f, outside)
     for usual in range(2):
         if usual == 1:
             if terms[SHARE, i] >= rules.share:
@@ -235,17 +234,20 @@ def judge(
         if at != (m, w):
             market, at = market_of(know, m, w, rules.margin), (m, w)
         outside = _outside(own, market, eta, rules.share, i, w)
-        gain[i] = _gain(_worth(own, market, eta, i, w, said, 1.0, outside))
+        worth = _worth(own, market, eta, i, w, said, 1.0, outside)
+        gain[i] = _gain(worth)
         worth_it = gain[i] > 0.0 and not _uncovered(own, i, said, 1.0, rules.call_hours, rules.reserve)
         claims = worth_it
         if f != 1.0 or not worth_it:
             for row in range(len(said)):
                 said[row, i] = terms[row, i]
-            claimed = (gain[i] if f == 1.0 else _gain(_worth(own, market, eta, i, w, said, f, outside))) > 0.0
+            if f != 1.0:
+                worth = _worth(own, market, eta, i, w, said, f, outside)
+            claimed = _gain(worth) > 0.0
             short = _uncovered(own, i, said, f, rules.call_hours, rules.reserve)
             claims = claimed and not short
             if not claimed:
-                countered[i] = _counter(own, market, rules, i, w, said, f, outside)
+                countered[i] = _counter(own, market, rules, i, w, said, f, worth)
             elif not (worth_it and claims):
                 countered[i] = short
         accepted[i] = worth_it and claims

@@ -26,6 +26,7 @@ from vpp_env.core.layout import FLOW, Home, Homes, HomeState, Quote, copied, ini
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, begin_gate, look, new_books, quote_again
 from vpp_env.errors import BidError, VppError
+from vpp_env.jit import steady
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
 from vpp_env.market.opportunity import new_results, play
@@ -86,6 +87,7 @@ class World:
         self.table = OwnersTable(self.scenario, seeds, self.n_homes, share, self.contracts)
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
+        self._play_compiled = steady(play)
         self.opportunity = -1
 
     # -- the clock -------------------------------------------------------------------------------------
@@ -484,7 +486,7 @@ class World:
         day = self.clock(self.t)[0]
         if day != self._day_number:
             self._open_day(day)
-        play(self._homes, played, k, taken, agreed, market, self._gate(), results)
+        self._play_compiled(self._homes, played, k, taken, agreed, market, self._gate(), results)
         self._publish()
         return results
 

@@ -206,7 +206,7 @@ def _ladder(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, f
     """Return the ladder, and what its rungs are."""
     there = dict(rungs)
     keys = [f"{name}: {what}" for name, what in RUNGS.items() if name in there]
-    whiskers = [f"line: {percent(CONFIDENCE, 0)} interval"] if m.statistics and m.statistics.policies else []
+    whiskers = [f"line: {percent(CONFIDENCE, 0)} interval"] if len(m.seeds) >= LEAST_UNITS else []
     said = markup("; ".join([*keys, *whiskers]))
     drawn = _drawn(m, found, rungs)
     return f"<h2>Compared with what could have been had</h2>{drawn}<p class=note>{said}.</p>"
@@ -233,9 +233,9 @@ def _drawn(m: Material, found: Sequence[Standing], rungs: Sequence[tuple[str, fl
 
 def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:
     """Return the figures of every policy, one a row."""
-    css, several = colors(m.planned.labels), ahead is not None and ahead.units > 1
+    css, told = colors(m.planned.labels), ahead is not None and ahead.units >= LEAST_UNITS
     header = ["policy", "sees", "VPP, USD", "owners, USD", "welfare, USD"]
-    header += ["behind [95 %], USD", "p (Holm)"] if several else ["behind, USD"]
+    header += ["behind [95 %], USD", "p (Holm)"] if told else ["behind, USD"]
     shares = any(s.share_of_na is not None for s in found)
     header += ["share of U_na"] if shares else []
     header += ["worse off", "left", "days out"]
@@ -248,7 +248,7 @@ def _table(m: Material, found: Sequence[Standing], ahead: Lead | None) -> str:
         cells = [Markup(f"<span class=who>{swatch(css[s.label])}{markup(names[s.label])}</span>"), s.sees.name]
         cells += [number(usd, digits) for usd in (s.profit, s.owners, s.welfare)]
         cells.append(MISSING if row is None else bracketed(row.difference, digits))
-        cells += [_p(None if row is None else row.p)] if several else []
+        cells += [_p(None if row is None else row.p)] if told else []
         cells += [percent(s.share_of_na, 0)] if shares else []
         cells += [_count(x) for x in (s.worse_off, s.lost, s.days_out)]
         rows.append(cells)

@@ -11,7 +11,7 @@ import numpy as np
 from vpp_benchmarks.report.course import SHARES, Course
 from vpp_benchmarks.report.material import Material
 from vpp_benchmarks.report.panels import panels
-from vpp_benchmarks.report.svg import Bar, Plot, bars, colors, extent, legend, markup, table
+from vpp_benchmarks.report.svg import Bar, Plot, bars, colors, days, extent, legend, markup, table
 from vpp_benchmarks.report.tables import MISSING, number, percent
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_env.evaluation.kpi import Kpis
@@ -34,6 +34,7 @@ SPIKES = (0.01, 0.05, 0.10)
 MOST_SHARE = 160.0
 """% of market revenue up to which curves are drawn."""
 MONTH_DAYS = 30.0
+CAPACITY_PAID = "<p class=note>Firm capacity is paid for called evenings, the rest of it at the end of the month.</p>"
 REFERENCES = (
     "Published, for comparison: resource adequacy from a VPP costs a US utility 43 USD/kW-year net, 3.6 USD/kW-month, "
     "against 8.3 from a gas peaker (Hledik and Peters, Real Reliability, The Brattle Group 2023); home "
@@ -59,6 +60,8 @@ def money(m: Material) -> str:
         css = colors(m.planned.labels)
         if max(len(course.days) for course in courses.values()) > 1:
             parts += ["<h3>Day by day</h3>", by_day(courses, css)]
+            if any(one.money.capacity for runs in done.values() for one in runs):
+                parts.append(CAPACITY_PAID)
         parts += ["<h3>How much came from few dear hours, and at what price</h3>", _spikes(courses, css)]
         parts += [_captured(courses, css), _per_kw(done, courses)]
     return "".join([*parts, _products(done)])
@@ -155,14 +158,13 @@ def by_day(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
     last = max(len(curve) for some in curves.values() for curve in some.values())
     drawn = []
     for name, some in curves.items():
-        plot = Plot((1.0, float(max(last, 2))), scale, name, 240).axes("day of the run", "USD")
+        plot = Plot((1.0, float(max(last, 2))), scale, name, 240).axes("day of the run", "USD", days(last))
         plot.segment((1.0, 0.0), (float(max(last, 2)), 0.0), "zero")
         for policy, curve in some.items():
             plot.line(list(range(1, len(curve) + 1)), curve.tolist(), css[policy], tip=policy)
         drawn.append(f"<figure><figcaption>{markup(name)}</figcaption>{plot.svg()}</figure>")
     keys = legend([(policy, css[policy], "line") for policy in courses])
-    note = "<p class=note>Firm capacity is paid for called evenings, the rest of it at the end of the month.</p>"
-    return f"<div class=grid2>{''.join(drawn)}</div>{keys}{note}"
+    return f"<div class=grid2>{''.join(drawn)}</div>{keys}"
 
 
 def _spikes(courses: Mapping[str, Course], css: Mapping[str, str]) -> str:
@@ -215,7 +217,7 @@ def _per_kw(done: Mapping[str, Sequence[Kpis]], courses: Mapping[str, Course]) -
         )
     header = ["policy", "kW shown", "market revenue", "members", "VPP", "firm capacity, per kW committed"]
     note = "kW shown: most that was sold over 15 min; figures in USD per such kW and 30 days. "
-    return f"<h3>USD per kW and month</h3>{table(header, rows)}<p class=note>{markup(note + REFERENCES)}</p>"
+    return f"<h3>USD per kW and month</h3>{table(*_seen(header, rows))}<p class=note>{markup(note + REFERENCES)}</p>"
 
 
 def _products(done: Mapping[str, Sequence[Kpis]]) -> str:
@@ -231,4 +233,11 @@ def _products(done: Mapping[str, Sequence[Kpis]]) -> str:
         rows.append([name, *cells, number(held, 3), number(lines["reserve"]), number(lines["nopay"])])
     header = ["policy", "firm kW committed", "evenings called", "performance", "firm pay, USD", "clawback, USD"]
     header += ["reserve, MW-h", "reserve pay, USD", "no-pay, USD"]
-    return f"<h3>Capacity and reserve</h3>{table(header, rows)}"
+    header, rows = _seen(header, rows)
+    return f"<h3>Capacity and reserve</h3>{table(header, rows)}" if len(header) > 1 else ""
+
+
+def _seen(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Leave out the columns in which nobody has anything."""
+    kept = [j for j in range(len(header)) if any(row[j].strip("0.,") not in ("", MISSING) for row in rows)]
+    return [header[j] for j in kept], [[row[j] for j in kept] for row in rows]

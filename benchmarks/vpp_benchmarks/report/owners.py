@@ -9,7 +9,7 @@ import numpy as np
 
 from vpp_benchmarks.report.course import Course
 from vpp_benchmarks.report.material import Material
-from vpp_benchmarks.report.svg import Plot, colors, extent, legend, markup
+from vpp_benchmarks.report.svg import Plot, colors, days, extent, legend, markup
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_env.owners.patience import NOTICED_KWH
 from vpp_env.units import Floats
@@ -57,7 +57,7 @@ def _curves(
     curves: Mapping[str, Floats], css: Mapping[str, str], title: str, unit: str, scale: tuple[float, float]
 ) -> str:
     last = max(len(curve) for curve in curves.values())
-    plot = Plot((1.0, float(max(last, 2))), scale, title, 230).axes("day of the run", unit)
+    plot = Plot((1.0, float(max(last, 2))), scale, title, 230).axes("day of the run", unit, days(last))
     for label, curve in curves.items():
         plot.line(list(range(1, len(curve) + 1)), curve.tolist(), css[label], tip=label)
     return f"<figure><figcaption>{markup(title)}</figcaption>{plot.svg()}</figure>"

@@ -31,6 +31,11 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def days(last: int) -> list[float]:
+    """Return round whole days from the first to the last of a run."""
+    return [day for day in ticks(1.0, float(max(last, 2))) if day.is_integer()]
+
+
 def label(value: float) -> str:
     """Write a tick: thousands separators, no needless zeros."""
     return f"{value:,.6g}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vpp_benchmarks.run.log import TELL_SECONDS, told_while
 from vpp_benchmarks.run.plan import JobSpec
 from vpp_env.contract.policy import parse_spec
 from vpp_env.evaluation.audit import audit
@@ -17,9 +16,6 @@ from vpp_env.evaluation.verdict import Audit, Verdict
 from vpp_env.simulation.month import Month
 
 log = logging.getLogger(__name__)
-
-TELL_SECONDS = 3.0
-"""Seconds between two lines of an audit."""
 
 
 @dataclass
@@ -63,27 +59,9 @@ def audit_of(job: JobSpec, month: Month) -> Audit | None:
     name = f"{job.contender.label}, seed {job.seed}"
     log.info("%s: audit of its information at the first %d gates, which copies of it play", name, gates)
     begin, far = time.perf_counter(), _Far()
-    with _told(name, far):
+    with told_while(lambda s: log.info("%s: audit, %s, %.0f s", name, str(far), s), TELL_SECONDS):
         found = audit(month, spec, gates, seed, job.checks.policy_timeout_s, on_gate=far.on_gate)
     more = "".join(f"; gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in found.evidence[:1])
     text = f"{found.verdict.value}{f' ({found.reason})' if found.reason else ''}{more}"
     log.info("%s: %s, in %.1f s", name, text, time.perf_counter() - begin)
     return replace(found, month=where)
-
-
-@contextmanager
-def _told(name: str, far: _Far) -> Iterator[None]:
-    """Log how far an audit is while the block runs, also while one gate takes long."""
-    over, begin = threading.Event(), time.monotonic()
-
-    def tell() -> None:
-        while not over.wait(TELL_SECONDS):
-            log.info("%s: audit, %s, %.0f s", name, str(far), time.monotonic() - begin)
-
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

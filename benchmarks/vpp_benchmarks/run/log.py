@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from rich.console import Console
 
 LOGGERS = ("vpp_benchmarks", "vpp_policies", "vpp_env", "py.warnings")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+TELL_SECONDS = 3.0
+"""Seconds between two lines of work that nothing else is said of."""
 PLAIN_WIDTH = 120
 """Characters per line where standard output is no terminal."""
 
@@ -19,6 +23,24 @@ def console() -> Console:
     """Return the console of standard output, wide enough for tables where it is a pipe."""
     found = Console()
     return found if found.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+@contextmanager
+def told_while(tell: Callable[[float], None], every: float = TELL_SECONDS) -> Iterator[None]:
+    """Call `tell` with the seconds so far again and again while the block runs, from a thread of its own."""
+    over, begin = threading.Event(), time.monotonic()
+
+    def again() -> None:
+        while not over.wait(every):
+            tell(time.monotonic() - begin)
+
+    thread = threading.Thread(target=again, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from vpp_benchmarks.run.executors import Executor, Serial, choose
 from vpp_benchmarks.run.experiment import Experiment, checked, from_data, job_hash, to_data
 from vpp_benchmarks.run.files import wide_table, write_experiment, write_seed
 from vpp_benchmarks.run.job import JobSpec, Progress, month_of, not_run
-from vpp_benchmarks.run.log import log_to
+from vpp_benchmarks.run.log import log_to, told_while
 from vpp_benchmarks.run.plan import Checks, Plan, PlanError
 from vpp_env.evaluation.verdict import Audit, Verdict
 
@@ -202,9 +202,11 @@ class _Loop:
         if not any(run.begun for run in runs):
             return  # a seed that was never begun has no folder
         bounded = self._ceilings is not None and any(run.complete for run in runs)
-        if bounded:
+        ceilings = None
+        if bounded and self._ceilings is not None:
             log.info("%s, seed %d: what no policy can exceed (ceilings)", *unit)
-        ceilings = self._ceilings.get(unit, jobs[0]) if bounded and self._ceilings is not None else None
+            with told_while(lambda s: log.info("%s, seed %d: ceilings, %.0f s", *unit, s)):
+                ceilings = self._ceilings.get(unit, jobs[0])
         seed = self._seeds[unit] = SeedResult.of(runs, ceilings)
         self._table = wide_table(runs)
         if self._out is not None:

@@ -26,7 +26,7 @@ from vpp_env.contract.policy import make_policy, policy_names
 from vpp_env.core.home import deliver, home_at, put_state, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, Order
 from vpp_env.evaluation.simulate import simulate
-from vpp_env.jit import kernel
+from vpp_env.jit import kernel, steady
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.state import Submission
 from vpp_env.scenario import Scenario, load_scenario
@@ -116,10 +116,11 @@ def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
     """The compiled opportunity of a world, on a copy of its state."""
     months, n, parts = world.n_months, world.n_homes, world.snapshot()
     taken = Submission(rng.integers(0, 400, (N_ACTION, months, n)), *parts.asks, np.ones((months, n), dtype=np.bool_))
+    compiled = steady(play)  # as the world calls it
 
     def call() -> object:
         results = new_results(world.steps, months, n)
-        return play(parts.homes, parts.day, parts.first, taken, None, parts.market, parts.gate, results)
+        return compiled(parts.homes, parts.day, parts.first, taken, None, parts.market, parts.gate, results)
 
     return call
 

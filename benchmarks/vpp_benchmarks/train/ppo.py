@@ -25,12 +25,12 @@ from vpp_policies.learned import Layer
 
 from vpp_benchmarks.train.evolution import Looks, Progress
 from vpp_benchmarks.train.form import Form, form_of
+from vpp_benchmarks.train.on_device import as_tensor
 from vpp_env import N_ACTION, N_OBS, VectorMarketMonth
 from vpp_env.api.rewards import with_profit
 from vpp_env.errors import needs
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
-from vpp_env.units import Floats
 
 with needs("training by PPO"):
     import torch
@@ -76,15 +76,19 @@ class Actor(nn.Module):
         With a hidden layer of its own, or with a bias alone.
     hidden : sequence of int
         Units of the perceptron's hidden layers; the first alone where the form has a hidden layer.
+    device : str
+        Where it computes: "cpu" or "cuda".
     """
 
-    def __init__(self, form: Form, hidden: Sequence[int]) -> None:
+    def __init__(self, form: Form, hidden: Sequence[int], device: str = "cpu") -> None:
         super().__init__()
         self.form = form
-        self.moving = torch.arange(N_ACTION) if form.learned is None else torch.as_tensor(np.flatnonzero(form.learned))
-        self.added = perceptron(N_OBS, hidden if form.hidden is None else hidden[:1], len(self.moving), 0.01)
+        moving = np.arange(N_ACTION) if form.learned is None else np.flatnonzero(form.learned)
+        self.moving = torch.as_tensor(moving, device=device)
+        self.added = perceptron(N_OBS, hidden if form.hidden is None else hidden[:1], len(moving), 0.01).to(device)
         self.base = [
-            tuple(torch.as_tensor(x, dtype=torch.float32) for x in layer) for layer in form.layers(form.weights)
+            tuple(torch.as_tensor(x, dtype=torch.float32, device=device) for x in layer)
+            for layer in form.layers(form.weights)
         ]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -98,11 +102,11 @@ class Actor(nn.Module):
     def layers(self) -> list[Layer]:
         """Return one perceptron, the sum of both, as `vpp_policies.learned` saves and plays it."""
         found = [
-            (part.weight.detach().numpy().T.astype(np.float64), part.bias.detach().numpy().astype(np.float64))
+            tuple(x.detach().cpu().numpy().astype(np.float64) for x in (part.weight.T, part.bias))
             for part in self.added
             if isinstance(part, nn.Linear)
         ]
-        columns = np.eye(N_ACTION)[self.moving.numpy()]
+        columns = np.eye(N_ACTION)[self.moving.cpu().numpy()]
         slopes, bias = found[-1][0] @ columns, found[-1][1] @ columns
         if self.form.hidden is None:
             return [*found[:-1], (slopes, bias + self.form.weights[-1])]
@@ -111,9 +115,9 @@ class Actor(nn.Module):
         return [joined, (np.vstack([last, slopes]), last_bias + bias)]
 
 
-def advantages(rewards: Floats, values: Floats, discount: float, trace: float) -> Floats:
+def advantages(rewards: Tensor, values: Tensor, discount: float, trace: float) -> Tensor:
     """(T, ...) generalised advantages of episodes that end after T rewards: nothing is earned beyond."""
-    found, ahead, next_value = np.zeros_like(rewards), np.zeros_like(rewards[0]), np.zeros_like(values[0])
+    found, ahead, next_value = torch.zeros_like(rewards), torch.zeros_like(rewards[0]), torch.zeros_like(values[0])
     for t in reversed(range(len(rewards))):
         ahead = rewards[t] + discount * next_value - values[t] + discount * trace * ahead
         found[t], next_value = ahead, values[t]
@@ -121,14 +125,15 @@ def advantages(rewards: Floats, values: Floats, discount: float, trace: float) -
 
 
 class Learner:
-    """Actor and critic of one training run."""
+    """Actor and critic of one training run, on the CPU or on a GPU beside the months that it plays."""
 
-    def __init__(self, form: Form, settings: Settings) -> None:
+    def __init__(self, form: Form, settings: Settings, device: str = "cpu") -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.actor = Actor(form, settings.hidden)
-        self.log_std = nn.Parameter(torch.full((len(self.actor.moving),), float(np.log(settings.std))))
-        self.critic = perceptron(N_OBS * (1 + settings.central), settings.hidden, 1, 1.0)
+        self.actor = Actor(form, settings.hidden, device)
+        std = torch.full((len(self.actor.moving),), float(np.log(settings.std)), device=device)
+        self.log_std = nn.Parameter(std)
+        self.critic = perceptron(N_OBS * (1 + settings.central), settings.hidden, 1, 1.0).to(device)
         self.parameters = [*self.actor.parameters(), self.log_std, *self.critic.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=settings.rate, eps=1e-5)
         self.spread = 0.0  # of returns, running
@@ -148,44 +153,46 @@ class Learner:
     def drawn(self, obs: Tensor) -> Tensor:
         """Draw actions; what lies outside the box is clipped when it is played."""
         means = self.actor(obs)
-        noise = torch.randn(*obs.shape[:-1], len(self.actor.moving)) * self.log_std.exp()
+        noise = torch.randn(*obs.shape[:-1], len(self.actor.moving), device=obs.device) * self.log_std.exp()
         return means.index_add(-1, self.actor.moving, noise)
 
-    def play(self, env: VectorMarketMonth, seeds: list[int]) -> tuple[Tensor, Tensor, Floats, Floats]:
+    def play(self, env: VectorMarketMonth, seeds: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Play months to their end: observations, actions (T, M, N, ...), rewards (T, M, N) and welfare (M,)."""
-        seen, done, rewards, welfare = [], [], [], np.zeros(env.num_envs)
+        seen, done, rewards = [], [], []
+        welfare = torch.zeros(env.num_envs, dtype=torch.float64, device=self.actor.moving.device)
         obs, _ = env.reset(seed=list(seeds))
         over = False
         while not over:
-            rows = torch.as_tensor(obs)
+            rows = as_tensor(obs).clone()  # the next step may overwrite them
             with torch.no_grad():
                 action = self.drawn(rows)
-            obs, joint, _, ends, infos = env.step(np.clip(action.numpy(), -1.0, 1.0))
-            rewards.append(with_profit(joint, infos["home_rewards"]))
+            obs, paid, _, ends, infos = env.step(action.clamp(-1.0, 1.0))
+            joint = as_tensor(paid)
+            rewards.append(with_profit(joint, as_tensor(infos["home_rewards"])))
             seen.append(rows)
             done.append(action)
             welfare += joint
             over = bool(ends.all())
-        return torch.stack(seen), torch.stack(done), np.stack(rewards), welfare
+        return torch.stack(seen), torch.stack(done), torch.stack(rewards), welfare
 
-    def learn(self, obs: Tensor, actions: Tensor, rewards: Floats) -> None:
+    def learn(self, obs: Tensor, actions: Tensor, rewards: Tensor) -> None:
         """Improve on what was played."""
         s = self.settings
-        returns = advantages(rewards, np.zeros_like(rewards), s.discount, 1.0)
-        self.spread = max(float(returns.std()), 1e-8) if self.spread == 0.0 else self.spread
-        self.spread += 0.1 * (float(returns.std()) - self.spread)
-        scaled = np.clip(rewards / self.spread, -s.bound, s.bound)
+        spread = float(advantages(rewards, torch.zeros_like(rewards), s.discount, 1.0).std(correction=0))
+        self.spread = max(spread, 1e-8) if self.spread == 0.0 else self.spread
+        self.spread += 0.1 * (spread - self.spread)
+        scaled = (rewards / self.spread).clamp(-s.bound, s.bound)
         critic_obs = self.seen_by_critic(obs)
         with torch.no_grad():
-            values = self.critic(critic_obs)[..., 0].numpy().astype(np.float64)
+            values = self.critic(critic_obs)[..., 0].double()
             old = self.log_chance(obs, actions).flatten()
         gain = advantages(scaled, values, s.discount, s.trace)
-        aims = torch.as_tensor(gain + values, dtype=torch.float32).flatten()
-        better = torch.as_tensor((gain - gain.mean()) / (gain.std() + 1e-8), dtype=torch.float32).flatten()
+        aims = (gain + values).float().flatten()
+        better = ((gain - gain.mean()) / (gain.std(correction=0) + 1e-8)).float().flatten()
         rows, chosen = obs.flatten(0, 2), actions.flatten(0, 2)
         critic_rows = critic_obs.flatten(0, 2)
         for _ in range(s.epochs):
-            for part in torch.randperm(len(rows)).chunk(s.batches):
+            for part in torch.randperm(len(rows), device=rows.device).chunk(s.batches):
                 ratio = (self.log_chance(rows[part], chosen[part]) - old[part]).exp()
                 clipped = ratio.clamp(1.0 - s.clip, 1.0 + s.clip)
                 actor_loss = -torch.minimum(ratio * better[part], clipped * better[part]).mean()

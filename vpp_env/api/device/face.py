@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from vpp_env.api.batch import Played
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.episode import Setting
 from vpp_env.api.pool import MonthPool
-from vpp_env.simulation.world import World
+from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.errors import BidError, VppError
+from vpp_env.units import Flags
 
 
 class DeviceFace:
-    """Episodes of M months on a GPU; see `vpp_env.api.gym.VectorMarketMonth`.
+    """Episodes of M months on a GPU: a `vpp_env.api.batch.Batch`.
 
     Parameters
     ----------
@@ -33,48 +36,65 @@ class DeviceFace:
         check_device(setting.scenario)
         self._pool = MonthPool(n_months)
         self._key: tuple[tuple[int, ...], Setting] | None = None
-        self.months: DeviceMonths | None = None
+        self._played: DeviceMonths | None = None
 
-    def begin(self, seeds: Sequence[int], setting: Setting) -> tuple[Any, World]:
-        """Begin the episode of these seeds, one for each month; what lies in device memory already is used again.
-
-        Parameters
-        ----------
-        seeds : sequence of int
-            One for each month.
-        setting : Setting
-            The world of this episode.
-
-        Returns
-        -------
-        observations : device array
-            (M, N, N_OBS) float32.
-        world : World
-            Of the distinct months, on the host: clock and prices.
-        """
+    def begin(self, seeds: Sequence[int], setting: Setting, options: Mapping[str, Any]) -> Any:
+        """See `Batch.begin`; what lies in device memory already is used again."""
         key = (tuple(seeds), setting)
-        if self.months is None or key != self._key:
+        if self._played is None or key != self._key:
             check_device(setting.scenario)
             distinct, which = np.unique(np.asarray(seeds), return_inverse=True)
-            self.months = None  # its memory is free before the next ones are copied
-            self.months = DeviceMonths([self._pool.get(int(seed), setting) for seed in distinct], which.reshape(-1))
+            self._played = None  # its memory is free before the next ones are copied
+            self._played = DeviceMonths([self._pool.get(int(seed), setting) for seed in distinct], which.reshape(-1))
             self._key = key
         else:
-            self.months.reset()
-        return self.months.observe(), self.months.world
+            self._played.reset()
+        return self._played.observe()
 
     def prepare(self, seeds: Sequence[int], setting: Setting) -> None:
-        """Begin to make the months of an episode to come, on the host."""
+        """See `Batch.prepare`: on the host."""
         self._pool.prepare(seeds, setting)
 
-    def step(self, actions: Any) -> tuple[Any, Any, bool, dict[str, Any]]:
-        """Play one opportunity; return observations, rewards, whether the months are over, and infos."""
-        assert self.months is not None
+    @property
+    def months(self) -> DeviceMonths:
+        """The months of the episode."""
+        if self._played is None:
+            raise VppError("step() before reset(): call reset() first")
+        return self._played
+
+    @property
+    def schedule_hours(self) -> tuple[int, ...]:
+        """See `Session.schedule_hours`."""
+        return self.months.host.day_ahead.hours(self.months.t)
+
+    @property
+    def capacity_gate(self) -> bool:
+        """See `Session.capacity_gate`."""
+        return self.months.host.firm.is_gate(self.months.t)
+
+    def submit(
+        self,
+        schedules: Sequence[DayAheadSchedule | None] | None,
+        capacity: Sequence[float | None] | None,
+        override: Flags | None,
+    ) -> None:
+        """See `Batch.submit`; gateways cannot be overridden home by home."""
+        if override is not None:
+            raise BidError(
+                'override: got an array with device="cuda"; allowed is None, or market.safeguard = false for all homes'
+            )
+        self.months.host.submit(self.months.t, tuple(schedules or ()), tuple(capacity or ()))
+
+    def step(self, actions: Any) -> Played:
+        """See `Batch.step`; `infos` holds no `kpis`."""
         played = self.months.step(actions)
         infos = {"vpp_profit_usd": played.profit, "home_rewards": played.homes, "costs": played.costs}
         return self.months.observe(), played.rewards, played.over, infos
 
     def no_rewards(self) -> Any:
-        """(M,) zeros in device memory: of the step that resets."""
-        assert self.months is not None
+        """See `Batch.no_rewards`."""
         return self.months.no_rewards
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._played = None

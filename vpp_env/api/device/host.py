@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, QUOTE, STATE, TOLD, Own, Place
 from vpp_env.api.rewards import with_team
+from vpp_env.contract.bids import DayAheadSchedule
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
 from vpp_env.evaluation.welfare import restoring_cost
+from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm_book import FirmBook
 from vpp_env.owners.patience import Patience
 from vpp_env.simulation.holdings import closing_value
@@ -54,18 +56,35 @@ class Host:
         conditions = [m.conditions for m in played]
         prices = [c.series.da_usd_per_mwh for c in conditions]
         self.firm = FirmBook(scenario, prices, [c.firm for c in conditions])
+        # where nothing is scheduled that of the distinct months refuses for all
+        self.day_ahead = world.exchange.day_ahead
+        if scenario.market.two_settlement:
+            limits = (np.array([getattr(c, f"{side}_limit_kw") for c in conditions]) for side in ("sell", "buy"))
+            self.day_ahead = DayAhead(scenario, world.exchange.da[which], *limits)
         self._held: dict[str, NDArray[np.generic]] = {}
 
     def reset(self) -> None:
         """Go to the start of the months."""
         self._patience.reset()
         self.firm.reset()
+        self.day_ahead.reset()
+        self._schedules: tuple[DayAheadSchedule | None, ...] = ()
+        self._capacity: tuple[float | None, ...] = ()
         months = len(self._which)
         self._put("cap_q", self._world.exchange.cap_q(np.zeros(self._world.n_months))[self._which])
         self._put("on_call_kw", np.zeros(months))
         self._put("told", np.zeros((months, len(TOLD))))
-        for array in (self._own.storage, self._own.violated, self._own.absent, self._own.day_ahead_kw):
+        self._put("day_ahead_kw", np.zeros(self._own.day_ahead_kw.shape))
+        for array in (self._own.storage, self._own.violated, self._own.absent):
             zero(array)
+
+    def submit(
+        self, t: int, schedules: tuple[DayAheadSchedule | None, ...], capacity: tuple[float | None, ...]
+    ) -> None:
+        """Keep what goes with the bids of the opportunity from step t on, one for each month, or raise its error."""
+        self.day_ahead.check(t, schedules)
+        self.firm.check(t, capacity)
+        self._schedules, self._capacity = schedules, capacity
 
     def _put(self, name: str, values: NDArray[np.generic]) -> None:
         """Copy an array of `Own` to the device, unless it lies there already."""
@@ -76,7 +95,11 @@ class Host:
     def begin(self, now: Place) -> None:
         """Before an opportunity is played: what may be sold, and what firm capacity is called."""
         exchange = self._world.exchange
-        self.firm.submit(now.t, ())
+        self.firm.submit(now.t, self._capacity)
+        self.day_ahead.submit(now.t, self._schedules)
+        self._schedules, self._capacity = (), ()
+        if self._world.scenario.market.two_settlement:
+            self._put("day_ahead_kw", self.day_ahead.award_kw[:, now.t : now.t + self._world.steps, None].copy())
         self._put("on_call_kw", self.firm.on_call_kw(now.t))
         if exchange.capped_by_share:
             sell = self._rows(QUOTE + SELL, 1)[:, 0]
@@ -98,10 +121,13 @@ class Host:
 
     def tell(self, coming: slice) -> None:
         """At a gate: what everybody is told that other months are not; prices of the steps `coming` are public."""
-        committed = self.firm.committed_in(coming)
-        # as `contract.observation.public_columns`; no schedule has been handed in
-        share = np.clip(committed / self._world.n_homes / 10.0, -1.0, 1.0)
-        self._put("told", np.stack([np.zeros_like(share), share], axis=1))
+        # as `contract.observation.public_columns`
+        award, steps = np.zeros(len(self._which)), self._world.steps
+        if self._world.scenario.market.two_settlement:
+            for kw in self.day_ahead.award_kw[:, coming][:, :steps].T:
+                award += kw / steps
+        told = np.stack([award, self.firm.committed_in(coming)], axis=1)
+        self._put("told", np.clip(told / self._world.n_homes / 10.0, -1.0, 1.0))
 
     def end_day(self, day: int) -> None:
         """Let the owners decide who stays out."""

@@ -106,7 +106,7 @@ class DeviceMonths:
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
         self.no_rewards = cuda.to_device(np.zeros(self.n_months))
         self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
-        self._host = Host(world, months, self._which, self._own, self.rows)
+        self.host = Host(world, months, self._which, self._own, self.rows)
         self.reset()
 
     def _constants_of(self, world: World) -> Constants:
@@ -177,13 +177,18 @@ class DeviceMonths:
         """Whether the last opportunity has been played."""
         return self.opportunity >= self.world.scenario.n_opportunities
 
+    @property
+    def t(self) -> int:
+        """Step at which the next opportunity begins."""
+        return self._places[self.opportunity].t
+
     def reset(self) -> None:
         """Go to the start of the months; nothing but who is out (nobody) comes from the host."""
         own = self._own
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
         zero(own.money)
-        self._host.reset()
+        self.host.reset()
         self.opportunity = 0
 
     def observe(self) -> Any:
@@ -217,7 +222,7 @@ class DeviceMonths:
         now, then = self._places[o], self._places[o + 1]
         new_day = o > 0 and self._day(now.t) != self._day(now.t - 1)
         last = o + 1 == self.world.scenario.n_opportunities
-        host, c, grid = self._host, self._constants, (self.n_months, self._threads)
+        host, c, grid = self.host, self._constants, (self.n_months, self._threads)
         host.begin(now)
         kernels.play_opportunity[grid](bids, self._shared, own, c, now, then)
         paid = host.played(now, then)
