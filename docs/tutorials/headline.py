@@ -26,4 +26,4 @@ print(Path("headline/tables/differences.md").read_text(encoding="utf-8"))
 # %%
 main(["paper", "headline"])
 # %% [markdown]
-# What a column means: [Benchmark](../benchmark.md). Next: [the published comparison](published.py).
+# What a column means: [Files and figures](../files.md). Next: [the published comparison](published.py).
