@@ -42,7 +42,7 @@ axes.set_ylim(0, 1)
 axes.legend(frameon=False)
 plt.show()
 # %% [markdown]
-# The sign and the size are now results: they change with the world, and one month of one seed is no evidence. The optimizer knows the future and asks
+# The sign and the size are now results: they change with the world, and two days of one seed are no evidence. The optimizer knows the future and asks
 # nobody (ORACLE); it is a yardstick and not a rival. Thirty seeds, with intervals:
 #
 # ```text

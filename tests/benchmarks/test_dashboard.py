@@ -97,6 +97,13 @@ def test_state_of_an_experiment_under_way(results: Path, tmp_path: Path) -> None
     assert (alone.done, alone.planned) == (1, ("quick-s0-agentic",))
 
 
+def test_a_folder_that_is_written_is_told_from_one_that_was_left(tmp_path: Path) -> None:
+    assert not store.held(tmp_path), "nobody has begun"
+    with store.locked(tmp_path):
+        assert store.held(tmp_path)
+    assert not store.held(tmp_path), "the lock's file stays, its holder has gone"
+
+
 def test_a_folder_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard([str(tmp_path)]) == 2
     assert "there are no runs in it" in capsys.readouterr().err

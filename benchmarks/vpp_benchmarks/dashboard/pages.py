@@ -96,7 +96,8 @@ def _progress_of(root: Path) -> None:
         if quiet > STALE_SECONDS:
             st.warning(f"No sign of life for {quiet:.0f} s: it may have been killed. Continue it with --resume.")
     elif state.done < total:
-        st.write(plain(f"Not running. Continue it with --resume {root}"))
+        resume = plain(f"Not running. Continue it with --resume {root}")
+        st.write("At work between two runs." if store.held(root) else resume)
 
 
 def _running(name: str, run: Mapping[str, Any]) -> dict[str, Any]:

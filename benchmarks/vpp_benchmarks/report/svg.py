@@ -15,7 +15,7 @@ import numpy as np
 
 WIDTH = 460
 """Pixels of a chart at its natural size: readable on a telephone, two beside each other on a desk."""
-PAD = (54, 12, 16, 34)
+PAD = (60, 12, 16, 34)
 """Left, top, right, bottom."""
 
 

@@ -79,6 +79,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def held(folder: Path) -> bool:
+    """Whether a process holds `folder`: it plays, or works out and writes what it has played."""
+    if not (folder / LOCK).is_file():
+        return False
+    with (folder / LOCK).open("a", encoding="utf-8") as file:
+        try:
+            _lock(file)
+        except OSError:
+            return True
+    return False
+
+
 def _lock(file: IO[str]) -> None:
     try:
         import fcntl
