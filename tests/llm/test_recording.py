@@ -18,7 +18,7 @@ from vpp_policies.llm.prompts import version_of
 from vpp_policies.llm.scripted import Scripted
 
 from tests.llm.server import serve
-from vpp_env.errors import DataError
+from vpp_env.errors import DataError, PolicyError
 
 SCHEMAS = {"card": PreferenceCard, "strategy": Strategy, "conversation": Turn}
 PARTS = (
@@ -49,8 +49,12 @@ def test_a_recording_over_http_is_played_again_to_the_bit(tmp_path: Path) -> Non
     ]
     with serve(*steps, says=says) as (address, script):
         reach = {"llm": "openai", "model": "m-1", "base_url": f"http://{address}/v1", "timeout_s": 1.0, "attempts": 2}
-        card = record(tmp_path, reach, PARTS)
+        said: list[str] = []
+        card = record(tmp_path, reach, PARTS, said.append)
         asked = script.calls
+    assert [line.partition(":")[0] for line in said] == ["an hour", "an hour", "one more", "one more"]
+    assert "USD; its tokens are taken to be free" in said[0]
+    assert "bill" in said[1]
     assert sum(p["calls"] for p in card["parts"]) == asked
     assert card["provider"] == "openai"
     assert card["model"] == "m-1"
@@ -68,6 +72,16 @@ def test_a_recording_over_http_is_played_again_to_the_bit(tmp_path: Path) -> Non
         again = record(tmp_path, reach | {"base_url": f"http://{address}/v1"}, PARTS)
         assert script.calls < asked / 3
     assert again["failures"] <= card["failures"]
+
+
+def test_a_recording_without_an_answer_ends_with_its_first_part(tmp_path: Path) -> None:
+    with serve("500", says=says) as (address, _):
+        reach = {"llm": "openai", "model": "m-1", "base_url": f"http://{address}/v1", "attempts": 1}
+        with pytest.raises(PolicyError, match=r"an hour: got no usable answer .*transient"):
+            record(tmp_path, reach, PARTS)
+    assert not (tmp_path / CARD).exists()
+    with pytest.raises(PolicyError, match="allowed is an address"):
+        record(tmp_path, reach | {"base_url": "http:///v1"}, PARTS)
 
 
 def test_what_was_changed_is_found(tmp_path: Path) -> None:
@@ -89,7 +103,7 @@ def test_the_command_records_and_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(recording, "STANDARD", PARTS[1:])
-    monkeypatch.setattr(recording.record, "__defaults__", (PARTS[1:],))
+    monkeypatch.setattr(recording.record, "__defaults__", (PARTS[1:], print))
     monkeypatch.setattr(recording.check, "__defaults__", (PARTS[1:],))
     folder = str(tmp_path / "recorded")
     assert cassette.main(["--standard", folder]) == 0

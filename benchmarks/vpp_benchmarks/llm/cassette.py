@@ -31,7 +31,7 @@ EXAMPLES = (
     "--standard recorded --llm openai --model llama3.1:8b --base-url http://localhost:11434/v1",
     "--check recorded",
 )
-REACH = ("model", "base_url", "budget_usd", "concurrency", "timeout_s", "thinking")
+REACH = ("model", "models", "base_url", "budget_usd", "concurrency", "timeout_s", "thinking")
 """Options that a standard recording hands to the model."""
 
 
@@ -46,6 +46,7 @@ def parser(prog: str = "vpp-env cassette") -> Parser:
     whole.add_argument("--standard", type=Path, metavar="DIR", help="record it there: cassette, card and bill")
     whole.add_argument("--check", type=Path, metavar="DIR", help="play a recording again, and compare to the bit")
     whole.add_argument("--model", help="model id; default: the configuration's")
+    whole.add_argument("--models", metavar="FILE", help="ids, prices and rates, like models.toml of this package")
     whole.add_argument("--base-url", help="address of an OpenAI-compatible server")
     whole.add_argument("--budget-usd", type=float, metavar="USD", help="of each part")
     whole.add_argument("--concurrency", type=int, help="calls side by side")

@@ -41,6 +41,10 @@ class Estimate:
     tokens_out: int
     usd: float
 
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.calls:,} calls, {self.tokens_in:,} + {self.tokens_out:,} tokens, {self.usd:.4f} USD"
+
 
 def _calls(count: float, system: str, schema: str, asked: float, answered: float, price: Price) -> Estimate:
     """`count` calls with `asked` and `answered` characters each."""
@@ -123,8 +127,5 @@ def estimate_lines(plan: Plan) -> list[str]:
     for label, brain in llm_brains(plan).items():
         e, reach = estimate(brain, plan.scenario, plan.seeds[0]), brain.options.reach
         who = reach.llm if isinstance(reach.llm, str) else reach.llm.model
-        out.append(
-            f"{label}: {who}, estimate per month: {e.calls:,} calls, {e.tokens_in:,} + {e.tokens_out:,} tokens, "
-            f"{e.usd:.4f} USD"
-        )
+        out.append(f"{label}: {who}, estimate per month: {e}")
     return out

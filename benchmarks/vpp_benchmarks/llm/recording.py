@@ -15,20 +15,21 @@ import hashlib
 import json
 import platform
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vpp_policies.agentic import agentic
+from vpp_policies.agentic import Agentic, agentic
 from vpp_policies.agentic.llm_brain import LlmBrain
 
+from vpp_benchmarks.llm.estimate import estimate
 from vpp_benchmarks.report.tables import markdown
 from vpp_benchmarks.results.llm_kpis import LlmBill, llm_bill
 from vpp_benchmarks.results.store import write_json, write_text
 from vpp_env import __version__
-from vpp_env.errors import DataError
+from vpp_env.errors import DataError, PolicyError
 from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.simulate import Run, simulate
 from vpp_env.scenario import load_scenario
@@ -67,9 +68,14 @@ STANDARD = (
 """Cards of all owners, a strategy for every hour, and talk with owners at every day's gate."""
 
 
+def negotiator(part: Part, **reach: Any) -> Agentic:
+    """Return the policy that plays a part with whatever answers."""
+    return agentic(brain="llm", transcript="full", **part.options, **reach)
+
+
 def play(part: Part, **reach: Any) -> Run:
     """Play one part with whatever answers."""
-    policy = agentic(brain="llm", transcript="full", **part.options, **reach)
+    policy = negotiator(part, **reach)
     try:
         return simulate(part.month, policy)
     finally:
@@ -87,16 +93,35 @@ def digest(run: Run) -> str:
     return found.hexdigest()
 
 
-def record(folder: Path, reach: Mapping[str, Any], parts: Sequence[Part] = STANDARD) -> dict[str, Any]:
-    """Record all parts into `folder`; returns the card."""
+def record(
+    folder: Path, reach: Mapping[str, Any], parts: Sequence[Part] = STANDARD, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Record all parts into `folder`; returns the card. `say` is told what each part is about to cost, and has cost.
+
+    Raises
+    ------
+    PolicyError
+        When a part got no answer at all: there is nothing to publish, and the parts after it are not begun.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     cassette = folder / CASSETTE
     played: list[dict[str, Any]] = []
     for part in parts:
+        brain = negotiator(part, **reach).brain
+        assert isinstance(brain, LlmBrain)
+        expected = estimate(brain, part.month.scenario, part.seed)
+        free = "" if expected.usd else "; its tokens are taken to be free: --models FILE says what they cost"
+        say(f"{part.name}: estimate: {expected}{free}")
         run = play(part, cassette=str(cassette), **reach)
         bill = llm_bill(run.record.opportunities(), summarize(run).total_profit)
         assert bill is not None
         played.append(_part(part, run, bill))
+        say(bill.line(part.name))
+        if not any(bill.decisions_by.get(source) for source in ("model", "replay")):
+            raise PolicyError(
+                f"{part.name}: got no usable answer ({_counts(bill.events)}); is there a model of this name at this "
+                "address? The same command takes the recording up"
+            )
     with closing(sqlite3.connect(cassette)) as db:
         meta = {str(k): str(v) for k, v in db.execute("select name, value from meta order by name")}
         counts = {t: int(db.execute(f"select count(*) from {t}").fetchone()[0]) for t in ("answers", "failures")}

@@ -148,7 +148,8 @@ class LlmOptions:
             raise PolicyError(f"concurrency: got {self.concurrency}; allowed is {allowed}")
         if self.thinking is not None and not 0 <= self.thinking <= MOST_THINKING:
             raise PolicyError(f"thinking: got {self.thinking}; allowed is 0 to {MOST_THINKING} tokens, or None")
-        if self.base_url and urlsplit(self.base_url).scheme not in ("http", "https"):
+        at = urlsplit(self.base_url)
+        if self.base_url and not (at.scheme in ("http", "https") and at.hostname):
             raise PolicyError(
                 f"base_url: got {self.base_url!r}; allowed is an address such as http://localhost:11434/v1"
             )
