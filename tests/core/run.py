@@ -15,12 +15,14 @@ from vpp_env.units import Floats
 
 @kernel
 def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
-    begin_step(homes, day, k, books)
+    begin_step(homes, day, k, 0, len(homes.home.buy_limit), books)
 
 
 @kernel
 def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books: Books) -> None:
-    deliver_step(homes, day, k, orders, prices, new_feeder(homes.rules.feeder_homes), 0, books)
+    feeder = new_feeder(homes.rules.feeder_homes)
+    for m in range(books.flow.shape[2]):
+        deliver_step(homes, day, k, orders, prices, feeder, 0, m, books)
 
 
 def homes_of(month: Month, state: HomeState[Floats]) -> Homes:

@@ -78,7 +78,8 @@ def headroom_of(
     """What the home can promise for `delivery`; `pending_kwh` is what earlier bids may still take of its battery."""
     black = False
     soon = False
-    for ahead in range(LOOK_AHEAD):
+    # most owners have no window at all
+    for ahead in range(LOOK_AHEAD if home.blackout_1[0] >= 0.0 or home.blackout_2[0] >= 0.0 else 0):
         if in_window((delivery.week_step + ahead) % STEPS_PER_WEEK, home.blackout_1, home.blackout_2):
             soon = True
             if ahead < delivery.steps and not is_set(home.waived):

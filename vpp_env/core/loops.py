@@ -139,16 +139,16 @@ def begin_home(homes: Homes, step: Step, i: int, books: Books) -> None:
 
 
 @inlined
-def begin_step(homes: Homes, day: Day, k: int, books: Books) -> None:
-    """Begin step k of all homes."""
-    for i in range(len(homes.home.buy_limit)):
+def begin_step(homes: Homes, day: Day, k: int, first: int, last: int, books: Books) -> None:
+    """Begin step k of the homes `first` to `last` - 1."""
+    for i in range(first, last):
         begin_home(homes, step_at(day, k, i), i, books)
 
 
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
-    begin_step(homes, gate.day, gate.k, books)
+    begin_step(homes, gate.day, gate.k, 0, len(homes.home.buy_limit), books)
 
 
 @inlined
@@ -221,18 +221,18 @@ def deliver_step(
     prices: Price[Floats],
     feeder: Feeder,
     j: int,
+    m: int,
     books: Books,
 ) -> None:
-    """Run all homes through step k of the day, which is interval j of the opportunity, and keep the books."""
-    months, rules = books.flow.shape[2], homes.rules
-    n = len(homes.home.buy_limit) // months
-    for m in range(months):
-        for first in range(m * n, (m + 1) * n, rules.feeder_homes):
-            last = min(first + rules.feeder_homes, (m + 1) * n)
-            deliver_feeder(homes, day, k, orders, prices, feeder, first, last, j, books)
-            for row in range(N_FLOW):
-                add_flow(feeder, last - first, row, j, m, books)
-            add_feeder(feeder, first, last, j, m, books)
+    """Run the homes of month m through step k of the day, interval j of the opportunity, and keep the books."""
+    together = homes.rules.feeder_homes
+    n = len(homes.home.buy_limit) // books.flow.shape[2]
+    for first in range(m * n, (m + 1) * n, together):
+        last = min(first + together, (m + 1) * n)
+        deliver_feeder(homes, day, k, orders, prices, feeder, first, last, j, books)
+        for row in range(N_FLOW):
+            add_flow(feeder, last - first, row, j, m, books)
+        add_feeder(feeder, first, last, j, m, books)
 
 
 @inlined
@@ -292,16 +292,20 @@ def deliver_feeder(
 @inlined
 def add_flow(feeder: Feeder, count: int, row: int, j: int, m: int, books: Books) -> None:
     """Add one flow of the `count` homes of a feeder to the sums of month m, in their order."""
+    total = books.flow[j, row, m]
     for h in range(count):
-        books.flow[j, row, m] += feeder.flow[row, h]
+        total += feeder.flow[row, h]
+    books.flow[j, row, m] = total
 
 
 @inlined
 def add_feeder(feeder: Feeder, first: int, last: int, j: int, m: int, books: Books) -> None:
     """Add what the batteries of a feeder's homes hold, and what was at its limit, to the sums of month m."""
+    own, baseline = books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m]
     for i in range(first, last):
-        books.soc_kwh[j, 0, m] += books.soc_home_kwh[j, 0, i]
-        books.soc_kwh[j, 1, m] += books.soc_home_kwh[j, 1, i]
+        own += books.soc_home_kwh[j, 0, i]
+        baseline += books.soc_home_kwh[j, 1, i]
+    books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m] = own, baseline
     books.feeders[j, 0, m] += feeder.at[OVER]
     books.feeders[j, 1, m] += feeder.at[CUT]
 
@@ -317,13 +321,13 @@ def headroom_home(homes: Homes, gate: Gate, i: int) -> None:
 
 
 @inlined
-def fill_headroom(homes: Homes, gate: Gate) -> None:
-    """Fill `gate.headroom`."""
-    for i in range(len(homes.home.buy_limit)):
+def fill_headroom(homes: Homes, gate: Gate, first: int, last: int) -> None:
+    """Fill the columns of the homes `first` to `last` - 1 in `gate.headroom`."""
+    for i in range(first, last):
         headroom_home(homes, gate, i)
 
 
 @kernel
 def look(homes: Homes, gate: Gate) -> None:
     """Fill `gate.headroom` at any other moment than the end of an opportunity."""
-    fill_headroom(homes, gate)
+    fill_headroom(homes, gate, 0, len(homes.home.buy_limit))

@@ -34,6 +34,8 @@ from vpp_env.units import POWER_QUANTUM_KW, PRICE_TICK, Floats, Ints
 HALVINGS = 64
 """Halvings of the price interval in search of the fixed point: far below the resolution of a tick."""
 
+LEAST = -(1 << 62)
+"""Below any tick."""
 WHOLE = 1e-3
 """A net quantity this close to a whole quantum is whole: `clearing.floor_tick` forgives 1e-9 of a tick."""
 
@@ -74,16 +76,17 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints) -
         The highest tick awarded; `highest + 1` when nothing is.
     """
     total = 0
-    low = highest + 1
-    top = low
+    nothing = highest + 1
+    low, top = nothing, LEAST
     for i in range(len(offered)):
-        award[i] = 0
-        if offered[i] > 0 and tick[i] <= highest:
-            award[i] = offered[i]
-            total += offered[i]
-            if top > highest or tick[i] > top:
-                top = tick[i]
-            low = min(low, tick[i])
+        taken = offered[i] > 0 and tick[i] <= highest
+        q = offered[i] if taken else 0
+        award[i] = q
+        total += q
+        low = min(low, tick[i] if taken else nothing)
+        top = max(top, tick[i] if taken else LEAST)
+    if total == 0:
+        return nothing
     if total <= cap:
         return top
     # the marginal tick is the lowest up to which more is offered than the cap
@@ -129,16 +132,20 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
     purchases = 0
     n = len(side.buy)
     for i in range(n):
-        cheap, dear = by_price(side.sell_tick[i], side.sell_tick[n + i], i, n + i)
-        a = side.can_sell[cheap] if side.sell_tick[cheap] <= highest else 0
-        b = side.can_sell[dear] if side.sell_tick[dear] <= highest else 0
-        c = side.can_buy[i] if side.buy_tick[i] >= lowest else 0
+        # values and not places are put in order of price: a processor guesses no branch wrong then
+        one, two, can_buy = side.can_sell[i], side.can_sell[n + i], side.can_buy[i]
+        tick_1, tick_2, limit = side.sell_tick[i], side.sell_tick[n + i], side.buy_tick[i]
+        cheap, dear = by_price(tick_1, tick_2, one, two)
+        a = cheap if min(tick_1, tick_2) <= highest else 0
+        b = dear if max(tick_1, tick_2) <= highest else 0
+        c = can_buy if limit >= lowest else 0
         # a home whose sale and purchase would both clear trades the difference only; its dearer line gives way first
         inside = min(a + b, c)
         from_dear = min(inside, b)
-        side.sell[cheap] = side.can_sell[cheap] - (inside - from_dear)
-        side.sell[dear] = side.can_sell[dear] - from_dear
-        side.buy[i] = side.can_buy[i] - inside
+        cheap -= inside - from_dear
+        dear -= from_dear
+        side.sell[i], side.sell[n + i] = by_price(tick_1, tick_2, cheap, dear)
+        side.buy[i] = can_buy - inside
         sales += a + b - inside
         purchases += c - inside
     return sales, purchases
@@ -146,7 +153,10 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
 
 @inlined
 def by_price(first_tick: int, second_tick: int, first: int, second: int) -> tuple[int, int]:
-    """(`first`, `second`) of a home's two sell lines as (cheaper, dearer); the first one where they ask the same."""
+    """What is of a home's `first` and `second` sell line as (cheaper, dearer); the first one where they ask the same.
+
+    The other way round too: of (cheaper, dearer) it gives (first, second).
+    """
     return (first, second) if first_tick <= second_tick else (second, first)
 
 
@@ -254,18 +264,17 @@ def clear_energy(
     sale = 0
     purchase = 0
     for i in range(n):
-        tick[i], tick[n + i] = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i]
-        can_sell[i], can_sell[n + i] = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i]
-        cheap, dear = by_price(tick[i], tick[n + i], i, n + i)
+        tick_1, tick_2, limit = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], offers[BUY_TICK, m, i]
+        one, two, wanted = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i], offers[BUY_Q, m, i]
+        cheap, dear = by_price(tick_1, tick_2, one, two)
         most = quanta(able.sell[m * n + i])
-        can_sell[cheap] = min(can_sell[cheap], most)
-        can_sell[dear] = min(can_sell[dear], most - can_sell[cheap])
-        a = can_sell[i] + can_sell[n + i]
-        b = min(offers[BUY_Q, m, i], quanta(able.buy[m * n + i]))
-        beyond += offers[SELL1_Q, m, i] + offers[SELL2_Q, m, i] - a + offers[BUY_Q, m, i] - b
-        can_buy[i] = b
-        bench.limit[i] = offers[BUY_TICK, m, i]
-        bench.minus[i] = -offers[BUY_TICK, m, i]
+        cheap = min(cheap, most)
+        dear = min(dear, most - cheap)
+        a, b = cheap + dear, min(wanted, quanta(able.buy[m * n + i]))
+        beyond += one + two - a + wanted - b
+        can_sell[i], can_sell[n + i] = by_price(tick_1, tick_2, cheap, dear)
+        tick[i], tick[n + i] = tick_1, tick_2
+        can_buy[i], bench.limit[i], bench.minus[i] = b, limit, -limit
         sale += a
         purchase += b
     results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW

@@ -175,8 +175,9 @@ def _play(
             f = m * n + i
             orders.free[f] = 1.0 if taken.override[m, i] else 0.0
             room.gate_up[f] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, f)
-    for j in range(steps):
-        for m in range(months):
+    # a month is played through before the next one: it stays near the processor
+    for m in range(months):
+        for j in range(steps):
             clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results)
             left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down)
             offered = ReserveOffers(taken.offers[RESERVE_Q], taken.offers[RESERVE_TICKS], room.up, room.down)
@@ -190,11 +191,11 @@ def _play(
                 price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
                 book_order(m, m * n + i, orders, prices, j, results)
             results.taken[j, m] = awards.taken[m]
-        deliver_step(homes, day, first + j, orders, prices, room.feeder, j, results.books)
-        if j < steps - 1:
-            begin_step(homes, day, first + j + 1, results.books)
-    begin_step(homes, gate.day, gate.k, results.books)
-    fill_headroom(homes, gate)
+            deliver_step(homes, day, first + j, orders, prices, room.feeder, j, m, results.books)
+            if j < steps - 1:
+                begin_step(homes, day, first + j + 1, m * n, (m + 1) * n, results.books)
+        begin_step(homes, gate.day, gate.k, m * n, (m + 1) * n, results.books)
+        fill_headroom(homes, gate, m * n, (m + 1) * n)
 
 
 @inlined
@@ -234,7 +235,8 @@ def order_home(
     n = offers.shape[2]
     f = m * n + i
     sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
-    _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], i, n + i)
+    one, two = awards.lines[m, i], awards.lines[m, n + i]
+    _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], one, two)
     reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
     call = available = down = 0.0
     if reserve > 0.0:
@@ -244,7 +246,7 @@ def order_home(
         down = 1.0 if market.is_down[r] else 0.0
         room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
         available = max(0.0, room)
-    orders.dear[f] = awards.lines[m, dear] * POWER_QUANTUM_KW
+    orders.dear[f] = dear * POWER_QUANTUM_KW
     orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
     orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
 

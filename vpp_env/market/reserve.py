@@ -94,25 +94,25 @@ def clear_reserve(
     best, mine, part = bench.best, bench.mine, bench.part
     n = award.shape[1]
     for i in range(n):
-        product[m, i] = -1
-        award[m, i] = 0
-        most = 0.0
+        serves, most, kept = -1, 0.0, 0
+        q, up, down = offers.q[m, i], max(0, offers.up_q[m, i]), max(0, offers.down_q[m, i])
         for r in range(rho.shape[1]):
-            left = min(offers.q[m, i], max(0, offers.down_q[m, i] if terms.is_down[r] else offers.up_q[m, i]))
+            left = min(q, down if terms.is_down[r] else up)
             if left * rho[m, r] > most:
-                most = left * rho[m, r]
-                product[m, i] = r
-                best[i] = left
+                most, serves, kept = left * rho[m, r], r, left
+        award[m, i], product[m, i], best[i] = 0, serves, kept
     for r in range(rho.shape[1]):
         offered = 0
         for i in range(n):
-            mine[i] = best[i] if product[m, i] == r else 0
-            offered += mine[i]
+            q = best[i] if product[m, i] == r else 0
+            mine[i] = q
+            offered += q
         if terms.on_offers and offered < terms.min_q:
-            for i in range(n):
-                mine[i] = 0
             offered = 0
-        if terms.on_offers and offered > 0:
+        if offered == 0:
+            awards.last[m, r] = terms.highest[m, r] + 1
+            continue
+        if terms.on_offers:
             awards.taken[m] = True
         awards.last[m, r] = clear_side(mine, offers.tick[m], terms.highest[m, r], room, part)
         total = 0

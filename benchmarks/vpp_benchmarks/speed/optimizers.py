@@ -179,14 +179,15 @@ def dp_over_lp(scenario: Scenario, seconds: Timer) -> Measured:
 
 def growth(scenario: Scenario) -> list[str]:
     """Seconds of twelve hours for fleets of 200 to 20,000 homes, the VPP's maximum growing with them."""
-    lines = [f"{'homes':>8} {'greedy s':>10} {'dual s':>10} {'ceilings s':>12}"]
+    names = ("greedy", "dual", "stochastic")
+    lines = [f"{'homes':>8} " + " ".join(f"{name + ' s':>12}" for name in (*names, "ceilings"))]
     for n in (200, 2_000, 20_000):
         changes = {"fleet.size": n, "time.duration_hours": 12, "market.max_capacity_mw": n * 0.025}
         month = Month(scenario.override(changes), 0)
         simulate(month, make_policy("idle"))  # makes the month's days
-        spent = [_once(partial(simulate, month, make_policy(name))) for name in ("greedy", "dual")]
+        spent = [_once(partial(simulate, month, make_policy(name))) for name in names]
         spent.append(_once(partial(ceilings, month)))
-        lines.append(f"{n:>8} {spent[0]:>10.2f} {spent[1]:>10.2f} {spent[2]:>12.2f}")
+        lines.append(f"{n:>8} " + " ".join(f"{s:>12.2f}" for s in spent))
     return lines
 
 
