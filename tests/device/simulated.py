@@ -83,6 +83,7 @@ def refused(face: VectorMarketMonth, bids: Any) -> None:
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(1e-4)  # a block of the simulator waits for its threads in a loop
     folder = Path(sys.argv[1])
     for case in json.loads((folder / "cases.json").read_text()):
         play(folder, case)

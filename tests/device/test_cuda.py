@@ -33,13 +33,16 @@ CASES: dict[str, dict[str, Any]] = {
         "reward.team_share": 0.3,
         "owners.called_risk": 2.0,
         "home.control": "self_consumption",
+        "market.clearing": "logit",
     },
-    # bids that wait: an hour and a quarter ahead, over midnight
+    # bids that wait, an hour and a quarter ahead, over midnight; they move the price
     "ahead": {
         "market.gate_lead_minutes": 75,
         "market.call_probability": 0.5,
         "owners.called_risk": 2.0,
         "market.max_share_of_flexible": 0.5,
+        "market.clearing": "residual_supply",
+        "market.residual_slope_usd_per_mwh_per_mw": 5000.0,
     },
     # a cap that binds, awards that are void, gateways, a programme's event
     "cap": {
@@ -164,6 +167,8 @@ def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
     assert (ahead["booked"][2:, ..., 1] != 0.0).any()
     assert not ahead["booked"][:2, ..., 1].any()
     assert ahead["absent"].any()
+    # the first and the third month are one, but for their bids
+    assert (ahead["booked"][3, 0, :, 0] != ahead["booked"][3, 2, :, 0]).any()
     assert feeders["feeders"][..., 1].any()
     assert feeders["absent"].any()
     assert feeders["ledger"].shape[2] == N_LEDGER
@@ -214,24 +219,6 @@ def test_the_benchmark_runs_on_the_simulator_and_finds_no_difference() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     gaps = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("largest difference")]
     assert gaps == ["0", "0", "0", "0"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"market.clearing": "residual_supply"}, "market.clearing = 'residual_supply'"),
-    ],
-)
-def test_what_is_not_played_on_a_gpu_is_refused_by_name(
-    changes: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vpp_env.api.device import months
-
-    monkeypatch.setattr(months.cuda, "is_available", lambda: True)
-    with pytest.raises(VppError) as error:
-        VectorMarketMonth(2, load_scenario("quick").override(changes), device="cuda")
-    assert named in str(error.value)
-    assert 'scenario.override({"' in str(error.value) or "scenario.override({'" in str(error.value)
 
 
 def test_devices_and_threads_are_checked() -> None:

@@ -1,13 +1,18 @@
 """Compiles the kernels for a card without having one, and prints what each needs: `python tests/device/to_ptx.py`.
 
-Needs `pip install "vpp-env[cuda]"`, and no driver. That they compile is all that it shows.
+Needs `pip install "vpp-env[cuda]"`, and no driver. To the card's own code, where its assembler is at hand (it is one
+of the packages that the extra brings); that they compile is all that it shows.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
+import tempfile
 import time
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -56,6 +61,24 @@ def signatures() -> dict[str, Any]:
     return seen
 
 
+def assembled(code: str) -> str:
+    """Registers and spilled bytes of PTX code, assembled for the card; empty without an assembler."""
+    found = find_spec("nvidia.cuda_nvcc")
+    tool = Path(*found.submodule_search_locations or ("",)) / "bin" / "ptxas" if found else Path()
+    if not tool.is_file():
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "kernel.ptx")
+        source.write_text(code)
+        arch = "sm_{}{}".format(*CARD)
+        command = [str(tool), "-arch", arch, "-v", "-o", str(source.with_suffix(".bin")), str(source)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    registers, spilled = (
+        re.findall(words, said)[-1] for words in (r"Used (\d+) registers", r"(\d+) bytes spill stores")
+    )
+    return f", {registers} registers, {spilled} bytes spilled"
+
+
 if __name__ == "__main__":
     # functions that a kernel calls are compiled for the card at hand: say which that is
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=CARD)
@@ -64,5 +87,8 @@ if __name__ == "__main__":
         code, _ = cuda.compile_ptx(getattr(kernels, name).py_func, found, cc=CARD)
         lines, fused = len(code.splitlines()), len(re.findall(r"\bfma\.rn\.f64", code))
         seconds = time.perf_counter() - begin
-        print(f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds, {seconds:.1f} s", flush=True)
+        print(
+            f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds{assembled(code)}, {seconds:.1f} s",
+            flush=True,
+        )
     sys.exit(0)

@@ -6,6 +6,7 @@ A process of its own, as `simulated.py`.
 from __future__ import annotations
 
 import os
+import sys
 from itertools import islice
 
 os.environ |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
@@ -71,6 +72,7 @@ def ippo() -> None:
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(1e-4)  # a block of the simulator waits for its threads in a loop
     torch.set_num_threads(1)
     shared_memory()
     evolution(Form(start(WORLD)), 2)

@@ -209,7 +209,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         if device == "cuda":
             from vpp_env.api.device.face import DeviceFace  # kernels of a GPU are not needed by most
 
-            self._months = DeviceFace(num_envs, self._session.setting)
+            self._months = DeviceFace(num_envs)
 
     @property
     def schedule_hours(self) -> tuple[int, ...]:

@@ -303,14 +303,26 @@ def _price(usd_per_kwh: float) -> float:
 
 
 @kernel
+def real_time_columns(rt: Floats, da: Floats) -> Floats:
+    """(M, 4) columns of past prices `rt` (M, R): the last one and `QUANTILES`; without any those of `da` (M,)."""
+    out = np.empty((len(rt), 1 + len(QUANTILES)))
+    for m in range(len(rt)):
+        # before the first real-time price there is only the day-ahead one
+        recent, last = (np.sort(rt[m]), rt[m, -1]) if rt.shape[1] else (np.full(1, da[m]), da[m])
+        out[m, 0] = _price(last)
+        for j, share in enumerate(QUANTILES):
+            out[m, 1 + j] = _price(recent[round(share * (len(recent) - 1))])
+    return out
+
+
+@kernel
 def public_columns(facts: MarketFacts, homes: int) -> Floats:
     """(M, N_PUBLIC) the public columns of fleets of `homes` homes."""
     out = np.zeros((len(facts.da), N_PUBLIC))
     steps, known = facts.steps, facts.da.shape[1]
+    past = real_time_columns(facts.rt, facts.da[:, 0])
     for m in range(len(out)):
-        da, rt, rho = facts.da[m], facts.rt[m], facts.reserve[m]
-        # before the first real-time price there is only the day-ahead one
-        recent, last = (np.sort(rt), rt[-1]) if len(rt) else (da[:1].copy(), da[0])
+        da, rho = facts.da[m], facts.reserve[m]
         incentive, sale, award, highest = 0.0, 0.0, 0.0, 0.0
         committed, called_now, called, wait_h = 0.0, 0.0, 0.0, 24.0
         for j in range(min(steps, known)):
@@ -335,10 +347,10 @@ def public_columns(facts: MarketFacts, homes: int) -> Floats:
             day_ahead_2=_price(da[min(8, known - 1)]),
             day_ahead_3=_price(da[min(12, known - 1)]),
             day_ahead_4=_price(da[min(16, known - 1)]),
-            real_time=_price(last),
-            real_time_q10=_price(recent[round(QUANTILES[0] * (len(recent) - 1))]),
-            real_time_q50=_price(recent[round(QUANTILES[1] * (len(recent) - 1))]),
-            real_time_q90=_price(recent[round(QUANTILES[2] * (len(recent) - 1))]),
+            real_time=past[m, 0],
+            real_time_q10=past[m, 1],
+            real_time_q50=past[m, 2],
+            real_time_q90=past[m, 3],
             sale_price=_unit(sale),
             incentive=_unit(incentive / 2.0),
             incentive_ahead=_unit(highest / 2.0),

@@ -92,8 +92,12 @@ class FirmBook:
     @property
     def delivered_kw(self) -> Floats:
         """(M, E) mean net metered power of each evening so far."""
+        return self._delivered_kw(self._home_kwh)
+
+    def _delivered_kw(self, home_kwh: Floats) -> Floats:
+        """(..., E) kW of (..., E, N) kWh."""
         hours = np.array([(e.stop - e.first) * DT_H for e in self.evenings])
-        return np.asarray(self._home_kwh.sum(axis=2) / hours) if len(hours) else np.zeros(self.called.shape)
+        return np.asarray(home_kwh.sum(axis=-1) / hours)
 
     # -- the gate --------------------------------------------------------------------------------------
 
@@ -190,11 +194,10 @@ class FirmBook:
         due = self.called[:, ends] & (self.committed_kw[:, ends] > 0.0)
         if not due.any() and (stop != self._last or not self.evenings):
             return Settled(usd, clawback, members)
-        delivered = self.delivered_kw
         for m in range(shape[0]):
             if not due[m].any() and stop != self._last:
                 continue
-            said = settle_evenings(market, self.committed_kw[m], delivered[m], self.called[m])
+            said = settle_evenings(market, self.committed_kw[m], self._delivered_kw(self._home_kwh[m]), self.called[m])
             for e in np.array(ends)[due[m]]:
                 self.paid_usd[m, e], self.clawback_usd[m, e] = said.usd[e], said.clawback_usd[e]
                 usd[m] += said.usd[e]

@@ -145,7 +145,8 @@ class Patience:
 
     def end_day(self, day: int) -> None:
         """End local day `day`: annoyance grows and fades, and owners decide on the days after."""
-        draws = np.concatenate([patience_draws(seed, day, self._n) for seed in self._seeds], axis=1)
+        drawn = {seed: patience_draws(seed, day, self._n) for seed in dict.fromkeys(self._seeds)}
+        draws = np.concatenate([drawn[seed] for seed in self._seeds], axis=1)
         called = self._storage_kwh > NOTICED_KWH
         violated, bears, spec = self._violated, self._tolerance, self._spec
         self._state = after_day(self._state, called, violated, bears, draws, spec, self._refused)

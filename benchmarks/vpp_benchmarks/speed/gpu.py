@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 import numpy as np
 from numba import cuda as numba_cuda
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.train.form import form_of
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.contract.bids import N_ACTION
@@ -59,6 +61,18 @@ def on_device(scenario: Scenario, months: int, distinct: int) -> dict[str, float
     return {"rewards": alone, "rewards and observations": seen, "a reset": again}
 
 
+def training(scenario: Scenario, months: int) -> dict[str, float]:
+    """Seconds of a generation of evolution strategies on the card, whose months are made anew; none without torch."""
+    if find_spec("torch") is None:
+        return {}
+    from vpp_benchmarks.train.on_device import Settings, train  # torch takes seconds to import
+
+    pairs = max(1, months // 64)
+    env = VectorMarketMonth(months, scenario, device="cuda")
+    found = train(env, form_of(scenario), Settings(pairs=pairs, months=months // (2 * pairs)))
+    return {"a generation of evolution": seconds_each(lambda: next(found), numba_cuda.synchronize, 2)}
+
+
 def on_core(scenario: Scenario) -> float:
     """Homes' opportunities a second of the vector face, observations and rewards with them, on one core."""
     env, n = VectorMarketMonth(CORE_MONTHS, scenario), scenario.fleet.size
@@ -100,6 +114,9 @@ def report(scenario: Scenario, months: int, distinct: int) -> list[str]:
     for name, each in on_device(scenario, months, distinct).items():
         rate = months * n / each
         lines.append(f"{'GPU, ' + name:<32} {rate / 1e6:>10.2f} {rate / core:>8.1f} x one core, {1e3 * each:.2f} ms")
+    for name, each in training(scenario, months).items():
+        rate = months * n * scenario.n_opportunities / each
+        lines.append(f"{'GPU, ' + name:<32} {rate / 1e6:>10.2f} {rate / core:>8.1f} x one core, {each:.2f} s")
     for name, gap in differences(scenario).items():
         lines.append(f"largest difference to the CPU, {name:<14} {gap:.3g}")
     return lines
@@ -116,6 +133,6 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     args = parser.parse_args(argv)
     changes = {"fleet.size": args.homes, "time.duration_hours": args.hours}
     scenario = load_scenario("august").override(changes)
-    check_device(scenario)
+    check_device()
     print("\n".join(report(scenario, args.months, args.distinct)), flush=True)
     return 0

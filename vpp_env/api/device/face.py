@@ -23,17 +23,15 @@ class DeviceFace:
     ----------
     n_months : int
         Months side by side, M.
-    setting : Setting
-        The world that the environment is made with.
 
     Raises
     ------
     VppError
-        When there is no GPU, or the scenario has what is not played on one.
+        When there is no GPU.
     """
 
-    def __init__(self, n_months: int, setting: Setting) -> None:
-        check_device(setting.scenario)
+    def __init__(self, n_months: int) -> None:
+        check_device()
         self._pool = MonthPool(n_months)
         self._key: tuple[tuple[int, ...], Setting] | None = None
         self._played: DeviceMonths | None = None
@@ -42,7 +40,6 @@ class DeviceFace:
         """See `Batch.begin`; what lies in device memory already is used again."""
         key = (tuple(seeds), setting)
         if self._played is None or key != self._key:
-            check_device(setting.scenario)
             distinct, which = np.unique(np.asarray(seeds), return_inverse=True)
             self._played = None  # its memory is free before the next ones are copied
             self._played = DeviceMonths([self._pool.get(int(seed), setting) for seed in distinct], which.reshape(-1))

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, QUOTE, STATE, TOLD, Own, Place
+from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, LMP, QUOTE, STATE, TOLD_PRICES, Own, Place
 from vpp_env.api.rewards import with_team
 from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.contract.observation import HISTORY_STEPS, real_time_columns
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
 from vpp_env.evaluation.welfare import restoring_cost
@@ -44,10 +45,18 @@ class Host:
         Device memory.
     rows : callable
         `DeviceMonths.rows`.
+    moves_prices : bool
+        Whether the price falls with the VPP's own sales.
     """
 
     def __init__(
-        self, world: World, months: Sequence[Month], which: Ints, own: Own, rows: Callable[[int, int], Floats]
+        self,
+        world: World,
+        months: Sequence[Month],
+        which: Ints,
+        own: Own,
+        rows: Callable[[int, int], Floats],
+        moves_prices: bool,
     ) -> None:
         self._world, self._which, self._own, self._rows = world, which, own, rows
         scenario, played = world.scenario, [months[d] for d in which]
@@ -61,10 +70,11 @@ class Host:
         if scenario.market.two_settlement:
             limits = (np.array([getattr(c, f"{side}_limit_kw") for c in conditions]) for side in ("sell", "buy"))
             self.day_ahead = DayAhead(scenario, world.exchange.da[which], *limits)
+        self._moves_prices = moves_prices
         self._held: dict[str, NDArray[np.generic]] = {}
 
-    def reset(self) -> None:
-        """Go to the start of the months."""
+    def reset(self, coming: slice) -> None:
+        """Go to the start of the months; `coming` as `tell`."""
         self._patience.reset()
         self.firm.reset()
         self.day_ahead.reset()
@@ -73,7 +83,8 @@ class Host:
         months = len(self._which)
         self._put("cap_q", self._world.exchange.cap_q(np.zeros(self._world.n_months))[self._which])
         self._put("on_call_kw", np.zeros(months))
-        self._put("told", np.zeros((months, len(TOLD))))
+        self._rt: Floats = np.empty((months, 0))  # settled prices of the last day, where bids move them
+        self.tell(coming)
         self._put("day_ahead_kw", np.zeros(self._own.day_ahead_kw.shape))
         for array in (self._own.storage, self._own.violated, self._own.absent):
             zero(array)
@@ -108,6 +119,9 @@ class Host:
 
     def played(self, now: Place, then: Place) -> bool:
         """After it was played, before it is settled; return whether firm capacity brings something."""
+        if self._moves_prices:
+            lmp = self._own.sums.copy_to_host()[:, :, LMP, 0]
+            self._rt = np.concatenate([self._rt, lmp], axis=1)[:, -HISTORY_STEPS:]
         if now.inside:
             self.firm.able(now.t, self._rows(ABLE, 1)[:, 0].sum(axis=1))
         if now.evening >= 0 and then.evening != now.evening:
@@ -126,8 +140,11 @@ class Host:
         if self._world.scenario.market.two_settlement:
             for kw in self.day_ahead.award_kw[:, coming][:, :steps].T:
                 award += kw / steps
-        told = np.stack([award, self.firm.committed_in(coming)], axis=1)
-        self._put("told", np.clip(told / self._world.n_homes / 10.0, -1.0, 1.0))
+        kw = np.stack([award, self.firm.committed_in(coming)], axis=1)
+        told = [np.clip(kw / self._world.n_homes / 10.0, -1.0, 1.0), np.zeros((len(kw), len(TOLD_PRICES)))]
+        if self._moves_prices:
+            told[1] = real_time_columns(self._rt, self._world.exchange.da[self._which, coming.start])
+        self._put("told", np.hstack(told))
 
     def end_day(self, day: int) -> None:
         """Let the owners decide who stays out."""

@@ -32,7 +32,8 @@ from vpp_env.api.device.memory import (
     PENDING,
     PREMIUM,
     RUNNING,
-    TOLD,
+    TOLD_KW,
+    TOLD_PRICES,
     UP,
     VIOLATED,
     WISH_LIMIT,
@@ -96,7 +97,7 @@ from vpp_env.units import POWER_QUANTUM_KW
 
 cuda: Any = numba_cuda
 ROWS_OF_LIMITS, KINDS = tuple(LIMITS), len(VIOLATIONS)
-MOST = 1.0 + ROUNDING
+MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
 DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
 
 # functions of arrays that are plain Python on the CPU
@@ -363,8 +364,11 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
     if cuda.threadIdx.x == 0:
         for j in range(N_PUBLIC):
             own.public[m, j] = shared.public[d, then.gate, j]
-        for j, column in enumerate(TOLD):
+        for j, column in enumerate(TOLD_KW):
             own.public[m, column] = own.told[m, j]
+        if c.slope > 0.0:
+            for j, column in enumerate(TOLD_PRICES):
+                own.public[m, column] = own.told[m, KW + j]
     cuda.syncthreads()
     homes = homes_of(c.rules, p, x)
     for i in range(cuda.threadIdx.x, x.shape[1], stride):

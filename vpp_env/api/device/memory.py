@@ -68,8 +68,9 @@ LINES, TICK, CAN_SELL, LEFT_SELL, N_LINES = _rows(1, 1, 1, 1)
  N_SUM) = _rows(1, 1, 1, 1, 1, 1, N_FLOW, 2, 2)  # fmt: skip
 # rows of `Own.money`
 MONEY, EVENT, N_MONEY = _rows(7, 1)
-# columns of the observation that a month's own market moves
-TOLD = tuple(PublicColumns._fields.index(name) for name in ("schedule_kw", "capacity_kw"))
+# columns of the observation that follow from the month's own bids; the prices do where the VPP moves them
+TOLD_KW = tuple(map(PublicColumns._fields.index, ("schedule_kw", "capacity_kw")))
+TOLD_PRICES = tuple(map(PublicColumns._fields.index, ("real_time", "real_time_q10", "real_time_q50", "real_time_q90")))
 # rows of `Own.feeders`
 F_FLOW, F_STATE, F_WHOLE, F_SHARE, F_ASK, F_KEPT, F_RETAIL, F_SAVED, N_FEEDER = _rows(N_FLOW, N_STATE, 4, 4, 4, 1, 1, 8)
 
@@ -81,6 +82,7 @@ class Constants(NamedTuple):
     payment: PaymentRule
     steps: int  # S, of an opportunity
     lead: int  # opportunities between gate and delivery
+    slope: float  # USD/kWh by which the price falls per quantum of net sales
     min_q: int
     on_offers: bool
     offer_factor: float
@@ -164,7 +166,7 @@ class Own(NamedTuple):
     day_ahead_kw: Any  # (M, S, 1) float64: award of a day-ahead schedule
     capacity_usd: Any  # (M,) float64: what firm capacity brings in it
     members_usd: Any  # (M, N) float64: the members' share of that
-    told: Any  # (M, len(TOLD)) float64: public columns of the next gate that are the month's own
+    told: Any  # (M, 6) float64: public columns of the next gate, `TOLD_KW` and `TOLD_PRICES`
     public: Any  # (M, N_PUBLIC) float64: room, the public columns
 
 
@@ -228,7 +230,7 @@ def market_of(shared: Shared, own: Own, c: Constants, t: int, m: int) -> MarketS
         c.on_offers,
         prices[d, 1, a:b],
         own.money[m, EVENT],
-        0.0,
+        c.slope,
         c.offer_factor,
         prices[d, 2, a:b],
         own.day_ahead_kw[m],

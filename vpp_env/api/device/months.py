@@ -18,7 +18,8 @@ from vpp_env.api.device.memory import (
     N_REAL,
     N_SUM,
     N_WHOLE,
-    TOLD,
+    TOLD_KW,
+    TOLD_PRICES,
     Constants,
     Own,
 )
@@ -30,7 +31,6 @@ from vpp_env.core.feeder import N_AT
 from vpp_env.errors import BidError, VppError
 from vpp_env.market.payment import make_payment
 from vpp_env.owners.violations import VIOLATIONS
-from vpp_env.scenario import Scenario
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats, Ints
@@ -40,8 +40,8 @@ MOST_THREADS = 128
 """Threads of a block at most: a home each, in turns."""
 
 
-def check_device(scenario: Scenario) -> None:
-    """Refuse a machine without a GPU, and what a scenario asks for that is not played on one.
+def check_device() -> None:
+    """Refuse a machine without a GPU.
 
     Raises
     ------
@@ -51,18 +51,6 @@ def check_device(scenario: Scenario) -> None:
     if not cuda.is_available():
         raise VppError(
             'device="cuda" needs an NVIDIA GPU with its driver and pip install "vpp-env[cuda]"; without them use '
-            'device="cpu" with threads='
-        )
-    market = scenario.market
-    found = {
-        "market.clearing": (market.clearing == "residual_supply", market.clearing, "price_taker"),
-    }
-    wrong = {name: (got, other) for name, (refused, got, other) in found.items() if refused}
-    if wrong:
-        got = ", ".join(f"{name} = {value!r}" for name, (value, _) in wrong.items())
-        instead = {name: other for name, (_, other) in wrong.items()}
-        raise VppError(
-            f'device="cuda" got {got} of scenario {scenario.name}; allowed is scenario.override({instead!r}), or '
             'device="cpu" with threads='
         )
 
@@ -91,8 +79,6 @@ class DeviceMonths:
     def __init__(self, months: Sequence[Month], which: Ints) -> None:
         world = World(months)
         world.reset()
-        scenario = world.scenario
-        check_device(scenario)
         self.world, self._which = world, np.asarray(which, dtype=np.int64)
         self.n_months, self.n_homes, self.steps = len(which), world.n_homes, world.steps
         self._threads = min(MOST_THREADS, 32 * -(-self.n_homes // 32)) if not simulated() else min(4, self.n_homes)
@@ -106,7 +92,7 @@ class DeviceMonths:
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
         self.no_rewards = cuda.to_device(np.zeros(self.n_months))
         self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
-        self.host = Host(world, months, self._which, self._own, self.rows)
+        self.host = Host(world, months, self._which, self._own, self.rows, self._constants.slope > 0.0)
         self.reset()
 
     def _constants_of(self, world: World) -> Constants:
@@ -119,6 +105,7 @@ class DeviceMonths:
             payment=make_payment(market),
             steps=world.steps,
             lead=world.lead,
+            slope=state.slope,
             min_q=state.min_q,
             on_offers=state.on_offers,
             offer_factor=state.offer_factor,
@@ -166,7 +153,7 @@ class DeviceMonths:
             day_ahead_kw=room(m, s, 1),
             capacity_usd=room(m),
             members_usd=room(m, n),
-            told=room(m, len(TOLD)),
+            told=room(m, len(TOLD_KW) + len(TOLD_PRICES)),
             public=room(m, N_PUBLIC),
         )
 
@@ -188,7 +175,7 @@ class DeviceMonths:
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
         zero(own.money)
-        self.host.reset()
+        self.host.reset(self._gates.coming[0])
         self.opportunity = 0
 
     def observe(self) -> Any:
