@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from support import month
@@ -55,7 +56,8 @@ def test_it_says_what_hangs_on_a_rule(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_it_says_what_foresight_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bounds.json"
     few = ["--scenario", "week20", "--seed", "1000:1003", "--set", "time.duration_hours=72"]
-    assert main([*few, "--foresight", "--json", str(file)]) == 0
+    figure = tmp_path / "foresight.svg"
+    assert main([*few, "--foresight", "--json", str(file), "--figure", str(figure)]) == 0
     printed = capsys.readouterr().out
     rows = {row["known"]: row["usd"] for row in json.loads(file.read_text(encoding="utf-8"))["foresight"]}
     assert all(name in printed for name in rows)
@@ -63,7 +65,14 @@ def test_it_says_what_foresight_is_worth(tmp_path: Path, capsys: pytest.CaptureF
     # who knows more earns more where it is much more, and a plan is below its ceiling
     assert plans[0] < plans[1] < plans[-1] <= rows["ceiling U_welfare"]
     assert plans[1] <= rows["ceiling U_na: no foresight"] + 1e-6
+    svg = fromstring(figure.read_text(encoding="utf-8"))
+    texts = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
+    for known, usd in rows.items():
+        assert f"{usd:.2f}" in texts
+        assert known.removeprefix("plan: ").removeprefix("ceiling ") in texts
     assert main([*few, "--foresight", "--exact"]) == 2
+    assert main(["--figure", str(figure)]) == 2
+    assert main([*few, "--foresight", "--figure", str(tmp_path / "foresight.gif")]) == 2
     assert main(["--scenario", "quick", "--set", "prices.model=step", "--foresight"]) == 2
     assert "law of real-time prices" in capsys.readouterr().err
 

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.report.pictures import standalone
+from vpp_benchmarks.report.svg import Bar, bars
 from vpp_benchmarks.run.ceilings import TITLES, ceilings, exact_optima, foresight_ladder
 from vpp_benchmarks.run.plan import PlanError, add_month_flags, make_plan, overridden, parse_seeds
 from vpp_env.evaluation.kpi_entry import LADDER, price_of_preferences, share_of
@@ -30,7 +32,7 @@ EXAMPLES = (
     "--scenario august",
     "--scenario week20 --exact",
     "--set market.max_capacity_mw=0.4 --json bounds.json",
-    "--scenario week20 --seed 1000:1010 --foresight",
+    "--scenario week20 --seed 1000:1010 --foresight --figure foresight.svg",
     "--seed 1000:1003 --change market.reserve=false --change preferences.private_value_factor=2",
 )
 AS_IT_IS = "as it is"
@@ -52,6 +54,7 @@ def parser(prog: str = "vpp-env bounds") -> Parser:
         "--foresight", action="store_true", help="instead: what knowing coming real-time prices is worth, mean of seeds"
     )
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
+    p.add_argument("--figure", type=Path, metavar="FILE.svg", help="with --foresight: draw it")
     return p
 
 
@@ -136,6 +139,17 @@ def show_foresight(rows: Sequence[tuple[str, float, float | None]], seeds: int) 
     )
 
 
+def foresight_svg(rows: Sequence[tuple[str, float, float | None]], seeds: int) -> str:
+    """Return a drawing of the table, the most foresight above; whiskers are standard errors of a mean."""
+    drawn = []
+    for name, usd, error in reversed(rows):
+        kind, said = name.split(": ") if ": " in name else (name, name)
+        css, what = ("c1", said) if kind == "plan" else ("ceiling", name.removeprefix("ceiling "))
+        drawn.append(Bar(what, usd, css, f"{usd:.2f}", None if error is None else (usd - error, usd + error)))
+    title = f"What knowing coming real-time prices is worth, mean of {seeds}"
+    return standalone(bars(drawn, title, "welfare, USD", left=200), ())
+
+
 def _report(name: str, done: int, of: int) -> None:
     if sys.stderr.isatty() or done == of:
         print(f"\r{name}: {done} of {of} devices", end="\n" if done == of else "", file=sys.stderr, flush=True)
@@ -147,6 +161,11 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     args = parser(prog).parse_args(argv)
     if args.json is not None and not args.json.parent.is_dir():
         raise PlanError(f"--json {args.json}: its folder does not exist; make it first")
+    if args.figure is not None:
+        if not args.foresight:
+            raise PlanError(f"--figure {args.figure}: what is drawn is what foresight is worth; add --foresight")
+        if args.figure.suffix != ".svg" or not args.figure.parent.is_dir():
+            raise PlanError(f"--figure {args.figure}: allowed is a file FILE.svg in a folder that exists")
     if args.foresight and (args.change or args.exact):
         raise PlanError("--foresight is a table of its own: leave --change and --exact out")
     if args.change:
@@ -163,6 +182,8 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
                 "foresight": [dict(zip(("known", "usd", "error"), row, strict=True)) for row in rows],
             }
             args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        if args.figure is not None:
+            args.figure.write_text(foresight_svg(rows, len(months)), encoding="utf-8")
         return 0
     (month,) = months_of(args)
     found = ceilings(month)

@@ -196,7 +196,7 @@ def bars(rows: Sequence[Bar], title: str, unit: str, left: int = 118, least: flo
         plot.box((a, b), (-j - 0.8, -j - 0.2), f"{r.css} cell", tip=f"{r.label}: {r.text}")
         if r.interval is not None:
             plot.segment((max(r.interval[0], low), -j - 0.5), (max(r.interval[1], low), -j - 0.5), "ink whisker")
-        plot.text(left - 7, plot.py(-j - 0.5) + 4, short(r.label, 17), "end strong" if r.strong else "end")
+        plot.text(left - 7, plot.py(-j - 0.5) + 4, short(r.label, 1 + left // 7), "end strong" if r.strong else "end")
         cut = "\u25c2 " if min(r.value, r.start) < low else ""
         plot.text(plot.px(max(b, *(r.interval or (b,)))) + 5, plot.py(-j - 0.5) + 4, cut + r.text, "tick")
     return f"<figure>{plot.svg()}</figure>"

@@ -35,7 +35,7 @@ from vpp_policies.optimal.storage import Store
 
 ROUNDS, PATIENCE = 30, 2
 """Subgradient rounds per device at most, and rounds without progress after which the step is halved."""
-SHARING_ROUNDS, INNER_ROUNDS = 40, 6
+SHARING_ROUNDS, INNER_ROUNDS = 100, 6
 """Rounds of the prices of what is shared where it binds, and of each device's own prices within one."""
 TOWARDS = 0.05, 0.5, 0.9
 """Share of the way from the best prices so far to the mixture's that is tried: least, at first, most. It is halved
