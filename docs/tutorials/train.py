@@ -49,4 +49,5 @@ month = vpp_env.Month(vpp_env.load_scenario("quick"), seed=1000)
 for spec in ("learned(path='weights.npz')", "truthful"):
     print(spec, round(vpp_env.summarize(vpp_env.simulate(month, vpp_env.make_policy(spec)))["welfare"], 3), "USD")
 # %% [markdown]
-# The real thing is `vpp-env train --out weights.npz`, five CPU minutes. Next: [bring your homes and prices](own_data.py).
+# On that evening it may well lose: it has learned another one by heart. A real run draws other months every generation and is judged on months that it never
+# plays, as `vpp-env train --out weights.npz` does in five CPU minutes. Next: [bring your homes and prices](own_data.py).
