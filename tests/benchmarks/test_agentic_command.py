@@ -25,7 +25,7 @@ def test_the_graph_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "hear             -> announce" in text
     assert "bid              -> end" in text
-    assert "(by what was agreed)" in text
+    assert "bid (below the minimum bid) or dispatch (at least the minimum bid)" in text
 
 
 def test_steps_are_streamed_and_change_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,9 +122,9 @@ def drawn(graph: Any, form: str) -> str:
     lines = []
     for node in shape.nodes:
         edges = [e for e in shape.edges if e.source == node]
-        choice = " or ".join(e.target.strip("_") for e in edges)
+        choice = " or ".join(e.target.strip("_") + (f" ({e.data})" if e.data else "") for e in edges)
         if edges:
-            lines.append(f"{node.strip('_'):<16} -> {choice}{'  (by what was agreed)' if edges[0].conditional else ''}")
+            lines.append(f"{node.strip('_'):<16} -> {choice}")
     return "\n".join(lines)
 
 

@@ -60,6 +60,8 @@ from vpp_policies.agentic.transcript import transcript_of
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import Forecaster, make_forecaster
 
+LINES = ("sell1_kw", "sell1_ask", "sell2_kw", "sell2_ask", "buy_kw", "buy_limit", "reserve_kw", "reserve_ask")
+"""What of a `CoalitionDispatch` is bid."""
 STEPS = 11
 """Steps of the graph outside its rounds, with room: a graph that runs longer is broken."""
 
@@ -199,8 +201,8 @@ class Nodes:
         offers = declared.available & ((declared.kw > 0).any(axis=0) | (declared.buy_kw > 0))
         # whether the market's minimum can be met by anything that is offered
         most = max(float(declared.kw[:RESERVE].max(axis=0).sum()), float(declared.buy_kw.sum()))
-        status = "bid" if most >= n.notice.min_bid_kw else "below the minimum bid"
-        status = status if most > 0.0 else "nothing offered"
+        short = "below the minimum bid" if most > 0.0 else "nothing offered"
+        status = "bid" if most >= n.notice.min_bid_kw and most > 0.0 else short
         made = replace(n, contracted=contracted, declared=declared, coalition=offers, status=status)
         return {"negotiation": made}
 
@@ -229,52 +231,41 @@ class Nodes:
 
     def bid(self, state: BidInput) -> dict[str, Any]:
         """Encode the dispatch, without one an empty bid; promise what the homes can give tomorrow evening."""
-        n, rules = state["negotiation"], self.rules
+        n, rules, called = state["negotiation"], self.rules, state["negotiation"].dispatch
         assert n.declared is not None
         notes = {"negotiation_rounds": float(n.rounds), "coalition_size": 0.0, "optimization_s": 0.0, "fallbacks": 0.0}
-        called = n.dispatch
-        capacity = self.promise.commit(state["public"], n.declared.evening_kw)
-        if called is None:
-            actions = encode(rules.sell_limit_kw, rules.buy_limit_kw)
-            bids = Bids(actions, accepted=n.contracted, expected_profit_usd=0.0, notes=notes, capacity=capacity)
-            return {"bids": bids}
-        actions = encode(
-            rules.sell_limit_kw,
-            rules.buy_limit_kw,
-            sell1_kw=called.sell1_kw,
-            sell1_ask=called.sell1_ask,
-            sell2_kw=called.sell2_kw,
-            sell2_ask=called.sell2_ask,
-            buy_kw=called.buy_kw,
-            buy_limit=called.buy_limit,
-            reserve_kw=called.reserve_kw,
-            reserve_ask=called.reserve_ask,
+        lines: dict[str, Any] = {}
+        if called is not None:
+            assert n.coalition is not None
+            lines = {name: getattr(called, name) for name in LINES}
+            notes |= {
+                "coalition_size": float(n.coalition.sum()),
+                "optimization_s": called.seconds,
+                "fallbacks": float(called.fallback),
+            }
+        bids = Bids(
+            encode(rules.sell_limit_kw, rules.buy_limit_kw, **lines),
+            accepted=n.contracted,
+            expected_profit_usd=0.0 if called is None else called.expected_usd,
+            notes=notes,
+            capacity=self.promise.commit(state["public"], n.declared.evening_kw),
         )
-        assert n.coalition is not None
-        notes |= {
-            "coalition_size": float(n.coalition.sum()),
-            "optimization_s": called.seconds,
-            "fallbacks": float(called.fallback),
-        }
-        expected = called.expected_usd
-        return {
-            "bids": Bids(actions, accepted=n.contracted, expected_profit_usd=expected, notes=notes, capacity=capacity)
-        }
+        return {"bids": bids}
 
 
 def asks(state: DeclaredInput) -> str:
     """Negotiate where contracts are to be made."""
-    return "form_coalition" if state["negotiation"].done else "offers"
+    return "nobody is asked" if state["negotiation"].done else "contracts are to be made"
 
 
 def offered(state: DeclaredInput) -> str:
     """Hear the owners, unless nothing was left to offer."""
-    return "form_coalition" if state["negotiation"].done else "answers"
+    return "nothing is left to offer" if state["negotiation"].done else "offers were made"
 
 
 def worth(state: DeclaredInput) -> str:
     """Pass the dispatch by when the coalition cannot meet the market's minimum."""
-    return "dispatch" if state["negotiation"].status == "bid" else "bid"
+    return "at least the minimum bid" if state["negotiation"].status == "bid" else "below the minimum bid"
 
 
 def build_graph(nodes: Nodes) -> CompiledStateGraph:
@@ -322,10 +313,16 @@ def plan(nodes: Nodes, **own: Callable[[Any], dict[str, Any]]) -> StateGraph[Cha
         graph.add_edge("hear", "announce")
     graph.add_edge(START, "hear" if listens else "announce")
     graph.add_edge("announce", "collect_bids")
-    graph.add_conditional_edges("collect_bids", asks, ["offers", "form_coalition"])
-    graph.add_conditional_edges("offers", offered, ["answers", "form_coalition"])
+    graph.add_conditional_edges(
+        "collect_bids", asks, {"contracts are to be made": "offers", "nobody is asked": "form_coalition"}
+    )
+    graph.add_conditional_edges(
+        "offers", offered, {"offers were made": "answers", "nothing is left to offer": "form_coalition"}
+    )
     graph.add_edge("answers", "offers")
-    graph.add_conditional_edges("form_coalition", worth, ["dispatch", "bid"])
+    graph.add_conditional_edges(
+        "form_coalition", worth, {"at least the minimum bid": "dispatch", "below the minimum bid": "bid"}
+    )
     graph.add_edge("dispatch", "bid")
     graph.add_edge("bid", END)
     return graph
