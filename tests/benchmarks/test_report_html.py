@@ -26,8 +26,9 @@ from vpp_benchmarks.report.money import STEPS, ledger
 from vpp_benchmarks.report.negotiation import Terms, all_terms, negotiation_of
 from vpp_benchmarks.report.owners import annoyance, out_by_day
 from vpp_benchmarks.report.page import report_page
-from vpp_benchmarks.report.panels import BETWEEN, Pack, chosen
+from vpp_benchmarks.report.panels import BETWEEN, Pack, chosen, panels
 from vpp_benchmarks.report.result import Point, forest, known, pareto
+from vpp_benchmarks.report.style import SCRIPT
 from vpp_benchmarks.report.svg import Plot, colors, extent, ticks
 from vpp_benchmarks.report.svg import table as html_table
 from vpp_benchmarks.report.tables import Table, headline
@@ -528,9 +529,7 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             folded = page.locator("details:not([open])").count()
             assert folded >= 2
-            button = page.locator("#day").get_by_role("button", name="centralized")
-            button.click()
-            assert page.locator(f"#{button.get_attribute('data-panel')}").is_hidden()
+            assert page.locator("#day .buttons").count() == 0, "all three are there"
             for section, options in (("home", 20), ("negotiation", 120)):
                 box = page.locator(f"#{section}")
                 assert box.locator("select.name option").count() == options
@@ -556,3 +555,14 @@ def test_a_browser_opens_it_without_a_word(week: Path, tmp_path: Path) -> None:
             assert page.locator("details:not([open])").count() == folded
             assert watched.complaints == []
             assert watched.outside(address) == []
+
+
+@pytest.mark.slow
+def test_panels_beyond_the_first_open_and_close_by_a_button() -> None:
+    drawn = panels([("one", "<p>1</p>"), ("two", "<p>2</p>")], "some", shown=1)
+    with browser_page() as watched:
+        page = watched.page
+        page.set_content(f"<main>{drawn}</main><script>{SCRIPT}</script>")
+        for name, shown in (("two", True), ("one", False), ("two", False)):
+            page.get_by_role("button", name=name).click()
+            assert page.locator(f"#some-{['one', 'two'].index(name)}").is_visible() is shown
