@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -264,5 +266,7 @@ def test_a_steady_kernel_sees_every_change_of_what_it_is_given() -> None:
         np.testing.assert_array_equal(out, factor * pair.one.astype(np.float64))
     with pytest.raises(TypingError):
         call(Pair(1.0, None), 2.0, out)  # type: ignore[arg-type]
-    call(Pair(base[:3], None), 2.0, out)
-    np.testing.assert_array_equal(out, 2.0 * base[:3])
+    for again in (call, copy.deepcopy(call), pickle.loads(pickle.dumps(call))):
+        again(Pair(base[:3], None), 2.0, out)
+        np.testing.assert_array_equal(out, 2.0 * base[:3])
+        out[:] = 0.0

@@ -14,7 +14,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, copied
 from vpp_env.errors import BidError, ScenarioError, VppError
 from vpp_env.simulation.holdings import closing_value
-from vpp_env.simulation.month import Month
+from vpp_env.simulation.month import Month, join_days
 from vpp_env.simulation.outcome import net_benefit
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
@@ -142,6 +142,28 @@ def test_persistence_forecasts_are_what_happened_a_day_before() -> None:
         plan, k = world.day.plan, world.clock(t)[1]
         seen += [plan.load[k + j].copy() for j in range(4)]
         world.step(np.zeros((4, 8)))
+
+
+def test_joined_days_use_memory_again_and_show_the_day_that_is_played() -> None:
+    # the clock changes on the second day, which has 100 steps
+    changes = {"fleet.size": 2, "time.duration_hours": 97, "time.start": "2023-11-04T00:00"}
+    months = [month("week20", changes, seed) for seed in (0, 1)]
+    world = begin(*months)
+    rooms = [world.day.plan.load]
+    while not world.done:
+        before = world.day
+        world.step(np.zeros((4, 8)))
+        fresh = join_days([m.day(world.clock(world.t)[0]) for m in months])
+        for shown, made in zip(leaves(world.day), leaves(fresh), strict=True):
+            np.testing.assert_array_equal(shown, made)
+        assert not world.day.plan.load.flags.writeable
+        if world.day is not before:
+            rooms.append(world.day.plan.load)
+    first, second, third, fourth, fifth = rooms
+    assert third is first
+    assert fifth is third
+    assert fourth is not second, "days of another length do not fit"
+    assert fourth is not third, "the day before is still needed"
 
 
 def test_bids_are_refused_with_a_reason_and_nothing_changes(quick_world: World) -> None:

@@ -203,6 +203,10 @@ class _Steady:
                 last[j] = given
         return self._entry(*arguments)
 
+    def __reduce__(self) -> tuple[type[_Steady], tuple[Any]]:
+        """Of a copy, also in another process, nothing is known yet: machine code cannot be sent."""
+        return _Steady, (self._kernel,)
+
     def _typed(self, arguments: tuple[Any, ...]) -> Any:
         self._last = []  # nothing is known of them unless the call succeeds
         result = self._kernel(*arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vpp_env.contract.observation import (
@@ -19,10 +21,9 @@ from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Headroom, headroom_at
 from vpp_env.core.home import state_at
 from vpp_env.core.layout import HomeState
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import inlined, kernel, steady
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
-from vpp_env.simulation.holdings import ev_deficit
 from vpp_env.simulation.month import HISTORY
 from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, KWH_PER_MWH, Flags, Floats, Floats32
@@ -42,6 +43,7 @@ class Observer:
         self.fixed = np.stack([np.concatenate([getattr(f, name) for f in fleets]) for name in names])
         self._slot = [PRODUCTS.index(name) for name in world.products]
         self._now = np.empty((len(CHANGING), self.fixed.shape[1]))
+        self._fill = steady(_fill_changing)
 
     def matrix(self, into: Floats32 | None = None) -> Floats32:
         """Return a (M*N, N_OBS) float32 matrix: `into`, or a fresh one."""
@@ -83,10 +85,10 @@ class Observer:
         )
 
     def _rows(self) -> Floats:
-        world, ledger, owners = self._world, self._world.last_ledger, self._world.owners
+        world, owners = self._world, self._world.owners
         asks = (owners.own.ravel(), owners.defer.ravel(), owners.reserve.ravel())
-        last = (ledger[led.L_AWARD], ledger[led.L_MARKET], led.member_pay(ledger))
-        _fill_changing(world.state, world.headroom, ev_deficit(world), asks, world.absent, last, self._now)
+        baseline = world.day.baseline.ev_soc[world.clock(world.t)[1]]
+        self._fill(world.state, world.headroom, baseline, asks, world.absent, world.last_ledger, self._now)
         return self._now
 
 
@@ -141,25 +143,29 @@ def changing_of(
     )
 
 
+_member_pay: Any = inlined(led.member_pay)
+
+
 @kernel
 def _fill_changing(
     state: HomeState[Floats],
     headroom: Headroom[Floats],
-    deficit_kwh: Floats,
+    baseline_kwh: Floats,
     asks: tuple[Floats, Floats, Floats],
     absent: Flags,
-    last: tuple[Floats, Floats, Floats],
+    ledger: Floats,
     now: Floats,
 ) -> None:
-    """Fill `now` (len(CHANGING), M*N); see `changing_of`."""
+    """Fill `now` (len(CHANGING), M*N), with `baseline_kwh` (M*N,) in the baseline's cars; see `changing_of`."""
     for i in range(now.shape[1]):
+        home, mine = state_at(state, i), ledger[:, i]
         row = changing_of(
-            state_at(state, i),
+            home,
             headroom_at(headroom, i),
-            deficit_kwh[i],
+            max(baseline_kwh[i] - home.vehicle.soc_kwh, 0.0),
             (asks[0][i], asks[1][i], asks[2][i]),
             absent[i],
-            (last[0][i], last[1][i], last[2][i]),
+            (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine)),
         )
         for j, x in enumerate(row):
             now[j, i] = x

@@ -10,11 +10,15 @@ A wish of a day or an hour is priced when its limit is passed. It is computed by
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from vpp_env.evaluation.welfare import BrokenWishes, private_cost, restoring_cost
+import numpy as np
+
+from vpp_env.core import ledger as led
+from vpp_env.evaluation.welfare import BrokenWishes, private_cost, restoring_cost, worth
+from vpp_env.jit import inlined, kernel
 from vpp_env.simulation.holdings import closing_value
-from vpp_env.simulation.outcome import Outcome, net_benefit
+from vpp_env.simulation.outcome import Outcome, benefit_after
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats
 
@@ -39,6 +43,21 @@ def with_team(homes: Floats, mean: Floats, alpha: float) -> Floats:
     return (1.0 - alpha) * homes + alpha * mean
 
 
+# functions of rows, of one home's numbers
+_member_pay: Any = inlined(led.member_pay)
+_benefit_after: Any = inlined(benefit_after)
+_worth: Any = inlined(worth)
+
+
+@kernel
+def _parts(ledger: Floats, wishes: Floats, values: Floats, out: Floats) -> None:
+    """Fill `out` (M, N): net benefit less what was taken of wishes, at the owners' private values."""
+    for m in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            mine = ledger[:, m, i]
+            out[m, i] = _benefit_after(_member_pay(mine), mine) - _worth(wishes[:, m, i], values[:, m, i])
+
+
 class Rewards:
     """Rewards of one episode.
 
@@ -54,7 +73,9 @@ class Rewards:
 
     def of(self, outcome: Outcome) -> Reward:
         """Reward of the opportunity that was played last."""
-        homes = net_benefit(outcome.ledger) - self._wishes.add(outcome)
+        self._wishes.add(outcome)
+        homes: Floats = np.empty(outcome.wishes.shape[1:])
+        _parts(outcome.ledger, outcome.wishes, self._wishes.values, homes)
         if self._world.done:
             homes += closing_value(self._world) - restoring_cost(self._world)
         joint = outcome.profit + homes.sum(axis=1)

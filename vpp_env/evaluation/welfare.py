@@ -36,17 +36,16 @@ class BrokenWishes:
 
     def __init__(self, world: World) -> None:
         fleets = [m.fleet for m in world.months]
-        self._values = private_values(fleets)
+        self.values = private_values(fleets)
         self._total = np.zeros((len(TAKEN), world.n_months, world.n_homes))
 
-    def add(self, outcome: Outcome) -> Floats:
-        """Add one opportunity; return (M, N) USD of what it broke, at the owners' private values."""
+    def add(self, outcome: Outcome) -> None:
+        """Add one opportunity."""
         self._total += outcome.wishes
-        return worth(outcome.wishes, self._values)
 
     def cost(self) -> Floats:
         """(6, M, N) USD: what was broken so far, at the owners' private values."""
-        return self._total * self._values
+        return self._total * self.values
 
 
 def private_values(fleets: Sequence[Fleet]) -> Floats:

@@ -105,6 +105,7 @@ class Owners:
         self._standby = np.stack([f.standby_value for f in fleets])
         extra = np.asarray(scenario.preferences.defer_premium_usd_per_kwh)
         self.defer_premium = extra[np.stack([f.ev_priority for f in fleets])]
+        self._today: tuple[Floats, tuple[Floats, Floats, Floats]] | None = None
 
     def prices(self, da: Floats, now: int, known: int, cheap: Floats, hours_left: Floats) -> OwnerPrices:
         """Price the next opportunity.
@@ -114,10 +115,19 @@ class Owners:
         da, now, known :
             See `buy_back_prices`.
         cheap : ndarray
-            (M,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`.
+            (M,) the local day's cheap wholesale price, USD/kWh; see `cheap_price`. One array all day long.
         hours_left : ndarray
             (M, N) hours until the car must be ready.
         """
+        if self._today is None or self._today[0] is not cheap:
+            self._today = (cheap, self._of_day(cheap))
+        own, reserve, refill = (asks.copy() for asks in self._today[1])
+        back, defer = np.empty_like(own), np.empty_like(own)
+        _defer_asks(buy_back_prices(da, now, known, LOOK_HOURS), hours_left, self.defer_premium, back, defer)
+        return OwnerPrices(own, defer, reserve, refill, back)
+
+    def _of_day(self, cheap: Floats) -> tuple[Floats, Floats, Floats]:
+        """(M, N) each: asks per kWh discharged and on reserve, and the price of refilling, the same all day long."""
         scenario = self._scenario
         refill = np.where(self._has_pv, scenario.home.export_credit_usd_per_kwh, cheap[:, None])
         if scenario.preferences.model == "reference":
@@ -127,9 +137,7 @@ class Owners:
             wear = scenario.home.degradation_usd_per_kwh
             own = np.maximum(wear + refill / scenario.fleet.bess_eta**2 + self._premium, 0.0)
             reserve = self._standby + CALLS_PER_HOUR * CALL_HOURS * scenario.market.call_probability * own
-        back, defer = np.empty_like(own), np.empty_like(own)
-        _defer_asks(buy_back_prices(da, now, known, LOOK_HOURS), hours_left, self.defer_premium, back, defer)
-        return OwnerPrices(own, defer, reserve, refill, back)
+        return own, reserve, refill
 
 
 def cheap_price(today: Floats) -> Floats:

@@ -125,9 +125,10 @@ class Patience:
         """Go back to owners whom nobody has called yet."""
         count = len(self._tolerance)
         self._state = begin_patience(count)
-        self._storage_kwh, self._violated = np.zeros(count), np.zeros(count, dtype=np.bool_)
+        self._storage_kwh, self._violated = (np.zeros(count), np.zeros(count, dtype=np.bool_))
         self._refused = np.zeros(count, dtype=np.int64)
         self._annoyance, self._days = np.zeros(count), 0
+        self._out: tuple[PatienceState, dict[int, Flags]] = (self._state, {})
 
     def add(self, storage_kwh: Floats, violated: Flags) -> None:
         """Add an opportunity: (M, N) kWh that storage gave, and (5, M, N) who was violated how."""
@@ -156,7 +157,11 @@ class Patience:
 
     def absent(self, ahead: int = 0) -> Flags:
         """(M*N,) who takes no bid today, or `ahead` days later as far as the owners have said today."""
-        return is_out(self._state, self._spec, ahead)
+        if self._out[0] is not self._state:  # it changes once a day, and is asked for at every gate
+            self._out = (self._state, {})
+        if ahead not in self._out[1]:
+            self._out[1][ahead] = is_out(self._state, self._spec, ahead)
+        return self._out[1][ahead].copy()
 
     def lost(self) -> Flags:
         """(M*N,) who has left for good."""

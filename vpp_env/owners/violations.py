@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vpp_env.core import ledger as led
+from vpp_env.jit import inlined, kernel
 from vpp_env.units import Flags, Floats
 
 VIOLATIONS = ("reserve", "ev_not_ready", "underpaid", "blackout", "over_cycling")
@@ -45,3 +48,22 @@ def each_violation(ledger: Floats, lacks: Floats, missed: Floats) -> tuple[Flags
         ledger[led.L_BLACK] > KWH_TOLERANCE,
         ledger[led.L_OVER] > KWH_TOLERANCE,
     )
+
+
+_each_violation: Any = inlined(each_violation)
+
+
+@kernel
+def _violated(ledger: Floats, lacks: Floats, missed: Floats, out: Flags) -> None:
+    """Fill `out` (5, M, N); see `violations`."""
+    for m in range(out.shape[1]):
+        for i in range(out.shape[2]):
+            for kind, broken in enumerate(_each_violation(ledger[:, m, i], lacks[m, i], missed[m, i])):
+                out[kind, m, i] = broken
+
+
+def violated_homes(ledger: Floats, lacks: Floats, missed: Floats) -> Flags:
+    """(5, M, N) `violations` of one opportunity, compiled: the world asks after every one."""
+    out = np.empty((len(VIOLATIONS), *lacks.shape), dtype=np.bool_)
+    _violated(ledger, lacks, missed, out)
+    return out

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,6 @@ from vpp_env.core.layout import (
     no_quote,
     parameters_of,
     rules_of,
-    side_by_side,
 )
 from vpp_env.core.loops import run_baseline
 from vpp_env.errors import ScenarioError
@@ -270,7 +270,10 @@ class Month:
         first = calendar.offset if day == 0 else 0
         state = copied(self._baseline_start[day])
         shape = plan.load.shape
-        baseline = BaselineDay(*(np.zeros(shape) for _ in BaselineDay._fields))
+        baseline = BaselineDay(*(np.empty(shape) for _ in BaselineDay._fields))
+        for rows in baseline:
+            rows[:first] = 0.0
+        baseline.ev_late[:] = 0.0  # written only where a feeder keeps something from a car
         baseline.ev_soc[:first] = state.vehicle.soc_kwh
         baseline.bess_soc[:first] = state.battery.soc_kwh
         made = Day(plan, baseline)
@@ -286,23 +289,36 @@ def _lock(day: Day) -> None:
         array.setflags(write=False)
 
 
-def join_days(days: Sequence[Day]) -> Day:
-    """Put the same local day of several months side by side, as one fleet."""
+OF_HOMES = ("load", "pv", "dep", "arr", "out", "trip", "ready", "next_due")
+"""What of a plan belongs to a home; the clock is the same for all."""
+
+
+def join_days(days: Sequence[Day], over: Day | None = None) -> Day:
+    """Put the same local day of several months side by side, as one fleet.
+
+    Parameters
+    ----------
+    days : sequence of Day
+        One for each month; the day of a single month is returned as it is.
+    over : Day, optional
+        A day that was joined before and that nobody needs any more: its memory is used again where it fits.
+    """
     if len(days) == 1:
         return days[0]
-    plans = [d.plan for d in days]
-    # what belongs to a home is put side by side; the clock is the same for all
-    plan = plans[0]._replace(
-        load=np.concatenate([plan.load for plan in plans], axis=1),
-        pv=np.concatenate([plan.pv for plan in plans], axis=1),
-        dep=np.concatenate([plan.dep for plan in plans]),
-        arr=np.concatenate([plan.arr for plan in plans]),
-        out=np.concatenate([plan.out for plan in plans]),
-        trip=np.concatenate([plan.trip for plan in plans]),
-        ready=np.concatenate([plan.ready for plan in plans]),
-        next_due=np.concatenate([plan.next_due for plan in plans]),
-    )
-    made = Day(plan, side_by_side([d.baseline for d in days]))
+    again = over is not None and len(over.plan.load) == len(days[0].plan.load)
+
+    def joined(rows: Sequence[Any]) -> Any:
+        """Put together what each month's day has; the last one is the room for it."""
+        *parts, room = rows
+        if not again:
+            return np.concatenate(parts, axis=-1)
+        room.setflags(write=True)
+        return np.concatenate(parts, axis=-1, out=room)
+
+    every = [*days, days[0] if over is None else over]
+    plan = {name: joined([getattr(d.plan, name) for d in every]) for name in OF_HOMES}
+    baseline = map(joined, zip(*(d.baseline for d in every), strict=True))
+    made = Day(days[0].plan._replace(**plan), BaselineDay(*baseline))
     _lock(made)
     return made
 

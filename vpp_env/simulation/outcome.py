@@ -16,7 +16,7 @@ from vpp_env.core.loops import DEPARTED, LACKS, MISSED, SHORT, Gate
 from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission
-from vpp_env.owners.violations import violations
+from vpp_env.owners.violations import violated_homes
 from vpp_env.scenario import Scenario
 from vpp_env.simulation.contract_keeper import Kept
 from vpp_env.units import Flags, Floats
@@ -59,7 +59,7 @@ class Outcome:
     @cached_property
     def violated(self) -> Flags:
         """(5, M, N) whose preferences were violated how, order `owners.violations.VIOLATIONS`."""
-        return violations(self.ledger, self.lacks, self.missed)
+        return violated_homes(self.ledger, self.lacks, self.missed)
 
     @cached_property
     def profit(self) -> Floats:

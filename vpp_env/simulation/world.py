@@ -22,7 +22,7 @@ from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, che
 from vpp_env.contract.terms import Answers, Offers, check_offers, check_rows
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom, limit_to
-from vpp_env.core.layout import FLOW, Home, Homes, HomeState, Quote, copied, initial_state, no_quote, side_by_side
+from vpp_env.core.layout import FLOW, Day, Home, Homes, HomeState, Quote, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER
 from vpp_env.core.loops import N_HEADROOM, SHORT, Gate, begin_gate, look, new_books, quote_again
 from vpp_env.errors import BidError, VppError
@@ -44,6 +44,8 @@ from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_da
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
+
+_ROWS_OF_LIMITS = np.array(LIMITS)[:, None]
 
 
 class World:
@@ -145,6 +147,7 @@ class World:
         self._bounds: Headroom[Floats] = Headroom(*self._headroom)
         self._seen = 0  # version of the contracts that the headroom was looked up under
         self._lasting: Headroom[Floats] = Headroom(*np.zeros((N_HEADROOM, n)))  # sustained over the evening that is on
+        self._over: Day | None = None  # the last day but one
         self.opportunity = 0
         self.exchange.reset()
         self.patience.reset()
@@ -184,7 +187,8 @@ class World:
 
     def _open_day(self, day: int) -> None:
         self._day_number = day
-        self.day = join_days([m.day(day) for m in self.months])
+        self.day = join_days([m.day(day) for m in self.months], self._over)
+        self._over = None
         first = int(np.searchsorted(self.calendar.day, day))
         gone = self.calendar.offset if day == 0 else 0
         self._cheap = cheap_price(self.exchange.da[:, first : first + self.calendar.steps_in_day(day) - gone])
@@ -408,14 +412,14 @@ class World:
         # who is out today takes no bid, however long ago it was placed: its home is at its baseline, and a car whose
         # charging was deferred before is charged in time as always
         absent, left = (x.reshape(months, n) for x in (self.patience.absent(), self.patience.lost()))
-        taken = self._waiting.swap(submission).without(absent)
+        taken = self._waiting.swap(submission)
         if firm.begins(t):
             hours = self.scenario.market.capacity_hours[1] - self.scenario.market.capacity_hours[0]
             self._lasting = self._sustained(hours)
         if firm.is_evening(t):
             # now, and from the evening's beginning to its end; a car that comes home in the evening counts from then on
             now = self._sustained(self.steps * DT_H)
-            firm.able(t, self.exchange.able_kw(taken, now.defer_mean + self._lasting.storage))
+            firm.able(t, self.exchange.able_kw(taken.without(absent), now.defer_mean + self._lasting.storage))
         absent = absent | firm.absent(t)
         day, k = self.clock(t)
         contracts = in_only(self.contracts.standing(self.opportunity), absent)
@@ -464,7 +468,7 @@ class World:
     def _nothing_of_absent(self) -> None:
         out = np.flatnonzero(self.absent)
         if len(out):
-            self._headroom[np.ix_(np.array(LIMITS), out)] = 0.0
+            self._headroom[_ROWS_OF_LIMITS, out] = 0.0
 
     def _look_again(self) -> None:
         """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
@@ -487,6 +491,8 @@ class World:
         if day != self._day_number:
             self._open_day(day)
         self._play_compiled(self._homes, played, k, taken, agreed, market, self._gate(), results)
+        if self.day is not played:
+            self._over = played
         self._publish()
         return results
 
@@ -515,7 +521,8 @@ class World:
         homes = self._homes._replace(state=copied(self._homes.state), quote=copied(self._homes.quote))
         asks = (self._owners.own, self._owners.defer)
         gate = self._gate()._replace(headroom=self._headroom.copy())
-        return Snapshot(homes, self.day, self.clock(self.t)[1], asks, self._market(), gate)
+        day = join_days([m.day(self._day_number) for m in self.months])
+        return Snapshot(homes, day, self.clock(self.t)[1], asks, self._market(), gate._replace(day=day))
 
     def _market(self) -> MarketState:
         return self.exchange.state(self.t, self.steps, self._cap_q())
