@@ -189,6 +189,7 @@ class _Steady:
 
     def __init__(self, made: Any) -> None:
         self._kernel, self._entry = made, made
+        self._entries = _ENTRIES.setdefault(made, {})
         self._last: list[Any] = []
         self._layouts: list[bytes] = []
 
@@ -209,11 +210,21 @@ class _Steady:
 
     def _typed(self, arguments: tuple[Any, ...]) -> Any:
         self._last = []  # nothing is known of them unless the call succeeds
-        result = self._kernel(*arguments)
-        found = self._kernel.overloads[tuple(self._kernel.typeof_pyval(x) for x in arguments)]
-        self._entry = found.entry_point
-        self._last, self._layouts = list(arguments), [_dispatcher.compute_fingerprint(x) for x in arguments]
+        self._layouts = [_dispatcher.compute_fingerprint(x) for x in arguments]
+        key = tuple(self._layouts)
+        if key in self._entries:
+            self._entry = self._entries[key]
+            result = self._entry(*arguments)
+        else:
+            result = self._kernel(*arguments)
+            types_of = tuple(self._kernel.typeof_pyval(x) for x in arguments)
+            self._entry = self._entries[key] = self._kernel.overloads[types_of].entry_point
+        self._last = list(arguments)
         return result
+
+
+_ENTRIES: dict[Any, dict[tuple[bytes, ...], Any]] = {}
+"""Kernel -> layouts of its arguments -> machine code: for all callers, since to type them takes a millisecond."""
 
 
 def _compiled(function: F, **options: Any) -> F:
