@@ -1,4 +1,4 @@
-"""Speed, as ratios measured in one run: `vpp-env speed` (several minutes; `--quick` skips the months).
+"""Speed, mostly as ratios measured in one run: `vpp-env speed` (several minutes; `--quick` skips the months).
 
 Two things that are compared are measured in alternating blocks of 10 ms and their medians are divided, so that a noisy
 machine disturbs both alike. Nothing asserts a figure; docs/performance.md explains what misses its target.
@@ -40,7 +40,7 @@ BLOCKS = 25
 
 @dataclass(frozen=True)
 class Ratio:
-    """One comparison."""
+    """One comparison, or a time whose unit its name says."""
 
     name: str
     value: float
@@ -197,7 +197,18 @@ def vector_ratios(scenario: Scenario) -> list[Ratio]:
         Ratio("vector API step / compiled opportunity (N=200)", step / core, 3.0),
         Ratio("64 months / 1 month, vector step", lot / few, 60.0),
         Ratio("64 months, two threads / one", shared / alone, 0.75),
+        Ratio("ns per agent-step, 64 months of 200 homes, one core", 1e9 * lot / (64 * 200), 400.0),
     ]
+
+
+def parallel_step(scenario: Scenario) -> Ratio:
+    """The PettingZoo face's step of 200 homes that bid."""
+    env = MarketMonth(_fleet(scenario, 200, 24 * 28))
+    env.reset(seed=0)
+    bids = np.random.default_rng(0).uniform(-1, 1, (200, N_ACTION)).astype(np.float32)
+    actions = dict(zip(env.possible_agents, bids, strict=True))
+    (step,) = seconds(lambda: env.step(actions), blocks=12)
+    return Ratio("PettingZoo step (N=200), us", 1e6 * step, 130.0)
 
 
 def feeder_ratio(scenario: Scenario) -> Ratio:
@@ -256,9 +267,11 @@ def reference_ratios(scenario: Scenario) -> list[Ratio]:
 def month_table(scenario: Scenario) -> list[str]:
     """Seconds of the whole month for every registered policy, the world shared."""
     month = Month(scenario, 0)
+    first_day = Month(scenario.override({"time.duration_hours": 24}), 0)
     simulate(month, make_policy("idle"))
     lines = [f"{'policy':<14} {'s per month':>12} {'ms per opportunity':>20}"]
     for name in policy_names():
+        simulate(first_day, make_policy(name))  # what it compiles or loads
         begin = time.perf_counter()
         simulate(month, make_policy(name))
         spent = time.perf_counter() - begin
@@ -281,6 +294,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     print(layer_ratio(scenario).line(), flush=True)
     for ratio in vector_ratios(scenario):
         print(ratio.line(), flush=True)
+    print(parallel_step(scenario).line(), flush=True)
     print(feeder_ratio(scenario).line(), flush=True)
     print(copy_ratio(scenario).line(), flush=True)
     for name, value, target in measured(scenario, seconds):
