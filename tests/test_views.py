@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 from support import begin, leaves, month, random_actions
 
 from vpp_env.api.observation import Observer
@@ -303,13 +304,14 @@ def test_a_kept_view_never_shows_a_later_gate() -> None:
 def reachable(*roots: Any) -> list[Any]:
     """Everything that can be reached from `roots` by attributes, items, closures and the garbage collector.
 
-    Types, modules and the globals of functions are left out: they lead to the whole interpreter from anywhere.
+    Types, modules, compiled functions and the globals of others are left out: they lead to the whole interpreter from
+    anywhere.
     """
     seen: dict[int, Any] = {}
     todo = list(roots)
     while todo:
         x = todo.pop()
-        if id(x) in seen or isinstance(x, type | ModuleType):
+        if id(x) in seen or isinstance(x, type | ModuleType | Dispatcher):
             continue
         seen[id(x)] = x
         if isinstance(x, FunctionType):
