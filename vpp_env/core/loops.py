@@ -46,11 +46,16 @@ class Gate(NamedTuple):
     headroom: Floats  # (N_HEADROOM, M*N) filled, rows in the order of `Headroom`
 
 
+PAD = 8
+"""Numbers between two rows of the books, a line of the cache. Rows at a distance of a multiple of 4 kB, as those of 64
+months of 200 homes, all fall into the same few lines of the first-level cache and push each other out."""
+
+
 def new_books(steps: int, months: int, n: int) -> Books:
     """Return empty books."""
     return Books(
-        ledger=np.zeros((N_LEDGER, months * n)),
-        events=np.zeros((4, months * n)),
+        ledger=np.zeros((N_LEDGER, months * n + PAD))[:, : months * n],
+        events=np.zeros((4, months * n + PAD))[:, : months * n],
         flow=np.zeros((steps, N_FLOW, months)),
         soc_kwh=np.zeros((steps, 2, months)),
         soc_home_kwh=np.empty((steps, 2, months * n)),
