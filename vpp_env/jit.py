@@ -24,10 +24,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+from llvmlite import ir
 from numba import _dispatcher
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.sigutils import normalize_signature
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 try:
     import fcntl
@@ -327,3 +331,29 @@ def is_set(flag: Any) -> bool:
 def floor(x: float) -> int:
     """Largest whole number that is not above `x`; on a GPU `math.floor` is a float."""
     return int(math.floor(x))  # noqa: RUF046
+
+
+def on_stack(rows: int, columns: int) -> Callable[[], Any]:
+    """Return a function for kernels that makes room of (rows, columns) float64 on the stack, for the caller's own use.
+
+    The compiler knows that nothing else lies there: a loop that writes to such room alone can work on several elements
+    at a time. What is in it is not defined, and it must neither be returned nor handed to a function that is not
+    `inlined`.
+    """
+    config: Any = numba.config
+    if config.DISABLE_JIT:
+        return lambda: np.zeros((rows, columns))
+    room = types.Array(types.float64, 2, "C")
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = cgutils.alloca_once(builder, ir.DoubleType(), size=rows * columns)
+        data.align = 64
+        shape, strides = (
+            [context.get_constant(types.intp, x) for x in pair] for pair in ((rows, columns), (8 * columns, 8))
+        )
+        array = context.make_array(room)(context, builder)
+        size = context.get_constant(types.intp, 8)
+        populate_array(array, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None)
+        return array._getvalue()
+
+    return cast(Callable[[], Any], intrinsic(lambda typing: (room(), made)))

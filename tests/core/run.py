@@ -6,8 +6,9 @@ import numpy as np
 
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import new_feeder
+from vpp_env.core.lanes import new_lot
 from vpp_env.core.layout import Day, Homes, HomeState, Order, Price, copied, no_quote
-from vpp_env.core.loops import Books, begin_step, deliver_step, new_books
+from vpp_env.core.loops import Books, begin_month, begin_step, book_month, deliver_step, new_books
 from vpp_env.jit import kernel
 from vpp_env.simulation.month import Month
 from vpp_env.units import Floats
@@ -15,14 +16,20 @@ from vpp_env.units import Floats
 
 @kernel
 def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
-    begin_step(homes, day, k, 0, len(homes.home.buy_limit), books)
+    lot = new_lot(len(homes.home.buy_limit))
+    begin_month(lot)
+    begin_step(homes, day, k, 0, lot)
+    book_month(lot, 0, books)
 
 
 @kernel
 def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books: Books) -> None:
-    feeder = new_feeder(homes.rules.feeder_homes)
-    for m in range(books.flow.shape[2]):
-        deliver_step(homes, day, k, orders, prices, feeder, 0, m, books)
+    months = books.flow.shape[2]
+    feeder, lot = new_feeder(homes.rules.feeder_homes), new_lot(len(homes.home.buy_limit) // months)
+    for m in range(months):
+        begin_month(lot)
+        deliver_step(homes, day, k, orders, prices, feeder, lot, 0, m, books)
+        book_month(lot, m, books)
 
 
 def homes_of(month: Month, state: HomeState[Floats]) -> Homes:

@@ -28,7 +28,7 @@ from vpp_env.core.devices.vehicle import (
     vehicle_range,
     vehicle_step,
 )
-from vpp_env.core.layout import Day, Flow, Home, HomeState, Order, Quote, Rules, Step
+from vpp_env.core.layout import Day, Flow, Home, HomeState, Order, Price, Quote, Rules, Step
 from vpp_env.jit import at, either, inlined, is_set
 from vpp_env.units import Floats
 
@@ -76,6 +76,47 @@ def put_state(s: HomeState[Floats], i: int, new: HomeState[float]) -> None:
     s.vehicle.soc_kwh[i] = new.vehicle.soc_kwh
     s.vehicle.shortfall[i] = new.vehicle.shortfall
     s.vehicle.lacks[i] = new.vehicle.lacks
+
+
+@inlined
+def order_at(orders: Order[Floats], i: int) -> Order[float]:
+    """The order of home i."""
+    return Order(
+        orders.sell[i], orders.dear[i], orders.call[i], orders.buy[i],
+        orders.reserve[i], orders.available[i], orders.free[i], orders.down[i],
+    )  # fmt: skip
+
+
+@inlined
+def price_at(prices: Price[Floats], i: int) -> Price[float]:
+    """The prices of home i."""
+    return Price(
+        prices.lmp[i],
+        prices.sold[i],
+        prices.dear[i],
+        prices.bought[i],
+        prices.reserve[i],
+        prices.rho[i],
+        prices.own[i],
+        prices.defer[i],
+        at(prices.agreed, i),
+    )
+
+
+@inlined
+def flow_at(f: Floats, i: int) -> Flow[float]:
+    """Column i of (N_FLOW, N)."""
+    return Flow(
+        f[0, i], f[1, i], f[2, i], f[3, i], f[4, i], f[5, i], f[6, i], f[7, i], f[8, i],
+        f[9, i], f[10, i], f[11, i], f[12, i], f[13, i], f[14, i], f[15, i], f[16, i], f[17, i],
+    )  # fmt: skip
+
+
+@inlined
+def put_quote(q: Quote[Floats], i: int, now: Quote[float]) -> None:
+    """Write the quote of home i."""
+    q.sell[i], q.buy[i], q.reserve_up[i], q.reserve_down[i] = now.sell, now.buy, now.reserve_up, now.reserve_down
+    q.reserve_kept[i] = now.reserve_kept
 
 
 @inlined

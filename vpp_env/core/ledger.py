@@ -5,6 +5,8 @@ Rows are sums over the physics steps of one opportunity; USD rows are money in t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,9 @@ from vpp_env.jit import at_most, inlined, is_set
     L_EXCESS,  # kWh sold and called beyond the kW of a contract
 ) = range(32)
 N_LEDGER = 32
+DEPARTED, SHORT, MISSED, LACKS = range(4)
+"""Rows of events: departures, shortfalls, missed trips, shortfalls that no contract has bought."""
+N_EVENTS = 4
 
 
 def member_pay(ledger: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,6 +73,37 @@ def retail_cost(net_kw: float, rate_import: float, rate_export: float, dt: float
     return dt * (max(0.0, -net_kw) * rate_import - max(0.0, net_kw) * rate_export)
 
 
+class Entry(NamedTuple):
+    """What one step of one home adds to the ledger, in the unit of its row; see `book`."""
+
+    sold: float
+    called: float
+    bought: float
+    forced: float
+    deferred: float
+    battery: float
+    v2g: float
+    beyond: float
+    black: float
+    reserve: float
+    award: float
+    market: float
+    pay_sold: float
+    pay_bought: float
+    pay_forced: float
+    pay_reserve: float
+    owed: float
+    bill: float
+    bill_baseline: float
+    wear: float
+    depth_h: float
+    over: float
+    nopay: float
+    reduced: float
+    waived: float
+    excess: float
+
+
 @inlined
 def account(
     home: Home[float],
@@ -76,10 +112,8 @@ def account(
     price: Price[float],
     flow: Flow[float],
     rules: Rules,
-    led: NDArray[np.float64],
-    i: int,
-) -> None:
-    """Add one step of home i to the ledger `led` (N_LEDGER, N)."""
+) -> Entry:
+    """What one step of a home comes to, in energy and money."""
     dt = rules.dt_h
     rate = rules.import_peak if step.peak else rules.import_offpeak
     given = (flow.sold + flow.called) * dt
@@ -87,46 +121,78 @@ def account(
     reserve = order.reserve * dt
     missing = max(0.0, order.reserve - order.available) * dt
     from_storage = flow.battery + flow.v2g
-    led[L_SOLD, i] += flow.sold * dt
-    led[L_CALLED, i] += flow.called * dt
-    led[L_BOUGHT, i] += bought
-    led[L_FORCED, i] += forced
-    led[L_DEFER, i] += flow.deferred * dt
-    led[L_BESS, i] += flow.battery * dt
-    led[L_V2G, i] += flow.v2g * dt
-    beyond = flow.beyond
+    beyond, black, waived = flow.beyond, 0.0, 0.0
     if flow.blackout > 0.0:
-        led[L_BLACK, i] += given + bought
+        black = given + bought
     elif price.bought > home.buy_limit:
         # the owner would not have charged the battery at this price
         beyond += flow.battery_bought
     if is_set(home.waived) and in_window(step.week_step, home.blackout_1, home.blackout_2):
-        led[L_WAIVED, i] += given + bought
+        waived = given + bought
     excess = flow.sold + flow.called - at_most(flow.sold + flow.called, home.most_kw)
-    if excess > 0.0:
-        led[L_EXCESS, i] += excess * dt
-    led[L_BEYOND, i] += beyond * dt
-    led[L_RESERVE, i] += reserve
-    led[L_AWARD, i] += (order.sell - order.buy) * dt
-    led[L_MARKET, i] += flow.market * dt
     # what is delivered serves the cheaper line first, then the dearer one, then a call
     cheap = min(flow.sold, order.sell - order.dear) * dt
     owed = (price.own * from_storage + price.defer * flow.deferred) * dt
-    if is_set(price.agreed):
-        led[L_PAY_SOLD, i] += owed
-    else:
-        led[L_PAY_SOLD, i] += price.sold * cheap + price.dear * (given - cheap)
-    led[L_PAY_BOUGHT, i] -= price.bought * bought
-    led[L_PAY_FORCED, i] -= price.lmp * forced
-    led[L_PAY_RESERVE, i] += price.reserve * (reserve - missing)
-    led[L_NOPAY, i] += price.rho * missing
-    led[L_OWED, i] += owed
-    led[L_BILL, i] += retail_cost(flow.retail, rate, rules.export, dt)
-    led[L_BILL_BASELINE, i] += retail_cost(flow.retail_baseline, rate, rules.export, dt)
-    led[L_WEAR, i] += rules.degradation * dt * (from_storage + flow.home_discharge - step.bess_dis)
-    led[L_DEPTH_H, i] += flow.depth * dt
-    led[L_OVER, i] += flow.over
-    led[L_REDUCED, i] += (flow.retail + flow.market - flow.retail_baseline) * dt
+    paid = owed if is_set(price.agreed) else price.sold * cheap + price.dear * (given - cheap)
+    return Entry(
+        sold=flow.sold * dt,
+        called=flow.called * dt,
+        bought=bought,
+        forced=forced,
+        deferred=flow.deferred * dt,
+        battery=flow.battery * dt,
+        v2g=flow.v2g * dt,
+        beyond=beyond * dt,
+        black=black,
+        reserve=reserve,
+        award=(order.sell - order.buy) * dt,
+        market=flow.market * dt,
+        pay_sold=paid,
+        pay_bought=-(price.bought * bought),
+        pay_forced=-(price.lmp * forced),
+        pay_reserve=price.reserve * (reserve - missing),
+        owed=owed,
+        bill=retail_cost(flow.retail, rate, rules.export, dt),
+        bill_baseline=retail_cost(flow.retail_baseline, rate, rules.export, dt),
+        wear=rules.degradation * dt * (from_storage + flow.home_discharge - step.bess_dis),
+        depth_h=flow.depth * dt,
+        over=flow.over,
+        nopay=price.rho * missing,
+        reduced=(flow.retail + flow.market - flow.retail_baseline) * dt,
+        waived=waived,
+        excess=excess * dt,
+    )
+
+
+@inlined
+def book(entry: Entry, led: NDArray[np.float64], i: int) -> None:
+    """Add an entry of home i to the ledger `led` (N_LEDGER, N)."""
+    led[L_SOLD, i] += entry.sold
+    led[L_CALLED, i] += entry.called
+    led[L_BOUGHT, i] += entry.bought
+    led[L_FORCED, i] += entry.forced
+    led[L_DEFER, i] += entry.deferred
+    led[L_BESS, i] += entry.battery
+    led[L_V2G, i] += entry.v2g
+    led[L_BEYOND, i] += entry.beyond
+    led[L_BLACK, i] += entry.black
+    led[L_RESERVE, i] += entry.reserve
+    led[L_AWARD, i] += entry.award
+    led[L_MARKET, i] += entry.market
+    led[L_PAY_SOLD, i] += entry.pay_sold
+    led[L_PAY_BOUGHT, i] += entry.pay_bought
+    led[L_PAY_FORCED, i] += entry.pay_forced
+    led[L_PAY_RESERVE, i] += entry.pay_reserve
+    led[L_OWED, i] += entry.owed
+    led[L_BILL, i] += entry.bill
+    led[L_BILL_BASELINE, i] += entry.bill_baseline
+    led[L_WEAR, i] += entry.wear
+    led[L_DEPTH_H, i] += entry.depth_h
+    led[L_OVER, i] += entry.over
+    led[L_NOPAY, i] += entry.nopay
+    led[L_REDUCED, i] += entry.reduced
+    led[L_WAIVED, i] += entry.waived
+    led[L_EXCESS, i] += entry.excess
 
 
 @inlined

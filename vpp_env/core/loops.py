@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.core.devices.battery import BatteryState, baseline_next, own_use, restores
+from vpp_env.core.devices.battery import baseline_next, own_use, restores
 from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged, steps_until_due
-from vpp_env.core.feeder import BUY, CALL, CUT, FINE_KW, FORCE, OVER, SELL, Feeder, again, begin_feeder, put
+from vpp_env.core.feeder import (
+    BUY,
+    CALL,
+    CUT,
+    FINE_KW,
+    FORCE,
+    N_STATE,
+    OVER,
+    SELL,
+    Feeder,
+    again,
+    begin_feeder,
+    put,
+    state_of,
+)
 from vpp_env.core.headroom import Delivery, Headroom, headroom_of
-from vpp_env.core.home import begin, deliver, home_at, put_state, quote, state_at, step_at
-from vpp_env.core.layout import FLOW, N_FLOW, Day, Flow, Homes, HomeState, Order, Price, Quote, Step
-from vpp_env.core.ledger import L_CUT, L_CUT_RESERVE, N_LEDGER, account, account_events
-from vpp_env.jit import at, inlined, kernel
+from vpp_env.core.home import (
+    begin,
+    deliver,
+    flow_at,
+    home_at,
+    order_at,
+    price_at,
+    put_quote,
+    put_state,
+    quote,
+    state_at,
+    step_at,
+)
+from vpp_env.core.lanes import LANES, Lot, account_lanes, add_up, begin_lanes, deliver_lanes
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, Order, Price, Step
+from vpp_env.core.ledger import (
+    DEPARTED,
+    L_CUT,
+    L_CUT_RESERVE,
+    LACKS,
+    MISSED,
+    N_EVENTS,
+    N_LEDGER,
+    SHORT,
+    account,
+    account_events,
+    book,
+)
+from vpp_env.jit import inlined, kernel
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
-DEPARTED, SHORT, MISSED, LACKS = range(4)
-"""Rows of `Books.events`."""
 
 
 class Books(NamedTuple):
     """What the homes of M months leave behind in an opportunity of S intervals; sums, filled by the loops."""
 
     ledger: Floats  # (N_LEDGER, M*N)
-    events: Floats  # (4, M*N) departures, shortfalls, missed trips, shortfalls that no contract has bought
+    events: Floats  # (N_EVENTS, M*N)
     flow: Floats  # (S, N_FLOW, M) kW, sums over homes
     soc_kwh: Floats  # (S, 2, M) batteries, and batteries of the baseline, at the end of the interval
     soc_home_kwh: Floats  # (S, 2, M*N)
@@ -46,16 +84,11 @@ class Gate(NamedTuple):
     headroom: Floats  # (N_HEADROOM, M*N) filled, rows in the order of `Headroom`
 
 
-PAD = 8
-"""Numbers between two rows of the books, a line of the cache. Rows at a distance of a multiple of 4 kB, as those of 64
-months of 200 homes, all fall into the same few lines of the first-level cache and push each other out."""
-
-
 def new_books(steps: int, months: int, n: int) -> Books:
     """Return empty books."""
     return Books(
-        ledger=np.zeros((N_LEDGER, months * n + PAD))[:, : months * n],
-        events=np.zeros((4, months * n + PAD))[:, : months * n],
+        ledger=np.zeros((N_LEDGER, months * n)),
+        events=np.zeros((N_EVENTS, months * n)),
         flow=np.zeros((steps, N_FLOW, months)),
         soc_kwh=np.zeros((steps, 2, months)),
         soc_home_kwh=np.empty((steps, 2, months * n)),
@@ -113,73 +146,45 @@ def _find_late(homes: Homes, day: Day, first: int, one: int, last: int) -> None:
                     out.ev_late[k - 1, i] = out.ev_late[k, i] + eta * short * dt
 
 
-@inlined
-def _put_quote(q: Quote[Floats], i: int, now: Quote[float]) -> None:
-    """Write the quote of home i."""
-    q.sell[i], q.buy[i], q.reserve_up[i], q.reserve_down[i] = now.sell, now.buy, now.reserve_up, now.reserve_down
-    q.reserve_kept[i] = now.reserve_kept
-
-
 @kernel
 def quote_again(homes: Homes, day: Day, k: int) -> None:
     """Quote step k, which has begun, once more: contracts have moved the limits of homes since."""
     for i in range(len(homes.home.buy_limit)):
         home, step = home_at(homes.home, i), step_at(day, k, i)
-        _put_quote(homes.quote, i, quote(home, state_at(homes.state, i), step, homes.rules))
+        put_quote(homes.quote, i, quote(home, state_at(homes.state, i), step, homes.rules))
 
 
 @inlined
-def begin_home(homes: Homes, step: Step, i: int, books: Books) -> None:
-    """Begin a step of home i: departures and arrivals are booked, and its quote says what it could deliver now."""
+def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats, c: int) -> None:
+    """Begin a step of home i: departures and arrivals are booked in column c, its quote says what it could deliver."""
     home = home_at(homes.home, i)
-    state, events = begin(home, state_at(homes.state, i), step)
+    state, e = begin(home, state_at(homes.state, i), step)
     put_state(homes.state, i, state)
-    books.events[DEPARTED, i] += events.departed
-    books.events[SHORT, i] += events.short
-    books.events[MISSED, i] += events.missed
-    if events.lacks > 0.0:
-        books.events[LACKS, i] += events.lacks
-    account_events(events, homes.rules, books.ledger, i)
-    _put_quote(homes.quote, i, quote(home, state, step, homes.rules))
+    events[DEPARTED, c] += e.departed
+    events[SHORT, c] += e.short
+    events[MISSED, c] += e.missed
+    if e.lacks > 0.0:
+        events[LACKS, c] += e.lacks
+    account_events(e, homes.rules, ledger, c)
+    put_quote(homes.quote, i, quote(home, state, step, homes.rules))
 
 
 @inlined
-def begin_step(homes: Homes, day: Day, k: int, first: int, last: int, books: Books) -> None:
-    """Begin step k of the homes `first` to `last` - 1."""
-    for i in range(first, last):
-        begin_home(homes, step_at(day, k, i), i, books)
+def begin_step(homes: Homes, day: Day, k: int, m: int, lot: Lot) -> None:
+    """Begin step k of the homes of month m."""
+    n = lot.flow.shape[1]
+    first, last = m * n, (m + 1) * n
+    eights = last - n % LANES
+    begin_lanes(homes, day, k, first, eights, lot)
+    for i in range(eights, last):
+        begin_home(homes, step_at(day, k, i), i, lot.events, lot.ledger, i - first)
 
 
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
-    begin_step(homes, gate.day, gate.k, 0, len(homes.home.buy_limit), books)
-
-
-@inlined
-def _flow_of(feeder: Feeder, h: int) -> Flow[float]:
-    """What home h of the feeder does."""
-    f = feeder.flow
-    return Flow(
-        f[0, h], f[1, h], f[2, h], f[3, h], f[4, h], f[5, h], f[6, h], f[7, h], f[8, h],
-        f[9, h], f[10, h], f[11, h], f[12, h], f[13, h], f[14, h], f[15, h], f[16, h], f[17, h],
-    )  # fmt: skip
-
-
-@inlined
-def _state_of(feeder: Feeder, h: int) -> HomeState[float]:
-    """State of home h of the feeder after the step."""
-    s = feeder.state
-    return HomeState(BatteryState(s[0, h], s[1, h], s[2, h], s[3, h]), VehicleState(s[4, h], s[5, h], s[6, h]))
-
-
-@inlined
-def _order_at(orders: Order[Floats], i: int) -> Order[float]:
-    """The order of home i."""
-    return Order(
-        orders.sell[i], orders.dear[i], orders.call[i], orders.buy[i],
-        orders.reserve[i], orders.available[i], orders.free[i], orders.down[i],
-    )  # fmt: skip
+    for i in range(len(homes.home.buy_limit)):
+        begin_home(homes, step_at(gate.day, gate.k, i), i, books.events, books.ledger, i)
 
 
 @inlined
@@ -189,32 +194,39 @@ def _asked(feeder: Feeder, h: int, free: float) -> Order[float]:
 
 
 @inlined
-def _price_at(prices: Price[Floats], i: int) -> Price[float]:
-    """The prices of home i."""
-    return Price(
-        prices.lmp[i],
-        prices.sold[i],
-        prices.dear[i],
-        prices.bought[i],
-        prices.reserve[i],
-        prices.rho[i],
-        prices.own[i],
-        prices.defer[i],
-        at(prices.agreed, i),
-    )
-
-
-@inlined
-def _cut(orders: Order[Floats], feeder: Feeder, h: int, i: int, dt: float, books: Books) -> None:
-    """Book what the feeder did not let through of home i, its home h, and take it off the reserve that is available."""
+def _cut(orders: Order[Floats], feeder: Feeder, h: int, i: int, dt: float, ledger: Floats, c: int) -> None:
+    """Book in column c what the feeder did not let through of home i, its home h, and take it off its reserve."""
     kw = 0.0
     for row, flow in ((SELL, FLOW.sold), (CALL, FLOW.called), (BUY, FLOW.bought), (FORCE, FLOW.forced)):
         kw += max(0.0, feeder.whole[row, h] - feeder.flow[flow, h]) if feeder.share[row, h] < 1.0 else 0.0
     able = min(orders.reserve[i], orders.available[i])
-    books.ledger[L_CUT, i] += dt * kw
-    books.ledger[L_CUT_RESERVE, i] += dt * (1.0 - feeder.kept[h]) * able
+    ledger[L_CUT, c] += dt * kw
+    ledger[L_CUT_RESERVE, c] += dt * (1.0 - feeder.kept[h]) * able
     if feeder.kept[h] < 1.0:
         orders.available[i] = feeder.kept[h] * able
+
+
+@inlined
+def begin_month(lot: Lot) -> None:
+    """Begin an opportunity of a month: nothing is booked yet."""
+    for row in range(N_LEDGER):
+        for c in range(lot.ledger.shape[1]):
+            lot.ledger[row, c] = 0.0
+    for row in range(len(lot.events)):
+        for c in range(lot.events.shape[1]):
+            lot.events[row, c] = 0.0
+
+
+@inlined
+def book_month(lot: Lot, m: int, books: Books) -> None:
+    """Enter what the homes of month m did in an opportunity in the books of all months."""
+    n = lot.flow.shape[1]
+    for row in range(N_LEDGER):
+        for c in range(n):
+            books.ledger[row, m * n + c] = lot.ledger[row, c]
+    for row in range(len(lot.events)):
+        for c in range(n):
+            books.events[row, m * n + c] = lot.events[row, c]
 
 
 @inlined
@@ -225,19 +237,138 @@ def deliver_step(
     orders: Order[Floats],
     prices: Price[Floats],
     feeder: Feeder,
+    lot: Lot,
     j: int,
     m: int,
     books: Books,
 ) -> None:
     """Run the homes of month m through step k of the day, interval j of the opportunity, and keep the books."""
-    together = homes.rules.feeder_homes
-    n = len(homes.home.buy_limit) // books.flow.shape[2]
-    for first in range(m * n, (m + 1) * n, together):
-        last = min(first + together, (m + 1) * n)
-        deliver_feeder(homes, day, k, orders, prices, feeder, first, last, j, books)
+    n, together, kw = lot.flow.shape[1], homes.rules.feeder_homes, homes.rules.feeder_kw
+    first, last = m * n, (m + 1) * n
+    eights = last - n % LANES
+    deliver_lanes(homes, day, k, orders, prices, first, eights, lot)
+    # the homes behind the eights, in parts that have room in `feeder`, and then the feeders
+    one = eights
+    while one < last:
+        stop = min(one + together, last)
+        settle_feeder(homes, day, k, orders, prices, feeder, math.inf, one, stop)
+        _take_over(feeder, lot, one - first, stop - one)
+        one = stop
+    if kw < math.inf:
+        for one in range(first, last, together):
+            _hold_feeder(homes, day, k, orders, prices, feeder, first, one, min(one + together, last), lot, j, m, books)
+    account_lanes(homes, day, k, orders, prices, first, eights, lot)
+    for i in range(eights, last):
+        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, i - first)
+        entry = account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules)
+        book(entry, lot.ledger, i - first)
+    sums = books.flow[j, :, m]
+    add_up(lot, sums, n - n % LANES)
+    for row in range(N_FLOW):
+        for c in range(n - n % LANES, n):
+            sums[row] += lot.flow[row, c]
+    own = baseline = 0.0
+    for i in range(first, last):
+        state, planned = state_of(lot.state, i - first), day.baseline.bess_soc[k, i]
+        put_state(homes.state, i, state)
+        books.soc_home_kwh[j, 0, i], books.soc_home_kwh[j, 1, i] = state.battery.soc_kwh, planned
+        own += state.battery.soc_kwh
+        baseline += planned
+    books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m] = own, baseline
+
+
+@inlined
+def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
+    """Copy what the `count` homes of a feeder do to the columns of their month from c on."""
+    for h in range(count):
         for row in range(N_FLOW):
-            add_flow(feeder, last - first, row, j, m, books)
-        add_feeder(feeder, first, last, j, m, books)
+            lot.flow[row, c + h] = feeder.flow[row, h]
+        for row in range(N_STATE):
+            lot.state[row, c + h] = feeder.state[row, h]
+
+
+@inlined
+def _hold_feeder(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    feeder: Feeder,
+    first: int,
+    one: int,
+    stop: int,
+    lot: Lot,
+    j: int,
+    m: int,
+    books: Books,
+) -> None:
+    """Hold the homes `one` to `stop` - 1, behind one feeder, to its limits; their month begins at home `first`."""
+    flow, kw = lot.flow, homes.rules.feeder_kw
+    net = baseline = reserve = stored = 0.0
+    for i in range(one, stop):
+        c = i - first
+        net += flow[FLOW.retail, c] + flow[FLOW.market, c]
+        baseline += flow[FLOW.retail_baseline, c]
+        reserve += orders.reserve[i]
+        stored += flow[FLOW.home_charge, c]
+    if abs(baseline) > kw:
+        books.feeders[j, 0, m] += 1.0
+    if _fits(net, reserve, stored, kw):
+        return
+    settle_feeder(homes, day, k, orders, prices, feeder, kw, one, stop)
+    books.feeders[j, 1, m] += feeder.at[CUT]
+    for i in range(one, stop):
+        _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
+    _take_over(feeder, lot, one - first, stop - one)
+
+
+@inlined
+def _fits(net: float, reserve: float, stored: float, kw: float) -> bool:
+    """Whether a feeder passes all that is asked of its homes: on a call a home may stop storing its own surplus."""
+    return abs(net) <= kw and (reserve == 0.0 or abs(net) + reserve + stored <= kw)
+
+
+@inlined
+def settle_feeder(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    feeder: Feeder,
+    kw: float,
+    first: int,
+    last: int,
+) -> bool:
+    """Run the homes `first` to `last` - 1, which one feeder of `kw` serves, through step k of the day; fills `feeder`.
+
+    They are run together, and where they would pass its limits again with less; see `core.feeder`. Returns whether all
+    was let through at once.
+    """
+    rules = homes.rules
+    begin_feeder(feeder, orders, first, last)
+    fresh = True
+    while True:
+        net = baseline = reserve = stored = 0.0
+        for i in range(first, last):
+            h = i - first
+            home, step = home_at(homes.home, i), step_at(day, k, i)
+            spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
+            state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
+            put(feeder.flow, feeder.state, h, state, flow)
+            net += flow.retail + flow.market
+            baseline += flow.retail_baseline
+            reserve += orders.reserve[i]
+            stored += flow.home_charge
+        if fresh:
+            if _fits(net, reserve, stored, kw):
+                break
+            fresh = False
+        if not again(feeder, orders, kw, first, last, net):
+            break
+    feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
+    return fresh
 
 
 @inlined
@@ -253,43 +384,18 @@ def deliver_feeder(
     j: int,
     books: Books,
 ) -> None:
-    """Run the homes `first` to `last` - 1, which one feeder serves, through step k of the day; fills `feeder`.
-
-    They are run together, and where they would pass its limits again with less; see `core.feeder`.
-    """
+    """Run the homes of a feeder, see `settle_feeder`, and keep the books but for the sums over homes."""
     rules = homes.rules
-    kw = rules.feeder_kw
-    begin_feeder(feeder, orders, first, last)
-    fresh = True
-    while True:
-        net = baseline = reserve = stored = 0.0
-        for i in range(first, last):
-            h = i - first
-            home, step = home_at(homes.home, i), step_at(day, k, i)
-            spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
-            state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
-            put(feeder, h, state, flow)
-            net += flow.retail + flow.market
-            baseline += flow.retail_baseline
-            reserve += orders.reserve[i]
-            stored += flow.home_charge
-        if fresh:
-            # on a call a home may stop storing its own surplus
-            if abs(net) <= kw and (reserve == 0.0 or abs(net) + reserve + stored <= kw):
-                break
-            fresh = False
-        if not again(feeder, orders, kw, first, last, net):
-            break
-    feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
+    fresh = settle_feeder(homes, day, k, orders, prices, feeder, rules.feeder_kw, first, last)
     for i in range(first, last):
         h = i - first
         home, step = home_at(homes.home, i), step_at(day, k, i)
-        state = _state_of(feeder, h)
+        state = state_of(feeder.state, h)
         if not fresh:
-            _cut(orders, feeder, h, i, rules.dt_h, books)
+            _cut(orders, feeder, h, i, rules.dt_h, books.ledger, i)
         put_state(homes.state, i, state)
-        order, price = _order_at(orders, i), _price_at(prices, i)
-        account(home, step, order, price, _flow_of(feeder, h), rules, books.ledger, i)
+        order, price = order_at(orders, i), price_at(prices, i)
+        book(account(home, step, order, price, flow_at(feeder.flow, h), rules), books.ledger, i)
         books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
         books.soc_home_kwh[j, 1, i] = step.bess_soc
 

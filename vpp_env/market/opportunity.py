@@ -14,8 +14,9 @@ import numpy as np
 from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import Feeder, new_feeder
+from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
-from vpp_env.core.loops import Gate, begin_step, deliver_step, fill_headroom, new_books
+from vpp_env.core.loops import Gate, begin_month, begin_step, book_month, deliver_step, fill_headroom, new_books
 from vpp_env.jit import at, at_most, inlined, kernel
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
@@ -110,6 +111,7 @@ class Room(NamedTuple):
     energy: Bench
     reserve: ReserveBench
     feeder: Feeder
+    lot: Lot
 
 
 @kernel
@@ -137,6 +139,7 @@ def _new_room(months: int, n: int, products: int, feeder_homes: int, taken: Subm
         new_bench(n),
         new_reserve_bench(n),
         new_feeder(feeder_homes),
+        new_lot(n),
     )
 
 
@@ -177,6 +180,7 @@ def _play(
             room.gate_up[f] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, f)
     # a month is played through before the next one: it stays near the processor
     for m in range(months):
+        begin_month(room.lot)
         for j in range(steps):
             clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results)
             left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down)
@@ -191,10 +195,11 @@ def _play(
                 price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
                 book_order(m, m * n + i, orders, prices, j, results)
             results.taken[j, m] = awards.taken[m]
-            deliver_step(homes, day, first + j, orders, prices, room.feeder, j, m, results.books)
+            deliver_step(homes, day, first + j, orders, prices, room.feeder, room.lot, j, m, results.books)
             if j < steps - 1:
-                begin_step(homes, day, first + j + 1, m * n, (m + 1) * n, results.books)
-        begin_step(homes, gate.day, gate.k, m * n, (m + 1) * n, results.books)
+                begin_step(homes, day, first + j + 1, m, room.lot)
+        begin_step(homes, gate.day, gate.k, m, room.lot)
+        book_month(room.lot, m, results.books)
         fill_headroom(homes, gate, m * n, (m + 1) * n)
 
 

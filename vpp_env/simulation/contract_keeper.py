@@ -27,7 +27,8 @@ import numpy as np
 from vpp_env.contract.terms import TERMS
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import Home, HomeState, copied
-from vpp_env.core.loops import DEPARTED, Books
+from vpp_env.core.ledger import DEPARTED
+from vpp_env.core.loops import Books
 from vpp_env.market.state import SELL1_Q, SELL1_TICK, SELL2_Q, SELL2_TICK, Agreed, Submission
 from vpp_env.owners.contracts import ContractBook, Standing
 from vpp_env.owners.violations import KWH_TOLERANCE

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import Offers
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, Day, Homes
-from vpp_env.core.loops import DEPARTED, LACKS, MISSED, SHORT, Gate
+from vpp_env.core.ledger import DEPARTED, LACKS, MISSED, SHORT
+from vpp_env.core.loops import Gate
 from vpp_env.market.firm_book import Settled
 from vpp_env.market.opportunity import Money, settle
 from vpp_env.market.state import IntervalResults, MarketState, Submission

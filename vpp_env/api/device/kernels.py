@@ -64,9 +64,6 @@ from vpp_env.core.headroom import LIMITS, Delivery, Headroom, headroom_at
 from vpp_env.core.home import state_at, step_at
 from vpp_env.core.layout import N_FLOW
 from vpp_env.core.loops import (
-    LACKS,
-    MISSED,
-    SHORT,
     Gate,
     add_feeder,
     add_flow,
@@ -259,14 +256,14 @@ def play_opportunity(
                         add_feeder(feeder_of(own, m, f), start, stop, j, 0, books)
         if j < c.steps - 1:
             for i in range(first, n, stride):
-                begin_home(homes, step_at(day, now.k + j + 1, i), i, books)
+                begin_home(homes, step_at(day, now.k + j + 1, i), i, books.events, books.ledger, i)
         cuda.syncthreads()
     # the gate of the next one
     coming = day_of(shared, then, d)
     delivery = Delivery(c.steps, c.lead * c.steps, then.week_step)
     gate = Gate(coming, then.k, delivery, x[PENDING], x[HEADROOM : HEADROOM + N_HEADROOM])
     for i in range(first, n, stride):
-        begin_home(homes, step_at(coming, then.k, i), i, books)
+        begin_home(homes, step_at(coming, then.k, i), i, books.events, books.ledger, i)
         pending = 0.0
         if not c.safeguard:
             # as `Waiting.pending_kwh`: the oldest bids first
@@ -317,11 +314,11 @@ def settle_opportunity(
         if new_day:
             x[RUNNING, i] = 0.0
         limits, running = p[WISH_LIMIT : WISH_LIMIT + 3], x[RUNNING : RUNNING + 2]
-        taken_of(i, own.soc[m], books.ledger, books.events[SHORT], limits, running, new_hour, x[WISHES:NOW])
+        taken_of(i, own.soc[m], books.ledger, books.events[led.SHORT], limits, running, new_hour, x[WISHES:NOW])
         mine = books.ledger[:, i]
         benefit = _benefit_after(_member_pay(mine), mine)
         own.rewards[m, i] = benefit - _worth(x[WISHES:NOW, i], p[WORTH:, i])
-        broken = _each_violation(mine, books.events[LACKS, i], books.events[MISSED, i])
+        broken = _each_violation(mine, books.events[led.LACKS, i], books.events[led.MISSED, i])
         for kind, said in enumerate(broken):
             w[m, VIOLATED + kind, 0, i] = 1 if said else 0
             if said:
