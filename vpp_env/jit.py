@@ -333,24 +333,27 @@ def floor(x: float) -> int:
     return int(math.floor(x))  # noqa: RUF046
 
 
-def on_stack(rows: int, columns: int) -> Callable[[], Any]:
+LANES = 8
+"""Homes side by side: the numbers in a register of 512 bits."""
+
+
+def on_stack(rows: int, columns: int, by_columns: bool = False) -> Callable[[], Any]:
     """Return a function for kernels that makes room of (rows, columns) float64 on the stack, for the caller's own use.
 
     The compiler knows that nothing else lies there: a loop that writes to such room alone can work on several elements
-    at a time. What is in it is not defined, and it must neither be returned nor handed to a function that is not
-    `inlined`.
+    at a time. By columns, the elements of a column lie side by side. What is in it is not defined, and it must neither
+    be returned nor handed to a function that is not `inlined`.
     """
     config: Any = numba.config
     if config.DISABLE_JIT:
         return lambda: np.zeros((rows, columns))
-    room = types.Array(types.float64, 2, "C")
+    room = types.Array(types.float64, 2, "F" if by_columns else "C")
 
     def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = cgutils.alloca_once(builder, ir.DoubleType(), size=rows * columns)
         data.align = 64
-        shape, strides = (
-            [context.get_constant(types.intp, x) for x in pair] for pair in ((rows, columns), (8 * columns, 8))
-        )
+        apart = (8, 8 * rows) if by_columns else (8 * columns, 8)
+        shape, strides = ([context.get_constant(types.intp, x) for x in pair] for pair in ((rows, columns), apart))
         array = context.make_array(room)(context, builder)
         size = context.get_constant(types.intp, 8)
         populate_array(array, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None)

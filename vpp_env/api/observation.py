@@ -8,20 +8,23 @@ import numpy as np
 
 from vpp_env.contract.observation import (
     AHEAD,
-    CHANGING,
     HISTORY_STEPS,
+    N_OBS,
     PRODUCTS,
     Changing,
     Fixed,
     MarketFacts,
-    observe,
+    new_rows,
+    observe_home,
     public_columns,
+    show_public,
+    show_rows,
 )
 from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Headroom, headroom_at
 from vpp_env.core.home import state_at
 from vpp_env.core.layout import HomeState
-from vpp_env.jit import inlined, kernel, steady
+from vpp_env.jit import LANES, inlined, kernel, steady
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.simulation.month import HISTORY
@@ -42,8 +45,7 @@ class Observer:
         names = ["day_discharge_kwh" if name == "day_limit_kwh" else name for name in Fixed._fields]
         self.fixed = np.stack([np.concatenate([getattr(f, name) for f in fleets]) for name in names])
         self._slot = [PRODUCTS.index(name) for name in world.products]
-        self._now = np.empty((len(CHANGING), self.fixed.shape[1]))
-        self._fill = steady(_fill_changing)
+        self._fill = steady(_fill)
 
     def matrix(self, into: Floats32 | None = None) -> Floats32:
         """Return a (M*N, N_OBS) float32 matrix: `into`, or a fresh one."""
@@ -51,7 +53,12 @@ class Observer:
         # row t % HISTORY holds step t - 96 until step t is over: a forecast is the day before's value
         rows = (world.t - 1 + AHEAD) % HISTORY
         load, pv = world.load_past[rows], world.pv_past[rows]
-        return observe(self._facts(), self.fixed, self._rows(), load, pv, into)
+        obs = np.empty((self.fixed.shape[1], N_OBS), dtype=np.float32) if into is None else into
+        owners, baseline = world.owners, world.day.baseline.ev_soc[world.clock(world.t)[1]]
+        asks = (owners.own.ravel(), owners.defer.ravel(), owners.reserve.ravel())
+        homes = (world.state, world.headroom, baseline, asks, world.absent, world.last_ledger)
+        self._fill(self.public(), self.fixed, *homes, load, pv, obs)
+        return obs
 
     def public(self) -> Floats:
         """(M, N_PUBLIC) what every home of a month sees alike."""
@@ -83,13 +90,6 @@ class Observer:
             committed_kw=np.ascontiguousarray(committed_kw),
             capacity_rate=rate_usd_per_kw_day(world.scenario.market) * world.scenario.market.firm_capacity,
         )
-
-    def _rows(self) -> Floats:
-        world, owners = self._world, self._world.owners
-        asks = (owners.own.ravel(), owners.defer.ravel(), owners.reserve.ravel())
-        baseline = world.day.baseline.ev_soc[world.clock(world.t)[1]]
-        self._fill(world.state, world.headroom, baseline, asks, world.absent, world.last_ledger, self._now)
-        return self._now
 
 
 @inlined
@@ -146,26 +146,48 @@ def changing_of(
 _member_pay: Any = inlined(led.member_pay)
 
 
-@kernel
-def _fill_changing(
+@inlined
+def _now_of(
+    i: int,
     state: HomeState[Floats],
     headroom: Headroom[Floats],
     baseline_kwh: Floats,
     asks: tuple[Floats, Floats, Floats],
     absent: Flags,
     ledger: Floats,
-    now: Floats,
+) -> Changing[float]:
+    home, mine = state_at(state, i), ledger[:, i]
+    deficit = max(baseline_kwh[i] - home.vehicle.soc_kwh, 0.0)
+    last = (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine))
+    return changing_of(home, headroom_at(headroom, i), deficit, (asks[0][i], asks[1][i], asks[2][i]), absent[i], last)
+
+
+@kernel
+def _fill(
+    public: Floats,
+    fixed: Floats,
+    state: HomeState[Floats],
+    headroom: Headroom[Floats],
+    baseline_kwh: Floats,
+    asks: tuple[Floats, Floats, Floats],
+    absent: Flags,
+    ledger: Floats,
+    load: Floats32,
+    pv: Floats32,
+    obs: Floats32,
 ) -> None:
-    """Fill `now` (len(CHANGING), M*N), with `baseline_kwh` (M*N,) in the baseline's cars; see `changing_of`."""
-    for i in range(now.shape[1]):
-        home, mine = state_at(state, i), ledger[:, i]
-        row = changing_of(
-            home,
-            headroom_at(headroom, i),
-            max(baseline_kwh[i] - home.vehicle.soc_kwh, 0.0),
-            (asks[0][i], asks[1][i], asks[2][i]),
-            absent[i],
-            (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine)),
-        )
-        for j, x in enumerate(row):
-            now[j, i] = x
+    """Fill `obs` (M*N, N_OBS), with `baseline_kwh` (M*N,) in the baseline's cars; see `changing_of`."""
+    room, n = new_rows(), len(obs)
+    show_public(public, obs)
+    for f in range(0, n, LANES):
+        count = min(LANES, n - f)
+        if count == LANES:
+            for h in range(LANES):
+                i = np.uint64(f + h)
+                now = _now_of(i, state, headroom, baseline_kwh, asks, absent, ledger)
+                observe_home(i, h, fixed, now, load, pv, room)
+        else:
+            for h in range(count):
+                now = _now_of(f + h, state, headroom, baseline_kwh, asks, absent, ledger)
+                observe_home(f + h, h, fixed, now, load, pv, room)
+        show_rows(room, f, count, obs)

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import LANES, inlined, kernel, on_stack
 from vpp_env.units import BUY_LIMIT_RANGE, DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
 
 T = TypeVar("T")
@@ -289,6 +289,7 @@ class Changing(NamedTuple, Generic[T]):
 
 FIXED = Fixed(*range(len(Fixed._fields)))
 CHANGING: Changing[int] = Changing(*range(len(Changing._fields)))
+HOME = HomeColumns(*range(len(HomeColumns._fields)))
 """Row of each in a matrix (rows, homes)."""
 
 
@@ -385,91 +386,124 @@ def _bid(kw: float, limit: float) -> float:
     return _over(math.floor(kw / POWER_QUANTUM_KW + 1e-6) * POWER_QUANTUM_KW, limit)
 
 
+@inlined
+def changing_at(now: Floats, i: int) -> Changing[float]:
+    """Column i of (len(CHANGING), homes)."""
+    x = now
+    return Changing(
+        x[0, i], x[1, i], x[2, i], x[3, i], x[4, i], x[5, i], x[6, i], x[7, i], x[8, i], x[9, i], x[10, i], x[11, i],
+        x[12, i], x[13, i], x[14, i], x[15, i], x[16, i], x[17, i], x[18, i], x[19, i], x[20, i], x[21, i], x[22, i],
+        x[23, i],
+    )  # fmt: skip
+
+
 @kernel
 def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats32, obs: Floats32) -> None:
     """Fill `obs` (M*N, N_OBS); `public` (M, N_PUBLIC) is repeated in every row of its month."""
-    n = len(obs)
-    per_month = n // len(public)
-    for i in range(n):
-        observe_home(i, public[i // per_month], fixed, now, load, pv, obs)
+    room, n = new_rows(), len(obs)
+    show_public(public, obs)
+    for f in range(0, n, LANES):
+        count = min(LANES, n - f)
+        if count == LANES:
+            for h in range(LANES):
+                i = np.uint64(f + h)
+                observe_home(i, h, fixed, changing_at(now, i), load, pv, room)
+        else:
+            for h in range(count):
+                observe_home(f + h, h, fixed, changing_at(now, f + h), load, pv, room)
+        show_rows(room, f, count, obs)
+
+
+new_rows = on_stack(LANES, N_OBS - N_PUBLIC, by_columns=True)
+"""Room for the home columns of eight homes."""
 
 
 @inlined
-def observe_home(
-    i: int, public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats32, obs: Floats32
-) -> None:
-    """Fill row i of `obs` (homes, N_OBS); `public` (N_PUBLIC,) is what its month shows, all else has a column i."""
-    for j in range(N_PUBLIC):
-        obs[i, j] = public[j]
+def show_public(public: Floats, obs: Floats32) -> None:
+    """Copy what each month shows, (M, N_PUBLIC), to the rows of its homes in `obs` (M*N, N_OBS)."""
+    n = len(obs) // len(public)
+    for m in range(len(public)):
+        for i in range(m * n, (m + 1) * n):
+            for j in range(N_PUBLIC):
+                obs[i, j] = public[m, j]
+
+
+@inlined
+def show_rows(room: Floats, first: int, count: int, obs: Floats32) -> None:
+    """Copy the home columns of `count` homes to the rows from `first` on."""
+    for h in range(count):
+        for j in range(N_OBS - N_PUBLIC):
+            obs[first + h, N_PUBLIC + j] = room[h, j]
+
+
+@inlined
+def observe_home(i: int, r: int, fixed: Floats, c: Changing[float], load: Floats32, pv: Floats32, obs: Floats) -> None:
+    """Fill row r of `obs` (rows, N_OBS - N_PUBLIC) with the home columns of home i, of which `c` changes."""
     capacity, ev = fixed[FIXED.bess_kwh, i], fixed[FIXED.ev_kwh, i]
     kw, v2g_kw = fixed[FIXED.bess_kw, i], fixed[FIXED.v2g_kw, i]
-    soc, least = now[CHANGING.soc_kwh, i], fixed[FIXED.bess_min_kwh, i]
-    ev_soc, plugged = now[CHANGING.ev_soc_kwh, i], now[CHANGING.plugged, i]
-    day_left = max(0.0, fixed[FIXED.day_limit_kwh, i] - now[CHANGING.discharged_today_kwh, i])
+    soc, least = c.soc_kwh, fixed[FIXED.bess_min_kwh, i]
+    ev_soc, plugged = c.ev_soc_kwh, c.plugged
+    day_left = max(0.0, fixed[FIXED.day_limit_kwh, i] - c.discharged_today_kwh)
     above = max(0.0, soc - max(fixed[FIXED.floor_kwh, i], least))
     # in the order of the device limits that a bid of 1 stands for
     sell_limit = kw + fixed[FIXED.ev_kw, i] + v2g_kw
     buy_limit = kw + fixed[FIXED.ev_kw, i]
-    defer, storage = now[CHANGING.defer_kw, i], now[CHANGING.storage_sell_kw, i]
-    battery, v2g = now[CHANGING.bess_sell_hard_kw, i], now[CHANGING.v2g_sell_hard_kw, i]
+    defer, storage = c.defer_kw, c.storage_sell_kw
+    battery, v2g = c.bess_sell_hard_kw, c.v2g_sell_hard_kw
     # the battery gives first: where it does not last at full power, V2G must carry all of it alone later
     hard = battery + v2g if battery >= kw else max(battery, v2g)
-    back = now[CHANGING.buy_back_kw, i]
+    back = c.buy_back_kw
     gives_back = max(0.0, ev_soc - fixed[FIXED.ev_min_kwh, i]) if v2g_kw > 0.0 else 0.0
-    row = HomeColumns(
-        soc=_over(soc, capacity),
-        floor=_over(fixed[FIXED.floor_kwh, i], capacity),
-        capacity=_unit(capacity / 20.0),
-        power=_unit(kw / 10.0),
-        day_used=_over(now[CHANGING.discharged_today_kwh, i], fixed[FIXED.day_limit_kwh, i]),
-        battery_inside_kwh=_unit(min(above, day_left) / 20.0),
-        battery_hard_kwh=_unit(max(0.0, soc - least) / 20.0),
-        battery_room_kwh=_unit(max(0.0, fixed[FIXED.bess_max_kwh, i] - soc) / 20.0),
-        plugged=plugged,
-        ev_soc=_over(ev_soc, ev),
-        ev_target=_over(fixed[FIXED.ev_target_kwh, i], ev),
-        hours_to_ready=_unit(now[CHANGING.hours_to_ready, i] / 24.0),
-        ev_capacity=_unit(ev / 100.0),
-        ev_power=_unit(fixed[FIXED.ev_kw, i] / 11.5),
-        v2g_power=_unit(v2g_kw / 11.5),
-        ev_deficit=_unit(now[CHANGING.ev_deficit_kwh, i] / 20.0),
-        ev_missing_kwh=_unit(max(0.0, fixed[FIXED.ev_target_kwh, i] - ev_soc) * plugged / 50.0),
-        v2g_hard_kwh=_unit(gives_back / 50.0),
-        load=_unit(load[0, i] / 10.0),
-        load_1=_unit(load[1, i] / 10.0),
-        load_4=_unit(load[2, i] / 10.0),
-        load_16=_unit(load[3, i] / 10.0),
-        pv=_unit(pv[0, i] / 10.0),
-        pv_1=_unit(pv[1, i] / 10.0),
-        pv_4=_unit(pv[2, i] / 10.0),
-        pv_16=_unit(pv[3, i] / 10.0),
-        net=_unit((pv[0, i] - load[0, i]) / 10.0),
-        net_1=_unit((pv[1, i] - load[1, i]) / 10.0),
-        net_4=_unit((pv[2, i] - load[2, i]) / 10.0),
-        net_16=_unit((pv[3, i] - load[3, i]) / 10.0),
-        own_ask=_unit(now[CHANGING.own_ask, i]),
-        defer_ask=_unit(now[CHANGING.defer_ask, i]),
-        reserve_ask=_unit(now[CHANGING.reserve_ask, i] / RESERVE_ASK_RANGE[1]),
-        buy_limit=_unit(fixed[FIXED.buy_limit, i] / BUY_LIMIT_RANGE[1]),
-        willingness=_unit(fixed[FIXED.willingness, i]),
-        blackout=now[CHANGING.blackout_now, i],
-        blackout_soon=now[CHANGING.blackout_soon, i],
-        absent=now[CHANGING.absent, i],
-        last_award=_unit(now[CHANGING.last_award_kwh, i] / 20.0),
-        last_metered=_unit(now[CHANGING.last_market_kwh, i] / 20.0),
-        last_payment=_unit(now[CHANGING.last_payment_usd, i] / 5.0),
-        defer=_bid(defer, sell_limit),
-        defer_first=_bid(now[CHANGING.defer_first_kw, i], sell_limit),
-        storage=_bid(storage, sell_limit),
-        sell=_bid(defer + storage, sell_limit),
-        sell_hard=_bid(defer + hard, sell_limit),
-        buy_back=_bid(back, buy_limit),
-        buy=_bid(back + now[CHANGING.bess_buy_kw, i], buy_limit),
-        reserve=_bid(now[CHANGING.reserve_kw, i], sell_limit),
-        reserve_hard=_bid(now[CHANGING.reserve_hard_kw, i], sell_limit),
-    )
-    for j, x in enumerate(row):
-        obs[i, N_PUBLIC + j] = x
+    obs[r, HOME.soc] = _over(soc, capacity)
+    obs[r, HOME.floor] = _over(fixed[FIXED.floor_kwh, i], capacity)
+    obs[r, HOME.capacity] = _unit(capacity / 20.0)
+    obs[r, HOME.power] = _unit(kw / 10.0)
+    obs[r, HOME.day_used] = _over(c.discharged_today_kwh, fixed[FIXED.day_limit_kwh, i])
+    obs[r, HOME.battery_inside_kwh] = _unit(min(above, day_left) / 20.0)
+    obs[r, HOME.battery_hard_kwh] = _unit(max(0.0, soc - least) / 20.0)
+    obs[r, HOME.battery_room_kwh] = _unit(max(0.0, fixed[FIXED.bess_max_kwh, i] - soc) / 20.0)
+    obs[r, HOME.plugged] = plugged
+    obs[r, HOME.ev_soc] = _over(ev_soc, ev)
+    obs[r, HOME.ev_target] = _over(fixed[FIXED.ev_target_kwh, i], ev)
+    obs[r, HOME.hours_to_ready] = _unit(c.hours_to_ready / 24.0)
+    obs[r, HOME.ev_capacity] = _unit(ev / 100.0)
+    obs[r, HOME.ev_power] = _unit(fixed[FIXED.ev_kw, i] / 11.5)
+    obs[r, HOME.v2g_power] = _unit(v2g_kw / 11.5)
+    obs[r, HOME.ev_deficit] = _unit(c.ev_deficit_kwh / 20.0)
+    obs[r, HOME.ev_missing_kwh] = _unit(max(0.0, fixed[FIXED.ev_target_kwh, i] - ev_soc) * plugged / 50.0)
+    obs[r, HOME.v2g_hard_kwh] = _unit(gives_back / 50.0)
+    obs[r, HOME.load] = _unit(load[0, i] / 10.0)
+    obs[r, HOME.load_1] = _unit(load[1, i] / 10.0)
+    obs[r, HOME.load_4] = _unit(load[2, i] / 10.0)
+    obs[r, HOME.load_16] = _unit(load[3, i] / 10.0)
+    obs[r, HOME.pv] = _unit(pv[0, i] / 10.0)
+    obs[r, HOME.pv_1] = _unit(pv[1, i] / 10.0)
+    obs[r, HOME.pv_4] = _unit(pv[2, i] / 10.0)
+    obs[r, HOME.pv_16] = _unit(pv[3, i] / 10.0)
+    obs[r, HOME.net] = _unit((pv[0, i] - load[0, i]) / 10.0)
+    obs[r, HOME.net_1] = _unit((pv[1, i] - load[1, i]) / 10.0)
+    obs[r, HOME.net_4] = _unit((pv[2, i] - load[2, i]) / 10.0)
+    obs[r, HOME.net_16] = _unit((pv[3, i] - load[3, i]) / 10.0)
+    obs[r, HOME.own_ask] = _unit(c.own_ask)
+    obs[r, HOME.defer_ask] = _unit(c.defer_ask)
+    obs[r, HOME.reserve_ask] = _unit(c.reserve_ask / RESERVE_ASK_RANGE[1])
+    obs[r, HOME.buy_limit] = _unit(fixed[FIXED.buy_limit, i] / BUY_LIMIT_RANGE[1])
+    obs[r, HOME.willingness] = _unit(fixed[FIXED.willingness, i])
+    obs[r, HOME.blackout] = c.blackout_now
+    obs[r, HOME.blackout_soon] = c.blackout_soon
+    obs[r, HOME.absent] = c.absent
+    obs[r, HOME.last_award] = _unit(c.last_award_kwh / 20.0)
+    obs[r, HOME.last_metered] = _unit(c.last_market_kwh / 20.0)
+    obs[r, HOME.last_payment] = _unit(c.last_payment_usd / 5.0)
+    obs[r, HOME.defer] = _bid(defer, sell_limit)
+    obs[r, HOME.defer_first] = _bid(c.defer_first_kw, sell_limit)
+    obs[r, HOME.storage] = _bid(storage, sell_limit)
+    obs[r, HOME.sell] = _bid(defer + storage, sell_limit)
+    obs[r, HOME.sell_hard] = _bid(defer + hard, sell_limit)
+    obs[r, HOME.buy_back] = _bid(back, buy_limit)
+    obs[r, HOME.buy] = _bid(back + c.bess_buy_kw, buy_limit)
+    obs[r, HOME.reserve] = _bid(c.reserve_kw, sell_limit)
+    obs[r, HOME.reserve_hard] = _bid(c.reserve_hard_kw, sell_limit)
 
 
 def observe(

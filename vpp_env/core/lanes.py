@@ -16,11 +16,8 @@ from vpp_env.core.feeder import N_STATE, put
 from vpp_env.core.home import begin, deliver, flow_at, home_at, order_at, price_at, quote, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, Order, Price
 from vpp_env.core.ledger import DEPARTED, L_AWAY, LACKS, MISSED, N_EVENTS, N_LEDGER, SHORT, account, book
-from vpp_env.jit import inlined, kernel, on_stack
+from vpp_env.jit import LANES, inlined, kernel, on_stack
 from vpp_env.units import Floats
-
-LANES = 8
-"""Homes side by side: the numbers in a register of 512 bits."""
 
 _flow_room = on_stack(N_FLOW, LANES)
 _state_room = on_stack(N_STATE, LANES)

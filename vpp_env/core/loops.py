@@ -38,7 +38,7 @@ from vpp_env.core.home import (
     state_at,
     step_at,
 )
-from vpp_env.core.lanes import LANES, Lot, account_lanes, add_up, begin_lanes, deliver_lanes
+from vpp_env.core.lanes import Lot, account_lanes, add_up, begin_lanes, deliver_lanes
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, Order, Price, Step
 from vpp_env.core.ledger import (
     DEPARTED,
@@ -53,7 +53,7 @@ from vpp_env.core.ledger import (
     account_events,
     book,
 )
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import LANES, inlined, kernel
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)

@@ -357,7 +357,7 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
     m, stride = cuda.blockIdx.x, cuda.blockDim.x
     d = own.month[m]
     x, p = own.real[m], shared.homes[d]
-    now, load, pv = x[NOW:LASTING], shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
+    load, pv = shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
     if cuda.threadIdx.x == 0:
         for j in range(N_PUBLIC):
             own.public[m, j] = shared.public[d, then.gate, j]
@@ -379,6 +379,6 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
         asks = (x[ASKS, i], x[ASKS + 1, i], x[ASKS + 2, i])
         last = (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine))
         found = changing_of(state, headroom_at(headroom_rows(x), i), deficit, asks, out, last)
-        for j, value in enumerate(found):
-            now[j, i] = value
-        observe_home(i, own.public[m], shared.fixed[d], now, load, pv, obs[m])
+        for j in range(N_PUBLIC):
+            obs[m, i, j] = own.public[m, j]
+        observe_home(i, i, shared.fixed[d], found, load, pv, obs[m, :, N_PUBLIC:])
