@@ -429,7 +429,7 @@ def test_a_curriculum_and_random_worlds(kind: str) -> None:
     months = month_names(["caiso:PGAE:2019-06..09"])
     between = {"fleet.share_bess": (0.2, 0.8), "fleet.share_ev": (0.0, 1.0)}
     draw = Randomised({"month": months}, between, {"days": 1, "set": {"market.safeguard": True}})
-    face, reset = reset_of(kind, episodes=draw)
+    face, reset = reset_of(kind, episodes=draw, seed=10_000)  # unseeded, months agree once in a thousand runs
     drawn = []
     for _ in range(6):
         obs, info = reset(None)
