@@ -11,9 +11,8 @@ from vpp_env.api.batch import Played
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.episode import Setting
 from vpp_env.api.pool import MonthPool
-from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.api.session import HandedIn
 from vpp_env.errors import BidError, VppError
-from vpp_env.units import Flags
 
 
 class DeviceFace:
@@ -69,18 +68,13 @@ class DeviceFace:
         """See `Session.capacity_gate`."""
         return self.months.host.firm.is_gate(self.months.t)
 
-    def submit(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> None:
+    def submit(self, given: HandedIn) -> None:
         """See `Batch.submit`; gateways cannot be overridden home by home."""
-        if override is not None:
+        if given.override is not None:
             raise BidError(
                 'override: got an array with device="cuda"; allowed is None, or market.safeguard = false for all homes'
             )
-        self.months.host.submit(self.months.t, tuple(schedules or ()), tuple(capacity or ()))
+        self.months.host.submit(self.months.t, given)
 
     def step(self, actions: Any) -> Played:
         """See `Batch.step`; `infos` holds no `kpis`."""

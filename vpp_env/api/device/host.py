@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, LMP, QUOTE, STATE, TOLD_PRICES, Own, Place
 from vpp_env.api.rewards import with_team
-from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.api.session import HandedIn
 from vpp_env.contract.observation import HISTORY_STEPS, real_time_columns
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
@@ -78,8 +78,7 @@ class Host:
         self._patience.reset()
         self.firm.reset()
         self.day_ahead.reset()
-        self._schedules: tuple[DayAheadSchedule | None, ...] = ()
-        self._capacity: tuple[float | None, ...] = ()
+        self._handed = HandedIn()
         months = len(self._which)
         self._put("cap_q", self._world.exchange.cap_q(np.zeros(self._world.n_months))[self._which])
         self._put("on_call_kw", np.zeros(months))
@@ -89,13 +88,9 @@ class Host:
         for array in (self._own.storage, self._own.violated, self._own.absent):
             zero(array)
 
-    def submit(
-        self, t: int, schedules: tuple[DayAheadSchedule | None, ...], capacity: tuple[float | None, ...]
-    ) -> None:
-        """Keep what goes with the bids of the opportunity from step t on, one for each month, or raise its error."""
-        self.day_ahead.check(t, schedules)
-        self.firm.check(t, capacity)
-        self._schedules, self._capacity = schedules, capacity
+    def submit(self, t: int, given: HandedIn) -> None:
+        """Keep what goes with the bids of the opportunity from step t on, or raise its error."""
+        self._handed = given.checked(t, self.day_ahead, self.firm, len(self._which) * self._world.n_homes)
 
     def _put(self, name: str, values: NDArray[np.generic]) -> None:
         """Copy an array of `Own` to the device, unless it lies there already."""
@@ -106,9 +101,9 @@ class Host:
     def begin(self, now: Place) -> None:
         """Before an opportunity is played: what may be sold, and what firm capacity is called."""
         exchange = self._world.exchange
-        self.firm.submit(now.t, self._capacity)
-        self.day_ahead.submit(now.t, self._schedules)
-        self._schedules, self._capacity = (), ()
+        self.firm.submit(now.t, self._handed.capacity)
+        self.day_ahead.submit(now.t, self._handed.schedules)
+        self._handed = HandedIn()
         if self._world.scenario.market.two_settlement:
             self._put("day_ahead_kw", self.day_ahead.award_kw[:, now.t : now.t + self._world.steps, None].copy())
         self._put("on_call_kw", self.firm.on_call_kw(now.t))
