@@ -165,8 +165,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
     device : {"cpu", "cuda"}
         "cuda": the months are played on a GPU (docs/gpu.md). Observations, rewards and the arrays of `infos` are then
         Numba's device arrays, which torch, CuPy and JAX take without a copy (`__cuda_array_interface__`) and which the
-        next step overwrites; actions may be any such array, or NumPy's. `submit` takes no `override`, and `infos`
-        holds no `kpis`.
+        next step overwrites, but for `kpis`, which are NumPy's; actions may be any such array, or NumPy's.
     render_mode : None
         Nothing is drawn of many months.
     **world
@@ -292,8 +291,8 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         ------
         BidError
             When there is not one of each for every month, when the gate of schedules or of capacity is shut, when a
-            schedule or a capacity is not allowed, when `override` has another shape or type, and for any `override`
-            with `device="cuda"`; nothing has changed then.
+            schedule or a capacity is not allowed, and when `override` has another shape or type; nothing has changed
+            then.
         VppError
             Before the first reset.
         """

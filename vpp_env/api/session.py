@@ -21,6 +21,7 @@ from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm_book import FirmBook
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import SPLITS, split_of
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.sources import scenario_of
 from vpp_env.simulation.world import World
@@ -214,7 +215,7 @@ class Session:
         self.history = []
         self._handed = HandedIn()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
-        self._tally = Tally(self.world)
+        self._tally = Tally(world.n_months, world.n_homes)
         return self._observer.matrix(into)
 
     def prepare(self, seeds: Sequence[int], setting: Setting) -> None:
@@ -292,7 +293,7 @@ class Session:
 
     def kpis(self) -> dict[str, Floats]:
         """(M,) each: what the episode came to, as the evaluator names it."""
-        return self._tally.kpis(self._rewards.private_cost())
+        return self._tally.kpis(closing_value(self._playing()), self._rewards.private_cost())
 
     def companion(self) -> NDArray[np.float32]:
         """(6,) float32 the VPP's side of the last opportunity; see `STATE_COMPANION`."""
