@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 from vpp_benchmarks.train import ppo
+from vpp_benchmarks.train.evolution import Settings
 from vpp_benchmarks.train.form import Form, form_of
-from vpp_benchmarks.train.on_device import Settings, layers, train
+from vpp_benchmarks.train.on_device import layers, train
 from vpp_policies.learned import Layer, save
 
 from vpp_env import VectorMarketMonth, load_scenario
@@ -23,8 +24,7 @@ from vpp_env.scenario.splits import SPLITS
 
 def evolved(env: VectorMarketMonth, form: Form, pairs: int, seed: int) -> Iterator[tuple[list[Layer], float]]:
     """Yield a policy and what the months of its generation earned on average."""
-    settings = Settings(pairs=pairs, months=env.num_envs // (2 * pairs), seed=seed)
-    for weights, welfare in train(env, form, settings):
+    for weights, welfare in train(env, form, Settings(pairs=pairs, seed=seed)):
         yield layers(form, weights), float(welfare)
 
 

@@ -42,7 +42,7 @@ def test_as_a_script_from_anywhere(tmp_path: Path) -> None:
     assert str(Path("results") / folder.name) in done.stdout
     assert (folder / "overview.png").read_bytes().startswith(b"\x89PNG")
     # plain progress where there is no terminal
-    assert "idle, seed 0: 6/6, profit 0.00, satisfaction 1.000, violations 0" in done.stderr
+    assert "idle, seed 0: 6/6, profit 0.00, satisfaction per opportunity 1.000, violations 0" in done.stderr
 
 
 def test_a_policy_of_the_working_directory(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_help_of_a_command_has_its_name_and_examples(name: str, capsys: pytest.C
         (["report", "nowhere"], "nowhere"),
         (["transcript", "nowhere"], "no transcripts"),
         (["leaderboard", "nowhere"], "is no folder"),
-        (["dashboard", "nowhere"], "there are no runs in it"),
+        (["dashboard", "nowhere"], "'nowhere' is no folder; allowed is what"),
     ],
 )
 def test_what_is_not_possible_ends_with_2(args: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,8 +105,11 @@ def test_a_folder_that_is_written_is_told_from_one_that_was_left(tmp_path: Path)
 
 
 def test_a_folder_without_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert dashboard([str(tmp_path)]) == 2
-    assert "there are no runs in it" in capsys.readouterr().err
+    for folder, lacks in ((tmp_path, "holds no runs"), (tmp_path / "nowhere", "is no folder")):
+        assert dashboard([str(folder)]) == 2
+        assert capsys.readouterr().err.startswith(
+            f"error: {str(folder)!r} {lacks}; allowed is what `vpp-env compare --out FOLDER` has written"
+        )
 
 
 def test_a_run_that_has_just_begun_is_waited_for(tmp_path: Path) -> None:

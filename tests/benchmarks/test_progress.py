@@ -56,8 +56,9 @@ def test_few_runs_are_followed_by_quarters(caplog: pytest.LogCaptureFixture, mon
     with caplog.at_level(logging.INFO, "vpp_benchmarks"):
         play(LogProgress(1), JOBS[:1])
     assert caplog.messages[1:] == [
-        "idle, seed 0: 1/2, profit 2.00, satisfaction 0.500, violations 3",
-        "idle, seed 0: 2/2, profit 4.00, satisfaction 0.500, violations 6, 1 opportunities/s, about 0:00:00 left",
+        "idle, seed 0: 1/2, profit 2.00, satisfaction per opportunity 0.500, violations 3",
+        "idle, seed 0: 2/2, profit 4.00, satisfaction per opportunity 0.500, violations 6, 1 opportunities/s, "
+        "about 0:00:00 left",
     ]
 
 

@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 from support import STYLES, begin, month, play, random_actions, same, scenario
 from test_reference import baseline_at, some_order, some_state
 
+from vpp_env.api.observation import Observer
 from vpp_env.contract.bids import encode
+from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
-from vpp_env.core.layout import FLOW
+from vpp_env.core.layout import FLOW, BaselineDay, Day, Homes, copied, no_quote
+from vpp_env.core.loops import quote_again, run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.evaluation.simulate import market_rules
+from vpp_env.simulation.month import Month, _lock
+from vpp_env.simulation.view_builder import build_view
+from vpp_env.simulation.world import World
 
 DT = 0.25
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.share_pv": 0.7, "fleet.v2g_share": 0.5}
@@ -266,6 +272,53 @@ def test_a_car_that_waits_is_ready_behind_a_feeder_that_will_be_full() -> None:
         outcomes.append(world.step(actions))
     assert sum(o.ledger[led.L_FORCED].sum() for o in outcomes) > 100.0
     assert max(o.short.max() for o in outcomes) < 1e-9
+
+
+def with_other_neighbours(m: Month, number: int, k: int, mine: np.ndarray) -> Day:
+    """A day of which homes that are not `mine` (N,) draw more from step k on, have no sun, and drive less."""
+    day = m.day(number)
+    load, pv, trip = (x.copy() for x in (day.plan.load, day.plan.pv, day.plan.trip))
+    load[k:, ~mine] += 4.0
+    pv[k:, ~mine] = 0.0
+    trip[~mine & (day.plan.arr > k)] *= 0.5
+    made = Day(day.plan._replace(load=load, pv=pv, trip=trip), BaselineDay(*map(np.zeros_like, day.baseline)))
+    state = copied(m._baseline_start[number])
+    run_baseline(Homes(m.rules, m.parameters, state, no_quote(len(mine))), made, m.calendar.offset if not number else 0)
+    _lock(made)
+    return made
+
+
+def told(world: World, mine: np.ndarray) -> tuple[bytes, bytes, float]:
+    """What homes are told at a gate: their rows of the view and of the observation, and what the VPP may sell."""
+    view = build_view(world, Information.OWN)
+    homes = b"".join(np.asarray(x)[..., mine].tobytes() for x in vars(view.homes).values())
+    return homes, Observer(world).matrix()[mine].tobytes(), view.public.required_kw
+
+
+@pytest.mark.parametrize("lead", [0, 75])
+def test_what_homes_are_told_does_not_follow_from_what_their_neighbours_will_draw(lead: int) -> None:
+    """The gateway looks ahead along its feeder, and says nothing of it: the view and the row of a home are its own."""
+    changes = {
+        **TINY, "fleet.share_ev": 1.0, "market.feeder_kw": 15.0, "market.min_bid_mw": 0.0, "market.safeguard": True,
+        "market.max_share_of_flexible": 0.7, "market.gate_lead_minutes": lead, "time.duration_hours": 48,
+    }  # fmt: skip
+    m = month("week20", changes)
+    world, mine, looked_ahead = begin(m), np.arange(12) % 4 == 0, 0
+    actions = encode(world.sell_limit_kw, world.buy_limit_kw, sell1_kw=world.sell_limit_kw, sell1_ask=0.0)
+    while not world.done:
+        number, k = world.clock(world.t)
+        true, before, quoted = world.day, told(world, mine), np.stack(copied(world.quote))
+        world.day = with_other_neighbours(m, number, k, mine)
+        world._look_again()
+        quote_again(world._homes, world.day, k)
+        looked_ahead += bool((np.stack(world.quote) != quoted)[:, mine].any())
+        assert told(world, mine) == before, world.t
+        world.day = true
+        world._look_again()
+        quote_again(world._homes, true, k)
+        np.testing.assert_array_equal(np.stack(world.quote), quoted)
+        world.step(actions)
+    assert looked_ahead > 3, "the gateway's own quote follows from it"
 
 
 def test_what_a_policy_is_told_and_what_a_scenario_may_say() -> None:

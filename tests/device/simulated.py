@@ -16,7 +16,7 @@ os.environ |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
 
 import numpy as np
 import pytest
-from test_cuda import hand_in
+from test_cuda import hand_in, kpis_of
 
 from vpp_env import BidError, VectorMarketMonth, load_scenario
 from vpp_env.api.device.memory import HEADROOM, LEDGER, SELL, STATE
@@ -48,7 +48,7 @@ def play(folder: Path, case: dict[str, Any]) -> None:
     for step, bids in enumerate(actions):
         if step == 1:
             refused(face, bids)
-        hand_in(face)
+        hand_in(face, step)
         obs, reward, _, over, infos = face.step(bids)
         one = {
             "observations": obs.copy_to_host(),
@@ -64,9 +64,11 @@ def play(folder: Path, case: dict[str, Any]) -> None:
     # the same months again: nothing of the first episode is left
     again, _ = face.reset(seed=case["seeds"])
     assert np.array_equal(again.copy_to_host(), made["observations"][0])
+    hand_in(face, 0)
     _, reward, *_ = face.step(actions[0])
     assert np.array_equal(reward.copy_to_host(), made["reward"][0])
-    np.savez(folder / f"{case['name']}-cuda.npz", **{name: np.array(values) for name, values in made.items()})
+    arrays = {name: np.array(values) for name, values in made.items()}
+    np.savez(folder / f"{case['name']}-cuda.npz", **arrays, **kpis_of(infos))
 
 
 def refused(face: VectorMarketMonth, bids: Any) -> None:
@@ -75,6 +77,8 @@ def refused(face: VectorMarketMonth, bids: Any) -> None:
 
     wrong = bids.copy()
     wrong[0, 1, 2] = np.nan
+    with pytest.raises(BidError, match="override is float64"):
+        face.submit(override=np.ones(bids.shape[:2]))
     for given, words in ((wrong, "not finite"), (3.0 * bids, "allowed is [-1, 1]"), (bids[:, :1], "of shape")):
         before = held(face)
         with pytest.raises(BidError, match=re.escape(words)):

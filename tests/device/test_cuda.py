@@ -18,7 +18,7 @@ import pytest
 
 from vpp_env import BidError, DayAheadSchedule, VectorMarketMonth, VppError, load_scenario
 from vpp_env.contract.observation import COLUMNS
-from vpp_env.core.ledger import L_PAY_CAPACITY, N_LEDGER
+from vpp_env.core.ledger import L_BEYOND, L_PAY_CAPACITY, N_LEDGER
 
 MONTHS = [10_000, 10_001, 10_000]
 COMMON = {"fleet.size": 3, "time.start": "2023-08-01T21:00", "time.duration_hours": 4}
@@ -59,6 +59,15 @@ CASES: dict[str, dict[str, Any]] = {
         "time.start": "2023-08-01T19:00",
         "market.two_settlement": True,
     },
+    # gateways that are opened home by home, for bids that wait
+    "gateways": {
+        "market.safeguard": True,
+        "market.gate_lead_minutes": 75,
+        "market.regulation": True,
+        "market.call_probability": 0.5,
+        "fleet.share_bess": 1.0,
+        "time.duration_hours": 8,
+    },
     # firm capacity: an evening that is past, and one that is committed and called; a schedule is handed in
     "firm": {
         "market.firm_capacity": True,
@@ -86,12 +95,20 @@ def actions_of(rng: np.random.Generator, months: int, homes: int, few: bool) -> 
     return a.astype(np.float32)
 
 
-def hand_in(face: VectorMarketMonth) -> None:
-    """Hand in what the first and the third month commit and schedule, at the gate; the second leaves it open."""
+def hand_in(face: VectorMarketMonth, step: int) -> None:
+    """Hand in what the first and the third month commit and schedule, at the gate; the second leaves it open.
+
+    In two steps of three some gateways are opened.
+    """
+    given: dict[str, Any] = {}
+    if step % 3:
+        shape = (face.num_envs, face.single_action_space.shape[0])
+        given["override"] = np.arange(shape[0] * shape[1]).reshape(shape) % 2 == step % 2
     if face.capacity_gate:
         hours = len(face.schedule_hours)
         schedule = DayAheadSchedule(np.full(hours, 1.5), np.full(hours, 0.01))
-        face.submit(capacity=[0.8, None, 1.2], schedules=[schedule, None, None])
+        given |= {"capacity": [0.8, None, 1.2], "schedules": [schedule, None, None]}
+    face.submit(**given)
 
 
 def on_cpu(name: str, folder: Path) -> dict[str, Any]:
@@ -104,7 +121,7 @@ def on_cpu(name: str, folder: Path) -> dict[str, Any]:
     m, n = len(MONTHS), scenario.fleet.size
     while not over:
         taken.append(actions_of(rng, m, n, len(taken) % 3 == 2))
-        hand_in(face)
+        hand_in(face, len(taken) - 1)
         obs, reward, _, ends, infos = face.step(taken[-1])
         over = bool(ends.all())
         world, outcome = face._session.world, face._session.outcome
@@ -130,7 +147,12 @@ def on_cpu(name: str, folder: Path) -> dict[str, Any]:
         for key, value in one.items():
             made.setdefault(key, []).append(value)
     np.save(folder / f"{name}-actions.npy", np.array(taken))
-    return {key: np.array(values) for key, values in made.items()}
+    return {key: np.array(values) for key, values in made.items()} | kpis_of(infos)
+
+
+def kpis_of(infos: dict[str, Any]) -> dict[str, Any]:
+    """What the last infos say that the months came to, named apart from what each opportunity brought."""
+    return {f"kpi {name}": value for name, value in infos["kpis"].items()}
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +182,10 @@ def test_a_month_on_the_simulator_is_the_same_to_the_bit(name: str, played: dict
     # the host adds homes in pairs, a GPU in their order
     for key in ("reward", "homes", "profit"):
         np.testing.assert_allclose(cuda[key], cpu[key], rtol=0, atol=1e-13)
+    kpis = [key for key in cpu if key.startswith("kpi ")]
+    assert len(kpis) > 20
+    for key in kpis:
+        np.testing.assert_allclose(cuda[key], cpu[key], rtol=0, atol=1e-12 if "welfare" in key else 0, err_msg=key)
 
 
 def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
@@ -181,6 +207,15 @@ def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
     assert firm["profit"][-1].min() < -0.3, "one month gives too little, and pays"
     for name in ("capacity_kw", "schedule_kw"):
         assert firm["observations"][..., COLUMNS.index(name)].max() > 0.0
+    # bids wait two opportunities, and what opens gateways waits with them
+    gateways = played["gateways"][0]
+    bid_at, home = np.arange(8)[:, None] - 2, np.arange(9)
+    opened = (bid_at >= 0) & (bid_at % 3 > 0) & (home % 2 == bid_at % 2)
+    beyond = gateways["ledger"][:, :, L_BEYOND].reshape(8, 9) > 0.0
+    assert beyond.any(axis=1).sum() > 1
+    assert not beyond[~opened].any()
+    assert gateways["kpi violations"].all()
+    assert gateways["kpi private_cost"].all()
 
 
 def test_training_beside_the_months_is_the_same_on_both() -> None:
@@ -228,12 +263,12 @@ def test_devices_and_threads_are_checked() -> None:
         VectorMarketMonth(2, "quick", device="cuda", threads=2)
 
 
-def test_gateways_are_not_overridden_home_by_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_not_be_handed_in_is_refused_before_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     from vpp_env.api.device import months
 
     monkeypatch.setattr(months.cuda, "is_available", lambda: True)
     face = VectorMarketMonth(2, "quick", device="cuda")
-    with pytest.raises(BidError, match="allowed is None, or market"):
-        face.submit(override=np.ones((2, 10), dtype=np.bool_))
+    with pytest.raises(BidError, match="override: got 1; allowed is one for each of 2 months"):
+        face.submit(override=np.ones((1, 5), dtype=np.bool_))
     with pytest.raises(VppError, match=r"call reset\(\) first"):
         face.submit(capacity=[1.0, None])

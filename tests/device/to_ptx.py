@@ -50,7 +50,7 @@ def signatures() -> dict[str, Any]:
     )
     months.zero = lambda array: None
     months.Host = MagicMock()
-    months.Host.return_value.played.return_value = False
+    months.Host.return_value.played.return_value = months.Host.return_value.begin.return_value = False
     scenario = load_scenario("quick").override({"fleet.size": 2, "time.duration_hours": 2})
     played = months.DeviceMonths([Month(scenario, 10_000)], np.zeros(1, dtype=np.int64))
     played.observe()

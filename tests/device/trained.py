@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numba import cuda
 from vpp_benchmarks.train import ppo
+from vpp_benchmarks.train.evolution import Settings
 from vpp_benchmarks.train.form import Form, own_asks, start
-from vpp_benchmarks.train.on_device import Policies, Settings, as_tensor, layers, train
+from vpp_benchmarks.train.on_device import Policies, as_tensor, layers, train
 from vpp_policies.learned import actions
 
 from vpp_env import N_OBS, VectorMarketMonth, load_scenario
@@ -40,9 +41,7 @@ def evolution(form: Form, generations: int) -> None:
     """Generations of one pair, two months each, have the same weights."""
     made = {}
     for device, face in FACES.items():
-        found = list(
-            islice(train(face, form, Settings(pairs=1, months=2, sigma=0.3, rate=0.1, blend=0.5)), generations)
-        )
+        found = list(islice(train(face, form, Settings(pairs=1, sigma=0.3, rate=0.1, blend=0.5)), generations))
         made[device] = found[-1]
         assert not np.array_equal(found[0][0], form.weights), "it has moved"
     assert torch.equal(made["cpu"][0], made["cuda"][0])

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.api.episode import Setting
-from vpp_env.api.session import Session
+from vpp_env.api.session import HandedIn, Session
 from vpp_env.api.workers import Workers
-from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions
+from vpp_env.contract.bids import N_ACTION, check_actions
 from vpp_env.contract.observation import N_OBS
-from vpp_env.units import Flags
 
 Played = tuple[Any, Any, bool, dict[str, Any]]
 """(M, N, N_OBS) observations, (M,) rewards, whether the months are over, and infos."""
@@ -41,13 +40,8 @@ class Batch(Protocol):
         """See `Session.capacity_gate`."""
         ...
 
-    def submit(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> None:
-        """Keep what goes with the next step's bids, one for each month, (M, N) overridden homes; or raise its error."""
+    def submit(self, given: HandedIn) -> None:
+        """Keep what goes with the next step's bids, or raise its error; `override` is (M, N) here."""
         ...
 
     def step(self, actions: Any) -> Played:
@@ -108,25 +102,19 @@ class Sessions:
         """See `Session.capacity_gate`."""
         return self.sessions[0].capacity_gate
 
-    def submit(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> None:
+    def submit(self, given: HandedIn) -> None:
         """See `Batch.submit`."""
+        override = None if given.override is None else np.asarray(given.override)
         parts = [
-            (
-                None if schedules is None else schedules[span],
-                None if capacity is None else capacity[span],
-                None if override is None else np.asarray(override)[span].reshape(-1),
+            HandedIn(
+                given.schedules[span], given.capacity[span], None if override is None else override[span].reshape(-1)
             )
             for span in self._spans
         ]
         for session, part in zip(self.sessions, parts, strict=True):
-            session.checked(*part)
+            session.checked(part)
         for session, part in zip(self.sessions, parts, strict=True):
-            session.submit(*part)
+            session.submit(part)
 
     def step(self, actions: Any) -> Played:
         """See `Batch.step`."""

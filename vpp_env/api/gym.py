@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpp_env.api.batch import Batch, Sessions
 from vpp_env.api.episode import check_options
 from vpp_env.api.render import RENDER_MODES, render
-from vpp_env.api.session import OneVpp, Seeds, Session, WorldOptions
+from vpp_env.api.session import HandedIn, OneVpp, Seeds, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
 from vpp_env.errors import BidError, VppError, did_you_mean
@@ -165,8 +165,7 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
     device : {"cpu", "cuda"}
         "cuda": the months are played on a GPU (docs/gpu.md). Observations, rewards and the arrays of `infos` are then
         Numba's device arrays, which torch, CuPy and JAX take without a copy (`__cuda_array_interface__`) and which the
-        next step overwrites; actions may be any such array, or NumPy's. `submit` takes no `override`, and `infos`
-        holds no `kpis`.
+        next step overwrites, but for `kpis`, which are NumPy's; actions may be any such array, or NumPy's.
     render_mode : None
         Nothing is drawn of many months.
     **world
@@ -276,27 +275,33 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         capacity: Sequence[float | None] | None = None,
         override: Flags | None = None,
     ) -> None:
-        """Hand in what goes with the next step's bids.
+        """Hand in what goes with the next step's bids, instead of what was handed in before.
 
         Parameters
         ----------
         schedules : sequence of DayAheadSchedule or None, optional
-            One for each month, at the gate of the day-ahead market.
+            One for each month, while `schedule_hours` is not empty; None: nobody schedules anything.
         capacity : sequence of float or None, optional
-            Firm capacity for the next evening, kW, one for each month.
+            Firm capacity for the next evening, kW, one for each month, while `capacity_gate`; None: the built-in
+            aggregator's.
         override : ndarray, optional
-            (M, N) bool: homes whose gateway does not keep the owner's envelope.
+            (M, N) bool: homes whose gateway does not keep the owner's envelope; None: it is kept everywhere.
 
         Raises
         ------
         BidError
-            When there is not one of each for every month, when it is not the gate of schedules or of capacity, and with
-            `device="cuda"`.
+            When there is not one of each for every month, when the gate of schedules or of capacity is shut, when a
+            schedule or a capacity is not allowed, and when `override` has another shape or type; nothing has changed
+            then.
+        VppError
+            Before the first reset.
         """
         for name, given in (("schedules", schedules), ("capacity", capacity), ("override", override)):
             if given is not None and len(given) != self.num_envs:
                 raise BidError(f"{name}: got {len(given)}; allowed is one for each of {self.num_envs} months")
-        self._months.submit(schedules, capacity, override)
+        self._months.submit(
+            HandedIn(() if schedules is None else schedules, () if capacity is None else capacity, override)
+        )
 
     def close_extras(self, **kwargs: Any) -> None:
         """End what runs.

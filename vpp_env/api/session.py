@@ -17,8 +17,11 @@ from vpp_env.api.tally import Tally
 from vpp_env.contract.bids import DayAheadSchedule, check_override
 from vpp_env.contract.terms import Answers, Offers
 from vpp_env.errors import VppError
+from vpp_env.market.day_ahead import DayAhead
+from vpp_env.market.firm_book import FirmBook
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.scenario.splits import SPLITS, split_of
+from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome
 from vpp_env.simulation.sources import scenario_of
 from vpp_env.simulation.world import World
@@ -91,6 +94,29 @@ class Seeds:
         return int(self._draws.integers(SPLITS["training"].first, 2**31))
 
 
+class HandedIn(NamedTuple):
+    """What goes with the bids of a step of M months of N homes and is no home's own."""
+
+    schedules: Sequence[DayAheadSchedule | None] = ()  # one for each month at the day-ahead gate; (): nobody schedules
+    capacity: Sequence[
+        float | None
+    ] = ()  # kW of firm capacity for each month at its gate; (): the built-in aggregator's
+    override: Flags | None = None  # (M*N,) homes whose gateway does not keep the envelope; None: all keep it
+
+    def checked(self, t: int, day_ahead: DayAhead, firm: FirmBook, homes: int) -> HandedIn:
+        """Return a copy of what may be handed in at step t for so many `homes`, M*N.
+
+        Raises
+        ------
+        BidError
+            When it may not be handed in now, or has the wrong shape.
+        """
+        schedules, capacity = tuple(self.schedules), tuple(self.capacity)
+        day_ahead.check(t, schedules)
+        firm.check(t, capacity)
+        return HandedIn(schedules, capacity, None if self.override is None else check_override(self.override, homes))
+
+
 class Played(NamedTuple):
     """What `Session.step` returns."""
 
@@ -144,9 +170,7 @@ class Session:
         self.n_months = n_months
         self._pool = MonthPool(n_months)
         self._seeds = Seeds(seed, n_months)
-        self._schedules: tuple[DayAheadSchedule | None, ...] = ()
-        self._capacity: tuple[float | None, ...] = ()
-        self._override: Flags | None = None
+        self._handed = HandedIn()
         self.world: World | None = None
         self.outcome: Outcome | None = None
         self.history: list[tuple[float, float, float, float]] = []
@@ -189,9 +213,9 @@ class Session:
         self.world.reset()
         self.outcome = None
         self.history = []
-        self._forget()
+        self._handed = HandedIn()
         self._observer, self._rewards = Observer(self.world), Rewards(self.world)
-        self._tally = Tally(self.world)
+        self._tally = Tally(world.n_months, world.n_homes)
         return self._observer.matrix(into)
 
     def prepare(self, seeds: Sequence[int], setting: Setting) -> None:
@@ -221,36 +245,21 @@ class Session:
         world = self._playing()
         return bool(world.exchange.firm.is_gate(world.t))
 
-    def submit(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> None:
-        """Keep what goes with the next step's bids: a schedule and kW a month, (M*N,) homes that are overridden.
+    def submit(self, given: HandedIn) -> None:
+        """Keep what goes with the next step's bids, instead of what was kept before; nothing changes on an error.
 
         Raises
         ------
         BidError
-            When it may not be handed in now, or has the wrong shape; nothing has changed then.
+            See `HandedIn.checked`.
         """
-        self._schedules, self._capacity, self._override = self.checked(schedules, capacity, override)
+        self._handed = self.checked(given)
 
-    def checked(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> tuple[tuple[DayAheadSchedule | None, ...], tuple[float | None, ...], Flags | None]:
+    def checked(self, given: HandedIn) -> HandedIn:
         """Return what `submit` keeps, or raise its error; nothing is kept."""
         world = self._playing()
-        given = () if schedules is None else tuple(schedules)
-        kw = () if capacity is None else tuple(capacity)
-        world.exchange.day_ahead.check(world.t, given)
-        world.exchange.firm.check(world.t, kw)
-        if override is not None:
-            override = check_override(override, world.n_months * world.n_homes)
-        return given, kw, override
+        exchange = world.exchange
+        return given.checked(world.t, exchange.day_ahead, exchange.firm, world.n_months * world.n_homes)
 
     def propose(self, offers: Sequence[Offers | None]) -> list[Answers | None]:
         """Make offers to the owners, one for each month or None, for the opportunity of the next step's bids."""
@@ -260,17 +269,15 @@ class Session:
         """End the contracts of the homes `rows` (N,) of a month before that opportunity."""
         self._playing().end_contracts(month, rows)
 
-    def _forget(self) -> None:
-        self._schedules, self._capacity, self._override = (), (), None
-
     def step(self, actions: NDArray[Any], into: NDArray[np.float32] | None = None) -> Played:
         """Play one opportunity with (M*N, N_ACTION) actions, and with what was submitted since the last step.
 
         Observations are written `into` an array, or a fresh one.
         """
         world = self._playing()
-        outcome = world.step(actions, self._schedules, self._override, self._capacity)
-        self._forget()
+        handed = self._handed
+        outcome = world.step(actions, handed.schedules, handed.override, handed.capacity)
+        self._handed = HandedIn()
         self.outcome = outcome
         self.history.append(
             (
@@ -286,7 +293,7 @@ class Session:
 
     def kpis(self) -> dict[str, Floats]:
         """(M,) each: what the episode came to, as the evaluator names it."""
-        return self._tally.kpis(self._rewards.private_cost())
+        return self._tally.kpis(closing_value(self._playing()), self._rewards.private_cost())
 
     def companion(self) -> NDArray[np.float32]:
         """(6,) float32 the VPP's side of the last opportunity; see `STATE_COMPANION`."""
@@ -334,7 +341,7 @@ class OneVpp(Gates):
         capacity: float | None = None,
         override: Flags | None = None,
     ) -> None:
-        """Hand in what goes with the next step's bids and is no home's own.
+        """Hand in what goes with the next step's bids and is no home's own, instead of what was handed in before.
 
         Parameters
         ----------
@@ -351,7 +358,7 @@ class OneVpp(Gates):
             When it may not be handed in now, or has the wrong shape; nothing has changed then.
         """
         self._session.submit(
-            None if schedule is None else [schedule], None if capacity is None else [capacity], override
+            HandedIn(() if schedule is None else (schedule,), () if capacity is None else (capacity,), override)
         )
 
     def propose(self, offers: Offers) -> Answers:

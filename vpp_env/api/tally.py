@@ -9,9 +9,7 @@ from vpp_env.core import ledger as led
 from vpp_env.evaluation.welfare import PARTS
 from vpp_env.jit import kernel
 from vpp_env.owners.violations import VIOLATIONS
-from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.outcome import Outcome, net_benefit
-from vpp_env.simulation.world import World
 from vpp_env.units import KWH_PER_MWH, Floats, Ints
 
 READ = np.array(
@@ -34,42 +32,43 @@ def _add(total: Floats, ledger: Floats, rows: Ints) -> None:
 
 
 class Tally:
-    """Sums over an episode, named as the evaluator names them (see `evaluation.kpi`)."""
+    """Sums over an episode of M months of N homes, named as the evaluator names them (see `evaluation.kpi`)."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._ledger = np.zeros((led.N_LEDGER, world.n_months, world.n_homes))
-        self._profit, self._revenue, self._welfare = (np.zeros(world.n_months) for _ in range(3))
-        self._violations = np.zeros((len(VIOLATIONS), world.n_months), dtype=np.int64)
+    def __init__(self, months: int, homes: int) -> None:
+        self.ledger = np.zeros((led.N_LEDGER, months, homes))  # the rows `READ`, of the others none
+        self.profit, self.revenue, self.welfare = (np.zeros(months) for _ in range(3))  # USD
+        self.violations = np.zeros((len(VIOLATIONS), months), dtype=np.int64)
 
     def add(self, outcome: Outcome, reward: Reward) -> Floats:
         """Add one opportunity; return (M, 5) how many homes' preferences it violated, by kind as `VIOLATIONS`."""
         broken = outcome.violated.sum(axis=2)
-        _add(self._ledger, outcome.ledger, READ)
-        self._profit += outcome.profit
-        self._revenue += outcome.money.revenue
-        self._welfare += reward.joint
-        self._violations += broken
+        _add(self.ledger, outcome.ledger, READ)
+        self.profit += outcome.profit
+        self.revenue += outcome.money.revenue
+        self.welfare += reward.joint
+        self.violations += broken
         return broken.T.astype(np.float64)
 
-    def kpis(self, private: Floats) -> dict[str, Floats]:
+    def kpis(self, closing: Floats, private: Floats) -> dict[str, Floats]:
         """Key performance indicators by name, (M,) each.
 
         Parameters
         ----------
+        closing : ndarray
+            (M, N) USD of what homes hold at the end, see `simulation.holdings.closing_value`.
         private : ndarray
             (7, M, N) USD private cost by kind, see `evaluation.welfare.private_cost`.
         """
-        rows = self._ledger
-        members = net_benefit(rows) + closing_value(self._world)
+        rows = self.ledger
+        members = net_benefit(rows) + closing
         cost = private.sum(axis=0)
         return {
-            "welfare": self._welfare,
-            "total_profit": self._profit,
-            "market_revenue": self._revenue,
+            "welfare": self.welfare,
+            "total_profit": self.profit,
+            "market_revenue": self.revenue,
             "member_payments": led.member_pay(rows).sum(axis=1),
             "member_net_benefit": members.sum(axis=1),
-            "joint_surplus": self._profit + members.sum(axis=1),
+            "joint_surplus": self.profit + members.sum(axis=1),
             "private_cost": cost.sum(axis=1),
             **{f"private_cost_{kind}": private[j].sum(axis=1) for j, kind in enumerate(PARTS)},
             "owners_worse_off": (members < cost - 1e-9).sum(axis=1).astype(np.float64),
@@ -77,6 +76,6 @@ class Tally:
             "bought_mwh": rows[led.L_BOUGHT].sum(axis=1) / KWH_PER_MWH,
             "forced_mwh": rows[led.L_FORCED].sum(axis=1) / KWH_PER_MWH,
             "reserve_mw_h": rows[led.L_RESERVE].sum(axis=1) / KWH_PER_MWH,
-            "violations": self._violations.sum(axis=0).astype(np.float64),
-            **{f"violations_{kind}": self._violations[j].astype(np.float64) for j, kind in enumerate(VIOLATIONS)},
+            "violations": self.violations.sum(axis=0).astype(np.float64),
+            **{f"violations_{kind}": self.violations[j].astype(np.float64) for j, kind in enumerate(VIOLATIONS)},
         }

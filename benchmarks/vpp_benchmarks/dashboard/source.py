@@ -70,8 +70,10 @@ def check_roots(roots: Sequence[Path]) -> None:
     for root in roots:
         begun = (root / store.EXPERIMENT).is_file() or (root / store.LOCK).is_file()
         if not begun and not run_folders(root):
+            lacks = "holds no runs" if root.is_dir() else "is no folder"
             raise PlanError(
-                f"{str(root)!r}: there are no runs in it; give a folder that compare.py has written, or is writing"
+                f"{str(root)!r} {lacks}; allowed is what `vpp-env compare --out FOLDER` has written, or is writing, or "
+                "one of its runs/: start one, then give its FOLDER"
             )
 
 

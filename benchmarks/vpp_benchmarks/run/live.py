@@ -30,7 +30,7 @@ from vpp_benchmarks.run.log import log_to_terminal
 from vpp_benchmarks.run.progress import FEW_RUNS, LogProgress, RunningSums, Several, stop_on_interrupt
 
 REFRESH_SECONDS = 0.1
-ROOMY = 110
+ROOMY = 115
 """Letters of a line from which the moving table shows satisfaction and violations too."""
 
 
@@ -42,7 +42,7 @@ class LiveProgress:
         self._runs: dict[str, tuple[RunningSums, TaskID]] = {}
         self._shown: dict[str, float] = {}
         self._keep = runs <= FEW_RUNS
-        none: dict[str, Any] = {"profit": "", "satisfaction": "", "violations": ""}
+        none: dict[str, Any] = dict.fromkeys(RunningSums().figures(), "")
         self._whole = bars.add_task("[bold]all runs[/]", total=runs, **none) if runs > 1 else None
 
     def begin(self, job: JobSpec, total: int) -> None:
@@ -83,7 +83,10 @@ class LiveProgress:
 def live(console: Console, runs: int = 1) -> Iterator[LiveProgress]:
     """Show bars on a terminal while the block runs; lines above say what comes before the first opportunity."""
     roomy = console.width >= ROOMY
-    more = ("satisf. [bold]{task.fields[satisfaction]}[/]", "viol. [bold]{task.fields[violations]}[/]")
+    more = (
+        "satisf./opp. [bold]{task.fields[satisfaction per opportunity]}[/]",
+        "viol. [bold]{task.fields[violations]}[/]",
+    )
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=12 if roomy else 5),

@@ -57,14 +57,18 @@ class RunningSums:
         self.violations += row["preference_violations"]
 
     def numbers(self) -> dict[str, float]:
-        """Figures so far; satisfaction is the mean over opportunities."""
+        """Figures so far, named as the KPIs that they become where they are one: `opportunity_satisfaction`."""
         mean = self.satisfaction / self.played if self.played else 1.0
-        return {"profit_usd": self.profit, "satisfaction": mean, "violations": float(self.violations)}
+        return {"profit_usd": self.profit, "opportunity_satisfaction": mean, "violations": float(self.violations)}
 
     def figures(self) -> dict[str, Any]:
-        """Figures as text; satisfaction is the mean over opportunities."""
-        mean = self.satisfaction / self.played if self.played else 1.0
-        return {"profit": f"{self.profit:z,.2f}", "satisfaction": f"{mean:.3f}", "violations": f"{self.violations:,}"}
+        """Figures as text; satisfaction is the mean over opportunities, which is not the score of a whole run."""
+        profit, mean, violations = self.numbers().values()
+        return {
+            "profit": f"{profit:z,.2f}",
+            "satisfaction per opportunity": f"{mean:.3f}",
+            "violations": f"{violations:,.0f}",
+        }
 
 
 class LogProgress:

@@ -201,9 +201,8 @@ class _Loop:
         runs = [self._ended[job.name] for job in jobs]
         if not any(run.begun for run in runs):
             return  # a seed that was never begun has no folder
-        bounded = self._ceilings is not None and any(run.complete for run in runs)
         ceilings = None
-        if bounded and self._ceilings is not None:
+        if self._ceilings is not None and any(run.complete for run in runs):
             log.info("%s, seed %d: what no policy can exceed (ceilings)", *unit)
             with told_while(lambda s: log.info("%s, seed %d: ceilings, %.0f s", *unit, s)):
                 ceilings = self._ceilings.get(unit, jobs[0])

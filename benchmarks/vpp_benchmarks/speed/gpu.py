@@ -14,6 +14,7 @@ import numpy as np
 from numba import cuda as numba_cuda
 
 from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.train.evolution import Settings
 from vpp_benchmarks.train.form import form_of
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.gym import VectorMarketMonth
@@ -65,11 +66,10 @@ def training(scenario: Scenario, months: int) -> dict[str, float]:
     """Seconds of a generation of evolution strategies on the card, whose months are made anew; none without torch."""
     if find_spec("torch") is None:
         return {}
-    from vpp_benchmarks.train.on_device import Settings, train  # torch takes seconds to import
+    from vpp_benchmarks.train.on_device import train  # torch takes seconds to import
 
-    pairs = max(1, months // 64)
     env = VectorMarketMonth(months, scenario, device="cuda")
-    found = train(env, form_of(scenario), Settings(pairs=pairs, months=months // (2 * pairs)))
+    found = train(env, form_of(scenario), Settings(pairs=max(1, months // 64)))
     return {"a generation of evolution": seconds_each(lambda: next(found), numba_cuda.synchronize, 2)}
 
 

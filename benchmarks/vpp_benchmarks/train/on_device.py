@@ -2,18 +2,18 @@
 
 As `evolution`, in torch: the population's noise, every home's bids, the returns and the step are tensors on the
 device of the observations. What the host sees of a generation is whether its months are over. Each of the 2 P
-perturbations plays the same `months` months, side by side. Reads from top to bottom.
+perturbations plays the same months, side by side: as many as the environment has for each. Reads from top to bottom.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from vpp_policies.learned import Layer
 
+from vpp_benchmarks.train.evolution import Settings
 from vpp_benchmarks.train.form import Form
 from vpp_env import VectorMarketMonth
 from vpp_env.errors import needs
@@ -22,18 +22,6 @@ from vpp_env.scenario.splits import SPLITS
 with needs("training on a GPU"):
     import torch
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How it is trained; of `evolution.Settings` where there is the same."""
-
-    pairs: int = 64  # opposite perturbations of a generation
-    months: int = 32  # months that each of them plays: 4,096 side by side
-    sigma: float = 0.03  # standard deviation of a perturbation
-    rate: float = 0.01  # step of Adam
-    blend: float = 0.05  # of the newest weights in their running mean, which is what is kept
-    seed: int = 0  # of the perturbations, and the first training month
 
 
 def as_tensor(array: Any) -> Tensor:
@@ -90,13 +78,14 @@ def train(env: VectorMarketMonth, form: Form, settings: Settings) -> Iterator[tu
     Parameters
     ----------
     env : VectorMarketMonth
-        Of 2 x `pairs` x `months` months.
+        Of a multiple of 2 x `pairs` months.
     form : Form
         What it begins with and what of it is learned.
     settings : Settings
-        How.
+        How; nothing is checked against validation months here (`check`, `validation`).
     """
     first_seed, count = SPLITS["training"].first + settings.seed * 10_000, 2 * settings.pairs
+    months = env.num_envs // count
     where = as_tensor(env.reset(seed=[first_seed] * env.num_envs)[0]).device
     draws = torch.Generator(where).manual_seed(settings.seed)
     weights, free = (torch.as_tensor(x, dtype=torch.float64, device=where) for x in (form.weights, form.free))
@@ -108,7 +97,7 @@ def train(env: VectorMarketMonth, form: Form, settings: Settings) -> Iterator[tu
         shape = (settings.pairs, *weights.shape)
         noise = torch.randn(shape, generator=draws, dtype=torch.float64, device=where) * free
         both = weights + settings.sigma * torch.cat([noise, -noise])
-        seeds = range(first_seed + generation * settings.months, first_seed + (generation + 1) * settings.months)
+        seeds = range(first_seed + generation * months, first_seed + (generation + 1) * months)
         generation += 1
         got = play(env, [*seeds] * count, Policies(form, both)).reshape(count, -1).mean(dim=1)
         ranks = torch.empty_like(rank_value)

@@ -40,6 +40,7 @@ from vpp_env import (
     did_you_mean,
     encode,
 )
+from vpp_env.contract.bids import COLUMNS
 from vpp_policies.agentic.brains import make_brain
 from vpp_policies.agentic.dispatch import CoalitionProblem, dispatch
 from vpp_policies.agentic.negotiation import (
@@ -60,8 +61,6 @@ from vpp_policies.agentic.transcript import transcript_of
 from vpp_policies.evening import Promise
 from vpp_policies.forecast import Forecaster, make_forecaster
 
-LINES = ("sell1_kw", "sell1_ask", "sell2_kw", "sell2_ask", "buy_kw", "buy_limit", "reserve_kw", "reserve_ask")
-"""What of a `CoalitionDispatch` is bid."""
 STEPS = 11
 """Steps of the graph outside its rounds, with room: a graph that runs longer is broken."""
 
@@ -237,7 +236,7 @@ class Nodes:
         lines: dict[str, Any] = {}
         if called is not None:
             assert n.coalition is not None
-            lines = {name: getattr(called, name) for name in LINES}
+            lines = {name: getattr(called, name) for name in COLUMNS}
             notes |= {
                 "coalition_size": float(n.coalition.sum()),
                 "optimization_s": called.seconds,
@@ -251,21 +250,6 @@ class Nodes:
             capacity=self.promise.commit(state["public"], n.declared.evening_kw),
         )
         return {"bids": bids}
-
-
-def asks(state: DeclaredInput) -> str:
-    """Negotiate where contracts are to be made."""
-    return "nobody is asked" if state["negotiation"].done else "contracts are to be made"
-
-
-def offered(state: DeclaredInput) -> str:
-    """Hear the owners, unless nothing was left to offer."""
-    return "nothing is left to offer" if state["negotiation"].done else "offers were made"
-
-
-def worth(state: DeclaredInput) -> str:
-    """Pass the dispatch by when the coalition cannot meet the market's minimum."""
-    return "at least the minimum bid" if state["negotiation"].status == "bid" else "below the minimum bid"
 
 
 def build_graph(nodes: Nodes) -> CompiledStateGraph:
@@ -313,19 +297,46 @@ def plan(nodes: Nodes, **own: Callable[[Any], dict[str, Any]]) -> StateGraph[Cha
         graph.add_edge("hear", "announce")
     graph.add_edge(START, "hear" if listens else "announce")
     graph.add_edge("announce", "collect_bids")
-    graph.add_conditional_edges(
-        "collect_bids", asks, {"contracts are to be made": "offers", "nobody is asked": "form_coalition"}
+    _fork(
+        graph,
+        "collect_bids",
+        lambda n: not n.done,
+        ("contracts are to be made", "offers"),
+        ("nobody is asked", "form_coalition"),
     )
-    graph.add_conditional_edges(
-        "offers", offered, {"offers were made": "answers", "nothing is left to offer": "form_coalition"}
+    _fork(
+        graph,
+        "offers",
+        lambda n: not n.done,
+        ("offers were made", "answers"),
+        ("nothing is left to offer", "form_coalition"),
     )
     graph.add_edge("answers", "offers")
-    graph.add_conditional_edges(
-        "form_coalition", worth, {"at least the minimum bid": "dispatch", "below the minimum bid": "bid"}
+    _fork(
+        graph,
+        "form_coalition",
+        lambda n: n.status == "bid",
+        ("at least the minimum bid", "dispatch"),
+        ("below the minimum bid", "bid"),
     )
     graph.add_edge("dispatch", "bid")
     graph.add_edge("bid", END)
     return graph
+
+
+def _fork(
+    graph: StateGraph[Channels],
+    node: str,
+    when: Callable[[Negotiation], bool],
+    then: tuple[str, str],
+    otherwise: tuple[str, str],
+) -> None:
+    """Lead from a node to one of two others; of each the words that a drawing says, and its name."""
+
+    def path(state: DeclaredInput) -> str:
+        return (then if when(state["negotiation"]) else otherwise)[0]
+
+    graph.add_conditional_edges(node, path, dict([then, otherwise]))
 
 
 class Agentic:

@@ -11,9 +11,8 @@ from vpp_env.api.batch import Played
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.episode import Setting
 from vpp_env.api.pool import MonthPool
-from vpp_env.contract.bids import DayAheadSchedule
-from vpp_env.errors import BidError, VppError
-from vpp_env.units import Flags
+from vpp_env.api.session import HandedIn
+from vpp_env.errors import VppError
 
 
 class DeviceFace:
@@ -69,24 +68,18 @@ class DeviceFace:
         """See `Session.capacity_gate`."""
         return self.months.host.firm.is_gate(self.months.t)
 
-    def submit(
-        self,
-        schedules: Sequence[DayAheadSchedule | None] | None,
-        capacity: Sequence[float | None] | None,
-        override: Flags | None,
-    ) -> None:
-        """See `Batch.submit`; gateways cannot be overridden home by home."""
-        if override is not None:
-            raise BidError(
-                'override: got an array with device="cuda"; allowed is None, or market.safeguard = false for all homes'
-            )
-        self.months.host.submit(self.months.t, tuple(schedules or ()), tuple(capacity or ()))
+    def submit(self, given: HandedIn) -> None:
+        """See `Batch.submit`."""
+        override = None if given.override is None else np.asarray(given.override).reshape(-1)
+        self.months.host.submit(self.months.t, given._replace(override=override))
 
     def step(self, actions: Any) -> Played:
-        """See `Batch.step`; `infos` holds no `kpis`."""
+        """See `Batch.step`; `kpis` are NumPy's."""
         played = self.months.step(actions)
         infos = {"vpp_profit_usd": played.profit, "home_rewards": played.homes, "costs": played.costs}
-        return self.months.observe(), played.rewards, played.over, infos
+        if played.kpis is not None:
+            infos["kpis"] = played.kpis
+        return self.months.observe(), played.rewards, self.months.done, infos
 
     def no_rewards(self) -> Any:
         """See `Batch.no_rewards`."""

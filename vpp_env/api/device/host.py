@@ -12,13 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_env.api.device.memory import ABLE, EVENING_KWH, HEADROOM, LMP, QUOTE, STATE, TOLD_PRICES, Own, Place
+from vpp_env.api.device.memory import (
+    ABLE,
+    EVENING_KWH,
+    HEADROOM,
+    LMP,
+    PROFIT,
+    QUOTE,
+    REVENUE,
+    STATE,
+    TOLD_PRICES,
+    TOTAL_LEDGER,
+    TOTAL_WISHES,
+    VIOLATIONS_OF,
+    WELFARE,
+    Own,
+    Place,
+)
 from vpp_env.api.rewards import with_team
-from vpp_env.contract.bids import DayAheadSchedule
+from vpp_env.api.session import HandedIn
+from vpp_env.api.tally import READ, Tally
 from vpp_env.contract.observation import HISTORY_STEPS, real_time_columns
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
-from vpp_env.evaluation.welfare import restoring_cost
+from vpp_env.evaluation.welfare import private_values, restoring_cost
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm_book import FirmBook
 from vpp_env.owners.patience import Patience
@@ -78,8 +95,7 @@ class Host:
         self._patience.reset()
         self.firm.reset()
         self.day_ahead.reset()
-        self._schedules: tuple[DayAheadSchedule | None, ...] = ()
-        self._capacity: tuple[float | None, ...] = ()
+        self._handed = HandedIn()
         months = len(self._which)
         self._put("cap_q", self._world.exchange.cap_q(np.zeros(self._world.n_months))[self._which])
         self._put("on_call_kw", np.zeros(months))
@@ -89,13 +105,9 @@ class Host:
         for array in (self._own.storage, self._own.violated, self._own.absent):
             zero(array)
 
-    def submit(
-        self, t: int, schedules: tuple[DayAheadSchedule | None, ...], capacity: tuple[float | None, ...]
-    ) -> None:
-        """Keep what goes with the bids of the opportunity from step t on, one for each month, or raise its error."""
-        self.day_ahead.check(t, schedules)
-        self.firm.check(t, capacity)
-        self._schedules, self._capacity = schedules, capacity
+    def submit(self, t: int, given: HandedIn) -> None:
+        """Keep what goes with the bids of the opportunity from step t on, or raise its error."""
+        self._handed = given.checked(t, self.day_ahead, self.firm, len(self._which) * self._world.n_homes)
 
     def _put(self, name: str, values: NDArray[np.generic]) -> None:
         """Copy an array of `Own` to the device, unless it lies there already."""
@@ -103,12 +115,16 @@ class Host:
             self._held[name] = values
             getattr(self._own, name).copy_to_device(values)
 
-    def begin(self, now: Place) -> None:
-        """Before an opportunity is played: what may be sold, and what firm capacity is called."""
-        exchange = self._world.exchange
-        self.firm.submit(now.t, self._capacity)
-        self.day_ahead.submit(now.t, self._schedules)
-        self._schedules, self._capacity = (), ()
+    def begin(self, now: Place) -> bool:
+        """Before an opportunity is played: what may be sold, what firm capacity is called, and what was handed in.
+
+        Returns whether `Own.override` holds whose gateway does not keep the envelope.
+        """
+        exchange, handed, self._handed = self._world.exchange, self._handed, HandedIn()
+        self.firm.submit(now.t, handed.capacity)
+        self.day_ahead.submit(now.t, handed.schedules)
+        if handed.override is not None:
+            self._own.override.copy_to_device(handed.override.reshape(self._own.override.shape))
         if self._world.scenario.market.two_settlement:
             self._put("day_ahead_kw", self.day_ahead.award_kw[:, now.t : now.t + self._world.steps, None].copy())
         self._put("on_call_kw", self.firm.on_call_kw(now.t))
@@ -116,6 +132,7 @@ class Host:
             sell = self._rows(QUOTE + SELL, 1)[:, 0]
             able = np.where(self._patience.absent().reshape(sell.shape), 0.0, sell)
             self._put("cap_q", exchange.cap_q(able.sum(axis=1)))
+        return handed.override is not None
 
     def played(self, now: Place, then: Place) -> bool:
         """After it was played, before it is settled; return whether firm capacity brings something."""
@@ -157,23 +174,42 @@ class Host:
         zero(own.storage)
         zero(own.violated)
 
-    def close(self, team_share: float) -> None:
-        """Add to the rewards of the last opportunity what the homes hold, and what is still broken."""
+    def close(self, team_share: float) -> dict[str, Floats]:
+        """Add to the rewards of the last opportunity what the homes hold, and what is still broken.
+
+        Returns what the months came to, see `Tally.kpis`.
+        """
         world, own, n = self._world, self._own, self._world.n_homes
         state, hours_left = self._rows(STATE, QUOTE - STATE), self._rows(HEADROOM + HOURS_LEFT, 1)[:, 0]
         homes = own.rewards.copy_to_host()
+        closing, restoring = np.empty_like(homes), np.empty_like(homes)
         for months in _rounds(self._which):
             at = self._which[months]
             for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
                 array.reshape(-1, n)[at] = state[months, row]
             world.headroom.hours_left.reshape(-1, n)[at] = hours_left[months]
             world.visit(world.scenario.n_opportunities)
-            homes[months] += (closing_value(world) - restoring_cost(world))[at]
+            closing[months], restoring[months] = closing_value(world)[at], restoring_cost(world)[at]
+        homes += closing - restoring
         joint = own.profit.copy_to_host() + homes.sum(axis=1)
         if team_share > 0.0:
             homes = with_team(homes, (joint / n)[:, None], team_share)
         own.rewards.copy_to_device(homes)
         own.joint.copy_to_device(joint)
+        return self._tally(joint).kpis(closing, np.concatenate([self._wishes_usd(), restoring[None]]))
+
+    def _tally(self, last: Floats) -> Tally:
+        """What was summed in device memory; `last` (M,) is the welfare of the last opportunity."""
+        found, run = Tally(len(self._which), self._world.n_homes), self._own.run.copy_to_host().T
+        found.ledger[READ] = self._rows(TOTAL_LEDGER, len(READ)).swapaxes(0, 1)
+        found.profit[:], found.revenue[:], found.welfare[:] = run[PROFIT], run[REVENUE], run[WELFARE] + last
+        found.violations[:] = run[VIOLATIONS_OF:]
+        return found
+
+    def _wishes_usd(self) -> Floats:
+        """(6, M, N) USD: what was taken of wishes over the run, at the owners' private values."""
+        values = private_values([m.fleet for m in self._world.months])[:, self._which]
+        return self._rows(TOTAL_WISHES, len(values)).swapaxes(0, 1) * values
 
 
 def zero(array: Any) -> None:

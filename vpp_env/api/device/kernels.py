@@ -31,11 +31,17 @@ from vpp_env.api.device.memory import (
     ORDERS,
     PENDING,
     PREMIUM,
+    PROFIT,
+    REVENUE,
     RUNNING,
     TOLD_KW,
     TOLD_PRICES,
+    TOTAL_LEDGER,
+    TOTAL_WISHES,
     UP,
     VIOLATED,
+    VIOLATIONS_OF,
+    WELFARE,
     WISH_LIMIT,
     WISHES,
     WORTH,
@@ -57,6 +63,7 @@ from vpp_env.api.device.memory import (
 )
 from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
+from vpp_env.api.tally import READ
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL2_KW, decoded
 from vpp_env.contract.observation import N_PUBLIC, observe_home
 from vpp_env.core import ledger as led
@@ -93,7 +100,7 @@ from vpp_env.simulation.outcome import benefit_after
 from vpp_env.units import POWER_QUANTUM_KW
 
 cuda: Any = numba_cuda
-ROWS_OF_LIMITS, KINDS = tuple(LIMITS), len(VIOLATIONS)
+ROWS_OF_LIMITS, ROWS_READ, KINDS = tuple(LIMITS), tuple(READ.tolist()), len(VIOLATIONS)
 MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
 DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
 
@@ -132,6 +139,7 @@ def wait(own: Own) -> None:
         for slot in range(own.waiting.shape[1]):
             for column in range(N_ACTION):
                 own.waiting[m, slot, column, i] = 0
+            own.waiting_free[m, slot, i] = False
             own.waiting_asks[m, slot, 0, i], own.waiting_asks[m, slot, 1, i] = x[ASKS, i], x[ASKS + 1, i]
 
 
@@ -152,6 +160,7 @@ def play_opportunity(
     c: Constants,
     now: Place,
     then: Place,
+    overridden: bool,
 ) -> None:
     """Play one opportunity of every month, a block each, from step `now` to the gate at `then`; settle nothing yet.
 
@@ -165,6 +174,8 @@ def play_opportunity(
         Numbers.
     now, then : Place
         The first step, and the step after the last.
+    overridden : bool
+        Whether `Own.override` says whose gateway does not keep the envelope when these bids are delivered.
     """
     m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
     d = own.month[m]
@@ -187,10 +198,13 @@ def play_opportunity(
         results.void[j, 0] = False
     for i in range(first, n, stride):
         out = own.absent[m, 0, i]
+        free = not c.safeguard or (overridden and own.override[m, i])
+        if c.lead > 0:
+            # what was taken now waits, what was taken `lead` opportunities ago is played; nobody had bid for the first
+            free, own.waiting_free[m, slot, i] = own.waiting_free[m, slot, i], free
         for column in range(N_ACTION):
             taken = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
             if c.lead > 0:
-                # what was taken now waits, what was taken `lead` opportunities ago is played
                 before = own.waiting[m, slot, column, i]
                 own.waiting[m, slot, column, i] = taken
                 taken = before
@@ -212,8 +226,7 @@ def play_opportunity(
                     offers[column, 0, i] = 0
         for row in range(LEDGER, ORDERS):
             x[row, i] = 0.0
-        # nobody had bid for the first ones
-        free = not c.safeguard and not out and now.gate >= c.lead
+        free = free and not out
         orders.free[i] = 1.0 if free else 0.0
         x[GATE_UP, i] = reserve_at_gate(free, homes.quote, None, i)
         prices.own[i], prices.defer[i] = x[ASKS, i], x[ASKS + 1, i]
@@ -324,6 +337,10 @@ def settle_opportunity(
             if said:
                 own.violated[m, i] = True
         own.storage[m, i] += mine[led.L_BESS] + mine[led.L_V2G]
+        for at, row in enumerate(ROWS_READ):
+            x[TOTAL_LEDGER + at, i] += mine[row]
+        for kind in range(NOW - WISHES):
+            x[TOTAL_WISHES + kind, i] += x[WISHES + kind, i]
     cuda.syncthreads()
     money = own.money[m]
     for kind in range(first, KINDS, stride):
@@ -331,6 +348,7 @@ def settle_opportunity(
         for i in range(n):
             count += w[m, VIOLATED + kind, 0, i]
         own.costs[m, kind] = count
+        own.run[m, VIOLATIONS_OF + kind] += count
     if first == 0:
         for row in range(MONEY, EVENT):
             money[row, 0] = 0.0
@@ -340,11 +358,16 @@ def settle_opportunity(
         compute: Any = c.compute_usd
         capacity: Any = own.capacity_usd[m] if paid else 0.0
         sums = Money(a[0], a[1], a[2], a[3], a[4], compute, b[0], b[1], capacity)
-        profit = _revenue_of(sums) - sums.payments - sums.compute
+        revenue = _revenue_of(sums)
+        profit = revenue - sums.payments - sums.compute
         parts = 0.0
         for i in range(n):
             parts += own.rewards[m, i]
         own.profit[m], own.joint[m] = profit, profit + parts
+        own.run[m, PROFIT] += profit
+        own.run[m, REVENUE] += revenue
+        if not last:
+            own.run[m, WELFARE] += own.joint[m]
     cuda.syncthreads()
     if c.team_share > 0.0 and not last:
         for i in range(first, n, stride):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from vpp_env.api.tally import READ
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.observation import CHANGING, PublicColumns
 from vpp_env.core.devices.battery import Battery, BatteryState
@@ -54,9 +55,9 @@ BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME
 )
 # rows of `Own.real`
 (STATE, QUOTE, HEADROOM, LEDGER, EVENTS, ORDERS, PRICES, ASKS, GATE_UP, PENDING, RUNNING, WISHES, NOW, LASTING, ABLE,
- EVENING_KWH, N_REAL) = _rows(
+ EVENING_KWH, TOTAL_LEDGER, TOTAL_WISHES, N_REAL) = _rows(
     7, 5, N_HEADROOM, N_LEDGER, 4, len(Order._fields), len(Price._fields) - 1, 3, 1, 1, 2, len(TAKEN),
-    len(CHANGING), 1, 1, 1,
+    len(CHANGING), 1, 1, 1, len(READ), len(TAKEN),
 )  # fmt: skip
 # rows of `Own.whole`
 (OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART, VIOLATED,
@@ -68,6 +69,8 @@ LINES, TICK, CAN_SELL, LEFT_SELL, N_LINES = _rows(1, 1, 1, 1)
  N_SUM) = _rows(1, 1, 1, 1, 1, 1, N_FLOW, 2, 2)  # fmt: skip
 # rows of `Own.money`
 MONEY, EVENT, N_MONEY = _rows(7, 1)
+# columns of `Own.run`
+PROFIT, REVENUE, WELFARE, VIOLATIONS_OF, N_RUN = _rows(1, 1, 1, len(VIOLATIONS))
 # columns of the observation that follow from the month's own bids; the prices do where the VPP moves them
 TOLD_KW = tuple(map(PublicColumns._fields.index, ("schedule_kw", "capacity_kw")))
 TOLD_PRICES = tuple(map(PublicColumns._fields.index, ("real_time", "real_time_q10", "real_time_q50", "real_time_q90")))
@@ -143,6 +146,8 @@ class Own(NamedTuple):
     absent: Any  # (M, 2, N) bool: today, and tomorrow as far as the owners have said
     waiting: Any  # (M, max(lead, 1), N_ACTION, N) int64: bids that wait for delivery, of opportunity o in row o % lead
     waiting_asks: Any  # (M, max(lead, 1), 2, N) float64: asks per kWh discharged and deferred that held at their gate
+    waiting_free: Any  # (M, max(lead, 1), N) bool: whose gateway does not keep the envelope in it
+    override: Any  # (M, N) bool: the same of the bids that come in, where it was handed in
     real: Any  # (M, N_REAL, N) float64
     soc: Any  # (M, S, 2, N) float64: batteries and their baselines at the end of each interval
     whole: Any  # (M, N_WHOLE, 1, N) int64
@@ -157,6 +162,7 @@ class Own(NamedTuple):
     joint: Any  # (M,) float64 USD, welfare
     profit: Any  # (M,) float64 USD, the VPP's
     costs: Any  # (M, 5) float64: homes whose preferences were violated, by kind
+    run: Any  # (M, N_RUN) float64: what the month has come to so far, without what is worked out at its end
     storage: Any  # (M, N) float64 kWh that storage has given today
     violated: Any  # (M, N) bool: of some kind today
     feeders: Any  # (M, N_FEEDER, F, H) float64

@@ -16,6 +16,7 @@ from vpp_env.api.device.memory import (
     N_LINES,
     N_MONEY,
     N_REAL,
+    N_RUN,
     N_SUM,
     N_WHOLE,
     TOLD_KW,
@@ -62,7 +63,7 @@ class Step(NamedTuple):
     homes: Any  # (M, N) float64 USD, each home's part
     profit: Any  # (M,) float64 USD
     costs: Any  # (M, 5) float64
-    over: bool
+    kpis: dict[str, Floats] | None  # (M,) each, in the host's memory, once the months are over; see `Tally.kpis`
 
 
 class DeviceMonths:
@@ -130,6 +131,8 @@ class DeviceMonths:
             absent=room(m, 2, n, dtype=np.bool_),
             waiting=room(m, max(self.world.lead, 1), N_ACTION, n, dtype=np.int64),
             waiting_asks=room(m, max(self.world.lead, 1), 2, n),
+            waiting_free=room(m, max(self.world.lead, 1), n, dtype=np.bool_),
+            override=room(m, n, dtype=np.bool_),
             real=room(m, N_REAL, n),
             soc=room(m, s, 2, n),
             whole=room(m, N_WHOLE, 1, n, dtype=np.int64),
@@ -144,6 +147,7 @@ class DeviceMonths:
             joint=room(m),
             profit=room(m),
             costs=room(m, len(VIOLATIONS)),
+            run=room(m, N_RUN),
             storage=room(m, n),
             violated=room(m, n, dtype=np.bool_),
             feeders=room(m, N_FEEDER, groups, homes),
@@ -175,6 +179,7 @@ class DeviceMonths:
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
         zero(own.money)
+        zero(own.run)
         self.host.reset(self._gates.coming[0])
         self.opportunity = 0
 
@@ -210,18 +215,17 @@ class DeviceMonths:
         new_day = o > 0 and self._day(now.t) != self._day(now.t - 1)
         last = o + 1 == self.world.scenario.n_opportunities
         host, c, grid = self.host, self._constants, (self.n_months, self._threads)
-        host.begin(now)
-        kernels.play_opportunity[grid](bids, self._shared, own, c, now, then)
+        overridden = host.begin(now)
+        kernels.play_opportunity[grid](bids, self._shared, own, c, now, then, overridden)
         paid = host.played(now, then)
         new_hour = now.t % STEPS_PER_HOUR == 0
         kernels.settle_opportunity[grid](self._shared, own, c, now, paid, new_day, new_hour, last)
         self.opportunity += 1
-        if last:
-            host.close(c.team_share)
+        kpis = host.close(c.team_share) if last else None
         if last or then.day != now.day:
             host.end_day(now.day)
         host.tell(self._gates.coming[o + 1])
-        return Step(own.joint, own.rewards, own.profit, own.costs, last)
+        return Step(own.joint, own.rewards, own.profit, own.costs, kpis)
 
     def _day(self, t: int) -> int:
         return self.world.clock(t)[0]
