@@ -6,10 +6,11 @@ import numpy as np
 
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import new_feeder
-from vpp_env.core.lanes import new_lot
+from vpp_env.core.home import step_at
+from vpp_env.core.lanes import begin_lanes, new_lot
 from vpp_env.core.layout import Day, Homes, HomeState, Order, Price, copied, no_quote
-from vpp_env.core.loops import Books, begin_month, begin_step, book_month, deliver_step, new_books
-from vpp_env.jit import kernel
+from vpp_env.core.loops import Books, begin_home, begin_month, book_month, close_step, deliver_step, new_books
+from vpp_env.jit import LANES, kernel
 from vpp_env.simulation.month import Month
 from vpp_env.units import Floats
 
@@ -18,7 +19,11 @@ from vpp_env.units import Floats
 def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
     lot = new_lot(len(homes.home.buy_limit))
     begin_month(lot)
-    begin_step(homes, day, k, 0, lot)
+    n = len(homes.home.buy_limit)
+    for f in range(0, n - n % LANES, LANES):
+        begin_lanes(homes, day, k, f, f, lot)
+    for i in range(n - n % LANES, n):
+        begin_home(homes, step_at(day, k, i), i, lot.events, lot.ledger, i)
     book_month(lot, 0, books)
 
 
@@ -29,6 +34,7 @@ def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books
     for m in range(months):
         begin_month(lot)
         deliver_step(homes, day, k, orders, prices, feeder, lot, 0, m, books)
+        close_step(homes, day, k, orders, prices, lot, 0, m, books, None, 0)
         book_month(lot, m, books)
 
 

@@ -59,6 +59,28 @@ def headroom_at(h: Headroom[Floats], i: int) -> Headroom[float]:
     )  # fmt: skip
 
 
+@inlined
+def put_headroom(to: Floats, i: int, found: Headroom[float]) -> None:
+    """Write the headroom of home i into its column of (len(Headroom), homes); a loop over the fields takes longer."""
+    to[0, i] = found.defer_first
+    to[1, i] = found.defer_mean
+    to[2, i] = found.defer
+    to[3, i] = found.battery
+    to[4, i] = found.battery_hard
+    to[5, i] = found.v2g
+    to[6, i] = found.v2g_hard
+    to[7, i] = found.storage
+    to[8, i] = found.buy_back
+    to[9, i] = found.battery_buy
+    to[10, i] = found.reserve
+    to[11, i] = found.reserve_hard
+    to[12, i] = found.baseline_kw
+    to[13, i] = found.hours_left
+    to[14, i] = found.plugged
+    to[15, i] = found.blackout
+    to[16, i] = found.blackout_soon
+
+
 class Delivery(NamedTuple):
     """Which opportunity is meant, seen from a step."""
 

@@ -24,7 +24,7 @@ from vpp_env.core.feeder import (
     put,
     state_of,
 )
-from vpp_env.core.headroom import Delivery, Headroom, headroom_of
+from vpp_env.core.headroom import Delivery, Headroom, headroom_of, put_headroom
 from vpp_env.core.home import (
     begin,
     deliver,
@@ -38,7 +38,7 @@ from vpp_env.core.home import (
     state_at,
     step_at,
 )
-from vpp_env.core.lanes import Lot, account_lanes, add_up, begin_lanes, deliver_lanes
+from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliver_lanes, put_lanes
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, Order, Price, Step
 from vpp_env.core.ledger import (
     DEPARTED,
@@ -169,17 +169,6 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
     put_quote(homes.quote, i, quote(home, state, step, homes.rules))
 
 
-@inlined
-def begin_step(homes: Homes, day: Day, k: int, m: int, lot: Lot) -> None:
-    """Begin step k of the homes of month m."""
-    n = lot.flow.shape[1]
-    first, last = m * n, (m + 1) * n
-    eights = last - n % LANES
-    begin_lanes(homes, day, k, first, eights, lot)
-    for i in range(eights, last):
-        begin_home(homes, step_at(day, k, i), i, lot.events, lot.ledger, i - first)
-
-
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
@@ -242,11 +231,12 @@ def deliver_step(
     m: int,
     books: Books,
 ) -> None:
-    """Run the homes of month m through step k of the day, interval j of the opportunity, and keep the books."""
+    """Run the homes of month m through step k of the day, interval j of the opportunity; fills `lot`."""
     n, together, kw = lot.flow.shape[1], homes.rules.feeder_homes, homes.rules.feeder_kw
     first, last = m * n, (m + 1) * n
     eights = last - n % LANES
-    deliver_lanes(homes, day, k, orders, prices, first, eights, lot)
+    for f in range(first, eights, LANES):
+        deliver_lanes(homes, day, k, orders, prices, f, f - first, lot)
     # the homes behind the eights, in parts that have room in `feeder`, and then the feeders
     one = eights
     while one < last:
@@ -257,22 +247,47 @@ def deliver_step(
     if kw < math.inf:
         for one in range(first, last, together):
             _hold_feeder(homes, day, k, orders, prices, feeder, first, one, min(one + together, last), lot, j, m, books)
-    account_lanes(homes, day, k, orders, prices, first, eights, lot)
+
+
+@inlined
+def close_step(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    lot: Lot,
+    j: int,
+    m: int,
+    books: Books,
+    coming: Day | None,
+    then: int,
+) -> None:
+    """Book what the homes of month m did in step k, interval j, and begin step `then` of the `coming` day, if any."""
+    n = lot.flow.shape[1]
+    first, last = m * n, (m + 1) * n
+    eights, sums = last - n % LANES, books.flow[j, :, m]
+    for f in range(first, eights, LANES):
+        c = f - first
+        account_lanes(homes, day, k, orders, prices, f, c, lot)
+        add_lanes(lot, c, sums)
+        put_lanes(homes.state, f, c, lot)
+        if coming is not None:
+            begin_lanes(homes, coming, then, f, c, lot)
     for i in range(eights, last):
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, i - first)
-        entry = account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules)
-        book(entry, lot.ledger, i - first)
-    sums = books.flow[j, :, m]
-    add_up(lot, sums, n - n % LANES)
-    for row in range(N_FLOW):
-        for c in range(n - n % LANES, n):
+        c = i - first
+        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, c)
+        book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
+        for row in range(N_FLOW):
             sums[row] += lot.flow[row, c]
+        put_state(homes.state, i, state_of(lot.state, c))
+        if coming is not None:
+            begin_home(homes, step_at(coming, then, i), i, lot.events, lot.ledger, c)
     own = baseline = 0.0
     for i in range(first, last):
-        state, planned = state_of(lot.state, i - first), day.baseline.bess_soc[k, i]
-        put_state(homes.state, i, state)
-        books.soc_home_kwh[j, 0, i], books.soc_home_kwh[j, 1, i] = state.battery.soc_kwh, planned
-        own += state.battery.soc_kwh
+        soc, planned = lot.state[0, i - first], day.baseline.bess_soc[k, i]
+        books.soc_home_kwh[j, 0, i], books.soc_home_kwh[j, 1, i] = soc, planned
+        own += soc
         baseline += planned
     books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m] = own, baseline
 
@@ -427,8 +442,7 @@ def headroom_home(homes: Homes, gate: Gate, i: int) -> None:
     step = step_at(gate.day, gate.k, i)
     state, pending = state_at(homes.state, i), gate.pending_kwh[i]
     found = headroom_of(home_at(homes.home, i), state, step, gate.delivery, pending, homes.rules)
-    for row, x in enumerate(found):
-        gate.headroom[row, i] = x
+    put_headroom(gate.headroom, i, found)
 
 
 @inlined
