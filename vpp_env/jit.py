@@ -143,6 +143,15 @@ def borrowing(function: F) -> F:
     return _compiled(function, cache=True, nogil=True, _nrt=False)
 
 
+def internal(function: F) -> F:
+    """Compile a `borrowing` kernel that kernels alone call: what a call from Python needs is left out.
+
+    For structs of a hundred arrays that takes seconds to compile. Unlike `inlined` it is compiled once, however often
+    and deep it is called.
+    """
+    return _compiled(function, cache=True, nogil=True, _nrt=False, no_cpython_wrapper=True)
+
+
 def inlined(function: F) -> F:
     """Compile a function of one home: the same as `kernel`, and always part of the loop that calls it.
 

@@ -188,6 +188,7 @@ def _fill(
                 observe_home(i, h, fixed, now, load, pv, room)
         else:
             for h in range(count):
-                now = _now_of(f + h, state, headroom, baseline_kwh, asks, absent, ledger)
-                observe_home(f + h, h, fixed, now, load, pv, room)
+                i = np.uint64(f + h)
+                now = _now_of(i, state, headroom, baseline_kwh, asks, absent, ledger)
+                observe_home(i, h, fixed, now, load, pv, room)
         show_rows(room, f, count, obs)

@@ -410,7 +410,8 @@ def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats
                 observe_home(i, h, fixed, changing_at(now, i), load, pv, room)
         else:
             for h in range(count):
-                observe_home(f + h, h, fixed, changing_at(now, f + h), load, pv, room)
+                i = np.uint64(f + h)
+                observe_home(i, h, fixed, changing_at(now, i), load, pv, room)
         show_rows(room, f, count, obs)
 
 

@@ -53,7 +53,7 @@ from vpp_env.core.ledger import (
     account_events,
     book,
 )
-from vpp_env.jit import LANES, inlined, kernel
+from vpp_env.jit import LANES, inlined, internal, kernel
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
@@ -169,11 +169,20 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
     put_quote(homes.quote, i, quote(home, state, step, homes.rules))
 
 
+@internal
+def begin_homes(
+    homes: Homes, day: Day, k: int, one: int, last: int, events: Floats, ledger: Floats, first: int
+) -> None:
+    """Begin step k of the homes `one` to `last` - 1; column 0 is home `first`."""
+    for f in range(one, last):
+        i = np.uint64(f)
+        begin_home(homes, step_at(day, k, i), i, events, ledger, f - first)
+
+
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
-    for i in range(len(homes.home.buy_limit)):
-        begin_home(homes, step_at(gate.day, gate.k, i), i, books.events, books.ledger, i)
+    begin_homes(homes, gate.day, gate.k, 0, len(homes.home.buy_limit), books.events, books.ledger, 0)
 
 
 @inlined
@@ -218,7 +227,7 @@ def book_month(lot: Lot, m: int, books: Books) -> None:
             books.events[row, m * n + c] = lot.events[row, c]
 
 
-@inlined
+@internal
 def deliver_step(
     homes: Homes,
     day: Day,
@@ -241,7 +250,7 @@ def deliver_step(
     one = eights
     while one < last:
         stop = min(one + together, last)
-        settle_feeder(homes, day, k, orders, prices, feeder, math.inf, one, stop)
+        _settle(homes, day, k, orders, prices, feeder, math.inf, one, stop)
         _take_over(feeder, lot, one - first, stop - one)
         one = stop
     if kw < math.inf:
@@ -249,7 +258,29 @@ def deliver_step(
             _hold_feeder(homes, day, k, orders, prices, feeder, first, one, min(one + together, last), lot, j, m, books)
 
 
-@inlined
+@internal
+def _book_rest(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    lot: Lot,
+    one: int,
+    first: int,
+    sums: Floats,
+) -> None:
+    """Book what the homes from `one` on did, the last ones of the month that begins at home `first`."""
+    for c in range(one - first, lot.flow.shape[1]):
+        i = np.uint64(first + c)
+        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, np.uint64(c))
+        book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
+        for row in range(N_FLOW):
+            sums[row] += lot.flow[row, c]
+        put_state(homes.state, i, state_of(lot.state, c))
+
+
+@internal
 def close_step(
     homes: Homes,
     day: Day,
@@ -274,15 +305,9 @@ def close_step(
         put_lanes(homes.state, f, c, lot)
         if coming is not None:
             begin_lanes(homes, coming, then, f, c, lot)
-    for i in range(eights, last):
-        c = i - first
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, c)
-        book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
-        for row in range(N_FLOW):
-            sums[row] += lot.flow[row, c]
-        put_state(homes.state, i, state_of(lot.state, c))
-        if coming is not None:
-            begin_home(homes, step_at(coming, then, i), i, lot.events, lot.ledger, c)
+    _book_rest(homes, day, k, orders, prices, lot, eights, first, sums)
+    if coming is not None:
+        begin_homes(homes, coming, then, eights, last, lot.events, lot.ledger, first)
     own = baseline = 0.0
     for i in range(first, last):
         soc, planned = lot.state[0, i - first], day.baseline.bess_soc[k, i]
@@ -302,7 +327,7 @@ def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
             lot.state[row, c + h] = feeder.state[row, h]
 
 
-@inlined
+@internal
 def _hold_feeder(
     homes: Homes,
     day: Day,
@@ -331,7 +356,7 @@ def _hold_feeder(
         books.feeders[j, 0, m] += 1.0
     if _fits(net, reserve, stored, kw):
         return
-    settle_feeder(homes, day, k, orders, prices, feeder, kw, one, stop)
+    _settle(homes, day, k, orders, prices, feeder, kw, one, stop)
     books.feeders[j, 1, m] += feeder.at[CUT]
     for i in range(one, stop):
         _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
@@ -366,8 +391,8 @@ def settle_feeder(
     fresh = True
     while True:
         net = baseline = reserve = stored = 0.0
-        for i in range(first, last):
-            h = i - first
+        for h in range(last - first):
+            i = np.uint64(first + h)
             home, step = home_at(homes.home, i), step_at(day, k, i)
             spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
             state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
@@ -384,6 +409,10 @@ def settle_feeder(
             break
     feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
     return fresh
+
+
+_settle = internal(settle_feeder.py_func)
+"""The same for few homes, on the CPU: compiled once and called, and not at every place anew."""
 
 
 @inlined

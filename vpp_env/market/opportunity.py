@@ -17,7 +17,7 @@ from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_month, book_month, close_step, deliver_step, fill_headroom, new_books
-from vpp_env.jit import at, at_most, inlined, kernel
+from vpp_env.jit import at, at_most, inlined, internal, kernel
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
     ReserveAwards,
@@ -157,7 +157,7 @@ def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
     return on
 
 
-@inlined
+@internal
 def _play(
     homes: Homes,
     day: Day,
