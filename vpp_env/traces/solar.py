@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from vpp_env.jit import kernel
 from vpp_env.scenario.specs import SiteSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import N_ORIENTATIONS, Fleet
@@ -196,15 +197,53 @@ def day_pv(
     # two homes share the region's deviation of log output; their own part has (1 - r) / r of its variance and
     # grows with the cloud, so a clear day is smooth everywhere
     gain = RESIDUAL_GAIN * np.sqrt((1.0 - correlation) / max(correlation, 0.05))
-    sigma = (gain * np.clip(1.0 - clearness, 0.0, 1.0) ** RESIDUAL_POWER).astype(np.float32)[:, None]
-    up = np.flatnonzero(unit.any(axis=1))  # the sun is
-    normals, sigma = normals[up], sigma[up]
-    normals *= sigma
-    normals -= sigma**2 / 2
-    np.exp(normals, out=normals)
-    normals *= unit[up][:, homes.roof]
-    normals *= homes.factor
-    np.clip(normals, 0.0, 1.0, out=normals)
-    normals *= homes.kwp
-    out[np.ix_(up, homes.column)] = normals
+    sigma = (gain * np.minimum(np.maximum(1.0 - clearness, 0.0), 1.0) ** RESIDUAL_POWER).astype(np.float32)
+    deviation = _log_deviation(normals, sigma, unit)
+    np.exp(deviation, out=deviation)
+    _put_output(deviation, unit, homes.roof, homes.factor, homes.kwp, homes.column, out)
     return out
+
+
+@kernel
+def _is_up(unit: Floats32, k: int) -> bool:
+    """Whether the sun shines on a roof in step k."""
+    for x in unit[k]:
+        if x != 0.0:
+            return True
+    return False
+
+
+@kernel
+def _log_deviation(normals: Floats32, sigma: Floats32, unit: Floats32) -> Floats32:
+    """(steps that the sun is up in, P) log of what multiplies each home's output; float32 arithmetic."""
+    out, row = np.empty_like(normals), 0
+    for k in range(len(normals)):
+        if _is_up(unit, k):
+            off = sigma[k] * sigma[k] / np.float32(2.0)
+            for p in range(normals.shape[1]):
+                out[row, p] = normals[k, p] * sigma[k] - off
+            row += 1
+    return out[:row]
+
+
+@kernel
+def _put_output(
+    deviation: Floats32,
+    unit: Floats32,
+    roof: Ints,
+    factor: Floats32,
+    kwp: Floats32,
+    column: Ints,
+    out: Floats32,
+) -> None:
+    """Fill `out` (n, N), kW, where the sun is up and the home has panels; float32 arithmetic.
+
+    `deviation` is what multiplies each home's output in the steps that the sun is up in; see `_log_deviation`.
+    """
+    one, zero, row = np.float32(1.0), np.float32(0.0), 0
+    for k in range(len(unit)):
+        if _is_up(unit, k):
+            for p, i in enumerate(column):
+                share = deviation[row, p] * unit[k, roof[p]] * factor[p]
+                out[k, i] = min(max(share, zero), one) * kwp[p]
+            row += 1
