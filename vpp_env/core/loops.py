@@ -105,27 +105,40 @@ def find_late(homes: Homes, day: Day, first: int) -> None:
     A car gets the room that the homes of its feeder leave at their baselines; beyond midnight it is taken to have full
     power.
     """
-    n, together = len(homes.home.buy_limit), homes.rules.feeder_homes
-    for one in range(0, n, together):
-        _find_late(homes, day, first, one, min(one + together, n))
+    rules, plan, out, kw = homes.rules, day.plan, day.baseline, homes.home.vehicle.kw
+    n, together = len(kw), homes.rules.feeder_homes
+    feeders = -(-n // together)
+    most, kept = np.zeros(feeders), np.zeros(feeders, dtype=np.bool_)  # kW of its fastest car; something after step k
+    for i in range(n):
+        most[i // together] = max(most[i // together], kw[i])
+    net = np.empty(n)
+    for k in range(len(plan.load) - 1, first, -1):
+        for i in range(n):
+            net[i] = plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i] - out.bess_ch[k, i] + out.bess_dis[k, i]
+        for f in range(feeders):
+            one, last, room = f * together, min((f + 1) * together, n), rules.feeder_kw
+            for i in range(one, last):
+                room += net[i]
+            if kept[f] or room < most[f]:
+                kept[f] = _put_late(homes, day, k, one, last, max(0.0, room))
 
 
 @inlined
-def _find_late(homes: Homes, day: Day, first: int, one: int, last: int) -> None:
-    """Fill `ev_late` of the homes `one` to `last` - 1, which one feeder serves."""
-    rules, plan, out = homes.rules, day.plan, day.baseline
-    n, dt, eta = len(plan.load), rules.dt_h, rules.vehicle.eta
-    for k in range(n - 1, first, -1):
-        room = rules.feeder_kw
-        for i in range(one, last):
-            room += plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i] - out.bess_ch[k, i] + out.bess_dis[k, i]
-        for i in range(one, last):
-            if is_plugged(k - 1, plan.dep[i], plan.arr[i], plan.out[i]):
-                due = steps_until_due(k - 1, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
-                # what the baseline does there is always room for, and rounding must not force it
-                short = max(0.0, homes.home.vehicle.kw[i] - out.ev_kw[k, i] - max(0.0, room) - FINE_KW)
-                if due > 1:
-                    out.ev_late[k - 1, i] = out.ev_late[k, i] + eta * short * dt
+def _put_late(homes: Homes, day: Day, k: int, one: int, last: int, room: float) -> bool:
+    """Write what a feeder that leaves `room` kW in step k keeps from the cars of homes `one` to `last` - 1 before it.
+
+    Returns whether it does.
+    """
+    rules, plan, out, found = homes.rules, day.plan, day.baseline, False
+    for i in range(one, last):
+        # what the baseline does there is always room for, and rounding must not force it
+        short = max(0.0, homes.home.vehicle.kw[i] - out.ev_kw[k, i] - room - FINE_KW)
+        late = out.ev_late[k, i] + rules.vehicle.eta * short * rules.dt_h
+        if late > 0.0 and is_plugged(k - 1, plan.dep[i], plan.arr[i], plan.out[i]):
+            n = len(plan.load)
+            if steps_until_due(k - 1, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i]) > 1:
+                out.ev_late[k - 1, i], found = late, True
+    return found
 
 
 @inlined
