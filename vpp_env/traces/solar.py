@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from vpp_env.jit import kernel
+from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.specs import SiteSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import N_ORIENTATIONS, Fleet
@@ -89,13 +91,21 @@ def clear_ghi(site: SiteSpec, utc: pd.DatetimeIndex) -> tuple[Floats, Floats]:
     return ghi, cosine
 
 
-def unit_output(
-    site: SiteSpec, utc: pd.DatetimeIndex, temp_c: Floats, clearness: Floats, system_loss: float
-) -> Floats32:
-    """AC output per kWp of every roof class.
+class Sun(NamedTuple):
+    """What of S steps does not depend on the weather; in U of them the sun is up."""
 
-    Clear-sky global irradiance (Ineichen, fixed turbidity) times clearness is split by Erbs, transposed by
-    Hay-Davies, and put through the SAPM cell temperature and the PVWatts module and inverter.
+    steps: int  # S
+    up: Ints  # (U,) which these are
+    zenith: Floats  # (U,) degrees, apparent
+    azimuth: Floats  # (U,) degrees
+    month: Ints  # (U,) 0..11
+    day_of_year: Ints  # (U,)
+    clear_ghi: Floats  # (U,) W/m2, global irradiance of a clear sky (Ineichen, fixed turbidity)
+    extra: Floats  # (U,) W/m2, outside the atmosphere
+
+
+def sun_of(site: SiteSpec, utc: pd.DatetimeIndex) -> Sun:
+    """Return where the sun is, and what a clear sky lets through.
 
     Parameters
     ----------
@@ -103,6 +113,49 @@ def unit_output(
         Latitude, longitude, altitude.
     utc : pandas.DatetimeIndex
         (S,) start of each 15-min step; the sun is taken at its middle.
+    """
+    from pvlib import atmosphere, clearsky, irradiance, solarposition
+
+    middle = utc + pd.Timedelta(minutes=7.5)
+    sun = solarposition.get_solarposition(middle, site.latitude, site.longitude, site.altitude_m)
+    up = np.flatnonzero(sun["apparent_zenith"].to_numpy() < 90.0)
+    middle, zenith = middle[up], sun["apparent_zenith"].to_numpy()[up]
+    month, day_of_year = middle.month.to_numpy() - 1, middle.day_of_year.to_numpy()
+    pressure = atmosphere.alt2pres(site.altitude_m)
+    airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith), pressure)
+    clear = clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY[month], site.altitude_m)
+    return Sun(
+        steps=len(utc),
+        up=up,
+        zenith=zenith,
+        azimuth=sun["azimuth"].to_numpy()[up],
+        month=month,
+        day_of_year=day_of_year,
+        clear_ghi=np.nan_to_num(clear["ghi"]),
+        extra=irradiance.get_extra_radiation(day_of_year),
+    )
+
+
+@lru_cache(maxsize=8)
+def sun_of_days(site: SiteSpec, calendar: Calendar, days: range) -> Sun:
+    """Return `sun_of` of whole local days: the same for all months of a scenario, and pvlib is slow to call."""
+    utc = [calendar.day_index_utc(day).tz_localize(None).to_numpy() for day in days]
+    made = sun_of(site, pd.DatetimeIndex(np.concatenate(utc), tz="UTC"))
+    for array in made[1:]:
+        array.setflags(write=False)
+    return made
+
+
+def unit_output(sun: Sun, temp_c: Floats, clearness: Floats, system_loss: float) -> Floats32:
+    """AC output per kWp of every roof class.
+
+    Clear-sky global irradiance times clearness is split by Erbs, transposed by Hay-Davies, and put through the SAPM
+    cell temperature and the PVWatts module and inverter.
+
+    Parameters
+    ----------
+    sun : Sun
+        Of S steps.
     temp_c, clearness : numpy.ndarray
         (S,) air temperature, deg C, and factor on clear-sky global irradiance.
     system_loss : float
@@ -113,35 +166,23 @@ def unit_output(
     numpy.ndarray
         (S, N_ORIENTATIONS) float32, kW per kWp; exactly 0 while the sun is down.
     """
-    from pvlib import atmosphere, clearsky, inverter, irradiance, pvsystem, solarposition, temperature
+    from pvlib import inverter, irradiance, pvsystem, temperature
 
-    middle = utc + pd.Timedelta(minutes=7.5)
-    sun = solarposition.get_solarposition(middle, site.latitude, site.longitude, site.altitude_m)
-    up = np.flatnonzero(sun["apparent_zenith"].to_numpy() < 90.0)
-    middle, temp_c, clearness = middle[up], temp_c[up], clearness[up]
-    zenith = sun["apparent_zenith"].to_numpy()[up]
-    azimuth = sun["azimuth"].to_numpy()[up]
-    month = middle.month.to_numpy() - 1
-    pressure = atmosphere.alt2pres(site.altitude_m)
-    airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith), pressure)
-    clear = clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY[month], site.altitude_m)
-    ghi = np.nan_to_num(clear["ghi"]) * clearness
-    day_of_year = middle.day_of_year.to_numpy()
-    split = irradiance.erbs(ghi, zenith, day_of_year)
-    extra = irradiance.get_extra_radiation(day_of_year)
+    temp_c, ghi = temp_c[sun.up], sun.clear_ghi * clearness[sun.up]
+    split = irradiance.erbs(ghi, sun.zenith, sun.day_of_year)
     cell_params = temperature.TEMPERATURE_MODEL_PARAMETERS["sapm"]["close_mount_glass_glass"]
-    out = np.zeros((len(utc), N_ORIENTATIONS), dtype=np.float32)
+    out = np.zeros((sun.steps, N_ORIENTATIONS), dtype=np.float32)
     for c, (tilt, facing) in enumerate(ROOFS):
         poa = irradiance.get_total_irradiance(
-            tilt, facing, zenith, azimuth, split["dni"], ghi, split["dhi"],
-            dni_extra=extra, albedo=ALBEDO, model="haydavies",
+            tilt, facing, sun.zenith, sun.azimuth, split["dni"], ghi, split["dhi"],
+            dni_extra=sun.extra, albedo=ALBEDO, model="haydavies",
         )  # fmt: skip
         poa_global = np.nan_to_num(np.asarray(poa["poa_global"], dtype=np.float64))
         cell = temperature.sapm_cell(poa_global, temp_c, WIND_M_S, **cell_params)
-        dc = pvsystem.pvwatts_dc(poa_global, cell, 1.0, GAMMA_PER_K) * (1.0 - system_loss) * SOILING[month]
+        dc = pvsystem.pvwatts_dc(poa_global, cell, 1.0, GAMMA_PER_K) * (1.0 - system_loss) * SOILING[sun.month]
         # pvlib's inverter limit is given as the DC power at which it clips
         ac = inverter.pvwatts(dc, pdc0=1.0 / (DC_AC_RATIO * 0.96))
-        out[up, c] = np.clip(np.nan_to_num(ac), 0.0, 1.0)
+        out[sun.up, c] = np.clip(np.nan_to_num(ac), 0.0, 1.0)
     return out
 
 
