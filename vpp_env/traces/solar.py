@@ -248,10 +248,7 @@ def day_pv(
 @kernel
 def _is_up(unit: Floats32, k: int) -> bool:
     """Whether the sun shines on a roof in step k."""
-    for x in unit[k]:
-        if x != 0.0:
-            return True
-    return False
+    return bool(unit[k].max() > 0.0)
 
 
 @kernel

@@ -251,8 +251,8 @@ class Sessions:
         start, end = np.array([d.start for d in drawn]), np.array([d.end for d in drawn])
         full_kwh = c.eta * c.kw * DT_H
         today = 1 + LONGEST_DAYS
-        whole = np.empty((3, c.n_homes), dtype=np.int64)
-        made = CarDay(*whole, trip=np.zeros(c.n_homes))
+        dep, arr, out = np.empty((3, c.n_homes), dtype=np.int64)
+        made = CarDay(dep, arr, out, np.zeros(c.n_homes))
         _cut(start, end, lengths, today, drawn[today].kwh, c.column, c.cap_kwh, full_kwh, made)
         return made
 
