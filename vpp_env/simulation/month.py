@@ -270,10 +270,10 @@ class Month:
         first = calendar.offset if day == 0 else 0
         state = copied(self._baseline_start[day])
         shape = plan.load.shape
-        baseline = BaselineDay(*(np.empty(shape) for _ in BaselineDay._fields))
+        # what a feeder keeps from a car is written only where it does
+        baseline = BaselineDay(*(np.empty(shape) for _ in BaselineDay._fields[:-1]), ev_late=np.zeros(shape))
         for rows in baseline:
             rows[:first] = 0.0
-        baseline.ev_late[:] = 0.0  # written only where a feeder keeps something from a car
         baseline.ev_soc[:first] = state.vehicle.soc_kwh
         baseline.bess_soc[:first] = state.battery.soc_kwh
         made = Day(plan, baseline)
