@@ -271,7 +271,8 @@ class Month:
         state = copied(self._baseline_start[day])
         shape = plan.load.shape
         # what a feeder keeps from a car is written only where it does
-        baseline = BaselineDay(*(np.empty(shape) for _ in BaselineDay._fields[:-1]), ev_late=np.zeros(shape))
+        empty = (np.zeros(shape) if name == "ev_late" else np.empty(shape) for name in BaselineDay._fields)
+        baseline = BaselineDay(*empty)
         for rows in baseline:
             rows[:first] = 0.0
         baseline.ev_soc[:first] = state.vehicle.soc_kwh
