@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 from support import begin, leaves, random_actions, scenario
 
+import vpp_env.api.pool
 from vpp_env.api.episode import Curriculum, Randomised, Setting
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.parallel import env, parallel_env
@@ -220,23 +223,35 @@ def test_a_world_that_is_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool.world([5, 6], WORLD) is not made, "a world is for one episode"
     pool.prepare([6, 7], WORLD)
     assert pool._opening is None, "month 6 is kept, and may be played while the thread works"
-    pool.prepare([8, 9], WORLD)
-    other = pool._opening
-    assert other is not None
-    assert [m.seed for m in pool.world([8, 10], WORLD).months] == [8, 10]
-    assert pool._opening is None
-    assert other[1].done(), "nobody is at month 8 but its episode"
-    assert pickle.loads(pickle.dumps(pool)).world([5, 6], WORLD) is not made
+    opened, mine = vpp_env.api.pool._opened, threading.get_ident()
+
+    def slowly(parts: Any) -> World:
+        time.sleep(0.3 if threading.get_ident() != mine else 0.0)
+        return opened(parts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vpp_env.api.pool._opened", slowly)
+        pool.prepare([8, 9], WORLD)
+        other = pool._opening
+        assert other is not None
+        assert pickle.loads(pickle.dumps(pool)).world([8, 9], WORLD) is not other[1].result()
+        pool.prepare([8, 10], WORLD)
+        other = pool._opening
+        assert other is not None
+        assert pool.get(10, WORLD).seed == 10, "the thread has made the months and is at the world"
+        assert [m.seed for m in pool.world([8, 11], WORLD).months] == [8, 11]
+        assert pool._opening is None
+        assert other[1].done(), "nobody is at month 8 but its episode"
 
     def fails(*args: object, **named: object) -> Month:
         raise VppError("no such prices")
 
     with monkeypatch.context() as patched:
         patched.setattr("vpp_env.api.pool.Month", fails)
-        pool.prepare([11, 12], WORLD)
+        pool.prepare([12, 13], WORLD)
         with pytest.raises(VppError, match="no such prices"):
-            pool.world([11, 12], WORLD)
-    assert [m.seed for m in pool.world([11, 13], WORLD).months] == [11, 13]
+            pool.world([12, 13], WORLD)
+    assert [m.seed for m in pool.world([12, 14], WORLD).months] == [12, 14]
 
 
 def test_a_kept_month_plays_as_a_new_one() -> None:

@@ -68,9 +68,12 @@ class PlainSessions:
     def __init__(self, c: Cars, scenario: Scenario, seed: int) -> None:
         self._c, self._scenario, self._seed = c, scenario, seed
         self._n = scenario.calendar.steps_in_day
+        self._days: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def _drawn(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return plain_drawn(self._c, self._scenario, self._seed, day)
+        if day not in self._days:
+            self._days[day] = plain_drawn(self._c, self._scenario, self._seed, day)
+        return self._days[day]
 
     def _start(self, day: int) -> np.ndarray:
         mine = self._drawn(day)[0]
@@ -104,7 +107,7 @@ class PlainSessions:
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_day_of_cars(start: str) -> None:
-    scenario = scenario_of(start)
+    scenario = scenario_of(start, 4_000)  # enough for what is rare: a car that leaves at midnight for the next session
     c = vehicles.cars(build_fleet(scenario, 3), 3, scenario.fleet.ev_eta)
     plain, compiled = PlainSessions(c, scenario, 3), vehicles.Sessions(c, scenario.calendar, 3)
     for day in range(-2, 6):
@@ -232,13 +235,13 @@ def test_what_is_drawn_of_a_days_weather_once_is_what_its_streams_say() -> None:
 
     weights = 0.75 ** np.arange(8)
     weights /= np.sqrt(np.sum(weights**2))
-    for day in (9, 0, 20, -2):
-        for seed in (1, 2, 1):
-            first = int(stream(seed, "weather", 1).integers(0, 31 - scenario.prices.heatwave_days + 1))
-            wave = range(first, first + scenario.prices.heatwave_days)
+    for seed in (1, 2, 1):
+        first = int(stream(seed, "weather", 1).integers(0, 31 - scenario.prices.heatwave_days + 1))
+        wave = range(first, first + scenario.prices.heatwave_days)
+        assert weather.heatwave_range(scenario, seed) == wave
+        for day in (wave.stop, first, first - 1, 0, -2):
             index = float(weights @ [normal(seed, 0, day - lag) for lag in range(8)])
             heat = 1.0 if day in wave else float(0.6 / (1.0 + np.exp(-1.5 * (index - 0.8))))
-            assert weather.heatwave_range(scenario, seed) == wave
             assert weather.day_heat(scenario, seed, day) == heat
             noise = weather.DAY_NOISE_C * normal(seed, 3, day)
             assert weather._anomaly_c(scenario, seed, day) == weather.HEAT_SPAN_C * (heat - weather.MEAN_HEAT) + noise
