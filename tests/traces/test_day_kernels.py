@@ -107,12 +107,22 @@ class PlainSessions:
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_day_of_cars(start: str) -> None:
-    scenario = scenario_of(start, 4_000)  # enough for what is rare: a car that leaves at midnight for the next session
+    scenario = scenario_of(start, 500)
     c = vehicles.cars(build_fleet(scenario, 3), 3, scenario.fleet.ev_eta)
     plain, compiled = PlainSessions(c, scenario, 3), vehicles.Sessions(c, scenario.calendar, 3)
     for day in range(-2, 6):
         for mine, other in zip(compiled.day(day), plain.day(day), strict=True):
             assert same(mine, other), day
+
+
+@pytest.mark.parametrize(("tomorrow", "dep"), [(1, 95), (2, 96), (50, 96), (NEVER, 96)])
+def test_a_car_that_is_plugged_in_all_day_leaves_in_time_for_tomorrows_session(tomorrow: int, dep: int) -> None:
+    start, end = np.full((9, 1), NEVER), np.full((9, 1), NEVER)
+    start[5], end[5], start[7] = 80, 80 + 300, tomorrow  # yesterday's, for three days; today there is none
+    made = CarDay(*(np.zeros(1, dtype=np.int64) for _ in range(3)), np.zeros(1))
+    one = np.ones(1)
+    vehicles._cut(start, end, np.full(9, 96), 6, one, np.zeros(1, dtype=np.int64), one, one, made)
+    assert [float(x[0]) for x in made] == [dep, 96, 96, 0.0]
 
 
 def test_how_likely_a_session_is() -> None:
