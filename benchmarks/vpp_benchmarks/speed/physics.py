@@ -214,7 +214,7 @@ def parallel_step(scenario: Scenario) -> Ratio:
 def reset_ratio(name: str, episodes: int) -> Ratio:
     """A reset without a seed against the mean step of whole episodes in which nobody bids.
 
-    Both are processor time of the calling thread: from the third reset on another thread makes the next world.
+    Both are processor time of the calling thread: from the second reset on, another thread makes the next world.
     """
     env = VectorMarketMonth(1, name)
     scenario, resets, steps = load_scenario(name), [], []
