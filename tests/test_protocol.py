@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
-from support import begin, random_actions, scenario
+from support import begin, leaves, random_actions, scenario
 
+import vpp_env.api.pool
 from vpp_env.api.episode import Curriculum, Randomised, Setting
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
 from vpp_env.api.parallel import env, parallel_env
@@ -25,6 +28,7 @@ from vpp_env.evaluation.simulate import Run
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.simulation.month import Month
+from vpp_env.simulation.world import World
 
 SMALL = scenario("quick")
 WORLD = Setting(SMALL)
@@ -200,6 +204,54 @@ def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     pool.prepare([8], WORLD)
     with pytest.raises(VppError, match="no such prices"):
         pool.get(8, WORLD)
+
+
+def test_a_world_that_is_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = MonthPool(2, worlds=True)
+    pool.prepare([5, 6], WORLD)
+    assert pool._opening is not None
+    made = pool._opening[1].result()
+    pool.prepare([5, 6], WORLD)
+    assert pool.world([5, 6], WORLD) is made, "the same one is still wanted"
+    assert [m.seed for m in made.months] == [5, 6]
+    assert [pool.get(seed, WORLD) for seed in (5, 6)] == made.months
+    fresh = World([Month(WORLD.scenario, seed) for seed in (5, 6)])
+    fresh.reset()
+    bids = [random_actions(np.random.default_rng(j), 10) for j in range(3)]
+    played = [[(w.state, w.quote, w.headroom, w.day), *(w.step(a).ledger for a in bids)] for w in (made, fresh)]
+    assert [x.tobytes() for x in leaves(tuple(played[0]))] == [x.tobytes() for x in leaves(tuple(played[1]))]
+    assert pool.world([5, 6], WORLD) is not made, "a world is for one episode"
+    pool.prepare([6, 7], WORLD)
+    assert pool._opening is None, "month 6 is kept, and may be played while the thread works"
+    opened, mine = vpp_env.api.pool._opened, threading.get_ident()
+
+    def slowly(parts: Any) -> World:
+        time.sleep(0.3 if threading.get_ident() != mine else 0.0)
+        return opened(parts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vpp_env.api.pool._opened", slowly)
+        pool.prepare([8, 9], WORLD)
+        other = pool._opening
+        assert other is not None
+        assert pickle.loads(pickle.dumps(pool)).world([8, 9], WORLD) is not other[1].result()
+        pool.prepare([8, 10], WORLD)
+        other = pool._opening
+        assert other is not None
+        assert pool.get(10, WORLD).seed == 10, "the thread has made the months and is at the world"
+        assert [m.seed for m in pool.world([8, 11], WORLD).months] == [8, 11]
+        assert pool._opening is None
+        assert other[1].done(), "nobody is at month 8 but its episode"
+
+    def fails(*args: object, **named: object) -> Month:
+        raise VppError("no such prices")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vpp_env.api.pool.Month", fails)
+        pool.prepare([12, 13], WORLD)
+        with pytest.raises(VppError, match="no such prices"):
+            pool.world([12, 13], WORLD)
+    assert [m.seed for m in pool.world([12, 14], WORLD).months] == [12, 14]
 
 
 def test_a_kept_month_plays_as_a_new_one() -> None:

@@ -10,9 +10,9 @@ from vpp_benchmarks.run.ceilings import ceilings
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month
 from vpp_env.traces import price_tables as tables
-from vpp_env.traces.price_clock import ar1
 from vpp_env.traces.price_law import FAST, SIZE, SLOW, PriceLaw, law_of, shares
 from vpp_env.traces.real_time import Episode, RealTime, Spikes, spike_size
+from vpp_env.traces.series import ar1
 from vpp_env.units import KWH_PER_MWH
 
 SPIKY = {"prices.spike_factor": 40.0}

@@ -44,7 +44,7 @@ class Setting(NamedTuple):
     @property
     def month(self) -> str:
         """Name of the month: that of the prices, or the calendar's."""
-        return f"{self.scenario.calendar.local[0]:%Y-%m}" if self.market_data is None else str(self.market_data)
+        return f"{self.scenario.start:%Y-%m}" if self.market_data is None else str(self.market_data)
 
 
 def check_options(options: Mapping[str, Any], also: Sequence[str] = ()) -> None:

@@ -168,7 +168,7 @@ class Session:
         if n_months < 1:
             raise VppError(f"n_months: got {n_months}; allowed is 1 or more")
         self.n_months = n_months
-        self._pool = MonthPool(n_months)
+        self._pool = MonthPool(n_months, worlds=True)
         self._seeds = Seeds(seed, n_months)
         self._handed = HandedIn()
         self.world: World | None = None
@@ -208,9 +208,8 @@ class Session:
 
         They are written `into` an array, or a fresh one.
         """
-        world = World([self._pool.get(s, setting) for s in seeds])
+        world = self._pool.world(seeds, setting)
         self.seeds, self.setting, self.options, self.world = tuple(seeds), setting, dict(options), world
-        self.world.reset()
         self.outcome = None
         self.history = []
         self._handed = HandedIn()

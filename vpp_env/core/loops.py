@@ -99,51 +99,84 @@ def new_books(steps: int, months: int, n: int) -> Books:
 @kernel
 def run_baseline(homes: Homes, day: Day, first: int) -> None:
     """Run the baseline through one day from step `first`; advances the state of `homes`, fills `day.baseline`."""
-    rules, plan, out = homes.rules, day.plan, day.baseline
-    for i in range(len(homes.home.buy_limit)):
-        home, state = home_at(homes.home, i), state_at(homes.state, i)
-        for k in range(first, len(plan.load)):
-            soc = state.vehicle.soc_kwh
-            if k == plan.arr[i]:
-                soc = max(0.0, soc - plan.trip[i])
-            out.ev_soc[k, i] = soc
-            ev = 0.0
-            if is_plugged(k, plan.dep[i], plan.arr[i], plan.out[i]):
-                ev = baseline_charge(home.vehicle, soc, rules.vehicle)
-                soc += rules.vehicle.eta * ev * rules.dt_h
-            out.ev_kw[k, i] = ev
-            surplus = plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i]
-            restore = restores(state.battery.below_since, plan.day, k, plan.restore_step)
-            own = own_use(home.battery, state.battery, surplus, restore, rules.battery)
-            battery = baseline_next(home.battery, state.battery, own, plan.day, rules.battery)
-            state = HomeState(battery, VehicleState(soc, state.vehicle.shortfall, state.vehicle.lacks))
-            out.bess_soc[k, i] = battery.soc_kwh
-            out.bess_ch[k, i] = own.charge
-            out.bess_dis[k, i] = own.discharge
-        put_state(homes.state, i, state)
-    for one in range(0, len(homes.home.buy_limit), rules.feeder_homes):
-        _find_late(homes, day, first, one, min(one + rules.feeder_homes, len(homes.home.buy_limit)))
+    n = len(homes.home.buy_limit)
+    # step after step, as rows lie in memory; a home's steps wait for each other, those of different homes do not
+    for k in range(first, len(day.plan.load)):
+        for i in range(n):
+            _baseline_car(homes, day, k, i)
+        for i in range(n):
+            _baseline_battery(homes, day, k, i)
 
 
 @inlined
-def _find_late(homes: Homes, day: Day, first: int, one: int, last: int) -> None:
-    """Fill `ev_late` of the homes `one` to `last` - 1, which one feeder serves, from step `first` of the day on.
+def _baseline_car(homes: Homes, day: Day, k: int, i: int) -> None:
+    """Charge the car of home i in step k of the baseline."""
+    rules, plan, state = homes.rules.vehicle, day.plan, homes.state.vehicle
+    soc = state.soc_kwh[i]
+    if k == plan.arr[i]:
+        soc = max(0.0, soc - plan.trip[i])
+    ev = 0.0
+    if is_plugged(k, plan.dep[i], plan.arr[i], plan.out[i]):
+        ev = baseline_charge(home_at(homes.home, i).vehicle, soc, rules)
+    day.baseline.ev_soc[k, i], day.baseline.ev_kw[k, i] = soc, ev
+    state.soc_kwh[i] = soc + rules.eta * ev * rules.dt_h
 
-    A car gets the room that they leave at their baselines; beyond midnight it is taken to have full power.
+
+@inlined
+def _baseline_battery(homes: Homes, day: Day, k: int, i: int) -> None:
+    """Run the battery of home i through step k of the baseline, behind its car."""
+    rules, plan, out, state = homes.rules.battery, day.plan, day.baseline, homes.state.battery
+    battery, before = home_at(homes.home, i).battery, state_at(homes.state, i).battery
+    surplus = plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i]
+    restore = restores(before.below_since, plan.day, k, plan.restore_step)
+    own = own_use(battery, before, surplus, restore, rules)
+    after = baseline_next(battery, before, own, plan.day, rules)
+    # what the market has discharged or stored does not change
+    state.soc_kwh[i], state.below_since[i] = after.soc_kwh, after.below_since
+    out.bess_soc[k, i], out.bess_ch[k, i], out.bess_dis[k, i] = after.soc_kwh, own.charge, own.discharge
+
+
+@kernel
+def find_late(homes: Homes, day: Day, first: int) -> None:
+    """Fill `day.baseline.ev_late` of a day whose baseline has been run from step `first` on, where there are feeders.
+
+    A car gets the room that the homes of its feeder leave at their baselines; beyond midnight it is taken to have full
+    power.
     """
-    rules, plan, out = homes.rules, day.plan, day.baseline
-    n, dt, eta = len(plan.load), rules.dt_h, rules.vehicle.eta
-    for k in range(n - 1, first, -1):
-        room = rules.feeder_kw
-        for i in range(one, last):
-            room += plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i] - out.bess_ch[k, i] + out.bess_dis[k, i]
-        for i in range(one, last):
-            if is_plugged(k - 1, plan.dep[i], plan.arr[i], plan.out[i]):
-                due = steps_until_due(k - 1, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i])
-                # what the baseline does there is always room for, and rounding must not force it
-                short = max(0.0, homes.home.vehicle.kw[i] - out.ev_kw[k, i] - max(0.0, room) - FINE_KW)
-                if due > 1:
-                    out.ev_late[k - 1, i] = out.ev_late[k, i] + eta * short * dt
+    rules, plan, out, kw = homes.rules, day.plan, day.baseline, homes.home.vehicle.kw
+    n, together = len(kw), homes.rules.feeder_homes
+    feeders = -(-n // together)
+    most, kept = np.zeros(feeders), np.zeros(feeders, dtype=np.bool_)  # kW of its fastest car; something after step k
+    for i in range(n):
+        most[i // together] = max(most[i // together], kw[i])
+    net = np.empty(n)
+    for k in range(len(plan.load) - 1, first, -1):
+        for i in range(n):
+            net[i] = plan.pv[k, i] - plan.load[k, i] - out.ev_kw[k, i] - out.bess_ch[k, i] + out.bess_dis[k, i]
+        for f in range(feeders):
+            one, last, room = f * together, min((f + 1) * together, n), rules.feeder_kw
+            for i in range(one, last):
+                room += net[i]
+            if kept[f] or room < most[f]:
+                kept[f] = _put_late(homes, day, k, one, last, max(0.0, room))
+
+
+@inlined
+def _put_late(homes: Homes, day: Day, k: int, one: int, last: int, room: float) -> bool:
+    """Write what a feeder that leaves `room` kW in step k keeps from the cars of homes `one` to `last` - 1 before it.
+
+    Returns whether it does.
+    """
+    rules, plan, out, found = homes.rules, day.plan, day.baseline, False
+    for i in range(one, last):
+        # what the baseline does there is always room for, and rounding must not force it
+        short = max(0.0, homes.home.vehicle.kw[i] - out.ev_kw[k, i] - room - FINE_KW)
+        late = out.ev_late[k, i] + rules.vehicle.eta * short * rules.dt_h
+        if late > 0.0 and is_plugged(k - 1, plan.dep[i], plan.arr[i], plan.out[i]):
+            n = len(plan.load)
+            if steps_until_due(k - 1, n, plan.dep[i], plan.out[i], plan.ready[i], plan.next_due[i]) > 1:
+                out.ev_late[k - 1, i], found = late, True
+    return found
 
 
 @kernel

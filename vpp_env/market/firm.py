@@ -19,12 +19,14 @@ performance, a clawback on large shortfalls, few hours a season, a test where no
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from vpp_env.market.clearing import floor_tick
 from vpp_env.scenario import Scenario
+from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import DT_H, KWH_PER_MWH, Flags, Floats
 
@@ -57,9 +59,14 @@ def evenings(scenario: Scenario) -> tuple[Evening, ...]:
     market, calendar = scenario.market, scenario.calendar
     if not market.firm_capacity:
         return ()
-    first, last = market.capacity_hours
+    return _evenings(calendar, *market.capacity_hours, market.day_ahead_gate_hour)
+
+
+@lru_cache(maxsize=16)
+def _evenings(calendar: Calendar, first: float, last: float, gate_hour: float) -> tuple[Evening, ...]:
+    """The evenings of a run, the same for all of its months."""
     hour, day = calendar.hour, calendar.day
-    gates = {int(day[t]) + 1: int(t) for t in np.flatnonzero(hour == market.day_ahead_gate_hour)}
+    gates = {int(day[t]) + 1: int(t) for t in np.flatnonzero(hour == gate_hour)}
     whole = round((last - first) / DT_H)
     found = []
     for d, gate in gates.items():
@@ -90,13 +97,13 @@ def called_evenings(market: MarketSpec, found: tuple[Evening, ...], da_usd_per_m
     left = int(market.capacity_season_hours / (last - first) + 1e-9)
     most = min(TEST_EVENINGS, len(found))
     test = len(found) - most + int(test_draw * most)
-    called = np.zeros(len(found), dtype=np.bool_)
+    called = [False] * len(found)
     for e, evening in enumerate(found):
         dear = da_usd_per_mwh[evening.first : evening.stop].max() > market.capacity_call_usd_per_mwh
-        if left > 0 and (dear or (e == test and not called.any())):
+        if left > 0 and (dear or (e == test and not any(called))):
             called[e] = True
             left -= 1
-    return called
+    return np.array(called, dtype=np.bool_)
 
 
 def rate_usd_per_kw_day(market: MarketSpec) -> float:

@@ -27,7 +27,7 @@ from vpp_env.core.layout import (
     parameters_of,
     rules_of,
 )
-from vpp_env.core.loops import run_baseline
+from vpp_env.core.loops import find_late, run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.market.exchange import Conditions
 from vpp_env.market.firm import Draws, evenings
@@ -270,14 +270,18 @@ class Month:
         first = calendar.offset if day == 0 else 0
         state = copied(self._baseline_start[day])
         shape = plan.load.shape
-        baseline = BaselineDay(*(np.empty(shape) for _ in BaselineDay._fields))
+        # what a feeder keeps from a car is written only where it does
+        empty = (np.zeros(shape) if name == "ev_late" else np.empty(shape) for name in BaselineDay._fields)
+        baseline = BaselineDay(*empty)
         for rows in baseline:
             rows[:first] = 0.0
-        baseline.ev_late[:] = 0.0  # written only where a feeder keeps something from a car
         baseline.ev_soc[:first] = state.vehicle.soc_kwh
         baseline.bess_soc[:first] = state.battery.soc_kwh
         made = Day(plan, baseline)
-        run_baseline(Homes(self.rules, self.parameters, state, no_quote(fleet.n)), made, first)
+        homes = Homes(self.rules, self.parameters, state, no_quote(fleet.n))
+        run_baseline(homes, made, first)
+        if self.scenario.market.feeder_homes:
+            find_late(homes, made, first)
         self._baseline_start[day + 1] = state
         _lock(made)
         return made

@@ -206,7 +206,7 @@ class World:
             plan = join_days([m.day(0) for m in self.months]).plan
             load, pv = np.concatenate([load, plan.load[:offset]]), np.concatenate([pv, plan.pv[:offset]])
         # row t % HISTORY holds step t of the last day: the newest row is step -1
-        self.load_past, self.pv_past = load[-HISTORY:].copy(), pv[-HISTORY:].copy()
+        self.load_past, self.pv_past = load[-HISTORY:], pv[-HISTORY:]
 
     def _gate(self) -> Gate:
         """The next opportunity's gate."""

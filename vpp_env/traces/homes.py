@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from vpp_env.errors import DataError
 from vpp_env.scenario import Scenario
@@ -15,7 +14,7 @@ from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
 from vpp_env.traces.load import COOL_LAG_STEPS, day_load, lagged, load_homes
 from vpp_env.traces.series import DayTraces
-from vpp_env.traces.solar import day_pv, pv_homes, unit_output
+from vpp_env.traces.solar import day_pv, pv_homes, sun_of_days, unit_output
 from vpp_env.traces.vehicles import CarDay, Sessions, cars
 from vpp_env.traces.weather import DAY_KEY, build_day_weather
 from vpp_env.units import Floats, Floats32
@@ -160,17 +159,15 @@ class HomeTraces:
     def _unit_day(self, day: int) -> Floats32:
         """(n, N_ORIENTATIONS) kW per kWp; the run's days are made together, once, as pvlib is slow to call."""
         if day not in self._unit:
-            run = range(FIRST_DAY, self._scenario.calendar.n_days + DAYS_AFTER + 1)
-            days = list(run) if day in run else [day]
+            run, calendar = range(FIRST_DAY, self._scenario.calendar.n_days + DAYS_AFTER + 1), self._scenario.calendar
+            days = run if day in run else range(day, day + 1)
             weather = [self.weather_day(d) for d in days]
-            utc = [self._scenario.calendar.day_index_utc(d) for d in days]
             made = unit_output(
-                self._scenario.site,
-                pd.DatetimeIndex(np.concatenate([u.tz_localize(None).to_numpy() for u in utc]), tz="UTC"),
+                sun_of_days(self._scenario.site, calendar, days),
                 np.concatenate([w[0] for w in weather]),
                 np.concatenate([w[1] for w in weather]),
                 self._scenario.traces.pv_system_loss,
             )
-            ends = np.cumsum([len(u) for u in utc])[:-1]
+            ends = np.cumsum([calendar.steps_in_day(d) for d in days])[:-1]
             self._unit.update(zip(days, np.split(made, ends), strict=True))
         return self._unit[day]

@@ -234,16 +234,22 @@ def _add_up(
         edges[runs.start[r], home] += runs.kw[r]
     for r, home in enumerate(runs.home):
         edges[runs.end[r], home] -= runs.kw[r]
-    drawn = np.zeros(n, dtype=np.float32)
+    drawn, kw = np.zeros(n, dtype=np.float32), np.empty(n, dtype=np.float32)
     for k in range(steps):
+        # loops of few arrays each: of many the compiler makes no vector instructions
         for i in range(n):
-            kw = min(max(load[k, i] + region, low), high) * base_kw[k, phase[i]]
-            kw += min(max(cool[k, i] + one, zero), duty) * cool_kw[k] * cooling[i]
-            # sums of equal and opposite float32 leave dust below zero
+            kw[i] = min(max(load[k, i] + region, low), high) * base_kw[k, phase[i]]
+        for i in range(n):
+            kw[i] += min(max(cool[k, i] + one, zero), duty) * cool_kw[k] * cooling[i]
+        for i in range(n):
             drawn[i] += edges[k, i]
-            kw = kw * size[i] + max(drawn[i], zero)
-            kw -= max(kw - knee[i], zero) * over_knee
-            load[k, i] = kw * min(max(ripple[k, i] * gain + one, least), most)
+        for i in range(n):
+            # sums of equal and opposite float32 leave dust below zero
+            kw[i] = kw[i] * size[i] + max(drawn[i], zero)
+        for i in range(n):
+            kw[i] -= max(kw[i] - knee[i], zero) * over_knee
+        for i in range(n):
+            load[k, i] = kw[i] * min(max(ripple[k, i] * gain + one, least), most)
 
 
 def day_load(

@@ -7,6 +7,7 @@ and moves forward only. A price therefore depends neither on how long the run is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -67,8 +68,9 @@ class Clock:
         return steps[self.first_step : self.first_step + self.n_steps]
 
 
+@lru_cache(maxsize=16)
 def build_clock(calendar: Calendar, n_steps: int) -> Clock:
-    """Make the frame that covers `n_steps` steps from the run's first one."""
+    """Make the frame that covers `n_steps` steps from the run's first one; arrays are read-only, of all months one."""
     step = pd.Timedelta(minutes=STEP_MINUTES)
     last = calendar.utc[0] + (n_steps - 1) * step
     last_day = (last.tz_convert(calendar.timezone).date() - calendar.first_day).days
@@ -76,7 +78,7 @@ def build_clock(calendar: Calendar, n_steps: int) -> Clock:
     hours = pd.date_range(begin, calendar.day_start_utc(last_day + 1), freq="h", inclusive="left")
     local = hours.tz_convert(calendar.timezone)
     dates = local.tz_localize(None).normalize()
-    return Clock(
+    made = Clock(
         day=np.asarray((dates - pd.Timestamp(calendar.first_day)).days, dtype=np.int64),
         hour=np.asarray(local.hour, dtype=np.int64),
         weekday=np.asarray(local.day_of_week, dtype=np.int64),
@@ -84,16 +86,9 @@ def build_clock(calendar: Calendar, n_steps: int) -> Clock:
         first_step=int((calendar.utc[0] - begin) / step),
         n_steps=n_steps,
     )
-
-
-def ar1(noise: Floats, phi: float) -> Floats:
-    """Unit-variance AR(1) driven by standard normals (n,); forward only: a prefix does not see what follows."""
-    # a plain recursion: `scipy.signal` would do it, and costs every run .7 s of imports
-    scale = float(np.sqrt(1.0 - phi**2))
-    values = noise.tolist()  # starts in the stationary state
-    for t in range(1, len(values)):
-        values[t] = phi * values[t - 1] + scale * values[t]
-    return np.asarray(values, dtype=np.float64)
+    for array in (made.day, made.hour, made.weekday, made.month):
+        array.setflags(write=False)
+    return made
 
 
 def clip_lmp(scenario: Scenario, price: Floats) -> Floats:

@@ -18,10 +18,10 @@ import numpy as np
 
 from vpp_env.scenario import Scenario
 from vpp_env.traces import price_tables as tables
-from vpp_env.traces.price_clock import Clock, ar1, build_clock, clip_lmp, month_index, season_of
+from vpp_env.traces.price_clock import Clock, build_clock, clip_lmp, month_index, season_of
 from vpp_env.traces.price_regime import Regime, regime_of
 from vpp_env.traces.real_time import real_time
-from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries
+from vpp_env.traces.series import RESERVE_PRODUCTS, MarketSeries, ar1
 from vpp_env.traces.weather import day_heat
 from vpp_env.units import Floats
 

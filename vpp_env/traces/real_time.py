@@ -20,8 +20,9 @@ import numpy as np
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
 from vpp_env.traces import price_tables as tables
-from vpp_env.traces.price_clock import Clock, ar1, month_index, season_of
+from vpp_env.traces.price_clock import Clock, month_index, season_of
 from vpp_env.traces.price_regime import regime_of
+from vpp_env.traces.series import ar1
 from vpp_env.traces.weather import DAY_KEY
 from vpp_env.units import STEPS_PER_HOUR, Flags, Floats, Ints
 

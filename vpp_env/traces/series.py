@@ -1,4 +1,4 @@
-"""The types that the trace modules make and the world reads."""
+"""The types that the trace modules make and the world reads, and the autoregression that they share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vpp_env.errors import DataError
+from vpp_env.jit import kernel
 from vpp_env.units import Floats, Floats32, Ints
 
 RESERVE_PRODUCTS = ("spin", "nonspin", "regup", "regdown")
@@ -47,3 +48,17 @@ class DayTraces:
     arr_step: Ints  # (N,) int64: step at which the car is plugged in, dep < arr < n; n = it is not
     out_step: Ints  # (N,) int64: step at which today's session ends; n = it goes on
     trip_kwh: Floats  # (N,) float64: battery energy used before `arr_step`, kWh; 0 without a plug-in
+
+
+def ar1(noise: Floats, phi: float) -> Floats:
+    """Unit-variance AR(1) driven by standard normals (n,); forward only: a prefix does not see what follows."""
+    return _ar1(np.ascontiguousarray(noise), phi, float(np.sqrt(1.0 - phi**2)))
+
+
+@kernel
+def _ar1(noise: Floats, phi: float, scale: float) -> Floats:
+    made = np.empty_like(noise)
+    made[0] = noise[0]  # starts in the stationary state
+    for t in range(1, len(noise)):
+        made[t] = phi * made[t - 1] + scale * noise[t]
+    return made

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from vpp_env.jit import kernel
+from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.specs import SiteSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import N_ORIENTATIONS, Fleet
@@ -88,13 +91,21 @@ def clear_ghi(site: SiteSpec, utc: pd.DatetimeIndex) -> tuple[Floats, Floats]:
     return ghi, cosine
 
 
-def unit_output(
-    site: SiteSpec, utc: pd.DatetimeIndex, temp_c: Floats, clearness: Floats, system_loss: float
-) -> Floats32:
-    """AC output per kWp of every roof class.
+class Sun(NamedTuple):
+    """What of S steps does not depend on the weather; in U of them the sun is up."""
 
-    Clear-sky global irradiance (Ineichen, fixed turbidity) times clearness is split by Erbs, transposed by
-    Hay-Davies, and put through the SAPM cell temperature and the PVWatts module and inverter.
+    steps: int  # S
+    up: Ints  # (U,) which these are
+    zenith: Floats  # (U,) degrees, apparent
+    azimuth: Floats  # (U,) degrees
+    month: Ints  # (U,) 0..11
+    day_of_year: Ints  # (U,)
+    clear_ghi: Floats  # (U,) W/m2, global irradiance of a clear sky (Ineichen, fixed turbidity)
+    extra: Floats  # (U,) W/m2, outside the atmosphere
+
+
+def sun_of(site: SiteSpec, utc: pd.DatetimeIndex) -> Sun:
+    """Return where the sun is, and what a clear sky lets through.
 
     Parameters
     ----------
@@ -102,6 +113,49 @@ def unit_output(
         Latitude, longitude, altitude.
     utc : pandas.DatetimeIndex
         (S,) start of each 15-min step; the sun is taken at its middle.
+    """
+    from pvlib import atmosphere, clearsky, irradiance, solarposition
+
+    middle = utc + pd.Timedelta(minutes=7.5)
+    sun = solarposition.get_solarposition(middle, site.latitude, site.longitude, site.altitude_m)
+    up = np.flatnonzero(sun["apparent_zenith"].to_numpy() < 90.0)
+    middle, zenith = middle[up], sun["apparent_zenith"].to_numpy()[up]
+    month, day_of_year = middle.month.to_numpy() - 1, middle.day_of_year.to_numpy()
+    pressure = atmosphere.alt2pres(site.altitude_m)
+    airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith), pressure)
+    clear = clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY[month], site.altitude_m)
+    return Sun(
+        steps=len(utc),
+        up=up,
+        zenith=zenith,
+        azimuth=sun["azimuth"].to_numpy()[up],
+        month=month,
+        day_of_year=day_of_year,
+        clear_ghi=np.nan_to_num(clear["ghi"]),
+        extra=irradiance.get_extra_radiation(day_of_year),
+    )
+
+
+@lru_cache(maxsize=8)
+def sun_of_days(site: SiteSpec, calendar: Calendar, days: range) -> Sun:
+    """Return `sun_of` of whole local days: the same for all months of a scenario, and pvlib is slow to call."""
+    utc = [calendar.day_index_utc(day).tz_localize(None).to_numpy() for day in days]
+    made = sun_of(site, pd.DatetimeIndex(np.concatenate(utc), tz="UTC"))
+    for array in made[1:]:
+        array.setflags(write=False)
+    return made
+
+
+def unit_output(sun: Sun, temp_c: Floats, clearness: Floats, system_loss: float) -> Floats32:
+    """AC output per kWp of every roof class.
+
+    Clear-sky global irradiance times clearness is split by Erbs, transposed by Hay-Davies, and put through the SAPM
+    cell temperature and the PVWatts module and inverter.
+
+    Parameters
+    ----------
+    sun : Sun
+        Of S steps.
     temp_c, clearness : numpy.ndarray
         (S,) air temperature, deg C, and factor on clear-sky global irradiance.
     system_loss : float
@@ -112,35 +166,23 @@ def unit_output(
     numpy.ndarray
         (S, N_ORIENTATIONS) float32, kW per kWp; exactly 0 while the sun is down.
     """
-    from pvlib import atmosphere, clearsky, inverter, irradiance, pvsystem, solarposition, temperature
+    from pvlib import inverter, irradiance, pvsystem, temperature
 
-    middle = utc + pd.Timedelta(minutes=7.5)
-    sun = solarposition.get_solarposition(middle, site.latitude, site.longitude, site.altitude_m)
-    up = np.flatnonzero(sun["apparent_zenith"].to_numpy() < 90.0)
-    middle, temp_c, clearness = middle[up], temp_c[up], clearness[up]
-    zenith = sun["apparent_zenith"].to_numpy()[up]
-    azimuth = sun["azimuth"].to_numpy()[up]
-    month = middle.month.to_numpy() - 1
-    pressure = atmosphere.alt2pres(site.altitude_m)
-    airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith), pressure)
-    clear = clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY[month], site.altitude_m)
-    ghi = np.nan_to_num(clear["ghi"]) * clearness
-    day_of_year = middle.day_of_year.to_numpy()
-    split = irradiance.erbs(ghi, zenith, day_of_year)
-    extra = irradiance.get_extra_radiation(day_of_year)
+    temp_c, ghi = temp_c[sun.up], sun.clear_ghi * clearness[sun.up]
+    split = irradiance.erbs(ghi, sun.zenith, sun.day_of_year)
     cell_params = temperature.TEMPERATURE_MODEL_PARAMETERS["sapm"]["close_mount_glass_glass"]
-    out = np.zeros((len(utc), N_ORIENTATIONS), dtype=np.float32)
+    out = np.zeros((sun.steps, N_ORIENTATIONS), dtype=np.float32)
     for c, (tilt, facing) in enumerate(ROOFS):
         poa = irradiance.get_total_irradiance(
-            tilt, facing, zenith, azimuth, split["dni"], ghi, split["dhi"],
-            dni_extra=extra, albedo=ALBEDO, model="haydavies",
+            tilt, facing, sun.zenith, sun.azimuth, split["dni"], ghi, split["dhi"],
+            dni_extra=sun.extra, albedo=ALBEDO, model="haydavies",
         )  # fmt: skip
         poa_global = np.nan_to_num(np.asarray(poa["poa_global"], dtype=np.float64))
         cell = temperature.sapm_cell(poa_global, temp_c, WIND_M_S, **cell_params)
-        dc = pvsystem.pvwatts_dc(poa_global, cell, 1.0, GAMMA_PER_K) * (1.0 - system_loss) * SOILING[month]
+        dc = pvsystem.pvwatts_dc(poa_global, cell, 1.0, GAMMA_PER_K) * (1.0 - system_loss) * SOILING[sun.month]
         # pvlib's inverter limit is given as the DC power at which it clips
         ac = inverter.pvwatts(dc, pdc0=1.0 / (DC_AC_RATIO * 0.96))
-        out[up, c] = np.clip(np.nan_to_num(ac), 0.0, 1.0)
+        out[sun.up, c] = np.clip(np.nan_to_num(ac), 0.0, 1.0)
     return out
 
 
@@ -196,15 +238,50 @@ def day_pv(
     # two homes share the region's deviation of log output; their own part has (1 - r) / r of its variance and
     # grows with the cloud, so a clear day is smooth everywhere
     gain = RESIDUAL_GAIN * np.sqrt((1.0 - correlation) / max(correlation, 0.05))
-    sigma = (gain * np.clip(1.0 - clearness, 0.0, 1.0) ** RESIDUAL_POWER).astype(np.float32)[:, None]
-    up = np.flatnonzero(unit.any(axis=1))  # the sun is
-    normals, sigma = normals[up], sigma[up]
-    normals *= sigma
-    normals -= sigma**2 / 2
-    np.exp(normals, out=normals)
-    normals *= unit[up][:, homes.roof]
-    normals *= homes.factor
-    np.clip(normals, 0.0, 1.0, out=normals)
-    normals *= homes.kwp
-    out[np.ix_(up, homes.column)] = normals
+    sigma = (gain * np.minimum(np.maximum(1.0 - clearness, 0.0), 1.0) ** RESIDUAL_POWER).astype(np.float32)
+    deviation = _log_deviation(normals, sigma, unit)
+    np.exp(deviation, out=deviation)
+    _put_output(deviation, unit, homes.roof, homes.factor, homes.kwp, homes.column, out)
     return out
+
+
+@kernel
+def _is_up(unit: Floats32, k: int) -> bool:
+    """Whether the sun shines on a roof in step k."""
+    return bool(unit[k].max() > 0.0)
+
+
+@kernel
+def _log_deviation(normals: Floats32, sigma: Floats32, unit: Floats32) -> Floats32:
+    """(steps that the sun is up in, P) log of what multiplies each home's output; float32 arithmetic."""
+    out, row = np.empty_like(normals), 0
+    for k in range(len(normals)):
+        if _is_up(unit, k):
+            off = sigma[k] * sigma[k] / np.float32(2.0)
+            for p in range(normals.shape[1]):
+                out[row, p] = normals[k, p] * sigma[k] - off
+            row += 1
+    return out[:row]
+
+
+@kernel
+def _put_output(
+    deviation: Floats32,
+    unit: Floats32,
+    roof: Ints,
+    factor: Floats32,
+    kwp: Floats32,
+    column: Ints,
+    out: Floats32,
+) -> None:
+    """Fill `out` (n, N), kW, where the sun is up and the home has panels; float32 arithmetic.
+
+    `deviation` is what multiplies each home's output in the steps that the sun is up in; see `_log_deviation`.
+    """
+    one, zero, row = np.float32(1.0), np.float32(0.0), 0
+    for k in range(len(unit)):
+        if _is_up(unit, k):
+            for p, i in enumerate(column):
+                share = deviation[row, p] * unit[k, roof[p]] * factor[p]
+                out[k, i] = min(max(share, zero), one) * kwp[p]
+            row += 1

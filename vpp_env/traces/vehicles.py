@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import kernel
+from vpp_env.jit import inlined, kernel
 from vpp_env.scenario.calendar import Calendar
 from vpp_env.scenario.streams import stream
 from vpp_env.traces.fleet import Fleet
@@ -91,6 +91,7 @@ TRIP_CAP = 0.8
 """Most that is used between two sessions, share of the energy that the owner wants at departure. Assumed."""
 LONGEST_DAYS = 5
 """No session lasts longer (`SESSION_SOURCE`: 119.9 h)."""
+_HOURS = np.arange(25.0)
 APART = 2
 """Steps between two sessions at least, and that a session lasts at least where the next one cuts it. Assumed."""
 NEVER = 1 << 40
@@ -115,7 +116,8 @@ class Cars:
     kw: Floats  # (C,) float64: charger
     eta: float  # charging efficiency, meter to battery
     habit: Floats  # (C,) float64: how late it leaves, normal
-    log_odds: Floats  # (C,) float64: of a session on a weekday
+    weekday: Floats  # (C,) float64: chance of a session on a weekday
+    weekend: Floats  # (C,) float64: the same on a day of a weekend
     median_kwh: Floats  # (C,) float64: battery energy of the median session
     cap_kwh: Floats  # (C,) float64: most used between two sessions
 
@@ -131,6 +133,7 @@ def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
     # the mean of a logistic over normal log odds lies nearer to 1/2 than the logistic of the mean
     stretch = np.sqrt(1.0 + np.pi / 8 * RATE_SPREAD**2)
     odds = np.log(SESSIONS_PER_DAY / (1.0 - SESSIONS_PER_DAY)) * stretch
+    rarity = 1.0 + np.exp(-(odds + RATE_SPREAD * rate))
     ready = fleet.ready_minutes[column]
     # rank among the cars, ties in the middle
     rank = 0.5 * (np.searchsorted(np.sort(ready), ready) + np.searchsorted(np.sort(ready), ready, side="right"))
@@ -140,7 +143,8 @@ def cars(fleet: Fleet, seed: int, ev_eta: float) -> Cars:
         kw=fleet.ev_kw[column],
         eta=ev_eta,
         habit=ndtri((rank + 0.5) / (len(column) + 1)),
-        log_odds=odds + RATE_SPREAD * rate,
+        weekday=1.0 / rarity,
+        weekend=WEEKEND_SESSIONS / rarity,
         median_kwh=ev_eta * CAR_MEDIAN_KWH * np.exp(CAR_SIGMA * energy),
         cap_kwh=TRIP_CAP * fleet.ev_target_kwh[column],
     )
@@ -168,11 +172,11 @@ def length_h(start_h: Floats, rank: Floats, habit: Floats) -> Floats:
     """
     from scipy.special import ndtr, ndtri
 
-    u, same_day = ndtr(rank), _share_over(start_h)
+    u = ndtr(rank)
+    same_day, share = _before_midnight(start_h, u)
     # of the sessions that last over midnight, those of an early riser end early
-    share = np.clip((u - same_day) / np.maximum(1.0 - same_day, 1e-9), 1e-9, 1.0 - 1e-9)
     late = ndtr(HABIT * habit + np.sqrt(1.0 - HABIT**2) * ndtri(share))
-    return _quantile(start_h, np.where(u > same_day, same_day + (1.0 - same_day) * late, u))
+    return _length(start_h, u, same_day, late)
 
 
 @kernel
@@ -188,20 +192,35 @@ def _between(x: float, xs: Floats, ys: Floats) -> float:
 
 
 @kernel
-def _share_over(start_h: Floats) -> Floats:
-    """(C,) share of the sessions that start in each hour and end before midnight."""
-    out = np.empty(len(start_h))
-    for c, start in enumerate(start_h):
-        out[c] = _between(24.0 - start, DURATION_H[int(start)], LEVELS)
+def _start_h(u: Floats, shares: Floats) -> Floats:
+    """(C,) local hour of plugging in, 0 to 24, where a share u of the plug-ins is earlier."""
+    out = np.empty(len(u))
+    for c in range(len(u)):
+        out[c] = min(_between(u[c], shares, _HOURS), 24.0 - 1e-9)
     return out
 
 
 @kernel
-def _quantile(start_h: Floats, level: Floats) -> Floats:
-    """(C,) h: the length that a share `level` of the sessions that start in each hour do not exceed."""
-    out = np.empty(len(start_h))
+def _before_midnight(start_h: Floats, u: Floats) -> tuple[Floats, Floats]:
+    """(C,) share of the sessions that start in each hour and end before midnight; (C,) rank u among the others."""
+    same_day, rank = np.empty(len(u)), np.empty(len(u))
     for c, start in enumerate(start_h):
-        out[c] = _between(level[c], LEVELS, DURATION_H[int(start)])
+        same_day[c] = _between(24.0 - start, DURATION_H[int(start)], LEVELS)
+        share = (u[c] - same_day[c]) / max(1.0 - same_day[c], 1e-9)
+        rank[c] = min(max(share, 1e-9), 1.0 - 1e-9)
+    return same_day, rank
+
+
+@kernel
+def _length(start_h: Floats, u: Floats, same_day: Floats, late: Floats) -> Floats:
+    """(C,) h: the length that a share u of the sessions that start in each hour do not exceed.
+
+    Of those that last over midnight it is a share `late`.
+    """
+    out = np.empty(len(u))
+    for c, start in enumerate(start_h):
+        level = same_day[c] + (1.0 - same_day[c]) * late[c] if u[c] > same_day[c] else u[c]
+        out[c] = _between(level, LEVELS, DURATION_H[int(start)])
     return out
 
 
@@ -221,82 +240,93 @@ class Sessions:
     def __init__(self, the_cars: Cars, calendar: Calendar, seed: int) -> None:
         self._cars, self._calendar, self._seed = the_cars, calendar, seed
         self._days: dict[int, _Drawn] = {}
-        self._starts: dict[int, Ints] = {}
 
     def day(self, day: int) -> CarDay:
         """Return the sessions of local day `day`, fresh arrays."""
-        c, n = self._cars, self._calendar.steps_in_day(day)
-        carry, end_carry = self._last_before(day)
-        arr, out, kwh = self._session(day)
-        # a car must have left before it is plugged in again
-        following = np.where(arr < NEVER, arr, n + self._session(day + 1)[0])
-        dep = np.where(carry, np.clip(_past_midnight(np.minimum(end_carry, following - APART), 0, n), 0, n), 0)
-        full = c.eta * c.kw * DT_H * (out - arr)
-        made = CarDay(
-            dep=np.zeros(c.n_homes, dtype=np.int64),
-            arr=np.full(c.n_homes, n, dtype=np.int64),
-            out=np.full(c.n_homes, n, dtype=np.int64),
-            trip=np.zeros(c.n_homes),
-        )
-        made.dep[c.column] = dep
-        made.arr[c.column] = np.minimum(arr, n)
-        made.out[c.column] = np.minimum(out, n)
-        # what a session cannot charge was not used before it: every session of the baseline ends at the target
-        made.trip[c.column] = np.where(arr < NEVER, np.minimum(kwh, np.minimum(c.cap_kwh, full)), 0.0)
+        c, span = self._cars, range(day - 1 - LONGEST_DAYS, day + 3)
+        # today and tomorrow are asked for
+        self._days = {d: made for d, made in self._days.items() if span.start <= d <= span.stop}
+        drawn = [self._drawn(d) for d in span]
+        lengths = np.array([self._calendar.steps_in_day(d) for d in span])
+        start, end = np.array([d.start for d in drawn]), np.array([d.end for d in drawn])
+        full_kwh = c.eta * c.kw * DT_H
+        today = 1 + LONGEST_DAYS
+        dep, arr, out = np.empty((3, c.n_homes), dtype=np.int64)
+        made = CarDay(dep, arr, out, np.zeros(c.n_homes))
+        _cut(start, end, lengths, today, drawn[today].kwh, c.column, c.cap_kwh, full_kwh, made)
         return made
 
     def _drawn(self, day: int) -> _Drawn:
         if day not in self._days:
-            # a day looks back over the longest session and ahead over three days; today and tomorrow are asked for
-            near = LONGEST_DAYS + 4
-            self._days = {d: made for d, made in self._days.items() if abs(d - day) <= near}
-            self._starts = {d: made for d, made in self._starts.items() if abs(d - day) <= near}
             self._days[day] = _draw(self._cars, self._calendar, self._seed, day)
         return self._days[day]
 
-    def _start(self, day: int) -> Ints:
-        """(C,) start of the session of `day`, NEVER where tomorrow's begins too soon after it."""
-        if day not in self._starts:
-            mine, n = self._drawn(day).start, self._calendar.steps_in_day(day)
-            self._starts[day] = np.where(n + self._drawn(day + 1).start - mine >= 2 * APART, mine, NEVER)
-        return self._starts[day]
 
-    def _session(self, day: int) -> tuple[Ints, Ints, Floats]:
-        """Start, end (cut by the next day's session) and energy of the session of `day`; NEVER where there is none."""
-        mine, n, start = self._drawn(day), self._calendar.steps_in_day(day), self._start(day)
-        end = np.minimum(mine.end, n + self._start(day + 1) - APART)
-        return start, np.where(start < NEVER, _past_midnight(end, n), NEVER), mine.kwh
+@kernel
+def _cut(
+    start: Ints,
+    end: Ints,
+    lengths: Ints,
+    today: int,
+    kwh: Floats,
+    column: Ints,
+    cap_kwh: Floats,
+    full_kwh: Floats,
+    made: CarDay,
+) -> None:
+    """Cut sessions where the next one begins; fills `made` for the day of row `today`.
 
-    def _last_before(self, day: int) -> tuple[np.ndarray, Ints]:
-        """Whether there is a session in the days before, and the end of the last one in steps of `day`, uncut."""
-        there, end, ahead = np.zeros(len(self._cars.column), dtype=np.bool_), self._drawn(day).end * 0, 0
-        for d in range(day - 1, day - 2 - LONGEST_DAYS, -1):
-            ahead += self._calendar.steps_in_day(d)
-            new = (self._start(d) < NEVER) & ~there
-            end = np.where(new, self._drawn(d).end - ahead, end)
-            there |= new
-        return there, end
+    Parameters
+    ----------
+    start, end, lengths : ndarray
+        (W, C) as drawn, and (W,) steps of each day: those before today that a session may come from, and two after.
+    kwh : ndarray
+        (C,) battery energy used before today's session.
+    column, cap_kwh, full_kwh : ndarray
+        (C,) see `Cars`; what a car charges in a step.
+    """
+    n = lengths[today]
+    made.dep[:], made.arr[:], made.out[:] = 0, n, n
+    for c, i in enumerate(column):
+        arr, tomorrow = _kept(start, lengths, today, c), n + _kept(start, lengths, today + 1, c)
+        if arr < NEVER:
+            made.arr[i] = arr
+            out = _past_midnight(min(end[today, c], tomorrow - APART), n, n)
+            made.out[i] = min(out, n)
+            # what a session cannot charge was not used before it: every session of the baseline ends at the target
+            made.trip[i] = min(kwh[c], min(cap_kwh[c], full_kwh[c] * (out - arr)))
+        # a car must have left before it is plugged in again
+        following, ahead = arr if arr < NEVER else tomorrow, 0
+        for d in range(today - 1, -1, -1):
+            ahead += lengths[d]
+            if _kept(start, lengths, d, c) < NEVER:
+                left = _past_midnight(min(end[d, c] - ahead, following - APART), 0, n)
+                made.dep[i] = min(max(left, 0), n)
+                break
 
 
-def _past_midnight(end: Ints, *midnights: int) -> Ints:
-    """Move an end off midnight, one step later: a plug is pulled on one day, not between two."""
-    at = end == midnights[0]
-    for midnight in midnights[1:]:
-        at |= end == midnight
-    return np.where(at, end + 1, end)
+@inlined
+def _kept(start: Ints, lengths: Ints, d: int, c: int) -> int:
+    """Start of the session of day d, NEVER where the next day's begins too soon after it."""
+    return start[d, c] if lengths[d] + start[d + 1, c] - start[d, c] >= 2 * APART else NEVER
+
+
+@inlined
+def _past_midnight(end: int, one: int, other: int) -> int:
+    """Move an end off two midnights, one step later: a plug is pulled on one day, not between two."""
+    return end + 1 if end in (one, other) else end
 
 
 def _draw(c: Cars, calendar: Calendar, seed: int, day: int) -> _Drawn:
     rng, n = stream(seed, "vehicles", DAY_KEY + day), calendar.steps_in_day(day)
     weekend = calendar.day_weekday(day) >= 5
     u, z = rng.random((2, len(c.column))), rng.standard_normal((2, len(c.column)))
-    goes = u[0] < (WEEKEND_SESSIONS if weekend else 1.0) / (1.0 + np.exp(-c.log_odds))
-    start_h = np.interp(u[1], WEEKEND_SHARES if weekend else WEEKDAY_SHARES, np.arange(25.0))
-    start_h = np.minimum(start_h, 24.0 - 1e-9)
+    goes = u[0] < (c.weekend if weekend else c.weekday)
+    start_h = _start_h(u[1], WEEKEND_SHARES if weekend else WEEKDAY_SHARES)
     minutes = np.floor(start_h * 4.0) * 15.0
     # the clock's map is only made on days on which it changes
     step = minutes.astype(np.int64) // 15 if n == 96 else calendar.wall_to_step(day, minutes)
-    start = np.clip(step, 1, n - 1)
+    start = np.minimum(np.maximum(step, 1), n - 1)
     length = np.maximum(np.rint(length_h(start_h, z[0], c.habit) / DT_H).astype(np.int64), 1)
     within = LENGTH_ENERGY * z[0] + np.sqrt(1.0 - LENGTH_ENERGY**2) * z[1]
     kwh = c.median_kwh * np.exp(DAY_SIGMA * within)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.streams import stream
+from vpp_env.traces.series import ar1
 from vpp_env.units import Floats
 
 DAY_KEY = 100
@@ -54,17 +55,27 @@ MAX_CLOUD = 0.93
 """Darkest sky as a share of clear-sky irradiance lost. Assumed."""
 
 
+_HEAT, _WAVE, _HOURLY, _PEAK, _CLOUD = range(5)
+"""Purpose of a sub-stream: second element of the spawn key."""
+
+
 @lru_cache(maxsize=4096)
-def _day_noise(seed: int, day: int) -> float:
-    return float(stream(seed, "weather", 0, DAY_KEY + day).standard_normal())
+def _day_noise(seed: int, purpose: int, day: int) -> float:
+    return float(stream(seed, "weather", purpose, DAY_KEY + day).standard_normal())
 
 
 def heatwave_range(scenario: Scenario, seed: int) -> range:
     """Days of the run that are in the heat wave: one block of `prices.heatwave_days`, placed by the seed."""
-    length = min(scenario.prices.heatwave_days, scenario.calendar.n_days)
+    return _wave(seed, scenario.prices.heatwave_days, scenario.calendar.n_days)
+
+
+@lru_cache(maxsize=256)
+def _wave(seed: int, days: int, n_days: int) -> range:
+    """A block of so many days, of those of a run."""
+    length = min(days, n_days)
     if length == 0:
         return range(0)
-    first = int(stream(seed, "weather", 1).integers(0, scenario.calendar.n_days - length + 1))
+    first = int(stream(seed, "weather", _WAVE).integers(0, n_days - length + 1))
     return range(first, first + length)
 
 
@@ -74,11 +85,15 @@ def day_heat(scenario: Scenario, seed: int, day: int) -> float:
     The index is a logistic of a moving average of daily normals (lag-1 correlation about .75), so hot days
     come in runs; load and scarcity prices both read it.
     """
-    if day in heatwave_range(scenario, seed):
-        return 1.0
+    return 1.0 if day in heatwave_range(scenario, seed) else _ordinary_heat(seed, day)
+
+
+@lru_cache(maxsize=4096)
+def _ordinary_heat(seed: int, day: int) -> float:
+    """Heat of a day outside the heat wave."""
     weights = 0.75 ** np.arange(8)
     weights /= np.sqrt(np.sum(weights**2))
-    index = float(weights @ [_day_noise(seed, day - lag) for lag in range(8)])
+    index = float(weights @ [_day_noise(seed, _HEAT, day - lag) for lag in range(8)])
     return float(0.6 / (1.0 + np.exp(-1.5 * (index - 0.8))))
 
 
@@ -110,7 +125,7 @@ def normal_temp_c(day: date, hours: Floats) -> Floats:
 
 def _anomaly_c(scenario: Scenario, seed: int, day: int) -> float:
     """Departure of a day's maximum from the normal, K."""
-    noise = DAY_NOISE_C * float(stream(seed, "weather", 3, DAY_KEY + day).standard_normal())
+    noise = DAY_NOISE_C * _day_noise(seed, _PEAK, day)
     return HEAT_SPAN_C * (day_heat(scenario, seed, day) - MEAN_HEAT) + noise
 
 
@@ -118,7 +133,7 @@ def _day_cloud(scenario: Scenario, seed: int, day: int, when: date) -> float:
     """Mean share of clear-sky irradiance that clouds take on a day: a beta variable, correlated over days."""
     from scipy.special import betaincinv, ndtr  # .2 s of imports that only a month that is made needs
 
-    today, yesterday = (stream(seed, "weather", 4, DAY_KEY + d).standard_normal() for d in (day, day - 1))
+    today, yesterday = _day_noise(seed, _CLOUD, day), _day_noise(seed, _CLOUD, day - 1)
     mean = 1.0 - by_month(CLEAR_MEAN, when)
     size = mean * (1.0 - mean) / by_month(CLEAR_STD, when) ** 2 - 1.0
     # .86 and .51: unit variance, and a day-to-day correlation of .44 (measured fleet: .51)
@@ -127,14 +142,9 @@ def _day_cloud(scenario: Scenario, seed: int, day: int, when: date) -> float:
 
 
 def _clearness(scenario: Scenario, seed: int, day: int, when: date, hours: Floats) -> Floats:
-    rng = stream(seed, "weather", 2, DAY_KEY + day)
+    shocks = stream(seed, "weather", _HOURLY, DAY_KEY + day).standard_normal(len(hours))
     marine = 1.0 + by_month(MARINE, when) * np.clip((11.0 - hours) / 4.0, -0.6, 1.0)
-    rho = CLOUD_HOUR_CORRELATION**0.25
-    shocks = rng.standard_normal(len(hours))
-    y = np.empty(len(hours))
-    y[0] = shocks[0]
-    for k in range(1, len(y)):
-        y[k] = rho * y[k - 1] + np.sqrt(1.0 - rho**2) * shocks[k]
+    y = ar1(shocks, CLOUD_HOUR_CORRELATION**0.25)
     cloud = _day_cloud(scenario, seed, day, when) * np.maximum(marine, 0.1)
     return 1.0 - np.minimum(cloud * np.exp(CLOUD_SIGMA * y - CLOUD_SIGMA**2 / 2), MAX_CLOUD)
 

@@ -30,7 +30,7 @@ from vpp_env.jit import kernel, steady
 from vpp_env.market.opportunity import new_results, play
 from vpp_env.market.state import Submission
 from vpp_env.scenario import Scenario, load_scenario
-from vpp_env.simulation.month import Month
+from vpp_env.simulation.month import Month, join_days
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats
 
@@ -211,6 +211,54 @@ def parallel_step(scenario: Scenario) -> Ratio:
     return Ratio("PettingZoo step (N=200), us", 1e6 * step, 130.0)
 
 
+def reset_ratio(name: str, episodes: int) -> Ratio:
+    """A reset without a seed against the mean step of whole episodes in which nobody bids.
+
+    Both are processor time of the calling thread: from the second reset on, another thread makes the next world.
+    """
+    env = VectorMarketMonth(1, name)
+    scenario, resets, steps = load_scenario(name), [], []
+    actions, count = np.zeros((1, scenario.fleet.size, N_ACTION), dtype=np.float32), scenario.n_opportunities
+    for _ in range(episodes):
+        begin = time.thread_time()
+        env.reset()
+        resets.append(time.thread_time() - begin)
+        begin = time.thread_time()
+        for _ in range(count):
+            env.step(actions)
+        steps.append((time.thread_time() - begin) / count)
+    env.close()
+    # the first ones load kernels, and nothing was made ahead of them
+    ratio = statistics.median(resets[3:]) / statistics.median(steps[3:])
+    return Ratio(f"reset without a seed / mean step, {name}", ratio, 2.0)
+
+
+def day_lines(scenario: Scenario, months: int = 64, days: int = 8) -> list[str]:
+    """Processor time of making months of 200 homes, of drawing their days, and of joining days of 64 months."""
+    made, drawn, joined = [], [], []
+    side, before, last = [], None, None
+    for seed in range(months + 1):
+        begin = time.process_time()
+        side.append(Month(scenario, seed))
+        side[-1].begin()
+        made.append(time.process_time() - begin)
+    for day in range(1, days):
+        begin = time.process_time()
+        found = [month.day(day) for month in side[1:]]
+        middle = time.process_time()
+        before, last = last, join_days(found, before)
+        drawn.append(middle - begin)
+        joined.append(time.process_time() - middle)
+    return [
+        f"{name:<58} {1e3 * statistics.median(spent) / count:8.3f}"
+        for name, spent, count in (
+            ("making a month of 200 homes, ms", made[1:], 1),
+            ("drawing a day of it, ms", drawn, months),
+            ("joining it with 63 others, ms", joined, months),
+        )
+    ]
+
+
 def feeder_ratio(scenario: Scenario) -> Ratio:
     """The compiled opportunity with feeders that nothing fills against the same without feeders."""
     wide = scenario.override({"market.feeder_homes": 10, "market.feeder_kw": 1e6})
@@ -295,6 +343,9 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     for ratio in vector_ratios(scenario):
         print(ratio.line(), flush=True)
     print(parallel_step(scenario).line(), flush=True)
+    for name, episodes in (("quick", 40), ("week20", 12), ("august", 8)):
+        print(reset_ratio(name, episodes).line(), flush=True)
+    print("\n".join(day_lines(scenario)), flush=True)
     print(feeder_ratio(scenario).line(), flush=True)
     print(copy_ratio(scenario).line(), flush=True)
     for name, value, target in measured(scenario, seconds):
