@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core.devices.battery import baseline_next, own_use, restores
-from vpp_env.core.devices.vehicle import VehicleState, baseline_charge, is_plugged, steps_until_due
+from vpp_env.core.devices.vehicle import baseline_charge, is_plugged, steps_until_due
 from vpp_env.core.feeder import (
     BUY,
     CALL,
@@ -39,7 +39,7 @@ from vpp_env.core.home import (
     step_at,
 )
 from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliver_lanes, put_lanes
-from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, HomeState, Order, Price, Step
+from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, Order, Price, Step
 from vpp_env.core.ledger import (
     DEPARTED,
     L_CUT,
@@ -287,8 +287,7 @@ def deliver_step(
         _take_over(feeder, lot, one - first, stop - one)
         one = stop
     if kw < math.inf:
-        for one in range(first, last, together):
-            _hold_feeder(homes, day, k, orders, prices, feeder, first, one, min(one + together, last), lot, j, m, books)
+        _hold_feeders(homes, day, k, orders, prices, feeder, first, last, lot, j, m, books)
 
 
 @internal
@@ -338,9 +337,10 @@ def close_step(
         put_lanes(homes.state, f, c, lot)
         if coming is not None:
             begin_lanes(homes, coming, then, f, c, lot)
-    _book_rest(homes, day, k, orders, prices, lot, eights, first, sums)
-    if coming is not None:
-        begin_homes(homes, coming, then, eights, last, lot.events, lot.ledger, first)
+    if eights < last:
+        _book_rest(homes, day, k, orders, prices, lot, eights, first, sums)
+        if coming is not None:
+            begin_homes(homes, coming, then, eights, last, lot.events, lot.ledger, first)
     own = baseline = 0.0
     for i in range(first, last):
         soc, planned = lot.state[0, i - first], day.baseline.bess_soc[k, i]
@@ -361,7 +361,7 @@ def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
 
 
 @internal
-def _hold_feeder(
+def _hold_feeders(
     homes: Homes,
     day: Day,
     k: int,
@@ -369,31 +369,31 @@ def _hold_feeder(
     prices: Price[Floats],
     feeder: Feeder,
     first: int,
-    one: int,
-    stop: int,
+    last: int,
     lot: Lot,
     j: int,
     m: int,
     books: Books,
 ) -> None:
-    """Hold the homes `one` to `stop` - 1, behind one feeder, to its limits; their month begins at home `first`."""
-    flow, kw = lot.flow, homes.rules.feeder_kw
-    net = baseline = reserve = stored = 0.0
-    for i in range(one, stop):
-        c = i - first
-        net += flow[FLOW.retail, c] + flow[FLOW.market, c]
-        baseline += flow[FLOW.retail_baseline, c]
-        reserve += orders.reserve[i]
-        stored += flow[FLOW.home_charge, c]
-    if abs(baseline) > kw:
-        books.feeders[j, 0, m] += 1.0
-    if _fits(net, reserve, stored, kw):
-        return
-    _settle(homes, day, k, orders, prices, feeder, kw, one, stop)
-    books.feeders[j, 1, m] += feeder.at[CUT]
-    for i in range(one, stop):
-        _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
-    _take_over(feeder, lot, one - first, stop - one)
+    """Hold the feeders of the homes `first` to `last` - 1, a month, to their limits."""
+    flow, together, kw = lot.flow, homes.rules.feeder_homes, homes.rules.feeder_kw
+    for one in range(first, last, together):
+        stop = min(one + together, last)
+        net = baseline = reserve = stored = 0.0
+        for i in range(one, stop):
+            c = i - first
+            net += flow[FLOW.retail, c] + flow[FLOW.market, c]
+            baseline += flow[FLOW.retail_baseline, c]
+            reserve += orders.reserve[i]
+            stored += flow[FLOW.home_charge, c]
+        if abs(baseline) > kw:
+            books.feeders[j, 0, m] += 1.0
+        if not _fits(net, reserve, stored, kw):
+            _settle(homes, day, k, orders, prices, feeder, kw, one, stop)
+            books.feeders[j, 1, m] += feeder.at[CUT]
+            for i in range(one, stop):
+                _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
+            _take_over(feeder, lot, one - first, stop - one)
 
 
 @inlined
