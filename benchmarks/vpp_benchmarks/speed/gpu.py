@@ -14,7 +14,7 @@ import numpy as np
 from numba import cuda as numba_cuda
 
 from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.train.form import form_of
+from vpp_benchmarks.train.form import own_asks
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.contract.bids import N_ACTION
@@ -69,7 +69,7 @@ def training(scenario: Scenario, months: int) -> dict[str, float]:
 
     pairs = max(1, months // 64)
     env = VectorMarketMonth(months, scenario, device="cuda")
-    found = train(env, form_of(scenario), Settings(pairs=pairs, months=months // (2 * pairs)))
+    found = train(env, own_asks(), Settings(pairs=pairs, months=months // (2 * pairs)))
     return {"a generation of evolution": seconds_each(lambda: next(found), numba_cuda.synchronize, 2)}
 
 
