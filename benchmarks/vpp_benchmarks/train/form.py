@@ -176,7 +176,7 @@ Product = tuple[tuple[str, ...], dict[str, float], float]
 
 
 def evening_asks(scenario: Scenario) -> Form:
-    """Bid as `truthful` does where evenings are sold, ahead of time and behind a gateway; asks and limits are learned.
+    """Bid as `truthful` does where evenings are sold; what storage asks and pays is learned.
 
     The first hidden layer lets columns through, and says of each gate whether it is open. The second one has two units
     for each product, whose difference is a sum of columns while its gates are open and 0 while one is shut: what is
@@ -235,20 +235,18 @@ def _gates(scenario: Scenario) -> dict[str, Threshold]:
 
 
 def _products(scenario: Scenario) -> dict[str, Product]:
-    """Return what is learned from in `evening_asks` beside columns; numbers make what is usual about 1."""
-    alone = ("stores", "owed", "car", "evening", *HOURS)
+    """Return what is learned from in `evening_asks` beside columns; numbers make one step fit all."""
+    alone = ("stores", "owed", "car", "evening", *HOURS, "called", "ahead")
     return {
         "late_car": (("late_car", "car"), {"defer_ask": 1.0, "own_ask": -1.0}, 0.0),
         "back": (("car",), {"defer_ask": 1.0}, 0.0),
         "back_limit": (("car",), {"buy_limit": 1.0}, 0.0),
         "dear_evening": (("evening", "dear"), {"own_ask": 20.0}, -20.0 * _strike(scenario)),
-        "called_ask": (("called",), {"own_ask": 10.0}, 0.0),
+        "called_ask": (("called",), {"own_ask": 5.0}, 0.0),
         "test_ask": (TEST, {"own_ask": 25.0}, 0.0),
         **{f"rise_{j}": ((f"rises_{j}",), {f"day_ahead_{j}": 5.0, "day_ahead_0": -5.0}, 0.0) for j in (1, 2, 4)},
         **{f"is_{name}": ((name,), {}, 1.0) for name in alone},
-        "is_called": (("called",), {}, 2.0),
         "is_test": (TEST, {}, 5.0),
-        "is_ahead": (("ahead",), {}, 5.0),
     }
 
 
