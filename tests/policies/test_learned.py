@@ -152,17 +152,18 @@ def test_weights_of_the_package_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "safeguard", "seeds"),
+    ("weights", "scenario", "safeguard", "seeds"),
     [
-        ("evolved_week20", False, range(1005, 1010)),
-        ("guarded_week20", True, range(1020, 1025)),
-        ("seasons_week20", True, range(1020, 1025)),
+        ("evolved_week20", "week20", False, range(1005, 1010)),
+        ("guarded_week20", "week20", True, range(1020, 1025)),
+        ("seasons_week20", "week20", True, range(1020, 1025)),
+        ("evening_august", "august", True, range(1020, 1023)),
     ],
 )
 def test_what_was_evolved_beats_truthful_on_months_that_it_was_not_chosen_on(
-    weights: str, safeguard: bool, seeds: range
+    weights: str, scenario: str, safeguard: bool, seeds: range
 ) -> None:
-    world = load_scenario("week20").override({"market.safeguard": safeguard})
+    world = load_scenario(scenario).override({"market.safeguard": safeguard})
     months = [Month(world, seed) for seed in seeds]
 
     def mean(policy: Policy) -> float:

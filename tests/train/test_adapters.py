@@ -153,15 +153,17 @@ def test_what_ppo_saves_is_what_it_plays() -> None:
     from vpp_benchmarks.train.ppo import Actor
 
     obs = np.random.default_rng(0).uniform(-1, 1, (20, N_OBS)).astype(np.float32)
-    for world in (WORLD, WORLD.override({"market.safeguard": True})):
+    for world in (WORLD, WORLD.override({"market.safeguard": True}), load_scenario("august")):
         form = form_of(world)
         actor = Actor(form, (8, 8))
         with torch.no_grad():
             actor.added[-1].weight.mul_(50.0)  # far from where it begins
             said = actor(torch.as_tensor(obs)).numpy()
-        assert actions(actor.layers(), obs) == pytest.approx(np.clip(said, -1.0, 1.0), abs=1e-5)
+        # float32 on one side, and what two hidden layers let through is small beside 1
+        near = 1e-5 if len(form.hidden) < 2 else 5e-3
+        assert actions(actor.layers(), obs) == pytest.approx(np.clip(said, -1.0, 1.0), abs=near)
         moved = (actions(actor.layers(), obs) != actions(form.layers(form.weights), obs)).any(axis=0)
-        assert moved.tolist() == [form.learned is None or bool(form.learned[j]) for j in range(N_ACTION)]
+        assert moved.tolist() == form.free.any(axis=0).tolist()
 
 
 def test_ppo_learns_and_is_repeatable() -> None:

@@ -202,20 +202,12 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
     put_quote(homes.quote, i, quote(home, state, step, homes.rules))
 
 
-@internal
-def begin_homes(
-    homes: Homes, day: Day, k: int, one: int, last: int, events: Floats, ledger: Floats, first: int
-) -> None:
-    """Begin step k of the homes `one` to `last` - 1; column 0 is home `first`."""
-    for f in range(one, last):
-        i = np.uint64(f)
-        begin_home(homes, step_at(day, k, i), i, events, ledger, f - first)
-
-
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
-    begin_homes(homes, gate.day, gate.k, 0, len(homes.home.buy_limit), books.events, books.ledger, 0)
+    for f in range(len(homes.home.buy_limit)):
+        i = np.uint64(f)
+        begin_home(homes, step_at(gate.day, gate.k, i), i, books.events, books.ledger, f)
 
 
 @inlined
@@ -260,7 +252,7 @@ def book_month(lot: Lot, m: int, books: Books) -> None:
             books.events[row, m * n + c] = lot.events[row, c]
 
 
-@internal
+@inlined
 def deliver_step(
     homes: Homes,
     day: Day,
@@ -274,45 +266,42 @@ def deliver_step(
     books: Books,
 ) -> None:
     """Run the homes of month m through step k of the day, interval j of the opportunity; fills `lot`."""
-    n, together, kw = lot.flow.shape[1], homes.rules.feeder_homes, homes.rules.feeder_kw
+    n = lot.flow.shape[1]
     first, last = m * n, (m + 1) * n
     eights = last - n % LANES
     for f in range(first, eights, LANES):
         deliver_lanes(homes, day, k, orders, prices, f, f - first, lot)
-    # the homes behind the eights, in parts that have room in `feeder`, and then the feeders
-    one = eights
-    while one < last:
-        stop = min(one + together, last)
-        _settle(homes, day, k, orders, prices, feeder, math.inf, one, stop)
-        _take_over(feeder, lot, one - first, stop - one)
-        one = stop
-    if kw < math.inf:
-        _hold_feeders(homes, day, k, orders, prices, feeder, first, last, lot, j, m, books)
+    if eights < last or homes.rules.feeder_kw < math.inf:
+        _deliver_rest(homes, day, k, orders, prices, feeder, first, eights, last, lot, j, m, books)
 
 
 @internal
-def _book_rest(
+def _close_rest(
     homes: Homes,
     day: Day,
     k: int,
     orders: Order[Floats],
     prices: Price[Floats],
     lot: Lot,
-    one: int,
     first: int,
+    eights: int,
     sums: Floats,
+    coming: Day | None,
+    then: int,
 ) -> None:
-    """Book what the homes from `one` on did, the last ones of the month that begins at home `first`."""
-    for c in range(one - first, lot.flow.shape[1]):
+    """`close_step` of the homes behind the eights of the month that begins at home `first`."""
+    for c in range(eights - first, lot.flow.shape[1]):
         i = np.uint64(first + c)
         home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, np.uint64(c))
         book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
         for row in range(N_FLOW):
             sums[row] += lot.flow[row, c]
         put_state(homes.state, i, state_of(lot.state, c))
+        if coming is not None:
+            begin_home(homes, step_at(coming, then, i), i, lot.events, lot.ledger, c)
 
 
-@internal
+@inlined
 def close_step(
     homes: Homes,
     day: Day,
@@ -338,9 +327,7 @@ def close_step(
         if coming is not None:
             begin_lanes(homes, coming, then, f, c, lot)
     if eights < last:
-        _book_rest(homes, day, k, orders, prices, lot, eights, first, sums)
-        if coming is not None:
-            begin_homes(homes, coming, then, eights, last, lot.events, lot.ledger, first)
+        _close_rest(homes, day, k, orders, prices, lot, first, eights, sums, coming, then)
     own = baseline = 0.0
     for i in range(first, last):
         soc, planned = lot.state[0, i - first], day.baseline.bess_soc[k, i]
@@ -348,6 +335,26 @@ def close_step(
         own += soc
         baseline += planned
     books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m] = own, baseline
+
+
+@inlined
+def run_step(
+    homes: Homes,
+    day: Day,
+    k: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    room: tuple[Feeder, Lot],
+    j: int,
+    m: int,
+    books: Books,
+    coming: Day,
+    then: int,
+) -> None:
+    """`deliver_step` and `close_step`: interval j of an opportunity of month m, and the beginning of the next step."""
+    feeder, lot = room
+    deliver_step(homes, day, k, orders, prices, feeder, lot, j, m, books)
+    close_step(homes, day, k, orders, prices, lot, j, m, books, coming, then)
 
 
 @inlined
@@ -361,7 +368,7 @@ def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
 
 
 @internal
-def _hold_feeders(
+def _deliver_rest(
     homes: Homes,
     day: Day,
     k: int,
@@ -369,14 +376,23 @@ def _hold_feeders(
     prices: Price[Floats],
     feeder: Feeder,
     first: int,
+    eights: int,
     last: int,
     lot: Lot,
     j: int,
     m: int,
     books: Books,
 ) -> None:
-    """Hold the feeders of the homes `first` to `last` - 1, a month, to their limits."""
+    """Run the homes `eights` to `last` - 1, the last ones of a month, then hold all its feeders to their limits."""
     flow, together, kw = lot.flow, homes.rules.feeder_homes, homes.rules.feeder_kw
+    one = eights
+    while one < last:  # in parts for which `feeder` has room
+        stop = min(one + together, last)
+        _settle(homes, day, k, orders, prices, feeder, math.inf, one, stop)
+        _take_over(feeder, lot, one - first, stop - one)
+        one = stop
+    if kw == math.inf:
+        return
     for one in range(first, last, together):
         stop = min(one + together, last)
         net = baseline = reserve = stored = 0.0

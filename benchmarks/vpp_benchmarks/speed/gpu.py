@@ -15,7 +15,7 @@ from numba import cuda as numba_cuda
 
 from vpp_benchmarks.cli.common import Parser, command
 from vpp_benchmarks.train.evolution import Settings
-from vpp_benchmarks.train.form import form_of
+from vpp_benchmarks.train.form import own_asks
 from vpp_env.api.device.months import DeviceMonths, check_device
 from vpp_env.api.gym import VectorMarketMonth
 from vpp_env.contract.bids import N_ACTION
@@ -69,7 +69,7 @@ def training(scenario: Scenario, months: int) -> dict[str, float]:
     from vpp_benchmarks.train.on_device import train  # torch takes seconds to import
 
     env = VectorMarketMonth(months, scenario, device="cuda")
-    found = train(env, form_of(scenario), Settings(pairs=max(1, months // 64)))
+    found = train(env, own_asks(), Settings(pairs=max(1, months // 64)))
     return {"a generation of evolution": seconds_each(lambda: next(found), numba_cuda.synchronize, 2)}
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from vpp_policies.learned import Layer, actions
 
-from vpp_benchmarks.train.form import Form
+from vpp_benchmarks.train.form import Form, sells_evenings
 from vpp_env import VectorMarketMonth
 from vpp_env.api.episode import Draw
+from vpp_env.errors import VppError
 from vpp_env.scenario import Scenario
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.units import Floats
@@ -34,6 +35,7 @@ class Settings:
     """How it is trained; sigma and rate are the best of four pairs on validation seeds of week20."""
 
     pairs: int = 16  # opposite perturbations of a generation
+    months: int = 1  # training months of a generation; each is played by its share of the pairs, and ranks them
     sigma: float = 0.03  # standard deviation of a perturbation, actions are in [-1, 1]
     rate: float = 0.01  # step of Adam
     blend: float = 0.05  # of the newest weights in their running mean, which is what is judged and kept
@@ -45,8 +47,11 @@ class Settings:
 def settings_of(scenario: Scenario, seed: int) -> Settings:
     """Return how a scenario is trained in: with a safeguard there is little to gain, and steps are small.
 
-    The rate is the best of three on training seeds 10,000-10,039 of week20. Among five months one decides.
+    The rate is the best of three on training seeds 10,000-10,039 of week20. Among five months one decides. Where
+    evenings are sold months differ by how many are called, and a generation plays eight.
     """
+    if sells_evenings(scenario):
+        return Settings(seed=seed, months=8, sigma=0.04, rate=0.005, check=25, validation=20)
     return Settings(seed=seed, rate=0.0025, validation=20) if scenario.market.safeguard else Settings(seed=seed)
 
 
@@ -75,10 +80,23 @@ def played(
     return total
 
 
-def welfare(env: VectorMarketMonth, form: Form, weights: NDArray[np.float64], seed: int) -> Floats:
-    """(M,) welfare of M policies, last layers (M, F + 1, N_ACTION), on the same month."""
+def welfare(env: VectorMarketMonth, form: Form, weights: NDArray[np.float64], seeds: Sequence[int]) -> Floats:
+    """(M,) welfare of M policies, last layers (M, F + 1, N_ACTION), each on the month of its seed."""
     slopes, bias = weights[:, :-1].astype(np.float32), weights[:, -1:].astype(np.float32)
-    return played(env, [seed] * env.num_envs, lambda obs: np.clip(form.features(obs) @ slopes + bias, -1.0, 1.0))
+    return played(env, seeds, lambda obs: np.clip(form.features(obs) @ slopes + bias, -1.0, 1.0))
+
+
+def ranked(got: Floats, months: int) -> Floats:
+    """(M,) ranks of (M,) results among those of the same month, centred: 1/2 for its best, -1/2 for its worst.
+
+    Result m is of month m % `months`.
+    """
+    by_month = got.reshape(-1, months)
+    order = np.argsort(by_month, axis=0, kind="stable")
+    values = np.arange(len(by_month)) / (len(by_month) - 1) - 0.5
+    ranks = np.empty_like(by_month)
+    np.put_along_axis(ranks, order, values[:, None], axis=0)
+    return ranks.ravel()
 
 
 class Judge(Protocol):
@@ -140,11 +158,11 @@ def train(
     looks : Judge, optional
         What is judged on; None: the first validation months of `scenario`.
     """
+    if settings.pairs % settings.months:
+        raise VppError(f"months: got {settings.months}; allowed is what divides the {settings.pairs} pairs")
     rng, weights, free = np.random.default_rng(settings.seed), form.weights, form.free
     env = VectorMarketMonth(2 * settings.pairs, scenario, home_data=home_data, episodes=episodes)
     judge = looks or Looks(scenario, settings.validation, home_data)
-    # ranks of 2 P results, centred: 1/2 for the best, -1/2 for the worst
-    rank_value = np.arange(2 * settings.pairs) / (2 * settings.pairs - 1) - 0.5
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     began, seen, generation = clock(), [], 0
     judged = judge.at(form.layers(weights))
@@ -154,10 +172,11 @@ def train(
         generation += 1
         noise = rng.standard_normal((settings.pairs, *weights.shape)) * free
         both = weights + settings.sigma * np.concatenate([noise, -noise])
-        got = welfare(env, form, both, SPLITS["training"].first + settings.seed * 10_000 + generation)
+        first_seed = SPLITS["training"].first + settings.seed * 10_000 + (generation - 1) * settings.months + 1
+        seeds = [first_seed + m % settings.months for m in range(env.num_envs)]
+        got = welfare(env, form, both, seeds)
         seen.append(float(got.mean()))
-        ranks = np.empty(len(got))
-        ranks[np.argsort(got, kind="stable")] = rank_value
+        ranks = ranked(got, settings.months)
         gain = ranks[: settings.pairs] - ranks[settings.pairs :]
         slope = np.tensordot(gain, noise, axes=1) / (2 * settings.pairs * settings.sigma)
         # Adam, with its usual constants (Kingma and Ba 2015)

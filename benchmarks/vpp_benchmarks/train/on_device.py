@@ -48,15 +48,15 @@ class Policies:
         def on_device(x: Any) -> Tensor:
             return torch.as_tensor(x, dtype=torch.float32, device=weights.device)
 
-        self._hidden = None if form.hidden is None else tuple(map(on_device, form.hidden))
-        self._scale = 1.0 if form.scale is None else on_device(form.scale)
+        self._hidden = [tuple(map(on_device, layer)) for layer in form.hidden]
+        self._mix = None if form.mix is None else on_device(form.mix)
 
     def bids(self, obs: Tensor) -> Tensor:
         """(M, N, N_ACTION) bids of (M, N, N_OBS) observations; the first M / 2 P months are the first policy's."""
         found = obs
-        if self._hidden is not None:
-            slopes, bias = self._hidden
-            found = torch.tanh(obs @ slopes + bias) * self._scale
+        for slopes, bias in self._hidden:
+            found = torch.tanh(found @ slopes + bias)
+        found = found if self._mix is None else found @ self._mix
         by_policy = found.reshape(len(self._slopes), -1, found.shape[-1])
         return torch.baddbmm(self._bias, by_policy, self._slopes).clamp(-1.0, 1.0).reshape(*obs.shape[:2], -1)
 
@@ -82,7 +82,7 @@ def train(env: VectorMarketMonth, form: Form, settings: Settings) -> Iterator[tu
     form : Form
         What it begins with and what of it is learned.
     settings : Settings
-        How; nothing is checked against validation months here (`check`, `validation`).
+        How; every pair plays every month, and no validation months are looked at (not `months`, `check`, `validation`).
     """
     first_seed, count = SPLITS["training"].first + settings.seed * 10_000, 2 * settings.pairs
     months = env.num_envs // count

@@ -42,7 +42,7 @@ class Settings:
     """How it is trained."""
 
     months: int = 8  # played side by side in an iteration, each to its end
-    hidden: tuple[int, ...] = (32, 32)  # units of the hidden layers; the first of them alone beside a form's own layer
+    hidden: tuple[int, ...] = (32, 32)  # units of the hidden layers; as many of them as a form has of its own
     epochs: int = 4  # passes over an iteration's steps
     batches: int = 8  # in a pass
     rate: float = 1e-3  # step of Adam
@@ -73,9 +73,9 @@ class Actor(nn.Module):
     Parameters
     ----------
     form : Form
-        With a hidden layer of its own, or with a bias alone.
+        With hidden layers of its own, or with a bias alone.
     hidden : sequence of int
-        Units of the perceptron's hidden layers; the first alone where the form has a hidden layer.
+        Units of the perceptron's hidden layers; the first ones alone where the form has layers of its own.
     device : str
         Where it computes: "cpu" or "cuda".
     """
@@ -83,9 +83,9 @@ class Actor(nn.Module):
     def __init__(self, form: Form, hidden: Sequence[int], device: str = "cpu") -> None:
         super().__init__()
         self.form = form
-        moving = np.arange(N_ACTION) if form.learned is None else np.flatnonzero(form.learned)
+        moving = np.flatnonzero(form.free.any(axis=0))
         self.moving = torch.as_tensor(moving, device=device)
-        self.added = perceptron(N_OBS, hidden if form.hidden is None else hidden[:1], len(moving), 0.01).to(device)
+        self.added = perceptron(N_OBS, hidden[: len(form.hidden) or None], len(moving), 0.01).to(device)
         self.base = [
             tuple(torch.as_tensor(x, dtype=torch.float32, device=device) for x in layer)
             for layer in form.layers(form.weights)
@@ -108,11 +108,16 @@ class Actor(nn.Module):
         ]
         columns = np.eye(N_ACTION)[self.moving.cpu().numpy()]
         slopes, bias = found[-1][0] @ columns, found[-1][1] @ columns
-        if self.form.hidden is None:
-            return [*found[:-1], (slopes, bias + self.form.weights[-1])]
-        (first, first_bias), (last, last_bias) = self.form.layers(self.form.weights)
-        joined = np.hstack([first, found[0][0]]), np.concatenate([first_bias, found[0][1]])
-        return [joined, (np.vstack([last, slopes]), last_bias + bias)]
+        *own, (last, last_bias) = self.form.layers(self.form.weights)
+        if not own:
+            return [*found[:-1], (slopes, bias + last_bias)]
+        # side by side: both read the observation, and each layer after it what is its own
+        joined = [(np.hstack([own[0][0], found[0][0]]), np.concatenate([own[0][1], found[0][1]]))]
+        for (a, a_bias), (b, b_bias) in zip(own[1:], found[1:-1], strict=True):
+            apart = np.zeros((len(a) + len(b), a.shape[1] + b.shape[1]))
+            apart[: len(a), : a.shape[1]], apart[len(a) :, a.shape[1] :] = a, b
+            joined.append((apart, np.concatenate([a_bias, b_bias])))
+        return [*joined, (np.vstack([last, slopes]), last_bias + bias)]
 
 
 def advantages(rewards: Tensor, values: Tensor, discount: float, trace: float) -> Tensor:
