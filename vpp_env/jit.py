@@ -25,7 +25,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import _dispatcher
 from numba.core import cgutils, types
 from numba.core.compiler_lock import global_compiler_lock
@@ -340,6 +340,15 @@ def is_set(flag: Any) -> bool:
 def floor(x: float) -> int:
     """Largest whole number that is not above `x`; on a GPU `math.floor` is a float."""
     return int(math.floor(x))  # noqa: RUF046
+
+
+@inlined
+def unsigned(i: int) -> int:
+    """An index that is not negative, of a type that cannot be: the compiler then sees rows of elements in a row.
+
+    Of a signed one it asks each time whether it counts from the end. Never mix the two in a sum: that is a float.
+    """
+    return np.uint64(i)  # type: ignore[return-value]
 
 
 LANES = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_env.core import ledger as led
-from vpp_env.core.feeder import new_feeder
+from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.home import step_at
-from vpp_env.core.lanes import begin_lanes, new_lot
+from vpp_env.core.lanes import Lot, begin_lanes, new_lot
 from vpp_env.core.layout import Day, Homes, HomeState, Order, Price, copied, no_quote
 from vpp_env.core.loops import Books, begin_home, begin_month, book_month, close_step, deliver_step, new_books
 from vpp_env.jit import LANES, kernel
@@ -16,8 +16,7 @@ from vpp_env.units import Floats
 
 
 @kernel
-def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
-    lot = new_lot(len(homes.home.buy_limit))
+def _begin(homes: Homes, day: Day, k: int, lot: Lot, books: Books) -> None:
     begin_month(lot)
     n = len(homes.home.buy_limit)
     for f in range(0, n - n % LANES, LANES):
@@ -28,10 +27,10 @@ def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
 
 
 @kernel
-def _deliver(homes: Homes, day: Day, k: int, orders: Order, prices: Price, books: Books) -> None:
-    months = books.flow.shape[2]
-    feeder, lot = new_feeder(homes.rules.feeder_homes), new_lot(len(homes.home.buy_limit) // months)
-    for m in range(months):
+def _deliver(
+    homes: Homes, day: Day, k: int, orders: Order, prices: Price, feeder: Feeder, lot: Lot, books: Books
+) -> None:
+    for m in range(books.flow.shape[2]):
         begin_month(lot)
         deliver_step(homes, day, k, orders, prices, feeder, lot, 0, m, books)
         close_step(homes, day, k, orders, prices, lot, 0, m, books, None, 0)
@@ -47,7 +46,7 @@ def begin(homes: Homes, day: Day, k: int) -> np.ndarray:
     """Begin step k; returns what is booked for it: departures, shortfalls, missed trips, USD of charging
     elsewhere, and shortfalls that no contract has bought."""
     books = new_books(1, len(homes.quote.sell), 1)
-    _begin(homes, day, k, books)
+    _begin(homes, day, k, new_lot(len(homes.quote.sell)), books)
     return np.concatenate([books.events[:3], books.ledger[[led.L_AWAY]], books.events[3:]])
 
 
@@ -61,7 +60,8 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     prices = Price(none, none, none, none, none, none, none, none, None)
     opened = np.ones(n) if free is None else free.astype(np.float64)
-    _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, books)
+    room = new_feeder(homes.rules.feeder_homes), new_lot(n // books.flow.shape[2])
+    _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, *room, books)
     return books.flow[0]
 
 
@@ -89,5 +89,6 @@ def deliver_feeders(
     standing = none if reserve is None else np.ascontiguousarray(reserve)
     prices = Price(none, none, none, none, none, none + 1.0, none, none, None)
     orders = Order(sell, none, call, buy, standing, standing.copy(), none + 1.0, none + (1.0 if down else 0.0))
-    _deliver(homes, day, k, orders, prices, books)
+    room = new_feeder(homes.rules.feeder_homes), new_lot(n // books.flow.shape[2])
+    _deliver(homes, day, k, orders, prices, *room, books)
     return books

@@ -24,7 +24,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.headroom import Headroom, headroom_at
 from vpp_env.core.home import state_at
 from vpp_env.core.layout import HomeState
-from vpp_env.jit import LANES, inlined, kernel, steady
+from vpp_env.jit import LANES, inlined, kernel, steady, unsigned
 from vpp_env.market.firm import rate_usd_per_kw_day
 from vpp_env.scenario.calendar import PUBLICATION_HOUR
 from vpp_env.simulation.month import HISTORY
@@ -183,12 +183,12 @@ def _fill(
         count = min(LANES, n - f)
         if count == LANES:
             for h in range(LANES):
-                i = np.uint64(f + h)
+                i = unsigned(f + h)
                 now = _now_of(i, state, headroom, baseline_kwh, asks, absent, ledger)
                 observe_home(i, h, fixed, now, load, pv, room)
         else:
             for h in range(count):
-                i = np.uint64(f + h)
+                i = unsigned(f + h)
                 now = _now_of(i, state, headroom, baseline_kwh, asks, absent, ledger)
                 observe_home(i, h, fixed, now, load, pv, room)
         show_rows(room, f, count, obs)

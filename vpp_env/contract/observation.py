@@ -9,11 +9,11 @@ It is longer than other modules because a column is in it three times: by name, 
 from __future__ import annotations
 
 import math
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from vpp_env.jit import LANES, inlined, kernel, on_stack
+from vpp_env.jit import LANES, inlined, kernel, on_stack, unsigned
 from vpp_env.units import BUY_LIMIT_RANGE, DT_H, KWH_PER_MWH, POWER_QUANTUM_KW, RESERVE_ASK_RANGE, Floats, Floats32
 
 T = TypeVar("T")
@@ -289,7 +289,7 @@ class Changing(NamedTuple, Generic[T]):
 
 FIXED = Fixed(*range(len(Fixed._fields)))
 CHANGING: Changing[int] = Changing(*range(len(Changing._fields)))
-HOME = HomeColumns(*range(len(HomeColumns._fields)))
+HOME: Any = HomeColumns(*range(len(HomeColumns._fields)))
 """Row of each in a matrix (rows, homes)."""
 
 
@@ -406,11 +406,11 @@ def _fill(public: Floats, fixed: Floats, now: Floats, load: Floats32, pv: Floats
         count = min(LANES, n - f)
         if count == LANES:
             for h in range(LANES):
-                i = np.uint64(f + h)
+                i = unsigned(f + h)
                 observe_home(i, h, fixed, changing_at(now, i), load, pv, room)
         else:
             for h in range(count):
-                i = np.uint64(f + h)
+                i = unsigned(f + h)
                 observe_home(i, h, fixed, changing_at(now, i), load, pv, room)
         show_rows(room, f, count, obs)
 

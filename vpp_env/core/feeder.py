@@ -61,7 +61,6 @@ class Feeder(NamedTuple):
     at: Floats  # (N_AT,) where the search is
 
 
-@kernel
 def new_feeder(homes: int) -> Feeder:
     """Return room for a feeder of so many homes."""
     return Feeder(

@@ -16,7 +16,7 @@ from vpp_env.core.feeder import N_STATE, put
 from vpp_env.core.home import begin, deliver, flow_at, home_at, order_at, price_at, quote, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, HomeState, Order, Price
 from vpp_env.core.ledger import DEPARTED, L_AWAY, LACKS, MISSED, N_EVENTS, N_LEDGER, SHORT, account, book
-from vpp_env.jit import LANES, inlined, kernel, on_stack
+from vpp_env.jit import LANES, inlined, on_stack, unsigned
 from vpp_env.units import Floats
 
 _flow_room = on_stack(N_FLOW, LANES)
@@ -34,7 +34,6 @@ class Lot(NamedTuple):
     events: Floats  # (N_EVENTS, N)
 
 
-@kernel
 def new_lot(n: int) -> Lot:
     """Return room for a month of `n` homes."""
     return Lot(np.zeros((N_FLOW, n)), np.zeros((N_STATE, n)), np.zeros((N_LEDGER, n)), np.zeros((N_EVENTS, n)))
@@ -43,26 +42,25 @@ def new_lot(n: int) -> Lot:
 @inlined
 def _give(to: Floats, row: int, first: int, x: Floats, of: int) -> None:
     """Copy row `of` of eight homes to a row, from column `first` on."""
-    # an index without a sign is never one from the end
-    start = np.uint64(first)
+    start = unsigned(first)
     for h in range(LANES):
-        to[row, start + np.uint64(h)] = x[of, h]
+        to[row, start + unsigned(h)] = x[of, h]
 
 
 @inlined
 def _move(to: Floats, first: int, x: Floats, of: int, column: int) -> None:
     """Copy eight homes of row `of`, from a column on, to elements from `first` on."""
-    start, begins = np.uint64(first), np.uint64(column)
+    start, begins = unsigned(first), unsigned(column)
     for h in range(LANES):
-        to[start + np.uint64(h)] = x[of, begins + np.uint64(h)]
+        to[start + unsigned(h)] = x[of, begins + unsigned(h)]
 
 
 @inlined
 def _add(to: Floats, row: int, first: int, x: Floats, of: int) -> None:
     """Add row `of` of eight homes to a row, from column `first` on."""
-    start = np.uint64(first)
+    start = unsigned(first)
     for h in range(LANES):
-        to[row, start + np.uint64(h)] += x[of, h]
+        to[row, start + unsigned(h)] += x[of, h]
 
 
 @inlined
@@ -72,7 +70,7 @@ def deliver_lanes(
     """Run the homes f to f + 7, columns c to c + 7 of their month, through step k as if there were no feeders."""
     flows, states, rules = _flow_room(), _state_room(), homes.rules
     for h in range(LANES):
-        i = np.uint64(f + h)
+        i = unsigned(f + h)
         home, step, order = home_at(homes.home, i), step_at(day, k, i), order_at(orders, i)
         spends = prices.bought[i] <= home.buy_limit
         state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends)
@@ -93,8 +91,8 @@ def account_lanes(
         for h in range(LANES):
             x[row, h] = 0.0
     for h in range(LANES):
-        i = np.uint64(f + h)
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, np.uint64(c + h))
+        i = unsigned(f + h)
+        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, unsigned(c + h))
         book(account(home, step, order_at(orders, i), price_at(prices, i), flow, rules), x, h)
     for row in range(N_LEDGER):
         _add(lot.ledger, row, c, x, row)
@@ -106,7 +104,7 @@ def add_lanes(lot: Lot, c: int, sums: Floats) -> None:
     for row in range(N_FLOW):
         total = sums[row]
         for h in range(LANES):
-            total += lot.flow[row, np.uint64(c + h)]
+            total += lot.flow[row, unsigned(c + h)]
         sums[row] = total
 
 
@@ -127,7 +125,7 @@ def begin_lanes(homes: Homes, day: Day, k: int, f: int, c: int, lot: Lot) -> Non
     """Begin step k of the homes f to f + 7, columns c to c + 7 of their month: states, quotes and events."""
     x, rules, s, q = _begun_room(), homes.rules, homes.state, homes.quote
     for h in range(LANES):
-        i = np.uint64(f + h)
+        i = unsigned(f + h)
         home, step = home_at(homes.home, i), step_at(day, k, i)
         state, e = begin(home, state_at(s, i), step)
         able = quote(home, state, step, rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ from vpp_env.core.ledger import (
     account_events,
     book,
 )
-from vpp_env.jit import LANES, inlined, internal, kernel
+from vpp_env.jit import LANES, inlined, internal, kernel, unsigned
 from vpp_env.units import Floats
 
 N_HEADROOM = len(Headroom._fields)
@@ -206,7 +206,7 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
     for f in range(len(homes.home.buy_limit)):
-        i = np.uint64(f)
+        i = unsigned(f)
         begin_home(homes, step_at(gate.day, gate.k, i), i, books.events, books.ledger, f)
 
 
@@ -291,8 +291,8 @@ def _close_rest(
 ) -> None:
     """`close_step` of the homes behind the eights of the month that begins at home `first`."""
     for c in range(eights - first, lot.flow.shape[1]):
-        i = np.uint64(first + c)
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, np.uint64(c))
+        i = unsigned(first + c)
+        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, unsigned(c))
         book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
         for row in range(N_FLOW):
             sums[row] += lot.flow[row, c]
@@ -441,7 +441,7 @@ def settle_feeder(
     while True:
         net = baseline = reserve = stored = 0.0
         for h in range(last - first):
-            i = np.uint64(first + h)
+            i = unsigned(first + h)
             home, step = home_at(homes.home, i), step_at(day, k, i)
             spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
             state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
@@ -460,7 +460,7 @@ def settle_feeder(
     return fresh
 
 
-_settle = internal(settle_feeder.py_func)
+_settle: Any = internal(getattr(settle_feeder, "py_func", settle_feeder))
 """The same for few homes, on the CPU: compiled once and called, and not at every place anew."""
 
 

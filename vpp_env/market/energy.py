@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core.layout import Quote
-from vpp_env.jit import floor, inlined, kernel
+from vpp_env.jit import floor, inlined
 from vpp_env.market.state import (
     BUY_Q,
     BUY_TICK,
@@ -211,7 +211,6 @@ class Bench(NamedTuple):
     minus: Ints  # (N,) the same with the other sign, as asks are sorted
 
 
-@kernel
 def new_bench(n: int) -> Bench:
     """Return room for months of `n` homes."""
     return Bench(

@@ -17,7 +17,7 @@ from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_month, book_month, fill_headroom, new_books, run_step
-from vpp_env.jit import at, at_most, inlined, internal, kernel
+from vpp_env.jit import at, at_most, borrowing, inlined, kernel
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
     ReserveAwards,
@@ -64,7 +64,49 @@ def new_results(steps: int, months: int, n: int) -> IntervalResults:
     )
 
 
-@kernel
+class Room(NamedTuple):
+    """What is written on the way through an opportunity of M months of N homes, and read by nobody after it."""
+
+    orders: Order[Floats]  # (M*N,)
+    prices: Price[Floats]  # (M*N,)
+    awards: Awards
+    gate_up: Floats  # (M*N,) kW of reserve that the home qualifies for at the gate
+    up: Ints  # (M, N) quanta that energy has left, to give
+    down: Ints  # (M, N) and to charge
+    energy: Bench
+    reserve: ReserveBench
+    feeder: Feeder
+    lot: Lot
+
+
+def new_room(months: int, n: int, products: int, feeder_homes: int, contracts: bool) -> Room:
+    """Return room for months of `n` homes."""
+    shape, zero = (months, n), [np.zeros(months * n) for _ in range(18)]
+    prices = Price(*zero[8:17])
+    return Room(
+        Order(*zero[:8]),
+        prices if contracts else prices._replace(agreed=None),
+        Awards(
+            np.zeros((months, LINES * n), dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(shape, dtype=np.int64),
+            np.zeros(months, dtype=np.int64),
+            np.zeros((months, products), dtype=np.int64),
+            np.zeros(months, dtype=np.bool_),
+        ),
+        zero[17],
+        np.zeros(shape, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+        new_bench(n),
+        new_reserve_bench(n),
+        new_feeder(feeder_homes),
+        new_lot(n),
+    )
+
+
+@borrowing
 def play(
     homes: Homes,
     day: Day,
@@ -73,6 +115,7 @@ def play(
     agreed: Agreed | None,
     market: MarketState,
     gate: Gate,
+    room: Room,
     results: IntervalResults,
 ) -> None:
     """Play the intervals of one opportunity, then begin the step after it and look at what the homes can offer there.
@@ -91,85 +134,11 @@ def play(
         The market.
     gate : Gate
         The step after the last interval (it may lie in the next day).
+    room : Room
+        Written to on the way; with room for contracts where `agreed` is given.
     results : IntervalResults
         Filled.
     """
-    months, n = taken.override.shape
-    room = _new_room(months, n, market.rho.shape[2], homes.rules.feeder_homes, taken, agreed)
-    _play(homes, day, first, taken, agreed, market, gate, room, results)
-
-
-class Room(NamedTuple):
-    """What is written on the way through an opportunity of M months of N homes, and read by nobody after it."""
-
-    orders: Order[Floats]  # (M*N,)
-    prices: Price[Floats]  # (M*N,)
-    awards: Awards
-    gate_up: Floats  # (M*N,) kW of reserve that the home qualifies for at the gate
-    up: Ints  # (M, N) quanta that energy has left, to give
-    down: Ints  # (M, N) and to charge
-    energy: Bench
-    reserve: ReserveBench
-    feeder: Feeder
-    lot: Lot
-
-
-@kernel
-def _new_room(months: int, n: int, products: int, feeder_homes: int, taken: Submission, agreed: Agreed | None) -> Room:
-    """Return room, with the owners' own asks in `prices`."""
-    shape, count = (months, n), months * n
-    zero = np.zeros(count)
-    own, defer, on = taken.own.ravel().copy(), taken.defer.ravel().copy(), _paid_by_contract(agreed)
-    return Room(
-        Order(zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy()),
-        Price(zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(), own, defer, on),
-        Awards(
-            np.zeros((months, LINES * n), dtype=np.int64),
-            np.zeros(shape, dtype=np.int64),
-            np.zeros(shape, dtype=np.int64),
-            np.zeros(shape, dtype=np.int64),
-            np.zeros(shape, dtype=np.int64),
-            np.zeros(months, dtype=np.int64),
-            np.zeros((months, products), dtype=np.int64),
-            np.zeros(months, dtype=np.bool_),
-        ),
-        zero.copy(),
-        np.zeros(shape, dtype=np.int64),
-        np.zeros(shape, dtype=np.int64),
-        new_bench(n),
-        new_reserve_bench(n),
-        new_feeder(feeder_homes),
-        new_lot(n),
-    )
-
-
-@kernel
-def _paid_by_contract(agreed: Agreed | None) -> Floats | None:
-    """(M*N,) 1 where a contract pays."""
-    if agreed is None:
-        return None
-    months, n = agreed.on.shape
-    on = np.zeros(months * n)
-    for m in range(months):
-        for i in range(n):
-            if agreed.on[m, i]:
-                on[m * n + i] = 1.0
-    return on
-
-
-@internal
-def _play(
-    homes: Homes,
-    day: Day,
-    first: int,
-    taken: Submission,
-    agreed: Agreed | None,
-    market: MarketState,
-    gate: Gate,
-    room: Room,
-    results: IntervalResults,
-) -> None:
-    """See `play`; allocates nothing."""
     steps, months = market.lmp.shape
     orders, prices, awards = room.orders, room.prices, room.awards
     n = taken.offers.shape[2]
@@ -178,6 +147,9 @@ def _play(
             f = m * n + i
             orders.free[f] = 1.0 if taken.override[m, i] else 0.0
             room.gate_up[f] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, f)
+            prices.own[f], prices.defer[f] = taken.own[m, i], taken.defer[m, i]
+            if agreed is not None and prices.agreed is not None:
+                prices.agreed[f] = 1.0 if agreed.on[m, i] else 0.0
     # a month is played through before the next one: it stays near the processor
     for m in range(months):
         begin_month(room.lot)

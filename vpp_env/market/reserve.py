@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import inlined
 from vpp_env.market.energy import clear_side
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import Flags, Floats, Ints
@@ -60,7 +60,6 @@ class ReserveBench(NamedTuple):
     part: Ints  # award of it
 
 
-@kernel
 def new_reserve_bench(n: int) -> ReserveBench:
     """Return room for months of `n` homes."""
     return ReserveBench(np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64))

@@ -29,7 +29,7 @@ from vpp_env.errors import BidError, VppError
 from vpp_env.jit import steady
 from vpp_env.market.day_ahead import published_until
 from vpp_env.market.exchange import Exchange, Waiting
-from vpp_env.market.opportunity import new_results, play
+from vpp_env.market.opportunity import Room, new_results, new_room, play
 from vpp_env.market.payment import make_payment
 from vpp_env.market.state import Agreed, IntervalResults, MarketState, Submission
 from vpp_env.owners.asks import OwnerPrices, Owners, cheap_price
@@ -90,6 +90,7 @@ class World:
         self.steps = self.scenario.steps_per_opportunity
         self.lead = self.scenario.lead_opportunities
         self._play_compiled = steady(play)
+        self._rooms: dict[bool, Room] = {}
         self.opportunity = -1
 
     # -- the clock -------------------------------------------------------------------------------------
@@ -490,7 +491,12 @@ class World:
         day = self.clock(self.t)[0]
         if day != self._day_number:
             self._open_day(day)
-        self._play_compiled(self._homes, played, k, taken, agreed, market, self._gate(), results)
+        contracts = agreed is not None
+        if contracts not in self._rooms:
+            shape = self.n_months, self.n_homes, market.rho.shape[2]
+            self._rooms[contracts] = new_room(*shape, self._rules.feeder_homes, contracts)
+        room = self._rooms[contracts]
+        self._play_compiled(self._homes, played, k, taken, agreed, market, self._gate(), room, results)
         if self.day is not played:
             self._over = played
         self._publish()

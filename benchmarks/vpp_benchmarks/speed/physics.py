@@ -27,7 +27,7 @@ from vpp_env.core.home import deliver, home_at, put_state, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, Order
 from vpp_env.evaluation.simulate import simulate
 from vpp_env.jit import kernel, steady
-from vpp_env.market.opportunity import new_results, play
+from vpp_env.market.opportunity import new_results, new_room, play
 from vpp_env.market.state import Submission
 from vpp_env.scenario import Scenario, load_scenario
 from vpp_env.simulation.month import Month, join_days
@@ -117,10 +117,11 @@ def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
     months, n, parts = world.n_months, world.n_homes, world.snapshot()
     taken = Submission(rng.integers(0, 400, (N_ACTION, months, n)), *parts.asks, np.ones((months, n), dtype=np.bool_))
     compiled = steady(play)  # as the world calls it
+    room = new_room(months, n, parts.market.rho.shape[2], parts.homes.rules.feeder_homes, contracts=False)
 
     def call() -> object:
         results = new_results(world.steps, months, n)
-        return compiled(parts.homes, parts.day, parts.first, taken, None, parts.market, parts.gate, results)
+        return compiled(parts.homes, parts.day, parts.first, taken, None, parts.market, parts.gate, room, results)
 
     return call
 
