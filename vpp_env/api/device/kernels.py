@@ -26,7 +26,6 @@ from vpp_env.api.device.memory import (
     MONEY,
     N_HEADROOM,
     N_SUM,
-    NOW,
     OFFERS,
     ORDERS,
     PENDING,
@@ -327,10 +326,10 @@ def settle_opportunity(
         if new_day:
             x[RUNNING, i] = 0.0
         limits, running = p[WISH_LIMIT : WISH_LIMIT + 3], x[RUNNING : RUNNING + 2]
-        taken_of(i, own.soc[m], books.ledger, books.events[led.SHORT], limits, running, new_hour, x[WISHES:NOW])
+        taken_of(i, own.soc[m], books.ledger, books.events[led.SHORT], limits, running, new_hour, x[WISHES:LASTING])
         mine = books.ledger[:, i]
         benefit = _benefit_after(_member_pay(mine), mine)
-        own.rewards[m, i] = benefit - _worth(x[WISHES:NOW, i], p[WORTH:, i])
+        own.rewards[m, i] = benefit - _worth(x[WISHES:LASTING, i], p[WORTH:, i])
         broken = _each_violation(mine, books.events[led.LACKS, i], books.events[led.MISSED, i])
         for kind, said in enumerate(broken):
             w[m, VIOLATED + kind, 0, i] = 1 if said else 0
@@ -339,7 +338,7 @@ def settle_opportunity(
         own.storage[m, i] += mine[led.L_BESS] + mine[led.L_V2G]
         for at, row in enumerate(ROWS_READ):
             x[TOTAL_LEDGER + at, i] += mine[row]
-        for kind in range(NOW - WISHES):
+        for kind in range(LASTING - WISHES):
             x[TOTAL_WISHES + kind, i] += x[WISHES + kind, i]
     cuda.syncthreads()
     money = own.money[m]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from vpp_env.api.tally import READ
 from vpp_env.contract.bids import N_ACTION
-from vpp_env.contract.observation import CHANGING, PublicColumns
+from vpp_env.contract.observation import PublicColumns
 from vpp_env.core.devices.battery import Battery, BatteryState
 from vpp_env.core.devices.vehicle import Vehicle, VehicleState
 from vpp_env.core.feeder import N_STATE, Feeder
@@ -54,10 +54,10 @@ BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME
     6, 5, 1, 4, 1, 2, 3, len(TAKEN)
 )
 # rows of `Own.real`
-(STATE, QUOTE, HEADROOM, LEDGER, EVENTS, ORDERS, PRICES, ASKS, GATE_UP, PENDING, RUNNING, WISHES, NOW, LASTING, ABLE,
+(STATE, QUOTE, HEADROOM, LEDGER, EVENTS, ORDERS, PRICES, ASKS, GATE_UP, PENDING, RUNNING, WISHES, LASTING, ABLE,
  EVENING_KWH, TOTAL_LEDGER, TOTAL_WISHES, N_REAL) = _rows(
     7, 5, N_HEADROOM, N_LEDGER, 4, len(Order._fields), len(Price._fields) - 1, 3, 1, 1, 2, len(TAKEN),
-    len(CHANGING), 1, 1, 1, len(READ), len(TAKEN),
+    1, 1, 1, len(READ), len(TAKEN),
 )  # fmt: skip
 # rows of `Own.whole`
 (OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART, VIOLATED,
