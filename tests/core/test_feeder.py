@@ -19,7 +19,7 @@ from vpp_env.contract.bids import encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, BaselineDay, Day, Homes, copied, no_quote
-from vpp_env.core.loops import quote_again, run_baseline
+from vpp_env.core.loops import find_late, quote_again, run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.evaluation.simulate import market_rules
 from vpp_env.simulation.month import Month, _lock
@@ -283,7 +283,9 @@ def with_other_neighbours(m: Month, number: int, k: int, mine: np.ndarray) -> Da
     trip[~mine & (day.plan.arr > k)] *= 0.5
     made = Day(day.plan._replace(load=load, pv=pv, trip=trip), BaselineDay(*map(np.zeros_like, day.baseline)))
     state = copied(m._baseline_start[number])
-    run_baseline(Homes(m.rules, m.parameters, state, no_quote(len(mine))), made, m.calendar.offset if not number else 0)
+    homes, first = Homes(m.rules, m.parameters, state, no_quote(len(mine))), m.calendar.offset if not number else 0
+    run_baseline(homes, made, first)
+    find_late(homes, made, first)
     _lock(made)
     return made
 

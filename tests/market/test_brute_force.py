@@ -16,7 +16,7 @@ from vpp_env.core.layout import Quote
 from vpp_env.jit import kernel
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
-from vpp_env.market.energy import clear_energy, new_bench
+from vpp_env.market.energy import Bench, clear_energy, new_bench
 from vpp_env.market.opportunity import new_results
 from vpp_env.market.payment import PaymentRule
 from vpp_env.market.state import Awards as MarketAwards
@@ -28,9 +28,9 @@ few = settings(deadline=None, max_examples=150, derandomize=True)
 
 @kernel
 def _clear(
-    offers: Ints, able: Quote[Floats], market: MarketState, awards: MarketAwards, results: IntervalResults
+    offers: Ints, able: Quote[Floats], market: MarketState, bench: Bench, awards: MarketAwards, results: IntervalResults
 ) -> None:
-    clear_energy(0, offers, able, market, 0, new_bench(awards.sell.shape[1]), awards, results)
+    clear_energy(0, offers, able, market, 0, bench, awards, results)
 
 
 MARGIN = Fraction(1, 20)
@@ -108,7 +108,7 @@ def clear(homes: list[Home], r: Rules, clearing: Clearing, shift: float = 0.0) -
     )
     results = new_results(1, 1, n)
     can = [np.array([getattr(h, k) for h in homes]) * POWER_QUANTUM_KW for k in ("can_sell", "can_buy")]
-    _clear(offers, Quote(*can, *can, can[0]), market, awards, results)
+    _clear(offers, Quote(*can, *can, can[0]), market, new_bench(awards.sell.shape[1]), awards, results)
     assert np.array_equal(sell[0], lines[0, :n] + lines[0, n:])
     got = list(zip(lines[0, :n].tolist(), lines[0, n:].tolist(), buy[0].tolist(), strict=True))
     return got, float(results.lmp[0, 0])

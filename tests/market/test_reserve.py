@@ -13,6 +13,7 @@ from vpp_env.core import ledger as led
 from vpp_env.jit import kernel
 from vpp_env.market.reserve import (
     ReserveAwards,
+    ReserveBench,
     ReserveOffers,
     ReserveTerms,
     clear_reserve,
@@ -62,8 +63,8 @@ def brute(
 
 
 @kernel
-def _clear(offers: ReserveOffers, terms: ReserveTerms, room: int, awards: ReserveAwards) -> int:
-    return clear_reserve(0, offers, terms, room, new_reserve_bench(awards.q.shape[1]), awards)
+def _clear(offers: ReserveOffers, terms: ReserveTerms, room: int, bench: ReserveBench, awards: ReserveAwards) -> int:
+    return clear_reserve(0, offers, terms, room, bench, awards)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
@@ -86,6 +87,7 @@ def test_reserve_clears_as_brute_force_does(
         ReserveOffers(one([q for q, _ in offers]), one([t for _, t in offers]), one(up), one(down)),
         ReserveTerms(rho[None, :], one(high), np.array([False, False, True]), low, on_offers),
         room,
+        new_reserve_bench(n),
         ReserveAwards(award, product, last, taken),
     )
     expected, pick = brute(offers, up.tolist(), down.tolist(), rho.tolist(), high.tolist(), room, low, on_offers)
