@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import begin, leaves, month, play, same
 
-from vpp_env.contract.bids import encode
+from vpp_env.contract.bids import N_ACTION, encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, copied
@@ -27,6 +27,19 @@ def test_two_worlds_of_one_month_do_not_touch_each_other(quick_month: Month) -> 
     third = play(begin(quick_month), 3)
     assert all(same(a, b) for a, b in zip(alone, third, strict=True))
     assert not all(same(a, b) for a, b in zip(alone, other, strict=True))
+
+
+def test_what_an_opportunity_leaves_in_its_room_is_read_by_nobody() -> None:
+    """The room is used again: what lay in it, of another opportunity or a month that was played, changes nothing."""
+    changes = {"fleet.size": 11, "fleet.v2g_share": 0.5, "market.feeder_homes": 4, "market.feeder_kw": 12.0}
+    clean, littered = (begin(month("week20", changes | {"time.duration_hours": 48}, 4)) for _ in range(2))
+    rng, shape = np.random.default_rng(5), (11, N_ACTION)
+    while not clean.done:
+        for room in littered._rooms.values():
+            for array in leaves(room):
+                array.fill(np.nan if array.dtype.kind == "f" else 10**6)
+        actions = rng.uniform(-1.0, 1.0, shape)
+        assert same(clean.step(actions), littered.step(actions)), clean.t
 
 
 def test_reset_begins_the_same_month_again(quick_world: World) -> None:

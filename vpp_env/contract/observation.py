@@ -289,8 +289,9 @@ class Changing(NamedTuple, Generic[T]):
 
 FIXED = Fixed(*range(len(Fixed._fields)))
 CHANGING: Changing[int] = Changing(*range(len(Changing._fields)))
-HOME: Any = HomeColumns(*range(len(HomeColumns._fields)))
 """Row of each in a matrix (rows, homes)."""
+HOME: Any = HomeColumns(*range(len(HomeColumns._fields)))
+"""Place of each among the home columns, which follow the public ones."""
 
 
 @inlined

@@ -338,26 +338,6 @@ def close_step(
 
 
 @inlined
-def run_step(
-    homes: Homes,
-    day: Day,
-    k: int,
-    orders: Order[Floats],
-    prices: Price[Floats],
-    room: tuple[Feeder, Lot],
-    j: int,
-    m: int,
-    books: Books,
-    coming: Day,
-    then: int,
-) -> None:
-    """`deliver_step` and `close_step`: interval j of an opportunity of month m, and the beginning of the next step."""
-    feeder, lot = room
-    deliver_step(homes, day, k, orders, prices, feeder, lot, j, m, books)
-    close_step(homes, day, k, orders, prices, lot, j, m, books, coming, then)
-
-
-@inlined
 def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
     """Copy what the `count` homes of a feeder do to the columns of their month from c on."""
     for h in range(count):

@@ -16,7 +16,7 @@ from vpp_env.core import ledger as led
 from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
-from vpp_env.core.loops import Gate, begin_month, book_month, fill_headroom, new_books, run_step
+from vpp_env.core.loops import Gate, begin_month, book_month, close_step, deliver_step, fill_headroom, new_books
 from vpp_env.jit import at, at_most, borrowing, inlined, kernel
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
@@ -168,8 +168,8 @@ def play(
                 book_order(m, m * n + i, orders, prices, j, results)
             results.taken[j, m] = awards.taken[m]
             coming, then = (day, first + j + 1) if j < steps - 1 else (gate.day, gate.k)
-            rooms = (room.feeder, room.lot)
-            run_step(homes, day, first + j, orders, prices, rooms, j, m, results.books, coming, then)
+            deliver_step(homes, day, first + j, orders, prices, room.feeder, room.lot, j, m, results.books)
+            close_step(homes, day, first + j, orders, prices, room.lot, j, m, results.books, coming, then)
         book_month(room.lot, m, results.books)
         fill_headroom(homes, gate, m * n, (m + 1) * n)
 
