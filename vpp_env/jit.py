@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -350,6 +350,27 @@ def unsigned(i: int) -> int:
     """
     return np.uint64(i)  # type: ignore[return-value]
 
+
+class Crew(NamedTuple):
+    """Who runs through a loop over homes: `for i in range(crew.first, n, crew.stride)`, and what all of them found.
+
+    On the CPU one runs through them all (`ALONE`); on a GPU the threads of a block do, which take the homes in turns.
+    `add_up` and `highest_of` of what each has found, whole numbers, are the same to all; each waits there for all.
+    """
+
+    first: int
+    stride: int
+    add_up: Callable[[int], int]
+    highest_of: Callable[[int], int]
+
+
+@inlined
+def _mine(found: int) -> int:
+    """What the only one has found."""
+    return found
+
+
+ALONE = Crew(0, 1, _mine, _mine)
 
 LANES = 8
 """Homes side by side: the numbers in a register of 512 bits."""

@@ -13,7 +13,7 @@ from market.naive import TICK, Awards, Home, Rules, net, pm10, price_taker, resi
 from support import scenario
 
 from vpp_env.core.layout import Quote
-from vpp_env.jit import kernel
+from vpp_env.jit import ALONE, kernel
 from vpp_env.market.clearing import Clearing, Logit, Pm10, PriceTaker, ResidualSupply, make_clearing
 from vpp_env.market.day_ahead import clear_day_ahead
 from vpp_env.market.energy import Bench, clear_energy, new_bench
@@ -30,7 +30,7 @@ few = settings(deadline=None, max_examples=150, derandomize=True)
 def _clear(
     offers: Ints, able: Quote[Floats], market: MarketState, bench: Bench, awards: MarketAwards, results: IntervalResults
 ) -> None:
-    clear_energy(0, offers, able, market, 0, bench, awards, results)
+    clear_energy(0, offers, able, market, 0, bench, awards, results, ALONE)
 
 
 MARGIN = Fraction(1, 20)

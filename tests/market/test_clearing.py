@@ -13,7 +13,7 @@ from vpp_env.contract.bids import encode
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW
 from vpp_env.errors import UnknownNameError
-from vpp_env.jit import kernel
+from vpp_env.jit import ALONE, kernel
 from vpp_env.market.clearing import make_clearing
 from vpp_env.market.energy import clear_side
 from vpp_env.market.payment import make_payment
@@ -25,7 +25,7 @@ books = st.lists(st.tuples(st.integers(0, 40), st.integers(-6, 8)), min_size=1, 
 
 @kernel
 def _clear(quanta: Ints, ticks: Ints, highest: int, cap: int, award: Ints) -> int:
-    return clear_side(quanta, ticks, highest, cap, award)
+    return clear_side(quanta, ticks, highest, cap, award, ALONE)
 
 
 def clear(quanta: list[int], ticks: list[int], highest: int, cap: int) -> tuple[list[int], int]:

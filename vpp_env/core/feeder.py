@@ -114,13 +114,16 @@ def state_of(states: Floats, h: int) -> HomeState[float]:
 
 
 @inlined
-def begin_feeder(feeder: Feeder, orders: Order[Floats], first: int, last: int) -> None:
-    """Ask for all that the market awarded."""
+def begin_feeder(feeder: Feeder) -> None:
+    """Begin a step: nothing has been cut."""
     feeder.at[STAGE], feeder.at[CUT] = FULL, 0.0
-    for i in range(first, last):
-        h = i - first
-        feeder.ask[SELL, h], feeder.ask[CALL, h] = orders.sell[i], orders.call[i]
-        feeder.ask[BUY, h], feeder.ask[FORCE, h] = orders.buy[i], 1.0
+
+
+@inlined
+def ask_for_all(feeder: Feeder, orders: Order[Floats], h: int, i: int) -> None:
+    """Ask of home i, home h of the feeder, for all that the market awarded."""
+    feeder.ask[SELL, h], feeder.ask[CALL, h] = orders.sell[i], orders.call[i]
+    feeder.ask[BUY, h], feeder.ask[FORCE, h] = orders.buy[i], 1.0
 
 
 @kernel

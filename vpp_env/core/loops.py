@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from vpp_env.core.feeder import (
     CUT,
     FINE_KW,
     FORCE,
+    FULL,
     N_STATE,
     OVER,
     SELL,
+    STAGE,
     Feeder,
     again,
+    ask_for_all,
     begin_feeder,
     put,
     state_of,
@@ -399,7 +402,38 @@ def _fits(net: float, reserve: float, stored: float, kw: float) -> bool:
 
 
 @inlined
-def settle_feeder(
+def run_home(
+    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], feeder: Feeder, h: int, i: int
+) -> None:
+    """Run home i, home h of its feeder, through step k of the day with what it is asked for; fills `feeder`."""
+    home, step = home_at(homes.home, i), step_at(day, k, i)
+    spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
+    state, flow = deliver(home, state_at(homes.state, i), step, order, homes.rules, spends, feeder.ask[FORCE, h])
+    put(feeder.flow, feeder.state, h, state, flow)
+
+
+@inlined
+def judge_feeder(feeder: Feeder, orders: Order[Floats], kw: float, first: int, last: int) -> bool:
+    """Whether the homes `first` to `last` - 1, which a feeder of `kw` serves and have been run, must be run again.
+
+    What they are asked for then is in `feeder`; see `core.feeder`. `feeder.at[STAGE]` stays `FULL` where all was let
+    through at once.
+    """
+    net = baseline = reserve = stored = 0.0
+    for i in range(first, last):
+        h = i - first
+        net += feeder.flow[FLOW.retail, h] + feeder.flow[FLOW.market, h]
+        baseline += feeder.flow[FLOW.retail_baseline, h]
+        reserve += orders.reserve[i]
+        stored += feeder.flow[FLOW.home_charge, h]
+    feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
+    if feeder.at[STAGE] == FULL and _fits(net, reserve, stored, kw):
+        return False
+    return again(feeder, orders, kw, first, last, net)
+
+
+@internal
+def _settle(
     homes: Homes,
     day: Day,
     k: int,
@@ -409,89 +443,40 @@ def settle_feeder(
     kw: float,
     first: int,
     last: int,
-) -> bool:
+) -> None:
     """Run the homes `first` to `last` - 1, which one feeder of `kw` serves, through step k of the day; fills `feeder`.
 
-    They are run together, and where they would pass its limits again with less; see `core.feeder`. Returns whether all
-    was let through at once.
+    They are run together, and where they would pass its limits again with less.
     """
-    rules = homes.rules
-    begin_feeder(feeder, orders, first, last)
-    fresh = True
+    begin_feeder(feeder)
+    for h in range(last - first):
+        ask_for_all(feeder, orders, h, first + h)
     while True:
-        net = baseline = reserve = stored = 0.0
         for h in range(last - first):
-            i = unsigned(first + h)
-            home, step = home_at(homes.home, i), step_at(day, k, i)
-            spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
-            state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, feeder.ask[FORCE, h])
-            put(feeder.flow, feeder.state, h, state, flow)
-            net += flow.retail + flow.market
-            baseline += flow.retail_baseline
-            reserve += orders.reserve[i]
-            stored += flow.home_charge
-        if fresh:
-            if _fits(net, reserve, stored, kw):
-                break
-            fresh = False
-        if not again(feeder, orders, kw, first, last, net):
+            run_home(homes, day, k, orders, prices, feeder, h, unsigned(first + h))
+        if not judge_feeder(feeder, orders, kw, first, last):
             break
-    feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
-    return fresh
-
-
-_settle: Any = internal(getattr(settle_feeder, "py_func", settle_feeder))
-"""The same for few homes, on the CPU: compiled once and called, and not at every place anew."""
 
 
 @inlined
-def deliver_feeder(
+def book_home(
     homes: Homes,
     day: Day,
     k: int,
     orders: Order[Floats],
     prices: Price[Floats],
     feeder: Feeder,
-    first: int,
-    last: int,
-    j: int,
-    books: Books,
+    at_once: bool,
+    i: int,
+    ledger: Floats,
 ) -> None:
-    """Run the homes of a feeder, see `settle_feeder`, and keep the books but for the sums over homes."""
-    rules = homes.rules
-    fresh = settle_feeder(homes, day, k, orders, prices, feeder, rules.feeder_kw, first, last)
-    for i in range(first, last):
-        h = i - first
-        home, step = home_at(homes.home, i), step_at(day, k, i)
-        state = state_of(feeder.state, h)
-        if not fresh:
-            _cut(orders, feeder, h, i, rules.dt_h, books.ledger, i)
-        put_state(homes.state, i, state)
-        order, price = order_at(orders, i), price_at(prices, i)
-        book(account(home, step, order, price, flow_at(feeder.flow, h), rules), books.ledger, i)
-        books.soc_home_kwh[j, 0, i] = state.battery.soc_kwh
-        books.soc_home_kwh[j, 1, i] = step.bess_soc
-
-
-@inlined
-def add_flow(feeder: Feeder, count: int, row: int, j: int, m: int, books: Books) -> None:
-    """Add one flow of the `count` homes of a feeder to the sums of month m, in their order."""
-    total = books.flow[j, row, m]
-    for h in range(count):
-        total += feeder.flow[row, h]
-    books.flow[j, row, m] = total
-
-
-@inlined
-def add_feeder(feeder: Feeder, first: int, last: int, j: int, m: int, books: Books) -> None:
-    """Add what the batteries of a feeder's homes hold, and what was at its limit, to the sums of month m."""
-    own, baseline = books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m]
-    for i in range(first, last):
-        own += books.soc_home_kwh[j, 0, i]
-        baseline += books.soc_home_kwh[j, 1, i]
-    books.soc_kwh[j, 0, m], books.soc_kwh[j, 1, m] = own, baseline
-    books.feeders[j, 0, m] += feeder.at[OVER]
-    books.feeders[j, 1, m] += feeder.at[CUT]
+    """Keep the books of home i, home i of `feeder`, after it was run; `at_once`: its feeder let all through at once."""
+    if not at_once:
+        _cut(orders, feeder, i, i, homes.rules.dt_h, ledger, i)
+    put_state(homes.state, i, state_of(feeder.state, i))
+    order, price = order_at(orders, i), price_at(prices, i)
+    step, flow = step_at(day, k, i), flow_at(feeder.flow, i)
+    book(account(home_at(homes.home, i), step, order, price, flow, homes.rules), ledger, i)
 
 
 @inlined

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.core.layout import Quote
-from vpp_env.jit import floor, inlined
+from vpp_env.jit import Crew, floor, inlined
 from vpp_env.market.state import (
     BUY_Q,
     BUY_TICK,
@@ -55,7 +55,7 @@ class Side(NamedTuple):
 
 
 @inlined
-def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints) -> int:
+def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, crew: Crew) -> int:
     """Award the cheapest offers of a month up to a price and a cap, pro rata at the marginal tick.
 
     Parameters
@@ -69,6 +69,8 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints) -
     award : ndarray
         (N,) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
         the result does not depend on the order of homes, and at most N - 1 quanta of the cap stay unused.
+    crew : Crew
+        Who works.
 
     Returns
     -------
@@ -76,47 +78,59 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints) -
         The highest tick awarded; `highest + 1` when nothing is.
     """
     total = 0
-    nothing = highest + 1
-    low, top = nothing, LEAST
-    for i in range(len(offered)):
+    top = LEAST
+    for i in range(crew.first, len(offered), crew.stride):
         taken = offered[i] > 0 and tick[i] <= highest
         q = offered[i] if taken else 0
         award[i] = q
         total += q
-        low = min(low, tick[i] if taken else nothing)
         top = max(top, tick[i] if taken else LEAST)
+    total = crew.add_up(total)
     if total == 0:
-        return nothing
+        return highest + 1
+    top = crew.highest_of(top)
     if total <= cap:
         return top
     # the marginal tick is the lowest up to which more is offered than the cap
-    marginal = top
-    while low < marginal:
-        middle = (low + marginal) // 2
-        below = 0
-        for i in range(len(offered)):
-            if tick[i] <= middle:
-                below += award[i]
-        if below > cap:
-            marginal = middle
-        else:
-            low = middle + 1
+    marginal = _marginal(tick, award, cap, top, crew)
     left = cap
     at_margin = 0
-    for i in range(len(offered)):
+    for i in range(crew.first, len(offered), crew.stride):
         if tick[i] < marginal:
             left -= award[i]
         elif tick[i] == marginal:
             at_margin += award[i]
-    last = highest + 1
-    for i in range(len(offered)):
+    left, at_margin = cap + crew.add_up(left - cap), crew.add_up(at_margin)
+    last = LEAST
+    for i in range(crew.first, len(offered), crew.stride):
         if tick[i] > marginal:
             award[i] = 0
         elif tick[i] == marginal and award[i] > 0:
             award[i] = award[i] * left // at_margin
-        if award[i] > 0 and (last > highest or tick[i] > last):
-            last = tick[i]
-    return last
+        if award[i] > 0:
+            last = max(last, tick[i])
+    last = crew.highest_of(last)
+    return last if last > LEAST else highest + 1
+
+
+@inlined
+def _marginal(tick: Ints, award: Ints, cap: int, top: int, crew: Crew) -> int:
+    """Lowest tick, `top` at most, up to which more than `cap` of `award` is offered."""
+    high = LEAST  # the same with the other sign, so that one function finds both ends
+    for i in range(crew.first, len(award), crew.stride):
+        high = max(high, -tick[i] if award[i] > 0 else LEAST)
+    low = -crew.highest_of(high)
+    while low < top:
+        middle = (low + top) // 2
+        below = 0
+        for i in range(crew.first, len(award), crew.stride):
+            if tick[i] <= middle:
+                below += award[i]
+        if crew.add_up(below) > cap:
+            top = middle
+        else:
+            low = middle + 1
+    return top
 
 
 @inlined
@@ -126,12 +140,12 @@ def quanta(kw: float) -> int:
 
 
 @inlined
-def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
+def _trade(side: Side, highest: int, lowest: int, crew: Crew) -> tuple[int, int]:
     """Net each home's own sale and purchase; return how much of each clears, before any cap."""
     sales = 0
     purchases = 0
     n = len(side.buy)
-    for i in range(n):
+    for i in range(crew.first, n, crew.stride):
         # values and not places are put in order of price: a processor guesses no branch wrong then
         one, two, can_buy = side.can_sell[i], side.can_sell[n + i], side.can_buy[i]
         tick_1, tick_2, limit = side.sell_tick[i], side.sell_tick[n + i], side.buy_tick[i]
@@ -148,7 +162,7 @@ def _trade(side: Side, highest: int, lowest: int) -> tuple[int, int]:
         side.buy[i] = can_buy - inside
         sales += a + b - inside
         purchases += c - inside
-    return sales, purchases
+    return crew.add_up(sales), crew.add_up(purchases)
 
 
 @inlined
@@ -168,7 +182,7 @@ def _thresholds(price: float, incentive: float, factor: float) -> tuple[int, int
 
 
 @inlined
-def _meet(side: Side, market: MarketState, j: int, m: int) -> tuple[int, int, int, int]:
+def _meet(side: Side, market: MarketState, j: int, m: int, crew: Crew) -> tuple[int, int, int, int]:
     """Where the VPP's own curve meets the price that falls with it.
 
     Returns highest ask and lowest limit, ticks, and most that is sold and most that is bought, quanta.
@@ -182,14 +196,14 @@ def _meet(side: Side, market: MarketState, j: int, m: int) -> tuple[int, int, in
     for _ in range(HALVINGS):
         mid = 0.5 * (low + high)
         highest, lowest = _thresholds(mid, incentive, factor)
-        sales, purchases = _trade(side, highest, lowest)
+        sales, purchases = _trade(side, highest, lowest, crew)
         if mid + slope * (min(sales, cap) - min(purchases, cap)) >= lmp:
             high = mid
         else:
             low = mid
     # just above the price the marginal sales are in, just below it the marginal purchases are
     highest, lowest = _thresholds(high, incentive, factor)[0], _thresholds(low, incentive, factor)[1]
-    sales, purchases = _trade(side, highest, lowest)
+    sales, purchases = _trade(side, highest, lowest, crew)
     sales, purchases = min(sales, cap), min(purchases, cap)
     net = (lmp - high) / slope
     if sales - purchases > net:
@@ -234,6 +248,7 @@ def clear_energy(
     bench: Bench,
     awards: Awards,
     results: IntervalResults,
+    crew: Crew,
 ) -> None:
     """Clear energy of a month in an interval.
 
@@ -253,6 +268,8 @@ def clear_energy(
         `lines`, `sell`, `buy`, `last_sale` and `taken` of the month are filled.
     results : IntervalResults
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
+    crew : Crew
+        Who works.
     """
     n = awards.sell.shape[1]
     lines, sell, buy = awards.lines, awards.sell, awards.buy
@@ -262,7 +279,7 @@ def clear_energy(
     beyond = 0
     sale = 0
     purchase = 0
-    for i in range(n):
+    for i in range(crew.first, n, crew.stride):
         tick_1, tick_2, limit = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], offers[BUY_TICK, m, i]
         one, two, wanted = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i], offers[BUY_Q, m, i]
         cheap, dear = by_price(tick_1, tick_2, one, two)
@@ -276,49 +293,58 @@ def clear_energy(
         can_buy[i], bench.limit[i], bench.minus[i] = b, limit, -limit
         sale += a
         purchase += b
-    results.projected_kw[j, m] = beyond * POWER_QUANTUM_KW
-    awards.taken[m] = False
+    beyond, sale, purchase = crew.add_up(beyond), crew.add_up(sale), crew.add_up(purchase)
+    taken = void = False
     if market.on_offers:
         if 0 < sale < market.min_q:
-            _nothing(can_sell)
-            results.void[j, m] = True
+            _no_lines(can_sell, n, crew)
+            void = True
         if 0 < purchase < market.min_q:
-            _nothing(can_buy)
-            results.void[j, m] = True
-        awards.taken[m] = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
+            _nothing(can_buy, crew)
+            void = True
+        taken = sale >= max(market.min_q, 1) or purchase >= max(market.min_q, 1)
     side = Side(tick, bench.limit, can_sell, can_buy, bench.sell, bench.buy)
     if market.slope > 0.0:
-        highest, lowest, most_sold, most_bought = _meet(side, market, j, m)
-    sales = _trade(side, highest, lowest)[0]
+        highest, lowest, most_sold, most_bought = _meet(side, market, j, m, crew)
+    sales = _trade(side, highest, lowest, crew)[0]
     if min(sales, most_sold) < market.dispatch_q[m] and highest < market.dispatch_tick:
         # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
         most_sold = min(market.dispatch_q[m], market.cap_q[m])
         highest = market.dispatch_tick
-        _trade(side, highest, lowest)
-    last = clear_side(bench.sell, tick, highest, most_sold, lines[m])
-    clear_side(bench.buy, bench.minus, -lowest, most_bought, buy[m])
+        _trade(side, highest, lowest, crew)
+    last = clear_side(bench.sell, tick, highest, most_sold, lines[m], crew)
+    clear_side(bench.buy, bench.minus, -lowest, most_bought, buy[m], crew)
     net = 0
     gross = 0
-    for i in range(n):
+    for i in range(crew.first, n, crew.stride):
         sell[m, i] = lines[m, i] + lines[m, n + i]
         net += sell[m, i] - buy[m, i]
         gross += sell[m, i] + buy[m, i]
+    net, gross = crew.add_up(net), crew.add_up(gross)
     if not market.on_offers and abs(net) < market.min_q:
-        results.void[j, m] = gross > 0
-        _nothing(lines[m])
-        _nothing(sell[m])
-        _nothing(buy[m])
+        void = gross > 0
+        _no_lines(lines[m], n, crew)
+        _nothing(sell[m], crew)
+        _nothing(buy[m], crew)
         net = 0
         gross = 0
-    awards.taken[m] |= gross > 0
-    if last > highest or (results.void[j, m] and not market.on_offers):
+    if last > highest or (void and not market.on_offers):
         last = 0
-    awards.last_sale[m] = last
+    # all of a crew write the same
+    awards.taken[m], awards.last_sale[m] = taken or gross > 0, last
+    results.projected_kw[j, m], results.void[j, m] = beyond * POWER_QUANTUM_KW, void
     results.lmp[j, m] = market.lmp[j, m] - market.slope * net
 
 
 @inlined
-def _nothing(q: Ints) -> None:
+def _nothing(q: Ints, crew: Crew) -> None:
     """Offer or award nothing."""
-    for i in range(len(q)):
+    for i in range(crew.first, len(q), crew.stride):
         q[i] = 0
+
+
+@inlined
+def _no_lines(q: Ints, n: int, crew: Crew) -> None:
+    """The same of both sell lines of `n` homes: a home's lines are looked at by one of a crew."""
+    for i in range(crew.first, n, crew.stride):
+        q[i], q[n + i] = 0, 0

@@ -17,7 +17,7 @@ from vpp_env.core.feeder import Feeder, new_feeder
 from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_month, book_month, close_step, deliver_step, fill_headroom, new_books
-from vpp_env.jit import at, at_most, borrowing, inlined, kernel
+from vpp_env.jit import ALONE, Crew, at, at_most, borrowing, inlined, kernel
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
     ReserveAwards,
@@ -154,19 +154,19 @@ def play(
     for m in range(months):
         begin_month(room.lot)
         for j in range(steps):
-            clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results)
-            left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down)
+            clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results, ALONE)
+            left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down, ALONE)
             offered = ReserveOffers(taken.offers[RESERVE_Q], taken.offers[RESERVE_TICKS], room.up, room.down)
-            won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken)
+            won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve)
             terms = ReserveTerms(
                 market.rho[j], market.reserve_highest[j], market.is_down, market.min_q, market.on_offers
             )
-            clear_reserve(m, offered, terms, left, room.reserve, won)
+            reserved = clear_reserve(m, offered, terms, left, room.reserve, won, ALONE)
+            results.taken[j, m] = awards.taken[m] or reserved
             for i in range(n):
                 order_home(m, i, taken.offers, homes.quote, market, j, awards, orders)
                 price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
                 book_order(m, m * n + i, orders, prices, j, results)
-            results.taken[j, m] = awards.taken[m]
             coming, then = (day, first + j + 1) if j < steps - 1 else (gate.day, gate.k)
             deliver_step(homes, day, first + j, orders, prices, room.feeder, room.lot, j, m, results.books)
             close_step(homes, day, first + j, orders, prices, room.lot, j, m, results.books, coming, then)
@@ -182,18 +182,25 @@ def reserve_at_gate(override: bool, able: Quote[Floats], most_kw: Floats | None,
 
 @inlined
 def left_for_reserve(
-    m: int, able: Quote[Floats], gate_up: Floats, market: MarketState, awards: Awards, up: Ints, down: Ints
+    m: int,
+    able: Quote[Floats],
+    gate_up: Floats,
+    market: MarketState,
+    awards: Awards,
+    up: Ints,
+    down: Ints,
+    crew: Crew,
 ) -> int:
     """Fill month m of `up` and `down`, (M, N) quanta that energy has left; return what the VPP may still sell."""
     sell, buy = awards.sell, awards.buy
-    n, room = sell.shape[1], market.cap_q[m]
-    for i in range(n):
+    n, sold = sell.shape[1], 0
+    for i in range(crew.first, n, crew.stride):
         f = m * n + i
-        room -= sell[m, i]
+        sold += sell[m, i]
         # reserve qualifies on what the home could give at the gate, less what it gives now
         up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
         down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
-    return max(room, 0)
+    return max(market.cap_q[m] - crew.add_up(sold), 0)
 
 
 @inlined
@@ -230,10 +237,18 @@ def order_home(
 @inlined
 def book_order(m: int, f: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
     """Book what home f of month m was awarded."""
-    results.award_kw[j, m] += orders.sell[f] - orders.buy[f]
-    results.called_kw[j, m] += orders.call[f]
-    results.reserve_kw[j, m] += orders.reserve[f]
-    results.reserve_usd_per_h[j, m] += orders.reserve[f] * prices.rho[f]
+    award, called, reserved, usd = awarded(orders, prices, f)
+    results.award_kw[j, m] += award
+    results.called_kw[j, m] += called
+    results.reserve_kw[j, m] += reserved
+    results.reserve_usd_per_h[j, m] += usd
+
+
+@inlined
+def awarded(orders: Order[Floats], prices: Price[Floats], f: int) -> tuple[float, float, float, float]:
+    """What home f was awarded: net energy, called and reserved, kW, and what the reserve pays, USD/h."""
+    reserved = orders.reserve[f]
+    return orders.sell[f] - orders.buy[f], orders.call[f], reserved, reserved * prices.rho[f]
 
 
 @inlined

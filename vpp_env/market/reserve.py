@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import inlined
+from vpp_env.jit import Crew, inlined
 from vpp_env.market.energy import clear_side
 from vpp_env.scenario.specs import MarketSpec
 from vpp_env.units import Flags, Floats, Ints
@@ -49,7 +49,6 @@ class ReserveAwards(NamedTuple):
     q: Ints  # (M, N) quanta
     product: Ints  # (M, N) the product that each home serves, -1 = none
     last: Ints  # (M, R) highest ask accepted
-    taken: Flags  # (M,) set where the offer of a product is taken; never unset
 
 
 class ReserveBench(NamedTuple):
@@ -67,8 +66,14 @@ def new_reserve_bench(n: int) -> ReserveBench:
 
 @inlined
 def clear_reserve(
-    m: int, offers: ReserveOffers, terms: ReserveTerms, room: int, bench: ReserveBench, awards: ReserveAwards
-) -> int:
+    m: int,
+    offers: ReserveOffers,
+    terms: ReserveTerms,
+    room: int,
+    bench: ReserveBench,
+    awards: ReserveAwards,
+    crew: Crew,
+) -> bool:
     """Clear an interval of a month.
 
     Parameters
@@ -83,16 +88,18 @@ def clear_reserve(
         Room.
     awards : ReserveAwards
         Those of the month are filled.
+    crew : Crew
+        Who works.
 
     Returns
     -------
-    int
-        Quanta that the VPP may still sell then.
+    bool
+        Whether the market took the offer of a product.
     """
     award, product, rho = awards.q, awards.product, terms.rho
     best, mine, part = bench.best, bench.mine, bench.part
     n = award.shape[1]
-    for i in range(n):
+    for i in range(crew.first, n, crew.stride):
         serves, most, kept = -1, 0.0, 0
         q, up, down = offers.q[m, i], max(0, offers.up_q[m, i]), max(0, offers.down_q[m, i])
         for r in range(rho.shape[1]):
@@ -100,26 +107,29 @@ def clear_reserve(
             if left * rho[m, r] > most:
                 most, serves, kept = left * rho[m, r], r, left
         award[m, i], product[m, i], best[i] = 0, serves, kept
+    taken = False
     for r in range(rho.shape[1]):
         offered = 0
-        for i in range(n):
+        for i in range(crew.first, n, crew.stride):
             q = best[i] if product[m, i] == r else 0
             mine[i] = q
             offered += q
+        offered = crew.add_up(offered)
         if terms.on_offers and offered < terms.min_q:
             offered = 0
         if offered == 0:
             awards.last[m, r] = terms.highest[m, r] + 1
             continue
         if terms.on_offers:
-            awards.taken[m] = True
-        awards.last[m, r] = clear_side(mine, offers.tick[m], terms.highest[m, r], room, part)
+            taken = True
+        awards.last[m, r] = clear_side(mine, offers.tick[m], terms.highest[m, r], room, part, crew)
         total = 0
-        for i in range(n):
+        for i in range(crew.first, n, crew.stride):
             total += part[i]
+        total = crew.add_up(total)
         if terms.on_offers or total >= terms.min_q:
-            awards.taken[m] |= total > 0
+            taken = taken or total > 0
             room -= total
-            for i in range(n):
+            for i in range(crew.first, n, crew.stride):
                 award[m, i] += part[i]
-    return room
+    return taken

@@ -1,8 +1,8 @@
 """The kernels: which thread does what of an opportunity, and nothing of what it comes to.
 
-One block plays one month. Its threads take the homes (and the feeders) in turns; what is decided for the month as a
-whole, the merit order and the sums over homes, is one thread's, in the order in which the CPU goes. So there is
-nothing that depends on which thread comes first.
+One block plays one month. Its threads take the homes (and the feeders) in turns. The merit order is of whole numbers,
+which they add up together; a sum over homes that is not is one thread's, in the order in which the CPU goes. So there
+is nothing that depends on which thread comes first.
 """
 
 from __future__ import annotations
@@ -10,27 +10,32 @@ from __future__ import annotations
 from typing import Any
 
 from numba import cuda as numba_cuda
+from numba import float64, int64
 
 from vpp_env.api.device.memory import (
     ABLE,
     ASKS,
+    AWARD,
     DOWN,
     EVENING_KWH,
     EVENT,
     EVENTS,
+    FLOWS,
     GATE_UP,
     HEADROOM,
     LASTING,
     LEDGER,
     LIMIT_KW,
     MONEY,
+    MOST_THREADS,
     N_HEADROOM,
-    N_SUM,
     OFFERS,
     ORDERS,
+    OVERLOADS,
     PENDING,
     PREMIUM,
     PROFIT,
+    PROJECTED,
     REVENUE,
     RUNNING,
     TOLD_KW,
@@ -66,23 +71,18 @@ from vpp_env.api.tally import READ
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL2_KW, decoded
 from vpp_env.contract.observation import N_PUBLIC, observe_home
 from vpp_env.core import ledger as led
+from vpp_env.core.feeder import CUT, FULL, OVER, STAGE, ask_for_all, begin_feeder
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom, headroom_at
 from vpp_env.core.home import state_at, step_at
 from vpp_env.core.layout import N_FLOW
-from vpp_env.core.loops import (
-    Gate,
-    add_feeder,
-    add_flow,
-    begin_home,
-    deliver_feeder,
-    headroom_home,
-)
+from vpp_env.core.loops import Gate, begin_home, book_home, headroom_home, judge_feeder, run_home
 from vpp_env.evaluation.welfare import worth
+from vpp_env.jit import Crew
 from vpp_env.market.energy import clear_energy
 from vpp_env.market.exchange import able_home
 from vpp_env.market.opportunity import (
     Money,
-    book_order,
+    awarded,
     left_for_reserve,
     order_home,
     price_home,
@@ -101,13 +101,59 @@ from vpp_env.units import POWER_QUANTUM_KW
 cuda: Any = numba_cuda
 ROWS_OF_LIMITS, ROWS_READ, KINDS = tuple(LIMITS), tuple(READ.tolist()), len(VIOLATIONS)
 MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
+PARTS = 16
+"""Threads of a block that add up what the others have found."""
 DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
+
+# what is added up over homes after each step, in the order of `Own.sums`: awards, flows and what batteries hold
+N_AWARDED = PROJECTED - AWARD
+N_SUMMED = N_AWARDED + N_FLOW + 2
 
 # functions of arrays that are plain Python on the CPU
 on_device = cuda.jit(device=True)
 _member_pay, _benefit_after, _worth = on_device(led.member_pay), on_device(benefit_after), on_device(worth)
 _each_violation, _revenue_of = on_device(each_violation), on_device(revenue_of)
 _with_team = on_device(with_team)
+
+
+@on_device
+def add_up(found: int) -> int:
+    """What all threads of the block have found, together: the same for each; see `Crew`."""
+    room = cuda.shared.array(MOST_THREADS, int64)
+    part = cuda.shared.array(PARTS, int64)
+    first, count = cuda.threadIdx.x, cuda.blockDim.x
+    room[first] = found
+    cuda.syncthreads()
+    if first < PARTS:
+        mine = room[first]
+        for k in range(first + PARTS, count, PARTS):
+            mine += room[k]
+        part[first] = mine
+    cuda.syncthreads()
+    total = part[0]
+    for k in range(1, min(PARTS, count)):
+        total += part[k]
+    return total
+
+
+@on_device
+def highest_of(found: int) -> int:
+    """The highest of what the threads of the block have found, as `add_up`."""
+    room = cuda.shared.array(MOST_THREADS, int64)
+    part = cuda.shared.array(PARTS, int64)
+    first, count = cuda.threadIdx.x, cuda.blockDim.x
+    room[first] = found
+    cuda.syncthreads()
+    if first < PARTS:
+        mine = room[first]
+        for k in range(first + PARTS, count, PARTS):
+            mine = max(mine, room[k])
+        part[first] = mine
+    cuda.syncthreads()
+    highest = part[0]
+    for k in range(1, min(PARTS, count)):
+        highest = max(highest, part[k])
+    return highest
 
 
 @cuda.jit
@@ -188,13 +234,12 @@ def play_opportunity(
     sustained = Gate(day, now.k, Delivery(c.steps, 0, week_step), x[PENDING], found)
     awards, results = awards_of(own, m), results_of(own, m)
     books = results.books
-    per_feeder = own.feeders.shape[3]
+    per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
+    whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
     slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
-    # what was left of the last opportunity goes; bids come in
-    for j in range(first, c.steps, stride):
-        for row in range(N_SUM):
-            own.sums[m, j, row, 0] = 0.0
-        results.void[j, 0] = False
+    crew = Crew(first, stride, add_up, highest_of)
+    part = cuda.shared.array((N_SUMMED, MOST_THREADS + 1), float64)  # one more: each row begins in a bank of its own
+    # bids come in
     for i in range(first, n, stride):
         out = own.absent[m, 0, i]
         free = not c.safeguard or (overridden and own.override[m, i])
@@ -235,37 +280,63 @@ def play_opportunity(
             asks[0, i], asks[1, i] = x[ASKS, i], x[ASKS + 1, i]
     cuda.syncthreads()
     for j in range(c.steps):
+        clear_energy(0, offers, homes.quote, market, j, bench_of(own, m), awards, results, crew)
+        room = left_for_reserve(0, homes.quote, x[GATE_UP], market, awards, w[m, UP], w[m, DOWN], crew)
+        offered = ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], w[m, UP], w[m, DOWN])
+        won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve)
+        highest, down = market.reserve_highest[j], market.is_down
+        terms = ReserveTerms(market.rho[j], highest, down, market.min_q, market.on_offers)
+        reserved = clear_reserve(0, offered, terms, room, reserve_bench_of(own, m), won, crew)
         if first == 0:
-            clear_energy(0, offers, homes.quote, market, j, bench_of(own, m), awards, results)
-            room = left_for_reserve(0, homes.quote, x[GATE_UP], market, awards, w[m, UP], w[m, DOWN])
-            offered = ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], w[m, UP], w[m, DOWN])
-            won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve, awards.taken)
-            highest, down = market.reserve_highest[j], market.is_down
-            terms = ReserveTerms(market.rho[j], highest, down, market.min_q, market.on_offers)
-            clear_reserve(0, offered, terms, room, reserve_bench_of(own, m), won)
-            results.taken[j, 0] = awards.taken[0]
+            results.taken[j, 0] = awards.taken[0] or reserved
+        for f in range(first, feeders, stride):
+            begin_feeder(feeder_of(own, m, f, 0, n))
+            going[f] = True
         cuda.syncthreads()
         for i in range(first, n, stride):
             order_home(0, i, offers, homes.quote, market, j, awards, orders)
             price_home(0, i, offers, None, market, j, awards, results.lmp[j, 0], prices)
-        cuda.syncthreads()
-        for f in range(first, own.feeders.shape[2], stride):
-            start = f * per_feeder
-            stop = min(start + per_feeder, n)
-            deliver_feeder(homes, day, now.k + j, orders, prices, feeder_of(own, m, f), start, stop, j, books)
-        cuda.syncthreads()
-        for row in range(first, N_FLOW + 2, stride):
-            if row == N_FLOW:
-                for i in range(n):
-                    book_order(0, i, orders, prices, j, results)
-            else:
-                for f in range(own.feeders.shape[2]):
-                    start = f * per_feeder
-                    stop = min(start + per_feeder, n)
-                    if row < N_FLOW:
-                        add_flow(feeder_of(own, m, f), stop - start, row, j, 0, books)
-                    else:
-                        add_feeder(feeder_of(own, m, f), start, stop, j, 0, books)
+            ask_for_all(whole, orders, i, i)
+        # homes are run together, and those of a feeder that would pass its limits again with less
+        more = True
+        while more:
+            for i in range(first, n, stride):
+                if going[i // per_feeder]:
+                    run_home(homes, day, now.k + j, orders, prices, whole, i, i)
+            cuda.syncthreads()
+            more = False
+            for f in range(first, feeders, stride):
+                if going[f]:
+                    start, stop = f * per_feeder, min((f + 1) * per_feeder, n)
+                    feeder = feeder_of(own, m, f, start, stop)
+                    going[f] = judge_feeder(feeder, orders, c.rules.feeder_kw, start, stop)
+                    more = more or going[f]
+            more = cuda.syncthreads_or(more) != 0
+        # in parts for which there is room: every home's thread books, then every row's adds up in the order of homes
+        for begin in range(0, n, stride):
+            i = begin + first
+            if i < n:
+                at_once = at[STAGE, i // per_feeder] == FULL
+                book_home(homes, day, now.k + j, orders, prices, whole, at_once, i, books.ledger)
+                part[0, first], part[1, first], part[2, first], part[3, first] = awarded(orders, prices, i)
+                for row in range(N_FLOW):
+                    part[N_AWARDED + row, first] = whole.flow[row, i]
+                soc, planned = homes.state.battery.soc_kwh[i], day.baseline.bess_soc[now.k + j, i]
+                part[N_SUMMED - 2, first], part[N_SUMMED - 1, first] = soc, planned
+                books.soc_home_kwh[j, 0, i], books.soc_home_kwh[j, 1, i] = soc, planned
+            cuda.syncthreads()
+            for row in range(first, N_SUMMED, stride):
+                to = AWARD + row if row < N_AWARDED else FLOWS + row - N_AWARDED
+                total = own.sums[m, j, to, 0] if begin > 0 else 0.0
+                for h in range(min(stride, n - begin)):
+                    total += part[row, h]
+                own.sums[m, j, to, 0] = total
+            cuda.syncthreads()
+        for row in range(first, 2, stride):
+            total = 0.0
+            for f in range(feeders):
+                total += at[CUT, f] if row else at[OVER, f]
+            own.sums[m, j, OVERLOADS + row, 0] = total
         if j < c.steps - 1:
             for i in range(first, n, stride):
                 begin_home(homes, step_at(day, now.k + j + 1, i), i, books.events, books.ledger, i)

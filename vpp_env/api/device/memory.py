@@ -48,6 +48,8 @@ def _rows(*counts: int) -> tuple[int, ...]:
     return tuple(total)
 
 
+MOST_THREADS = 224
+"""Threads of a block at most, a home each, in turns: seven warps, whose sums fit into the memory that they share."""
 N_HEADROOM = len(Headroom._fields)
 # rows of `Shared.homes`: what belongs to a home and never changes
 BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME = _rows(
@@ -140,7 +142,7 @@ class Shared(NamedTuple):
 
 
 class Own(NamedTuple):
-    """Arrays of M months of N homes that are played, F feeders of H homes each."""
+    """Arrays of M months of N homes that are played, F feeders."""
 
     month: Any  # (M,) int64: which of the distinct months
     absent: Any  # (M, 2, N) bool: today, and tomorrow as far as the owners have said
@@ -165,8 +167,9 @@ class Own(NamedTuple):
     run: Any  # (M, N_RUN) float64: what the month has come to so far, without what is worked out at its end
     storage: Any  # (M, N) float64 kWh that storage has given today
     violated: Any  # (M, N) bool: of some kind today
-    feeders: Any  # (M, N_FEEDER, F, H) float64
+    feeders: Any  # (M, N_FEEDER, N) float64
     at: Any  # (M, N_AT, F) float64
+    going: Any  # (M, F) bool: whose homes have to be run (again)
     cap_q: Any  # (M,) int64: most quanta that may be sold in the opportunity
     on_call_kw: Any  # (M,) float64: firm capacity that is called in it
     day_ahead_kw: Any  # (M, S, 1) float64: award of a day-ahead schedule
@@ -310,18 +313,18 @@ def reserve_bench_of(own: Own, m: int) -> ReserveBench:
 
 
 @inlined
-def feeder_of(own: Own, m: int, f: int) -> Feeder:
-    """Feeder f of month m."""
+def feeder_of(own: Own, m: int, f: int, first: int, last: int) -> Feeder:
+    """Feeder f of month m, which serves its homes `first` to `last` - 1; of all its homes for who works on one."""
     x = own.feeders
     return Feeder(
-        x[m, F_FLOW:F_STATE, f],
-        x[m, F_STATE:F_WHOLE, f],
-        x[m, F_WHOLE:F_SHARE, f],
-        x[m, F_SHARE:F_ASK, f],
-        x[m, F_ASK:F_KEPT, f],
-        x[m, F_KEPT, f],
-        x[m, F_RETAIL, f],
-        x[m, F_SAVED:N_FEEDER, f],
+        x[m, F_FLOW:F_STATE, first:last],
+        x[m, F_STATE:F_WHOLE, first:last],
+        x[m, F_WHOLE:F_SHARE, first:last],
+        x[m, F_SHARE:F_ASK, first:last],
+        x[m, F_ASK:F_KEPT, first:last],
+        x[m, F_KEPT, first:last],
+        x[m, F_RETAIL, first:last],
+        x[m, F_SAVED:N_FEEDER, first:last],
         own.at[m, :, f],
     )
 

@@ -12,6 +12,7 @@ from numba import cuda as numba_cuda
 from vpp_env.api.device import kernels
 from vpp_env.api.device.host import Host, zero
 from vpp_env.api.device.memory import (
+    MOST_THREADS,
     N_FEEDER,
     N_LINES,
     N_MONEY,
@@ -37,8 +38,6 @@ from vpp_env.simulation.world import World
 from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats, Ints
 
 cuda: Any = numba_cuda
-MOST_THREADS = 128
-"""Threads of a block at most: a home each, in turns."""
 
 
 def check_device() -> None:
@@ -120,8 +119,7 @@ class DeviceMonths:
 
     def _new_own(self) -> Own:
         m, n, s, r = self.n_months, self.n_homes, self.steps, len(self.world.products)
-        homes = self._constants.rules.feeder_homes
-        groups = -(-n // homes)
+        groups = -(-n // self._constants.rules.feeder_homes)
 
         def room(*shape: int, dtype: Any = np.float64) -> Any:
             return cuda.device_array(shape, dtype)
@@ -150,8 +148,9 @@ class DeviceMonths:
             run=room(m, N_RUN),
             storage=room(m, n),
             violated=room(m, n, dtype=np.bool_),
-            feeders=room(m, N_FEEDER, groups, homes),
+            feeders=room(m, N_FEEDER, n),
             at=room(m, N_AT, groups),
+            going=room(m, groups, dtype=np.bool_),
             cap_q=room(m, dtype=np.int64),
             on_call_kw=room(m),
             day_ahead_kw=room(m, s, 1),
