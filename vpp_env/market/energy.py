@@ -85,10 +85,10 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, c
         award[i] = q
         total += q
         top = max(top, tick[i] if taken else LEAST)
-    total = crew.add_up(total)
+    total = crew.add_up(total, crew.room)
     if total == 0:
         return highest + 1
-    top = crew.highest_of(top)
+    top = crew.highest_of(top, crew.room)
     if total <= cap:
         return top
     # the marginal tick is the lowest up to which more is offered than the cap
@@ -100,7 +100,7 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, c
             left -= award[i]
         elif tick[i] == marginal:
             at_margin += award[i]
-    left, at_margin = cap + crew.add_up(left - cap), crew.add_up(at_margin)
+    left, at_margin = cap + crew.add_up(left - cap, crew.room), crew.add_up(at_margin, crew.room)
     last = LEAST
     for i in range(crew.first, len(offered), crew.stride):
         if tick[i] > marginal:
@@ -109,7 +109,7 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, c
             award[i] = award[i] * left // at_margin
         if award[i] > 0:
             last = max(last, tick[i])
-    last = crew.highest_of(last)
+    last = crew.highest_of(last, crew.room)
     return last if last > LEAST else highest + 1
 
 
@@ -119,14 +119,14 @@ def _marginal(tick: Ints, award: Ints, cap: int, top: int, crew: Crew) -> int:
     high = LEAST  # the same with the other sign, so that one function finds both ends
     for i in range(crew.first, len(award), crew.stride):
         high = max(high, -tick[i] if award[i] > 0 else LEAST)
-    low = -crew.highest_of(high)
+    low = -crew.highest_of(high, crew.room)
     while low < top:
         middle = (low + top) // 2
         below = 0
         for i in range(crew.first, len(award), crew.stride):
             if tick[i] <= middle:
                 below += award[i]
-        if crew.add_up(below) > cap:
+        if crew.add_up(below, crew.room) > cap:
             top = middle
         else:
             low = middle + 1
@@ -162,7 +162,7 @@ def _trade(side: Side, highest: int, lowest: int, crew: Crew) -> tuple[int, int]
         side.buy[i] = can_buy - inside
         sales += a + b - inside
         purchases += c - inside
-    return crew.add_up(sales), crew.add_up(purchases)
+    return crew.add_up(sales, crew.room), crew.add_up(purchases, crew.room)
 
 
 @inlined
@@ -293,7 +293,11 @@ def clear_energy(
         can_buy[i], bench.limit[i], bench.minus[i] = b, limit, -limit
         sale += a
         purchase += b
-    beyond, sale, purchase = crew.add_up(beyond), crew.add_up(sale), crew.add_up(purchase)
+    beyond, sale, purchase = (
+        crew.add_up(beyond, crew.room),
+        crew.add_up(sale, crew.room),
+        crew.add_up(purchase, crew.room),
+    )
     taken = void = False
     if market.on_offers:
         if 0 < sale < market.min_q:
@@ -320,7 +324,7 @@ def clear_energy(
         sell[m, i] = lines[m, i] + lines[m, n + i]
         net += sell[m, i] - buy[m, i]
         gross += sell[m, i] + buy[m, i]
-    net, gross = crew.add_up(net), crew.add_up(gross)
+    net, gross = crew.add_up(net, crew.room), crew.add_up(gross, crew.room)
     if not market.on_offers and abs(net) < market.min_q:
         void = gross > 0
         _no_lines(lines[m], n, crew)

@@ -200,7 +200,7 @@ def left_for_reserve(
         # reserve qualifies on what the home could give at the gate, less what it gives now
         up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
         down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
-    return max(market.cap_q[m] - crew.add_up(sold), 0)
+    return max(market.cap_q[m] - crew.add_up(sold, crew.room), 0)
 
 
 @inlined

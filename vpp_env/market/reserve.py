@@ -114,7 +114,7 @@ def clear_reserve(
             q = best[i] if product[m, i] == r else 0
             mine[i] = q
             offered += q
-        offered = crew.add_up(offered)
+        offered = crew.add_up(offered, crew.room)
         if terms.on_offers and offered < terms.min_q:
             offered = 0
         if offered == 0:
@@ -126,7 +126,7 @@ def clear_reserve(
         total = 0
         for i in range(crew.first, n, crew.stride):
             total += part[i]
-        total = crew.add_up(total)
+        total = crew.add_up(total, crew.room)
         if terms.on_offers or total >= terms.min_q:
             taken = taken or total > 0
             room -= total

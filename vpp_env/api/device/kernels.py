@@ -103,11 +103,15 @@ ROWS_OF_LIMITS, ROWS_READ, KINDS = tuple(LIMITS), tuple(READ.tolist()), len(VIOL
 MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
 PARTS = 16
 """Threads of a block that add up what the others have found."""
+TOLD = MOST_THREADS + PARTS
+"""Of the room for that."""
 DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
 
 # what is added up over homes after each step, in the order of `Own.sums`: awards, flows and what batteries hold
 N_AWARDED = PROJECTED - AWARD
 N_SUMMED = N_AWARDED + N_FLOW + 2
+ROW = MOST_THREADS + 1
+"""Of the room for that, one more: so each row begins in a bank of its own."""
 
 # functions of arrays that are plain Python on the CPU
 on_device = cuda.jit(device=True)
@@ -117,10 +121,8 @@ _with_team = on_device(with_team)
 
 
 @on_device
-def add_up(found: int) -> int:
+def add_up(found: int, room: Any) -> int:
     """What all threads of the block have found, together: the same for each; see `Crew`."""
-    room = cuda.shared.array(MOST_THREADS, int64)
-    part = cuda.shared.array(PARTS, int64)
     first, count = cuda.threadIdx.x, cuda.blockDim.x
     room[first] = found
     cuda.syncthreads()
@@ -128,19 +130,17 @@ def add_up(found: int) -> int:
         mine = room[first]
         for k in range(first + PARTS, count, PARTS):
             mine += room[k]
-        part[first] = mine
+        room[MOST_THREADS + first] = mine
     cuda.syncthreads()
-    total = part[0]
+    total = room[MOST_THREADS]
     for k in range(1, min(PARTS, count)):
-        total += part[k]
+        total += room[MOST_THREADS + k]
     return total
 
 
 @on_device
-def highest_of(found: int) -> int:
+def highest_of(found: int, room: Any) -> int:
     """The highest of what the threads of the block have found, as `add_up`."""
-    room = cuda.shared.array(MOST_THREADS, int64)
-    part = cuda.shared.array(PARTS, int64)
     first, count = cuda.threadIdx.x, cuda.blockDim.x
     room[first] = found
     cuda.syncthreads()
@@ -148,11 +148,11 @@ def highest_of(found: int) -> int:
         mine = room[first]
         for k in range(first + PARTS, count, PARTS):
             mine = max(mine, room[k])
-        part[first] = mine
+        room[MOST_THREADS + first] = mine
     cuda.syncthreads()
-    highest = part[0]
+    highest = room[MOST_THREADS]
     for k in range(1, min(PARTS, count)):
-        highest = max(highest, part[k])
+        highest = max(highest, room[MOST_THREADS + k])
     return highest
 
 
@@ -237,8 +237,8 @@ def play_opportunity(
     per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
     whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
     slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
-    crew = Crew(first, stride, add_up, highest_of)
-    part = cuda.shared.array((N_SUMMED, MOST_THREADS + 1), float64)  # one more: each row begins in a bank of its own
+    crew = Crew(first, stride, cuda.shared.array(TOLD, int64), add_up, highest_of)
+    part = cuda.shared.array((N_SUMMED, ROW), float64)
     # bids come in
     for i in range(first, n, stride):
         out = own.absent[m, 0, i]
@@ -311,7 +311,7 @@ def play_opportunity(
                     feeder = feeder_of(own, m, f, start, stop)
                     going[f] = judge_feeder(feeder, orders, c.rules.feeder_kw, start, stop)
                     more = more or going[f]
-            more = cuda.syncthreads_or(more) != 0
+            more = crew.highest_of(1 if more else 0, crew.room) > 0
         # in parts for which there is room: every home's thread books, then every row's adds up in the order of homes
         for begin in range(0, n, stride):
             i = begin + first
