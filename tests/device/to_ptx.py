@@ -26,6 +26,7 @@ from vpp_env.api.device import kernels, months
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.simulation.month import Month
 
+HOMES = 200
 CARD = (9, 0)
 """Compute capability that is compiled for: an H100's."""
 
@@ -40,25 +41,32 @@ class Calls:
         return lambda *args: self._seen.__setitem__(self._name, tuple(typeof(x) for x in args))
 
 
-def signatures() -> dict[str, Any]:
-    """Types that the kernels are called with, from a world of two homes in this machine's memory."""
+def signatures() -> dict[str, tuple[Any, Any]]:
+    """Kernels and the types that they are called with, from a world of 200 homes in this machine's memory."""
     seen: dict[str, Any] = {}
-    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "settle_opportunity", "observe")
-    months.kernels = SimpleNamespace(**{name: Calls(seen, name) for name in names})
+    names = ("spread", "wait", "pick", "check_actions")
+    made: list[kernels.Kernels] = []
+
+    def compiled(shared: Any, own: Any, threads: int) -> kernels.Kernels:
+        made.append(kernels.compiled(shared, own, threads))
+        return kernels.Kernels(*(Calls(seen, name) for name in kernels.Kernels._fields))
+
+    months.kernels = SimpleNamespace(compiled=compiled, **{name: Calls(seen, name) for name in names})
     months.cuda = SimpleNamespace(
         is_available=lambda: True, to_device=lambda x: x, device_array=lambda shape, dtype: np.zeros(shape, dtype)
     )
     months.zero = lambda array: None
     months.Host = MagicMock()
     months.Host.return_value.played.return_value = months.Host.return_value.begin.return_value = False
-    scenario = load_scenario("quick").override({"fleet.size": 2, "time.duration_hours": 2})
+    scenario = load_scenario("quick").override({"fleet.size": HOMES, "time.duration_hours": 2})
     played = months.DeviceMonths([Month(scenario, 10_000)], np.zeros(1, dtype=np.int64))
     played.observe()
     months.kernels.pick[1, 1](played._own.real, 3, played._own.real)
-    bids = np.zeros((1, 2, N_ACTION), dtype=np.float32)
+    bids = np.zeros((1, HOMES, N_ACTION), dtype=np.float32)
     played.step(bids)
     months.kernels.check_actions[1, 1](bids, np.zeros(1, dtype=np.int32))
-    return seen
+    found = {name: getattr(kernels, name) for name in names} | made[0]._asdict()
+    return {name: (found[name].py_func, kinds) for name, kinds in seen.items()}
 
 
 def assembled(code: str) -> str:
@@ -82,9 +90,9 @@ def assembled(code: str) -> str:
 if __name__ == "__main__":
     # functions that a kernel calls are compiled for the card at hand: say which that is
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=CARD)
-    for name, found in signatures().items():
+    for name, (function, found) in signatures().items():
         begin = time.perf_counter()
-        code, _ = cuda.compile_ptx(getattr(kernels, name).py_func, found, cc=CARD)
+        code, _ = cuda.compile_ptx(function, found, cc=CARD)
         lines, fused = len(code.splitlines()), len(re.findall(r"\bfma\.rn\.f64", code))
         seconds = time.perf_counter() - begin
         print(

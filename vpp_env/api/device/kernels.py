@@ -7,7 +7,7 @@ is nothing that depends on which thread comes first.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import cuda as numba_cuda
 from numba import float64, int64
@@ -65,6 +65,7 @@ from vpp_env.api.device.memory import (
     reserve_bench_of,
     results_of,
 )
+from vpp_env.api.device.shapes import known_shapes, with_names
 from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
 from vpp_env.api.tally import READ
@@ -113,8 +114,19 @@ N_SUMMED = N_AWARDED + N_FLOW + 2
 ROW = MOST_THREADS + 1
 """Of the room for that, one more: so each row begins in a bank of its own."""
 
-# functions of arrays that are plain Python on the CPU
 on_device = cuda.jit(device=True)
+
+# what the kernels are compiled for, see `compiled`
+THREADS = MOST_THREADS
+
+
+def _as_given(arrays: Any) -> Any:
+    return arrays
+
+
+shared_known = own_known = on_device(_as_given)
+
+# functions of arrays that are plain Python on the CPU
 _member_pay, _benefit_after, _worth = on_device(led.member_pay), on_device(benefit_after), on_device(worth)
 _each_violation, _revenue_of = on_device(each_violation), on_device(revenue_of)
 _with_team = on_device(with_team)
@@ -197,7 +209,6 @@ def pick(real: Any, row: int, out: Any) -> None:
             out[m, at, i] = real[m, row + at, i]
 
 
-@cuda.jit
 def play_opportunity(
     actions: Any,
     shared: Shared,
@@ -222,7 +233,8 @@ def play_opportunity(
     overridden : bool
         Whether `Own.override` says whose gateway does not keep the envelope when these bids are delivered.
     """
-    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    shared, own = shared_known(shared), own_known(own)
+    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, THREADS
     d = own.month[m]
     x, p, w = own.real[m], shared.homes[d], own.whole
     n = x.shape[1]
@@ -364,7 +376,6 @@ def play_opportunity(
             x[EVENING_KWH, i] += books.ledger[led.L_REDUCED, i]
 
 
-@cuda.jit
 def settle_opportunity(
     shared: Shared, own: Own, c: Constants, now: Place, paid: bool, new_day: bool, new_hour: bool, last: bool
 ) -> None:
@@ -444,7 +455,6 @@ def settle_opportunity(
             own.rewards[m, i] = _with_team(own.rewards[m, i], own.joint[m] / n, c.team_share)
 
 
-@cuda.jit
 def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> None:
     """Fill `obs` (M, N, N_OBS) float32 at the gate at `then`; who is out has nothing on offer."""
     m, stride = cuda.blockIdx.x, cuda.blockDim.x
@@ -475,3 +485,24 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
         for j in range(N_PUBLIC):
             obs[m, i, j] = own.public[m, j]
         observe_home(i, i, shared.fixed[d], found, load, pv, obs[m, :, N_PUBLIC:])
+
+
+class Kernels(NamedTuple):
+    """Kernels of months of one shape."""
+
+    play_opportunity: Any
+    settle_opportunity: Any
+    observe: Any
+
+
+_COMPILED: dict[tuple[object, ...], Kernels] = {}
+
+
+def compiled(shared: Shared, own: Own, threads: int) -> Kernels:
+    """Return the kernels for arrays of these shapes, but for how many months there are, and blocks of `threads`."""
+    key = (threads, *(tuple(array.shape[1:]) for array in (*shared, *own)))
+    if key not in _COMPILED:
+        names = {"THREADS": threads, "shared_known": known_shapes(shared), "own_known": known_shapes(own)}
+        made = (cuda.jit(with_names(f, **names)) for f in (play_opportunity, settle_opportunity, observe))
+        _COMPILED[key] = Kernels(*made)
+    return _COMPILED[key]

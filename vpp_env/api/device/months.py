@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba import cuda as numba_cuda
 
@@ -25,6 +24,7 @@ from vpp_env.api.device.memory import (
     Constants,
     Own,
 )
+from vpp_env.api.device.shapes import simulated
 from vpp_env.api.device.tables import first_rows, gates_of, places_of, shared_of
 from vpp_env.api.observation import Observer
 from vpp_env.contract.bids import N_ACTION, check_actions
@@ -89,6 +89,7 @@ class DeviceMonths:
         self._constants = self._constants_of(world)
         self._shared = _to_device(shared_of(world, observer, self._gates, self._constants.steps))
         self._own = self._new_own()
+        self._kernels = kernels.compiled(self._shared, self._own, self._threads)
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
         self.no_rewards = cuda.to_device(np.zeros(self.n_months))
         self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
@@ -185,7 +186,7 @@ class DeviceMonths:
     def observe(self) -> Any:
         """Return (M, N, N_OBS) float32 in device memory; the next call overwrites it."""
         place = self._places[self.opportunity]
-        kernels.observe[self.n_months, self._threads](
+        self._kernels.observe[self.n_months, self._threads](
             self._shared, self._own, self._constants, place, self.observations
         )
         return self.observations
@@ -215,10 +216,10 @@ class DeviceMonths:
         last = o + 1 == self.world.scenario.n_opportunities
         host, c, grid = self.host, self._constants, (self.n_months, self._threads)
         overridden = host.begin(now)
-        kernels.play_opportunity[grid](bids, self._shared, own, c, now, then, overridden)
+        self._kernels.play_opportunity[grid](bids, self._shared, own, c, now, then, overridden)
         paid = host.played(now, then)
         new_hour = now.t % STEPS_PER_HOUR == 0
-        kernels.settle_opportunity[grid](self._shared, own, c, now, paid, new_day, new_hour, last)
+        self._kernels.settle_opportunity[grid](self._shared, own, c, now, paid, new_day, new_hour, last)
         self.opportunity += 1
         kpis = host.close(c.team_share) if last else None
         if last or then.day != now.day:
@@ -253,12 +254,6 @@ class DeviceMonths:
         out = cuda.device_array((self.n_months, count, self.n_homes), np.float64)
         kernels.pick[self.n_months, self._threads](self._own.real, first, out)
         return np.asarray(out.copy_to_host())
-
-
-def simulated() -> bool:
-    """Whether Numba's simulator stands for a GPU."""
-    config: Any = numba.config
-    return bool(config.ENABLE_CUDASIM)
 
 
 def _to_device(arrays: Any) -> Any:
