@@ -355,23 +355,30 @@ class Crew(NamedTuple):
     """Who runs through a loop over homes: `for i in range(crew.first, n, crew.stride)`, and what all of them found.
 
     On the CPU one runs through them all (`ALONE`); on a GPU the threads of a block do, which take the homes in turns.
-    `add_up` and `highest_of` of what each has found, whole numbers, are the same to all; each waits there for all.
+    `crew.add_up(a, b, c, crew)` are the sums over the crew, `crew.count(found, top, crew)` a sum and the highest: whole
+    numbers, the same to all, and each waits there for all.
     """
 
     first: int
     stride: int
     room: Any  # where they tell each other; None on the CPU
-    add_up: Callable[[int, Any], int]
-    highest_of: Callable[[int, Any], int]
+    add_up: Callable[[int, int, int, Any], tuple[int, int, int]]
+    count: Callable[[int, int, Any], tuple[int, int]]
 
 
 @inlined
-def _mine(found: int, room: Any) -> int:
+def _three(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
     """What the only one has found."""
-    return found
+    return a, b, c
 
 
-ALONE = Crew(0, 1, None, _mine, _mine)
+@inlined
+def _two(found: int, top: int, crew: Any) -> tuple[int, int]:
+    """What the only one has found."""
+    return found, top
+
+
+ALONE = Crew(0, 1, None, _three, _two)
 
 LANES = 8
 """Homes side by side: the numbers in a register of 512 bits."""

@@ -25,7 +25,7 @@ books = st.lists(st.tuples(st.integers(0, 40), st.integers(-6, 8)), min_size=1, 
 
 @kernel
 def _clear(quanta: Ints, ticks: Ints, highest: int, cap: int, award: Ints) -> int:
-    return clear_side(quanta, ticks, highest, cap, award, ALONE)
+    return clear_side(quanta, ticks, 1, highest, cap, award, ALONE)
 
 
 def clear(quanta: list[int], ticks: list[int], highest: int, cap: int) -> tuple[list[int], int]:

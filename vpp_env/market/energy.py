@@ -55,22 +55,24 @@ class Side(NamedTuple):
 
 
 @inlined
-def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, crew: Crew) -> int:
+def clear_side(offered: Ints, tick: Ints, lines: int, highest: int, cap: int, award: Ints, crew: Crew) -> int:
     """Award the cheapest offers of a month up to a price and a cap, pro rata at the marginal tick.
 
     Parameters
     ----------
     offered, tick : ndarray
-        (N,) int64: offered quantity and its price.
+        (lines N,) int64: offered quantity and its price, the first lines of all homes first.
+    lines : int
+        Offers of a home.
     highest : int
         Offers above this tick do not clear.
     cap : int
         Most quanta that may be awarded.
     award : ndarray
-        (N,) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
-        the result does not depend on the order of homes, and at most N - 1 quanta of the cap stay unused.
+        (lines N,) int64, filled. At the marginal tick of a binding cap every offer gets the same share, rounded down:
+        the result does not depend on the order of homes, and at most lines N - 1 quanta of the cap stay unused.
     crew : Crew
-        Who works.
+        Who works; a home's lines are looked at by one of them.
 
     Returns
     -------
@@ -79,58 +81,63 @@ def clear_side(offered: Ints, tick: Ints, highest: int, cap: int, award: Ints, c
     """
     total = 0
     top = LEAST
-    for i in range(crew.first, len(offered), crew.stride):
-        taken = offered[i] > 0 and tick[i] <= highest
-        q = offered[i] if taken else 0
-        award[i] = q
-        total += q
-        top = max(top, tick[i] if taken else LEAST)
-    total = crew.add_up(total, crew.room)
+    n = len(offered) // lines
+    for line in range(lines):
+        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+            taken = offered[i] > 0 and tick[i] <= highest
+            q = offered[i] if taken else 0
+            award[i] = q
+            total += q
+            top = max(top, tick[i] if taken else LEAST)
+    total, top = crew.count(total, top, crew)
     if total == 0:
         return highest + 1
-    top = crew.highest_of(top, crew.room)
     if total <= cap:
         return top
-    # the marginal tick is the lowest up to which more is offered than the cap
-    marginal = _marginal(tick, award, cap, top, crew)
-    left = cap
-    at_margin = 0
-    for i in range(crew.first, len(offered), crew.stride):
-        if tick[i] < marginal:
-            left -= award[i]
-        elif tick[i] == marginal:
-            at_margin += award[i]
-    left, at_margin = cap + crew.add_up(left - cap, crew.room), crew.add_up(at_margin, crew.room)
-    last = LEAST
-    for i in range(crew.first, len(offered), crew.stride):
-        if tick[i] > marginal:
-            award[i] = 0
-        elif tick[i] == marginal and award[i] > 0:
-            award[i] = award[i] * left // at_margin
-        if award[i] > 0:
-            last = max(last, tick[i])
-    last = crew.highest_of(last, crew.room)
-    return last if last > LEAST else highest + 1
+    return _share_out(tick, lines, cap, top, award, crew)
 
 
 @inlined
-def _marginal(tick: Ints, award: Ints, cap: int, top: int, crew: Crew) -> int:
-    """Lowest tick, `top` at most, up to which more than `cap` of `award` is offered."""
+def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Crew) -> int:
+    """Cut `award`, all that clears up to tick `top`, to the cap; return the highest tick that something is left at."""
+    n = len(award) // lines
     high = LEAST  # the same with the other sign, so that one function finds both ends
-    for i in range(crew.first, len(award), crew.stride):
-        high = max(high, -tick[i] if award[i] > 0 else LEAST)
-    low = -crew.highest_of(high, crew.room)
-    while low < top:
-        middle = (low + top) // 2
+    for line in range(lines):
+        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+            high = max(high, -tick[i] if award[i] > 0 else LEAST)
+    low = -crew.count(0, high, crew)[1]
+    # the marginal tick is the lowest up to which more is offered than the cap
+    marginal = top
+    while low < marginal:
+        middle = (low + marginal) // 2
         below = 0
-        for i in range(crew.first, len(award), crew.stride):
-            if tick[i] <= middle:
-                below += award[i]
-        if crew.add_up(below, crew.room) > cap:
-            top = middle
+        for line in range(lines):
+            for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+                if tick[i] <= middle:
+                    below += award[i]
+        if crew.add_up(below, 0, 0, crew)[0] > cap:
+            marginal = middle
         else:
             low = middle + 1
-    return top
+    before = 0
+    at_margin = 0
+    for line in range(lines):
+        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+            if tick[i] < marginal:
+                before += award[i]
+            elif tick[i] == marginal:
+                at_margin += award[i]
+    before, at_margin, _ = crew.add_up(before, at_margin, 0, crew)
+    last = LEAST
+    for line in range(lines):
+        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+            if tick[i] > marginal:
+                award[i] = 0
+            elif tick[i] == marginal and award[i] > 0:
+                award[i] = award[i] * (cap - before) // at_margin
+            if award[i] > 0:
+                last = max(last, tick[i])
+    return crew.count(0, last, crew)[1]
 
 
 @inlined
@@ -141,7 +148,7 @@ def quanta(kw: float) -> int:
 
 @inlined
 def _trade(side: Side, highest: int, lowest: int, crew: Crew) -> tuple[int, int]:
-    """Net each home's own sale and purchase; return how much of each clears, before any cap."""
+    """Net each home's own sale and purchase; return how much of each clears, before any cap, of one of a crew."""
     sales = 0
     purchases = 0
     n = len(side.buy)
@@ -162,7 +169,7 @@ def _trade(side: Side, highest: int, lowest: int, crew: Crew) -> tuple[int, int]
         side.buy[i] = can_buy - inside
         sales += a + b - inside
         purchases += c - inside
-    return crew.add_up(sales, crew.room), crew.add_up(purchases, crew.room)
+    return sales, purchases
 
 
 @inlined
@@ -197,6 +204,7 @@ def _meet(side: Side, market: MarketState, j: int, m: int, crew: Crew) -> tuple[
         mid = 0.5 * (low + high)
         highest, lowest = _thresholds(mid, incentive, factor)
         sales, purchases = _trade(side, highest, lowest, crew)
+        sales, purchases, _ = crew.add_up(sales, purchases, 0, crew)
         if mid + slope * (min(sales, cap) - min(purchases, cap)) >= lmp:
             high = mid
         else:
@@ -204,6 +212,7 @@ def _meet(side: Side, market: MarketState, j: int, m: int, crew: Crew) -> tuple[
     # just above the price the marginal sales are in, just below it the marginal purchases are
     highest, lowest = _thresholds(high, incentive, factor)[0], _thresholds(low, incentive, factor)[1]
     sales, purchases = _trade(side, highest, lowest, crew)
+    sales, purchases, _ = crew.add_up(sales, purchases, 0, crew)
     sales, purchases = min(sales, cap), min(purchases, cap)
     net = (lmp - high) / slope
     if sales - purchases > net:
@@ -249,7 +258,7 @@ def clear_energy(
     awards: Awards,
     results: IntervalResults,
     crew: Crew,
-) -> None:
+) -> int:
     """Clear energy of a month in an interval.
 
     Parameters
@@ -270,6 +279,11 @@ def clear_energy(
         `projected_kw`, `void` and `lmp` (the price that is settled at) of interval j are filled.
     crew : Crew
         Who works.
+
+    Returns
+    -------
+    int
+        Quanta sold.
     """
     n = awards.sell.shape[1]
     lines, sell, buy = awards.lines, awards.sell, awards.buy
@@ -293,11 +307,7 @@ def clear_energy(
         can_buy[i], bench.limit[i], bench.minus[i] = b, limit, -limit
         sale += a
         purchase += b
-    beyond, sale, purchase = (
-        crew.add_up(beyond, crew.room),
-        crew.add_up(sale, crew.room),
-        crew.add_up(purchase, crew.room),
-    )
+    beyond, sale, purchase = crew.add_up(beyond, sale, purchase, crew)
     taken = void = False
     if market.on_offers:
         if 0 < sale < market.min_q:
@@ -311,33 +321,36 @@ def clear_energy(
     if market.slope > 0.0:
         highest, lowest, most_sold, most_bought = _meet(side, market, j, m, crew)
     sales = _trade(side, highest, lowest, crew)[0]
-    if min(sales, most_sold) < market.dispatch_q[m] and highest < market.dispatch_tick:
-        # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
-        most_sold = min(market.dispatch_q[m], market.cap_q[m])
-        highest = market.dispatch_tick
-        _trade(side, highest, lowest, crew)
-    last = clear_side(bench.sell, tick, highest, most_sold, lines[m], crew)
-    clear_side(bench.buy, bench.minus, -lowest, most_bought, buy[m], crew)
-    net = 0
-    gross = 0
+    if market.dispatch_q[m] > 0 and highest < market.dispatch_tick:
+        sales, _, _ = crew.add_up(sales, 0, 0, crew)
+        if min(sales, most_sold) < market.dispatch_q[m]:
+            # a call of firm capacity: the cheapest offers up to the commitment are taken, whatever the price
+            most_sold = min(market.dispatch_q[m], market.cap_q[m])
+            highest = market.dispatch_tick
+            _trade(side, highest, lowest, crew)
+    last = clear_side(bench.sell, tick, LINES, highest, most_sold, lines[m], crew)
+    clear_side(bench.buy, bench.minus, 1, -lowest, most_bought, buy[m], crew)
+    sold = 0
+    bought = 0
     for i in range(crew.first, n, crew.stride):
         sell[m, i] = lines[m, i] + lines[m, n + i]
-        net += sell[m, i] - buy[m, i]
-        gross += sell[m, i] + buy[m, i]
-    net, gross = crew.add_up(net, crew.room), crew.add_up(gross, crew.room)
-    if not market.on_offers and abs(net) < market.min_q:
-        void = gross > 0
+        sold += sell[m, i]
+        bought += buy[m, i]
+    sold, bought, _ = crew.add_up(sold, bought, 0, crew)
+    if not market.on_offers and abs(sold - bought) < market.min_q:
+        void = sold + bought > 0
         _no_lines(lines[m], n, crew)
         _nothing(sell[m], crew)
         _nothing(buy[m], crew)
-        net = 0
-        gross = 0
+        sold = 0
+        bought = 0
     if last > highest or (void and not market.on_offers):
         last = 0
     # all of a crew write the same
-    awards.taken[m], awards.last_sale[m] = taken or gross > 0, last
+    awards.taken[m], awards.last_sale[m] = taken or sold + bought > 0, last
     results.projected_kw[j, m], results.void[j, m] = beyond * POWER_QUANTUM_KW, void
-    results.lmp[j, m] = market.lmp[j, m] - market.slope * net
+    results.lmp[j, m] = market.lmp[j, m] - market.slope * (sold - bought)
+    return sold
 
 
 @inlined

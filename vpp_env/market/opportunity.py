@@ -154,8 +154,9 @@ def play(
     for m in range(months):
         begin_month(room.lot)
         for j in range(steps):
-            clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results, ALONE)
-            left = left_for_reserve(m, homes.quote, room.gate_up, market, awards, room.up, room.down, ALONE)
+            sold = clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results, ALONE)
+            left_for_reserve(m, homes.quote, room.gate_up, awards, room.up, room.down, ALONE)
+            left = max(market.cap_q[m] - sold, 0)
             offered = ReserveOffers(taken.offers[RESERVE_Q], taken.offers[RESERVE_TICKS], room.up, room.down)
             won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve)
             terms = ReserveTerms(
@@ -185,22 +186,19 @@ def left_for_reserve(
     m: int,
     able: Quote[Floats],
     gate_up: Floats,
-    market: MarketState,
     awards: Awards,
     up: Ints,
     down: Ints,
     crew: Crew,
-) -> int:
-    """Fill month m of `up` and `down`, (M, N) quanta that energy has left; return what the VPP may still sell."""
+) -> None:
+    """Fill month m of `up` and `down`, (M, N) quanta that energy has left."""
     sell, buy = awards.sell, awards.buy
-    n, sold = sell.shape[1], 0
+    n = sell.shape[1]
     for i in range(crew.first, n, crew.stride):
         f = m * n + i
-        sold += sell[m, i]
         # reserve qualifies on what the home could give at the gate, less what it gives now
         up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
         down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
-    return max(market.cap_q[m] - crew.add_up(sold, crew.room), 0)
 
 
 @inlined

@@ -114,7 +114,7 @@ def clear_reserve(
             q = best[i] if product[m, i] == r else 0
             mine[i] = q
             offered += q
-        offered = crew.add_up(offered, crew.room)
+        offered, _, _ = crew.add_up(offered, 0, 0, crew)
         if terms.on_offers and offered < terms.min_q:
             offered = 0
         if offered == 0:
@@ -122,11 +122,11 @@ def clear_reserve(
             continue
         if terms.on_offers:
             taken = True
-        awards.last[m, r] = clear_side(mine, offers.tick[m], terms.highest[m, r], room, part, crew)
+        awards.last[m, r] = clear_side(mine, offers.tick[m], 1, terms.highest[m, r], room, part, crew)
         total = 0
         for i in range(crew.first, n, crew.stride):
             total += part[i]
-        total = crew.add_up(total, crew.room)
+        total, _, _ = crew.add_up(total, 0, 0, crew)
         if terms.on_offers or total >= terms.min_q:
             taken = taken or total > 0
             room -= total

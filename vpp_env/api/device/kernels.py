@@ -133,39 +133,39 @@ _with_team = on_device(with_team)
 
 
 @on_device
-def add_up(found: int, room: Any) -> int:
-    """What all threads of the block have found, together: the same for each; see `Crew`."""
-    first, count = cuda.threadIdx.x, cuda.blockDim.x
-    room[first] = found
+def add_up(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
+    """The sums over a block's threads of three numbers that each has found, see `Crew`: the same for each thread."""
+    first, stride, room = crew.first, crew.stride, crew.room
+    room[0, first], room[1, first], room[2, first] = a, b, c
     cuda.syncthreads()
-    if first < PARTS:
-        mine = room[first]
-        for k in range(first + PARTS, count, PARTS):
-            mine += room[k]
-        room[MOST_THREADS + first] = mine
+    parts = min(PARTS, stride)
+    if first < parts:
+        for t in range(first + parts, stride, parts):
+            a, b, c = a + room[0, t], b + room[1, t], c + room[2, t]
+        room[0, stride + first], room[1, stride + first], room[2, stride + first] = a, b, c
     cuda.syncthreads()
-    total = room[MOST_THREADS]
-    for k in range(1, min(PARTS, count)):
-        total += room[MOST_THREADS + k]
-    return total
+    a, b, c = room[0, stride], room[1, stride], room[2, stride]
+    for t in range(stride + 1, stride + parts):
+        a, b, c = a + room[0, t], b + room[1, t], c + room[2, t]
+    return a, b, c
 
 
 @on_device
-def highest_of(found: int, room: Any) -> int:
-    """The highest of what the threads of the block have found, as `add_up`."""
-    first, count = cuda.threadIdx.x, cuda.blockDim.x
-    room[first] = found
+def count(found: int, top: int, crew: Any) -> tuple[int, int]:
+    """The sum of what the threads of a block have found, and the highest, see `Crew`: the same for each thread."""
+    first, stride, room = crew.first, crew.stride, crew.room
+    room[0, first], room[1, first] = found, top
     cuda.syncthreads()
-    if first < PARTS:
-        mine = room[first]
-        for k in range(first + PARTS, count, PARTS):
-            mine = max(mine, room[k])
-        room[MOST_THREADS + first] = mine
+    parts = min(PARTS, stride)
+    if first < parts:
+        for t in range(first + parts, stride, parts):
+            found, top = found + room[0, t], max(top, room[1, t])
+        room[0, stride + first], room[1, stride + first] = found, top
     cuda.syncthreads()
-    highest = room[MOST_THREADS]
-    for k in range(1, min(PARTS, count)):
-        highest = max(highest, room[MOST_THREADS + k])
-    return highest
+    found, top = room[0, stride], room[1, stride]
+    for t in range(stride + 1, stride + parts):
+        found, top = found + room[0, t], max(top, room[1, t])
+    return found, top
 
 
 @cuda.jit
@@ -249,7 +249,7 @@ def play_opportunity(
     per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
     whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
     slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
-    crew = Crew(first, stride, cuda.shared.array(TOLD, int64), add_up, highest_of)
+    crew = Crew(first, stride, cuda.shared.array((3, TOLD), int64), add_up, count)
     part = cuda.shared.array((N_SUMMED, ROW), float64)
     # bids come in
     for i in range(first, n, stride):
@@ -292,8 +292,9 @@ def play_opportunity(
             asks[0, i], asks[1, i] = x[ASKS, i], x[ASKS + 1, i]
     cuda.syncthreads()
     for j in range(c.steps):
-        clear_energy(0, offers, homes.quote, market, j, bench_of(own, m), awards, results, crew)
-        room = left_for_reserve(0, homes.quote, x[GATE_UP], market, awards, w[m, UP], w[m, DOWN], crew)
+        sold = clear_energy(0, offers, homes.quote, market, j, bench_of(own, m), awards, results, crew)
+        left_for_reserve(0, homes.quote, x[GATE_UP], awards, w[m, UP], w[m, DOWN], crew)
+        room = max(market.cap_q[0] - sold, 0)
         offered = ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], w[m, UP], w[m, DOWN])
         won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve)
         highest, down = market.reserve_highest[j], market.is_down
@@ -323,7 +324,7 @@ def play_opportunity(
                     feeder = feeder_of(own, m, f, start, stop)
                     going[f] = judge_feeder(feeder, orders, c.rules.feeder_kw, start, stop)
                     more = more or going[f]
-            more = crew.highest_of(1 if more else 0, crew.room) > 0
+            more = crew.add_up(1 if more else 0, 0, 0, crew)[0] > 0
         # in parts for which there is room: every home's thread books, then every row's adds up in the order of homes
         for begin in range(0, n, stride):
             i = begin + first
