@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -83,6 +83,10 @@ CASES: dict[str, dict[str, Any]] = {
         "time.duration_hours": 49,
     },
 }
+
+
+ROOM = {"feeders": {"SETTLED": 2, "SEEN": 2}, "ahead": {"SETTLED": 1, "SEEN": 1}}
+"""Case -> homes that a block has room for at a time, where not for all."""
 
 
 def actions_of(rng: np.random.Generator, months: int, homes: int, few: bool) -> Any:
@@ -160,7 +164,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str
     """Case -> what it came to on the CPU, and on the simulator."""
     folder = tmp_path_factory.mktemp("cuda")
     cpu = {name: on_cpu(name, folder) for name in CASES}
-    cases = [{"name": name, "seeds": MONTHS, "changes": COMMON | changes} for name, changes in CASES.items()]
+    cases = [
+        {"name": name, "seeds": MONTHS, "changes": COMMON | changes, "room": ROOM.get(name, {})}
+        for name, changes in CASES.items()
+    ]
     (folder / "cases.json").write_text(json.dumps(cases))
     script = str(Path(__file__).with_name("simulated.py"))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -224,6 +231,54 @@ def test_training_beside_the_months_is_the_same_on_both() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_no_product_is_fused_with_a_sum_in_what_a_card_runs() -> None:
+    pytest.importorskip("numba_cuda", reason="the extra cuda is not installed")
+    script = str(Path(__file__).with_name("to_ptx.py"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    assert len(lines) == 7
+    assert all(" 0 fused multiply-adds" in line for line in lines), done.stdout
+
+
+def test_another_compiler_of_a_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba import cuda
+    from numba.cuda.cudadrv import nvvm
+
+    from vpp_env.api.device.exact import exact, exactly
+
+    class Other:
+        """Compiles, but not by the function that takes the option."""
+
+        overloads: ClassVar[dict[Any, str]] = {}
+
+        def compile(self, signature: Any) -> str:
+            return self.overloads.setdefault(signature, "code")
+
+    monkeypatch.setattr(cuda, "jit", lambda **options: lambda function: Other())
+    made = exact()(lambda: None)
+    with pytest.raises(VppError, match="does not compile by numba"):
+        made.compile(())
+    monkeypatch.delattr(nvvm, "compile_ir")
+    with pytest.raises(VppError, match=r'pip install "numba-cuda\[cu12\]==0.30.4"'), exactly():
+        pass
+
+
+def test_the_option_is_ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.cuda.cudadrv import nvvm
+
+    from vpp_env.api.device.exact import exactly
+
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(nvvm, "compile_ir", lambda ir, **options: seen.append(options) or b"code")
+    with exactly() as codes:
+        assert nvvm.compile_ir("ir", opt=3, fma=True) == b"code"
+    nvvm.compile_ir("ir", opt=3)
+    assert seen == [{"opt": 3, "fma": 0}, {"opt": 3}]
+    assert codes == [4]
 
 
 def test_without_a_gpu_the_error_says_what_to_do() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from numba import cuda as numba_cuda
 from numba import float32, float64
 
+from vpp_env.api.device.exact import exact
 from vpp_env.api.device.memory import (
     ABLE,
     ASKS,
@@ -121,7 +122,7 @@ _each_violation, _revenue_of = on_device(each_violation), on_device(revenue_of)
 _with_team = on_device(with_team)
 
 
-@cuda.jit
+@exact()
 def check_actions(actions: Any, wrong: Any) -> None:
     """Set `wrong[0]` to 1 unless all `actions` (M, N, N_ACTION) are numbers in [-1, 1]."""
     m = cuda.blockIdx.x
@@ -131,7 +132,7 @@ def check_actions(actions: Any, wrong: Any) -> None:
                 wrong[0] = 1
 
 
-@cuda.jit
+@exact()
 def spread(first: Any, month: Any, out: Any) -> None:
     """Fill `out` (M, rows, N) with the rows of each month, `first` (D, rows, N)."""
     m = cuda.blockIdx.x
@@ -140,7 +141,7 @@ def spread(first: Any, month: Any, out: Any) -> None:
             out[m, row, i] = first[month[m], row, i]
 
 
-@cuda.jit
+@exact()
 def wait(own: Own) -> None:
     """Let no bid wait: at the start there are empty ones, with the asks of the first gate."""
     m = cuda.blockIdx.x
@@ -153,7 +154,7 @@ def wait(own: Own) -> None:
             own.waiting_asks[m, slot, 0, i], own.waiting_asks[m, slot, 1, i] = x[ASKS, i], x[ASKS + 1, i]
 
 
-@cuda.jit
+@exact()
 def pick(real: Any, row: int, out: Any) -> None:
     """Fill `out` (M, rows, N) with the rows of `real` from `row` on."""
     m = cuda.blockIdx.x
@@ -162,7 +163,7 @@ def pick(real: Any, row: int, out: Any) -> None:
             out[m, at, i] = real[m, row + at, i]
 
 
-@cuda.jit
+@exact()
 def play_opportunity(
     actions: Any,
     shared: Shared,
@@ -304,7 +305,7 @@ def play_opportunity(
             x[EVENING_KWH, i] += books.ledger[led.L_REDUCED, i]
 
 
-@cuda.jit
+@exact()
 def settle_opportunity(
     shared: Shared, own: Own, c: Constants, now: Place, paid: bool, new_day: bool, new_hour: bool, last: bool
 ) -> None:
@@ -330,7 +331,9 @@ def settle_opportunity(
     n = x.shape[1]
     market, results = market_of(shared, own, c, now.t, m), results_of(own, m)
     books = results.books
-    due, total = cuda.shared.array((N_DUE, DUE_ROW), float64), cuda.shared.array(N_TOTAL, float64)
+    # a line each: by its line the simulator knows whose room is the same
+    due = cuda.shared.array((N_DUE, DUE_ROW), float64)
+    total = cuda.shared.array(N_TOTAL, float64)
     brought = cuda.shared.array(N_BROUGHT, float64)
     for r in range(first, N_TOTAL, stride):
         total[r] = 0.0
@@ -405,7 +408,7 @@ def settle_opportunity(
             own.rewards[m, i] = _with_team(own.rewards[m, i], own.joint[m] / n, c.team_share)
 
 
-@cuda.jit
+@exact(max_registers=128)
 def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> None:
     """Fill `obs` (M, N, N_OBS) float32 at the gate at `then`; who is out has nothing on offer."""
     m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
@@ -413,7 +416,8 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
     x, p = own.real[m], shared.homes[d]
     n = x.shape[1]
     load, pv = shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
-    room, public = cuda.shared.array((SEEN, SEEN_ROW), float32), cuda.shared.array(N_PUBLIC, float32)
+    room = cuda.shared.array((SEEN, SEEN_ROW), float32)
+    public = cuda.shared.array(N_PUBLIC, float32)
     for j in range(first, N_PUBLIC, stride):
         public[j] = shared.public[d, then.gate, j]
     cuda.syncthreads()
