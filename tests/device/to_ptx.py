@@ -76,7 +76,10 @@ def assembled(code: str, most: int | None) -> str:
         arch = "sm_{}{}".format(*CARD)
         limit = [] if most is None else ["-maxrregcount", str(most)]
         command = [str(tool), *limit, "-arch", arch, "-v", "-o", str(source.with_suffix(".bin")), str(source)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stderr
+    if done.returncode:  # an assembler that is older than the compiler beside it
+        return f", not assembled: {said.splitlines()[0]}"
     registers, spilled = (
         re.findall(words, said)[-1] for words in (r"Used (\d+) registers", r"(\d+) bytes spill stores")
     )
