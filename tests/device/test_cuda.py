@@ -1,7 +1,7 @@
 """Months on a GPU: the same as on the CPU, shown by Numba's simulator; and what is refused.
 
-The bits are those of the kernels' source; that a card's compiler makes no one rounding of a product and a sum is seen in
-the code that it makes.
+The bits are those of the kernels' source; that a card's compiler makes no one rounding of a product and a sum is
+seen in the code that it makes.
 """
 
 from __future__ import annotations
