@@ -23,12 +23,15 @@ from numba.cuda import dispatcher
 
 from vpp_env import load_scenario
 from vpp_env.api.device import kernels, months
+from vpp_env.api.device.exact import exactly
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.simulation.month import Month
 
 HOMES = 200
 CARD = (9, 0)
 """Compute capability that is compiled for: an H100's."""
+FUSED = r"^\s*(fma\.rn|(mul|add|sub))\.(f64|f32)\b"
+"""Fused multiply-adds, and what the assembler might fuse: a product or a sum whose rounding is not said."""
 
 
 class Calls:
@@ -66,11 +69,11 @@ def signatures() -> dict[str, tuple[Any, Any]]:
     played.step(bids)
     months.kernels.check_actions[1, 1](bids, np.zeros(1, dtype=np.int32))
     found = {name: getattr(kernels, name) for name in names} | made[0]._asdict()
-    return {name: (found[name].py_func, kinds) for name, kinds in seen.items()}
+    return {name: (found[name], kinds) for name, kinds in seen.items()}
 
 
-def assembled(code: str) -> str:
-    """Registers and spilled bytes of PTX code, assembled for the card; empty without an assembler."""
+def assembled(code: str, most: int | None) -> str:
+    """Registers (`most` at most) and spilled bytes of PTX code, assembled for the card; empty without an assembler."""
     found = find_spec("nvidia.cuda_nvcc")
     tool = Path(*found.submodule_search_locations or ("",)) / "bin" / "ptxas" if found else Path()
     if not tool.is_file():
@@ -79,8 +82,12 @@ def assembled(code: str) -> str:
         source = Path(folder, "kernel.ptx")
         source.write_text(code)
         arch = "sm_{}{}".format(*CARD)
-        command = [str(tool), "-arch", arch, "-v", "-o", str(source.with_suffix(".bin")), str(source)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        limit = [] if most is None else ["-maxrregcount", str(most)]
+        command = [str(tool), *limit, "-arch", arch, "-v", "-o", str(source.with_suffix(".bin")), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stderr
+    if done.returncode:  # an assembler that is older than the compiler beside it
+        return f", not assembled: {said.splitlines()[0]}"
     registers, spilled = (
         re.findall(words, said)[-1] for words in (r"Used (\d+) registers", r"(\d+) bytes spill stores")
     )
@@ -90,13 +97,12 @@ def assembled(code: str) -> str:
 if __name__ == "__main__":
     # functions that a kernel calls are compiled for the card at hand: say which that is
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=CARD)
-    for name, (function, found) in signatures().items():
+    for name, (kernel, found) in signatures().items():
         begin = time.perf_counter()
-        code, _ = cuda.compile_ptx(function, found, cc=CARD)
-        lines, fused = len(code.splitlines()), len(re.findall(r"\bfma\.rn\.f64", code))
-        seconds = time.perf_counter() - begin
-        print(
-            f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds{assembled(code)}, {seconds:.1f} s",
-            flush=True,
-        )
+        with exactly():
+            code, _ = cuda.compile_ptx(kernel.py_func, found, cc=CARD)
+        most = kernel.targetoptions.get("max_registers")
+        lines, fused = len(code.splitlines()), len(re.findall(FUSED, code, re.MULTILINE))
+        needs, seconds = assembled(code, most), time.perf_counter() - begin
+        print(f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds{needs}, {seconds:.1f} s", flush=True)
     sys.exit(0)

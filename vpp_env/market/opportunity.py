@@ -346,32 +346,73 @@ def _settle(market: MarketState, results: IntervalResults, dt: float, kappa: flo
     delivery E so far, incentive max(0, E): it takes back what a later purchase cancels.
     """
     months = market.lmp.shape[1]
-    out = np.zeros((7, months))
+    out = np.empty((7, months))
     for m in range(months):
         settle_month(m, market, results, dt, kappa, out)
     return out
 
 
 @inlined
-def settle_month(m: int, market: MarketState, results: IntervalResults, dt: float, kappa: float, out: Floats) -> float:
-    """Add month m to `out` (7, M), see `_settle`; return the net delivery of the event so far, kWh."""
-    steps, months = market.lmp.shape
-    ledger, flow = results.books.ledger, results.books.flow
-    n = ledger.shape[1] // months
-    event = market.event_kwh[m]
-    for j in range(steps):
+def settle_month(m: int, market: MarketState, results: IntervalResults, dt: float, kappa: float, out: Floats) -> None:
+    """Write month m of `out` (7, M), see `_settle`."""
+    due = settle_intervals(m, market, results, dt, kappa)
+    ledger = results.books.ledger
+    n = ledger.shape[1] // market.lmp.shape[1]
+    nopay = payments = 0.0
+    for i in range(m * n, (m + 1) * n):
+        home = dues_of(ledger, i)
+        nopay += home.nopay
+        payments += home.energy
+        payments += home.kept
+        payments += home.contract
+    out[0, m], out[1, m], out[2, m], out[3, m] = due.energy, due.reserve, nopay, due.deviation
+    out[4, m], out[5, m], out[6, m] = payments, due.programme, due.day_ahead
+
+
+class IntervalDues(NamedTuple):
+    """What the intervals of an opportunity bring to the VPP of one month, USD."""
+
+    energy: float
+    reserve: float
+    deviation: float  # it pays
+    programme: float
+    day_ahead: float
+    event_kwh: float  # net delivery of the event so far
+
+
+@inlined
+def settle_intervals(m: int, market: MarketState, results: IntervalResults, dt: float, kappa: float) -> IntervalDues:
+    """Settle with the market what month m did in the intervals; see `_settle`."""
+    flow, event = results.books.flow, market.event_kwh[m]
+    energy = reserve = deviation = programme = day_ahead = 0.0
+    for j in range(market.lmp.shape[0]):
         metered, lmp = flow[j, FLOW.market, m], results.lmp[j, m]
         gap = abs(metered - results.award_kw[j, m] - results.called_kw[j, m])
-        out[0, m] += dt * metered * lmp
-        out[1, m] += dt * results.reserve_usd_per_h[j, m]
-        out[3, m] += kappa * dt * gap * max(lmp, 0.0)
+        energy += dt * metered * lmp
+        reserve += dt * results.reserve_usd_per_h[j, m]
+        deviation += kappa * dt * gap * max(lmp, 0.0)
         before = max(event, 0.0)
         event = event + dt * metered if market.incentive[j, m] > 0.0 else 0.0
-        out[5, m] += market.incentive[j, m] * (max(event, 0.0) - before)
-        out[6, m] += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
-    for i in range(m * n, (m + 1) * n):
-        out[2, m] += ledger[led.L_NOPAY, i]
-        out[4, m] += ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i]
-        out[4, m] += ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i]
-        out[4, m] += ledger[led.L_PAY_AVAILABILITY, i] + ledger[led.L_PAY_CONCESSION, i]
-    return event
+        programme += market.incentive[j, m] * (max(event, 0.0) - before)
+        day_ahead += dt * market.day_ahead_kw[j, m] * (market.da[j, m] - lmp)
+    return IntervalDues(energy, reserve, deviation, programme, day_ahead, event)
+
+
+class HomeDues(NamedTuple):
+    """What one home adds to the month's sums, USD; payments are added one after the other, in this order."""
+
+    nopay: float
+    energy: float  # payment: sold, and bought
+    kept: float  # payment: bought back by force, reserve, firm capacity
+    contract: float  # payment
+
+
+@inlined
+def dues_of(ledger: Floats, i: int) -> HomeDues:
+    """What home i adds to its month's sums."""
+    return HomeDues(
+        ledger[led.L_NOPAY, i],
+        ledger[led.L_PAY_SOLD, i] + ledger[led.L_PAY_BOUGHT, i],
+        ledger[led.L_PAY_FORCED, i] + ledger[led.L_PAY_RESERVE, i] + ledger[led.L_PAY_CAPACITY, i],
+        ledger[led.L_PAY_AVAILABILITY, i] + ledger[led.L_PAY_CONCESSION, i],
+    )

@@ -64,15 +64,16 @@ def taken_of(
     depth = 0.0
     for j in range(len(soc_kwh)):
         depth += max(0.0, min(limits[0, i], soc_kwh[j, 1, i]) - soc_kwh[j, 0, i])
-    out[0, i] = DT_H * depth
-    out[1, i] = max(0.0, short[i]) * limits[1, i]
-    day = running[0, i] + ledger[led.L_BESS, i]
-    out[2, i] = max(0.0, day - limits[2, i]) - max(0.0, running[0, i] - limits[2, i])
-    out[3, i] = ledger[led.L_BLACK, i] + ledger[led.L_WAIVED, i]
+    car = max(0.0, short[i]) * limits[1, i]
+    before = running[0, i]
+    day = before + ledger[led.L_BESS, i]
+    over = max(0.0, day - limits[2, i]) - max(0.0, before - limits[2, i])
+    black, standby = ledger[led.L_BLACK, i] + ledger[led.L_WAIVED, i], ledger[led.L_RESERVE, i]
     before = 0.0 if hour_begins else running[1, i]
     hour = before + ledger[led.L_BESS, i] + ledger[led.L_V2G, i]
-    out[4, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0
-    out[5, i] = ledger[led.L_RESERVE, i]
+    # written when all is read: a GPU waits for nothing in between
+    out[0, i], out[1, i], out[2, i], out[3, i] = DT_H * depth, car, over, black
+    out[4, i], out[5, i] = 1.0 if before <= HASSLE_KWH < hour else 0.0, standby
     running[0, i], running[1, i] = day, hour
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from numba import cuda as numba_cuda
-from numba import float64, int64
+from numba import float32, float64, int64
 
+from vpp_env.api.device.exact import exact
 from vpp_env.api.device.memory import (
     ABLE,
     ASKS,
     AWARD,
     DOWN,
     EVENING_KWH,
-    EVENT,
     EVENTS,
     FLOWS,
     GATE_UP,
@@ -26,9 +26,9 @@ from vpp_env.api.device.memory import (
     LASTING,
     LEDGER,
     LIMIT_KW,
-    MONEY,
     MOST_THREADS,
     N_HEADROOM,
+    N_REAL,
     OFFERS,
     ORDERS,
     OVERLOADS,
@@ -43,7 +43,6 @@ from vpp_env.api.device.memory import (
     TOTAL_LEDGER,
     TOTAL_WISHES,
     UP,
-    VIOLATED,
     VIOLATIONS_OF,
     WELFARE,
     WISH_LIMIT,
@@ -70,7 +69,7 @@ from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
 from vpp_env.api.tally import READ
 from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL2_KW, decoded
-from vpp_env.contract.observation import N_PUBLIC, observe_home
+from vpp_env.contract.observation import N_OBS, N_PUBLIC, observe_home
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import CUT, FULL, OVER, STAGE, ask_for_all, begin_feeder
 from vpp_env.core.headroom import LIMITS, Delivery, Headroom, headroom_at
@@ -82,14 +81,16 @@ from vpp_env.jit import Crew
 from vpp_env.market.energy import clear_energy
 from vpp_env.market.exchange import able_home
 from vpp_env.market.opportunity import (
+    IntervalDues,
     Money,
     awarded,
+    dues_of,
     left_for_reserve,
     order_home,
     price_home,
     reserve_at_gate,
     revenue_of,
-    settle_month,
+    settle_intervals,
 )
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
 from vpp_env.market.state import RESERVE_Q, RESERVE_TICKS
@@ -104,20 +105,30 @@ ROWS_OF_LIMITS, ROWS_READ, KINDS = tuple(LIMITS), tuple(READ.tolist()), len(VIOL
 MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
 PARTS = 16
 """Threads of a block that add up what the others have found."""
-TOLD = MOST_THREADS + PARTS
-"""Of the room for that."""
+MOST_REGISTERS = 128
+"""That a thread may take, so that enough of them are under way to hide how long memory takes."""
+NOPAY, PAY, REWARD, BROKEN, N_DUE = 0, 1, 4, 5, 5 + KINDS
+"""Rows of what homes add to the sums of their month: payments are three, each sum is one."""
+N_TOTAL = N_DUE - 2
+N_BROUGHT = len(IntervalDues._fields)
+EVENT_KWH = IntervalDues._fields.index("event_kwh")
+N_KEPT = N_REAL - TOTAL_LEDGER
+SETTLED, SEEN = 256, 128
+"""Homes that are settled, and observed, at a time: as many as a block has room for."""
+DUE_ROW, SEEN_ROW = SETTLED + 1, (N_OBS - N_PUBLIC) | 1
+"""Of the room for them, an odd number: what threads side by side take then lies in different banks."""
 DEFER_MEAN, STORAGE = (Headroom._fields.index(name) for name in ("defer_mean", "storage"))
 
 # what is added up over homes after each step, in the order of `Own.sums`: awards, flows and what batteries hold
 N_AWARDED = PROJECTED - AWARD
 N_SUMMED = N_AWARDED + N_FLOW + 2
-ROW = MOST_THREADS + 1
-"""Of the room for that, one more: so each row begins in a bank of its own."""
 
 on_device = cuda.jit(device=True)
 
-# what the kernels are compiled for, see `compiled`
+# what the kernels are compiled for, see `compiled`: threads of a block, and the room for what these tell each other and
+# for what they sum over homes (one more: so each row begins in a bank of its own)
 THREADS = MOST_THREADS
+TOLD, ROW = THREADS + PARTS, THREADS + 1
 
 
 def _as_given(arrays: Any) -> Any:
@@ -168,7 +179,7 @@ def count(found: int, top: int, crew: Any) -> tuple[int, int]:
     return found, top
 
 
-@cuda.jit
+@exact()
 def check_actions(actions: Any, wrong: Any) -> None:
     """Set `wrong[0]` to 1 unless all `actions` (M, N, N_ACTION) are numbers in [-1, 1]."""
     m = cuda.blockIdx.x
@@ -178,7 +189,7 @@ def check_actions(actions: Any, wrong: Any) -> None:
                 wrong[0] = 1
 
 
-@cuda.jit
+@exact()
 def spread(first: Any, month: Any, out: Any) -> None:
     """Fill `out` (M, rows, N) with the rows of each month, `first` (D, rows, N)."""
     m = cuda.blockIdx.x
@@ -187,7 +198,7 @@ def spread(first: Any, month: Any, out: Any) -> None:
             out[m, row, i] = first[month[m], row, i]
 
 
-@cuda.jit
+@exact()
 def wait(own: Own) -> None:
     """Let no bid wait: at the start there are empty ones, with the asks of the first gate."""
     m = cuda.blockIdx.x
@@ -200,7 +211,7 @@ def wait(own: Own) -> None:
             own.waiting_asks[m, slot, 0, i], own.waiting_asks[m, slot, 1, i] = x[ASKS, i], x[ASKS + 1, i]
 
 
-@cuda.jit
+@exact()
 def pick(real: Any, row: int, out: Any) -> None:
     """Fill `out` (M, rows, N) with the rows of `real` from `row` on."""
     m = cuda.blockIdx.x
@@ -397,95 +408,135 @@ def settle_opportunity(
     last : bool
         Whether it is the run's last one: what is stored and broken at the end is added, and mixed, by whoever calls.
     """
-    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
-    x, p, w = own.real[m], shared.homes[own.month[m]], own.whole
+    shared, own = shared_known(shared), own_known(own)
+    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, THREADS
+    x, p = own.real[m], shared.homes[own.month[m]]
     n = x.shape[1]
     market, results = market_of(shared, own, c, now.t, m), results_of(own, m)
     books = results.books
-    for i in range(first, n, stride):
-        if paid:
-            books.ledger[led.L_PAY_CAPACITY, i] += own.members_usd[m, i]
-        # what it brought to the home
-        if new_day:
-            x[RUNNING, i] = 0.0
-        limits, running = p[WISH_LIMIT : WISH_LIMIT + 3], x[RUNNING : RUNNING + 2]
-        taken_of(i, own.soc[m], books.ledger, books.events[led.SHORT], limits, running, new_hour, x[WISHES:LASTING])
-        mine = books.ledger[:, i]
-        benefit = _benefit_after(_member_pay(mine), mine)
-        own.rewards[m, i] = benefit - _worth(x[WISHES:LASTING, i], p[WORTH:, i])
-        broken = _each_violation(mine, books.events[led.LACKS, i], books.events[led.MISSED, i])
-        for kind, said in enumerate(broken):
-            w[m, VIOLATED + kind, 0, i] = 1 if said else 0
-            if said:
-                own.violated[m, i] = True
-        own.storage[m, i] += mine[led.L_BESS] + mine[led.L_V2G]
-        for at, row in enumerate(ROWS_READ):
-            x[TOTAL_LEDGER + at, i] += mine[row]
-        for kind in range(LASTING - WISHES):
-            x[TOTAL_WISHES + kind, i] += x[WISHES + kind, i]
+    # a line each: by its line the simulator knows whose room is the same
+    due = cuda.shared.array((N_DUE, DUE_ROW), float64)
+    total = cuda.shared.array(N_TOTAL, float64)
+    brought = cuda.shared.array(N_BROUGHT, float64)
+    for r in range(first, N_TOTAL, stride):
+        total[r] = 0.0
+    for start in range(0, n, SETTLED):
+        count = min(SETTLED, n - start)
+        if start > 0:
+            cuda.syncthreads()  # the homes before are summed
+        for h in range(first, count, stride):
+            i = start + h
+            if paid:
+                books.ledger[led.L_PAY_CAPACITY, i] += own.members_usd[m, i]
+            # what it brought to the home
+            if new_day:
+                x[RUNNING, i] = 0.0
+            limits, running = p[WISH_LIMIT : WISH_LIMIT + 3], x[RUNNING : RUNNING + 2]
+            taken_of(i, own.soc[m], books.ledger, books.events[led.SHORT], limits, running, new_hour, x[WISHES:LASTING])
+            mine, dues = books.ledger[:, i], dues_of(books.ledger, i)
+            benefit = _benefit_after(_member_pay(mine), mine)
+            reward = benefit - _worth(x[WISHES:LASTING, i], p[WORTH:, i])
+            broken = _each_violation(mine, books.events[led.LACKS, i], books.events[led.MISSED, i])
+            # nothing is written between the reads: they are under way together
+            sums = cuda.local.array(N_KEPT, float64)
+            for at, row in enumerate(ROWS_READ):
+                sums[at] = x[TOTAL_LEDGER + at, i] + mine[row]
+            for kind in range(LASTING - WISHES):
+                sums[TOTAL_WISHES - TOTAL_LEDGER + kind] = x[TOTAL_WISHES + kind, i] + x[WISHES + kind, i]
+            storage = own.storage[m, i] + (mine[led.L_BESS] + mine[led.L_V2G])
+            for at in range(N_KEPT):
+                x[TOTAL_LEDGER + at, i] = sums[at]
+            own.storage[m, i], own.rewards[m, i] = storage, reward
+            due[NOPAY, h], due[REWARD, h] = dues.nopay, reward
+            due[PAY, h], due[PAY + 1, h], due[PAY + 2, h] = dues.energy, dues.kept, dues.contract
+            for kind, said in enumerate(broken):
+                due[BROKEN + kind, h] = 1.0 if said else 0.0
+                if said:
+                    own.violated[m, i] = True
+        cuda.syncthreads()
+        # sums side by side, each in the CPU's order
+        for r in range(first, N_TOTAL, stride):
+            found, row = total[r], r if r <= PAY else r + 2
+            for h in range(count):
+                found += due[row, h]
+                if r == PAY:
+                    found += due[PAY + 1, h]
+                    found += due[PAY + 2, h]
+            total[r] = found
+    if first == stride - 1:
+        brought_by = settle_intervals(0, market, results, c.rules.dt_h, c.kappa)
+        for at, usd in enumerate(brought_by):
+            brought[at] = usd
     cuda.syncthreads()
-    money = own.money[m]
     for kind in range(first, KINDS, stride):
-        count = 0
-        for i in range(n):
-            count += w[m, VIOLATED + kind, 0, i]
+        count = total[PAY + 2 + kind]
         own.costs[m, kind] = count
         own.run[m, VIOLATIONS_OF + kind] += count
     if first == 0:
-        for row in range(MONEY, EVENT):
-            money[row, 0] = 0.0
-        event = settle_month(0, market, results, c.rules.dt_h, c.kappa, money[MONEY:EVENT])
-        money[EVENT, 0] = event
-        a, b = money[:5, 0], money[5:EVENT, 0]
+        own.event_kwh[m, 0] = brought[EVENT_KWH]
         compute: Any = c.compute_usd
         capacity: Any = own.capacity_usd[m] if paid else 0.0
-        sums = Money(a[0], a[1], a[2], a[3], a[4], compute, b[0], b[1], capacity)
-        revenue = _revenue_of(sums)
-        profit = revenue - sums.payments - sums.compute
-        parts = 0.0
-        for i in range(n):
-            parts += own.rewards[m, i]
-        own.profit[m], own.joint[m] = profit, profit + parts
+        b, payments = brought, total[PAY]
+        sums_of: Any = Money(b[0], b[1], total[NOPAY], b[2], payments, compute, b[3], b[4], capacity)
+        revenue = _revenue_of(sums_of)
+        profit = revenue - payments - c.compute_usd
+        own.profit[m], own.joint[m] = profit, profit + total[PAY + 1]
         own.run[m, PROFIT] += profit
         own.run[m, REVENUE] += revenue
         if not last:
             own.run[m, WELFARE] += own.joint[m]
-    cuda.syncthreads()
     if c.team_share > 0.0 and not last:
+        cuda.syncthreads()
         for i in range(first, n, stride):
             own.rewards[m, i] = _with_team(own.rewards[m, i], own.joint[m] / n, c.team_share)
 
 
 def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> None:
     """Fill `obs` (M, N, N_OBS) float32 at the gate at `then`; who is out has nothing on offer."""
-    m, stride = cuda.blockIdx.x, cuda.blockDim.x
+    shared, own = shared_known(shared), own_known(own)
+    m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, THREADS
     d = own.month[m]
     x, p = own.real[m], shared.homes[d]
+    n = x.shape[1]
     load, pv = shared.shown[d, then.gate, 0], shared.shown[d, then.gate, 1]
-    if cuda.threadIdx.x == 0:
-        for j in range(N_PUBLIC):
-            own.public[m, j] = shared.public[d, then.gate, j]
+    room = cuda.shared.array((SEEN, SEEN_ROW), float32)
+    public = cuda.shared.array(N_PUBLIC, float32)
+    for j in range(first, N_PUBLIC, stride):
+        public[j] = shared.public[d, then.gate, j]
+    cuda.syncthreads()
+    if first == 0:
         for j, column in enumerate(TOLD_KW):
-            own.public[m, column] = own.told[m, j]
+            public[column] = own.told[m, j]
         if c.slope > 0.0:
             for j, column in enumerate(TOLD_PRICES):
-                own.public[m, column] = own.told[m, KW + j]
-    cuda.syncthreads()
+                public[column] = own.told[m, KW + j]
     homes = homes_of(c.rules, p, x)
-    for i in range(cuda.threadIdx.x, x.shape[1], stride):
-        out = own.absent[m, then.ahead, i]
-        if out:
-            for row in ROWS_OF_LIMITS:
-                x[HEADROOM + row, i] = 0.0
-        state = state_at(homes.state, i)
-        mine = x[LEDGER:EVENTS, i]
-        deficit = max(shared.baseline[d, 1, then.row + then.k, i] - state.vehicle.soc_kwh, 0.0)
-        asks = (x[ASKS, i], x[ASKS + 1, i], x[ASKS + 2, i])
-        last = (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine))
-        found = changing_of(state, headroom_at(headroom_rows(x), i), deficit, asks, out, last)
-        for j in range(N_PUBLIC):
-            obs[m, i, j] = own.public[m, j]
-        observe_home(i, i, shared.fixed[d], found, load, pv, obs[m, :, N_PUBLIC:])
+    for start in range(0, n, SEEN):
+        count = min(SEEN, n - start)
+        for h in range(first, count, stride):
+            i = start + h
+            out = own.absent[m, then.ahead, i]
+            if out:
+                for row in ROWS_OF_LIMITS:
+                    x[HEADROOM + row, i] = 0.0
+            state = state_at(homes.state, i)
+            mine = x[LEDGER:EVENTS, i]
+            deficit = max(shared.baseline[d, 1, then.row + then.k, i] - state.vehicle.soc_kwh, 0.0)
+            asks = (x[ASKS, i], x[ASKS + 1, i], x[ASKS + 2, i])
+            last = (mine[led.L_AWARD], mine[led.L_MARKET], _member_pay(mine))
+            found = changing_of(state, headroom_at(headroom_rows(x), i), deficit, asks, out, last)
+            observe_home(i, h, shared.fixed[d], found, load, pv, room)
+        cuda.syncthreads()
+        # rows are copied as the one run of memory that they are: threads side by side write numbers side by side
+        h, column = first // N_OBS, first % N_OBS
+        while h < count:
+            obs[m, start + h, column] = public[column] if column < N_PUBLIC else room[h, column - N_PUBLIC]
+            h += stride // N_OBS
+            column += stride % N_OBS
+            if column >= N_OBS:
+                h += 1
+                column -= N_OBS
+        cuda.syncthreads()
 
 
 class Kernels(NamedTuple):
@@ -504,6 +555,7 @@ def compiled(shared: Shared, own: Own, threads: int) -> Kernels:
     key = (threads, *(tuple(array.shape[1:]) for array in (*shared, *own)))
     if key not in _COMPILED:
         names = {"THREADS": threads, "shared_known": known_shapes(shared), "own_known": known_shapes(own)}
-        made = (cuda.jit(with_names(f, **names)) for f in (play_opportunity, settle_opportunity, observe))
-        _COMPILED[key] = Kernels(*made)
+        names |= {"TOLD": threads + PARTS, "ROW": threads + 1}
+        kernels = (play_opportunity, settle_opportunity, observe)
+        _COMPILED[key] = Kernels(*(exact(MOST_REGISTERS)(with_names(kernel, **names)) for kernel in kernels))
     return _COMPILED[key]

@@ -62,15 +62,13 @@ BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME
     1, 1, 1, len(READ), len(TAKEN),
 )  # fmt: skip
 # rows of `Own.whole`
-(OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART, VIOLATED,
- N_WHOLE) = _rows(N_ACTION, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, len(VIOLATIONS))  # fmt: skip
+(OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART,
+ N_WHOLE) = _rows(N_ACTION, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)  # fmt: skip
 # rows of `Own.lines`
 LINES, TICK, CAN_SELL, LEFT_SELL, N_LINES = _rows(1, 1, 1, 1)
 # rows of `Own.sums`: what the homes of a month come to in an interval
 (LMP, AWARD, CALLED, RESERVED, RESERVE_USD, PROJECTED, FLOWS, SOC, OVERLOADS,
  N_SUM) = _rows(1, 1, 1, 1, 1, 1, N_FLOW, 2, 2)  # fmt: skip
-# rows of `Own.money`
-MONEY, EVENT, N_MONEY = _rows(7, 1)
 # columns of `Own.run`
 PROFIT, REVENUE, WELFARE, VIOLATIONS_OF, N_RUN = _rows(1, 1, 1, len(VIOLATIONS))
 # columns of the observation that follow from the month's own bids; the prices do where the VPP moves them
@@ -159,7 +157,7 @@ class Own(NamedTuple):
     last_sale: Any  # (M, 1) int64
     last_reserve: Any  # (M, 1, R) int64
     taken: Any  # (M, 1) bool
-    money: Any  # (M, N_MONEY, 1) float64
+    event_kwh: Any  # (M, 1) float64: net delivery of a programme's event so far
     rewards: Any  # (M, N) float64 USD, each home's part
     joint: Any  # (M,) float64 USD, welfare
     profit: Any  # (M,) float64 USD, the VPP's
@@ -176,7 +174,6 @@ class Own(NamedTuple):
     capacity_usd: Any  # (M,) float64: what firm capacity brings in it
     members_usd: Any  # (M, N) float64: the members' share of that
     told: Any  # (M, 6) float64: public columns of the next gate, `TOLD_KW` and `TOLD_PRICES`
-    public: Any  # (M, N_PUBLIC) float64: room, the public columns
 
 
 @inlined
@@ -238,7 +235,7 @@ def market_of(shared: Shared, own: Own, c: Constants, t: int, m: int) -> MarketS
         c.min_q,
         c.on_offers,
         prices[d, 1, a:b],
-        own.money[m, EVENT],
+        own.event_kwh[m],
         c.slope,
         c.offer_factor,
         prices[d, 2, a:b],

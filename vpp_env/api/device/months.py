@@ -14,7 +14,6 @@ from vpp_env.api.device.memory import (
     MOST_THREADS,
     N_FEEDER,
     N_LINES,
-    N_MONEY,
     N_REAL,
     N_RUN,
     N_SUM,
@@ -28,7 +27,7 @@ from vpp_env.api.device.shapes import simulated
 from vpp_env.api.device.tables import first_rows, gates_of, places_of, shared_of
 from vpp_env.api.observation import Observer
 from vpp_env.contract.bids import N_ACTION, check_actions
-from vpp_env.contract.observation import N_OBS, N_PUBLIC
+from vpp_env.contract.observation import N_OBS
 from vpp_env.core.feeder import N_AT
 from vpp_env.errors import BidError, VppError
 from vpp_env.market.payment import make_payment
@@ -141,7 +140,7 @@ class DeviceMonths:
             last_sale=room(m, 1, dtype=np.int64),
             last_reserve=room(m, 1, r, dtype=np.int64),
             taken=room(m, 1, dtype=np.bool_),
-            money=room(m, N_MONEY, 1),
+            event_kwh=room(m, 1),
             rewards=room(m, n),
             joint=room(m),
             profit=room(m),
@@ -158,7 +157,6 @@ class DeviceMonths:
             capacity_usd=room(m),
             members_usd=room(m, n),
             told=room(m, len(TOLD_KW) + len(TOLD_PRICES)),
-            public=room(m, N_PUBLIC),
         )
 
     # -- an episode ------------------------------------------------------------------------------------
@@ -178,7 +176,7 @@ class DeviceMonths:
         own = self._own
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
-        zero(own.money)
+        zero(own.event_kwh)
         zero(own.run)
         self.host.reset(self._gates.coming[0])
         self.opportunity = 0
