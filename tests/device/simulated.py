@@ -35,6 +35,7 @@ def held(face: VectorMarketMonth) -> dict[str, Any]:
         "flows": own.sums.copy_to_host()[..., 0],
         "void": own.flags.copy_to_host()[:, 0, :, 0],
         "absent": own.absent.copy_to_host(),
+        "owners": np.stack([x.copy_to_host() for x in (own.annoyance, own.days_out, own.times)], axis=1),
     }
 
 

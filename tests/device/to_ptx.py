@@ -43,10 +43,10 @@ class Calls:
 def signatures() -> dict[str, Any]:
     """Types that the kernels are called with, from a world of two homes in this machine's memory."""
     seen: dict[str, Any] = {}
-    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "settle_opportunity", "observe")
+    names = ("spread", "wait", "pick", "check_actions", "play_opportunity", "settle_opportunity", "observe", "end_day")
     months.kernels = SimpleNamespace(**{name: Calls(seen, name) for name in names})
     months.cuda = SimpleNamespace(
-        is_available=lambda: True, to_device=lambda x: x, device_array=lambda shape, dtype: np.zeros(shape, dtype)
+        is_available=lambda: True, to_device=lambda x: x, device_array=np.zeros, pinned_array=np.zeros
     )
     months.zero = lambda array: None
     months.Host = MagicMock()
@@ -57,6 +57,7 @@ def signatures() -> dict[str, Any]:
     months.kernels.pick[1, 1](played._own.real, 3, played._own.real)
     bids = np.zeros((1, 2, N_ACTION), dtype=np.float32)
     played.step(bids)
+    months.kernels.end_day[1, 1](played._shared, played._own, played._patience, 0)
     months.kernels.check_actions[1, 1](bids, np.zeros(1, dtype=np.int32))
     return seen
 

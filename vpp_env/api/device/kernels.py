@@ -93,6 +93,7 @@ from vpp_env.market.opportunity import (
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
 from vpp_env.market.state import RESERVE_Q, RESERVE_TICKS
 from vpp_env.owners.asks import defer_ask
+from vpp_env.owners.patience import NOTICED_KWH, PatienceRules, day_of_owner, out_then
 from vpp_env.owners.violations import VIOLATIONS, each_violation
 from vpp_env.owners.wishes import taken_of
 from vpp_env.simulation.outcome import benefit_after
@@ -108,6 +109,7 @@ on_device = cuda.jit(device=True)
 _member_pay, _benefit_after, _worth = on_device(led.member_pay), on_device(benefit_after), on_device(worth)
 _each_violation, _revenue_of = on_device(each_violation), on_device(revenue_of)
 _with_team = on_device(with_team)
+_out_then = on_device(out_then)
 
 
 @cuda.jit
@@ -404,3 +406,32 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
         for j in range(N_PUBLIC):
             obs[m, i, j] = own.public[m, j]
         observe_home(i, i, shared.fixed[d], found, load, pv, obs[m, :, N_PUBLIC:])
+
+
+@cuda.jit
+def end_day(shared: Shared, own: Own, rules: PatienceRules, day: int) -> None:
+    """End local day `day`: owners decide who stays out, and the next day begins.
+
+    Parameters
+    ----------
+    shared, own : Shared, Own
+        Device memory.
+    rules : PatienceRules
+        Numbers.
+    day : int
+        Local day of the run.
+    """
+    m = cuda.blockIdx.x
+    d = own.month[m]
+    for i in range(cuda.threadIdx.x, own.annoyance.shape[1], cuda.blockDim.x):
+        called, violated = own.storage[m, i] > NOTICED_KWH, own.violated[m, i]
+        before, out, times = own.annoyance[m, i], own.days_out[m, i], own.times[m, i]
+        bears, extra = shared.bears[d, day, i], shared.extra[d, day, i]
+        annoyance, out, times = day_of_owner(
+            before, out, times, called, violated, 0, shared.tolerance[d, i], bears, extra, rules
+        )
+        # faded where it is kept: a sum that follows the product would be fused with it
+        own.annoyance[m, i], own.days_out[m, i], own.times[m, i] = annoyance * rules.fade, out, times
+        for ahead in range(own.absent.shape[1]):
+            own.absent[m, ahead, i] = _out_then(out, times, ahead, rules.times_to_leave)
+        own.storage[m, i], own.violated[m, i] = 0.0, False
