@@ -65,6 +65,7 @@ def play(folder: Path, case: dict[str, Any]) -> None:
     # the same months again: nothing of the first episode is left
     again, _ = face.reset(seed=case["seeds"])
     assert np.array_equal(again.copy_to_host(), made["observations"][0])
+    assert not held(face)["owners"].any()
     hand_in(face, 0)
     _, reward, *_ = face.step(actions[0])
     assert np.array_equal(reward.copy_to_host(), made["reward"][0])

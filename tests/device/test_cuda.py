@@ -287,6 +287,14 @@ def test_the_benchmark_runs_on_the_simulator_and_finds_no_difference() -> None:
     assert gaps == ["0", "0", "0", "0"]
 
 
+@pytest.mark.slow
+def test_the_host_is_timed_without_a_gpu() -> None:
+    script = Path(__file__).with_name("on_host.py")
+    done = subprocess.run([sys.executable, str(script), "16", "20"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count(" ms an opportunity") == 3
+
+
 def test_devices_and_threads_are_checked() -> None:
     with pytest.raises(VppError, match="unknown device 'gpu'"):
         VectorMarketMonth(2, "quick", device="gpu")

@@ -21,6 +21,7 @@ from vpp_env.api.device.memory import (
     QUOTE,
     REVENUE,
     STATE,
+    TOLD_KW,
     TOLD_PRICES,
     TOTAL_LEDGER,
     TOTAL_WISHES,
@@ -33,17 +34,26 @@ from vpp_env.api.rewards import with_team
 from vpp_env.api.session import HandedIn
 from vpp_env.api.tally import READ, Tally
 from vpp_env.contract.observation import HISTORY_STEPS, real_time_columns
+from vpp_env.core.devices.battery import BatteryState
+from vpp_env.core.devices.vehicle import VehicleState
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
-from vpp_env.evaluation.welfare import private_values, restoring_cost
+from vpp_env.evaluation.welfare import private_values, restoring_cost_of
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm_book import FirmBook
-from vpp_env.simulation.holdings import closing_value
+from vpp_env.owners.asks import LOOK_HOURS, bought_back, buy_back_prices
+from vpp_env.simulation.holdings import closing_value_of
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats, Ints
 
 HOURS_LEFT, SELL = Headroom._fields.index("hours_left"), Quote._fields.index("sell")
+N_BATTERY = len(BatteryState._fields)
+ROWS_HELD = (
+    BatteryState._fields.index("soc_kwh"),
+    BatteryState._fields.index("below_since"),
+    N_BATTERY + VehicleState._fields.index("soc_kwh"),
+)
 
 
 class Rows(Protocol):
@@ -157,15 +167,16 @@ class Host:
     def tell(self, coming: slice) -> None:
         """At a gate: what everybody is told that other months are not; prices of the steps `coming` are public."""
         # as `contract.observation.public_columns`
-        award, steps = np.zeros(len(self._which)), self._world.steps
+        steps, told = self._world.steps, np.zeros((len(self._which), len(TOLD_KW) + len(TOLD_PRICES)))
         if self._world.scenario.market.two_settlement:
             for kw in self.day_ahead.award_kw[:, coming][:, :steps].T:
-                award += kw / steps
-        kw = np.stack([award, self.firm.committed_in(coming)], axis=1)
-        told = [np.clip(kw / self._world.n_homes / 10.0, -1.0, 1.0), np.zeros((len(kw), len(TOLD_PRICES)))]
+                told[:, 0] += kw / steps
+        told[:, 1] = self.firm.committed_in(coming)
+        kw = told[:, : len(TOLD_KW)]
+        kw[:] = np.clip(kw / self._world.n_homes / 10.0, -1.0, 1.0)
         if self._moves_prices:
-            told[1] = real_time_columns(self._rt, self._world.exchange.da[self._which, coming.start])
-        self._put("told", np.hstack(told))
+            told[:, len(TOLD_KW) :] = real_time_columns(self._rt, self._world.exchange.da[self._which, coming.start])
+        self._put("told", told)
 
     def close(self, team_share: float) -> dict[str, Floats]:
         """Add to the rewards of the last opportunity what the homes hold, and what is still broken.
@@ -175,14 +186,11 @@ class Host:
         world, own, n = self._world, self._own, self._world.n_homes
         state, hours_left = self._homes.rows(STATE, QUOTE - STATE), self._homes.row(HEADROOM + HOURS_LEFT)
         homes = own.rewards.copy_to_host()
-        closing, restoring = np.empty_like(homes), np.empty_like(homes)
-        for months in _rounds(self._which):
-            at = self._which[months]
-            for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
-                array.reshape(-1, n)[at] = state[months, row]
-            world.headroom.hours_left.reshape(-1, n)[at] = hours_left[months]
-            world.visit(world.scenario.n_opportunities)
-            closing[months], restoring[months] = closing_value(world)[at], restoring_cost(world)[at]
+        world.visit(world.scenario.n_opportunities)
+        back = buy_back_prices(world.exchange.da, world.delivery, world.announced.until, LOOK_HOURS)
+        soc, since, car_soc = (state[:, row] for row in ROWS_HELD)
+        closing = closing_value_of(world, soc, car_soc, bought_back(back[self._which], hours_left), self._which)
+        restoring = restoring_cost_of(world, soc, since, self._which)
         homes += closing - restoring
         joint = own.profit.copy_to_host() + homes.sum(axis=1)
         if team_share > 0.0:
@@ -203,13 +211,3 @@ class Host:
         """(6, M, N) USD: what was taken of wishes over the run, at the owners' private values."""
         values = private_values([m.fleet for m in self._world.months])[:, self._which]
         return self._homes.rows(TOTAL_WISHES, len(values)).swapaxes(0, 1) * values
-
-
-def _rounds(which: Ints) -> list[Ints]:
-    """Months in groups of which none holds the same distinct month twice."""
-    left, out = np.arange(len(which)), []
-    while len(left):
-        first = np.unique(which[left], return_index=True)[1]
-        out.append(left[first])
-        left = np.delete(left, first)
-    return out
