@@ -225,9 +225,8 @@ class FirmBook:
             return Settled(usd, clawback, members)
         e = self._of_stop.get(stop)
         if e is not None:
-            # the pay of a called evening follows from itself alone
-            due, only = self.called[:, e] & (self.committed_kw[:, e] > 0.0), slice(e, e + 1)
-            said = self._statement(only)
+            # the pay of a called evening that was committed follows from itself alone; of any other one nothing is due
+            due, said = self.called[:, e], self._statement(slice(e, e + 1))
             usd[due], clawback[due] = said.usd[due, 0], said.clawback_usd[due, 0]
             self.paid_usd[due, e], self.clawback_usd[due, e] = usd[due], clawback[due]
             self._share(usd, self._home_kwh, members)
