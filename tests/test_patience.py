@@ -52,6 +52,24 @@ def test_the_chance_of_opting_out_is_the_formulas(points: float) -> None:
     assert out[~called].mean() == pytest.approx(rest, abs=4 * np.sqrt(rest * (1 - rest) / (n / 2)) + 1e-12)
 
 
+def test_the_draw_is_compared_as_the_chance_is() -> None:
+    """An owner goes where the draw is below the chance, as the formula says it; never unannoyed and uncalled."""
+    n, rng = 200_000, np.random.default_rng(1)
+    draws, tolerance = rng.random((2, n)), rng.uniform(4.0, 8.0, n)
+    draws[0, :3] = 0.0
+    before = begin_patience(n)._replace(annoyance=rng.uniform(0.0, 40.0, n), times=rng.integers(0, 4, n))
+    called, violated, refused = rng.random(n) < 0.5, rng.random(n) < 0.1, rng.integers(0, 3, n)
+    got = after_day(before, called, violated, tolerance, draws, SPEC, refused)
+    points = before.annoyance * 0.5 ** (1 / 7) + 0.5 * called + 2.0 * violated + 0.1 * refused
+    assert np.array_equal(got.annoyance, points)
+    leaves = draws[0] < 1.0 - np.exp(-np.maximum(points / tolerance - 1.0, 0.0) - 0.002 * called)
+    leaves &= before.times < 3
+    assert np.array_equal(got.times, before.times + leaves)
+    assert np.array_equal(got.days_out, np.where(leaves, 1 + extra_days(draws[1], SPEC.return_share), 0))
+    idle = after_day(begin_patience(n), ~called & called, ~called & called, tolerance, draws, SPEC)
+    assert not idle.times.any()
+
+
 def test_days_out_are_one_and_a_geometric_number_of_mean_two() -> None:
     extra = extra_days(np.random.default_rng(0).random(200_000), SPEC.return_share)
     assert extra.min() == 0

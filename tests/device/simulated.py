@@ -36,6 +36,7 @@ def held(face: VectorMarketMonth) -> dict[str, Any]:
         "flows": own.sums.copy_to_host()[..., 0],
         "void": own.flags.copy_to_host()[:, 0, :, 0],
         "absent": own.absent.copy_to_host(),
+        "owners": np.stack([x.copy_to_host() for x in (own.annoyance, own.days_out, own.times)], axis=1),
     }
 
 
@@ -65,6 +66,7 @@ def play(folder: Path, case: dict[str, Any]) -> None:
     # the same months again: nothing of the first episode is left
     again, _ = face.reset(seed=case["seeds"])
     assert np.array_equal(again.copy_to_host(), made["observations"][0])
+    assert not held(face)["owners"].any()
     hand_in(face, 0)
     _, reward, *_ = face.step(actions[0])
     assert np.array_equal(reward.copy_to_host(), made["reward"][0])

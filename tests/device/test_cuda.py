@@ -19,6 +19,8 @@ import pytest
 from vpp_env import BidError, DayAheadSchedule, VectorMarketMonth, VppError, load_scenario
 from vpp_env.contract.observation import COLUMNS
 from vpp_env.core.ledger import L_BEYOND, L_PAY_CAPACITY, N_LEDGER
+from vpp_env.owners.patience import rules_of
+from vpp_env.simulation.world import World
 
 MONTHS = [10_000, 10_001, 10_000]
 COMMON = {"fleet.size": 3, "time.start": "2023-08-01T21:00", "time.duration_hours": 4}
@@ -67,6 +69,19 @@ CASES: dict[str, dict[str, Any]] = {
         "market.call_probability": 0.5,
         "fleet.share_bess": 1.0,
         "time.duration_hours": 8,
+    },
+    # owners who opt out, come back and leave for good, one day of 25 hours; what is left bounds the cap
+    "owners": {
+        "owners.called_risk": 1.0,
+        "owners.times_to_leave": 2,
+        "owners.return_share": 0.8,
+        "owners.tolerance_factor": 0.1,
+        "market.call_probability": 0.5,
+        "market.max_share_of_flexible": 0.9,
+        "fleet.share_bess": 1.0,
+        "time.opportunity_minutes": 60,
+        "time.start": "2023-11-03T18:00",
+        "time.duration_hours": 80,
     },
     # firm capacity: an evening that is past, and one that is committed and called; a schedule is handed in
     "firm": {
@@ -146,12 +161,20 @@ def on_cpu(name: str, folder: Path) -> dict[str, Any]:
             "flows": outcome.flow_kw.transpose(2, 0, 1),
             "feeders": outcome.feeders.transpose(2, 0, 1),
             "void": outcome.void.T,
+            "owners": owners_of(world),
             "absent": np.stack([world.patience.absent(ahead).reshape(m, n) for ahead in (0, 1)], axis=1),
         }
         for key, value in one.items():
             made.setdefault(key, []).append(value)
     np.save(folder / f"{name}-actions.npy", np.array(taken))
     return {key: np.array(values) for key, values in made.items()} | kpis_of(infos)
+
+
+def owners_of(world: World) -> Any:
+    """(M, 3, N) annoyance as it will have faded by the end of the day, days out, times out."""
+    state, spec = world.patience._state, world.scenario.owners
+    rows = [state.annoyance * rules_of(spec).fade, state.days_out, state.times]
+    return np.stack(rows).reshape(3, world.n_months, -1).swapaxes(0, 1)
 
 
 def kpis_of(infos: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +203,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str
 def test_a_month_on_the_simulator_is_the_same_to_the_bit(name: str, played: dict[str, Any]) -> None:
     cpu, cuda = played[name]
     mixed = "reward.team_share" in CASES[name]
-    exact = ("state", "ledger", "observations", "costs", "profit", "void", "absent", "headroom")
+    exact = ("state", "ledger", "observations", "costs", "profit", "void", "absent", "owners", "headroom")
     for key in exact if mixed else (*exact, "homes"):
         assert np.array_equal(cpu[key], cuda[key]), (key, np.argwhere(cpu[key] != cuda[key])[:5])
     # rows of a month's sums: price, award, called, reserve, its pay, what was projected, flows, batteries, feeders
@@ -211,6 +234,14 @@ def test_the_cases_try_what_they_say(played: dict[str, Any]) -> None:
     assert cap["void"].any()
     sold = cap["booked"][..., 1]
     assert sold.max() == pytest.approx(6.0, abs=0.03)
+    owners = played["owners"][0]
+    out, (annoyance, days_out, times) = owners["absent"][:, :, 0], owners["owners"].transpose(2, 0, 1, 3)
+    assert len(np.unique(annoyance)) > 10
+    assert (days_out > 1).any()
+    back = (np.diff(out.astype(int), axis=0) < 0) & (times[1:] == 1)
+    assert back.any(), "one comes back"
+    assert (out & (days_out == 0)).any(), "and one does not: it has left for good"
+    assert (times >= 2)[out & (days_out == 0)].all()
     firm = played["firm"][0]
     assert (firm["ledger"][-1, :, L_PAY_CAPACITY] > 0.0).any()
     assert firm["profit"][-1].min() < -0.3, "one month gives too little, and pays"
@@ -242,7 +273,7 @@ def test_no_product_is_fused_with_a_sum_in_what_a_card_runs() -> None:
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert all(" 0 fused multiply-adds" in line for line in lines), done.stdout
 
 
@@ -262,7 +293,7 @@ def test_another_compiler_of_a_card_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(cuda, "jit", lambda **options: lambda function: Other())
     made = exact()(lambda: None)
-    with pytest.raises(VppError, match="does not compile by numba"):
+    with pytest.raises(VppError, match="does not compile by"):
         made.compile(())
     monkeypatch.delattr(nvvm, "compile_ir")
     with pytest.raises(VppError, match=r'pip install "numba-cuda\[cu12\]==0.30.4"'), exactly():
@@ -311,6 +342,14 @@ def test_the_benchmark_runs_on_the_simulator_and_finds_no_difference() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     gaps = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("largest difference")]
     assert gaps == ["0", "0", "0", "0"]
+
+
+@pytest.mark.slow
+def test_the_host_is_timed_without_a_gpu() -> None:
+    script = Path(__file__).with_name("on_host.py")
+    done = subprocess.run([sys.executable, str(script), "16", "20"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count(" ms an opportunity") == 3
 
 
 def test_devices_and_threads_are_checked() -> None:

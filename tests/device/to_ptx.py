@@ -47,7 +47,7 @@ class Calls:
 def signatures() -> dict[str, tuple[Any, Any]]:
     """Kernels and the types that they are called with, from a world of 200 homes in this machine's memory."""
     seen: dict[str, Any] = {}
-    names = ("spread", "wait", "pick", "check_actions")
+    names = ("spread", "wait", "pick", "check_actions", "end_day")
     made: list[kernels.Kernels] = []
 
     def compiled(shared: Any, own: Any, threads: int) -> kernels.Kernels:
@@ -56,7 +56,7 @@ def signatures() -> dict[str, tuple[Any, Any]]:
 
     months.kernels = SimpleNamespace(compiled=compiled, **{name: Calls(seen, name) for name in names})
     months.cuda = SimpleNamespace(
-        is_available=lambda: True, to_device=lambda x: x, device_array=lambda shape, dtype: np.zeros(shape, dtype)
+        is_available=lambda: True, to_device=lambda x: x, device_array=np.zeros, pinned_array=np.zeros
     )
     months.zero = lambda array: None
     months.Host = MagicMock()
@@ -67,6 +67,7 @@ def signatures() -> dict[str, tuple[Any, Any]]:
     months.kernels.pick[1, 1](played._own.real, 3, played._own.real)
     bids = np.zeros((1, HOMES, N_ACTION), dtype=np.float32)
     played.step(bids)
+    months.kernels.end_day[1, 1](played._shared, played._own, played._patience, 0)
     months.kernels.check_actions[1, 1](bids, np.zeros(1, dtype=np.int32))
     found = {name: getattr(kernels, name) for name in names} | made[0]._asdict()
     return {name: (found[name], kinds) for name, kinds in seen.items()}

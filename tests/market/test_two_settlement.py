@@ -145,7 +145,9 @@ def test_months_side_by_side_have_their_own_schedules() -> None:
     while not together.done:
         a = random_actions(rng, 24)
         gate = together.calendar.hour[together.t] == 10.0 and together.calendar.day[together.t] < 2
-        plans = [DayAheadSchedule(rng.uniform(-20, 20, 24), 0.04), None] if gate else []
+        # on the first day one of them schedules, on the second both do
+        first, second = (DayAheadSchedule(*rng.uniform(((-20,), (0.02,)), ((20,), (0.12,)), (2, 24))) for _ in range(2))
+        plans = [first, second if together.calendar.day[together.t] == 1 else None] if gate else []
         o = together.step(a, plans)
         for e, world in enumerate(alone):
             single = world.step(a[12 * e : 12 * e + 12], plans[e : e + 1])

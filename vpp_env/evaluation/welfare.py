@@ -111,29 +111,45 @@ def restoring_cost(world: World) -> Floats:
     The closing value has priced the missing energy at the owner's refill price already: what restoring it at the
     retail tariff costs more, and phi for the hours until then, is what is left to count.
     """
-    scenario, battery = world.scenario, world.parameters.battery
-    shape = (world.n_months, world.n_homes)
-    soc, since = world.state.battery.soc_kwh, world.state.battery.below_since
-    day, k = world.clock(world.t)
-    missing = below(np.maximum(battery.floor_kwh, battery.min_kwh), soc, baseline_battery_kwh(world))
+    shape, battery, state = (world.n_months, world.n_homes), world.parameters.battery, world.state.battery
     # a floor that a contract lets down is open for its owner all the same; the home would find it breached today
-    let_down = (world.limits.battery.floor_kwh < battery.floor_kwh) & (soc < battery.floor_kwh)
-    since = np.where(let_down & (since < 0.0), float(day), since)
-    # a difference of rounding is no breach, and the home would not restore it
-    missing = np.where((since >= 0.0) & (missing > 1e-9), missing, 0.0)
+    let_down = (world.limits.battery.floor_kwh < battery.floor_kwh) & (state.soc_kwh < battery.floor_kwh)
+    today = float(world.clock(world.t)[0])
+    since = np.where(let_down & (state.below_since < 0.0), today, state.below_since)
+    return restoring_cost_of(world, state.soc_kwh.reshape(shape), since.reshape(shape), np.arange(world.n_months))
+
+
+def restoring_cost_of(world: World, soc_kwh: Floats, since: Floats, which: Ints) -> Floats:
+    """(K, N) USD: the same of K months that stand where the world does.
+
+    Parameters
+    ----------
+    world : World
+        Of their baselines and prices.
+    soc_kwh, since : ndarray
+        (K, N) kWh in their homes' batteries, and local day on which each fell below its floor; -1: it is not below.
+    which : ndarray
+        (K,) which of the world's months each is.
+    """
+    scenario, battery, shape = world.scenario, world.parameters.battery, (world.n_months, world.n_homes)
+    floor_kwh = np.maximum(battery.floor_kwh, battery.min_kwh).reshape(shape)
+    missing = below(floor_kwh[which], soc_kwh, baseline_battery_kwh(world).reshape(shape)[which])
+    # a difference of rounding is no breach, and the home would not restore it; few are open
+    k, i = np.nonzero((since >= 0.0) & (missing > 1e-9))
+    missing, since, of = missing[k, i], since[k, i], (which[k], i)
+    day, step = world.clock(world.t)
     minutes = np.array([int(scenario.home.restore_hour * 60)])
     today, tomorrow = (int(world.calendar.wall_to_step(d, minutes)[0]) for d in (day, day + 1))
-    wait = np.where(
-        since >= day, world.calendar.steps_in_day(day) - k + tomorrow, np.where(since >= day - 1, max(0, today - k), 0)
-    )
-    now = float(world.calendar.day_hours(day)[k])
+    until = world.calendar.steps_in_day(day) - step + tomorrow
+    wait = np.where(since >= day, until, np.where(since >= day - 1, max(0, today - step), 0))
+    now = float(world.calendar.day_hours(day)[step])
     hour = np.where(wait > 0, scenario.home.restore_hour, now)
     eta = scenario.fleet.bess_eta
-    depth, usd = restoring(missing, battery.kw, wait, hour, eta, scenario.home)
+    depth, usd = restoring(missing, battery.kw.reshape(shape)[of], wait, hour, eta, scenario.home)
     phi = np.stack([m.fleet.floor_value for m in world.months])
-    return np.asarray(
-        phi * depth.reshape(shape) + usd.reshape(shape) - missing.reshape(shape) / eta * world.owners.refill
-    )
+    cost = np.zeros(soc_kwh.shape)
+    cost[k, i] = phi[of] * depth + usd - missing / eta * world.owners.refill[of]
+    return cost
 
 
 def private_cost(wishes: BrokenWishes, world: World) -> Floats:

@@ -29,11 +29,11 @@ def clear_day_ahead(
     kw: Floats,
     limit: Floats,
     price: Floats,
-    most_sold: float,
-    most_bought: float,
+    most_sold: float | Floats,
+    most_bought: float | Floats,
     least: float,
 ) -> Floats:
-    """Award each hour of a schedule.
+    """Award each hour of a schedule, or of several: (H,) or (K, H) each.
 
     Parameters
     ----------
@@ -41,13 +41,15 @@ def clear_day_ahead(
         (H,) scheduled kW, plus = sale, and limit prices, USD/kWh.
     price : ndarray
         (H,) day-ahead prices, USD/kWh.
-    most_sold, most_bought, least : float
-        kW: a schedule is cut to what the devices and the VPP's maximum allow; an hour below the minimum bid is void.
+    most_sold, most_bought : float or ndarray
+        kW, (K, 1) of several: a schedule is cut to what the devices and the VPP's maximum allow.
+    least : float
+        kW: an hour below this minimum bid is void.
 
     Returns
     -------
     ndarray
-        (H,) kW: the whole hour where its limit is met (sales at the limit or above, purchases at it or below), else 0.
+        kW: the whole hour where its limit is met (sales at the limit or above, purchases at it or below), else 0.
     """
     cut = np.clip(kw, -most_bought, most_sold)
     met = np.where(cut >= 0.0, price >= limit - 1e-12, price <= limit + 1e-12)
@@ -113,20 +115,15 @@ class DayAhead:
 
     def submit(self, t: int, schedules: Sequence[DayAheadSchedule | None]) -> None:
         """Clear checked schedules; the award becomes public with the prices, at 13:00."""
-        calendar = self._calendar
-        for m, schedule in enumerate(schedules):
-            if schedule is None:
-                continue
-            day, k = calendar.clock(t)
-            first = t - k + calendar.steps_in_day(day)
-            span = slice(first, first + len(schedule.kw) * STEPS_PER_HOUR)
-            price = self._prices[m, span].reshape(-1, STEPS_PER_HOUR).mean(axis=1)
-            award = clear_day_ahead(
-                schedule.kw,
-                schedule.limit_usd_per_kwh,
-                price,
-                float(self._most_sold[m]),
-                float(self._most_bought[m]),
-                self._least,
-            )
-            self.award_kw[m, span] = np.repeat(award, STEPS_PER_HOUR)
+        given = {m: schedule for m, schedule in enumerate(schedules) if schedule is not None}
+        if not given:
+            return
+        months = np.array(list(given))
+        kw, limit = (np.stack([getattr(s, name) for s in given.values()]) for name in ("kw", "limit_usd_per_kwh"))
+        day, k = self._calendar.clock(t)
+        first = t - k + self._calendar.steps_in_day(day)
+        span = slice(first, first + kw.shape[1] * STEPS_PER_HOUR)
+        price = self._prices[months, span].reshape(*kw.shape, STEPS_PER_HOUR).mean(axis=2)
+        most_sold, most_bought = self._most_sold[months, None], self._most_bought[months, None]
+        award = clear_day_ahead(kw, limit, price, most_sold, most_bought, self._least)
+        self.award_kw[months, span] = np.repeat(award, STEPS_PER_HOUR, axis=1)

@@ -89,7 +89,7 @@ def clear_side(offered: Ints, tick: Ints, lines: int, highest: int, cap: int, aw
             award[i] = q
             total += q
             top = max(top, tick[i] if taken else LEAST)
-    total, top = crew.count(total, top, crew)
+    total, top = crew.sum_and_top(total, top, crew)
     if total == 0:
         return highest + 1
     if total <= cap:
@@ -105,7 +105,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
     for line in range(lines):
         for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
             high = max(high, -tick[i] if award[i] > 0 else LEAST)
-    low = -crew.count(0, high, crew)[1]
+    low = -crew.sum_and_top(0, high, crew)[1]
     # the marginal tick is the lowest up to which more is offered than the cap
     marginal = top
     while low < marginal:
@@ -137,7 +137,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
                 award[i] = award[i] * (cap - before) // at_margin
             if award[i] > 0:
                 last = max(last, tick[i])
-    return crew.count(0, last, crew)[1]
+    return crew.sum_and_top(0, last, crew)[1]
 
 
 @inlined

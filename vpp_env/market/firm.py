@@ -19,6 +19,7 @@ performance, a clawback on large shortfalls, few hours a season, a test where no
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -126,25 +127,36 @@ def capacity_bonus(market: MarketSpec, found: tuple[Evening, ...], called: Flags
 
 
 class Statement(NamedTuple):
-    """What the evenings of one run come to."""
+    """What the evenings of runs come to."""
 
-    usd: Floats  # (E,) what each pays; negative: is charged
-    clawback_usd: Floats  # (E,) of it taken back for a large shortfall, as a positive figure
-    demonstrated_kw: float  # D
+    usd: Floats  # (..., E) what each pays; negative: is charged
+    clawback_usd: Floats  # (..., E) of it taken back for a large shortfall, as a positive figure
+    demonstrated_kw: Floats  # (...) D
 
 
 def settle_evenings(market: MarketSpec, committed_kw: Floats, delivered_kw: Floats, called: Flags) -> Statement:
-    """Settle all evenings of a run, (E,) each; see the module's equations."""
+    """Settle all evenings of each run, (..., E) each; see the module's equations."""
     rate = rate_usd_per_kw_day(market)
-    nothing = np.zeros(len(called))
-    if not (committed_kw > 0.0).any():
-        return Statement(nothing, nothing, 0.0)
+    takes_part = np.any(committed_kw > 0.0, axis=-1)
     firm = np.minimum(delivered_kw, committed_kw)
-    demonstrated = float(firm[called].mean()) if called.any() else 0.0
+    demonstrated = np.where(takes_part, _mean_of(firm, called), 0.0)
     short = called & (delivered_kw < market.capacity_least_performance * committed_kw)
     clawback = np.where(short, market.capacity_clawback * rate * committed_kw, 0.0)
-    paid = rate * np.where(called, firm, np.minimum(committed_kw, demonstrated))
-    return Statement(paid - clawback, clawback, demonstrated)
+    paid = rate * np.where(called, firm, np.minimum(committed_kw, demonstrated[..., None]))
+    usd = np.where(takes_part[..., None], paid - clawback, 0.0)
+    return Statement(usd, clawback, demonstrated)
+
+
+def _mean_of(values: Floats, chosen: Flags) -> Floats:
+    """(...) mean of the chosen ones of each row of (..., E); 0 where none is."""
+    runs = math.prod(values.shape[:-1])
+    rows, on = (x.reshape(runs, values.shape[-1]) for x in (values, chosen))
+    counts, means = on.sum(axis=1), np.zeros(len(rows))
+    for count in np.unique(counts[counts > 0]):
+        # rows with as many chosen are one array, whose means have the bits of each row's own
+        alike = counts == count
+        means[alike] = rows[alike][on[alike]].reshape(-1, count).mean(axis=1)
+    return means.reshape(values.shape[:-1])
 
 
 def performance(committed_kw: Floats, delivered_kw: Floats) -> Floats:

@@ -13,7 +13,16 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp_env.errors import BidError
-from vpp_env.market.firm import Draws, Evening, called_evenings, evenings, least_kw, most_kw, settle_evenings
+from vpp_env.market.firm import (
+    Draws,
+    Evening,
+    Statement,
+    called_evenings,
+    evenings,
+    least_kw,
+    most_kw,
+    settle_evenings,
+)
 from vpp_env.scenario import Scenario
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats, Ints
 
@@ -40,20 +49,30 @@ class FirmBook:
     scenario : Scenario
         The market's rules.
     da_usd_per_mwh : sequence of ndarray
-        Day-ahead prices of each month, (S,).
+        Day-ahead prices of each distinct month, (S,).
     draws : sequence of Draws
-        Of each month.
+        Of each distinct month.
+    which : ndarray, optional
+        (M,) which of them each month is; None: each of them once.
     """
 
-    def __init__(self, scenario: Scenario, da_usd_per_mwh: Sequence[Floats], draws: Sequence[Draws]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        da_usd_per_mwh: Sequence[Floats],
+        draws: Sequence[Draws],
+        which: Ints | None = None,
+    ) -> None:
         self._market = scenario.market
         self.evenings: tuple[Evening, ...] = evenings(scenario)
         self._last = scenario.n_steps
         count = len(self.evenings)
-        self.called: Flags = np.zeros((len(draws), count), dtype=np.bool_)  # (M, E)
-        for m, (da, draw) in enumerate(zip(da_usd_per_mwh, draws, strict=True)):
-            self.called[m] = called_evenings(self._market, self.evenings, da, draw.test)
-        self._stays = np.stack([draw.stays for draw in draws])  # (M, E, N)
+        called = np.zeros((len(draws), count), dtype=np.bool_)
+        for d, (da, draw) in enumerate(zip(da_usd_per_mwh, draws, strict=True)):
+            called[d] = called_evenings(self._market, self.evenings, da, draw.test)
+        self._which = np.arange(len(draws)) if which is None else which
+        self.called: Flags = called[self._which]  # (M, E)
+        self._stays = np.stack([draw.stays for draw in draws])  # (distinct months, E, N)
         self._of_step = np.full(len(da_usd_per_mwh[0]), -1)
         for e, evening in enumerate(self.evenings):
             self._of_step[evening.first : evening.stop] = e
@@ -64,9 +83,7 @@ class FirmBook:
         opens = inside & (hour == first)
         self._opened = np.where(inside, np.maximum.accumulate(np.where(opens, np.arange(len(hour)), -1)), -1)
         self._of_gate = {evening.gate: e for e, evening in enumerate(self.evenings)}
-        self._of_stop: dict[int, list[int]] = {}
-        for e, evening in enumerate(self.evenings):
-            self._of_stop.setdefault(evening.stop, []).append(e)
+        self._of_stop = {evening.stop: e for e, evening in enumerate(self.evenings)}
         self.reset()
 
     def reset(self) -> None:
@@ -75,7 +92,11 @@ class FirmBook:
         self.committed_kw: Floats = np.zeros(shape)  # (M, E)
         # first step of an evening -> (M,) kW that could be delivered in each of its opportunities so far
         self._able: dict[int, list[Floats]] = {}
-        self._home_kwh = np.zeros(self._stays.shape)  # (M, E, N) net at the device
+        self.delivered_kw: Floats = np.zeros(shape)  # (M, E) mean net metered power of each evening so far
+        homes = shape[0], self._stays.shape[2]
+        self._metered = -1  # the evening that was metered last
+        self._home_kwh = np.zeros(homes)  # (M, N) net at the device in it
+        self._called_kwh = np.zeros(homes)  # (M, N) in the called ones before it
         self.paid_usd: Floats = np.zeros(shape)  # (M, E) paid so far; what is due in the end is booked with the last
         self.clawback_usd: Floats = np.zeros(shape)  # (M, E)
 
@@ -88,16 +109,6 @@ class FirmBook:
             .reshape(-1, len(self.called))
             .T
         )
-
-    @property
-    def delivered_kw(self) -> Floats:
-        """(M, E) mean net metered power of each evening so far."""
-        return self._delivered_kw(self._home_kwh)
-
-    def _delivered_kw(self, home_kwh: Floats) -> Floats:
-        """(..., E) kW of (..., E, N) kWh."""
-        hours = np.array([(e.stop - e.first) * DT_H for e in self.evenings])
-        return np.asarray(home_kwh.sum(axis=-1) / hours)
 
     # -- the gate --------------------------------------------------------------------------------------
 
@@ -170,8 +181,8 @@ class FirmBook:
     def absent(self, t: int) -> Flags:
         """(M, N) bool: homes whose owners do not stay in on the evening that step t lies in, when it is called."""
         if not self.evenings:
-            return np.zeros(self._stays.shape[::2], dtype=np.bool_)
-        return (self.on_call_kw(t) > 0.0)[:, None] & ~self._stays[:, self._of_step[t]]
+            return np.zeros(self._home_kwh.shape, dtype=np.bool_)
+        return (self.on_call_kw(t) > 0.0)[:, None] & ~self._stays[self._which, self._of_step[t]]
 
     def able(self, t: int, kw: Floats) -> None:
         """Note (M,) kW that the homes could deliver in the opportunity from step t on, which lies in an evening."""
@@ -179,8 +190,28 @@ class FirmBook:
 
     def meter(self, t: int, net_kwh: Floats) -> None:
         """Add (M, N) kWh of net market energy of the opportunity from step t on."""
-        if self._of_step[t] >= 0:
-            self._home_kwh[:, self._of_step[t]] += net_kwh
+        e = self.evening_of(t)
+        if e < 0:
+            return
+        if e == self._metered:
+            self._home_kwh += net_kwh
+        else:
+            self._end_evening()
+            self._metered = e
+            self._home_kwh[:] = net_kwh
+        hours = (self.evenings[e].stop - self.evenings[e].first) * DT_H
+        self.delivered_kw[:, e] = self._home_kwh.sum(axis=1) / hours
+
+    def _end_evening(self) -> None:
+        """Add what homes gave in the evening that was metered last, where it was called."""
+        if self._metered >= 0:
+            called = self.called[:, self._metered, None]
+            np.add(self._called_kwh, self._home_kwh, out=self._called_kwh, where=called)
+            self._metered = -1
+
+    def is_due(self, stop: int) -> bool:
+        """Whether something may be settled where step `stop` follows."""
+        return bool(self.evenings) and (stop in self._of_stop or stop == self._last)
 
     def settle(self, stop: int) -> Settled:
         """Settle what is due where step `stop` follows: a called evening that was committed, and all else at the end.
@@ -188,34 +219,38 @@ class FirmBook:
         The members get `revenue_share` of what is paid, by the net kWh that each delivered in the evening (at the end:
         in all called evenings); what is charged is the VPP's alone.
         """
-        market, shape = self._market, self._stays.shape
-        usd, clawback, members = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape[::2])
-        ends = self._of_stop.get(stop, [])
-        due = self.called[:, ends] & (self.committed_kw[:, ends] > 0.0)
-        if not due.any() and (stop != self._last or not self.evenings):
+        usd, clawback = np.zeros(len(self.called)), np.zeros(len(self.called))
+        members = np.zeros(self._home_kwh.shape)
+        if not self.is_due(stop):
             return Settled(usd, clawback, members)
-        for m in range(shape[0]):
-            if not due[m].any() and stop != self._last:
-                continue
-            said = settle_evenings(market, self.committed_kw[m], self._delivered_kw(self._home_kwh[m]), self.called[m])
-            for e in np.array(ends)[due[m]]:
-                self.paid_usd[m, e], self.clawback_usd[m, e] = said.usd[e], said.clawback_usd[e]
-                usd[m] += said.usd[e]
-                clawback[m] += said.clawback_usd[e]
-                members[m] += self._share(said.usd[e], self._home_kwh[m, e])
-            if stop == self._last:
-                rest = said.usd - self.paid_usd[m]
-                self.paid_usd[m] = said.usd
-                usd[m] += rest.sum()
-                members[m] += self._share(float(rest.sum()), self._home_kwh[m, self.called[m]].sum(axis=0))
+        e = self._of_stop.get(stop)
+        if e is not None:
+            # the pay of a called evening that was committed follows from itself alone; of any other one nothing is due
+            due, said = self.called[:, e], self._statement(slice(e, e + 1))
+            usd[due], clawback[due] = said.usd[due, 0], said.clawback_usd[due, 0]
+            self.paid_usd[due, e], self.clawback_usd[due, e] = usd[due], clawback[due]
+            self._share(usd, self._home_kwh, members)
+        if stop == self._last:
+            self._end_evening()
+            said = self._statement(slice(None))
+            rest = (said.usd - self.paid_usd).sum(axis=1)
+            self.paid_usd = said.usd
+            usd += rest
+            self._share(rest, self._called_kwh, members)
         return Settled(usd, clawback, members)
 
-    def _share(self, usd: float, kwh: Floats) -> Floats:
-        """(N,) USD: the members' share of a payment, by positive kWh (N,)."""
-        given = np.maximum(kwh, 0.0)
-        if usd <= 0.0 or given.sum() <= 0.0:
-            return np.zeros_like(given)
-        return np.asarray(self._market.revenue_share * usd * given / given.sum())
+    def _statement(self, of: slice) -> Statement:
+        """Return what the evenings `of` these numbers come to."""
+        return settle_evenings(self._market, self.committed_kw[:, of], self.delivered_kw[:, of], self.called[:, of])
+
+    def _share(self, usd: Floats, kwh: Floats, members: Floats) -> None:
+        """Add to `members` (M, N) USD their share of payments (M,), by positive kWh (M, N)."""
+        paid = np.flatnonzero(usd > 0.0)
+        given = np.maximum(kwh[paid], 0.0)
+        total = given.sum(axis=1)
+        some = total > 0.0
+        paid, given, total = paid[some], given[some], total[some]
+        members[paid] += self._market.revenue_share * usd[paid, None] * given / total[:, None]
 
     # -- what is public --------------------------------------------------------------------------------
 

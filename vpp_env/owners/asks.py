@@ -94,6 +94,13 @@ def _defer_asks(back: Floats, hours_left: Floats, premium: Floats, cost: Floats,
             cost[m, i], ask[m, i] = defer_ask(back[m], hours_left[m, i], premium[m, i])
 
 
+def bought_back(back: Floats, hours_left: Floats) -> Floats:
+    """(M, N) USD/kWh that buying back is expected to cost cars due in so many hours; `back` (M, h), see `defer_ask`."""
+    cost, nothing = np.empty_like(hours_left), np.zeros_like(hours_left)
+    _defer_asks(back, hours_left, nothing, cost, nothing)
+    return cost
+
+
 class Owners:
     """The owners' pricing rules for M fleets of N homes."""
 

@@ -4,6 +4,8 @@
            + .1 for every offer that it turns down
     P(out tomorrow) = 1 - exp(-max(a' / tolerance - 1, 0) - .002 called), for 1 + Geometric(1/3) days
 
+An owner opts out where a uniform draw u is below P: where the sum in the exponent, the day's hazard, is above
+-log(1 - u), what it bears that day. So draws alone are taken the logarithm of, ahead, and no exponential is compared.
 The third time is for good. The numbers are fields of `OwnersSpec`, all [assumed]. An owner who opts out says for how
 long; what it will do after that, its annoyance and its tolerance are its own secrets.
 """
@@ -12,11 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vpp_env.jit import kernel
+from vpp_env.jit import borrowing, inlined, kernel
 from vpp_env.scenario.specs import OwnersSpec
 from vpp_env.scenario.streams import stream
 from vpp_env.units import Flags, Floats, Ints
@@ -33,6 +35,23 @@ class PatienceState(NamedTuple):
     times: Ints  # how often the owner has opted out
 
 
+class PatienceRules(NamedTuple):
+    """The rule's numbers."""
+
+    fade: float  # share of the annoyance that is left a day later
+    called_points: float
+    violation_points: float
+    refusal_points: float
+    called_risk: float
+    times_to_leave: int
+
+
+def rules_of(spec: OwnersSpec) -> PatienceRules:
+    """Return the numbers of a specification."""
+    points = float(spec.called_points), float(spec.violation_points), float(spec.refusal_points)
+    return PatienceRules(0.5 ** (1.0 / spec.half_life_days), *points, float(spec.called_risk), int(spec.times_to_leave))
+
+
 def begin_patience(n: int) -> PatienceState:
     """Return the state of owners whom nobody has called yet."""
     return PatienceState(np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64))
@@ -43,9 +62,87 @@ def patience_draws(seed: int, day: int, n: int) -> Floats:
     return stream(seed, "owners", 1, day).random((2, n))
 
 
+def bears_of(draws: Floats, spec: OwnersSpec) -> tuple[Floats, Ints]:
+    """What (2, ...) uniform draws come to: the hazard up to which an owner stays, and days out beyond the first.
+
+    With endless patience an owner bears everything; annoyance grows all the same.
+    """
+    bears = np.full(draws[0].shape, np.inf) if spec.patience == "endless" else -np.log1p(-draws[0])
+    return bears, extra_days(draws[1], spec.return_share)
+
+
+def out_then(days_out: Any, times: Any, ahead: int, times_to_leave: int) -> Any:
+    """Who takes no bid tomorrow, or `ahead` days after it as far as the owners have said: of one home or an array."""
+    return (days_out > ahead) | (times >= times_to_leave)
+
+
 def is_out(state: PatienceState, spec: OwnersSpec, ahead: int = 0) -> Flags:
-    """(N,) who takes no bid tomorrow, or `ahead` days after it as far as the owners have said."""
-    return (state.days_out > ahead) | (state.times >= spec.times_to_leave)
+    """(N,) who takes no bid tomorrow, or `ahead` days after it; see `out_then`."""
+    return np.asarray(out_then(state.days_out, state.times, ahead, spec.times_to_leave))
+
+
+@inlined
+def day_of_owner(
+    annoyance: float,
+    days_out: int,
+    times: int,
+    called: bool,
+    violated: bool,
+    refused: int,
+    tolerance: float,
+    bears: float,
+    extra: int,
+    rules: PatienceRules,
+) -> tuple[float, int, int]:
+    """Annoyance, days out from tomorrow on and times opted out of one owner after one more day.
+
+    Parameters
+    ----------
+    annoyance, days_out, times : float, int, int
+        At the end of the day before, annoyance as it has faded since.
+    called, violated : bool
+        Whether the home's storage was called on the day, and its preferences were violated.
+    refused : int
+        Offers that the owner has turned down on the day.
+    tolerance : float
+        Points that the owner bears.
+    bears, extra : float, int
+        See `bears_of`.
+    rules : PatienceRules
+        Numbers.
+    """
+    hazard = 0.0
+    if called:
+        annoyance += rules.called_points
+        hazard = rules.called_risk
+    if violated:
+        annoyance += rules.violation_points
+    annoyance += rules.refusal_points * refused
+    hazard += max(annoyance / tolerance - 1.0, 0.0)
+    still = max(days_out - 1, 0)
+    if still == 0 and times < rules.times_to_leave and hazard > bears:
+        return annoyance, 1 + extra, times + 1
+    return annoyance, still, times
+
+
+@borrowing
+def _live(
+    state: PatienceState,
+    called: Flags,
+    violated: Flags,
+    refused: Ints,
+    tolerance: Floats,
+    bears: Floats,
+    extra: Ints,
+    rules: PatienceRules,
+    after: PatienceState,
+) -> None:
+    """Let (N,) owners live through a day, each as `day_of_owner`."""
+    for i in range(len(called)):
+        left, on, off = state.annoyance[i] * rules.fade, called[i], violated[i]
+        after.annoyance[i], after.days_out[i], after.times[i] = day_of_owner(
+            left, state.days_out[i], state.times[i], on, off, refused[i], tolerance[i], bears[i], extra[i], rules
+        )
 
 
 def after_day(
@@ -55,7 +152,7 @@ def after_day(
     tolerance: Floats,
     draws: Floats,
     spec: OwnersSpec,
-    refused: Ints | int = 0,
+    refused: Ints | None = None,
 ) -> PatienceState:
     """Return the state after one more day.
 
@@ -72,19 +169,12 @@ def after_day(
     spec : OwnersSpec
         With endless patience nobody opts out; annoyance grows all the same.
     refused : ndarray, optional
-        (N,) offers that the owner has turned down on the day.
+        (N,) offers that the owner has turned down on the day; None: none.
     """
-    annoyance = state.annoyance * 0.5 ** (1.0 / spec.half_life_days)
-    annoyance = annoyance + spec.called_points * called + spec.violation_points * violated
-    annoyance = annoyance + spec.refusal_points * refused
-    still = np.maximum(state.days_out - 1, 0)
-    if spec.patience == "endless":
-        return PatienceState(annoyance, still, state.times)
-    risk = 1.0 - np.exp(-np.maximum(annoyance / tolerance - 1.0, 0.0) - spec.called_risk * called)
-    leaves = (still == 0) & (state.times < spec.times_to_leave) & (draws[0] < risk)
-    return PatienceState(
-        annoyance, np.where(leaves, 1 + extra_days(draws[1], spec.return_share), still), state.times + leaves
-    )
+    after = begin_patience(len(called))
+    turned_down = np.zeros(len(called), dtype=np.int64) if refused is None else refused
+    _live(state, called, violated, turned_down, tolerance, *bears_of(draws, spec), rules_of(spec), after)
+    return after
 
 
 def extra_days(draws: Floats, return_share: float) -> Ints:

@@ -58,11 +58,16 @@ def exactly() -> Iterator[list[int]]:
     VppError
         When numba-cuda does not compile the way that is known here.
     """
-    from numba.cuda import dispatcher, types  # the simulator has no compiler
+    from numba.cuda import dispatcher  # the simulator has no compiler
+    from numba.cuda import types as kinds
     from numba.cuda.cudadrv import nvvm as found
-    from numba.cuda.np import arrayobj as indexing
 
-    nvvm, arrays = cast(Any, found), cast(Any, indexing)
+    try:
+        from numba.cuda.np import arrayobj as indexing
+    except ImportError:  # Numba's own CUDA, which numba-cuda takes the place of
+        from numba.np import arrayobj as indexing
+
+    nvvm, arrays, types = cast(Any, found), cast(Any, indexing), cast(Any, kinds)
 
     with dispatcher.global_compiler_lock:  # everything is compiled under it, also what is not ours
         compile_ir: Any = getattr(nvvm, "compile_ir", None)
@@ -88,6 +93,7 @@ def exactly() -> Iterator[list[int]]:
 
 def _otherwise() -> str:
     return (
-        "this version of numba-cuda does not compile by nvvm.compile_ir and arrayobj.fix_integer_index, so that products "
-        'and sums would not be rounded as on the CPU; 0.30.4 does: pip install "numba-cuda[cu12]==0.30.4"'
+        "this version of numba-cuda does not compile by nvvm.compile_ir and arrayobj.fix_integer_index, so that "
+        "products and sums would not be rounded as on the CPU; 0.30.4 does: pip install "
+        '"numba-cuda[cu12]==0.30.4"'
     )

@@ -1,13 +1,13 @@
 """What the CPU's own code works out between launches, of M months that are played on a GPU.
 
-The owners' patience, once a local day; firm capacity, in its evenings; a cap by what is flexible; what homes hold at
-the end. What it needs of the homes is copied to the host, and what follows from it back.
+Firm capacity, in its evenings; a cap by what is flexible; what homes hold at the end. What it needs of the homes is
+copied to the host, and what follows from it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from vpp_env.api.device.memory import (
     QUOTE,
     REVENUE,
     STATE,
+    TOLD_KW,
     TOLD_PRICES,
     TOTAL_LEDGER,
     TOTAL_WISHES,
@@ -33,22 +34,40 @@ from vpp_env.api.rewards import with_team
 from vpp_env.api.session import HandedIn
 from vpp_env.api.tally import READ, Tally
 from vpp_env.contract.observation import HISTORY_STEPS, real_time_columns
+from vpp_env.core.devices.battery import BatteryState
+from vpp_env.core.devices.vehicle import VehicleState
 from vpp_env.core.headroom import Headroom
 from vpp_env.core.layout import Quote
-from vpp_env.evaluation.welfare import private_values, restoring_cost
+from vpp_env.evaluation.welfare import private_values, restoring_cost_of
 from vpp_env.market.day_ahead import DayAhead
 from vpp_env.market.firm_book import FirmBook
-from vpp_env.owners.patience import Patience
-from vpp_env.simulation.holdings import closing_value
+from vpp_env.owners.asks import LOOK_HOURS, bought_back, buy_back_prices
+from vpp_env.simulation.holdings import closing_value_of
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 from vpp_env.units import Floats, Ints
 
 HOURS_LEFT, SELL = Headroom._fields.index("hours_left"), Quote._fields.index("sell")
+N_BATTERY = len(BatteryState._fields)
+ROWS_HELD = (
+    BatteryState._fields.index("soc_kwh"),
+    BatteryState._fields.index("below_since"),
+    N_BATTERY + VehicleState._fields.index("soc_kwh"),
+)
+
+
+class Rows(Protocol):
+    """Where what the host needs of `Own.real` is copied from: `DeviceMonths`."""
+
+    def rows(self, first: int, count: int) -> Floats:
+        """(M, count, N) rows from `first` on."""
+
+    def row(self, which: int) -> Floats:
+        """(M, N) row; the next call overwrites it."""
 
 
 class Host:
-    """Patience and books of M months.
+    """Books of M months.
 
     Parameters
     ----------
@@ -60,8 +79,8 @@ class Host:
         (M,) which of them each month that is played is.
     own : Own
         Device memory.
-    rows : callable
-        `DeviceMonths.rows`.
+    homes : Rows
+        What lies in it of the homes.
     moves_prices : bool
         Whether the price falls with the VPP's own sales.
     """
@@ -72,27 +91,23 @@ class Host:
         months: Sequence[Month],
         which: Ints,
         own: Own,
-        rows: Callable[[int, int], Floats],
+        homes: Rows,
         moves_prices: bool,
     ) -> None:
-        self._world, self._which, self._own, self._rows = world, which, own, rows
-        scenario, played = world.scenario, [months[d] for d in which]
-        tolerance = np.stack([m.fleet.tolerance for m in played])
-        self._patience = Patience(scenario.owners, [m.world_seed for m in played], tolerance)
-        conditions = [m.conditions for m in played]
+        self._world, self._which, self._own, self._homes = world, which, own, homes
+        scenario, conditions = world.scenario, [m.conditions for m in months]
         prices = [c.series.da_usd_per_mwh for c in conditions]
-        self.firm = FirmBook(scenario, prices, [c.firm for c in conditions])
+        self.firm = FirmBook(scenario, prices, [c.firm for c in conditions], which)
         # where nothing is scheduled that of the distinct months refuses for all
         self.day_ahead = world.exchange.day_ahead
         if scenario.market.two_settlement:
-            limits = (np.array([getattr(c, f"{side}_limit_kw") for c in conditions]) for side in ("sell", "buy"))
+            limits = (np.array([getattr(c, f"{side}_limit_kw") for c in conditions])[which] for side in ("sell", "buy"))
             self.day_ahead = DayAhead(scenario, world.exchange.da[which], *limits)
         self._moves_prices = moves_prices
         self._held: dict[str, NDArray[np.generic]] = {}
 
     def reset(self, coming: slice) -> None:
         """Go to the start of the months; `coming` as `tell`."""
-        self._patience.reset()
         self.firm.reset()
         self.day_ahead.reset()
         self._handed = HandedIn()
@@ -102,8 +117,6 @@ class Host:
         self._rt: Floats = np.empty((months, 0))  # settled prices of the last day, where bids move them
         self.tell(coming)
         self._put("day_ahead_kw", np.zeros(self._own.day_ahead_kw.shape))
-        for array in (self._own.storage, self._own.violated, self._own.absent):
-            zero(array)
 
     def submit(self, t: int, given: HandedIn) -> None:
         """Keep what goes with the bids of the opportunity from step t on, or raise its error."""
@@ -129,8 +142,7 @@ class Host:
             self._put("day_ahead_kw", self.day_ahead.award_kw[:, now.t : now.t + self._world.steps, None].copy())
         self._put("on_call_kw", self.firm.on_call_kw(now.t))
         if exchange.capped_by_share:
-            sell = self._rows(QUOTE + SELL, 1)[:, 0]
-            able = np.where(self._patience.absent().reshape(sell.shape), 0.0, sell)
+            able = np.where(self._own.absent.copy_to_host()[:, 0], 0.0, self._homes.row(QUOTE + SELL))
             self._put("cap_q", exchange.cap_q(able.sum(axis=1)))
         return handed.override is not None
 
@@ -140,9 +152,11 @@ class Host:
             lmp = self._own.sums.copy_to_host()[:, :, LMP, 0]
             self._rt = np.concatenate([self._rt, lmp], axis=1)[:, -HISTORY_STEPS:]
         if now.inside:
-            self.firm.able(now.t, self._rows(ABLE, 1)[:, 0].sum(axis=1))
+            self.firm.able(now.t, self._homes.row(ABLE).sum(axis=1))
         if now.evening >= 0 and then.evening != now.evening:
-            self.firm.meter(now.t, self._rows(EVENING_KWH, 1)[:, 0])
+            self.firm.meter(now.t, self._homes.row(EVENING_KWH))
+        if not self.firm.is_due(then.t):
+            return False
         settled = self.firm.settle(then.t)
         if not settled.usd.any() and not settled.members_usd.any():
             return False
@@ -153,26 +167,16 @@ class Host:
     def tell(self, coming: slice) -> None:
         """At a gate: what everybody is told that other months are not; prices of the steps `coming` are public."""
         # as `contract.observation.public_columns`
-        award, steps = np.zeros(len(self._which)), self._world.steps
+        steps, told = self._world.steps, np.zeros((len(self._which), len(TOLD_KW) + len(TOLD_PRICES)))
         if self._world.scenario.market.two_settlement:
             for kw in self.day_ahead.award_kw[:, coming][:, :steps].T:
-                award += kw / steps
-        kw = np.stack([award, self.firm.committed_in(coming)], axis=1)
-        told = [np.clip(kw / self._world.n_homes / 10.0, -1.0, 1.0), np.zeros((len(kw), len(TOLD_PRICES)))]
+                told[:, 0] += kw / steps
+        told[:, 1] = self.firm.committed_in(coming)
+        kw = told[:, : len(TOLD_KW)]
+        kw[:] = np.clip(kw / self._world.n_homes / 10.0, -1.0, 1.0)
         if self._moves_prices:
-            told[1] = real_time_columns(self._rt, self._world.exchange.da[self._which, coming.start])
-        self._put("told", np.hstack(told))
-
-    def end_day(self, day: int) -> None:
-        """Let the owners decide who stays out."""
-        own = self._own
-        violated = own.violated.copy_to_host()
-        self._patience.add(own.storage.copy_to_host(), violated[None])
-        self._patience.end_day(day)
-        absent = np.stack([self._patience.absent(ahead).reshape(violated.shape) for ahead in (0, 1)], axis=1)
-        own.absent.copy_to_device(absent)
-        zero(own.storage)
-        zero(own.violated)
+            told[:, len(TOLD_KW) :] = real_time_columns(self._rt, self._world.exchange.da[self._which, coming.start])
+        self._put("told", told)
 
     def close(self, team_share: float) -> dict[str, Floats]:
         """Add to the rewards of the last opportunity what the homes hold, and what is still broken.
@@ -180,16 +184,13 @@ class Host:
         Returns what the months came to, see `Tally.kpis`.
         """
         world, own, n = self._world, self._own, self._world.n_homes
-        state, hours_left = self._rows(STATE, QUOTE - STATE), self._rows(HEADROOM + HOURS_LEFT, 1)[:, 0]
+        state, hours_left = self._homes.rows(STATE, QUOTE - STATE), self._homes.row(HEADROOM + HOURS_LEFT)
         homes = own.rewards.copy_to_host()
-        closing, restoring = np.empty_like(homes), np.empty_like(homes)
-        for months in _rounds(self._which):
-            at = self._which[months]
-            for row, array in enumerate((*world.state.battery, *world.state.vehicle)):
-                array.reshape(-1, n)[at] = state[months, row]
-            world.headroom.hours_left.reshape(-1, n)[at] = hours_left[months]
-            world.visit(world.scenario.n_opportunities)
-            closing[months], restoring[months] = closing_value(world)[at], restoring_cost(world)[at]
+        world.visit(world.scenario.n_opportunities)
+        back = buy_back_prices(world.exchange.da, world.delivery, world.announced.until, LOOK_HOURS)
+        soc, since, car_soc = (state[:, row] for row in ROWS_HELD)
+        closing = closing_value_of(world, soc, car_soc, bought_back(back[self._which], hours_left), self._which)
+        restoring = restoring_cost_of(world, soc, since, self._which)
         homes += closing - restoring
         joint = own.profit.copy_to_host() + homes.sum(axis=1)
         if team_share > 0.0:
@@ -201,7 +202,7 @@ class Host:
     def _tally(self, last: Floats) -> Tally:
         """What was summed in device memory; `last` (M,) is the welfare of the last opportunity."""
         found, run = Tally(len(self._which), self._world.n_homes), self._own.run.copy_to_host().T
-        found.ledger[READ] = self._rows(TOTAL_LEDGER, len(READ)).swapaxes(0, 1)
+        found.ledger[READ] = self._homes.rows(TOTAL_LEDGER, len(READ)).swapaxes(0, 1)
         found.profit[:], found.revenue[:], found.welfare[:] = run[PROFIT], run[REVENUE], run[WELFARE] + last
         found.violations[:] = run[VIOLATIONS_OF:]
         return found
@@ -209,19 +210,4 @@ class Host:
     def _wishes_usd(self) -> Floats:
         """(6, M, N) USD: what was taken of wishes over the run, at the owners' private values."""
         values = private_values([m.fleet for m in self._world.months])[:, self._which]
-        return self._rows(TOTAL_WISHES, len(values)).swapaxes(0, 1) * values
-
-
-def zero(array: Any) -> None:
-    """Fill an array in device memory with zeros."""
-    array.copy_to_device(np.zeros(array.shape, array.dtype))
-
-
-def _rounds(which: Ints) -> list[Ints]:
-    """Months in groups of which none holds the same distinct month twice."""
-    left, out = np.arange(len(which)), []
-    while len(left):
-        first = np.unique(which[left], return_index=True)[1]
-        out.append(left[first])
-        left = np.delete(left, first)
-    return out
+        return self._homes.rows(TOTAL_WISHES, len(values)).swapaxes(0, 1) * values

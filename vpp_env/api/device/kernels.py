@@ -95,6 +95,7 @@ from vpp_env.market.opportunity import (
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
 from vpp_env.market.state import RESERVE_Q, RESERVE_TICKS
 from vpp_env.owners.asks import defer_ask
+from vpp_env.owners.patience import NOTICED_KWH, PatienceRules, day_of_owner, out_then
 from vpp_env.owners.violations import VIOLATIONS, each_violation
 from vpp_env.owners.wishes import taken_of
 from vpp_env.simulation.outcome import benefit_after
@@ -141,6 +142,7 @@ shared_known = own_known = on_device(_as_given)
 _member_pay, _benefit_after, _worth = on_device(led.member_pay), on_device(benefit_after), on_device(worth)
 _each_violation, _revenue_of = on_device(each_violation), on_device(revenue_of)
 _with_team = on_device(with_team)
+_out_then = on_device(out_then)
 
 
 @on_device
@@ -162,7 +164,7 @@ def add_up(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
 
 
 @on_device
-def count(found: int, top: int, crew: Any) -> tuple[int, int]:
+def sum_and_top(found: int, top: int, crew: Any) -> tuple[int, int]:
     """The sum of what the threads of a block have found, and the highest, see `Crew`: the same for each thread."""
     first, stride, room = crew.first, crew.stride, crew.room
     room[0, first], room[1, first] = found, top
@@ -260,7 +262,7 @@ def play_opportunity(
     per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
     whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
     slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
-    crew = Crew(first, stride, cuda.shared.array((3, TOLD), int64), add_up, count)
+    crew = Crew(first, stride, cuda.shared.array((3, TOLD), int64), add_up, sum_and_top)
     part = cuda.shared.array((N_SUMMED, ROW), float64)
     # bids come in
     for i in range(first, n, stride):
@@ -537,6 +539,34 @@ def observe(shared: Shared, own: Own, c: Constants, then: Place, obs: Any) -> No
                 h += 1
                 column -= N_OBS
         cuda.syncthreads()
+
+
+@exact()
+def end_day(shared: Shared, own: Own, rules: PatienceRules, day: int) -> None:
+    """End local day `day`: owners decide who stays out, and the next day begins.
+
+    Parameters
+    ----------
+    shared, own : Shared, Own
+        Device memory.
+    rules : PatienceRules
+        Numbers.
+    day : int
+        Local day of the run.
+    """
+    m = cuda.blockIdx.x
+    d = own.month[m]
+    for i in range(cuda.threadIdx.x, own.annoyance.shape[1], cuda.blockDim.x):
+        called, violated = own.storage[m, i] > NOTICED_KWH, own.violated[m, i]
+        before, out, times = own.annoyance[m, i], own.days_out[m, i], own.times[m, i]
+        bears, extra = shared.bears[d, day, i], shared.extra[d, day, i]
+        annoyance, out, times = day_of_owner(
+            before, out, times, called, violated, 0, shared.tolerance[d, i], bears, extra, rules
+        )
+        own.annoyance[m, i], own.days_out[m, i], own.times[m, i] = annoyance * rules.fade, out, times
+        for ahead in range(own.absent.shape[1]):
+            own.absent[m, ahead, i] = _out_then(out, times, ahead, rules.times_to_leave)
+        own.storage[m, i], own.violated[m, i] = 0.0, False
 
 
 class Kernels(NamedTuple):

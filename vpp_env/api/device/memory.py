@@ -137,6 +137,9 @@ class Shared(NamedTuple):
     called: Any  # (D, steps, 1) bool
     products: Any  # (2, R) bool: is to charge, may be called
     stays: Any  # (D, E + 1, N) bool: whose owners stay in on each evening, should it be called; the last row: all
+    tolerance: Any  # (D, N) float64 points of annoyance
+    bears: Any  # (D, A, N) float64: hazard up to which an owner stays at the end of a local day
+    extra: Any  # (D, A, N) int64: days out beyond the first, should the owner go
 
 
 class Own(NamedTuple):
@@ -174,6 +177,9 @@ class Own(NamedTuple):
     capacity_usd: Any  # (M,) float64: what firm capacity brings in it
     members_usd: Any  # (M, N) float64: the members' share of that
     told: Any  # (M, 6) float64: public columns of the next gate, `TOLD_KW` and `TOLD_PRICES`
+    annoyance: Any  # (M, N) float64 points, as they will have faded by the end of today
+    days_out: Any  # (M, N) int64: days that the owner stays out from today on
+    times: Any  # (M, N) int64: how often the owner has opted out
 
 
 @inlined

@@ -9,7 +9,7 @@ import numpy as np
 from numba import cuda as numba_cuda
 
 from vpp_env.api.device import kernels
-from vpp_env.api.device.host import Host, zero
+from vpp_env.api.device.host import Host
 from vpp_env.api.device.memory import (
     MOST_THREADS,
     N_FEEDER,
@@ -31,6 +31,7 @@ from vpp_env.contract.observation import N_OBS
 from vpp_env.core.feeder import N_AT
 from vpp_env.errors import BidError, VppError
 from vpp_env.market.payment import make_payment
+from vpp_env.owners.patience import rules_of
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
@@ -86,13 +87,17 @@ class DeviceMonths:
         self._gates = gates_of(world, observer)
         self._places = places_of(world)
         self._constants = self._constants_of(world)
+        self._patience = rules_of(world.scenario.owners)
         self._shared = _to_device(shared_of(world, observer, self._gates, self._constants.steps))
         self._own = self._new_own()
         self._kernels = kernels.compiled(self._shared, self._own, self._threads)
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)
         self.no_rewards = cuda.to_device(np.zeros(self.n_months))
         self._wrong = cuda.to_device(np.zeros(1, dtype=np.int32))
-        self.host = Host(world, months, self._which, self._own, self.rows, self._constants.slope > 0.0)
+        self._row = cuda.device_array((self.n_months, 1, self.n_homes), np.float64)
+        # memory that is pinned is copied to at the bus's full speed
+        self._row_here = cuda.pinned_array(self._row.shape, np.float64)
+        self.host = Host(world, months, self._which, self._own, self, self._constants.slope > 0.0)
         self.reset()
 
     def _constants_of(self, world: World) -> Constants:
@@ -157,6 +162,9 @@ class DeviceMonths:
             capacity_usd=room(m),
             members_usd=room(m, n),
             told=room(m, len(TOLD_KW) + len(TOLD_PRICES)),
+            annoyance=room(m, n),
+            days_out=room(m, n, dtype=np.int64),
+            times=room(m, n, dtype=np.int64),
         )
 
     # -- an episode ------------------------------------------------------------------------------------
@@ -172,12 +180,13 @@ class DeviceMonths:
         return self._places[self.opportunity].t
 
     def reset(self) -> None:
-        """Go to the start of the months; nothing but who is out (nobody) comes from the host."""
+        """Go to the start of the months; of the homes nothing but zeros comes from the host."""
         own = self._own
         kernels.spread[self.n_months, self._threads](self._first, own.month, own.real)
         kernels.wait[self.n_months, self._threads](own)
-        zero(own.event_kwh)
-        zero(own.run)
+        owners = own.storage, own.violated, own.absent, own.annoyance, own.days_out, own.times
+        for array in (own.event_kwh, own.run, *owners):
+            zero(array)
         self.host.reset(self._gates.coming[0])
         self.opportunity = 0
 
@@ -221,7 +230,7 @@ class DeviceMonths:
         self.opportunity += 1
         kpis = host.close(c.team_share) if last else None
         if last or then.day != now.day:
-            host.end_day(now.day)
+            kernels.end_day[grid](self._shared, own, self._patience, now.day)
         host.tell(self._gates.coming[o + 1])
         return Step(own.joint, own.rewards, own.profit, own.costs, kpis)
 
@@ -252,6 +261,17 @@ class DeviceMonths:
         out = cuda.device_array((self.n_months, count, self.n_homes), np.float64)
         kernels.pick[self.n_months, self._threads](self._own.real, first, out)
         return np.asarray(out.copy_to_host())
+
+    def row(self, which: int) -> Floats:
+        """(M, N) row of `Own.real`, copied to the host; the next call overwrites it."""
+        kernels.pick[self.n_months, self._threads](self._own.real, which, self._row)
+        self._row.copy_to_host(self._row_here)
+        return np.asarray(self._row_here[:, 0])
+
+
+def zero(array: Any) -> None:
+    """Fill an array in device memory with zeros."""
+    array.copy_to_device(np.zeros(array.shape, array.dtype))
 
 
 def _to_device(arrays: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numba
 from numba import cuda as numba_cuda
@@ -42,8 +42,11 @@ def known_shapes(arrays: Any) -> Callable[[Any], Any]:
     shapes = [tuple(array.shape) for array in arrays]
     if simulated():
         return lambda given: given
-    from numba.cuda import cgutils, types
+    from numba.cuda import cgutils as found_cgutils  # type: ignore[attr-defined]
+    from numba.cuda import types as found_types
     from numba.cuda.extending import intrinsic
+
+    cgutils, types = cast(Any, found_cgutils), cast(Any, found_types)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         made = []
@@ -60,4 +63,4 @@ def known_shapes(arrays: Any) -> Callable[[Any], Any]:
         return context.make_tuple(builder, signature.return_type, made)
 
     known: Any = intrinsic(lambda typing, given: (given(given), code))
-    return known  # type: ignore[no-any-return]
+    return cast(Callable[[Any], Any], known)

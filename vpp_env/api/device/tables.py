@@ -22,6 +22,7 @@ from vpp_env.core.layout import Day
 from vpp_env.evaluation.welfare import private_values
 from vpp_env.market.state import MarketState
 from vpp_env.owners.asks import LOOK_HOURS, buy_back_prices
+from vpp_env.owners.patience import bears_of, patience_draws
 from vpp_env.owners.wishes import wish_limits
 from vpp_env.simulation.month import HISTORY
 from vpp_env.simulation.world import World
@@ -147,6 +148,8 @@ def shared_of(world: World, observer: Observer, gates: Gates, steps: int) -> Sha
     series = (market.lmp, market.incentive, market.da)
     # one row at least: device memory of no byte is not to be had
     stays = np.stack([np.concatenate([m.conditions.firm.stays, np.ones((1, n), np.bool_)]) for m in world.months])
+    spec, days = world.scenario.owners, range(len(gates.days))
+    decided = [[bears_of(patience_draws(m.world_seed, day, n), spec) for day in days] for m in world.months]
     return Shared(
         homes=homes,
         fixed=observer.fixed.reshape(-1, d, n).swapaxes(0, 1),
@@ -168,6 +171,9 @@ def shared_of(world: World, observer: Observer, gates: Gates, steps: int) -> Sha
         called=market.called.T[..., None],
         products=np.stack([market.is_down, market.callable]),
         stays=stays,
+        tolerance=spec.tolerance_factor * np.stack([fleet.tolerance for fleet in fleets]),
+        bears=np.array([[bears for bears, _ in month] for month in decided]),
+        extra=np.array([[extra for _, extra in month] for month in decided]),
     )
 
 
