@@ -355,8 +355,8 @@ class Crew(NamedTuple):
     """Who runs through a loop over homes: `for i in range(crew.first, n, crew.stride)`, and what all of them found.
 
     On the CPU one runs through them all (`ALONE`); on a GPU the threads of a block do, which take the homes in turns.
-    `crew.add_up(a, b, c, crew)` are the sums over the crew, `crew.sum_and_top(found, top, crew)` a sum and the highest: whole
-    numbers, the same to all, and each waits there for all.
+    `crew.add_up(a, b, c, crew)` are the sums over the crew, `crew.sum_and_top(found, top, crew)` a sum and the highest:
+    whole numbers, the same to all, and each waits there for all.
     """
 
     first: int
