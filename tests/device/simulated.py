@@ -20,7 +20,7 @@ from test_cuda import hand_in, kpis_of
 
 from vpp_env import BidError, VectorMarketMonth, load_scenario
 from vpp_env.api.device import kernels
-from vpp_env.api.device.memory import HEADROOM, LEDGER, SELL, STATE
+from vpp_env.api.device.memory import HEADROOM, LEDGER, STATE
 
 
 def held(face: VectorMarketMonth) -> dict[str, Any]:
@@ -32,7 +32,6 @@ def held(face: VectorMarketMonth) -> dict[str, Any]:
         "state": x[:, STATE : STATE + 7],
         "headroom": x[:, HEADROOM:LEDGER],
         "ledger": x[:, LEDGER : LEDGER + 32],
-        "awards": own.whole.copy_to_host()[:, SELL : SELL + 3, 0],
         "flows": own.sums.copy_to_host()[..., 0],
         "void": own.flags.copy_to_host()[:, 0, :, 0],
         "absent": own.absent.copy_to_host(),

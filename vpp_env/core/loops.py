@@ -45,6 +45,7 @@ from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliv
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, Order, Price, Step
 from vpp_env.core.ledger import (
     DEPARTED,
+    L_AWAY,
     L_CUT,
     L_CUT_RESERVE,
     LACKS,
@@ -53,7 +54,6 @@ from vpp_env.core.ledger import (
     N_LEDGER,
     SHORT,
     account,
-    account_events,
     book,
 )
 from vpp_env.jit import LANES, inlined, internal, kernel, unsigned
@@ -195,14 +195,15 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
     """Begin a step of home i: departures and arrivals are booked in column c, its quote says what it could deliver."""
     home = home_at(homes.home, i)
     state, e = begin(home, state_at(homes.state, i), step)
+    now = quote(home, state, step, homes.rules)
+    # all is read before anything is written, as in `book`
+    departed, short, missed = events[DEPARTED, c] + e.departed, events[SHORT, c] + e.short, events[MISSED, c] + e.missed
+    lacks, away = events[LACKS, c], ledger[L_AWAY, c] + homes.rules.away * e.away_kwh
     put_state(homes.state, i, state)
-    events[DEPARTED, c] += e.departed
-    events[SHORT, c] += e.short
-    events[MISSED, c] += e.missed
+    events[DEPARTED, c], events[SHORT, c], events[MISSED, c], ledger[L_AWAY, c] = departed, short, missed, away
     if e.lacks > 0.0:
-        events[LACKS, c] += e.lacks
-    account_events(e, homes.rules, ledger, c)
-    put_quote(homes.quote, i, quote(home, state, step, homes.rules))
+        events[LACKS, c] = lacks + e.lacks
+    put_quote(homes.quote, i, now)
 
 
 @kernel

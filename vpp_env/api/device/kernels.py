@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from numba import cuda as numba_cuda
-from numba import float32, float64, int64
+from numba import float32, float64, int32, int64
 
 from vpp_env.api.device.exact import exact
 from vpp_env.api.device.memory import (
@@ -23,12 +23,15 @@ from vpp_env.api.device.memory import (
     FLOWS,
     GATE_UP,
     HEADROOM,
+    IN_BLOCK,
     LASTING,
     LEDGER,
     LIMIT_KW,
     MOST_THREADS,
     N_HEADROOM,
+    N_LINES,
     N_REAL,
+    N_WHOLE,
     OFFERS,
     ORDERS,
     OVERLOADS,
@@ -64,7 +67,7 @@ from vpp_env.api.device.memory import (
     reserve_bench_of,
     results_of,
 )
-from vpp_env.api.device.shapes import known_shapes, with_names
+from vpp_env.api.device.shapes import known_shapes, simulated, with_names
 from vpp_env.api.observation import changing_of
 from vpp_env.api.rewards import with_team
 from vpp_env.api.tally import READ
@@ -130,6 +133,8 @@ on_device = cuda.jit(device=True)
 # for what they sum over homes (one more: so each row begins in a bank of its own)
 THREADS = MOST_THREADS
 TOLD, ROW = THREADS + PARTS, THREADS + 1
+HOMES, PAIRS = IN_BLOCK, 2 * IN_BLOCK
+WHOLE = int64 if simulated() else int32  # NumPy does not widen a product of its own short numbers
 
 
 def _as_given(arrays: Any) -> Any:
@@ -249,15 +254,20 @@ def play_opportunity(
     shared, own = shared_known(shared), own_known(own)
     m, first, stride = cuda.blockIdx.x, cuda.threadIdx.x, THREADS
     d = own.month[m]
-    x, p, w = own.real[m], shared.homes[d], own.whole
+    x, p = own.real[m], shared.homes[d]
     n = x.shape[1]
+    if HOMES <= IN_BLOCK:
+        w = cuda.shared.array((N_WHOLE, 1, HOMES), WHOLE)
+        lines = cuda.shared.array((N_LINES, 1, PAIRS), WHOLE)
+    else:
+        w, lines = own.whole[m], own.lines[m]
     homes, day = homes_of(c.rules, p, x), day_of(shared, now, d)
-    orders, prices, offers = orders_of(x), prices_of(x), w[m, OFFERS : OFFERS + N_ACTION]
+    orders, prices, offers = orders_of(x), prices_of(x), w[OFFERS : OFFERS + N_ACTION]
     market = market_of(shared, own, c, now.t, m)
     week_step, found = day.plan.week_step[now.k], x[LEDGER : LEDGER + N_HEADROOM]
     lasting = Gate(day, now.k, Delivery(c.evening_steps, 0, week_step), x[PENDING], found)
     sustained = Gate(day, now.k, Delivery(c.steps, 0, week_step), x[PENDING], found)
-    awards, results = awards_of(own, m), results_of(own, m)
+    awards, results = awards_of(own, m, w, lines), results_of(own, m)
     books = results.books
     per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
     whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
@@ -271,13 +281,17 @@ def play_opportunity(
         if c.lead > 0:
             # what was taken now waits, what was taken `lead` opportunities ago is played; nobody had bid for the first
             free, own.waiting_free[m, slot, i] = own.waiting_free[m, slot, i], free
+        # here and elsewhere, all is read before anything is written: a read behind a write waits for it
+        bids = cuda.local.array(N_ACTION, int64)
         for column in range(N_ACTION):
-            taken = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
-            if c.lead > 0:
+            bids[column] = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
+        if c.lead > 0:
+            for column in range(N_ACTION):
                 before = own.waiting[m, slot, column, i]
-                own.waiting[m, slot, column, i] = taken
-                taken = before
-            offers[column, 0, i] = 0 if out else taken
+                own.waiting[m, slot, column, i] = bids[column]
+                bids[column] = before
+        for column in range(N_ACTION):
+            offers[column, 0, i] = 0 if out else bids[column]
         if now.inside:
             # what it could give, noted for the built-in aggregator; the ledger is room for a look
             x[PENDING, i] = 0.0
@@ -293,26 +307,26 @@ def play_opportunity(
                 out = True
                 for column in range(N_ACTION):
                     offers[column, 0, i] = 0
+        free = free and not out
+        able, stored, deferred = reserve_at_gate(free, homes.quote, None, i), x[ASKS, i], x[ASKS + 1, i]
+        if c.lead > 0:
+            asks, now_stored, now_deferred = own.waiting_asks[m, slot], stored, deferred
+            stored, deferred = asks[0, i], asks[1, i]
+            asks[0, i], asks[1, i] = now_stored, now_deferred
+        prices.own[i], prices.defer[i] = stored, deferred
+        x[GATE_UP, i], orders.free[i] = able, 1.0 if free else 0.0
         for row in range(LEDGER, ORDERS):
             x[row, i] = 0.0
-        free = free and not out
-        orders.free[i] = 1.0 if free else 0.0
-        x[GATE_UP, i] = reserve_at_gate(free, homes.quote, None, i)
-        prices.own[i], prices.defer[i] = x[ASKS, i], x[ASKS + 1, i]
-        if c.lead > 0:
-            asks = own.waiting_asks[m, slot]
-            prices.own[i], prices.defer[i] = asks[0, i], asks[1, i]
-            asks[0, i], asks[1, i] = x[ASKS, i], x[ASKS + 1, i]
     cuda.syncthreads()
     for j in range(c.steps):
-        sold = clear_energy(0, offers, homes.quote, market, j, bench_of(own, m), awards, results, crew)
-        left_for_reserve(0, homes.quote, x[GATE_UP], awards, w[m, UP], w[m, DOWN], crew)
+        sold = clear_energy(0, offers, homes.quote, market, j, bench_of(w, lines), awards, results, crew)
+        left_for_reserve(0, homes.quote, x[GATE_UP], awards, w[UP], w[DOWN], crew)
         room = max(market.cap_q[0] - sold, 0)
-        offered = ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], w[m, UP], w[m, DOWN])
+        offered = ReserveOffers(offers[RESERVE_Q], offers[RESERVE_TICKS], w[UP], w[DOWN])
         won = ReserveAwards(awards.reserve, awards.product, awards.last_reserve)
         highest, down = market.reserve_highest[j], market.is_down
         terms = ReserveTerms(market.rho[j], highest, down, market.min_q, market.on_offers)
-        reserved = clear_reserve(0, offered, terms, room, reserve_bench_of(own, m), won, crew)
+        reserved = clear_reserve(0, offered, terms, room, reserve_bench_of(w), won, crew)
         if first == 0:
             results.taken[j, 0] = awards.taken[0] or reserved
         for f in range(first, feeders, stride):
@@ -585,7 +599,8 @@ def compiled(shared: Shared, own: Own, threads: int) -> Kernels:
     key = (threads, *(tuple(array.shape[1:]) for array in (*shared, *own)))
     if key not in _COMPILED:
         names = {"THREADS": threads, "shared_known": known_shapes(shared), "own_known": known_shapes(own)}
-        names |= {"TOLD": threads + PARTS, "ROW": threads + 1}
+        homes = own.real.shape[2]
+        names |= {"TOLD": threads + PARTS, "ROW": threads + 1, "HOMES": homes, "PAIRS": 2 * homes}
         kernels = (play_opportunity, settle_opportunity, observe)
         _COMPILED[key] = Kernels(*(exact(MOST_REGISTERS)(with_names(kernel, **names)) for kernel in kernels))
     return _COMPILED[key]

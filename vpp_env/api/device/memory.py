@@ -48,8 +48,10 @@ def _rows(*counts: int) -> tuple[int, ...]:
     return tuple(total)
 
 
-MOST_THREADS = 224
-"""Threads of a block at most, a home each, in turns: seven warps, whose sums fit into the memory that they share."""
+MOST_THREADS = 128
+"""Threads of a block at most, a home each, in turns: four blocks of so many run side by side."""
+IN_BLOCK = 208
+"""Homes of a month at most whose bids, awards and room for clearing a block keeps in its own memory."""
 N_HEADROOM = len(Headroom._fields)
 # rows of `Shared.homes`: what belongs to a home and never changes
 BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME = _rows(
@@ -61,9 +63,11 @@ BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME
     7, 5, N_HEADROOM, N_LEDGER, 4, len(Order._fields), len(Price._fields) - 1, 3, 1, 1, 2, len(TAKEN),
     1, 1, 1, len(READ), len(TAKEN),
 )  # fmt: skip
-# rows of `Own.whole`
-(OFFERS, SELL, BUY, RESERVE, PRODUCT, UP, DOWN, CAN_BUY, LEFT_BUY, LIMIT, MINUS, BEST, MINE, PART,
- N_WHOLE) = _rows(N_ACTION, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)  # fmt: skip
+# rows of `Own.whole`; what energy needs room for, reserve uses again
+OFFERS, SELL, BUY, RESERVE, PRODUCT, CAN_BUY, LEFT_BUY, LIMIT, MINUS, PART, N_WHOLE = _rows(
+    N_ACTION, 1, 1, 1, 1, 1, 1, 1, 1, 1
+)
+UP, DOWN, BEST, MINE = CAN_BUY, LEFT_BUY, LIMIT, MINUS
 # rows of `Own.lines`
 LINES, TICK, CAN_SELL, LEFT_SELL, N_LINES = _rows(1, 1, 1, 1)
 # rows of `Own.sums`: what the homes of a month come to in an interval
@@ -153,8 +157,8 @@ class Own(NamedTuple):
     override: Any  # (M, N) bool: the same of the bids that come in, where it was handed in
     real: Any  # (M, N_REAL, N) float64
     soc: Any  # (M, S, 2, N) float64: batteries and their baselines at the end of each interval
-    whole: Any  # (M, N_WHOLE, 1, N) int64
-    lines: Any  # (M, N_LINES, 1, 2 N) int64
+    whole: Any  # (M, N_WHOLE, 1, N) int64; (M, 1, 1, 1) where a block keeps it in its own memory, see `IN_BLOCK`
+    lines: Any  # (M, N_LINES, 1, 2 N) int64; the same
     sums: Any  # (M, S, N_SUM, 1) float64
     flags: Any  # (M, 2, S, 1) bool: void, taken
     last_sale: Any  # (M, 1) int64
@@ -253,15 +257,14 @@ def market_of(shared: Shared, own: Own, c: Constants, t: int, m: int) -> MarketS
 
 
 @inlined
-def awards_of(own: Own, m: int) -> Awards:
-    """Awards of month m."""
-    w = own.whole
+def awards_of(own: Own, m: int, w: Any, lines: Any) -> Awards:
+    """Awards of month m, whose quanta lie in `w` (N_WHOLE, 1, N) and `lines` (N_LINES, 1, 2 N)."""
     return Awards(
-        own.lines[m, LINES],
-        w[m, SELL],
-        w[m, BUY],
-        w[m, RESERVE],
-        w[m, PRODUCT],
+        lines[LINES],
+        w[SELL],
+        w[BUY],
+        w[RESERVE],
+        w[PRODUCT],
         own.last_sale[m],
         own.last_reserve[m],
         own.taken[m],
@@ -294,25 +297,17 @@ def results_of(own: Own, m: int) -> IntervalResults:
 
 
 @inlined
-def bench_of(own: Own, m: int) -> Bench:
-    """Room in which energy of month m is cleared."""
-    lines, w = own.lines, own.whole
+def bench_of(w: Any, lines: Any) -> Bench:
+    """Room in which energy of a month is cleared."""
     return Bench(
-        lines[m, TICK, 0],
-        lines[m, CAN_SELL, 0],
-        lines[m, LEFT_SELL, 0],
-        w[m, CAN_BUY, 0],
-        w[m, LEFT_BUY, 0],
-        w[m, LIMIT, 0],
-        w[m, MINUS, 0],
+        lines[TICK, 0], lines[CAN_SELL, 0], lines[LEFT_SELL, 0], w[CAN_BUY, 0], w[LEFT_BUY, 0], w[LIMIT, 0], w[MINUS, 0]
     )
 
 
 @inlined
-def reserve_bench_of(own: Own, m: int) -> ReserveBench:
-    """Room in which reserve of month m is cleared."""
-    w = own.whole
-    return ReserveBench(w[m, BEST, 0], w[m, MINE, 0], w[m, PART, 0])
+def reserve_bench_of(w: Any) -> ReserveBench:
+    """Room in which reserve of a month is cleared."""
+    return ReserveBench(w[BEST, 0], w[MINE, 0], w[PART, 0])
 
 
 @inlined

@@ -11,6 +11,7 @@ from numba import cuda as numba_cuda
 from vpp_env.api.device import kernels
 from vpp_env.api.device.host import Host
 from vpp_env.api.device.memory import (
+    IN_BLOCK,
     MOST_THREADS,
     N_FEEDER,
     N_LINES,
@@ -138,8 +139,8 @@ class DeviceMonths:
             override=room(m, n, dtype=np.bool_),
             real=room(m, N_REAL, n),
             soc=room(m, s, 2, n),
-            whole=room(m, N_WHOLE, 1, n, dtype=np.int64),
-            lines=room(m, N_LINES, 1, 2 * n, dtype=np.int64),
+            whole=room(m, *((1, 1, 1) if n <= IN_BLOCK else (N_WHOLE, 1, n)), dtype=np.int64),
+            lines=room(m, *((1, 1, 1) if n <= IN_BLOCK else (N_LINES, 1, 2 * n)), dtype=np.int64),
             sums=room(m, s, N_SUM, 1),
             flags=room(m, 2, s, 1, dtype=np.bool_),
             last_sale=room(m, 1, dtype=np.int64),
