@@ -120,10 +120,10 @@ def begin_feeder(feeder: Feeder) -> None:
 
 
 @inlined
-def ask_for_all(feeder: Feeder, orders: Order[Floats], h: int, i: int) -> None:
-    """Ask of home i, home h of the feeder, for all that the market awarded."""
-    feeder.ask[SELL, h], feeder.ask[CALL, h] = orders.sell[i], orders.call[i]
-    feeder.ask[BUY, h], feeder.ask[FORCE, h] = orders.buy[i], 1.0
+def ask_for_all(feeder: Feeder, h: int, order: Order[float]) -> None:
+    """Ask of home h of the feeder for all that the market awarded."""
+    feeder.ask[SELL, h], feeder.ask[CALL, h] = order.sell, order.call
+    feeder.ask[BUY, h], feeder.ask[FORCE, h] = order.buy, 1.0
 
 
 @kernel

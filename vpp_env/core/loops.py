@@ -451,7 +451,7 @@ def _settle(
     """
     begin_feeder(feeder)
     for h in range(last - first):
-        ask_for_all(feeder, orders, h, first + h)
+        ask_for_all(feeder, h, order_at(orders, unsigned(first + h)))
     while True:
         for h in range(last - first):
             run_home(homes, day, k, orders, prices, feeder, h, unsigned(first + h))

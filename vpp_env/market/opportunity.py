@@ -165,7 +165,8 @@ def play(
             reserved = clear_reserve(m, offered, terms, left, room.reserve, won, ALONE)
             results.taken[j, m] = awards.taken[m] or reserved
             for i in range(n):
-                order_home(m, i, taken.offers, homes.quote, market, j, awards, orders)
+                free = orders.free[m * n + i]
+                put_order(orders, m * n + i, order_home(m, i, taken.offers, homes.quote, market, j, awards, free))
                 price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
                 book_order(m, m * n + i, orders, prices, j, results)
             coming, then = (day, first + j + 1) if j < steps - 1 else (gate.day, gate.k)
@@ -210,9 +211,9 @@ def order_home(
     market: MarketState,
     j: int,
     awards: Awards,
-    orders: Order[Floats],
-) -> None:
-    """Turn the awards of home i of month m into its order."""
+    free: float,
+) -> Order[float]:
+    """The order of home i of month m that its awards make; `free` as in `Order`."""
     n = offers.shape[2]
     f = m * n + i
     sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
@@ -223,13 +224,19 @@ def order_home(
     if reserve > 0.0:
         if market.called[j, m] and market.callable[r]:
             call = reserve
-        up = able.reserve_up[f] if orders.free[f] > 0.0 else able.reserve_kept[f]
+        up = able.reserve_up[f] if free > 0.0 else able.reserve_kept[f]
         down = 1.0 if market.is_down[r] else 0.0
         room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
         available = max(0.0, room)
-    orders.dear[f] = dear * POWER_QUANTUM_KW
-    orders.sell[f], orders.buy[f], orders.call[f] = sell, buy, call
-    orders.reserve[f], orders.available[f], orders.down[f] = reserve, available, down
+    return Order(sell, dear * POWER_QUANTUM_KW, call, buy, reserve, available, free, down)
+
+
+@inlined
+def put_order(orders: Order[Floats], f: int, order: Order[float]) -> None:
+    """Write the order of home f; whether it is free stays as it is."""
+    orders.dear[f] = order.dear
+    orders.sell[f], orders.buy[f], orders.call[f] = order.sell, order.buy, order.call
+    orders.reserve[f], orders.available[f], orders.down[f] = order.reserve, order.available, order.down
 
 
 @inlined
@@ -270,18 +277,19 @@ def price_home(
     worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
     one, two = offers[SELL1_TICK, m, i] * PRICE_TICK, offers[SELL2_TICK, m, i] * PRICE_TICK
     least = max(pay.share * worth, pay.marginal * marginal)
-    prices.lmp[f] = lmp
-    prices.bought[f] = min(lmp, offers[BUY_TICK, m, i] * PRICE_TICK)
-    prices.sold[f] = max(min(one, two), least)
-    prices.dear[f] = max(one, two, least)
-    prices.rho[f] = 0.0
-    prices.reserve[f] = 0.0
+    rho = reserve = 0.0
     if awards.reserve[m, i] > 0:
         r = awards.product[m, i]
         rho, asked = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
         top = awards.last_reserve[m, r] * RESERVE_TICK
-        prices.rho[f] = rho
-        prices.reserve[f] = max(asked, pay.share * rho, pay.marginal * top)
+        reserve = max(asked, pay.share * rho, pay.marginal * top)
+    limit = offers[BUY_TICK, m, i] * PRICE_TICK
+    prices.lmp[f] = lmp
+    prices.bought[f] = min(lmp, limit)
+    prices.sold[f] = max(min(one, two), least)
+    prices.dear[f] = max(one, two, least)
+    prices.rho[f] = rho
+    prices.reserve[f] = reserve
     _price_by_contract(m, i, agreed, lmp, prices)
 
 

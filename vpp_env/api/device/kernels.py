@@ -91,6 +91,7 @@ from vpp_env.market.opportunity import (
     left_for_reserve,
     order_home,
     price_home,
+    put_order,
     reserve_at_gate,
     revenue_of,
     settle_intervals,
@@ -282,9 +283,12 @@ def play_opportunity(
             # what was taken now waits, what was taken `lead` opportunities ago is played; nobody had bid for the first
             free, own.waiting_free[m, slot, i] = own.waiting_free[m, slot, i], free
         # here and elsewhere, all is read before anything is written: a read behind a write waits for it
+        asked = cuda.local.array(N_ACTION, float64)
+        for column in range(N_ACTION):
+            asked[column] = float(actions[m, i, column])
         bids = cuda.local.array(N_ACTION, int64)
         for column in range(N_ACTION):
-            bids[column] = decoded(column, float(actions[m, i, column]), p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
+            bids[column] = decoded(column, asked[column], p[LIMIT_KW, i], p[LIMIT_KW + 1, i])
         if c.lead > 0:
             for column in range(N_ACTION):
                 before = own.waiting[m, slot, column, i]
@@ -334,9 +338,10 @@ def play_opportunity(
             going[f] = True
         cuda.syncthreads()
         for i in range(first, n, stride):
-            order_home(0, i, offers, homes.quote, market, j, awards, orders)
+            order = order_home(0, i, offers, homes.quote, market, j, awards, orders.free[i])
             price_home(0, i, offers, None, market, j, awards, results.lmp[j, 0], prices)
-            ask_for_all(whole, orders, i, i)
+            put_order(orders, i, order)
+            ask_for_all(whole, i, order)
         # homes are run together, and those of a feeder that would pass its limits again with less
         more = True
         while more:
@@ -356,14 +361,16 @@ def play_opportunity(
         for begin in range(0, n, stride):
             i = begin + first
             if i < n:
-                at_once = at[STAGE, i // per_feeder] == FULL
-                book_home(homes, day, now.k + j, orders, prices, whole, at_once, i, books.ledger)
-                part[0, first], part[1, first], part[2, first], part[3, first] = awarded(orders, prices, i)
+                at_once, flow = at[STAGE, i // per_feeder] == FULL, cuda.local.array(N_SUMMED, float64)
+                flow[0], flow[1], flow[2], flow[3] = awarded(orders, prices, i)
                 for row in range(N_FLOW):
-                    part[N_AWARDED + row, first] = whole.flow[row, i]
-                soc, planned = homes.state.battery.soc_kwh[i], day.baseline.bess_soc[now.k + j, i]
-                part[N_SUMMED - 2, first], part[N_SUMMED - 1, first] = soc, planned
+                    flow[N_AWARDED + row] = whole.flow[row, i]
+                soc, planned = whole.state[0, i], day.baseline.bess_soc[now.k + j, i]
+                flow[N_SUMMED - 2], flow[N_SUMMED - 1] = soc, planned
+                book_home(homes, day, now.k + j, orders, prices, whole, at_once, i, books.ledger)
                 books.soc_home_kwh[j, 0, i], books.soc_home_kwh[j, 1, i] = soc, planned
+                for row in range(N_SUMMED):
+                    part[row, first] = flow[row]
             cuda.syncthreads()
             for row in range(first, N_SUMMED, stride):
                 to = AWARD + row if row < N_AWARDED else FLOWS + row - N_AWARDED
