@@ -109,7 +109,7 @@ cuda: Any = numba_cuda
 ROWS_OF_LIMITS, ROWS_READ, KINDS = tuple(LIMITS), tuple(READ.tolist()), len(VIOLATIONS)
 MOST, KW = 1.0 + ROUNDING, len(TOLD_KW)
 PARTS = 16
-"""Threads of a block that add up what the others have found."""
+"""Threads of a block that add up what the others have found; they divide a warp."""
 MOST_REGISTERS = 128
 """That a thread may take, so that enough of them are under way to hide how long memory takes."""
 NOPAY, PAY, REWARD, BROKEN, N_DUE = 0, 1, 4, 5, 5 + KINDS
@@ -159,7 +159,8 @@ def add_up(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
     cuda.syncthreads()
     parts = min(PARTS, stride)
     if first < parts:
-        for t in range(first + parts, stride, parts):
+        for k in range(1, stride // parts):
+            t = first + k * parts
             a, b, c = a + room[0, t], b + room[1, t], c + room[2, t]
         room[0, stride + first], room[1, stride + first], room[2, stride + first] = a, b, c
     cuda.syncthreads()
@@ -177,7 +178,8 @@ def sum_and_top(found: int, top: int, crew: Any) -> tuple[int, int]:
     cuda.syncthreads()
     parts = min(PARTS, stride)
     if first < parts:
-        for t in range(first + parts, stride, parts):
+        for k in range(1, stride // parts):
+            t = first + k * parts
             found, top = found + room[0, t], max(top, room[1, t])
         room[0, stride + first], room[1, stride + first] = found, top
     cuda.syncthreads()
