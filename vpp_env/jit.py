@@ -352,15 +352,15 @@ def unsigned(i: int) -> int:
 
 
 class Crew(NamedTuple):
-    """Who runs through a loop over homes: `for i in range(crew.first, n, crew.stride)`, and what all of them found.
+    """Who runs through a loop over homes, `for i in range(crew.first(), n, crew.stride())`.
 
     On the CPU one runs through them all (`ALONE`); on a GPU the threads of a block do, which take the homes in turns.
     `crew.add_up(a, b, c, crew)` are the sums over the crew, `crew.sum_and_top(found, top, crew)` a sum and the highest:
     whole numbers, the same to all, and each waits there for all.
     """
 
-    first: int
-    stride: int
+    first: Callable[[], int]  # functions, as a compiler takes what they return for the constant that it is
+    stride: Callable[[], int]
     room: Any  # where they tell each other; None on the CPU
     add_up: Callable[[int, int, int, Any], tuple[int, int, int]]
     sum_and_top: Callable[[int, int, Any], tuple[int, int]]
@@ -378,7 +378,17 @@ def _two(found: int, top: int, crew: Any) -> tuple[int, int]:
     return found, top
 
 
-ALONE = Crew(0, 1, None, _three, _two)
+@inlined
+def _nought() -> int:
+    return 0
+
+
+@inlined
+def _one() -> int:
+    return 1
+
+
+ALONE = Crew(_nought, _one, None, _three, _two)
 
 LANES = 8
 """Homes side by side: the numbers in a register of 512 bits."""

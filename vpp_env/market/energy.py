@@ -83,7 +83,7 @@ def clear_side(offered: Ints, tick: Ints, lines: int, highest: int, cap: int, aw
     top = LEAST
     n = len(offered) // lines
     for line in range(lines):
-        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+        for i in range(line * n + crew.first(), (line + 1) * n, crew.stride()):
             taken = offered[i] > 0 and tick[i] <= highest
             q = offered[i] if taken else 0
             award[i] = q
@@ -103,7 +103,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
     n = len(award) // lines
     high = LEAST  # the same with the other sign, so that one function finds both ends
     for line in range(lines):
-        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+        for i in range(line * n + crew.first(), (line + 1) * n, crew.stride()):
             high = max(high, -tick[i] if award[i] > 0 else LEAST)
     low = -crew.sum_and_top(0, high, crew)[1]
     # the marginal tick is the lowest up to which more is offered than the cap
@@ -112,7 +112,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
         middle = (low + marginal) // 2
         below = 0
         for line in range(lines):
-            for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+            for i in range(line * n + crew.first(), (line + 1) * n, crew.stride()):
                 if tick[i] <= middle:
                     below += award[i]
         if crew.add_up(below, 0, 0, crew)[0] > cap:
@@ -122,7 +122,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
     before = 0
     at_margin = 0
     for line in range(lines):
-        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+        for i in range(line * n + crew.first(), (line + 1) * n, crew.stride()):
             if tick[i] < marginal:
                 before += award[i]
             elif tick[i] == marginal:
@@ -130,7 +130,7 @@ def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Cr
     before, at_margin, _ = crew.add_up(before, at_margin, 0, crew)
     last = LEAST
     for line in range(lines):
-        for i in range(line * n + crew.first, (line + 1) * n, crew.stride):
+        for i in range(line * n + crew.first(), (line + 1) * n, crew.stride()):
             if tick[i] > marginal:
                 award[i] = 0
             elif tick[i] == marginal and award[i] > 0:
@@ -152,7 +152,7 @@ def _trade(side: Side, highest: int, lowest: int, crew: Crew) -> tuple[int, int]
     sales = 0
     purchases = 0
     n = len(side.buy)
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         # values and not places are put in order of price: a processor guesses no branch wrong then
         one, two, can_buy = side.can_sell[i], side.can_sell[n + i], side.can_buy[i]
         tick_1, tick_2, limit = side.sell_tick[i], side.sell_tick[n + i], side.buy_tick[i]
@@ -293,7 +293,7 @@ def clear_energy(
     beyond = 0
     sale = 0
     purchase = 0
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         tick_1, tick_2, limit = offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], offers[BUY_TICK, m, i]
         one, two, wanted = offers[SELL1_Q, m, i], offers[SELL2_Q, m, i], offers[BUY_Q, m, i]
         cheap, dear = by_price(tick_1, tick_2, one, two)
@@ -332,7 +332,7 @@ def clear_energy(
     clear_side(bench.buy, bench.minus, 1, -lowest, most_bought, buy[m], crew)
     sold = 0
     bought = 0
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         sell[m, i] = lines[m, i] + lines[m, n + i]
         sold += sell[m, i]
         bought += buy[m, i]
@@ -356,12 +356,12 @@ def clear_energy(
 @inlined
 def _nothing(q: Ints, crew: Crew) -> None:
     """Offer or award nothing."""
-    for i in range(crew.first, len(q), crew.stride):
+    for i in range(crew.first(), len(q), crew.stride()):
         q[i] = 0
 
 
 @inlined
 def _no_lines(q: Ints, n: int, crew: Crew) -> None:
     """The same of both sell lines of `n` homes: a home's lines are looked at by one of a crew."""
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         q[i], q[n + i] = 0, 0

@@ -195,7 +195,7 @@ def left_for_reserve(
     """Fill month m of `up` and `down`, (M, N) quanta that energy has left."""
     sell, buy = awards.sell, awards.buy
     n = sell.shape[1]
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         f = m * n + i
         # reserve qualifies on what the home could give at the gate, less what it gives now
         up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0

@@ -99,7 +99,7 @@ def clear_reserve(
     award, product, rho = awards.q, awards.product, terms.rho
     best, mine, part = bench.best, bench.mine, bench.part
     n = award.shape[1]
-    for i in range(crew.first, n, crew.stride):
+    for i in range(crew.first(), n, crew.stride()):
         serves, most, kept = -1, 0.0, 0
         q, up, down = offers.q[m, i], max(0, offers.up_q[m, i]), max(0, offers.down_q[m, i])
         for r in range(rho.shape[1]):
@@ -110,7 +110,7 @@ def clear_reserve(
     taken = False
     for r in range(rho.shape[1]):
         offered = 0
-        for i in range(crew.first, n, crew.stride):
+        for i in range(crew.first(), n, crew.stride()):
             q = best[i] if product[m, i] == r else 0
             mine[i] = q
             offered += q
@@ -124,12 +124,12 @@ def clear_reserve(
             taken = True
         awards.last[m, r] = clear_side(mine, offers.tick[m], 1, terms.highest[m, r], room, part, crew)
         total = 0
-        for i in range(crew.first, n, crew.stride):
+        for i in range(crew.first(), n, crew.stride()):
             total += part[i]
         total, _, _ = crew.add_up(total, 0, 0, crew)
         if terms.on_offers or total >= terms.min_q:
             taken = taken or total > 0
             room -= total
-            for i in range(crew.first, n, crew.stride):
+            for i in range(crew.first(), n, crew.stride()):
                 award[m, i] += part[i]
     return taken

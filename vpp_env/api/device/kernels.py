@@ -151,10 +151,20 @@ _with_team = on_device(with_team)
 _out_then = on_device(out_then)
 
 
-@on_device
+def thread() -> int:
+    """Number of the thread in its block."""
+    found: int = cuda.threadIdx.x
+    return found
+
+
+def threads() -> int:
+    """Threads of a block."""
+    return THREADS
+
+
 def add_up(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
     """The sums over a block's threads of three numbers that each has found, see `Crew`: the same for each thread."""
-    first, stride, room = crew.first, crew.stride, crew.room
+    first, stride, room = crew.first(), crew.stride(), crew.room
     room[0, first], room[1, first], room[2, first] = a, b, c
     cuda.syncthreads()
     parts = min(PARTS, stride)
@@ -170,10 +180,9 @@ def add_up(a: int, b: int, c: int, crew: Any) -> tuple[int, int, int]:
     return a, b, c
 
 
-@on_device
 def sum_and_top(found: int, top: int, crew: Any) -> tuple[int, int]:
     """The sum of what the threads of a block have found, and the highest, see `Crew`: the same for each thread."""
-    first, stride, room = crew.first, crew.stride, crew.room
+    first, stride, room = crew.first(), crew.stride(), crew.room
     room[0, first], room[1, first] = found, top
     cuda.syncthreads()
     parts = min(PARTS, stride)
@@ -275,7 +284,7 @@ def play_opportunity(
     per_feeder, feeders = c.rules.feeder_homes, own.at.shape[2]
     whole, at, going = feeder_of(own, m, 0, 0, n), own.at[m], own.going[m]
     slot, hours = now.gate % max(c.lead, 1), c.steps * c.rules.dt_h
-    crew = Crew(first, stride, cuda.shared.array((3, TOLD), int64), add_up, sum_and_top)
+    crew = Crew(thread, threads, cuda.shared.array((3, TOLD), int64), add_up, sum_and_top)
     part = cuda.shared.array((N_SUMMED, ROW), float64)
     # bids come in
     for i in range(first, n, stride):
@@ -603,13 +612,13 @@ class Kernels(NamedTuple):
 _COMPILED: dict[tuple[object, ...], Kernels] = {}
 
 
-def compiled(shared: Shared, own: Own, threads: int) -> Kernels:
-    """Return the kernels for arrays of these shapes, but for how many months there are, and blocks of `threads`."""
-    key = (threads, *(tuple(array.shape[1:]) for array in (*shared, *own)))
+def compiled(shared: Shared, own: Own, count: int) -> Kernels:
+    """Return the kernels for arrays of these shapes (but for how many months there are), `count` threads a block."""
+    key = (count, *(tuple(array.shape[1:]) for array in (*shared, *own)))
     if key not in _COMPILED:
-        names = {"THREADS": threads, "shared_known": known_shapes(shared), "own_known": known_shapes(own)}
+        names = {"THREADS": count, "shared_known": known_shapes(shared), "own_known": known_shapes(own)}
         homes = own.real.shape[2]
-        names |= {"TOLD": threads + PARTS, "ROW": threads + 1, "HOMES": homes, "PAIRS": 2 * homes}
-        kernels = (play_opportunity, settle_opportunity, observe)
-        _COMPILED[key] = Kernels(*(exact(MOST_REGISTERS)(with_names(kernel, **names)) for kernel in kernels))
+        names |= {"TOLD": count + PARTS, "ROW": count + 1, "HOMES": homes, "PAIRS": 2 * homes}
+        kernels, helpers = (play_opportunity, settle_opportunity, observe), (thread, threads, add_up, sum_and_top)
+        _COMPILED[key] = Kernels(*(exact(MOST_REGISTERS)(with_names(kernel, helpers, **names)) for kernel in kernels))
     return _COMPILED[key]

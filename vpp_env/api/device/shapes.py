@@ -8,7 +8,7 @@ of a run, takes a compilation of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, cast
 
@@ -24,11 +24,21 @@ def simulated() -> bool:
     return bool(config.ENABLE_CUDASIM)
 
 
-def with_names(function: Callable[..., None], **names: object) -> Callable[..., None]:
-    """Return `function` with other values for global names that it reads: to a compiler they are constants."""
-    made = FunctionType(function.__code__, function.__globals__ | names, function.__name__)
-    made.__doc__ = function.__doc__
-    return made
+def with_names(
+    kernel: Callable[..., None], helpers: Sequence[Callable[..., object]], **names: object
+) -> Callable[..., None]:
+    """Return `kernel` with other values for global names that it reads: to a compiler they are constants.
+
+    So read its `helpers`, functions of the kernel's module that it calls by name and that use `cuda`.
+    """
+    space = kernel.__globals__ | names
+    for helper in helpers:
+        made = FunctionType(helper.__code__, space, helper.__name__)
+        # the simulator puts its own `cuda` into the kernel's names while a block runs: there a helper finds it too
+        space[helper.__name__] = made if simulated() else cuda.jit(device=True)(made)
+    again = FunctionType(kernel.__code__, space, kernel.__name__)
+    again.__doc__ = kernel.__doc__
+    return again
 
 
 def known_shapes(arrays: Any) -> Callable[[Any], Any]:
