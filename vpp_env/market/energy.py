@@ -94,12 +94,13 @@ def clear_side(offered: Ints, tick: Ints, lines: int, highest: int, cap: int, aw
         return highest + 1
     if total <= cap:
         return top
-    return _share_out(tick, lines, cap, top, award, crew)
+    last = _share_out(tick, lines, cap, top, award, crew)
+    return last if last > LEAST else highest + 1
 
 
 @inlined
 def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Crew) -> int:
-    """Cut `award`, all that clears up to tick `top`, to the cap; return the highest tick that something is left at."""
+    """Cut `award`, all that clears up to tick `top`, to the cap; return the highest tick of what is left, or `LEAST`."""
     n = len(award) // lines
     high = LEAST  # the same with the other sign, so that one function finds both ends
     for line in range(lines):
