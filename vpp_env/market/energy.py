@@ -100,7 +100,7 @@ def clear_side(offered: Ints, tick: Ints, lines: int, highest: int, cap: int, aw
 
 @inlined
 def _share_out(tick: Ints, lines: int, cap: int, top: int, award: Ints, crew: Crew) -> int:
-    """Cut `award`, all that clears up to tick `top`, to the cap; return the highest tick of what is left, or `LEAST`."""
+    """Cut `award`, all that clears up to tick `top`, to the cap; return the highest tick left, or `LEAST`."""
     n = len(award) // lines
     high = LEAST  # the same with the other sign, so that one function finds both ends
     for line in range(lines):
