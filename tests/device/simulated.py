@@ -19,7 +19,7 @@ import pytest
 from test_cuda import hand_in, kpis_of
 
 from vpp_env import BidError, VectorMarketMonth, load_scenario
-from vpp_env.api.device import kernels
+from vpp_env.api.device import kernels, months
 from vpp_env.api.device.memory import HEADROOM, LEDGER, STATE
 
 
@@ -94,6 +94,9 @@ if __name__ == "__main__":
     for case in json.loads((folder / "cases.json").read_text()):
         # a block has room for fewer homes than a month has, and for fewer than it has threads
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "_COMPILED", {})  # where such numbers are constants
             for name, value in case["room"].items():
-                patch.setattr(kernels, name, value)
+                for module in (kernels, months):
+                    if hasattr(module, name):
+                        patch.setattr(module, name, value)
             play(folder, case)

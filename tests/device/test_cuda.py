@@ -100,7 +100,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-ROOM = {"feeders": {"SETTLED": 2, "SEEN": 2}, "ahead": {"SETTLED": 1, "SEEN": 1}}
+ROOM = {"feeders": {"SETTLED": 2, "SEEN": 2}, "ahead": {"SETTLED": 1, "SEEN": 1, "IN_BLOCK": 0}, "cap": {"IN_BLOCK": 2}}
 """Case -> homes that a block has room for at a time, where not for all."""
 
 
@@ -291,8 +291,10 @@ def test_another_compiler_of_a_card_is_refused(monkeypatch: pytest.MonkeyPatch) 
         def compile(self, signature: Any) -> str:
             return self.overloads.setdefault(signature, "code")
 
-    monkeypatch.setattr(cuda, "jit", lambda **options: lambda function: Other())
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(cuda, "jit", lambda **options: asked.append(options) or (lambda function: Other()))
     made = exact()(lambda: None)
+    assert not asked[0]["lto"], "a linker that compiles again does not know of the option"
     with pytest.raises(VppError, match="does not compile by"):
         made.compile(())
     monkeypatch.delattr(nvvm, "compile_ir")

@@ -55,7 +55,9 @@ def on_device(scenario: Scenario, months: int, distinct: int) -> dict[str, float
         played.step(actions)
         played.observe()
 
-    whole()  # compiles
+    for _ in range(scenario.n_opportunities):  # compiles, what comes at midnight too
+        whole()
+    played.reset()
     alone = seconds_each(lambda: played.step(actions), numba_cuda.synchronize, half)
     seen = seconds_each(whole, numba_cuda.synchronize, half)
     again = seconds_each(played.reset, numba_cuda.synchronize, 3)

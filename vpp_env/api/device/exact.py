@@ -30,7 +30,8 @@ def exact(max_registers: int | None = None) -> Callable[[Callable[..., None]], A
         config: Any = numba.config
         if config.ENABLE_CUDASIM:
             return cuda.jit(function)
-        made = cuda.jit(max_registers=max_registers)(function)
+        # a linker that optimises compiles again, and fuses what was not to be fused
+        made = cuda.jit(max_registers=max_registers, lto=False)(function)
         compile_it = made.compile
 
         def compile_exactly(signature: Any) -> Any:
