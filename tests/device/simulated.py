@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from test_cuda import hand_in, kpis_of
 
-from vpp_env import BidError, VectorMarketMonth, load_scenario
+from vpp_env import BidError, VectorMarketMonth, VppError, load_scenario
 from vpp_env.api.device import kernels, months
 from vpp_env.api.device.memory import HEADROOM, LEDGER, STATE
 
@@ -88,9 +88,18 @@ def refused(face: VectorMarketMonth, bids: Any) -> None:
         assert all(np.array_equal(before[name], value) for name, value in held(face).items())
 
 
+def too_much() -> None:
+    """A home whose bid does not fit into what a card keeps of it is refused."""
+    batteries = {"fleet.size": 2, "fleet.share_bess": 1.0, "fleet.bess_kwh_kw_weight": ((1e9, 1e8, 1.0),)}
+    face = VectorMarketMonth(1, load_scenario("quick").override(batteries), device="cuda")
+    with pytest.raises(VppError, match="allowed on a GPU is less than"):
+        face.reset(seed=1)
+
+
 if __name__ == "__main__":
     sys.setswitchinterval(1e-4)  # a block of the simulator waits for its threads in a loop
     folder = Path(sys.argv[1])
+    too_much()
     for case in json.loads((folder / "cases.json").read_text()):
         # a block has room for fewer homes than a month has, and for fewer than it has threads
         with pytest.MonkeyPatch.context() as patch:

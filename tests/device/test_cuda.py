@@ -275,6 +275,19 @@ def test_no_product_is_fused_with_a_sum_in_what_a_card_runs() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 8
     assert all(" 0 fused multiply-adds" in line for line in lines), done.stdout
+    assert all(" 0 calls" in line for line in lines), (
+        "threads must not wait for each other in a function that is called"
+    )
+
+
+def test_what_a_block_keeps_fits_into_its_memory() -> None:
+    from vpp_env.api.device.kernels import N_SUMMED, PARTS
+    from vpp_env.api.device.memory import IN_BLOCK, MOST_THREADS, N_LINES, N_WHOLE
+
+    summed, told = 8 * N_SUMMED * (MOST_THREADS + 1), 8 * 3 * (MOST_THREADS + PARTS)
+    assert summed + told + 4 * IN_BLOCK * (N_WHOLE + 2 * N_LINES) <= 48 * 1024
+    assert MOST_THREADS % 32 == 0
+    assert 32 % PARTS == 0
 
 
 def test_another_compiler_of_a_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

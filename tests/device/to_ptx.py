@@ -24,10 +24,11 @@ from numba.cuda import dispatcher
 from vpp_env import load_scenario
 from vpp_env.api.device import kernels, months
 from vpp_env.api.device.exact import exactly
+from vpp_env.api.device.memory import IN_BLOCK
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.simulation.month import Month
 
-HOMES = 200
+HOMES = IN_BLOCK
 CARD = (9, 0)
 """Compute capability that is compiled for: an H100's."""
 FUSED = r"^\s*(fma\.rn|(mul|add|sub))\.(f64|f32)\b"
@@ -45,7 +46,7 @@ class Calls:
 
 
 def signatures() -> dict[str, tuple[Any, Any]]:
-    """Kernels and the types that they are called with, from a world of 200 homes in this machine's memory."""
+    """Kernels and the types that they are called with, from a world of as many homes as a block has room for, in this machine's memory."""
     seen: dict[str, Any] = {}
     names = ("spread", "wait", "pick", "check_actions", "end_day")
     made: list[kernels.Kernels] = []
@@ -105,5 +106,7 @@ if __name__ == "__main__":
         most = kernel.targetoptions.get("max_registers")
         lines, fused = len(code.splitlines()), len(re.findall(FUSED, code, re.MULTILINE))
         needs, seconds = assembled(code, most), time.perf_counter() - begin
-        print(f"{name:<17} {lines:>6} lines of PTX, {fused:>4} fused multiply-adds{needs}, {seconds:.1f} s", flush=True)
+        waits, calls = code.count("bar.sync"), len(re.findall(r"^\s*call", code, re.MULTILINE))
+        said = f"{lines:>6} lines of PTX, {fused:>4} fused multiply-adds, {waits:>2} barriers, {calls} calls"
+        print(f"{name:<17} {said}{needs}, {seconds:.1f} s", flush=True)
     sys.exit(0)

@@ -318,7 +318,7 @@ def play_opportunity(
             x[ABLE, i] = able_home(offers, 0, i, market.dispatch_tick, kw)
             if now.fresh:
                 x[EVENING_KWH, i] = 0.0
-            if own.on_call_kw[m] > 0.0 and not shared.stays[d, now.evening, i]:
+            if now.evening >= 0 and own.on_call_kw[m] > 0.0 and not shared.stays[d, now.evening, i]:
                 out = True
                 for column in range(N_ACTION):
                     offers[column, 0, i] = 0

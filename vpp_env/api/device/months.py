@@ -12,6 +12,7 @@ from vpp_env.api.device import kernels
 from vpp_env.api.device.host import Host
 from vpp_env.api.device.memory import (
     IN_BLOCK,
+    LIMIT_KW,
     MOST_THREADS,
     N_FEEDER,
     N_LINES,
@@ -36,9 +37,11 @@ from vpp_env.owners.patience import rules_of
 from vpp_env.owners.violations import VIOLATIONS
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
-from vpp_env.units import DT_H, STEPS_PER_HOUR, Floats, Ints
+from vpp_env.units import DT_H, POWER_QUANTUM_KW, STEPS_PER_HOUR, Floats, Ints
 
 cuda: Any = numba_cuda
+MOST_KW = 2**31 * POWER_QUANTUM_KW
+"""Quanta of a home's bid are kept in 32 bits."""
 
 
 def check_device() -> None:
@@ -89,7 +92,11 @@ class DeviceMonths:
         self._places = places_of(world)
         self._constants = self._constants_of(world)
         self._patience = rules_of(world.scenario.owners)
-        self._shared = _to_device(shared_of(world, observer, self._gates, self._constants.steps))
+        shared = shared_of(world, observer, self._gates, self._constants.steps)
+        most = float(shared.homes[:, LIMIT_KW : LIMIT_KW + 2].max())
+        if most >= MOST_KW:
+            raise VppError(f"a home may give or take {most:g} kW; allowed on a GPU is less than {MOST_KW:g} kW")
+        self._shared = _to_device(shared)
         self._own = self._new_own()
         self._kernels = kernels.compiled(self._shared, self._own, self._threads)
         self.observations = cuda.device_array((self.n_months, self.n_homes, N_OBS), np.float32)

@@ -48,7 +48,14 @@ def known_shapes(arrays: Any) -> Callable[[Any], Any]:
     ----------
     arrays : NamedTuple
         Arrays in C order as the kernel will get them; the first dimension of each may be another one then.
+
+    Raises
+    ------
+    ValueError
+        When one is not in C order.
     """
+    if not all(array.flags["C_CONTIGUOUS"] for array in arrays):
+        raise ValueError("an array in device memory is not in C order; allowed are contiguous ones")
     shapes = [tuple(array.shape) for array in arrays]
     if simulated():
         return lambda given: given
