@@ -46,7 +46,7 @@ class Calls:
 
 
 def signatures() -> dict[str, tuple[Any, Any]]:
-    """Kernels and the types that they are called with, from a world of as many homes as a block has room for, in this machine's memory."""
+    """Kernels and the types that they are called with, from a world in this machine's memory."""
     seen: dict[str, Any] = {}
     names = ("spread", "wait", "pick", "check_actions", "end_day")
     made: list[kernels.Kernels] = []
