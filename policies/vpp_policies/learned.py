@@ -41,7 +41,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 --minutes 1 --seed 2`, and `seasons_week20`, made by examples/train_seasons.py; `ippo_week20`, made by
 `vpp-env train --out ippo_week20.npz --method ippo --minutes 1 --seed 1`; `evening_august`, for worlds that sell
 evenings too, made by `vpp-env train --scenario august --set fleet.size=40 --set market.min_bid_mw=0.02
---out evening_august.npz` (docs/learned.md)."""
+--minutes 4 --seed 1 --out evening_august.npz` (docs/learned.md)."""
 DEFAULT = "truthful_linear"
 
 
