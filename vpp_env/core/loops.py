@@ -379,13 +379,7 @@ def _deliver_rest(
         return
     for one in range(first, last, together):
         stop = min(one + together, last)
-        net = baseline = reserve = stored = 0.0
-        for i in range(one, stop):
-            c = i - first
-            net += flow[FLOW.retail, c] + flow[FLOW.market, c]
-            baseline += flow[FLOW.retail_baseline, c]
-            reserve += orders.reserve[i]
-            stored += flow[FLOW.home_charge, c]
+        net, baseline, reserve, stored = _together(flow, orders, one, stop, one - first)
         if abs(baseline) > kw:
             books.feeders[j, 0, m] += 1.0
         if not _fits(net, reserve, stored, kw):
@@ -394,6 +388,24 @@ def _deliver_rest(
             for i in range(one, stop):
                 _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
             _take_over(feeder, lot, one - first, stop - one)
+
+
+@inlined
+def _together(
+    flow: Floats, orders: Order[Floats], first: int, last: int, column: int
+) -> tuple[float, float, float, float]:
+    """What the homes `first` to `last` - 1 come to, whose flows lie in the columns from `column` on, kW.
+
+    Net export, that of the baseline, capacity on reserve, and what they store of their own surplus.
+    """
+    net = baseline = reserve = stored = 0.0
+    for i in range(first, last):
+        c = column + i - first
+        net += flow[FLOW.retail, c] + flow[FLOW.market, c]
+        baseline += flow[FLOW.retail_baseline, c]
+        reserve += orders.reserve[i]
+        stored += flow[FLOW.home_charge, c]
+    return net, baseline, reserve, stored
 
 
 @inlined
@@ -420,13 +432,7 @@ def judge_feeder(feeder: Feeder, orders: Order[Floats], kw: float, first: int, l
     What they are asked for then is in `feeder`; see `core.feeder`. `feeder.at[STAGE]` stays `FULL` where all was let
     through at once.
     """
-    net = baseline = reserve = stored = 0.0
-    for i in range(first, last):
-        h = i - first
-        net += feeder.flow[FLOW.retail, h] + feeder.flow[FLOW.market, h]
-        baseline += feeder.flow[FLOW.retail_baseline, h]
-        reserve += orders.reserve[i]
-        stored += feeder.flow[FLOW.home_charge, h]
+    net, baseline, reserve, stored = _together(feeder.flow, orders, first, last, 0)
     feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
     if feeder.at[STAGE] == FULL and _fits(net, reserve, stored, kw):
         return False
