@@ -12,14 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 from numba.core.errors import NumbaError, TypingError
 
 from vpp_env.core import loops
-from vpp_env.jit import borrowing, cache_dir, inlined, kernel, steady
+from vpp_env.jit import borrowing, cache_dir, inlined, internal, kernel, steady
 from vpp_env.market.opportunity import play
 from vpp_env.units import Floats
 
@@ -270,3 +270,29 @@ def test_a_steady_kernel_sees_every_change_of_what_it_is_given() -> None:
         again(Pair(base[:3], None), 2.0, out)
         np.testing.assert_array_equal(out, 2.0 * base[:3])
         out[:] = 0.0
+
+
+def test_what_kernels_call_is_machine_code_in_them_alone() -> None:
+    @inlined
+    def increased(x: float) -> float:
+        if x < 0.0:
+            raise ValueError("below nothing")
+        return x + 1.0
+
+    @internal
+    def share(x: float, y: float) -> float:
+        return increased(x) / y
+
+    @kernel
+    def whole(x: float, y: float) -> float:
+        return share(x, y) + increased(x)
+
+    assert whole(1.0, 2.0) == 3.0
+    with pytest.raises(ValueError, match="below nothing"):
+        whole(-1.0, 2.0)
+    with pytest.raises(ZeroDivisionError):
+        whole(1.0, 0.0)
+    for made, is_code in ((increased, False), (share, False), (whole, True)):
+        (entry,) = cast(Any, made).overloads.values()
+        engine = entry.library.codegen._engine
+        assert bool(engine.get_function_address(entry.fndesc.llvm_func_name)) == is_code, made

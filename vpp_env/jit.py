@@ -28,8 +28,12 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import _dispatcher
 from numba.core import cgutils, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.sigutils import normalize_signature
+from numba.core.typed_passes import AnnotateTypes
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -116,6 +120,56 @@ def _package_of(function: Callable[..., object]) -> Path | None:
     return Path(next(iter(top.__path__)))
 
 
+class _Part(JITCodeLibrary):
+    """Code that kernels link: it is optimised and turned into machine code there, not here as well.
+
+    Numba does both with every function, and again with all that it calls: a third of the time until `play` is ready.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Leave that to the kernel."""
+
+    def _finalize_final_module(self) -> None:
+        """Hand the engine what Numba looks for there, and of functions no machine code."""
+        whole = self._final_module
+        self._final_module = whole.clone()
+        for function in self._final_module.functions:
+            if not function.is_declaration:
+                function.linkage = "available_externally"
+        super()._finalize_final_module()
+        self._final_module = whole
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _IsPart(AnalysisPass):
+    """Says where the code of a function goes to, before there is any."""
+
+    _name = "is_part"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        """Nothing of the function changes."""
+        state.library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)
+        return False
+
+
+class _PartCompiler(CompilerBase):
+    """Numba's own steps, for what becomes part of a kernel."""
+
+    def define_pipelines(self) -> list[Any]:
+        """See Numba's `CompilerBase`."""
+        steps = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        steps.add_pass_after(_IsPart, AnnotateTypes)
+        steps.finalize()
+        return [steps]
+
+
+_PART: dict[str, Any] = {"pipeline_class": _PartCompiler, "no_cpython_wrapper": True}
+"""Options of functions that only kernels call. They are not cached: what is cached is the kernel."""
+
+
 def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic.
 
@@ -146,10 +200,10 @@ def borrowing(function: F) -> F:
 def internal(function: F) -> F:
     """Compile a `borrowing` kernel that kernels alone call: what a call from Python needs is left out.
 
-    For structs of a hundred arrays that takes seconds to compile. Unlike `inlined` it is compiled once, however often
-    and deep it is called.
+    For structs of a hundred arrays that takes seconds to compile. Unlike `inlined` it is in a kernel once, however
+    often and deep it is called.
     """
-    return _compiled(function, cache=True, nogil=True, _nrt=False, no_cpython_wrapper=True)
+    return _compiled(function, nogil=True, _nrt=False, **_PART)
 
 
 def inlined(function: F) -> F:
@@ -163,7 +217,7 @@ def inlined(function: F) -> F:
     Arrays are lent to it: it does not count that it holds them (counting took up to six sevenths of the time), so it
     may take views of them, and must not return any.
     """
-    made: Any = _compiled(function, forceinline=True, no_cpython_wrapper=True, error_model="numpy", _nrt=False)
+    made: Any = _compiled(function, forceinline=True, error_model="numpy", _nrt=False, **_PART)
     config: Any = numba.config
     if not config.DISABLE_JIT:
         compile_it = made.compile

@@ -28,7 +28,7 @@ import numpy as np
 from vpp_env.core.devices.battery import BatteryState
 from vpp_env.core.devices.vehicle import VehicleState
 from vpp_env.core.layout import FLOW, N_FLOW, Flow, HomeState, Order
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import inlined, internal
 from vpp_env.units import Floats
 
 N_STATE = 7
@@ -126,7 +126,7 @@ def ask_for_all(feeder: Feeder, h: int, order: Order[float]) -> None:
     feeder.ask[BUY, h], feeder.ask[FORCE, h] = order.buy, 1.0
 
 
-@kernel
+@internal
 def again(feeder: Feeder, orders: Order[Floats], kw: float, first: int, last: int, net: float) -> bool:
     """Whether the homes of a feeder have to be run again, with what is asked for now.
 

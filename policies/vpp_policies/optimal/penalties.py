@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import PriceLaw, kernel
-from vpp_env.jit import borrowing, inlined
+from vpp_env.jit import inlined, internal
 from vpp_policies.optimal.storage import IN, OUT, Store, hull, steepen
 
 PIECES = 16
@@ -183,7 +183,7 @@ def values(faced: Faced, law: Law) -> NDArray[np.float64]:
     return out
 
 
-@borrowing
+@internal
 def _values(
     faced: Faced,
     law: Law,
@@ -257,7 +257,7 @@ def penalty(faced: Faced, law: Law, value: NDArray[np.float64], lmp: NDArray[np.
     return Penalty(slope, _charge(faced, law, value, lmp, wide, slope, *room, scratch()))
 
 
-@borrowing
+@internal
 def _charge(
     faced: Faced,
     law: Law,

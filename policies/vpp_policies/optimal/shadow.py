@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import kernel
+from vpp_env.jit import internal
 from vpp_policies.optimal.devices import Device
 from vpp_policies.optimal.storage import BaseStock, Store, backward, room_for_steps, step
 
@@ -36,13 +37,13 @@ class Answer(NamedTuple):
     spent: NDArray[np.float64]  # (P,) kWh of the day's discharge before it, what no limit counts left out
 
 
-@kernel
+@internal
 def _rho(device: Device, prices: Prices, k: int) -> float:
     # a call fills the room that its own capacity was awarded
     return max(device.rho[k] - prices.mu[k] - prices.phi[k], 0.0) if device.busy[k] else device.rho[k]
 
 
-@kernel
+@internal
 def _copy(source: Prices, target: Prices) -> None:
     """Copy share, theta and nu element by element: whole arrays would compile for seconds (Numba's shape error)."""
     for k in range(len(source.share)):

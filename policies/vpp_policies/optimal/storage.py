@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import kernel
-from vpp_env.jit import inlined
+from vpp_env.jit import inlined, internal
 
 IN, OUT = 2, 2
 """Segments on each side."""
@@ -150,7 +150,7 @@ def steepen(
     return count
 
 
-@kernel
+@internal
 def _sample(
     low: float,
     base: float,

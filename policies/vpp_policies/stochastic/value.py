@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from vpp_env.jit import inlined, kernel
+from vpp_env.jit import inlined, internal, kernel
 from vpp_env.units import DT_H, Floats, Ints
 from vpp_policies.forecast import Forecast
 
@@ -192,7 +192,7 @@ def solve(odds: Odds, clock: Ints, sun: Floats, b: Battery[float], values: Float
                 values[h, i, j], _ = _sold(held, odds, h, x, d, b, asks)
 
 
-@kernel
+@internal
 def _tomorrow(values: Floats, clock: int, after: Floats) -> None:
     """Copy `values`, the day's allowance whole again where the hour that ends is the last of a day."""
     for i in range(X_POINTS):
@@ -210,7 +210,7 @@ def solve_all(odds: Odds, clock: Ints, sun: Floats, batteries: Battery[Floats]) 
     return values
 
 
-@kernel
+@internal
 def one_of(batteries: Battery[Floats], i: int) -> Battery[float]:
     """Battery i of N."""
     b = batteries
