@@ -26,6 +26,7 @@ from vpp_env.evaluation.kpi import summarize
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.simulate import Run
 from vpp_env.owners.violations import VIOLATIONS
+from vpp_env.scenario import load_scenario
 from vpp_env.scenario.splits import SPLITS
 from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
@@ -115,6 +116,22 @@ def test_months_are_made_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) 
     assert len(pool) == 2
     assert pool.get(1, WORLD) is kept[0], "the least recently used one went"
     assert pool.get(2, WORLD) is not kept[1]
+
+
+def test_days_of_months_that_do_not_fit_together_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    week = load_scenario("week20")
+    setting, whole = Setting(week), Month(week, 1)
+    monkeypatch.setattr("vpp_env.api.pool.POOL_BYTES", 2 * whole.kept_bytes)
+    for least, kept in ((2, 7), (3, 3)):
+        pool = MonthPool(least)
+        month = pool.get(1, setting)
+        days = [month.day(d) for d in range(7)]
+        again = [month.day(d) for d in range(7)]
+        assert 7 * month.kept_bytes == whole.kept_bytes * kept
+        for d, (one, other) in enumerate(zip(days, again, strict=True)):
+            assert (one is other) == (kept > 3), d
+            assert np.array_equal(one.baseline.ev_soc, other.baseline.ev_soc)
+            assert np.array_equal(one.plan.load, other.plan.load)
 
 
 def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from vpp_env.simulation.month import Month
 from vpp_env.simulation.world import World
 
 POOL_BYTES = 1 << 28
-"""Months are kept while their days fit in this (256 MB), and never fewer than an episode has."""
-BYTES_PER_STEP = 48
-"""Of a home in a day that is kept: two float32 traces and five float64 rows of its baseline."""
+"""Months are kept while their days fit in this (256 MB), and never fewer than an episode has.
 
+Where an episode's months do not fit with all their days, each keeps three of them: a day is then drawn again when its
+month is played again, and memory is used again instead of growing through the episode.
+"""
 
 Key = tuple[int, str, str, str]
 """Seed, scenario's hash, prices and their node."""
@@ -24,10 +25,6 @@ Key = tuple[int, str, str, str]
 
 def _key(seed: int, setting: Setting) -> Key:
     return seed, setting.scenario.hash, str(setting.market_data), str(setting.node)
-
-
-def _bytes(month: Month) -> int:
-    return month.calendar.n_days * 96 * month.fleet.n * BYTES_PER_STEP
 
 
 class MonthPool:
@@ -61,12 +58,12 @@ class MonthPool:
         key = _key(seed, setting)
         coming = self._coming().pop(key, None)
         if key not in self._months:
-            self._months[key] = _made(seed, setting) if coming is None else coming.result()
-            self._held += _bytes(self._months[key])
+            self._months[key] = _made(seed, setting, self._room()) if coming is None else coming.result()
+            self._held += self._months[key].kept_bytes
         self._months.move_to_end(key)
         made = self._months[key]
         while len(self._months) > self._least and self._held > POOL_BYTES:
-            self._held -= _bytes(self._months.popitem(last=False)[1])
+            self._held -= self._months.popitem(last=False)[1].kept_bytes
         return made
 
     def world(self, seeds: Sequence[int], setting: Setting) -> World:
@@ -96,13 +93,17 @@ class MonthPool:
             ahead.pop(key).cancel()
         for key, seed in wanted.items():
             if key not in ahead:
-                ahead[key] = self._workers.submit(_made, seed, setting)
+                ahead[key] = self._workers.submit(_made, seed, setting, self._room())
         keys = [_key(seed, setting) for seed in seeds]
         if self._opening is not None and self._opening[0] != keys:
             self._leave_opening()
         # the thread comes to it when it has made the months; a month that is kept may be played meanwhile
         if self._worlds and self._opening is None and all(key in ahead for key in keys):
             self._opening = keys, self._workers.submit(_opened, [ahead[key] for key in keys])
+
+    def _room(self) -> int:
+        """Bytes for the days of one month of an episode."""
+        return POOL_BYTES // self._least
 
     def _coming(self) -> dict[Key, Future[Month]]:
         """What is being made; nothing of it in a process that was forked, which has no thread."""
@@ -111,9 +112,10 @@ class MonthPool:
         return self._ahead
 
 
-def _made(seed: int, setting: Setting) -> Month:
-    """Make a month, and what an episode begins with."""
-    made = Month(setting.scenario, seed, setting.market_data, setting.node, home_data=setting.home_data)
+def _made(seed: int, setting: Setting, room: int) -> Month:
+    """Make a month that keeps its days where they fit in `room` bytes, and what an episode begins with."""
+    data = setting.market_data, setting.node
+    made = Month(setting.scenario, seed, *data, home_data=setting.home_data, keep_bytes=room)
     made.begin()
     return made
 

@@ -43,7 +43,9 @@ from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import KWH_PER_MWH
 
 CACHE_BYTES = 1 << 29
-"""Days are all kept while they fit in this (512 MB); beyond it only the newest three."""
+"""Days of a month are all kept where they fit in this (512 MB); otherwise the newest three."""
+BYTES_PER_STEP = 2 * 4 + 8 * len(BaselineDay._fields)
+"""Of a home in a day that is kept: two float32 traces and the float64 rows of its baseline."""
 
 DROP_OUT = 0.25
 """How often an owner of no willingness at all does not stay in on the day of a call [assumed]."""
@@ -74,9 +76,13 @@ class Month:
         Homes of one's own making instead; the month has as many.
     traces : HomeSeries, optional
         Their load, solar output and car sessions; generated where there are none.
+    keep_bytes : int, optional
+        Days are drawn when they are first needed, and all kept where they fit in this; otherwise the newest three.
 
     Attributes
     ----------
+    kept_bytes : int
+        What the days that are kept come to.
     home_source : dict
         Of homes that were brought: series -> `measured`, `measured in part`, `given` or `generated`, with how.
     """
@@ -92,6 +98,7 @@ class Month:
         home_data: str | Path | None = None,
         fleet: Fleet | None = None,
         traces: HomeSeries | None = None,
+        keep_bytes: int = CACHE_BYTES,
     ) -> None:
         self.seed = seed
         self._salt = check_salt(salt)
@@ -114,8 +121,9 @@ class Month:
         self._before: dict[int, DayTraces] = {}
         self._days: OrderedDict[int, Day] = OrderedDict()
         self._baseline_start = {0: initial_state(self.fleet)}
-        day_bytes = 96 * self.fleet.n * (2 * 4 + 5 * 8)
-        self._keep = max(3, CACHE_BYTES // day_bytes)
+        days, day_bytes = self.calendar.n_days, 96 * self.fleet.n * BYTES_PER_STEP
+        self._keep = days if days * day_bytes <= keep_bytes else min(3, days)
+        self.kept_bytes = self._keep * day_bytes
 
     @property
     def homes(self) -> HomeSeries:
