@@ -155,7 +155,9 @@ def test_a_lent_array_is_not_given_back() -> None:
     def make(n: int) -> Floats:
         return made(n)
 
-    with pytest.raises(TypeError, match=r"row is @inlined and returns an array; allowed are numbers, or @kernel"):
+    with pytest.raises(
+        TypeError, match=r"row is part of kernels and returns an array; allowed are numbers, or @kernel"
+    ):
         use((np.zeros((2, 2)), 1))
     with pytest.raises(TypingError, match="array"):
         make(3)
@@ -296,3 +298,16 @@ def test_what_kernels_call_is_machine_code_in_them_alone() -> None:
         (entry,) = cast(Any, made).overloads.values()
         engine = entry.library.codegen._engine
         assert bool(engine.get_function_address(entry.fndesc.llvm_func_name)) == is_code, made
+
+
+def test_a_part_is_compiled_once_for_all_numbers_that_calls_of_it_name() -> None:
+    @inlined
+    def shifted(x: float, by: int, double: bool) -> float:
+        return 2.0 * (x + by) if double else x + by
+
+    @kernel
+    def both(x: float) -> float:
+        return shifted(x, 1, True) + shifted(x, 2, False) * shifted(x, 3, False)
+
+    assert both(1.0) == 4.0 + 3.0 * 4.0
+    assert len(cast(Any, shifted).overloads) == 1

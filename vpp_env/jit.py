@@ -166,10 +166,6 @@ class _PartCompiler(CompilerBase):
         return [steps]
 
 
-_PART: dict[str, Any] = {"pipeline_class": _PartCompiler, "no_cpython_wrapper": True}
-"""Options of functions that only kernels call. They are not cached: what is cached is the kernel."""
-
-
 def kernel(function: F) -> F:
     """Compile `function` with Numba at its first call; no fastmath, so that the bits are those of plain arithmetic.
 
@@ -203,7 +199,7 @@ def internal(function: F) -> F:
     For structs of a hundred arrays that takes seconds to compile. Unlike `inlined` it is in a kernel once, however
     often and deep it is called.
     """
-    return _compiled(function, nogil=True, _nrt=False, **_PART)
+    return _part(function, nogil=True)
 
 
 def inlined(function: F) -> F:
@@ -212,25 +208,35 @@ def inlined(function: F) -> F:
     Such a function gets and returns NamedTuples of numbers. Inlined, they never exist in memory. It allocates nothing
     and calls no NumPy, so that the same source can be compiled for a GPU; from Python its plain form is `.py_func`.
     A division by zero is not looked for (as on a GPU; the branches cost a tenth of the time): the function has to
-    guard what may be zero. It is not cached: what is cached is the kernel that it becomes part of.
+    guard what may be zero.
 
     Arrays are lent to it: it does not count that it holds them (counting took up to six sevenths of the time), so it
     may take views of them, and must not return any.
     """
-    made: Any = _compiled(function, forceinline=True, error_model="numpy", _nrt=False, **_PART)
+    return _part(function, forceinline=True, error_model="numpy")
+
+
+def _part(function: F, **options: Any) -> F:
+    """Compile a function that only kernels call. It is not cached: what is cached is the kernel.
+
+    It is compiled once for all numbers of a type that are written into calls of it, where Numba would for each of
+    them: a kernel that has it inlined knows the number anyway.
+    """
+    made: Any = _compiled(function, pipeline_class=_PartCompiler, no_cpython_wrapper=True, _nrt=False, **options)
     config: Any = numba.config
     if not config.DISABLE_JIT:
         compile_it = made.compile
 
-        def lent(signature: Any) -> Any:
+        def compiled(signature: Any) -> Any:
             """Compile, and refuse what would give back an array that nobody counts."""
-            entry = compile_it(signature)
-            if _holds_array(made.overloads[normalize_signature(signature)[0]].signature.return_type):
+            given = tuple(types.unliteral(x) for x in normalize_signature(signature)[0])
+            entry = compile_it(given)
+            if _holds_array(made.overloads[given].signature.return_type):
                 name = f"{function.__module__}.{function.__qualname__}"
-                raise TypeError(f"{name} is @inlined and returns an array; allowed are numbers, or @kernel")
+                raise TypeError(f"{name} is part of kernels and returns an array; allowed are numbers, or @kernel")
             return entry
 
-        made.compile = lent
+        made.compile = compiled
     return cast(F, made)
 
 

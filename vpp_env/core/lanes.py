@@ -73,7 +73,7 @@ def deliver_lanes(
         i = unsigned(f + h)
         home, step, order = home_at(homes.home, i), step_at(day, k, i), order_at(orders, i)
         spends = prices.bought[i] <= home.buy_limit
-        state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends)
+        state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, 1.0)
         put(flows, states, h, state, flow)
     for row in range(N_FLOW):
         _give(lot.flow, row, c, flows, row)
