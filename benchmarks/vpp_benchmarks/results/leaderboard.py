@@ -54,10 +54,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Entry:
-    """A policy as called, at one commit."""
+    """A policy as called, at one commit, with the same files of its own."""
 
     policy: str
-    code: str  # commit, or version of the package
+    code: str  # commit, or version of the package, and digests of the policy's own files
     asks: bool
     verdict: str  # the worst that an audit of one of its runs found; `claimed` where there was none
     figures: Mapping[str, Figure]  # by name of the KPI
@@ -254,13 +254,14 @@ def leaderboard(runs: Sequence[RunResult], by: str | None = None) -> Leaderboard
                 run.origin.scenario.name,
                 run.info.information.name,
                 run.origin.policy.spec,
-                run.origin.software.code,
+                run.origin.code,
             )
             failed.setdefault(key, []).append(f"seed {run.origin.seed} {run.status}: {run.reason}")
     groups: dict[tuple[str, str], dict[tuple[str, str], dict[int, RunResult]]] = {}
     for run in (run for run in runs if run.complete):
         group = groups.setdefault((run.origin.scenario.name, run.info.information.name), {})
-        group.setdefault((run.origin.policy.spec, run.origin.software.code), {})[run.origin.seed] = run
+        seeds = group.setdefault((run.origin.policy.spec, run.origin.code), {})
+        seeds[run.origin.seed] = _one_of(seeds.get(run.origin.seed, run), run)
     tables = []
     for (scenario, information), entries in sorted(groups.items()):
         origin = next(iter(next(iter(entries.values())).values())).origin
@@ -271,6 +272,28 @@ def leaderboard(runs: Sequence[RunResult], by: str | None = None) -> Leaderboard
         hash_, market, data = origin.scenario.hash, origin.scenario.market_version, origin.world
         tables.append(Ranking(scenario, hash_, market, data, information, by, common, ranked, left_out))
     return Leaderboard(by, tuple(tables))
+
+
+_TELLS = (Verdict.REFUTED, Verdict.VERIFIED, Verdict.CLAIMED)
+"""Verdicts on two plays of one run, the one that stands first: who was caught once is caught."""
+
+
+def _one_of(first: RunResult, second: RunResult) -> RunResult:
+    """Return one of two plays of the same run, the one whose verdict stands.
+
+    Raises
+    ------
+    PlanError
+        When their figures differ: whichever was taken, somebody would have chosen it.
+    """
+    for kpi in table():
+        one, other = first.number(kpi.name), second.number(kpi.name)
+        if kpi.of_ceilings is None and not kpi.is_time and one != other:
+            raise PlanError(
+                f"{first.origin.policy.spec} at {first.origin.code} was played twice on seed {first.origin.seed}, and "
+                f"{kpi.name} is {one} and {other}; one run has one result: give only one of the two folders"
+            )
+    return min((first, second), key=lambda run: _TELLS.index(verdict_of([run.audit])))
 
 
 def _ranked(

@@ -136,6 +136,11 @@ class Origin:
         salt = self.salt_sha256 and f"salt {self.salt_sha256[:12]}"
         return " ".join(x for x in (self.prices.digest, self.homes.digest, salt) if x)
 
+    @property
+    def code(self) -> str:
+        """Commit or version of this package, and short digests of the policy's own files."""
+        return " ".join([self.software.code, *(sha[:8] for _, sha in self.policy.files)])
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -242,6 +247,7 @@ class RunResult:
             "consent": info.consent.value if info.asks_consent else BY_CONSTRUCTION,
             "verdict": self.verdict,
             "audit": None if self.audit is None else self.audit.to_json(),
+            **({"files_sha256": dict(files)} if (files := self.origin.policy.files) else {}),
         }
 
     def manifest_json(self) -> dict[str, Any]:
@@ -318,7 +324,7 @@ class RunResult:
             m["hash"],
             m["case"],
             m["seed"],
-            Contender(p["label"], p["spec"], info),
+            Contender(p["label"], p["spec"], info, tuple(p.get("files_sha256", {}).items())),
             ScenarioFacts(**m["scenario"]),
             PriceSource(**{f.name: m["data"][f.name] for f in fields(PriceSource)}),
             Software(**{f.name: m[f.name] for f in fields(Software)}),

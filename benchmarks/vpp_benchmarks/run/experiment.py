@@ -382,6 +382,7 @@ def job_hash(job: JobSpec) -> str:
     checks: dict[str, Any] = {"salt": job.checks.salt_sha256, "verify_hours": job.checks.verify_hours}
     checks |= {"ending": job.market_data is not None and is_ending(job.market_data)}
     checks |= {"homes": homes_content(job.home_data)}
+    checks |= {"files": [sha for _, sha in job.contender.files]}
     content |= {key: value for key, value in checks.items() if value}  # without them as before there were any
     content |= {} if job.audit_seed in (None, job.seed) else {"audit_seed": job.audit_seed}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

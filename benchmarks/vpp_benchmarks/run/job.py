@@ -28,6 +28,7 @@ from vpp_benchmarks.results.run_result import (
 from vpp_benchmarks.results.software import software
 from vpp_benchmarks.run.auditing import audit_of
 from vpp_benchmarks.run.experiment import file_hashes, job_hash
+from vpp_benchmarks.run.named_files import named_files
 from vpp_benchmarks.run.plan import JobSpec, Salt
 from vpp_env.errors import PolicyError
 from vpp_env.evaluation.answers import PolicyFailure, said
@@ -141,6 +142,9 @@ def play(job: JobSpec, progress: Progress, rehearses: bool = False) -> RunResult
                 # the report prints what was declared when the comparison was planned
                 declared = job.contender.info
                 raise PolicyError(f"it declares {policy.info}, and declared {declared} when the run was planned")
+            if changed := set(named_files(job.contender.spec)) ^ set(job.contender.files):
+                files = ", ".join(sorted({name for name, _ in changed}))
+                raise PolicyError(f"what it names has changed since the run was planned: {files}")
             result = _result_of(job, month, simulate(month, policy, on_opportunity, audited))
     except PolicyFailure as error:  # in a process of its own: the words and the traceback are from there
         trace = error.trace or traceback.format_exc()

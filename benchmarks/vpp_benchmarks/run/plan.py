@@ -13,6 +13,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+from vpp_benchmarks.run.named_files import NamedFiles, named_files
 from vpp_env.contract.policy import PolicyInfo, parse_spec
 from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import VppError, did_you_mean
@@ -41,6 +42,7 @@ class Contender:
     label: str  # unique; prefix of its columns in simulation_results.csv
     spec: str  # as on the command line
     info: PolicyInfo
+    files: NamedFiles = ()  # what it names, as it was when the comparison was planned
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,10 @@ def make_plan(
         raise PlanError(f"node {shown(node)} picks a price node of a data file; give the file too (--market-data PATH)")
     scenario = scenario_of(scenario, home_data)
     labels = unique_labels([label_of(spec) for spec in specs])
-    contenders = [Contender(label, spec.strip(), declared(spec)) for label, spec in zip(labels, specs, strict=True)]
+    contenders = [
+        Contender(label, spec.strip(), declared(spec), named_files(spec))
+        for label, spec in zip(labels, specs, strict=True)
+    ]
     data = None if market_data is None else str(market_data)
     if data is not None and is_real_month(data) and node is None:
         node = find_real_month(data).dlap.lower()  # areas share files: a result says whose prices it was played on
