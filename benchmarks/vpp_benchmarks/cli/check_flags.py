@@ -31,19 +31,24 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         choices=("one", "all"),
         help="with --verify: audit a policy on one of a case's months, drawn by a hash (the default), or on each",
     )
-    group.add_argument(
-        "--salt",
-        nargs="?",
-        const="",
-        metavar="FILE|-",
-        help=f"hash a secret into every world: that of the variable {SALT_VARIABLE}, a file, or standard input (-)",
-    )
+    add_salt(group)
     group.add_argument(
         "--policy-timeout",
         type=float,
         default=TIMEOUT_S,
         metavar="S",
         help="longest that one answer of a policy from outside the registry may take; default: %(default)g",
+    )
+
+
+def add_salt(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says where the secret of the worlds is."""
+    parser.add_argument(
+        "--salt",
+        nargs="?",
+        const="",
+        metavar="FILE|-",
+        help=f"hash a secret into every world: that of the variable {SALT_VARIABLE}, a file, or standard input (-)",
     )
 
 
@@ -58,7 +63,7 @@ def checks(args: argparse.Namespace) -> Checks:
     hours = _hours(args.verify)
     if args.verify_months and not hours:
         raise PlanError("--verify-months says on which months policies are audited; give --verify too")
-    return Checks(_salt(args.salt), hours, args.verify_months == "all", args.policy_timeout)
+    return Checks(salt_of(args), hours, args.verify_months == "all", args.policy_timeout)
 
 
 def _hours(text: str | None) -> int:
@@ -71,8 +76,9 @@ def _hours(text: str | None) -> int:
     return int(text)
 
 
-def _salt(where: str | None) -> Salt | None:
-    """Read the salt; its text is on no command line, since everybody on a machine sees those."""
+def salt_of(args: argparse.Namespace) -> Salt | None:
+    """Return the salt that the command line names; its text is on none, since everybody on a machine sees those."""
+    where: str | None = args.salt
     if where is None:
         return None
     if not where:

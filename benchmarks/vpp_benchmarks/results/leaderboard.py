@@ -124,7 +124,8 @@ class Ranking:
         """Return what must be said below the table: who breaks preferences, who failed and why."""
         lines = [f"{VIOLATES} breaks owners' preferences."] if any(e.violates for e in self.entries) else []
         if refuted := [e.policy for e in self.entries if e.verdict == Verdict.REFUTED.value]:
-            lines.append(f"refuted, and not ranked: {', '.join(refuted)}: it uses more than it declares.")
+            why = "it uses more than it declares, or does not earn what its folder says"
+            lines.append(f"refuted, and not ranked: {', '.join(refuted)}: {why}.")
         if claimed := [e.policy for e in self.entries if e.verdict == Verdict.CLAIMED.value]:
             lines.append(f"claimed: nothing has checked what {', '.join(claimed)} declares; compare with --verify.")
         for e in self.entries:
@@ -173,7 +174,12 @@ def _shown(by: str) -> tuple[Kpi, ...]:
 
 
 def collect(roots: Sequence[Path]) -> list[RunResult]:
-    """Return every run below some folders, with the score where its seed's ceilings were worked out.
+    """Return every run below some folders; see `found`."""
+    return [run for _, run in found(roots)]
+
+
+def found(roots: Sequence[Path]) -> list[tuple[Path, RunResult]]:
+    """Return every run below some folders with its folder, and the score where its seed's ceilings were worked out.
 
     Raises
     ------
@@ -186,8 +192,8 @@ def collect(roots: Sequence[Path]) -> list[RunResult]:
             raise PlanError(f"{str(root)!r} is no folder; give one that holds results")
         # a run folder is told from a folder of a seed by its summary's name
         folders = sorted(f.parent for f in root.rglob("summary.json") if not f.parent.name.startswith("."))
-        runs += [_scored(RunResult.read(folder), folder) for folder in folders]
-    if not any(run.complete for run in runs):
+        runs += [(folder, _scored(RunResult.read(folder), folder)) for folder in folders]
+    if not any(run.complete for _, run in runs):
         raise PlanError(f"no complete run in {', '.join(map(str, roots))}; results of compare hold them in runs/")
     return runs
 
