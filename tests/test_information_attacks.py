@@ -112,6 +112,16 @@ return 0.001 * max(0.0, min(99.0, float(self.future[4 * view.public.opportunity]
 """
 
 
+def test_keys_of_language_models_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works: the environment is its own, but for the salt. A stranger's policy is to be played without keys."""
+    body = "import os\nreturn float(len(os.environ['OPENAI_API_KEY'])) / 1000.0"
+    asks = []
+    for key in ("", "12345678901234567890"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        asks.append(asks_of(written(tmp_path, body), month("week20", SHORT)))
+    assert any((a.actions != b.actions).any() for a, b in zip(*asks, strict=True))
+
+
 def test_a_public_seed_can_be_made_again_and_a_salt_closes_that(tmp_path: Path) -> None:
     """Works without a salt, also past the audit: what the policy reads is its own. With a salt it is another month."""
     spec = written(tmp_path, REMAKE.format(changes=repr(SHORT)).strip())
