@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from vpp_benchmarks.cli.main import main
 
 from tests.benchmarks.folders import run_files
 from tests.fuzz.results import WAYS, experiment, read
@@ -98,6 +99,26 @@ def test_a_run_that_is_not_there_is_said(out: Path) -> None:
     status, told = read("report", out)
     assert status == 2
     assert "the run of idle in quick, seed 1000 is not there; continue with" in told
+
+
+@pytest.mark.parametrize("link", ["simulation.log", "seed_1000", "runs", "tables", "paper"])
+def test_nothing_is_written_through_a_link(link: str, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger's folder: what is continued in it, or made of it, would go into files of one's own."""
+    elsewhere, path = out.parent / "elsewhere", out / link
+    log = link.endswith(".log")
+    if log:
+        elsewhere.write_text("mine", encoding="utf-8")
+    else:
+        shutil.copytree(path, elsewhere) if path.exists() else elsewhere.mkdir()
+    before = elsewhere.read_bytes() if log else sorted(f.name for f in elsewhere.rglob("*"))
+    if path.exists():
+        path.unlink() if log else shutil.rmtree(path)
+    path.symlink_to(elsewhere)
+    commands = [["compare", "--resume", str(out), "--quiet", "--no-figures"], ["paper", str(out)]]
+    for command in commands if link != "simulation.log" else commands[:1]:
+        assert main(command) == 2
+        assert f"{link}' is a symbolic link" in capsys.readouterr().err
+    assert before == (elsewhere.read_bytes() if log else sorted(f.name for f in elsewhere.rglob("*")))
 
 
 def test_no_path_leaves_the_folder(out: Path) -> None:

@@ -90,6 +90,7 @@ def write_paper(folder: Path) -> Path:
     """Write the kit of a results folder below it and return where it is."""
     kit = Kit.read(folder)
     out = folder / FOLDER
+    store.check_links(folder)
     for name in ("tables", "figures"):
         store.make_folder(out / name)
     most = ALONE if kit.statistics is None else MOST_COLUMNS

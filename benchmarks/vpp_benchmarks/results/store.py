@@ -55,6 +55,22 @@ def check_free(folder: Path) -> None:
         )
 
 
+def check_links(folder: Path) -> None:
+    """Raise `PlanError` where a symbolic link lies in `folder`: what is written there would go elsewhere.
+
+    Run folders are not looked into: nothing is written into one, it is replaced whole.
+    """
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                raise PlanError(
+                    f"{str(path)!r} is a symbolic link, and what is written there would go elsewhere; allowed are "
+                    "files and folders: take it away"
+                )
+        if Path(parent) == folder / RUNS:
+            folders.clear()
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Make `folder` and hold it while the block runs; the lock dies with the process, however it ends.

@@ -73,8 +73,8 @@ def run_experiment(
         When a month cannot be built (market data that does not fit), the folder is taken or cannot be written to.
     """
     checked(experiment)
-    if out is not None and not resume:
-        store.check_free(out)
+    if out is not None:
+        (store.check_links if resume else store.check_free)(out)
     with ExitStack() as stack:
         stack.enter_context(compiling.told())
         # prices that do not fit end here, before anything is written; the first case last: its month is played first
