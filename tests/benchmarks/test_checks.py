@@ -22,6 +22,7 @@ from vpp_benchmarks.results.leaderboard import check_unmixed
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run import job as job_module
 from vpp_benchmarks.run.executors import EXECUTORS
+from vpp_benchmarks.run.experiment import from_data
 from vpp_benchmarks.run.job import origin_of, play
 from vpp_benchmarks.run.plan import Checks, PlanError, Salt, make_plan
 from vpp_benchmarks.run.progress import LogProgress
@@ -207,6 +208,38 @@ def test_nor_a_graph_or_a_speaker_that_only_a_folder_names(
     assert not canary.exists()
     main(["--resume", str(out), "--quiet", "--no-figures", "--policies", spec])
     assert canary.exists(), "who names it again has it executed"
+
+
+ADDRESS = "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"agentic(brain='llm', llm='openai', model='m', base_url='{ADDRESS}')",
+        "agentic(brain='llm', llm='openai', models='theirs.toml')",
+        f"llm('vpp_policies.llm.owner:speaker', llm='openai', base_url='{ADDRESS}')",
+    ],
+)
+def test_nor_is_a_key_sent_to_an_address_that_only_a_folder_names(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes an address into a folder would be sent the key of who continues it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-key")
+    out = tmp_path / "out"
+    assert main([*TINY, "--policies", "idle", "--out", str(out)]) == 0
+    written = json.loads((out / "experiment.json").read_text(encoding="utf-8"))
+    if spec.startswith("llm"):
+        written["cases"][0]["scenario"]["owners"]["brains"] = [[spec, 1.0]]
+    else:
+        written["policies"][0]["spec"] = spec
+    (out / "experiment.json").write_text(json.dumps(written), encoding="utf-8")
+    assert main(["--resume", str(out), "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert f'the folder names "{spec}"' in told
+    assert "to ask a model is to send it your key" in told
+    if "base_url" in spec:
+        assert from_data(written, [spec]).jobs(), "who names it again has it asked"
 
 
 # -- audits and salts --------------------------------------------------------------------------------------------

@@ -264,7 +264,7 @@ def from_data(data: Mapping[str, Any], named: Sequence[str] = (), checks: Checks
 def _from_data(data: Mapping[str, Any], named: Sequence[str], checks: Checks | None) -> Experiment:
     specs = [p["spec"] for p in data["policies"]]
     brains = [spec for c in data["cases"] for spec, _ in c["scenario"].get("owners", {}).get("brains", ())]
-    _check_named(specs, [spec for spec in brains if _names_module(spec)], named)
+    _check_named(specs, [spec for spec in brains if _names_module(spec) or _asks_elsewhere(spec)], named)
     hours = data.get("verify_hours", 0)
     # folders of before the months could be chosen audited all of them
     every = bool(hours) and data.get("verify_all_months", True)
@@ -307,18 +307,19 @@ def _all_hashes(plans: Sequence[Plan]) -> dict[str, str]:
 
 
 def _check_named(specs: Sequence[str], brains: Sequence[str], named: Sequence[str]) -> None:
-    """Refuse policies and owners' brains that are code from outside this package, unless the user names them again."""
+    """Refuse policies and owners' brains that the user does not name again: code from outside, models elsewhere."""
     known, again = list(dict.fromkeys(spec.strip() for spec in (*specs, *brains))), {spec.strip() for spec in named}
     for spec in again:
         if spec not in known:
             raise PlanError(did_you_mean(spec, known, "policy of the folder"))
-    outside = [spec for spec in known if (_names_module(spec) or is_outside(spec)) and spec not in again]
+    reaching = [spec for spec in known if _names_module(spec) or _asks_elsewhere(spec) or is_outside(spec)]
+    outside = [spec for spec in reaching if spec not in again]
     if outside:
         quoted = " ".join(f'"{spec}"' for spec in outside)
         raise PlanError(
-            f"the folder names {quoted}, from outside the registry; to make a policy, a graph or a speaker is to "
-            "execute its module, and what a folder says is not executed by itself. If you trust it, name it again: "
-            f"--resume DIR --policies {quoted}"
+            f"the folder names {quoted}, from outside the registry or with a language model's address; to make a "
+            "policy, a graph or a speaker is to execute its module, to ask a model is to send it your key, and what a "
+            f"folder says is not done by itself. If you trust it, name it again: --resume DIR --policies {quoted}"
         )
 
 
@@ -332,6 +333,23 @@ def _names_module(spec: str) -> bool:
     except ValueError:
         return False  # nobody can read it, and it is refused
     return any(isinstance(node, ast.Constant) and _is_code(node.value) for node in ast.walk(tree))
+
+
+WHERE_ASKED = ("base_url", "models")
+"""Options that say where a language model is asked, and by which key: an address, a file of models."""
+
+
+def _asks_elsewhere(spec: str) -> bool:
+    """Whether a policy, or what a brain is given, says where a language model is asked."""
+    try:
+        tree = arguments(spec.partition("(")[2].strip().removesuffix(")"))
+    except ValueError:
+        return False  # nobody can read it, and it is refused
+    return any(
+        (isinstance(node, ast.keyword) and node.arg in WHERE_ASKED)
+        or (isinstance(node, ast.Constant) and node.value in WHERE_ASKED)
+        for node in ast.walk(tree)
+    )
 
 
 def _is_code(value: object) -> bool:
