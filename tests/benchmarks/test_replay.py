@@ -80,14 +80,15 @@ def test_nor_does_a_verdict(out: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "an audit finds it claimed; the folder says verified" in text
 
 
-def test_nor_does_a_ceiling(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("name", "value"), [("welfare", [0.0, 0.5]), ("no_foresight", [0.0, 0.5]), ("idle", -50.0)])
+def test_nor_does_a_ceiling(name: str, value: Any, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = out / "simulation_summary.json"
     data = json.loads(path.read_text())
-    data["ceilings"]["welfare"] = [0.0, data["ceilings"]["welfare"][1] / 2]
+    data["ceilings"][name] = value
     write_sealed(path, data)
     status, text, _ = board(out, capsys, "--replay")
     assert status == 1
-    assert "the ceiling welfare is" in text
+    assert f"the ceiling {name} is" in text
 
 
 def test_nor_does_another_world_under_this_ones_name(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +99,30 @@ def test_nor_does_another_world_under_this_ones_name(out: Path, capsys: pytest.C
     status, text, _ = board(out, capsys, "--replay")
     assert status == 1
     assert "its scenario is another one than the experiment's" in text
+
+
+def test_nor_does_another_policy_under_this_ones_figures(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A policy that everybody has, shown as one's own."""
+
+    def mine(data: dict[str, Any]) -> None:
+        data["policy"]["spec"] = "mine.py:Clever"
+
+    forge(out / "runs" / "quick-s0-truthful", {}, mine)
+    assert main([str(out), "--by", "welfare", "--replay"]) == 1
+    text = capsys.readouterr().out
+    assert "its policy is another one than the experiment's" in text
+    assert "refuted, and not ranked: mine.py:Clever" in text
+
+
+def test_a_run_of_another_case_has_no_ceilings_here(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The case says in which folder the ceilings lie: one that the experiment does not plan is a path out of it."""
+
+    def elsewhere(data: dict[str, Any]) -> None:
+        data["case"] = "../elsewhere"
+
+    forge(out / "runs" / "quick-s0-random", {}, elsewhere)
+    assert main([str(out), "--by", "welfare"]) == 2
+    assert "it is of case '../elsewhere', seed 0, which its experiment does not plan" in capsys.readouterr().err
 
 
 def test_a_plan_that_was_changed_is_another_run(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

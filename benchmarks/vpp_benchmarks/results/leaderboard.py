@@ -203,7 +203,10 @@ def _scored(run: RunResult, folder: Path) -> RunResult:
     out = folder.parent.parent
     if folder.parent.name != store.RUNS or not (out / store.EXPERIMENT).is_file():
         return run
-    ceilings = read_ceilings(Planned.read(out).folder(out, (run.origin.case, run.origin.seed)))
+    planned, unit = Planned.read(out), (run.origin.case, run.origin.seed)
+    if unit not in planned.units:
+        raise PlanError(f"{folder}: it is of case {unit[0]!r:.80}, seed {unit[1]}, which its experiment does not plan")
+    ceilings = read_ceilings(planned.folder(out, unit))
     return run if ceilings is None else run.scored(ceilings)
 
 

@@ -17,7 +17,7 @@ from vpp_benchmarks.results import store
 from vpp_benchmarks.results.comparison import Planned, read_ceilings
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.auditing import audit_of
-from vpp_benchmarks.run.ceilings import QUICK_CEILING, ceilings
+from vpp_benchmarks.run.ceilings import QUICK_CEILING, TITLES, ceilings
 from vpp_benchmarks.run.experiment import Experiment
 from vpp_benchmarks.run.job import JobSpec, job_hash, month_of, play
 from vpp_benchmarks.run.plan import Checks, PlanError
@@ -98,9 +98,11 @@ def _differences(out: Path, job: JobSpec, run: RunResult, again: RunResult) -> I
     if not again.complete:
         yield f"played again it is {again.status}: {again.reason}"
         return
-    for what in ("scenario", "world", "seed"):
+    for what in ("scenario", "world", "case", "seed"):
         if getattr(run.origin, what) != getattr(again.origin, what):
             yield f"its {what} is another one than the experiment's"
+    if (run.origin.policy.spec, run.origin.policy.files) != (again.origin.policy.spec, again.origin.policy.files):
+        yield "its policy is another one than the experiment's"
     if (run.info.information, run.info.consent) != (again.info.information, again.info.consent):
         yield "it declares something else"
     for kpi in table():
@@ -110,8 +112,8 @@ def _differences(out: Path, job: JobSpec, run: RunResult, again: RunResult) -> I
     written = read_ceilings(Planned.read(out).folder(out, (job.case, job.seed)))
     if written is not None:
         made = Ceilings.from_json(ceilings(month_of(job), QUICK_CEILING))
-        for name in ("welfare", "no_foresight", "preferences", "free", "profit"):
-            said, found = (None if (b := getattr(c, name)) is None else b[1] for c in (written, made))
+        for name in ("idle", *TITLES):
+            said, found = _upper(getattr(written, name)), _upper(getattr(made, name))
             if not _same(said, found, CEILING_SAME):
                 yield f"the ceiling {name} is {found} when it is worked out again; the folder says {said}"
     if run.audit is not None:
@@ -119,6 +121,10 @@ def _differences(out: Path, job: JobSpec, run: RunResult, again: RunResult) -> I
         audit = again.audit or audit_of(of, month_of(of))
         if verdict_of([audit]) is not verdict_of([run.audit]):
             yield f"an audit finds it {verdict_of([audit]).value}; the folder says {run.verdict}"
+
+
+def _upper(ceiling: float | tuple[float, float] | None) -> float | None:
+    return ceiling[1] if isinstance(ceiling, tuple) else ceiling
 
 
 def _same(said: float | None, found: float | None, tolerance: float) -> bool:
