@@ -191,6 +191,17 @@ def test_ends_of_intervals_are_another_run_and_of_tidy_files_only(tmp_path: Path
         load_market_data(f"ending:{file}", DAY, 0, 0)
 
 
+@pytest.mark.parametrize("name", ["prices.csv.gz", "prices.parquet"])
+def test_nor_is_a_small_file_of_very_many_rows(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, rows = tmp_path / name, pd.DataFrame({"ts_utc": ["2023-08-01T00:00Z"] * 200_000, "lmp": 1.0})
+    rows.to_parquet(file) if name.endswith("parquet") else rows.to_csv(file, index=False)
+    assert file.stat().st_size < 50_000
+    monkeypatch.setattr("vpp_env.traces.readers.check.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("vpp_env.traces.readers.check.MOST_CELLS", 100_000)
+    with pytest.raises(DataError, match=r"unpacks to more than 1000000 bytes|200000 rows of 2 columns"):
+        load_market_data(file, DAY, 0, 0)
+
+
 def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vpp_env.traces.readers.files.MOST_BYTES", 100_000)
     file = archive(tmp_path / "bomb.zip", {"a.csv": "0" * 1_000_000})

@@ -5,6 +5,8 @@ Zone, clock changes, order, doubled times, numbers, steps, gaps. Errors say what
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from vpp_env.units import Flags, Floats, Ints
 
 MAX_GAP = pd.Timedelta(hours=2)
 """Longest gap that is filled by interpolation; a longer one is an error. Assumed."""
+MOST_BYTES = 500_000_000
+"""Most that a compressed file may unpack to: a year of raw five-minute prices of four areas has 300 MB [assumed]."""
+MOST_CELLS = 500_000_000
+"""Most cells of a parquet file, which may take no room in it: 4 GB of numbers [assumed]."""
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _EMPTY = ("", "nan", "null", "none", "na", "n/a")
 
@@ -23,6 +29,27 @@ _EMPTY = ("", "nan", "null", "none", "na", "n/a")
 def shown(value: object) -> str:
     """Return a value of a file for a message: in one line, and not longer than is read."""
     return shortened(repr(value) if isinstance(value, str) else repr(str(value)))
+
+
+def _unpacked(path: Path) -> Path | io.BytesIO:
+    """Return what a compressed file holds, if it is not more than may be read; any other file as it is."""
+    if not path.name.lower().endswith(".gz"):
+        return path
+    with gzip.open(path) as packed:
+        content = packed.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{path.name}: unpacks to more than {MOST_BYTES} bytes; allowed are {MOST_BYTES}, split it")
+    return io.BytesIO(content)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    from pyarrow.parquet import read_metadata
+
+    said = read_metadata(path)
+    if said.num_rows * said.num_columns > MOST_CELLS:
+        size = f"{said.num_rows} rows of {said.num_columns} columns"
+        raise DataError(f"{path.name}: has {size}; allowed are {MOST_CELLS} cells, split it")
+    return pd.read_parquet(path)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -36,8 +63,10 @@ def read_table(path: Path) -> pd.DataFrame:
     suffix = ".parquet" if path.name.lower().endswith(".parquet") else ".csv"
     try:
         with needs(f"reading {path.name}", "bench"):  # parquet: pyarrow
-            table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, dtype=str)
+            table = _parquet(path) if suffix == ".parquet" else pd.read_csv(_unpacked(path), dtype=str)
     # pandas' and arrow's parser errors are ValueErrors or OSErrors; a cut or damaged gzip file raises the others
+    except DataError:
+        raise
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, MemoryError) as error:
         told = " ".join(str(error).split())[:300]
         raise DataError(f"{path.name}: not a readable {suffix} file ({told}); export it again") from error

@@ -13,7 +13,7 @@ import pandas as pd
 
 from vpp_env.data.months import find_real_month, is_real_month
 from vpp_env.errors import DataError
-from vpp_env.traces.readers.check import read_table, shown, words
+from vpp_env.traces.readers.check import MOST_BYTES, read_table, shown, words
 from vpp_env.traces.readers.exports import is_gridstatus, is_reserves, plain_name, read_gridstatus, read_reserves
 from vpp_env.traces.readers.formats import START, UnusableFileError, is_price, read_oasis, read_tidy
 from vpp_env.traces.readers.market_column import RawColumn
@@ -23,8 +23,6 @@ KINDS = (".csv", ".csv.gz", ".parquet", ".zip")
 """Endings of the files that are read."""
 ENDING = "ending:"
 """What stands before a path whose times are the ends of intervals: hour-ending labels."""
-MOST_BYTES = 500_000_000
-"""Most that a compressed file may unpack to: a year of raw five-minute prices of four areas has 300 MB [assumed]."""
 HOUR_ENDING = ("hour_ending", "he", "opr_hr", "interval_end", "interval_end_utc", "interval_end_local")
 """Columns, in lower case with underscores, that say when an interval ends."""
 DATES = (
