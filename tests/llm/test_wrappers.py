@@ -223,6 +223,14 @@ def test_keys_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: p
     assert secret(names) == "from-env"
 
 
+@pytest.mark.parametrize("where", ["sk-not-a-key-1@host", "me:sk-not-a-key-1@host", "host/v1?key=sk-not-a-key-1"])
+def test_an_address_holds_no_key(where: str) -> None:
+    """Options are written into manifests, logs and cassettes as they were called."""
+    with pytest.raises(PolicyError, match="the address of host holds a name, a password or a query") as told:
+        LlmOptions("openai", model="m", base_url=f"https://{where}")
+    assert "sk-not-a-key-1" not in str(told.value)
+
+
 def test_options_are_checked_and_models_configured(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="gemini"):
         LlmOptions("gemin")

@@ -153,6 +153,11 @@ class LlmOptions:
             raise PolicyError(
                 f"base_url: got {self.base_url!r}; allowed is an address such as http://localhost:11434/v1"
             )
+        if at.username or at.password or at.query:
+            raise PolicyError(
+                f"base_url: the address of {at.hostname} holds a name, a password or a query, and options are written "
+                "into results; allowed is an address without, and the key in the environment"
+            )
         if not 0 < self.timeout_s <= MOST_WAIT_S:
             raise PolicyError(f"timeout_s: got {self.timeout_s}; allowed is above 0, up to {MOST_WAIT_S:g}")
         if not 1 <= self.attempts <= MOST_ATTEMPTS:
