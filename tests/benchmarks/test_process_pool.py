@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from vpp_benchmarks.results.comparison import Comparison
-from vpp_benchmarks.run import executors
+from vpp_benchmarks.run import executors, process_pool
 from vpp_benchmarks.run.plan import make_plan
 from vpp_benchmarks.run.progress import LogProgress
 from vpp_benchmarks.run.runner import run_plan
@@ -88,3 +89,12 @@ def test_a_stop_keeps_what_was_played(tmp_path: Path) -> None:
     assert found.status == "interrupted"
     assert "not_run" in states or "interrupted" in states
     assert (tmp_path / "out" / "simulation_summary.json").is_file()
+
+
+def test_a_process_that_still_imports_outlives_ctrl_c() -> None:
+    child = process_pool._hire(rehearses=False)
+    assert child.process.pid is not None
+    os.kill(child.process.pid, signal.SIGINT)
+    child.pipe.close()  # nobody has work for it: it goes of its own accord
+    child.process.join(60)
+    assert child.process.exitcode == 0

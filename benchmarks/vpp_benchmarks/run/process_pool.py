@@ -14,7 +14,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -80,6 +82,8 @@ def _work(pipe: Connection, kpis: Mapping[str, Kpi], rehearses: bool) -> None:
     root.setLevel(logging.INFO)
     # Ctrl-C reaches the whole process group: the parent answers it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         with watched():
             while isinstance(job := pipe.recv(), JobSpec):
@@ -112,12 +116,27 @@ def check_kpis() -> None:
             ) from error
 
 
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Begin processes that Ctrl-C does not end while they import: what is blocked here is blocked there."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks signals after it has begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _hire(rehearses: bool) -> _Child:
     # spawn: a fork would copy a process whose other threads draw the terminal
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, dict(REGISTERED), rehearses), daemon=True)
-    process.start()
+    with _ctrl_c_held_back():
+        process.start()
     theirs.close()  # so that the end of the child is the end of the pipe
     return _Child(process, ours)
 
