@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from support import begin, leaves, random_actions, scenario
 import vpp_env.api.pool
 from vpp_env.api.episode import Curriculum, Randomised, Setting
 from vpp_env.api.gym import CentralMarketMonth, VectorMarketMonth
-from vpp_env.api.parallel import env, parallel_env
+from vpp_env.api.parallel import MarketMonth, env, parallel_env
 from vpp_env.api.pool import MonthPool
 from vpp_env.api.rewards import Rewards
 from vpp_env.contract.bids import Bids, DayAheadSchedule
@@ -197,6 +199,29 @@ def test_threads_play_the_same_months() -> None:
     for threads in (0, 6):
         with pytest.raises(VppError, match="threads: got"):
             VectorMarketMonth(5, made, threads=threads)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda face: pickle.loads(pickle.dumps(face))])
+def test_a_copy_plays_on_as_its_original_does(copied: Callable[[Any], Any]) -> None:
+    def played(face: Any, bids: np.ndarray, months: int) -> list[bytes]:
+        if isinstance(face, MarketMonth):
+            obs, rewards, *_ = face.step(dict(zip(face.agents, bids, strict=True)))
+            return [np.stack(list(obs.values())).tobytes(), str(rewards).encode()]
+        obs, rewards, *_ = face.step(bids if isinstance(face, CentralMarketMonth) else bids.reshape(months, 8, -1))
+        return [obs.tobytes(), np.asarray(rewards).tobytes()]
+
+    days = TWO.override({"time.duration_hours": 60})
+    many = VectorMarketMonth(2, days), VectorMarketMonth(2, days, threads=2)
+    for face in (CentralMarketMonth(days), MarketMonth(days), *many):
+        months = 2 if face in many else 1
+        rng = np.random.default_rng(3)
+        bids = [random_actions(rng, 8 * months) for _ in range(60)]
+        face.reset(seed=5)
+        for one in bids[:26]:  # into the second day
+            played(face, one, months)
+        other = copied(face)
+        told = [played(face, one, months) for one in bids[26:]]
+        assert [played(other, one, months) for one in bids[26:]] == told, type(face).__name__
 
 
 def test_months_that_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,12 @@ class Month:
         self._keep = days if days * day_bytes <= keep_bytes else min(3, days)
         self.kept_bytes = self._keep * day_bytes
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the copy of another month: pickled, or deep-copied, after which its days could be written to."""
+        self.__dict__.update(state)
+        for day in self._days.values():
+            lock(day)
+
     @property
     def homes(self) -> HomeSeries:
         """Load, solar output and car sessions of the homes, by local day."""
@@ -291,11 +297,11 @@ class Month:
         if self.scenario.market.feeder_homes:
             find_late(homes, made, first)
         self._baseline_start[day + 1] = state
-        _lock(made)
+        lock(made)
         return made
 
 
-def _lock(day: Day) -> None:
+def lock(day: Day) -> None:
     """Nobody changes a day; the compiled loops know such arrays as another type, so that all days must be alike."""
     for array in (*day.baseline, *(a for a in day.plan if isinstance(a, np.ndarray))):
         array.setflags(write=False)
@@ -322,7 +328,7 @@ def join_days(days: Sequence[Day], over: Day | None = None) -> Day:
     def joined(rows: Sequence[Any]) -> Any:
         """Put together what each month's day has; the last one is the room for it."""
         *parts, room = rows
-        if not again:
+        if not again or not room.flags.owndata:  # of a world that was pickled it is the pickle's
             return np.concatenate(parts, axis=-1)
         room.setflags(write=True)
         return np.concatenate(parts, axis=-1, out=room)
@@ -331,7 +337,7 @@ def join_days(days: Sequence[Day], over: Day | None = None) -> Day:
     plan = {name: joined([getattr(d.plan, name) for d in every]) for name in OF_HOMES}
     baseline = map(joined, zip(*(d.baseline for d in every), strict=True))
     made = Day(days[0].plan._replace(**plan), BaselineDay(*baseline))
-    _lock(made)
+    lock(made)
     return made
 
 

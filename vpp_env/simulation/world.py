@@ -40,7 +40,7 @@ from vpp_env.owners.table import OwnersTable
 from vpp_env.owners.wishes import WishMeter
 from vpp_env.simulation.announced import Announced
 from vpp_env.simulation.contract_keeper import ContractKeeper, in_only
-from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days
+from vpp_env.simulation.month import HISTORY, Month, check_one_scenario, join_days, lock
 from vpp_env.simulation.outcome import Outcome, Snapshot, outcome_of
 from vpp_env.traces.vehicles import CarDay
 from vpp_env.units import DT_H, POWER_QUANTUM_KW, Flags, Floats
@@ -168,6 +168,13 @@ class World:
         self._publish()
         self.last_ledger = np.zeros((N_LEDGER, n))
         self._waiting = Waiting(self.lead, self._owners.own, self._owners.defer, self.steps * DT_H, self.sell_limit_kw)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the copy of another world: pickled, or deep-copied."""
+        self.__dict__.update(state)
+        if "_headroom" in state:  # its rows are views, which copying cuts loose
+            self._bounds = Headroom(*self._headroom)
+            lock(self.day)
 
     def visit(self, opportunity: int) -> None:
         """Go to the gate of an opportunity without playing those before it: the homes stay as they are.
