@@ -75,9 +75,18 @@ def test_unknown_names_and_options_offer_the_nearest() -> None:
         make_policy("vpp_policies.idle:Idel")
 
 
+def test_a_file_without_its_class_and_info_of_another_kind_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "night.py"
+    file.write_text("class Night:\n    info = 'night'\n    reset = act = print\n", encoding="utf-8")
+    with pytest.raises(UnknownNameError, match=r"is a file: name the class in it too, .*night\.py:ClassName"):
+        make_policy(str(file))
+    with pytest.raises(PolicyError, match=r"its `info` is a str; allowed is PolicyInfo"):
+        make_policy(f"{file}:Night")
+
+
 def test_a_file_that_is_not_there_is_answered_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "night.py").touch()
-    with pytest.raises(UnknownNameError, match=r"there is no file .*nigth\.py\. Did you mean 'night\.py'\?"):
+    with pytest.raises(UnknownNameError, match=r"there is no file .*nigth\.py\. Did you mean 'night\.py'\? Write"):
         make_policy(f"{tmp_path / 'nigth.py'}:Night")
 
 

@@ -285,6 +285,9 @@ def test_who_is_refuted_is_shown_and_not_ranked(tmp_path: Path, capsys: pytest.C
     args = ["--scenario", "quick", "--duration-hours", "2", "--set", "market.min_bid_mw=0", "--no-figures", "--quiet"]
     assert main([*args, "--policies", cheat, "idle", "--verify", "--out", str(tmp_path / "out")]) == 0
     assert summary_of(tmp_path / "out")["mixes"]["verdict"] == "refuted"
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    answer = page[page.index('id="answer"') : page.index('id="pareto"')]
+    assert re.search(r"mixes: refuted \(quick, seed 0, 2 gates\): gate \d, prosumer \d: actions moved with ", answer)
     assert leaderboard_main([str(tmp_path / "out"), "--json", str(board)], "vpp-env leaderboard") == 0
     assert "refuted, and not ranked: tests.cheats:Mixes" in capsys.readouterr().out
     (table,) = json.loads(board.read_text(encoding="utf-8"))["tables"]

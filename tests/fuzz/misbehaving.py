@@ -500,6 +500,7 @@ RETURNED: dict[str, Way] = {
     "a number": returns(lambda nothing: Bids(0.5)),  # type: ignore[arg-type]
     "no actions": returns(lambda nothing: Bids(None)),  # type: ignore[arg-type]
     "ragged": returns(lambda nothing: Bids([[1.0], [1.0, 2.0]])),  # type: ignore[arg-type]
+    "rows of a list": returns(lambda nothing: Bids(nothing.tolist())),
     "objects": returns(lambda nothing: Bids(np.full(nothing.shape, None))),
     "words": returns(lambda nothing: Bids(np.full(nothing.shape, "x"))),
     "complex": returns(lambda nothing: Bids(nothing.astype(complex))),

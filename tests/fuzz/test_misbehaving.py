@@ -11,7 +11,7 @@ from tests.fuzz.harness import one_line
 from tests.fuzz.misbehaving import DONE, ENDED, RAISED, RETURNED, WAYS, Misbehaves
 from tests.fuzz.policies import MARK, cases, left_over
 from tests.support import month
-from vpp_env.contract.bids import N_ACTION
+from vpp_env.contract.bids import N_ACTION, Bids
 from vpp_env.contract.policy import Consent, PolicyInfo
 from vpp_env.contract.views import Information
 from vpp_env.errors import PolicyError, printable
@@ -56,6 +56,18 @@ def test_what_is_returned_is_refused_in_one_line(way: str) -> None:
         checked(WAYS[way](nothing(), None), HOMES)
     assert told(caught.value).endswith((")", "numbers", "None"))
     assert isinstance(caught.value, Exception | SystemExit | KeyboardInterrupt)
+
+
+def test_a_misspelt_field_is_answered_with_the_nearest() -> None:
+    class Mine:
+        actions = 1.0
+
+    with pytest.raises(AttributeError) as caught:
+        Bids(nothing()).action  # type: ignore[attr-defined]  # noqa: B018
+    assert "no attribute 'action'. Did you mean 'actions'? (test_misbehaving.py, line" in told(caught.value)
+    with pytest.raises(AttributeError) as caught:
+        Mine().action  # type: ignore[attr-defined]  # noqa: B018
+    assert "Did you mean" not in told(caught.value)
 
 
 def test_a_hundred_are_all_ways_at_moments_of_chance() -> None:

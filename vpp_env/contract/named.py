@@ -40,8 +40,10 @@ def named(name: str, what: str) -> Any:
             raise ImportError(f"{where!r} is no name of a module")
         module = _module_of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:
+        why = str(error)
+        stop = "" if why.endswith("?") else "."
         raise UnknownNameError(
-            f"{what} {name!r} cannot be imported: {error}. Write package.module:name of an importable module, or "
+            f"{what} {name!r} cannot be imported: {why}{stop} Write package.module:name of an importable module, or "
             "path/to/file.py:name; what a file imports must be installed."
         ) from error
     try:

@@ -180,6 +180,8 @@ def _factory(name: str) -> Callable[..., Policy]:
         return _policy_class(name, named(name, "policy"))
     found = {e.name: e for e in entry_points(group=GROUP)}
     if name not in found:
+        if name.endswith(".py"):
+            raise UnknownNameError(f"policy {name!r} is a file: name the class in it too, {name}:ClassName")
         remedy = "Or give package.module:ClassName or path/to/file.py:ClassName. `--list` shows what each one is."
         raise UnknownNameError(did_you_mean(name, found, "policy", remedy))
     with needs(f"policy {name!r}"):
@@ -187,7 +189,7 @@ def _factory(name: str) -> Callable[..., Policy]:
 
 
 _SPEC = re.compile(
-    r"^\s*(?P<name>[^()'\"]+\.py:\w+|[\w.:\-]+)\s*(?:\((?P<args>.*)\))?\s*$",
+    r"^\s*(?P<name>[^()'\"]+\.py(?::\w+)?|[\w.:\-]+)\s*(?:\((?P<args>.*)\))?\s*$",
     re.DOTALL,
 )
 
@@ -283,4 +285,9 @@ def make_policy(spec: str) -> Policy:
         raise PolicyError(f"policy {spec!r} cannot be built: {error}") from error
     if not isinstance(policy, Policy):
         raise PolicyError(f"{name!r} is no policy: it needs `info`, `reset(rules, rng)` and `act(view)`")
+    if not isinstance(policy.info, PolicyInfo):
+        got = type(policy.info).__name__
+        raise PolicyError(
+            f"{name!r} is no policy: its `info` is a {got}; allowed is PolicyInfo(name, information, ...)"
+        )
     return policy

@@ -30,7 +30,7 @@ import numpy as np
 from vpp_env.contract.policy import Policy, make_policy
 from vpp_env.contract.terms import Answers, Offers, Terms, check_offers
 from vpp_env.contract.views import Future
-from vpp_env.errors import BidError, InformationError, PolicyError, UnknownNameError, VppError
+from vpp_env.errors import BidError, InformationError, PolicyError, UnknownNameError, VppError, nearest
 from vpp_env.evaluation.answers import HEAD, encode_answer, said, text_of
 from vpp_env.evaluation.returned import checked
 from vpp_env.units import Flags
@@ -147,10 +147,19 @@ def _defined(policy: Policy) -> str:
     return ""
 
 
+def _nearest_field(error: BaseException) -> str:
+    """Return `. Did you mean ...?` where a field of a view, of its parts or of the rules was misspelt."""
+    with suppress(Exception):  # an error of somebody else's making, as above
+        if isinstance(error, AttributeError) and type(error.obj).__module__.startswith("vpp_env."):
+            near = nearest(str(error.name), [name for name in dir(error.obj) if not name.startswith("_")])
+            return f".{near}" if near else ""
+    return ""
+
+
 def _told(error: BaseException, defined: str) -> bytes:
     """Encode what the policy has raised, or what was wrong with what it returned from the method that is `defined`."""
     known = isinstance(error, PolicyError | UnknownNameError)
-    told = (text_of(error) if known else said(error)) + (_where(error) or defined)
+    told = (text_of(error) if known else said(error)) + _nearest_field(error) + (_where(error) or defined)
     try:
         trace = "".join(traceback.format_exception(error))
     except BaseException as second:  # noqa: BLE001 - its parts are somebody else's

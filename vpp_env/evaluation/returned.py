@@ -62,10 +62,12 @@ def _shape(actions: Any) -> tuple[int, ...]:
 
 
 def _of_numbers(actions: Any) -> Any:
-    array = np.asarray(actions)
-    if array.dtype.kind not in "fiub":
-        raise PolicyError(f"act() returned actions of {array.dtype}; allowed is float32")
-    return array
+    if not isinstance(actions, np.ndarray):
+        got = f"a {type(actions).__name__}"
+        raise PolicyError(f"act() returned {got} of actions; allowed is a NumPy array, float32 (N, 8)")
+    if actions.dtype.kind not in "fiub":
+        raise PolicyError(f"act() returned actions of {actions.dtype}; allowed is float32")
+    return actions
 
 
 def _number(name: str, value: Any) -> None:

@@ -42,10 +42,16 @@ class Audit:
     month: str = ""  # where it was looked at: case and seed; empty: not within a comparison, or not at all
 
     @property
+    def because(self) -> str:
+        """Why it is no more, and the first bid that moved; empty where it is verified."""
+        moved = [f"gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in self.evidence[:1]]
+        return "; ".join([self.reason] * bool(self.reason) + moved)
+
+    @property
     def said(self) -> str:
         """The verdict, where it was looked at and why it is no more."""
         where = f" ({self.month}, {self.gates} gates)" if self.month and self.gates else ""
-        return f"{self.verdict.value}{where}{f': {self.reason}' if self.reason else ''}"
+        return f"{self.verdict.value}{where}{f': {self.because}' if self.because else ''}"
 
     @property
     def separate(self) -> bool:

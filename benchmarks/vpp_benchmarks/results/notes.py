@@ -18,6 +18,7 @@ def notes(planned: Planned, seeds: Sequence[SeedResult]) -> list[str]:
     """Return sentences, the gravest first."""
     return [
         *incomplete(planned, seeds),
+        *unverified(planned, seeds),
         *(text for text in [not_of_test(planned.seeds)] if text),
         *(text for text in [prices_line(seeds), homes_line(seeds)] if text),
         *price_notes(seeds),
@@ -56,6 +57,13 @@ def incomplete(planned: Planned, seeds: Sequence[SeedResult]) -> list[str]:
             text += f" What is said of it is of these {done} alone, which is no figure of all {len(units)}."
         lines.append(text)
     return lines
+
+
+def unverified(planned: Planned, seeds: Sequence[SeedResult]) -> list[str]:
+    """Return a line for every policy that an audit looked at and did not verify, with what it found."""
+    found = {label: [s.run(label).audit for s in seeds] for label in planned.labels}
+    said = {label: [a.said for a in audits if a and a.because] for label, audits in found.items()}
+    return [f"{label}: {'; '.join(dict.fromkeys(lines))}" for label, lines in said.items() if lines]
 
 
 def prices_text(kinds: Mapping[str, str]) -> str:

@@ -61,7 +61,5 @@ def audit_of(job: JobSpec, month: Month) -> Audit | None:
     begin, far = time.perf_counter(), _Far()
     with told_while(lambda s: log.info("%s: audit, %s, %.0f s", name, str(far), s), TELL_SECONDS):
         found = audit(month, spec, gates, seed, job.checks.policy_timeout_s, on_gate=far.on_gate)
-    more = "".join(f"; gate {f.gate}, prosumer {f.row}: {f.part} moved with {f.altered}" for f in found.evidence[:1])
-    text = f"{found.verdict.value}{f' ({found.reason})' if found.reason else ''}{more}"
-    log.info("%s: %s, in %.1f s", name, text, time.perf_counter() - begin)
+    log.info("%s: %s, in %.1f s", name, found.said, time.perf_counter() - begin)
     return replace(found, month=where)
