@@ -90,6 +90,11 @@ def test_a_seed_for_each_month() -> None:
     assert face.reset()[1]["seed"].tolist() == after, "what comes after a seed follows from it"
     with pytest.raises(VppError, match="3 seeds for 2 months"):
         face.reset(seed=[1, 2, 3])
+    for no_seed in (-1, 1.5, "a", [1, -2], [1.0, 2]):
+        with pytest.raises(VppError, match=r"got seed .*; allowed is a whole number, 0 or more"):
+            face.reset(seed=no_seed)  # type: ignore[arg-type]
+    with pytest.raises(VppError, match="got seed -3"):
+        parallel_env(scenario=SMALL, seed=-3)
 
 
 def test_a_mask_of_all_months_is_kept_and_one_of_some_refused() -> None:
@@ -515,6 +520,7 @@ def test_options_of_a_reset_are_of_one_episode(kind: str) -> None:
         ({"scenario": "week20"}, "got 20 homes; allowed is 5"),
         ({"scenario": "qick"}, "quick"),
         ({"set": {"fleet.share": 0.2}}, "share"),
+        ({"set": "fleet.share_ev=0.2"}, "got set 'fleet.share_ev=0.2'; allowed are fields and values"),
         ({"month": "caiso:PGAE:2019-13"}, "Did you mean"),
         ({"month": "caiso:PGAE:2019-08", "start": "2019-09-01T00:00"}, "piece of the measured month"),
         ({"month": "caiso:PGAE:2019-08", "start": "2019-08-31T00:00", "days": 2}, "piece of the measured month"),
@@ -582,3 +588,14 @@ def test_a_curriculum_goes_on_when_the_vector_face_resets_itself() -> None:
     for stages, episodes in (((), 1), (({},), 0)):
         with pytest.raises(VppError, match="allowed is 1 or more"):
             Curriculum(stages, episodes)
+    for kind in (CentralMarketMonth, VectorMarketMonth, parallel_env):
+        with pytest.raises(VppError, match="Did you mean 'days'"):
+            kind(scenario=SMALL, episodes=Curriculum(({"days": 1}, {"dys": 3}), episodes=50))
+
+
+def test_worlds_that_cannot_be_drawn_are_refused() -> None:
+    with pytest.raises(VppError, match="no value of 'month' to choose from"):
+        Randomised({"month": []})
+    for between in ((0.8, 0.2), (0.0, np.nan), (0.0, np.inf)):
+        with pytest.raises(VppError, match=r"'fleet.share_ev' from .* allowed is from less to more"):
+            Randomised({}, {"fleet.share_ev": between})

@@ -193,6 +193,12 @@ def test_render(mode: str) -> None:
             assert picture.std() > 0
 
 
+@pytest.mark.parametrize("face", [parallel_env, CentralMarketMonth])
+def test_what_cannot_be_drawn_is_refused(face: Callable[..., Any]) -> None:
+    with pytest.raises(VppError, match="render_mode: got 'rgb'; allowed is 'rgb_array', 'ansi', or None"):
+        face(scenario=SMALL, render_mode="rgb")
+
+
 def test_spaces_are_one_shared_object_and_exact() -> None:
     face = parallel_env(scenario=SMALL)
     first = face.possible_agents[0]

@@ -88,7 +88,7 @@ def test_stable_baselines3_learns(tmp_path: Path) -> None:
     """PPO finds in a few updates that storage is not to be given away."""
     pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
     import torch
-    from stable_baselines3 import PPO
+    from stable_baselines3 import PPO, TD3
 
     from vpp_env.api.sb3 import HomesVecEnv, layers_of
 
@@ -103,6 +103,10 @@ def test_stable_baselines3_learns(tmp_path: Path) -> None:
     rows = played(1, 3)[0][0, 0]
     said, _ = model.predict(rows, deterministic=True)
     assert actions(layers, rows) == pytest.approx(np.clip(said, -1, 1), abs=1e-5)
+    squashed = PPO("MlpPolicy", env, device="cpu", use_sde=True, policy_kwargs={"squash_output": True})
+    for policy in (squashed.policy, TD3("MlpPolicy", env, device="cpu").policy):
+        with pytest.raises(VppError, match="allowed is the `policy` of a PPO or A2C model"):
+            layers_of(policy)
     assert score([Month(WORLD, 1000)], load(tmp_path / "sb3.npz")) == pytest.approx(score([Month(WORLD, 1000)], layers))
 
 

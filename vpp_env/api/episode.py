@@ -74,7 +74,10 @@ def changed(base: Setting, options: Mapping[str, Any]) -> Setting:
         given = options["scenario"]
         scenario = given if isinstance(given, Scenario) else load_scenario(given)
         scenario = scenario_of(scenario, base.home_data)
-    changes: dict[str, Any] = dict(options.get("set", {}))
+    changes: Any = options.get("set", {})
+    if not isinstance(changes, Mapping):
+        raise VppError(f"reset: got set {changes!r}; allowed are fields and values, {{'fleet.share_bess': 0.3}}")
+    changes = dict(changes)
     if "month" in options:
         scenario = scenario.for_month(options["month"])
         made = base._replace(market_data=options["month"], node=None)
@@ -116,11 +119,18 @@ class Episodes:
         What the environment was made with.
     draw : Draw or None
         Says the options of an episode whose reset got none; None: there are none then.
+
+    Raises
+    ------
+    VppError
+        When a stage of a curriculum cannot be played in that world.
     """
 
     def __init__(self, base: Setting, draw: Draw | None) -> None:
         self._base, self._draw = base, draw
         self._drawn = 0
+        for stage in draw.stages if isinstance(draw, Curriculum) else ():
+            changed(base, stage)  # a stage that cannot be played is told now, and not when training comes to it
 
     def of(self, seeds: Sequence[int], options: Mapping[str, Any] | None) -> tuple[Setting, dict[str, Any]]:
         """Return the world of the next episode and its options: those that were given, or else drawn."""
@@ -184,6 +194,14 @@ class Randomised:
     choices: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values in self.choices.items():
+            if not len(values):
+                raise VppError(f"Randomised: got no value of {name!r} to choose from; allowed is one or more")
+        for name, (least, greatest) in self.ranges.items():
+            if not -np.inf < least <= greatest < np.inf:
+                raise VppError(f"Randomised: got {name!r} from {least} to {greatest}; allowed is from less to more")
 
     def __call__(self, episode: int, rng: np.random.Generator) -> Mapping[str, Any]:
         """Return the options of an episode; they follow from its seed alone."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpp_env.api.batch import Batch, Sessions
 from vpp_env.api.episode import check_options
-from vpp_env.api.render import RENDER_MODES, render
+from vpp_env.api.render import RENDER_MODES, check_mode, render
 from vpp_env.api.session import HandedIn, OneVpp, Seeds, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
@@ -66,6 +66,7 @@ class CentralMarketMonth(OneVpp, gym.Env[NDArray[Any], NDArray[Any]]):
         render_mode: str | None = None,
         **world: Unpack[WorldOptions],
     ) -> None:
+        check_mode(render_mode)
         self._session = Session(scenario, **world)
         self.render_mode = render_mode
         self.observation_space, self.action_space = _boxes(self._session)

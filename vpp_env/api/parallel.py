@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
-from vpp_env.api.render import RENDER_MODES, render
+from vpp_env.api.render import RENDER_MODES, check_mode, render
 from vpp_env.api.session import STATE_COMPANION, OneVpp, Session, WorldOptions
 from vpp_env.contract.bids import N_ACTION
 from vpp_env.contract.observation import N_OBS, OBSERVATION_VERSION
@@ -70,6 +70,7 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         full_infos: bool = False,
         **world: Unpack[WorldOptions],
     ) -> None:
+        check_mode(render_mode)
         self._session = Session(scenario, **world)
         self.render_mode = render_mode
         self._full_infos = full_infos

@@ -6,9 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env.api.session import Session
-from vpp_env.errors import needs
+from vpp_env.errors import VppError, needs
 
 RENDER_MODES = ["rgb_array", "ansi"]
+
+
+def check_mode(mode: str | None) -> None:
+    """Raise `VppError` where nothing can be shown so."""
+    if mode is not None and mode not in RENDER_MODES:
+        raise VppError(f"render_mode: got {mode!r}; allowed is {', '.join(map(repr, RENDER_MODES))}, or None")
 
 
 def render(session: Session, mode: str | None) -> NDArray[np.uint8] | str | None:

@@ -138,9 +138,17 @@ def layers_of(policy: Any) -> list[tuple[NDArray[np.float64], NDArray[np.float64
     Raises
     ------
     VppError
-        When its activation is not tanh.
+        When it is another policy, its activation is not tanh, or its output is squashed.
     """
     import torch
+    from stable_baselines3.common.policies import ActorCriticPolicy
+
+    if not isinstance(policy, ActorCriticPolicy) or policy.squash_output:
+        squashed = " with squash_output=True" if getattr(policy, "squash_output", False) else ""
+        raise VppError(
+            f"layers_of: got a {type(policy).__name__}{squashed}; allowed is the `policy` of a PPO or A2C model, whose "
+            "bids are clipped and not squashed"
+        )
 
     linear: list[Any] = []
     other: list[Any] = []

@@ -44,6 +44,12 @@ class WorldOptions(TypedDict, total=False):
 Seed = int | Sequence[int | None] | None
 
 
+def _check_seed(seed: Any) -> None:
+    """Raise `VppError` where this is no seed of one month."""
+    if seed is not None and not (isinstance(seed, int | np.integer) and seed >= 0):
+        raise VppError(f"got seed {seed!r}; allowed is a whole number, 0 or more, or None: one is drawn")
+
+
 class Seeds:
     """Seeds of one episode after another: as given, and what is not given drawn from the training seeds.
 
@@ -56,6 +62,7 @@ class Seeds:
     """
 
     def __init__(self, seed: int | None, count: int) -> None:
+        _check_seed(seed)
         self._first, self._count = seed, count
         self._draws = np.random.default_rng(seed)
         self._drew = self._twice = False
@@ -68,10 +75,15 @@ class Seeds:
         if seed is None:
             given: Sequence[int | None] = [None] * self._count
         elif isinstance(seed, int | np.integer):
+            _check_seed(seed)
             given = [int(seed) + m for m in range(self._count)]
             self._draws = np.random.default_rng(int(seed))
         else:
+            if not np.iterable(seed):
+                _check_seed(seed)
             given = list(seed)
+            for one in given:
+                _check_seed(one)
             if len(given) != self._count:
                 raise VppError(
                     f"reset: got {len(given)} seeds for {self._count} months; allowed is one seed for each, or one "
