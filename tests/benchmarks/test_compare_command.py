@@ -69,13 +69,17 @@ def test_a_typo_answers_in_one_line() -> None:
     [
         (["--scenario", "qick"], "Did you mean 'quick'?"),
         (["--scenario", "nowhere.toml"], "does not exist"),
+        (["--scenario", "folder.toml"], "is a folder"),
         (["--policies", "idle(speed=3)"], "idle has no options"),
         (["--policies", "centralized(horizon_hours=-1)"], "allowed is 0"),
         (["--policies", "idle", "random("], "cannot be read"),
         (["--set", "fleet.szie=3"], "Did you mean 'size'?"),
         (["--set", "flet.size=3"], "Did you mean 'fleet'?"),
         (["--set", "fleet.size"], "section.field=value"),
-        (["--set", "fleet.size=many"], "allowed is a value like"),
+        (["--set", "fleet.size=many"], "allowed is a whole number such as 200"),
+        (["--set", "market.safeguard=maybe"], "got 'maybe' (str); allowed is true or false"),
+        (["--set", "market.margin=much"], "allowed is a number such as 0."),
+        (["--set", "market.programme_hours=16"], "allowed is a list such as [16.0, 21.0]"),
         (["--set", "market.clearing=pm11"], "Did you mean 'pm10'?"),
         (["--set", "market.payment=uniformly"], "Did you mean 'uniform'?"),
         (["--set", "fleet.size=3", "--fleet-size", "4"], "given twice"),
@@ -90,17 +94,30 @@ def test_a_typo_answers_in_one_line() -> None:
     ],
 )
 def test_what_is_not_possible_ends_with_2(
-    args: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    args: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = [] if "--policies" in args else ["--policies", "idle"]
     scenario = [] if "--scenario" in args else ["--scenario", "quick"]
     out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.toml").mkdir()
     assert main([*policies, *scenario, *args, "--out", str(out)]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert says in captured.err
     assert len(captured.err.splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_number_of_another_kind_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for args, says in (
+        (["--duration-hours", "1.5"], "--duration-hours: got '1.5'; allowed is a whole number"),
+        (["--policy-timeout", "long"], "--policy-timeout: got 'long'; allowed is a number"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(args)
+        assert end.value.code == 2
+        assert says in capsys.readouterr().err
 
 
 def test_bad_toml_and_bad_data_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,19 +217,19 @@ def _build(cls: type, data: Mapping[str, Any], where: str) -> Any:
 def _coerce(value: Any, default: Any, path: str) -> Any:
     """Return `value` as the type of the field's default, or raise."""
     if isinstance(default, bool):
-        ok = isinstance(value, bool)
+        kind, ok = "true or false", isinstance(value, bool)
     elif isinstance(default, int):
-        ok = isinstance(value, int) and not isinstance(value, bool)
+        kind, ok = f"a whole number such as {default}", isinstance(value, int) and not isinstance(value, bool)
     elif isinstance(default, float):
-        ok = isinstance(value, int | float) and not isinstance(value, bool)
+        kind, ok = f"a number such as {default}", isinstance(value, int | float) and not isinstance(value, bool)
         value = float(value) if ok else value
     elif isinstance(default, str):
-        ok = isinstance(value, str)
+        kind, ok = f'text such as "{default}"', isinstance(value, str)
     else:
-        ok = isinstance(value, list | tuple)
+        kind, ok = f"a list such as {json.dumps(default)}", isinstance(value, list | tuple)
         value = _tuples(value) if ok else value
     if not ok:
-        raise ScenarioError(f"{path}: got {shown(value)} ({type(value).__name__}); allowed is a value like {default!r}")
+        raise ScenarioError(f"{path}: got {shown(value)} ({type(value).__name__}); allowed is {kind}")
     return value
 
 
@@ -292,7 +292,8 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     if text.endswith(".toml"):
         path = Path(text)
         if not path.is_file():
-            raise ScenarioError(f"scenario file {text!r} does not exist; give a shipped name or a TOML file")
+            wrong = "is a folder" if path.is_dir() else "does not exist"
+            raise ScenarioError(f"scenario file {text!r} {wrong}; give a shipped name or a TOML file")
         return scenario_from_dict(read_toml(path, f"scenario {text!r}"))
     if text in scenario_names():
         content = (resources.files("vpp_env.scenario") / f"{text}.toml").read_text(encoding="utf-8")

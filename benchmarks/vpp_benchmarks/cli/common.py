@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from vpp_env.errors import MOST_SHOWN, VppError, did_you_mean
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+_WRONG_TYPE = re.compile(r"^argument (\S+): invalid (int|float) value: (.*)$", re.DOTALL)
 
 Main = Callable[[Sequence[str] | None, str], int]
 
@@ -29,6 +33,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with status 2; an unknown option is answered with the nearest known one."""
+        # argparse says how it converts, and not what may be typed
+        message = _WRONG_TYPE.sub(lambda m: f"{m[1]}: got {m[3]}; allowed is {_KINDS[m[2]]}", message)
         first, _, rest = message.partition(": ")
         option = rest.split()[0].partition("=")[0] if first == "unrecognized arguments" and rest else ""
         if option.startswith("--"):
