@@ -76,15 +76,20 @@ def load(path: str | Path) -> list[Layer]:
     UnknownNameError
         When the package has no such weights.
     PolicyError
-        When it is no such file, or was learned on other columns than today's.
+        When there is no such file, it cannot be read, or was learned on other columns than today's.
     """
     file = Path(path).expanduser()
+    shipped = {weights.stem: weights for weights in WEIGHTS.glob("*.npz")}
     if file.suffix == "" and file.name == str(path):
-        shipped = {weights.stem: weights for weights in WEIGHTS.glob("*.npz")}
         if file.name not in shipped:
             remedy = "Or name a file, weights.npz."
             raise UnknownNameError(did_you_mean(file.name, shipped, "weights of the package", remedy))
         file = shipped[file.name]
+    if not file.is_file():
+        raise PolicyError(
+            f"learned: there is no file {file}; allowed is one that `vpp-env train` or vpp_policies.learned.save has "
+            f"written, or weights of the package: {', '.join(sorted(shipped))}"
+        )
     try:
         parts = read_arrays(file)
         if not {"observation_version", "layers"} <= parts.keys():

@@ -236,7 +236,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--out", "w.npz", "--minutes", "nan"], "more than 0"),
         (["--out", "w.npz", "--seed", "-1"], "0 or more"),
         (["--out", "w.npz", "--scenario", "wek20"], "week20"),
-        (["--out", "w.npz", "--from", "absent.npz"], "cannot be read"),
+        (["--out", "w.npz", "--from", "absent.npz"], "there is no file absent.npz"),
     ],
 )
 def test_what_is_not_possible_is_said_in_a_line(
