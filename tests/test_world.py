@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from support import begin, leaves, month, play, same
+from vpp_policies.idle import Idle
 
 from vpp_env.contract.bids import N_ACTION, encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, copied
 from vpp_env.errors import BidError, ScenarioError, VppError
+from vpp_env.evaluation.simulate import simulate
 from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.month import Month, join_days
 from vpp_env.simulation.outcome import net_benefit
@@ -40,6 +43,24 @@ def test_what_an_opportunity_leaves_in_its_room_is_read_by_nobody() -> None:
                 array.fill(np.nan if array.dtype.kind == "f" else 10**6)
         actions = rng.uniform(-1.0, 1.0, shape)
         assert same(clean.step(actions), littered.step(actions)), clean.t
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda m: simulate(m, "truthful"), "got 'truthful' as policy; allowed is an object"),
+        (lambda m: simulate(m, Idle), "got the class Idle as policy; allowed is an object"),
+        (lambda m: simulate(m.scenario, Idle()), "got a Scenario as month; allowed is Month"),
+        (lambda m: Month("quick", 0), "got 'quick' as scenario; allowed is a Scenario, such as load_scenario"),
+        (lambda m: Month(m.scenario, -1), "got seed -1; allowed is a whole number, 0 or more"),
+        (lambda m: Month(m.scenario, 1.5), "got seed 1.5; allowed is a whole number"),
+        (lambda m: World(m), r"got a month; allowed is a list of them: World\(\[month\]\)"),
+        (lambda m: build_view(World([m]), Information.OWN), r"call world\.reset\(\) first"),
+    ],
+)
+def test_what_is_handed_in_by_mistake_is_named(call: Callable[[Month], object], says: str, quick_month: Month) -> None:
+    with pytest.raises(VppError, match=says):
+        call(quick_month)
 
 
 def test_reset_begins_the_same_month_again(quick_world: World) -> None:

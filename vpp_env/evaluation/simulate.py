@@ -11,6 +11,7 @@ import numpy as np
 
 from vpp_env.contract.bids import N_ACTION, Bids
 from vpp_env.contract.policy import MarketRules, Policy, PolicyInfo
+from vpp_env.errors import PolicyError, VppError, shortened
 from vpp_env.evaluation.record import Recorder
 from vpp_env.evaluation.returned import checked
 from vpp_env.evaluation.verdict import Audit
@@ -105,6 +106,17 @@ def _world(month: Month) -> World:
     return World([month], contracts_expected=True)  # one variant of each kernel, whoever plays
 
 
+def _check(month: Any, policy: Any) -> None:
+    if not isinstance(month, Month):
+        raise VppError(f"simulate: got a {type(month).__name__} as month; allowed is Month(scenario, seed)")
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        got = f"the class {policy.__name__}" if isinstance(policy, type) else shortened(repr(policy))
+        raise PolicyError(
+            f"simulate: got {got} as policy; allowed is an object with `info`, `reset` and `act`, such as "
+            "make_policy('truthful') or MyPolicy()"
+        )
+
+
 def simulate(
     month: Month,
     policy: Policy,
@@ -129,11 +141,17 @@ def simulate(
     Run
         With `complete = False` after Ctrl-C: nothing already played is lost.
 
+    Raises
+    ------
+    VppError
+        When `month` is no month, or `policy` no policy.
+
     Notes
     -----
     What a policy declares is taken once, before its `reset`: it decides what every view holds and how consent is
     counted, and cannot be changed by the policy while it plays.
     """
+    _check(month, policy)
     info = policy.info
     world = _world(month)
     world.reset()

@@ -28,7 +28,7 @@ from vpp_env.core.layout import (
     rules_of,
 )
 from vpp_env.core.loops import find_late, run_baseline
-from vpp_env.errors import ScenarioError
+from vpp_env.errors import ScenarioError, shortened
 from vpp_env.market.exchange import Conditions
 from vpp_env.market.firm import Draws, evenings
 from vpp_env.scenario import Scenario
@@ -100,6 +100,7 @@ class Month:
         traces: HomeSeries | None = None,
         keep_bytes: int = CACHE_BYTES,
     ) -> None:
+        _check_what(scenario, seed)
         self.seed = seed
         self._salt = check_salt(salt)
         self.salt_hash = salt_hash(salt)
@@ -299,6 +300,14 @@ class Month:
         self._baseline_start[day + 1] = state
         lock(made)
         return made
+
+
+def _check_what(scenario: Any, seed: Any) -> None:
+    if not isinstance(scenario, Scenario):
+        got = shortened(repr(scenario))
+        raise ScenarioError(f"Month: got {got} as scenario; allowed is a Scenario, such as load_scenario('week20')")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ScenarioError(f"Month: got seed {shortened(repr(seed))}; allowed is a whole number, 0 or more")
 
 
 def lock(day: Day) -> None:

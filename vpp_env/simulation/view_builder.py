@@ -50,13 +50,15 @@ def build_view(world: World, information: Information) -> View:
     Raises
     ------
     VppError
-        When the world has several months: a view is of one.
+        When the world has several months, as a view is of one; before its reset.
     """
     if world.n_months != 1:
         raise VppError(
             f"build_view: got a world of {world.n_months} months; allowed is a world of one. Make a World([month]) for "
             "each month, or read all of them by the vector interface's observations"
         )
+    if world.opportunity < 0:
+        raise VppError("build_view() before World.reset(): call world.reset() first")
     t, calendar, scenario = world.t, world.calendar, world.scenario
     told = world.announced
     past_reserve, (called, capacity_kw) = told.past_reserve, told.capacity()

@@ -65,6 +65,8 @@ class World:
     """
 
     def __init__(self, months: Sequence[Month], contracts_expected: bool = False) -> None:
+        if isinstance(months, Month):
+            raise VppError("World: got a month; allowed is a list of them: World([month])")
         if not months:
             raise VppError("World([]): got no month; allowed is one or more, of one scenario")
         first = months[0]
