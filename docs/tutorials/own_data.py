@@ -13,10 +13,10 @@ import vpp_env
 quarters = pd.date_range("2023-08-01T00:00", periods=3 * 96, freq="15min", tz="America/Los_Angeles")
 price = [40 + 160 * (17 <= hour.hour < 21) for hour in quarters]  # dear evenings
 pd.DataFrame({"ts_utc": quarters.tz_convert("UTC"), "lmp_da_usd_mwh": price, "lmp_rt_usd_mwh": price}).to_csv(
-    "prices.csv", index=False
+    "dear_evenings.csv", index=False
 )
 # %%
-homes = Path("my_homes")
+homes = Path("oak_and_elm")
 homes.mkdir(exist_ok=True)
 (homes / "devices.csv").write_text(
     "home,bess_kwh,bess_kw,ev_kwh,pv_kwp,profile\noak,13.5,5,0,6,moderate\nelm,10,5,75,0,aggressive\n"
@@ -34,7 +34,7 @@ scenario = vpp_env.scenario_from_dict(
         "market": {"min_bid_mw": 0.0, "reserve": False},
     }
 )
-month = vpp_env.Month(scenario, seed=10_000, market_data="prices.csv", home_data="my_homes")
+month = vpp_env.Month(scenario, seed=10_000, market_data="dear_evenings.csv", home_data="oak_and_elm")
 for name, text in month.home_source.items():
     print(f"{name}: {text}")
 # %%
@@ -49,5 +49,5 @@ twin.step(range(24), [row["lmp_price"] for row in rows], where="mid", color="#c9
 twin.set_ylabel("price, USD/MWh")
 plt.show()
 # %% [markdown]
-# On the command line: `vpp-env compare --market-data prices.csv --home-data my_homes --start 2023-08-01T00:00 --duration-hours 24`.
+# On the command line: `vpp-env compare --market-data dear_evenings.csv --home-data oak_and_elm --start 2023-08-01T00:00 --duration-hours 24`.
 # Every column: [Your own prices](../market-data.md), [Your own homes](../home-data.md). Next: [read a negotiation](negotiation.py).

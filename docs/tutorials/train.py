@@ -44,9 +44,9 @@ plt.show()
 # %% [markdown]
 # Saved as plain numbers, it is a policy. Here it is scored on a month that it has not seen; a bid without inputs is a layer of zeros with a bias.
 # %%
-save("weights.npz", [(np.zeros((vpp_env.N_OBS, vpp_env.N_ACTION)), np.clip(center, -1, 1))])
+save("center.npz", [(np.zeros((vpp_env.N_OBS, vpp_env.N_ACTION)), np.clip(center, -1, 1))])
 month = vpp_env.Month(vpp_env.load_scenario("quick"), seed=1000)
-for spec in ("learned(path='weights.npz')", "truthful"):
+for spec in ("learned(path='center.npz')", "truthful"):
     print(spec, round(vpp_env.summarize(vpp_env.simulate(month, vpp_env.make_policy(spec)))["welfare"], 3), "USD")
 # %% [markdown]
 # On that evening it may well lose: it has learned another one by heart. A real run draws other months every generation and is judged on months that it never
