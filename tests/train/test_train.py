@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from support import score
+from vpp_benchmarks.cli.dataset import main as dataset
 from vpp_benchmarks.cli.sparsity import main as sparsity_command
 from vpp_benchmarks.cli.train import main
 from vpp_benchmarks.results.intervals import interval
@@ -246,6 +249,19 @@ def test_what_is_not_possible_is_said_in_a_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [main, dataset])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_played(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "w.npz"
+    there.touch()
+    for out, locked in ((there, there), (tmp_path / "new.npz", tmp_path)):
+        monkeypatch.setattr(os, "access", lambda path, mode, locked=locked: (path, mode) != (locked, os.W_OK))
+        more = ["--policies", "idle"] if command is dataset else []
+        assert command(["--out", str(out), "--scenario", "quick", *more]) == 2
+        assert f"--out: got {out}, which cannot be written" in capsys.readouterr().err
 
 
 def test_evaluate_is_the_benchmarks_table() -> None:

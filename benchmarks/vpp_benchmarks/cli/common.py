@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from vpp_env.errors import MOST_SHOWN, VppError, did_you_mean
@@ -40,6 +41,14 @@ class Parser(argparse.ArgumentParser):
         if option.startswith("--"):
             message = did_you_mean(option, [o for o in self._option_string_actions if o.startswith("--")], "option")
         self.exit(2, f"error: {message}\nSee {self.prog} --help.\n")
+
+
+def check_npz(out: Path) -> None:
+    """Raise `VppError` where this is no .npz file that can be written: known before what takes hours."""
+    if out.suffix != ".npz" or not out.parent.is_dir():
+        raise VppError(f"--out: got {out}; allowed is a file that ends in .npz, in a folder that exists")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise VppError(f"--out: got {out}, which cannot be written; allowed is a file in a folder of yours")
 
 
 def command(main: Main) -> Callable[..., int]:

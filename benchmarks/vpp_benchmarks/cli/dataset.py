@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vpp_benchmarks.cli.common import Parser, command
-from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario, parse_seeds
+from vpp_benchmarks.cli.common import Parser, check_npz, command
+from vpp_benchmarks.run.plan import add_scenario_flags, asked_scenario, parse_seeds
 from vpp_benchmarks.train.data import Episode, played, write, write_minari
 from vpp_env import OBSERVATION_VERSION
 from vpp_env.scenario import Scenario
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
     add_scenario_flags(p)
     p.add_argument("--seeds", nargs="+", default=["training:6"], metavar="SEED", help="default: training:6")
     args = p.parse_args(argv)
-    if args.out is not None and (args.out.suffix != ".npz" or not args.out.parent.is_dir()):
-        raise PlanError(f"--out: got {args.out}; allowed is a file that ends in .npz, in a folder that exists")
+    if args.out is not None:
+        check_npz(args.out)
     scenario = asked_scenario(args.scenario, args)
     seeds = parse_seeds(args.seeds)
     episodes = _played(scenario, args.policies, seeds, args.home_data)

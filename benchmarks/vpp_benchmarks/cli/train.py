@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from vpp_policies.learned import Layer, load, save
 
-from vpp_benchmarks.cli.common import Parser, command
+from vpp_benchmarks.cli.common import Parser, check_npz, command
 from vpp_benchmarks.run.plan import PlanError, add_scenario_flags, asked_scenario
 from vpp_benchmarks.train.data import clone, read
 from vpp_benchmarks.train.evolution import Progress, settings_of, train
@@ -63,8 +63,7 @@ def main(argv: Sequence[str] | None, prog: str) -> int:
         raise PlanError(f"--minutes: got {args.minutes}; allowed is more than 0")
     if args.seed < 0:
         raise PlanError(f"--seed: got {args.seed}; allowed is 0 or more")
-    if args.out.suffix != ".npz" or not args.out.parent.is_dir():
-        raise PlanError(f"--out: got {args.out}; allowed is a file that ends in .npz, in a folder that exists")
+    check_npz(args.out)
     if (args.data is not None) != (args.method == "clone"):
         raise PlanError(
             f"--data: got {args.data} with --method {args.method}; it goes with --method clone, and only there"
