@@ -100,6 +100,7 @@ EXTRA_OF = {
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
     "torch": "torch",
+    "safetensors": "safetensors",
     "stable_baselines3": "sb3",
     "torchrl": "torchrl",
     "tensordict": "torchrl",

@@ -1,4 +1,4 @@
-"""Files of named arrays (.npz) that anybody may have written: read without pickle; whatever is wrong is one error."""
+"""Files of named arrays that anybody may have written: read without pickle; whatever is wrong is one error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpp_env.errors import needs
 
 Arrays = dict[str, NDArray[np.generic]]
 MOST_BYTES = 2**28
@@ -39,6 +41,27 @@ def read_arrays(path: Path, most_bytes: float = MOST_BYTES) -> Arrays:
         with np.load(path, allow_pickle=False) as parts:
             return {name: np.asarray(parts[name]) for name in parts}
     except Exception as error:  # a damaged zip or header raises anything: TokenError, zlib.error, MemoryError, ...
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """Read all arrays of a file of safetensors, and what its metadata say.
+
+    Raises
+    ------
+    ValueError
+        As `read_arrays`.
+    MissingExtraError
+        When the library is not installed.
+    """
+    with needs(f"{path.name}: a file of safetensors"):
+        from safetensors import SafetensorError, safe_open
+    try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise ValueError(f"its arrays take {size} bytes; allowed are {MOST_BYTES:g}")
+        with safe_open(path, framework="numpy") as parts:
+            return {name: parts.get_tensor(name) for name in parts.keys()}, dict(parts.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, AttributeError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from error
 
 

@@ -2,13 +2,14 @@
 
     learned(path="weights.npz")
 
-The file is NumPy's own (`save` writes it) and is read without pickle, so that it can hold numbers only: layers of a
-perceptron with tanh between them, or one layer, a linear policy. The last layer's output is clipped to the box of
-actions.
+The file is NumPy's own (`save` writes it) or one of safetensors. It is read without pickle, so that it can hold numbers
+only: layers of a perceptron with tanh or relu between them, or one layer, a linear policy. The last layer's output is
+clipped to the box of actions, or squashed into it by tanh.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_env import (
-    N_ACTION,
-    N_OBS,
     OBSERVATION_VERSION,
     Bids,
     Consent,
@@ -29,10 +28,9 @@ from vpp_env import (
     View,
     did_you_mean,
 )
-from vpp_policies.arrays import numbers, read_arrays, whole
+from vpp_policies.arrays import Arrays, numbers, read_arrays, read_safetensors, whole
+from vpp_policies.network import Layer, Network, bids_of, check_network
 
-Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""(inputs, outputs) weights and (outputs,) bias."""
 WEIGHTS = Path(__file__).parent / "weights"
 """Weights that come with the package: `truthful_linear`, a linear copy of `truthful`, made by examples/clone_policy.py;
 `evolved_week20`, made by `vpp-env train --out evolved_week20.npz`; `guarded_week20`, made by
@@ -45,7 +43,15 @@ evenings too, made by `vpp-env train --scenario august --set fleet.size=40 --set
 DEFAULT = "truthful_linear"
 
 
-def save(path: str | Path, layers: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> None:
+SAFETENSORS = ".safetensors"
+
+
+def save(
+    path: str | Path,
+    layers: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]],
+    between: str = "tanh",
+    output: str = "clip",
+) -> None:
     """Write layers to an .npz file, with the version of the observation that they were learned on.
 
     Parameters
@@ -55,21 +61,44 @@ def save(path: str | Path, layers: Sequence[tuple[NDArray[np.floating], NDArray[
     layers : sequence of (weights, bias)
         (inputs, outputs) and (outputs,); the first takes N_OBS columns, the last gives N_ACTION. Of a torch `Linear`:
         `layer.weight.T` and `layer.bias`.
+    between : {"tanh", "relu"}
+        What is between layers.
+    output : {"clip", "tanh"}
+        Whether the last layer's output is clipped to [-1, 1], or squashed.
 
     Raises
     ------
     PolicyError
-        When the shapes do not fit together, or a weight is not a finite number.
+        When the shapes do not fit together, a weight is not a finite number, or a function has another name.
     """
     if Path(path).suffix != ".npz":
         raise PolicyError(f"learned: got {str(path)!r}; allowed is a file that ends in .npz")
-    _check(layers, str(path))
+    numbers_of = [(np.asarray(w, dtype=np.float64), np.asarray(b, dtype=np.float64)) for w, b in layers]
+    check_network(Network(numbers_of, between, output), str(path))
     parts = {f"{name}{j}": np.asarray(x) for j, layer in enumerate(layers) for name, x in zip("wb", layer, strict=True)}
-    np.savez(path, observation_version=OBSERVATION_VERSION, layers=len(layers), **parts)  # type: ignore[arg-type]
+    said = {"observation_version": OBSERVATION_VERSION, "layers": len(layers), "between": between, "output": output}
+    np.savez(path, **said, **parts)  # type: ignore[arg-type]
 
 
 def load(path: str | Path) -> list[Layer]:
-    """Read the layers of a file, or of weights that come with the package (a name without an ending, see `WEIGHTS`).
+    """Read the layers of a network with tanh between them and a clipped output; see `read`.
+
+    Raises
+    ------
+    PolicyError
+        When it is another network, or as `read` says.
+    """
+    found = read(path)
+    if found[1:] != Network([])[1:]:
+        raise PolicyError(
+            f"learned: {path} has {found.between} between layers and {found.output} at the end; allowed here is tanh "
+            "and clip"
+        )
+    return list(found.layers)
+
+
+def read(path: str | Path) -> Network:
+    """Read the network of a file, or of weights that come with the package (a name without an ending, see `WEIGHTS`).
 
     Raises
     ------
@@ -91,51 +120,69 @@ def load(path: str | Path) -> list[Layer]:
             f"written, or weights of the package: {', '.join(sorted(shipped))}"
         )
     try:
-        parts = read_arrays(file)
-        if not {"observation_version", "layers"} <= parts.keys():
-            raise ValueError(f"it holds {sorted(parts)}")
-        version, count = whole(parts, "observation_version"), whole(parts, "layers")
-        if version != OBSERVATION_VERSION:
-            raise ValueError(
-                f"it was learned on version {version} of the observation; allowed is {OBSERVATION_VERSION}, whose "
-                "columns are others: train it again"
-            )
-        if not 0 < count <= len(parts):
-            raise ValueError(f"it says that it has {count} layers, and holds {', '.join(sorted(parts))}")
-        layers = [(numbers(parts, f"w{j}", (None, None)), numbers(parts, f"b{j}", (None,))) for j in range(count)]
+        network = _of_tensors(file) if file.suffix == SAFETENSORS else _of_arrays(read_arrays(file))
     except ValueError as error:
         raise PolicyError(
             f"learned: {file} cannot be read ({error}); allowed is an .npz file of plain numbers, as "
-            "vpp_policies.learned.save writes it. Files that need pickle (.pt, .zip, .pkl) are not loaded: they can "
-            "run any code"
+            f"vpp_policies.learned.save writes it, or one that ends in {SAFETENSORS}. Files that need pickle (.pt, "
+            ".zip, .pkl) are not loaded: they can run any code"
         ) from error
-    _check(layers, str(file))
-    return layers
+    check_network(network, str(file))
+    return network
 
 
-def _check(layers: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]], path: str) -> None:
-    shapes = [(np.shape(w), np.shape(b)) for w, b in layers]
-    width = N_OBS
-    for w, b in shapes:
-        if len(w) != 2 or w[0] != width or b != (w[1],):
-            raise PolicyError(
-                f"learned: {path} has layers {shapes}; allowed is (inputs, outputs), (outputs,) from {N_OBS}"
-            )
-        width = w[1]
-    if not shapes or width != N_ACTION:
-        raise PolicyError(f"learned: {path} has layers {shapes}; allowed is a last one with {N_ACTION} outputs")
-    if not all(np.isfinite(x).all() for layer in layers for x in layer):
-        raise PolicyError(f"learned: {path} holds weights that are not finite; allowed are numbers")
+def _check_version(version: object) -> None:
+    if version != OBSERVATION_VERSION:
+        raise ValueError(
+            f"it was learned on version {version} of the observation; allowed is {OBSERVATION_VERSION}, whose "
+            "columns are others: train it again"
+        )
+
+
+def _of_arrays(parts: Arrays) -> Network:
+    """Return the network of a file that `save` has written."""
+    if not {"observation_version", "layers"} <= parts.keys():
+        raise ValueError(f"it holds {sorted(parts)}")
+    _check_version(whole(parts, "observation_version"))
+    count = whole(parts, "layers")
+    if not 0 < count <= len(parts):
+        raise ValueError(f"it says that it has {count} layers, and holds {', '.join(sorted(parts))}")
+    layers = [(numbers(parts, f"w{j}", (None, None)), numbers(parts, f"b{j}", (None,))) for j in range(count)]
+    names = {name: str(parts[name])[:20] for name in ("between", "output") if name in parts}
+    return Network(layers, **names)
+
+
+def _of_tensors(file: Path) -> Network:
+    """Return the network of a `state_dict` of Linear layers, in the order of their names, with its metadata.
+
+    The metadata are text: `observation_version`, and `between` and `output` where they are not tanh and clip.
+    """
+    parts, said = read_safetensors(file)
+    version = said.get("observation_version")
+    if version is None:
+        raise ValueError(
+            "its metadata have no observation_version; write it with save_file(net.state_dict(), path, "
+            'metadata={"observation_version": str(vpp_env.OBSERVATION_VERSION)})'
+        )
+    _check_version(int(version) if version.isdecimal() else repr(version[:20]))
+    names = sorted({name.rpartition(".")[0] for name in parts}, key=_natural)
+    if {f"{name}.{part}" for name in names for part in ("weight", "bias")} != parts.keys():
+        raise ValueError(
+            f"it holds {sorted(parts, key=_natural)}; allowed are the weight and bias of Linear layers, one after the "
+            "other: write the actor alone"
+        )
+    layers = [(numbers(parts, f"{n}.weight", (None, None)).T, numbers(parts, f"{n}.bias", (None,))) for n in names]
+    return Network(layers, **{name: said[name][:20] for name in ("between", "output") if name in said})
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order of names in which layer 10 comes after layer 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def actions(layers: Sequence[Layer], observations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(..., N_ACTION) bids of (..., N_OBS) observations, each row from its own alone."""
-    x = observations.astype(np.float64)
-    for j, (weights, bias) in enumerate(layers):
-        x = x @ weights + bias
-        if j + 1 < len(layers):
-            x = np.tanh(x)
-    return np.clip(x, -1.0, 1.0).astype(np.float32)
+    """(..., N_ACTION) bids of (..., N_OBS) observations by layers with tanh between, each row from its own alone."""
+    return bids_of(Network(layers), observations)
 
 
 class Learned:
@@ -144,7 +191,8 @@ class Learned:
     Parameters
     ----------
     path : str, optional
-        An .npz file that `save` wrote, or the name of weights of the package (`WEIGHTS`); None: `truthful_linear`.
+        An .npz file that `save` wrote, a .safetensors file of a torch module, or the name of weights of the package
+        (`WEIGHTS`); None: `truthful_linear`.
 
     Raises
     ------
@@ -153,19 +201,19 @@ class Learned:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self._take(load(DEFAULT if path is None else path))
+        self._take(read(DEFAULT if path is None else path))
 
     @classmethod
     def of(cls, layers: Sequence[Layer]) -> Learned:
-        """Play layers that are in memory, see `save`."""
-        _check(layers, "layers in memory")
+        """Play layers that are in memory, with tanh between them; see `save`."""
+        check_network(Network(layers), "layers in memory")
         policy = cls.__new__(cls)
-        policy._take(layers)
+        policy._take(Network(layers))
         return policy
 
-    def _take(self, layers: Sequence[Layer]) -> None:
-        self._layers = layers
-        kind = "linear" if len(self._layers) == 1 else f"perceptron of {len(self._layers)} layers"
+    def _take(self, network: Network) -> None:
+        self._network, count = network, len(network.layers)
+        kind = "linear" if count == 1 else f"perceptron of {count} layers"
         self.info = PolicyInfo(
             name="learned",
             information=Information.OWN,
@@ -178,4 +226,4 @@ class Learned:
 
     def act(self, view: View) -> Bids:
         """Bid for every home from its own row."""
-        return Bids(actions(self._layers, view.observation()))
+        return Bids(bids_of(self._network, view.observation()))

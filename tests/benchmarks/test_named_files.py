@@ -48,7 +48,7 @@ def written(folder: Path, ask: float) -> Path:
 
 def test_files_are_found_without_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "package").mkdir()
-    names = ("package/__init__.py", "package/inner.py", "package/weights.npz", "tape.sqlite")
+    names = ("package/__init__.py", "package/inner.py", "package/weights.npz", "net.safetensors", "tape.sqlite")
     for name in names:
         (tmp_path / name).write_text(f"raise SystemExit({name!r})", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -62,6 +62,7 @@ def test_files_are_found_without_importing(tmp_path: Path, monkeypatch: pytest.M
     assert named_files("package:Policy") == (("package:Policy", sha("package/__init__.py")),)
     found = named_files("learned(path='package/weights.npz', more=['package.inner:graph', 3, 'tape.sqlite'])")
     assert found == (("package/weights.npz", weights), ("package.inner:graph", inner))
+    assert named_files("learned(path='net.safetensors')") == (("net.safetensors", sha("net.safetensors")),)
     # of the registry, not there, no name of a file
     for spec in ("truthful", "learned(path='guarded_week20')", "nowhere:Policy", f"x(path='{'a' * 5000}.npz')"):
         assert named_files(spec) == ()

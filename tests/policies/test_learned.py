@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from support import month
-from vpp_policies.learned import WEIGHTS, Learned, actions, load, save
+from vpp_policies.learned import WEIGHTS, Learned, actions, load, read, save
+from vpp_policies.network import Network, bids_of
 
 from vpp_env.api.gym import CentralMarketMonth
 from vpp_env.contract.bids import N_ACTION
@@ -50,6 +52,75 @@ def test_a_perceptron_by_hand() -> None:
         out = [sum(hidden[k] * w1[k, j] for k in range(4)) + b1[j] for j in range(N_ACTION)]
         np.testing.assert_allclose(actions(made, obs)[i], np.clip(out, -1, 1), atol=1e-6)
     assert (np.abs(actions(layers(scale=9.0), obs)) <= 1.0).all()
+
+
+def test_relu_and_a_squashed_output_by_hand(tmp_path: Path) -> None:
+    (w0, b0), (w1, b1) = made = layers(4)
+    obs = np.random.default_rng(1).uniform(-1, 1, (3, N_OBS)).astype(np.float32)
+    hidden = np.maximum(obs.astype(np.float64) @ w0 + b0, 0.0)
+    save(tmp_path / "w.npz", made, between="relu", output="tanh")
+    found = read(tmp_path / "w.npz")
+    assert found[1:] == ("relu", "tanh")
+    np.testing.assert_allclose(bids_of(found, obs), np.tanh(hidden @ w1 + b1), atol=1e-6)
+    with pytest.raises(PolicyError, match="relu between layers and tanh at the end; allowed here is tanh and clip"):
+        load(tmp_path / "w.npz")
+    for wrong in ({"between": "gelu"}, {"output": "softmax"}):
+        with pytest.raises(
+            PolicyError, match=r"has (between 'gelu'|output 'softmax'); allowed is '.*' or 'tanh'|'relu'"
+        ):
+            save(tmp_path / "other.npz", made, **wrong)
+
+
+VERSION = {"observation_version": str(OBSERVATION_VERSION)}
+
+
+def state_of(made: Layers) -> dict[str, np.ndarray]:
+    """What torch's `state_dict()` of a `Sequential` with a function after each `Linear` holds."""
+    names = range(0, 2 * len(made), 2)
+    return {
+        f"{j}.{part}": np.ascontiguousarray(x, dtype=np.float32)
+        for j, (w, b) in zip(names, made, strict=True)
+        for part, x in (("weight", w.T), ("bias", b))
+    }
+
+
+def test_a_torch_module_is_read_from_safetensors(tmp_path: Path) -> None:
+    made, file = layers(*[6] * 6), tmp_path / "net.safetensors"  # layer 10 is not the second one
+    obs = np.random.default_rng(1).uniform(-1, 1, (3, N_OBS)).astype(np.float32)
+    save_file(state_of(made), file, metadata=VERSION)
+    assert bids_of(read(file), obs) == pytest.approx(actions(made, obs), abs=1e-6)
+    save_file(state_of(made), file, metadata=VERSION | {"between": "relu", "output": "tanh"})
+    assert bids_of(read(file), obs) == pytest.approx(bids_of(Network(made, "relu", "tanh"), obs), abs=1e-6)
+    policy = make_policy(f"learned(path={str(file)!r})")
+    assert "perceptron of 7 layers" in policy.info.description
+    assert summarize(simulate(month("quick", {}, 4), policy))["welfare"] != 0.0
+
+
+def test_tensors_that_are_no_policy_are_refused(tmp_path: Path) -> None:
+    file, made = tmp_path / "net.safetensors", layers(4)
+    state, old = state_of(made), {"observation_version": str(OBSERVATION_VERSION - 1)}
+    other = {"log_std": np.zeros(8, np.float32)}
+    wide = state | {"0.weight": np.zeros((4, N_OBS + 1), np.float32)}
+    nan = state | {"2.bias": np.full(N_ACTION, np.nan, np.float32)}
+    for tensors, said, why in (
+        (state, None, "no observation_version; write it with save_file"),
+        (state, old, f"version {OBSERVATION_VERSION - 1} of the observation"),
+        (state, {"observation_version": "x" * 100}, "version 'xxxxxxxxxxxxxxxxxxxx' of the observation"),
+        (state | other, VERSION, "holds .*'log_std'.*write the actor alone"),
+        (wide, VERSION, f"from {N_OBS}"),
+        (nan, VERSION, "finite"),
+        (state, VERSION | {"between": "gelu"}, "between 'gelu'; allowed is 'tanh' or 'relu'"),
+        ({}, VERSION, "last one"),
+    ):
+        save_file(tensors, file, metadata=said)
+        with pytest.raises(PolicyError, match=why):
+            Learned(path=str(file))
+    save_file(state, file, metadata=VERSION)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:7], whole[:-3], b"\xff" * 64, (2**60).to_bytes(8, "little") + whole[8:]):
+        file.write_bytes(damaged)
+        with pytest.raises(PolicyError, match="cannot be read"):
+            Learned(path=str(file))
 
 
 @pytest.mark.parametrize("made", [layers(), layers(16)], ids=["linear", "perceptron"])

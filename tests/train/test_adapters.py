@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from support import score
 from vpp_benchmarks.train.form import form_of, start
-from vpp_policies.learned import actions, load, save
+from vpp_policies.learned import actions, load, read, save
+from vpp_policies.network import bids_of
 
 from vpp_env import N_ACTION, N_OBS, Month, VectorMarketMonth, VppError, load_scenario, parallel_env
 from vpp_env.api.gym import CentralMarketMonth
@@ -88,9 +89,9 @@ def test_stable_baselines3_learns(tmp_path: Path) -> None:
     """PPO finds in a few updates that storage is not to be given away."""
     pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
     import torch
-    from stable_baselines3 import PPO, TD3
+    from stable_baselines3 import PPO
 
-    from vpp_env.api.sb3 import HomesVecEnv, layers_of
+    from vpp_env.api.sb3 import HomesVecEnv, network_of
 
     torch.set_num_threads(1)
     env = HomesVecEnv(8, WORLD)
@@ -98,16 +99,41 @@ def test_stable_baselines3_learns(tmp_path: Path) -> None:
     model.learn(10 * T * env.num_envs)
     first, last = np.mean(env.welfare[:16]), np.mean(env.welfare[-16:])
     assert last > first + 0.2
-    layers = layers_of(model.policy)
-    save(tmp_path / "sb3.npz", layers)
-    rows = played(1, 3)[0][0, 0]
-    said, _ = model.predict(rows, deterministic=True)
-    assert actions(layers, rows) == pytest.approx(np.clip(said, -1, 1), abs=1e-5)
-    squashed = PPO("MlpPolicy", env, device="cpu", use_sde=True, policy_kwargs={"squash_output": True})
-    for policy in (squashed.policy, TD3("MlpPolicy", env, device="cpu").policy):
-        with pytest.raises(VppError, match="allowed is the `policy` of a PPO or A2C model"):
-            layers_of(policy)
-    assert score([Month(WORLD, 1000)], load(tmp_path / "sb3.npz")) == pytest.approx(score([Month(WORLD, 1000)], layers))
+    network = network_of(model.policy)
+    save(tmp_path / "sb3.npz", *network)
+    played_back = score([Month(WORLD, 1000)], load(tmp_path / "sb3.npz"))
+    assert played_back == pytest.approx(score([Month(WORLD, 1000)], network[0]))
+
+
+def test_actors_of_stable_baselines3_bid_from_a_file_as_they_do(tmp_path: Path) -> None:
+    sb3 = pytest.importorskip("stable_baselines3", reason="the extra sb3 is not installed")
+    import torch
+
+    from vpp_env.api.sb3 import HomesVecEnv, network_of
+
+    torch.set_num_threads(1)
+    env, rows = HomesVecEnv(2, WORLD), played(1, 3)[0][0, 0]
+    relu = {"activation_fn": torch.nn.ReLU}
+    models = [
+        sb3.PPO("MlpPolicy", env, seed=1, device="cpu"),
+        sb3.A2C("MlpPolicy", env, seed=2, device="cpu", policy_kwargs=relu),
+        sb3.PPO("MlpPolicy", env, seed=3, device="cpu", policy_kwargs={"net_arch": []}),
+        sb3.PPO("MlpPolicy", env, seed=4, device="cpu", use_sde=True, policy_kwargs={"squash_output": True}),
+        sb3.SAC("MlpPolicy", env, seed=5, device="cpu", buffer_size=100, policy_kwargs={"net_arch": [8, 8]}),
+        sb3.TD3("MlpPolicy", env, seed=6, device="cpu", buffer_size=100, policy_kwargs={"net_arch": [8, 8]}),
+    ]
+    for model in models:
+        with torch.no_grad():
+            for weights in model.policy.parameters():
+                weights.mul_(3.0)  # so that bids are clipped and squashed
+        save(tmp_path / "sb3.npz", *network_of(model.policy))
+        said, _ = model.predict(rows, deterministic=True)
+        assert bids_of(read(tmp_path / "sb3.npz"), rows) == pytest.approx(np.clip(said, -1, 1), abs=1e-5)
+    elu = sb3.PPO("MlpPolicy", env, device="cpu", policy_kwargs={"activation_fn": torch.nn.ELU})
+    state_dependent = sb3.SAC("MlpPolicy", env, device="cpu", buffer_size=100, use_sde=True)
+    for model in (elu, state_dependent, sb3.DQN):
+        with pytest.raises(VppError, match=r"network_of: got a .*; allowed is the `policy` of a PPO, A2C, SAC"):
+            network_of(getattr(model, "policy", None))
 
 
 def test_torchrls_own_check_and_world() -> None:

@@ -127,36 +127,46 @@ class HomesVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def layers_of(policy: Any) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return the actor of an `MlpPolicy` (tanh) as `vpp_policies.learned.save` takes it.
+def network_of(policy: Any) -> tuple[list[tuple[NDArray[np.float64], NDArray[np.float64]]], str, str]:
+    """Return the actor of an `MlpPolicy`: its layers, what is between them and its output, as `save` takes them.
+
+    That is `vpp_policies.learned.save(path, *network_of(model.policy))`.
 
     Parameters
     ----------
-    policy : stable_baselines3.common.policies.ActorCriticPolicy
-        The `policy` of a PPO or A2C model.
+    policy : stable_baselines3.common.policies.BasePolicy
+        The `policy` of a PPO, A2C, SAC, TD3 or DDPG model.
 
     Raises
     ------
     VppError
-        When it is another policy, its activation is not tanh, or its output is squashed.
+        When it is another policy, or its actor has other layers than linear ones with tanh or relu between them.
     """
-    import torch
     from stable_baselines3.common.policies import ActorCriticPolicy
+    from stable_baselines3.common.torch_layers import FlattenExtractor
+    from stable_baselines3.sac.policies import SACPolicy
+    from stable_baselines3.td3.policies import TD3Policy
+    from torch import nn
 
-    if not isinstance(policy, ActorCriticPolicy) or policy.squash_output:
-        squashed = " with squash_output=True" if getattr(policy, "squash_output", False) else ""
+    squashes, extractor = True, None
+    if isinstance(policy, ActorCriticPolicy):
+        parts = [*policy.mlp_extractor.policy_net, policy.action_net]
+        squashes, extractor = policy.squash_output, policy.features_extractor
+    elif isinstance(policy, SACPolicy):
+        parts, extractor = [*policy.actor.latent_pi, policy.actor.mu], policy.actor.features_extractor
+    elif isinstance(policy, TD3Policy):
+        *parts, squash = policy.actor.mu
+        parts, extractor = parts if isinstance(squash, nn.Tanh) else [*parts, squash], policy.actor.features_extractor
+    else:
+        parts = []
+    linear, between = parts[::2], {type(part) for part in parts[1::2]}
+    names = {nn.Tanh: "tanh", nn.ReLU: "relu"}
+    fits = bool(linear) and len(parts) % 2 == 1 and all(isinstance(part, nn.Linear) for part in linear)
+    if not (fits and len(between) <= 1 and between <= names.keys() and isinstance(extractor, FlattenExtractor)):
+        got = f"{type(policy).__name__} of {', '.join(type(part).__name__ for part in parts) or 'another kind'}"
         raise VppError(
-            f"layers_of: got a {type(policy).__name__}{squashed}; allowed is the `policy` of a PPO or A2C model, whose "
-            "bids are clipped and not squashed"
+            f"network_of: got a {got}; allowed is the `policy` of a PPO, A2C, SAC, TD3 or DDPG model with linear "
+            "layers and tanh or relu between them, of the observation as it is"
         )
-
-    linear: list[Any] = []
-    other: list[Any] = []
-    for layer in [*policy.mlp_extractor.policy_net, policy.action_net]:
-        (linear if isinstance(layer, torch.nn.Linear) else other).append(layer)
-    if not all(isinstance(layer, torch.nn.Tanh) for layer in other):
-        raise VppError(f"layers_of: got {[type(x).__name__ for x in other]}; allowed is tanh between layers")
-    return [
-        (layer.weight.detach().cpu().numpy().T.astype(np.float64), layer.bias.detach().cpu().numpy().astype(np.float64))
-        for layer in linear
-    ]
+    layers = [tuple(x.detach().cpu().numpy().astype(np.float64) for x in (part.weight.T, part.bias)) for part in linear]
+    return layers, names[between.pop()] if between else "tanh", "tanh" if squashes else "clip"

@@ -13,8 +13,8 @@ from vpp_env.traces.readers.digests import digest
 
 NamedFiles = tuple[tuple[str, str], ...]
 """(as the specification names it, SHA-256 of the file) each."""
-LEARNED = ".npz"
-"""Ending of files of learned numbers. Others that an option may name (cassettes) grow while they are played with."""
+LEARNED = (".npz", ".safetensors")
+"""Endings of files of learned numbers. Others that an option may name (cassettes) grow while they are played with."""
 
 
 def named_files(spec: str) -> NamedFiles:
