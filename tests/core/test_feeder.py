@@ -22,7 +22,7 @@ from vpp_env.core.layout import FLOW, BaselineDay, Day, Homes, copied, no_quote
 from vpp_env.core.loops import find_late, quote_again, run_baseline
 from vpp_env.errors import ScenarioError
 from vpp_env.evaluation.simulate import market_rules
-from vpp_env.simulation.month import Month, _lock
+from vpp_env.simulation.month import Month, lock
 from vpp_env.simulation.view_builder import build_view
 from vpp_env.simulation.world import World
 
@@ -286,7 +286,7 @@ def with_other_neighbours(m: Month, number: int, k: int, mine: np.ndarray) -> Da
     homes, first = Homes(m.rules, m.parameters, state, no_quote(len(mine))), m.calendar.offset if not number else 0
     run_baseline(homes, made, first)
     find_late(homes, made, first)
-    _lock(made)
+    lock(made)
     return made
 
 
