@@ -204,6 +204,9 @@ def test_threads_play_the_same_months() -> None:
     for threads in (0, 6):
         with pytest.raises(VppError, match="threads: got"):
             VectorMarketMonth(5, made, threads=threads)
+    for wrong in ({"num_envs": "3"}, {"num_envs": 2.0}, {"threads": "2"}, {"render_mode": "ansi"}):
+        with pytest.raises(VppError, match=f"^{next(iter(wrong))}: got .*; allowed is"):
+            VectorMarketMonth(**{"num_envs": 5, "scenario": made} | wrong)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda face: pickle.loads(pickle.dumps(face))])

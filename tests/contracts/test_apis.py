@@ -263,8 +263,15 @@ def test_a_missing_or_misshapen_action_is_named() -> None:
     good = dict.fromkeys(face.agents, np.zeros(N_ACTION, np.float32))
     with pytest.raises(BidError, match="prosumer_3"):
         face.step({a: v for a, v in good.items() if a != "prosumer_3"})
-    with pytest.raises(BidError, match=str(N_ACTION)):
+    with pytest.raises(BidError, match=r"'prosumer_1' has shape \(5,\); allowed is \(8,\)"):
         face.step(good | {"prosumer_1": np.zeros(5, np.float32)})
+    for scalar in (0.5, None):
+        with pytest.raises(BidError, match=r"'prosumer_1' has shape \(\); allowed is \(8,\)"):
+            face.step(good | {"prosumer_1": scalar})
+    with pytest.raises(BidError, match="'prosumer_9', which is no agent; agents are 'prosumer_0' to 'prosumer_4'"):
+        face.step(good | {"prosumer_9": np.zeros(N_ACTION, np.float32)})
+    with pytest.raises(BidError, match="got a ndarray; allowed is a dict"):
+        face.step(np.zeros((N, N_ACTION), np.float32))
     with pytest.raises(BidError, match="finite"):
         face.step(good | {"prosumer_1": np.full(8, np.nan, np.float32)})
 

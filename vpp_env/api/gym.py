@@ -189,6 +189,11 @@ class VectorMarketMonth(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         render_mode: str | None = None,
         **world: Unpack[WorldOptions],
     ) -> None:
+        for name, count in (("num_envs", num_envs), ("threads", threads)):
+            if not isinstance(count, int | np.integer):
+                raise VppError(f"{name}: got {count!r}; allowed is a whole number, 1 or more")
+        if render_mode is not None:
+            raise VppError(f"render_mode: got {render_mode!r}; allowed is None: months side by side are not drawn")
         if device not in DEVICES:
             raise VppError(did_you_mean(device, DEVICES, "device"))
         if device == "cuda" and threads != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -148,6 +149,26 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
         # row views of a copy: agents never see each other's array, nor the live one
         return dict(zip(self.possible_agents, self._matrix.copy(), strict=True))
 
+    def _bids(self, actions: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """(N, N_ACTION) bids in the order of the agents; a BidError where it is not one of each, and nothing else."""
+        if not isinstance(actions, Mapping):
+            raise BidError(f"step() got a {type(actions).__name__}; allowed is a dict, agent -> ({N_ACTION},)")
+        names = self.possible_agents
+        try:
+            bids = [actions[name] for name in names]
+            fit = len(actions) == len(names) and {len(bid) for bid in bids} == {N_ACTION}
+        except (KeyError, TypeError):
+            fit = False
+        if fit:
+            return np.concatenate(bids).reshape(-1, N_ACTION)
+        for name in names:
+            if name not in actions:
+                raise BidError(f"no action for {name!r}; needed is one for each of {len(names)} agents")
+            if (shape := np.shape(actions[name]))[:1] != (N_ACTION,):
+                raise BidError(f"action of {name!r} has shape {shape}; allowed is ({N_ACTION},)")
+        other = next(name for name in actions if name not in self.observation_spaces)
+        raise BidError(f"an action for {other!r}, which is no agent; agents are {names[0]!r} to {names[-1]!r}")
+
     def step(
         self, actions: dict[str, NDArray[Any]]
     ) -> tuple[
@@ -183,16 +204,8 @@ class MarketMonth(OneVpp, ParallelEnv[str, NDArray[np.float32], NDArray[np.float
             if self._session.world is None:
                 raise VppError("step() before reset(): call reset() first")
             return {}, {}, {}, {}, {}
-        names = self.possible_agents
-        try:
-            bids = [actions[name] for name in names]
-        except KeyError as error:
-            raise BidError(f"no action for {error.args[0]!r}; needed is one for each of {len(names)} agents") from error
-        if {len(bid) for bid in bids} != {N_ACTION}:
-            wrong = next(name for name, bid in zip(names, bids, strict=True) if len(bid) != N_ACTION)
-            raise BidError(f"action of {wrong!r} has {len(actions[wrong])} numbers; allowed is {N_ACTION}")
-        flat = np.concatenate(bids)
-        self._matrix, reward, outcome, over, _ = self._session.step(flat.reshape(-1, N_ACTION))
+        names, flat = self.possible_agents, self._bids(actions)
+        self._matrix, reward, outcome, over, _ = self._session.step(flat)
         rewards = dict(zip(names, reward.homes[0].tolist(), strict=True))
         profit = float(outcome.profit[0])
         infos: dict[str, dict[str, Any]] = {name: {"vpp_profit_usd": profit} for name in names}
