@@ -35,13 +35,16 @@ def read_arrays(path: Path, most_bytes: float = MOST_BYTES) -> Arrays:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            size = sum(part.file_size for part in archive.infolist())
-        if size > most_bytes:
-            raise ValueError(f"its arrays take {size} bytes; allowed are {most_bytes:g}")
+            _check_size(sum(part.file_size for part in archive.infolist()), most_bytes)
         with np.load(path, allow_pickle=False) as parts:
             return {name: np.asarray(parts[name]) for name in parts}
     except Exception as error:  # a damaged zip or header raises anything: TokenError, zlib.error, MemoryError, ...
         raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _check_size(size: int, most: float) -> None:
+    if size > most:
+        raise ValueError(f"its arrays take {size} bytes; allowed are {most:g}")
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
@@ -57,8 +60,7 @@ def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
     with needs(f"{path.name}: a file of safetensors"):
         from safetensors import SafetensorError, safe_open
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise ValueError(f"its arrays take {size} bytes; allowed are {MOST_BYTES:g}")
+        _check_size(path.stat().st_size, MOST_BYTES)
         with safe_open(path, framework="numpy") as parts:
             return {name: parts.get_tensor(name) for name in parts.keys()}, dict(parts.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, AttributeError, OverflowError, MemoryError) as error:

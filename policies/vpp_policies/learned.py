@@ -10,7 +10,7 @@ clipped to the box of actions, or squashed into it by tanh.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,6 @@ WEIGHTS = Path(__file__).parent / "weights"
 evenings too, made by `vpp-env train --scenario august --set fleet.size=40 --set market.min_bid_mw=0.02
 --minutes 4 --seed 1 --out evening_august.npz` (docs/learned.md)."""
 DEFAULT = "truthful_linear"
-
-
 SAFETENSORS = ".safetensors"
 
 
@@ -148,8 +146,12 @@ def _of_arrays(parts: Arrays) -> Network:
     if not 0 < count <= len(parts):
         raise ValueError(f"it says that it has {count} layers, and holds {', '.join(sorted(parts))}")
     layers = [(numbers(parts, f"w{j}", (None, None)), numbers(parts, f"b{j}", (None,))) for j in range(count)]
-    names = {name: str(parts[name])[:20] for name in ("between", "output") if name in parts}
-    return Network(layers, **names)
+    return _network(layers, parts)
+
+
+def _network(layers: Sequence[Layer], said: Mapping[str, object]) -> Network:
+    """Return the network of layers, with the functions that a file names, if it names any."""
+    return Network(layers, **{name: str(said[name])[:20] for name in ("between", "output") if name in said})
 
 
 def _of_tensors(file: Path) -> Network:
@@ -172,7 +174,7 @@ def _of_tensors(file: Path) -> Network:
             "other: write the actor alone"
         )
     layers = [(numbers(parts, f"{n}.weight", (None, None)).T, numbers(parts, f"{n}.bias", (None,))) for n in names]
-    return Network(layers, **{name: said[name][:20] for name in ("between", "output") if name in said})
+    return _network(layers, said)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from vpp_benchmarks.results.encode import is_time, to_json
-from vpp_benchmarks.results.run_result import VOLATILE
+from vpp_benchmarks.results.leaderboard import found
+from vpp_benchmarks.results.run_result import VOLATILE, RunResult
 from vpp_benchmarks.results.store import LOCK, LOG, MANIFEST
 
 TIMED = ("total_simulation_time_minutes", "sha256")  # the checksum of a summary is of its times too
@@ -36,6 +38,11 @@ def result_files(out: Path) -> dict[str, Any]:
         elif path.name not in ("simulation_report.md", "report.html"):  # they show seconds
             files[name] = path.read_bytes()
     return files
+
+
+def runs_below(roots: Sequence[Path]) -> list[RunResult]:
+    """Every run below some folders."""
+    return [run for _, run in found(roots)]
 
 
 def write_sealed(path: Path, data: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ import pytest
 import tomli_w
 from vpp_benchmarks.cli.compare import main as compare
 from vpp_benchmarks.cli.leaderboard import main
-from vpp_benchmarks.results.leaderboard import SCHEMA, collect, leaderboard
+from vpp_benchmarks.results.leaderboard import SCHEMA, leaderboard
 from vpp_benchmarks.results.run_result import ScenarioFacts
 from vpp_benchmarks.run.plan import PlanError
 
-from tests.benchmarks.folders import write_sealed
+from tests.benchmarks.folders import runs_below, write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_ranked_by_information_set_on_the_seeds_in_common(results: Path) -> None:
-    runs = collect([results])
+    runs = runs_below([results])
     board = leaderboard(runs).to_json()
     assert board["schema"] == SCHEMA
     assert [t["information_set"] for t in board["tables"]] == ["ORACLE", "OWN"]
@@ -62,9 +62,9 @@ def test_worlds_are_never_mixed(results: Path, tmp_path: Path, capsys: pytest.Ca
     assert main([str(results), str(other)]) == 2
     error = capsys.readouterr().err
     assert "cannot be ranked together" in error
-    hashes = {run.origin.scenario.hash for run in collect([results, other])}
+    hashes = {run.origin.scenario.hash for run in runs_below([results, other])}
     assert all(h in error for h in hashes)
-    assert main([str(results), str(other), "--hash", collect([other])[0].origin.scenario.hash]) == 0
+    assert main([str(results), str(other), "--hash", runs_below([other])[0].origin.scenario.hash]) == 0
     assert main([str(results), "--hash", "ffff"]) == 2
 
 
@@ -75,7 +75,7 @@ def test_the_same_rules_on_other_prices_are_another_world(results: Path, tmp_pat
     manifest["data"]["files_sha256"] = {"prices.csv": "ab" * 32}
     write_sealed(copy / "manifest.json", manifest)
     with pytest.raises(PlanError, match="different rules, prices or salts"):
-        leaderboard(collect([results, copy]))
+        leaderboard(runs_below([results, copy]))
 
 
 def test_a_schema_that_is_not_known_is_refused(results: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_schema_that_is_not_known_is_refused(results: Path, tmp_path: Path) ->
     path = copy / "manifest.json"
     path.write_text(path.read_text("utf-8").replace("vpp_env.run/1", "vpp_env.run/9"), "utf-8")
     with pytest.raises(PlanError, match=r"this version reads 'vpp_env\.run/1'"):
-        collect([copy])
+        runs_below([copy])
 
 
 def test_runs_that_are_not_complete_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_files(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_common_seed_is_said(results: Path) -> None:
-    runs = [r for r in collect([results]) if (r.label, r.origin.seed) in (("idle", 0), ("random", 3))]
+    runs = [r for r in runs_below([results]) if (r.label, r.origin.seed) in (("idle", 0), ("random", 3))]
     (table,) = leaderboard(runs).tables
     assert table.entries == ()
     assert len(table.left_out) == 2
@@ -124,7 +124,7 @@ def test_who_breaks_preferences_is_marked(results: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "centralized [!]" in out
     assert "[!] breaks owners' preferences." in out
-    for table in leaderboard(collect([results])).tables:
+    for table in leaderboard(runs_below([results])).tables:
         for entry in table.entries:
             assert entry.violates == ((entry.figures["total_violations"].mean or 0.0) > 0)
             assert entry.violates == (entry.policy in ("random", "centralized"))
@@ -134,7 +134,7 @@ def test_failed_runs_of_an_entry_are_shown(tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "out"
     args = ["--scenario", "quick", "--policies", "idle", "tests.benchmarks.broken:Sometimes", "--seeds", "test:6"]
     assert compare([*args, "--no-figures", "--quiet", "--out", str(out)]) == 1
-    (board,) = leaderboard(collect([out])).tables
+    (board,) = leaderboard(runs_below([out])).tables
     entry = next(e for e in board.entries if "Sometimes" in e.policy)
     assert 0 < entry.complete < entry.begun == 6
     assert len(board.seeds) == entry.complete
@@ -148,7 +148,7 @@ def test_failed_runs_of_an_entry_are_shown(tmp_path: Path, capsys: pytest.Captur
 def test_versions_of_the_market_are_never_mixed(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = collect([results / "first"])
+    runs = runs_below([results / "first"])
     versions = {run.origin.scenario.market_version for run in runs}
     (version,) = versions
     data = tomllib.loads(runs[0].origin.scenario.toml)

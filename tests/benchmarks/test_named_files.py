@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vpp_benchmarks.cli.compare import main as compare_main
-from vpp_benchmarks.results.leaderboard import collect, leaderboard
+from vpp_benchmarks.results.leaderboard import leaderboard
 from vpp_benchmarks.results.run_result import RunResult
 from vpp_benchmarks.run.experiment import job_hash
 from vpp_benchmarks.run.job import play
@@ -20,6 +20,7 @@ from vpp_benchmarks.run.plan import PlanError, make_plan
 from vpp_benchmarks.run.progress import LogProgress
 from vpp_policies.learned import save
 
+from tests.benchmarks.folders import runs_below
 from vpp_env import N_ACTION, N_OBS
 from vpp_env.scenario import load_scenario
 
@@ -131,7 +132,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_two_contents_of_a_file_are_two_entries(two: tuple[Path, Path]) -> None:
-    runs = collect(two)
+    runs = runs_below(two)
     assert len({run.origin.policy.spec for run in runs}) == 1
     (table,) = leaderboard(runs, "welfare").tables
     assert [entry.rank for entry in table.entries] == [1, 2]
@@ -139,7 +140,7 @@ def test_two_contents_of_a_file_are_two_entries(two: tuple[Path, Path]) -> None:
 
 
 def test_a_run_is_ranked_by_one_result(two: tuple[Path, Path]) -> None:
-    runs = collect([two[0]])
+    runs = runs_below([two[0]])
     (table,) = leaderboard([*runs, *runs], "welfare").tables
     assert [entry.complete for entry in table.entries] == [2]
     other = replace(runs[1], kpis=replace(runs[1].kpis, total_profit=1.5))  # type: ignore[type-var]
@@ -151,7 +152,7 @@ def test_a_run_is_ranked_by_one_result(two: tuple[Path, Path]) -> None:
 def test_who_was_caught_in_one_of_two_plays_is_caught(two: tuple[Path, Path]) -> None:
     from vpp_benchmarks.run.replay import refuted
 
-    runs = collect([two[0]])
+    runs = runs_below([two[0]])
     caught = refuted(runs[0], "it reads what it may not")
     for order in ([*runs, caught], [caught, *runs]):
         (table,) = leaderboard(order, "welfare").tables

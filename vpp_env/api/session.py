@@ -69,21 +69,19 @@ class Seeds:
 
     def of(self, seed: Seed) -> tuple[int, ...]:
         """(M,) seeds of the next episode; see `Session.reset`."""
+        asked: list[Any] = list(seed) if np.iterable(seed) else [seed]
+        for one in asked:
+            _check_seed(one)
         drawn = seed is None and self._first is None
         self._twice, self._drew = drawn and self._drew, drawn
         seed, self._first = self._first if seed is None else seed, None
         if seed is None:
             given: Sequence[int | None] = [None] * self._count
         elif isinstance(seed, int | np.integer):
-            _check_seed(seed)
             given = [int(seed) + m for m in range(self._count)]
             self._draws = np.random.default_rng(int(seed))
         else:
-            if not np.iterable(seed):
-                _check_seed(seed)
-            given = list(seed)
-            for one in given:
-                _check_seed(one)
+            given = asked
             if len(given) != self._count:
                 raise VppError(
                     f"reset: got {len(given)} seeds for {self._count} months; allowed is one seed for each, or one "

@@ -169,3 +169,8 @@ class Kpi:
     def is_time(self) -> bool:
         """Whether it is a measured time, which differs between two plays of the same run."""
         return self.unit == "s"
+
+    @property
+    def comes_out_again(self) -> bool:
+        """Whether two plays of a run have the same: no time, and nothing of ceilings, which are worked out apart."""
+        return self.of_ceilings is None and not self.is_time

@@ -173,11 +173,6 @@ def _shown(by: str) -> tuple[Kpi, ...]:
     return (*(kpi for kpi in table() if kpi.name == by), *(kpi for kpi in table(Place.LEADERBOARD) if kpi.name != by))
 
 
-def collect(roots: Sequence[Path]) -> list[RunResult]:
-    """Return every run below some folders; see `found`."""
-    return [run for _, run in found(roots)]
-
-
 def found(roots: Sequence[Path]) -> list[tuple[Path, RunResult]]:
     """Return every run below some folders with its folder, and the score where its seed's ceilings were worked out.
 
@@ -297,7 +292,7 @@ def _one_of(first: RunResult, second: RunResult) -> RunResult:
     """
     for kpi in table():
         one, other = first.number(kpi.name), second.number(kpi.name)
-        if kpi.of_ceilings is None and not kpi.is_time and one != other:
+        if kpi.comes_out_again and one != other:
             raise PlanError(
                 f"{first.origin.policy.spec} at {first.origin.code} was played twice on seed {first.origin.seed}, and "
                 f"{kpi.name} is {one} and {other}; one run has one result: give only one of the two folders"

@@ -107,7 +107,7 @@ def _differences(out: Path, job: JobSpec, run: RunResult, again: RunResult) -> I
         yield "it declares something else"
     for kpi in table():
         said, found = run.number(kpi.name), again.number(kpi.name)
-        if kpi.of_ceilings is None and not kpi.is_time and not _same(said, found, SAME):
+        if kpi.comes_out_again and not _same(said, found, SAME):
             yield f"{kpi.name} is {found} when it is played again; the folder says {said}"
     written = read_ceilings(Planned.read(out).folder(out, (job.case, job.seed)))
     if written is not None:
