@@ -141,6 +141,30 @@ def test_days_of_months_that_do_not_fit_together_are_drawn_again(monkeypatch: py
             assert np.array_equal(one.plan.load, other.plan.load)
 
 
+def test_figures_do_not_depend_on_how_many_days_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days that are drawn again, behind feeders that keep cars waiting, bring what they brought at first."""
+    changes = {"time.duration_hours": 120, "market.feeder_homes": 5, "market.feeder_kw": 12.0, "fleet.share_ev": 0.9}
+    week = load_scenario("week20").override(changes)
+    months = {}
+    for room in (1 << 28, 0):
+        monkeypatch.setattr("vpp_env.api.pool.POOL_BYTES", room)
+        face = VectorMarketMonth(2, week)
+        for episode in ("first", "again"):
+            seen, infos = [face.reset(seed=7)[0].tobytes()], {}
+            for j in range(week.n_opportunities):
+                bids = random_actions(np.random.default_rng(j), 40).reshape(2, 20, -1)
+                obs, _, _, _, infos = face.step(bids)
+                seen.append(obs.tobytes())
+            kpis = {name: value.tobytes() for name, value in infos["kpis"].items()}
+            world = face._session.world
+            assert world is not None
+            late = float(np.sum([world.months[0].day(d).baseline.ev_late for d in range(5)]))
+            months[room, episode] = (seen, kpis, late)
+    one, *others = months.values()
+    assert one[2] > 0.0, "feeders keep something"
+    assert all(other == one for other in others)
+
+
 def test_what_a_loop_draws_next_is_made_ahead_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def episodes(face: VectorMarketMonth) -> list[tuple[list[int], bytes]]:
         made = []
