@@ -11,8 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from vpp_env.core.devices.battery import battery_headroom
-from vpp_env.core.devices.vehicle import vehicle_headroom
-from vpp_env.core.home import in_window
+from vpp_env.core.devices.vehicle import VehicleHeadroom, vehicle_headroom
 from vpp_env.core.layout import Home, HomeState, Rules, Step
 from vpp_env.jit import inlined, is_set
 from vpp_env.scenario.calendar import STEPS_PER_WEEK
@@ -43,6 +42,7 @@ class Headroom(NamedTuple, Generic[T]):
     blackout_soon: T  # 0/1: a window within 4 h
 
 
+N_HEADROOM = len(Headroom._fields)
 _ROW = {name: row for row, name in enumerate(Headroom._fields)}
 _FACTS = ("hours_left", "plugged", "blackout", "blackout_soon")
 LIMITS = [row for name, row in _ROW.items() if name not in _FACTS]
@@ -94,19 +94,49 @@ LOOK_AHEAD = 16
 
 
 @inlined
+def blackouts(home: Home[float], delivery: Delivery) -> tuple[bool, bool]:
+    """Whether a window that no contract waives lies within the delivery, and any at all within `LOOK_AHEAD`."""
+    soon = _meets(home, delivery.week_step, LOOK_AHEAD)
+    return not is_set(home.waived) and _meets(home, delivery.week_step, min(delivery.steps, LOOK_AHEAD)), soon
+
+
+@inlined
+def _meets(home: Home[float], first: int, steps: int) -> bool:
+    """Whether a blackout window lies in so many quarter hours of the week, which may go on in the next week."""
+    return (
+        _meet(home.blackout_1, first, first + steps)
+        | _meet(home.blackout_1, first - STEPS_PER_WEEK, first + steps - STEPS_PER_WEEK)
+        | _meet(home.blackout_2, first, first + steps)
+        | _meet(home.blackout_2, first - STEPS_PER_WEEK, first + steps - STEPS_PER_WEEK)
+    )
+
+
+@inlined
+def _meet(window: tuple[float, float], first: int, last: int) -> bool:
+    """Whether whole numbers [first, last) meet a window [from, to) of such (-1 = no window)."""
+    return max(window[0], first) < min(window[1], last)
+
+
+@inlined
 def headroom_of(
     home: Home[float], state: HomeState[float], step: Step, delivery: Delivery, pending_kwh: float, rules: Rules
 ) -> Headroom[float]:
     """What the home can promise for `delivery`; `pending_kwh` is what earlier bids may still take of its battery."""
-    black = False
-    soon = False
-    # most owners have no window at all
-    for ahead in range(LOOK_AHEAD if home.blackout_1[0] >= 0.0 or home.blackout_2[0] >= 0.0 else 0):
-        if in_window((delivery.week_step + ahead) % STEPS_PER_WEEK, home.blackout_1, home.blackout_2):
-            soon = True
-            if ahead < delivery.steps and not is_set(home.waived):
-                black = True
     car = vehicle_headroom(home.vehicle, state.vehicle, step.vehicle, delivery.steps, delivery.wait, rules.vehicle)
+    return headroom_with(car, home, state, delivery, pending_kwh, rules)
+
+
+@inlined
+def headroom_with(
+    car: VehicleHeadroom,
+    home: Home[float],
+    state: HomeState[float],
+    delivery: Delivery,
+    pending_kwh: float,
+    rules: Rules,
+) -> Headroom[float]:
+    """What the home can promise whose car can promise `car`; see `headroom_of`."""
+    black, soon = blackouts(home, delivery)
     battery = battery_headroom(home.battery, state.battery, delivery.steps * rules.dt_h, pending_kwh, rules.battery)
     # the battery gives first: unless it lasts at full power it runs dry, and V2G must then carry all of it alone
     lasts = battery.inside >= home.battery.kw

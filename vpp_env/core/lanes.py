@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp_env.core.devices.vehicle import (
+    VehicleHeadroom,
+    at_home,
+    baseline_charge,
+    bought_back,
+    deferred_charge,
+    due_in,
+    planned_charge,
+    v2g_headroom,
+)
 from vpp_env.core.feeder import N_STATE, put
+from vpp_env.core.headroom import N_HEADROOM, Delivery, headroom_with, put_headroom
 from vpp_env.core.home import begin, deliver, flow_at, home_at, order_at, price_at, quote, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, HomeState, Order, Price
 from vpp_env.core.ledger import DEPARTED, L_AWAY, LACKS, MISSED, N_EVENTS, N_LEDGER, SHORT, account, book
@@ -23,6 +34,9 @@ _flow_room = on_stack(N_FLOW, LANES)
 _state_room = on_stack(N_STATE, LANES)
 _ledger_room = on_stack(N_LEDGER, LANES)
 _begun_room = on_stack(14, LANES)
+_SOC, _BASELINE, _DUE, _NOW, _GAP, _LEAST, _TOTAL, _BUY, _FIRST, _V2G = range(10)  # V2G: four rows
+_course_room = on_stack(13, LANES)
+_headroom_room = on_stack(N_HEADROOM, LANES)
 
 
 class Lot(NamedTuple):
@@ -149,3 +163,60 @@ def begin_lanes(homes: Homes, day: Day, k: int, f: int, c: int, lot: Lot) -> Non
     _add(lot.events, MISSED, c, x, 11)
     _add(lot.events, LACKS, c, x, 12)
     _add(lot.ledger, L_AWAY, c, x, 13)
+
+
+@inlined
+def headroom_lanes(
+    homes: Homes, day: Day, k: int, delivery: Delivery, pending_kwh: Floats, f: int, headroom: Floats
+) -> None:
+    """Fill the columns of the homes f to f + 7 in `headroom`, seen from step k: `headroom_of`, step by step for all."""
+    x, y, rules, steps = _course_room(), _headroom_room(), homes.rules, delivery.steps
+    car, dt_h = rules.vehicle, rules.vehicle.dt_h
+    for h in range(LANES):
+        i = unsigned(f + h)
+        x[_SOC, h], x[_BASELINE, h] = homes.state.vehicle.soc_kwh[i], day.baseline.ev_soc[k, i]
+        x[_DUE, h] = due_in(step_at(day, k, i).vehicle)
+    for ahead in range(delivery.wait):
+        for h in range(LANES):
+            v, due = home_at(homes.home, unsigned(f + h)).vehicle, x[_DUE, h]
+            soc, baseline = planned_charge(v, x[_SOC, h], x[_BASELINE, h], due - ahead, car)
+            x[_SOC, h], x[_BASELINE, h] = (soc, baseline) if ahead < due else (x[_SOC, h], x[_BASELINE, h])
+    for h in range(LANES):
+        v, soc, baseline, due = (
+            home_at(homes.home, unsigned(f + h)).vehicle,
+            x[_SOC, h],
+            x[_BASELINE, h],
+            x[_DUE, h] - delivery.wait,
+        )
+        x[_V2G, h], x[_V2G + 1, h], x[_V2G + 2, h], x[_V2G + 3, h] = v2g_headroom(v, soc, baseline, due, steps, car)
+        x[_DUE, h], x[_NOW, h], x[_GAP, h] = due, baseline_charge(v, baseline, car), max(0.0, baseline - soc)
+        x[_LEAST, h], x[_TOTAL, h], x[_BUY, h] = v.kw, 0.0, v.kw
+    for ahead in range(steps):
+        for h in range(LANES):
+            v, due = home_at(homes.home, unsigned(f + h)).vehicle, x[_DUE, h]
+            can, p, x[_SOC, h], x[_BASELINE, h] = deferred_charge(v, x[_SOC, h], x[_BASELINE, h], due - ahead, car)
+            x[_FIRST, h] = can if ahead == 0 else x[_FIRST, h]
+            x[_LEAST, h] = min(x[_LEAST, h], can) if ahead < due else 0.0
+            x[_TOTAL, h] = x[_TOTAL, h] + can if ahead < due else x[_TOTAL, h]
+            x[_BUY, h] = min(x[_BUY, h], v.kw - p) if ahead < due else 0.0
+    for h in range(LANES):
+        i = unsigned(f + h)
+        home, step, due = home_at(homes.home, i), step_at(day, k, i), x[_DUE, h]
+        here = at_home(home.vehicle, step.vehicle)
+        on = here and due > 0.0
+        able = VehicleHeadroom(
+            plugged=1.0 if here else 0.0,
+            hours_left=due * dt_h if on else 0.0,
+            baseline_kw=x[_NOW, h] if on else 0.0,
+            defer_first=x[_FIRST, h] if on else 0.0,
+            defer_mean=x[_TOTAL, h] / steps if on else 0.0,
+            defer_min=x[_LEAST, h] if on else 0.0,
+            v2g=x[_V2G, h] if on else 0.0,
+            v2g_hard=x[_V2G + 1, h] if on else 0.0,
+            buy=bought_back(x[_BUY, h], x[_GAP, h], steps, car) if on else 0.0,
+            reserve=x[_V2G + 2, h] if on else 0.0,
+            kept=x[_V2G + 3, h] if on else 0.0,
+        )
+        put_headroom(y, h, headroom_with(able, home, state_at(homes.state, i), delivery, pending_kwh[i], rules))
+    for row in range(N_HEADROOM):
+        _give(headroom, row, f, y, row)

@@ -27,7 +27,7 @@ from vpp_env.core.feeder import (
     put,
     state_of,
 )
-from vpp_env.core.headroom import Delivery, Headroom, headroom_of, put_headroom
+from vpp_env.core.headroom import Delivery, headroom_of, put_headroom
 from vpp_env.core.home import (
     begin,
     deliver,
@@ -41,7 +41,7 @@ from vpp_env.core.home import (
     state_at,
     step_at,
 )
-from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliver_lanes, put_lanes
+from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliver_lanes, headroom_lanes, put_lanes
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, Order, Price, Step
 from vpp_env.core.ledger import (
     DEPARTED,
@@ -58,8 +58,6 @@ from vpp_env.core.ledger import (
 )
 from vpp_env.jit import LANES, inlined, internal, kernel, unsigned
 from vpp_env.units import Floats
-
-N_HEADROOM = len(Headroom._fields)
 
 
 class Books(NamedTuple):
@@ -498,7 +496,10 @@ def headroom_home(homes: Homes, gate: Gate, i: int) -> None:
 @inlined
 def fill_headroom(homes: Homes, gate: Gate, first: int, last: int) -> None:
     """Fill the columns of the homes `first` to `last` - 1 in `gate.headroom`."""
-    for i in range(first, last):
+    eights = last - (last - first) % LANES
+    for f in range(first, eights, LANES):
+        headroom_lanes(homes, gate.day, gate.k, gate.delivery, gate.pending_kwh, f, gate.headroom)
+    for i in range(eights, last):
         headroom_home(homes, gate, i)
 
 

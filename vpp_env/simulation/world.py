@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from vpp_env.contract.bids import N_ACTION, DayAheadSchedule, check_actions, check_override, decode
 from vpp_env.contract.terms import Answers, Offers, check_offers, check_rows
 from vpp_env.core import ledger as led
-from vpp_env.core.headroom import LIMITS, Delivery, Headroom, limit_to
+from vpp_env.core.headroom import LIMITS, N_HEADROOM, Delivery, Headroom, limit_to
 from vpp_env.core.layout import FLOW, Day, Home, Homes, HomeState, Quote, copied, initial_state, no_quote, side_by_side
 from vpp_env.core.ledger import N_LEDGER, SHORT
-from vpp_env.core.loops import N_HEADROOM, Gate, begin_gate, look, new_books, quote_again
+from vpp_env.core.loops import Gate, begin_gate, look, new_books, quote_again
 from vpp_env.errors import BidError, VppError
 from vpp_env.jit import steady
 from vpp_env.market.day_ahead import published_until

@@ -28,7 +28,6 @@ from vpp_env.api.device.memory import (
     LEDGER,
     LIMIT_KW,
     MOST_THREADS,
-    N_HEADROOM,
     N_LINES,
     N_REAL,
     N_WHOLE,
@@ -75,7 +74,7 @@ from vpp_env.contract.bids import N_ACTION, RESERVE_KW, ROUNDING, SELL1_KW, SELL
 from vpp_env.contract.observation import N_OBS, N_PUBLIC, observe_home
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import CUT, FULL, OVER, STAGE, ask_for_all, begin_feeder
-from vpp_env.core.headroom import LIMITS, Delivery, Headroom, headroom_at
+from vpp_env.core.headroom import LIMITS, N_HEADROOM, Delivery, Headroom, headroom_at
 from vpp_env.core.home import state_at, step_at
 from vpp_env.core.layout import N_FLOW
 from vpp_env.core.loops import Gate, begin_home, book_home, headroom_home, judge_feeder, run_home

@@ -15,7 +15,7 @@ from vpp_env.contract.observation import PublicColumns
 from vpp_env.core.devices.battery import Battery, BatteryState
 from vpp_env.core.devices.vehicle import Vehicle, VehicleState
 from vpp_env.core.feeder import N_STATE, Feeder
-from vpp_env.core.headroom import Headroom
+from vpp_env.core.headroom import N_HEADROOM, Headroom
 from vpp_env.core.layout import (
     N_FLOW,
     BaselineDay,
@@ -52,7 +52,6 @@ MOST_THREADS = 128
 """Threads of a block at most, a home each, in turns: four blocks of so many run side by side."""
 IN_BLOCK = 208
 """Homes of a month at most whose bids, awards and room for clearing a block keeps in its own memory."""
-N_HEADROOM = len(Headroom._fields)
 # rows of `Shared.homes`: what belongs to a home and never changes
 BATTERY, VEHICLE, BUY_LIMIT, BLACK, PREMIUM, LIMIT_KW, WISH_LIMIT, WORTH, N_HOME = _rows(
     6, 5, 1, 4, 1, 2, 3, len(TAKEN)

@@ -281,33 +281,67 @@ def vehicle_step(
 
 
 @inlined
+def planned_charge(
+    v: Vehicle[float], soc: float, baseline: float, due: float, rules: VehicleRules
+) -> tuple[float, float]:
+    """(SoC, baseline's SoC) after a step, `due` steps before it must be ready, in which it charges as planned."""
+    lacks = need(v, soc, baseline, due, rules)
+    p = baseline_charge(v, baseline, rules)
+    charge = max(p, forced_charge(v, lacks, due, rules))
+    return soc + rules.eta * charge * rules.dt_h, baseline + rules.eta * p * rules.dt_h
+
+
+@inlined
+def deferred_charge(
+    v: Vehicle[float], soc: float, baseline: float, due: float, rules: VehicleRules
+) -> tuple[float, float, float, float]:
+    """(Deferrable kW, baseline's kW, SoC, baseline's SoC) of and after a step in which it defers all that can wait."""
+    lacks = need(v, soc, baseline, due, rules)
+    p = baseline_charge(v, baseline, rules)
+    x = max(0.0, p - forced_charge(v, lacks, due, rules))
+    return x, p, soc + rules.eta * (p - x) * rules.dt_h, baseline + rules.eta * p * rules.dt_h
+
+
+@inlined
+def v2g_headroom(
+    v: Vehicle[float], soc: float, baseline: float, due: float, steps: int, rules: VehicleRules
+) -> tuple[float, float, float, float]:
+    """V2G kW of a delivery of `steps` that begins now, as (v2g, v2g_hard, reserve, kept) of `VehicleHeadroom`."""
+    span_h, v2g, kept = steps * rules.dt_h, 0.0, 0.0
+    hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, span_h)
+    reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, rules.eta, rules.reserve_h)
+    if due * rules.dt_h > span_h:
+        v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
+        if is_set(v.on_reserve):
+            late = due - steps
+            kept = min(reserve, v2g_slack(v, need(v, soc, baseline, late, rules), late, rules.reserve_h, rules))
+    return v2g, hard, reserve, kept
+
+
+@inlined
+def bought_back(buy: float, gap: float, steps: int, rules: VehicleRules) -> float:
+    """Buying back, sustained: it ends when the deferred energy `gap` is back."""
+    return max(0.0, min(buy, gap / (rules.eta * (steps * rules.dt_h))))
+
+
+@inlined
 def vehicle_headroom(
     v: Vehicle[float], s: VehicleState[float], step: VehicleStep, steps: int, wait: int, rules: VehicleRules
 ) -> VehicleHeadroom:
     """What it can promise for `steps` steps that begin `wait` steps from now, from its own state and plan alone.
 
     A car at home is taken to charge as planned until then; one that is due by then, or away now, offers nothing.
+    `core.lanes.headroom_lanes` does the same for eight homes, step by step.
     """
     if not at_home(v, step):
         return NO_HEADROOM
-    dt, eta, span_h = rules.dt_h, rules.eta, steps * rules.dt_h
     soc, baseline, due = s.soc_kwh, step.baseline_kwh, due_in(step)
     for ahead in range(min(wait, due)):
-        lacks = need(v, soc, baseline, due - ahead, rules)
-        p = baseline_charge(v, baseline, rules)
-        soc += eta * max(p, forced_charge(v, lacks, due - ahead, rules)) * dt
-        baseline += eta * p * dt
+        soc, baseline = planned_charge(v, soc, baseline, due - ahead, rules)
     due -= wait
     if due <= 0:
         return VehicleHeadroom(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    v2g = kept = 0.0
-    hard = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, span_h)
-    reserve = discharge_limit(soc, v.min_kwh, v.v2g_kw, eta, rules.reserve_h)
-    if due * dt > span_h:
-        v2g = min(hard, v2g_slack(v, need(v, soc, baseline, due, rules), due, span_h, rules))
-        if is_set(v.on_reserve):
-            late = due - steps
-            kept = min(reserve, v2g_slack(v, need(v, soc, baseline, late, rules), late, rules.reserve_h, rules))
+    v2g, hard, reserve, kept = v2g_headroom(v, soc, baseline, due, steps, rules)
     now_kw, gap = baseline_charge(v, baseline, rules), max(0.0, baseline - soc)
     least = buy = v.kw
     first = total = 0.0
@@ -316,16 +350,11 @@ def vehicle_headroom(
             least = 0.0
             buy = 0.0
             break
-        lacks = need(v, soc, baseline, due - ahead, rules)
-        p = baseline_charge(v, baseline, rules)
-        x = max(0.0, p - forced_charge(v, lacks, due - ahead, rules))
+        x, p, soc, baseline = deferred_charge(v, soc, baseline, due - ahead, rules)
         if ahead == 0:
             first = x
         least = min(least, x)
         total += x
         buy = min(buy, v.kw - p)
-        baseline += eta * p * dt
-        soc += eta * (p - x) * dt
-    # buying back ends when the deferred energy is back
-    buy = max(0.0, min(buy, gap / (eta * span_h)))
-    return VehicleHeadroom(1.0, due * dt, now_kw, first, total / steps, least, v2g, hard, buy, reserve, kept)
+    buy = bought_back(buy, gap, steps, rules)
+    return VehicleHeadroom(1.0, due * rules.dt_h, now_kw, first, total / steps, least, v2g, hard, buy, reserve, kept)
