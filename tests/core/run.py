@@ -16,25 +16,36 @@ from vpp_env.units import Floats
 
 
 @kernel
-def _begin(homes: Homes, day: Day, k: int, lot: Lot, books: Books) -> None:
-    begin_month(lot)
+def _begin(homes: Homes, day: Day, k: int, books: Books) -> None:
     n = len(homes.home.buy_limit)
+    begin_month(books, 0, n)
     for f in range(0, n - n % LANES, LANES):
-        begin_lanes(homes, day, k, f, f, lot)
+        begin_lanes(homes, day, k, f, books.events, books.ledger)
     for i in range(n - n % LANES, n):
-        begin_home(homes, step_at(day, k, i), i, lot.events, lot.ledger, i)
-    book_month(lot, 0, books)
+        begin_home(homes, step_at(day, k, i), i, books.events, books.ledger, i)
 
 
 @kernel
 def _deliver(
     homes: Homes, day: Day, k: int, orders: Order, prices: Price, feeder: Feeder, lot: Lot, books: Books
 ) -> None:
-    for m in range(books.flow.shape[2]):
-        begin_month(lot)
-        deliver_step(homes, day, k, orders, prices, feeder, lot, 0, m, books)
-        close_step(homes, day, k, orders, prices, lot, 0, m, books, None, 0)
-        book_month(lot, m, books)
+    months = books.flow.shape[2]
+    n = len(orders.sell) // months
+    for m in range(months):
+        a, b = m * n, (m + 1) * n
+        o, p = orders, prices
+        mine = Order(
+            o.sell[a:b], o.dear[a:b], o.call[a:b], o.buy[a:b],
+            o.reserve[a:b], o.available[a:b], o.free[a:b], o.down[a:b],
+        )  # fmt: skip
+        its = Price(
+            p.lmp[a:b], p.sold[a:b], p.dear[a:b], p.bought[a:b],
+            p.reserve[a:b], p.rho[a:b], p.own[a:b], p.defer[a:b], None,
+        )  # fmt: skip
+        begin_month(books, a, b)
+        deliver_step(homes, day, k, mine, its, feeder, lot, 0, m, books)
+        close_step(homes, day, k, lot, 0, m, books, None, 0)
+        book_month(homes, day, k, 1, mine, its, lot, m, books.ledger)
 
 
 def homes_of(month: Month, state: HomeState[Floats]) -> Homes:
@@ -46,7 +57,7 @@ def begin(homes: Homes, day: Day, k: int) -> np.ndarray:
     """Begin step k; returns what is booked for it: departures, shortfalls, missed trips, USD of charging
     elsewhere, and shortfalls that no contract has bought."""
     books = new_books(1, len(homes.quote.sell), 1)
-    _begin(homes, day, k, new_lot(len(homes.quote.sell)), books)
+    _begin(homes, day, k, books)
     return np.concatenate([books.events[:3], books.ledger[[led.L_AWAY]], books.events[3:]])
 
 
@@ -60,7 +71,7 @@ def deliver(homes: Homes, day: Day, k: int, order: np.ndarray, free: np.ndarray 
     sell, call, buy = (np.ascontiguousarray(x) for x in order[:3])
     prices = Price(none, none, none, none, none, none, none, none, None)
     opened = np.ones(n) if free is None else free.astype(np.float64)
-    room = new_feeder(homes.rules.feeder_homes), new_lot(n // books.flow.shape[2])
+    room = new_feeder(homes.rules.feeder_homes), new_lot(1, n // books.flow.shape[2])
     _deliver(homes, day, k, Order(sell, none, call, buy, none, none, opened, none), prices, *room, books)
     return books.flow[0]
 
@@ -89,6 +100,6 @@ def deliver_feeders(
     standing = none if reserve is None else np.ascontiguousarray(reserve)
     prices = Price(none, none, none, none, none, none + 1.0, none, none, None)
     orders = Order(sell, none, call, buy, standing, standing.copy(), none + 1.0, none + (1.0 if down else 0.0))
-    room = new_feeder(homes.rules.feeder_homes), new_lot(n // books.flow.shape[2])
+    room = new_feeder(homes.rules.feeder_homes), new_lot(1, n // books.flow.shape[2])
     _deliver(homes, day, k, orders, prices, *room, books)
     return books

@@ -136,11 +136,11 @@ def again(feeder: Feeder, orders: Order[Floats], kw: float, first: int, last: in
         `flow` holds what the last run brought, `at[STAGE]` what it was: `FULL` at first. In the end `share` and `kept`
         are what is let through of `whole` and of the reserve, and `at[CUT]` is 1 where energy was cut.
     orders : Order
-        (M*N,) what the market awarded.
+        What the market awarded.
     kw : float
         Rating.
     first, last : int
-        The homes of the feeder.
+        Those of the feeder's homes are `first` to `last` - 1.
     net : float
         kW, sum of the meters in the last run.
     """

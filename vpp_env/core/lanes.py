@@ -26,7 +26,7 @@ from vpp_env.core.feeder import N_STATE, put
 from vpp_env.core.headroom import N_HEADROOM, Delivery, headroom_with, put_headroom
 from vpp_env.core.home import begin, deliver, flow_at, home_at, order_at, price_at, quote, state_at, step_at
 from vpp_env.core.layout import N_FLOW, Day, Homes, HomeState, Order, Price
-from vpp_env.core.ledger import DEPARTED, L_AWAY, LACKS, MISSED, N_EVENTS, N_LEDGER, SHORT, account, book
+from vpp_env.core.ledger import BOOKED, DEPARTED, L_AWAY, LACKS, MISSED, N_LEDGER, SHORT, account, book
 from vpp_env.jit import LANES, inlined, on_stack, unsigned
 from vpp_env.units import Floats
 
@@ -40,17 +40,15 @@ _headroom_room = on_stack(N_HEADROOM, LANES)
 
 
 class Lot(NamedTuple):
-    """What the N homes of one month do: in the step that is being played, and summed over an opportunity."""
+    """What the N homes of one month do in the S steps of an opportunity: step after step, N columns each."""
 
-    flow: Floats  # (N_FLOW, N) kW in this step
-    state: Floats  # (N_STATE, N) after it
-    ledger: Floats  # (N_LEDGER, N)
-    events: Floats  # (N_EVENTS, N)
+    flow: Floats  # (N_FLOW, S*N) kW
+    state: Floats  # (N_STATE, N) after the step that is being played
 
 
-def new_lot(n: int) -> Lot:
+def new_lot(steps: int, n: int) -> Lot:
     """Return room for a month of `n` homes."""
-    return Lot(np.zeros((N_FLOW, n)), np.zeros((N_STATE, n)), np.zeros((N_LEDGER, n)), np.zeros((N_EVENTS, n)))
+    return Lot(np.zeros((N_FLOW, steps * n)), np.zeros((N_STATE, n)))
 
 
 @inlined
@@ -62,7 +60,7 @@ def _give(to: Floats, row: int, first: int, x: Floats, of: int) -> None:
 
 
 @inlined
-def _move(to: Floats, first: int, x: Floats, of: int, column: int) -> None:
+def move(to: Floats, first: int, x: Floats, of: int, column: int) -> None:
     """Copy eight homes of row `of`, from a column on, to elements from `first` on."""
     start, begins = unsigned(first), unsigned(column)
     for h in range(LANES):
@@ -79,37 +77,51 @@ def _add(to: Floats, row: int, first: int, x: Floats, of: int) -> None:
 
 @inlined
 def deliver_lanes(
-    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], f: int, c: int, lot: Lot
+    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], f: int, i: int, c: int, lot: Lot
 ) -> None:
-    """Run the homes f to f + 7, columns c to c + 7 of their month, through step k as if there were no feeders."""
+    """Run the homes f to f + 7 through step k as if there were no feeders.
+
+    In their month they are i to i + 7; of the step their orders, prices and flows are in the columns from c on.
+    """
     flows, states, rules = _flow_room(), _state_room(), homes.rules
     for h in range(LANES):
-        i = unsigned(f + h)
-        home, step, order = home_at(homes.home, i), step_at(day, k, i), order_at(orders, i)
-        spends = prices.bought[i] <= home.buy_limit
-        state, flow = deliver(home, state_at(homes.state, i), step, order, rules, spends, 1.0)
+        one, at = unsigned(f + h), unsigned(c + h)
+        home, step, order = home_at(homes.home, one), step_at(day, k, one), order_at(orders, at)
+        spends = prices.bought[at] <= home.buy_limit
+        state, flow = deliver(home, state_at(homes.state, one), step, order, rules, spends, 1.0)
         put(flows, states, h, state, flow)
     for row in range(N_FLOW):
         _give(lot.flow, row, c, flows, row)
     for row in range(N_STATE):
-        _give(lot.state, row, c, states, row)
+        _give(lot.state, row, i, states, row)
 
 
 @inlined
 def account_lanes(
-    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], f: int, c: int, lot: Lot
+    homes: Homes,
+    day: Day,
+    first: int,
+    steps: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    f: int,
+    i: int,
+    lot: Lot,
+    ledger: Floats,
 ) -> None:
-    """Book what the homes f to f + 7, columns c to c + 7 of their month, did in step k."""
-    x, rules = _ledger_room(), homes.rules
-    for row in range(N_LEDGER):
+    """Book what the homes f to f + 7, i to i + 7 of their month, did in the steps from `first` on."""
+    x, rules, n = _ledger_room(), homes.rules, lot.state.shape[1]
+    for row in BOOKED:
         for h in range(LANES):
             x[row, h] = 0.0
-    for h in range(LANES):
-        i = unsigned(f + h)
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, unsigned(c + h))
-        book(account(home, step, order_at(orders, i), price_at(prices, i), flow, rules), x, h)
-    for row in range(N_LEDGER):
-        _add(lot.ledger, row, c, x, row)
+    for j in range(steps):
+        c = j * n + i
+        for h in range(LANES):
+            one, at = unsigned(f + h), unsigned(c + h)
+            home, step, flow = home_at(homes.home, one), step_at(day, first + j, one), flow_at(lot.flow, at)
+            book(account(home, step, order_at(orders, at), price_at(prices, at), flow, rules), x, h)
+    for row in BOOKED:
+        _give(ledger, row, f, x, row)
 
 
 @inlined
@@ -124,19 +136,19 @@ def add_lanes(lot: Lot, c: int, sums: Floats) -> None:
 
 @inlined
 def put_lanes(s: HomeState[Floats], f: int, c: int, lot: Lot) -> None:
-    """Write the states of the homes f to f + 7 after a step."""
-    _move(s.battery.soc_kwh, f, lot.state, 0, c)
-    _move(s.battery.discharged_kwh, f, lot.state, 1, c)
-    _move(s.battery.below_since, f, lot.state, 2, c)
-    _move(s.battery.market_kwh, f, lot.state, 3, c)
-    _move(s.vehicle.soc_kwh, f, lot.state, 4, c)
-    _move(s.vehicle.shortfall, f, lot.state, 5, c)
-    _move(s.vehicle.lacks, f, lot.state, 6, c)
+    """Write the states of the homes f to f + 7, c to c + 7 of their month, after a step."""
+    move(s.battery.soc_kwh, f, lot.state, 0, c)
+    move(s.battery.discharged_kwh, f, lot.state, 1, c)
+    move(s.battery.below_since, f, lot.state, 2, c)
+    move(s.battery.market_kwh, f, lot.state, 3, c)
+    move(s.vehicle.soc_kwh, f, lot.state, 4, c)
+    move(s.vehicle.shortfall, f, lot.state, 5, c)
+    move(s.vehicle.lacks, f, lot.state, 6, c)
 
 
 @inlined
-def begin_lanes(homes: Homes, day: Day, k: int, f: int, c: int, lot: Lot) -> None:
-    """Begin step k of the homes f to f + 7, columns c to c + 7 of their month: states, quotes and events."""
+def begin_lanes(homes: Homes, day: Day, k: int, f: int, events: Floats, ledger: Floats) -> None:
+    """Begin step k of the homes f to f + 7: states, quotes and events."""
     x, rules, s, q = _begun_room(), homes.rules, homes.state, homes.quote
     for h in range(LANES):
         i = unsigned(f + h)
@@ -149,20 +161,20 @@ def begin_lanes(homes: Homes, day: Day, k: int, f: int, c: int, lot: Lot) -> Non
         x[7, h], x[8, h] = able.reserve_down, able.reserve_kept
         x[9, h], x[10, h], x[11, h], x[12, h] = e.departed, e.short, e.missed, max(0.0, e.lacks)
         x[13, h] = rules.away * e.away_kwh
-    _move(s.battery.discharged_kwh, f, x, 0, 0)
-    _move(s.vehicle.soc_kwh, f, x, 1, 0)
-    _move(s.vehicle.shortfall, f, x, 2, 0)
-    _move(s.vehicle.lacks, f, x, 3, 0)
-    _move(q.sell, f, x, 4, 0)
-    _move(q.buy, f, x, 5, 0)
-    _move(q.reserve_up, f, x, 6, 0)
-    _move(q.reserve_down, f, x, 7, 0)
-    _move(q.reserve_kept, f, x, 8, 0)
-    _add(lot.events, DEPARTED, c, x, 9)
-    _add(lot.events, SHORT, c, x, 10)
-    _add(lot.events, MISSED, c, x, 11)
-    _add(lot.events, LACKS, c, x, 12)
-    _add(lot.ledger, L_AWAY, c, x, 13)
+    move(s.battery.discharged_kwh, f, x, 0, 0)
+    move(s.vehicle.soc_kwh, f, x, 1, 0)
+    move(s.vehicle.shortfall, f, x, 2, 0)
+    move(s.vehicle.lacks, f, x, 3, 0)
+    move(q.sell, f, x, 4, 0)
+    move(q.buy, f, x, 5, 0)
+    move(q.reserve_up, f, x, 6, 0)
+    move(q.reserve_down, f, x, 7, 0)
+    move(q.reserve_kept, f, x, 8, 0)
+    _add(events, DEPARTED, f, x, 9)
+    _add(events, SHORT, f, x, 10)
+    _add(events, MISSED, f, x, 11)
+    _add(events, LACKS, f, x, 12)
+    _add(ledger, L_AWAY, f, x, 13)
 
 
 @inlined

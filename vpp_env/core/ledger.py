@@ -49,6 +49,10 @@ from vpp_env.jit import at_most, inlined, is_set
     L_EXCESS,  # kWh sold and called beyond the kW of a contract
 ) = range(32)
 N_LEDGER = 32
+SUMMED = (L_PAY_CAPACITY, L_PAY_AVAILABILITY, L_PAY_CONCESSION, L_AWAY, L_CUT, L_CUT_RESERVE)
+"""Rows to which the world, beginning a step and feeders add."""
+BOOKED = tuple(row for row in range(N_LEDGER) if row not in SUMMED)
+"""Rows of what homes deliver in steps, see `Entry`."""
 DEPARTED, SHORT, MISSED, LACKS = range(4)
 """Rows of events: departures, shortfalls, missed trips, shortfalls that no contract has bought."""
 N_EVENTS = 4

@@ -44,6 +44,7 @@ from vpp_env.core.home import (
 from vpp_env.core.lanes import Lot, account_lanes, add_lanes, begin_lanes, deliver_lanes, headroom_lanes, put_lanes
 from vpp_env.core.layout import FLOW, N_FLOW, Day, Homes, Order, Price, Step
 from vpp_env.core.ledger import (
+    BOOKED,
     DEPARTED,
     L_AWAY,
     L_CUT,
@@ -53,6 +54,7 @@ from vpp_env.core.ledger import (
     N_EVENTS,
     N_LEDGER,
     SHORT,
+    SUMMED,
     account,
     book,
 )
@@ -86,10 +88,10 @@ class Gate(NamedTuple):
 
 
 def new_books(steps: int, months: int, n: int) -> Books:
-    """Return empty books."""
+    """Return books to be filled; `begin_month` begins those of the homes."""
     return Books(
-        ledger=np.zeros((N_LEDGER, months * n)),
-        events=np.zeros((N_EVENTS, months * n)),
+        ledger=np.empty((N_LEDGER, months * n)),
+        events=np.empty((N_EVENTS, months * n)),
         flow=np.zeros((steps, N_FLOW, months)),
         soc_kwh=np.zeros((steps, 2, months)),
         soc_home_kwh=np.empty((steps, 2, months * n)),
@@ -219,39 +221,74 @@ def _asked(feeder: Feeder, h: int, free: float) -> Order[float]:
 
 
 @inlined
-def _cut(orders: Order[Floats], feeder: Feeder, h: int, i: int, dt: float, ledger: Floats, c: int) -> None:
-    """Book in column c what the feeder did not let through of home i, its home h, and take it off its reserve."""
+def _cut(orders: Order[Floats], feeder: Feeder, h: int, c: int, dt: float, ledger: Floats, f: int) -> None:
+    """Book in column f what the feeder did not let through of order c, its home h, and take it off the reserve."""
     kw = 0.0
     for row, flow in ((SELL, FLOW.sold), (CALL, FLOW.called), (BUY, FLOW.bought), (FORCE, FLOW.forced)):
         kw += max(0.0, feeder.whole[row, h] - feeder.flow[flow, h]) if feeder.share[row, h] < 1.0 else 0.0
-    able = min(orders.reserve[i], orders.available[i])
-    ledger[L_CUT, c] += dt * kw
-    ledger[L_CUT_RESERVE, c] += dt * (1.0 - feeder.kept[h]) * able
+    able = min(orders.reserve[c], orders.available[c])
+    ledger[L_CUT, f] += dt * kw
+    ledger[L_CUT_RESERVE, f] += dt * (1.0 - feeder.kept[h]) * able
     if feeder.kept[h] < 1.0:
-        orders.available[i] = feeder.kept[h] * able
+        orders.available[c] = feeder.kept[h] * able
 
 
 @inlined
-def begin_month(lot: Lot) -> None:
-    """Begin an opportunity of a month: nothing is booked yet."""
-    for row in range(N_LEDGER):
-        for c in range(lot.ledger.shape[1]):
-            lot.ledger[row, c] = 0.0
-    for row in range(len(lot.events)):
-        for c in range(lot.events.shape[1]):
-            lot.events[row, c] = 0.0
+def begin_month(books: Books, first: int, last: int) -> None:
+    """Begin an opportunity of a month, the homes `first` to `last` - 1: nothing is booked yet."""
+    for row in SUMMED:
+        for f in range(first, last):
+            books.ledger[row, f] = 0.0
+    for row in range(N_EVENTS):
+        for f in range(first, last):
+            books.events[row, f] = 0.0
 
 
 @inlined
-def book_month(lot: Lot, m: int, books: Books) -> None:
-    """Enter what the homes of month m did in an opportunity in the books of all months."""
-    n = lot.flow.shape[1]
-    for row in range(N_LEDGER):
-        for c in range(n):
-            books.ledger[row, m * n + c] = lot.ledger[row, c]
-    for row in range(len(lot.events)):
-        for c in range(n):
-            books.events[row, m * n + c] = lot.events[row, c]
+def book_month(
+    homes: Homes,
+    day: Day,
+    k: int,
+    steps: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    lot: Lot,
+    m: int,
+    ledger: Floats,
+) -> None:
+    """Book what the homes of month m did in the steps from k on: all of them at once, so that a row is written once."""
+    n = lot.state.shape[1]
+    first, last = m * n, (m + 1) * n
+    eights = last - n % LANES
+    for f in range(first, eights, LANES):
+        account_lanes(homes, day, k, steps, orders, prices, f, f - first, lot, ledger)
+    if eights < last:
+        _book_rest(homes, day, k, steps, orders, prices, lot, first, eights, ledger)
+
+
+@internal
+def _book_rest(
+    homes: Homes,
+    day: Day,
+    k: int,
+    steps: int,
+    orders: Order[Floats],
+    prices: Price[Floats],
+    lot: Lot,
+    first: int,
+    eights: int,
+    ledger: Floats,
+) -> None:
+    """`book_month` of the homes behind the eights of the month that begins at home `first`."""
+    n = lot.state.shape[1]
+    for i in range(eights - first, n):
+        f = unsigned(first + i)
+        for row in BOOKED:
+            ledger[row, f] = 0.0
+        for j in range(steps):
+            c = unsigned(j * n + i)
+            home, step, flow = home_at(homes.home, f), step_at(day, k + j, f), flow_at(lot.flow, c)
+            book(account(home, step, order_at(orders, c), price_at(prices, c), flow, homes.rules), ledger, f)
 
 
 @inlined
@@ -268,11 +305,11 @@ def deliver_step(
     books: Books,
 ) -> None:
     """Run the homes of month m through step k of the day, interval j of the opportunity; fills `lot`."""
-    n = lot.flow.shape[1]
+    n = lot.state.shape[1]
     first, last = m * n, (m + 1) * n
     eights = last - n % LANES
     for f in range(first, eights, LANES):
-        deliver_lanes(homes, day, k, orders, prices, f, f - first, lot)
+        deliver_lanes(homes, day, k, orders, prices, f, f - first, j * n + f - first, lot)
     if eights < last or homes.rules.feeder_kw < math.inf:
         _deliver_rest(homes, day, k, orders, prices, feeder, first, eights, last, lot, j, m, books)
 
@@ -280,56 +317,41 @@ def deliver_step(
 @internal
 def _close_rest(
     homes: Homes,
-    day: Day,
-    k: int,
-    orders: Order[Floats],
-    prices: Price[Floats],
     lot: Lot,
     first: int,
     eights: int,
+    j: int,
     sums: Floats,
     coming: Day | None,
     then: int,
+    books: Books,
 ) -> None:
     """`close_step` of the homes behind the eights of the month that begins at home `first`."""
-    for c in range(eights - first, lot.flow.shape[1]):
-        i = unsigned(first + c)
-        home, step, flow = home_at(homes.home, i), step_at(day, k, i), flow_at(lot.flow, unsigned(c))
-        book(account(home, step, order_at(orders, i), price_at(prices, i), flow, homes.rules), lot.ledger, c)
+    n = lot.state.shape[1]
+    for i in range(eights - first, n):
+        f = unsigned(first + i)
         for row in range(N_FLOW):
-            sums[row] += lot.flow[row, c]
-        put_state(homes.state, i, state_of(lot.state, c))
+            sums[row] += lot.flow[row, j * n + i]
+        put_state(homes.state, f, state_of(lot.state, i))
         if coming is not None:
-            begin_home(homes, step_at(coming, then, i), i, lot.events, lot.ledger, c)
+            begin_home(homes, step_at(coming, then, f), f, books.events, books.ledger, first + i)
 
 
 @inlined
 def close_step(
-    homes: Homes,
-    day: Day,
-    k: int,
-    orders: Order[Floats],
-    prices: Price[Floats],
-    lot: Lot,
-    j: int,
-    m: int,
-    books: Books,
-    coming: Day | None,
-    then: int,
+    homes: Homes, day: Day, k: int, lot: Lot, j: int, m: int, books: Books, coming: Day | None, then: int
 ) -> None:
-    """Book what the homes of month m did in step k, interval j, and begin step `then` of the `coming` day, if any."""
-    n = lot.flow.shape[1]
+    """End step k of the homes of month m, interval j, and begin step `then` of the `coming` day, if any."""
+    n = lot.state.shape[1]
     first, last = m * n, (m + 1) * n
     eights, sums = last - n % LANES, books.flow[j, :, m]
     for f in range(first, eights, LANES):
-        c = f - first
-        account_lanes(homes, day, k, orders, prices, f, c, lot)
-        add_lanes(lot, c, sums)
-        put_lanes(homes.state, f, c, lot)
+        add_lanes(lot, j * n + f - first, sums)
+        put_lanes(homes.state, f, f - first, lot)
         if coming is not None:
-            begin_lanes(homes, coming, then, f, c, lot)
+            begin_lanes(homes, coming, then, f, books.events, books.ledger)
     if eights < last:
-        _close_rest(homes, day, k, orders, prices, lot, first, eights, sums, coming, then)
+        _close_rest(homes, lot, first, eights, j, sums, coming, then, books)
     own = baseline = 0.0
     for i in range(first, last):
         soc, planned = lot.state[0, i - first], day.baseline.bess_soc[k, i]
@@ -340,13 +362,13 @@ def close_step(
 
 
 @inlined
-def _take_over(feeder: Feeder, lot: Lot, c: int, count: int) -> None:
-    """Copy what the `count` homes of a feeder do to the columns of their month from c on."""
+def _take_over(feeder: Feeder, lot: Lot, i: int, c: int, count: int) -> None:
+    """Copy what the `count` homes of a feeder do to the columns of their month: states from i, flows from c on."""
     for h in range(count):
         for row in range(N_FLOW):
             lot.flow[row, c + h] = feeder.flow[row, h]
         for row in range(N_STATE):
-            lot.state[row, c + h] = feeder.state[row, h]
+            lot.state[row, i + h] = feeder.state[row, h]
 
 
 @internal
@@ -366,42 +388,44 @@ def _deliver_rest(
     books: Books,
 ) -> None:
     """Run the homes `eights` to `last` - 1, the last ones of a month, then hold all its feeders to their limits."""
-    flow, together, kw = lot.flow, homes.rules.feeder_homes, homes.rules.feeder_kw
+    together, kw, n = homes.rules.feeder_homes, homes.rules.feeder_kw, last - first
     one = eights
     while one < last:  # in parts for which `feeder` has room
-        stop = min(one + together, last)
-        _settle(homes, day, k, orders, prices, feeder, math.inf, one, stop)
-        _take_over(feeder, lot, one - first, stop - one)
-        one = stop
+        count = min(together, last - one)
+        c = j * n + one - first
+        _settle(homes, day, k, orders, prices, feeder, math.inf, one, c, count)
+        _take_over(feeder, lot, one - first, c, count)
+        one += count
     if kw == math.inf:
         return
     for one in range(first, last, together):
-        stop = min(one + together, last)
-        net, baseline, reserve, stored = _together(flow, orders, one, stop, one - first)
+        count = min(together, last - one)
+        c = j * n + one - first
+        net, baseline, reserve, stored = _together(lot.flow, orders, c, c, count)
         if abs(baseline) > kw:
             books.feeders[j, 0, m] += 1.0
         if not _fits(net, reserve, stored, kw):
-            _settle(homes, day, k, orders, prices, feeder, kw, one, stop)
+            _settle(homes, day, k, orders, prices, feeder, kw, one, c, count)
             books.feeders[j, 1, m] += feeder.at[CUT]
-            for i in range(one, stop):
-                _cut(orders, feeder, i - one, i, homes.rules.dt_h, lot.ledger, i - first)
-            _take_over(feeder, lot, one - first, stop - one)
+            for h in range(count):
+                _cut(orders, feeder, h, c + h, homes.rules.dt_h, books.ledger, one + h)
+            _take_over(feeder, lot, one - first, c, count)
 
 
 @inlined
 def _together(
-    flow: Floats, orders: Order[Floats], first: int, last: int, column: int
+    flow: Floats, orders: Order[Floats], column: int, first: int, count: int
 ) -> tuple[float, float, float, float]:
-    """What the homes `first` to `last` - 1 come to, whose flows lie in the columns from `column` on, kW.
+    """What `count` homes come to, whose flows lie in the columns from `column`, their orders from `first` on; kW.
 
     Net export, that of the baseline, capacity on reserve, and what they store of their own surplus.
     """
     net = baseline = reserve = stored = 0.0
-    for i in range(first, last):
-        c = column + i - first
+    for h in range(count):
+        c = column + h
         net += flow[FLOW.retail, c] + flow[FLOW.market, c]
         baseline += flow[FLOW.retail_baseline, c]
-        reserve += orders.reserve[i]
+        reserve += orders.reserve[first + h]
         stored += flow[FLOW.home_charge, c]
     return net, baseline, reserve, stored
 
@@ -414,23 +438,26 @@ def _fits(net: float, reserve: float, stored: float, kw: float) -> bool:
 
 @inlined
 def run_home(
-    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], feeder: Feeder, h: int, i: int
+    homes: Homes, day: Day, k: int, orders: Order[Floats], prices: Price[Floats], feeder: Feeder, h: int, f: int, c: int
 ) -> None:
-    """Run home i, home h of its feeder, through step k of the day with what it is asked for; fills `feeder`."""
-    home, step = home_at(homes.home, i), step_at(day, k, i)
-    spends, order = prices.bought[i] <= home.buy_limit, _asked(feeder, h, orders.free[i])
-    state, flow = deliver(home, state_at(homes.state, i), step, order, homes.rules, spends, feeder.ask[FORCE, h])
+    """Run home f, home h of its feeder, through step k of the day with what it is asked for; fills `feeder`.
+
+    Of the step, its order and prices are in column c.
+    """
+    home, step = home_at(homes.home, f), step_at(day, k, f)
+    spends, order = prices.bought[c] <= home.buy_limit, _asked(feeder, h, orders.free[c])
+    state, flow = deliver(home, state_at(homes.state, f), step, order, homes.rules, spends, feeder.ask[FORCE, h])
     put(feeder.flow, feeder.state, h, state, flow)
 
 
 @inlined
 def judge_feeder(feeder: Feeder, orders: Order[Floats], kw: float, first: int, last: int) -> bool:
-    """Whether the homes `first` to `last` - 1, which a feeder of `kw` serves and have been run, must be run again.
+    """Whether the homes that a feeder of `kw` serves, and that have been run, must be run again.
 
-    What they are asked for then is in `feeder`; see `core.feeder`. `feeder.at[STAGE]` stays `FULL` where all was let
-    through at once.
+    Their orders are `first` to `last` - 1. What they are asked for then is in `feeder`; see `core.feeder`.
+    `feeder.at[STAGE]` stays `FULL` where all was let through at once.
     """
-    net, baseline, reserve, stored = _together(feeder.flow, orders, first, last, 0)
+    net, baseline, reserve, stored = _together(feeder.flow, orders, 0, first, last - first)
     feeder.at[OVER] = 1.0 if abs(baseline) > kw else 0.0
     if feeder.at[STAGE] == FULL and _fits(net, reserve, stored, kw):
         return False
@@ -447,19 +474,22 @@ def _settle(
     feeder: Feeder,
     kw: float,
     first: int,
-    last: int,
+    column: int,
+    count: int,
 ) -> None:
-    """Run the homes `first` to `last` - 1, which one feeder of `kw` serves, through step k of the day; fills `feeder`.
+    """Run `count` homes from `first` on, which one feeder of `kw` serves, through step k of the day; fills `feeder`.
 
-    They are run together, and where they would pass its limits again with less.
+    Of the step their orders and prices are in the columns from `column` on. They are run together, and where they
+    would pass its limits again with less.
     """
     begin_feeder(feeder)
-    for h in range(last - first):
-        ask_for_all(feeder, h, order_at(orders, unsigned(first + h)))
+    for h in range(count):
+        ask_for_all(feeder, h, order_at(orders, unsigned(column + h)))
     while True:
-        for h in range(last - first):
-            run_home(homes, day, k, orders, prices, feeder, h, unsigned(first + h))
-        if not judge_feeder(feeder, orders, kw, first, last):
+        for h in range(count):
+            f, c = unsigned(first + h), unsigned(column + h)
+            run_home(homes, day, k, orders, prices, feeder, h, f, c)
+        if not judge_feeder(feeder, orders, kw, column, column + count):
             break
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from vpp_env.contract.bids import RESERVE_TICK
 from vpp_env.core import ledger as led
 from vpp_env.core.feeder import Feeder, new_feeder
-from vpp_env.core.lanes import Lot, new_lot
+from vpp_env.core.lanes import Lot, move, new_lot
 from vpp_env.core.layout import FLOW, Day, Homes, Order, Price, Quote
 from vpp_env.core.loops import Gate, begin_month, book_month, close_step, deliver_step, fill_headroom, new_books
-from vpp_env.jit import ALONE, Crew, at, at_most, borrowing, inlined, kernel
+from vpp_env.jit import ALONE, LANES, Crew, at, at_most, borrowing, inlined, kernel, on_stack, unsigned
 from vpp_env.market.energy import Bench, by_price, clear_energy, new_bench, quanta
 from vpp_env.market.reserve import (
     ReserveAwards,
@@ -67,10 +67,10 @@ def new_results(steps: int, months: int, n: int) -> IntervalResults:
 class Room(NamedTuple):
     """What is written on the way through an opportunity of M months of N homes, and read by nobody after it."""
 
-    orders: Order[Floats]  # (M*N,)
-    prices: Price[Floats]  # (M*N,)
+    orders: Order[Floats]  # (S*N,) of one month, step after step
+    prices: Price[Floats]  # (S*N,)
     awards: Awards
-    gate_up: Floats  # (M*N,) kW of reserve that the home qualifies for at the gate
+    gate_up: Floats  # (N,) kW of reserve that the home qualifies for at the gate
     up: Ints  # (M, N) quanta that energy has left, to give
     down: Ints  # (M, N) and to charge
     energy: Bench
@@ -79,9 +79,9 @@ class Room(NamedTuple):
     lot: Lot
 
 
-def new_room(months: int, n: int, products: int, feeder_homes: int, contracts: bool) -> Room:
-    """Return room for months of `n` homes."""
-    shape, zero = (months, n), [np.zeros(months * n) for _ in range(18)]
+def new_room(steps: int, months: int, n: int, products: int, feeder_homes: int, contracts: bool) -> Room:
+    """Return room for an opportunity of `steps` intervals of months of `n` homes."""
+    shape, zero = (months, n), [np.zeros(steps * n) for _ in range(17)]
     prices = Price(*zero[8:17])
     return Room(
         Order(*zero[:8]),
@@ -96,13 +96,13 @@ def new_room(months: int, n: int, products: int, feeder_homes: int, contracts: b
             np.zeros((months, products), dtype=np.int64),
             np.zeros(months, dtype=np.bool_),
         ),
-        zero[17],
+        np.zeros(n),
         np.zeros(shape, dtype=np.int64),
         np.zeros(shape, dtype=np.int64),
         new_bench(n),
         new_reserve_bench(n),
         new_feeder(feeder_homes),
-        new_lot(n),
+        new_lot(steps, n),
     )
 
 
@@ -142,17 +142,11 @@ def play(
     steps, months = market.lmp.shape
     orders, prices, awards = room.orders, room.prices, room.awards
     n = taken.offers.shape[2]
-    for m in range(months):
-        for i in range(n):
-            f = m * n + i
-            orders.free[f] = 1.0 if taken.override[m, i] else 0.0
-            room.gate_up[f] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, f)
-            prices.own[f], prices.defer[f] = taken.own[m, i], taken.defer[m, i]
-            if agreed is not None and prices.agreed is not None:
-                prices.agreed[f] = 1.0 if agreed.on[m, i] else 0.0
     # a month is played through before the next one: it stays near the processor
     for m in range(months):
-        begin_month(room.lot)
+        begin_month(results.books, m * n, (m + 1) * n)
+        for i in range(n):
+            room.gate_up[i] = reserve_at_gate(taken.override[m, i], homes.quote, homes.home.most_kw, m * n + i)
         for j in range(steps):
             sold = clear_energy(m, taken.offers, homes.quote, market, j, room.energy, awards, results, ALONE)
             left_for_reserve(m, homes.quote, room.gate_up, awards, room.up, room.down, ALONE)
@@ -164,15 +158,12 @@ def play(
             )
             reserved = clear_reserve(m, offered, terms, left, room.reserve, won, ALONE)
             results.taken[j, m] = awards.taken[m] or reserved
-            for i in range(n):
-                free = orders.free[m * n + i]
-                put_order(orders, m * n + i, order_home(m, i, taken.offers, homes.quote, market, j, awards, free))
-                price_home(m, i, taken.offers, agreed, market, j, awards, results.lmp[j, m], prices)
-                book_order(m, m * n + i, orders, prices, j, results)
+            order_month(m, taken, homes.quote, agreed, market, j, awards, results.lmp[j, m], orders, prices)
+            book_orders(m, orders, prices, j, results)
             coming, then = (day, first + j + 1) if j < steps - 1 else (gate.day, gate.k)
             deliver_step(homes, day, first + j, orders, prices, room.feeder, room.lot, j, m, results.books)
-            close_step(homes, day, first + j, orders, prices, room.lot, j, m, results.books, coming, then)
-        book_month(room.lot, m, results.books)
+            close_step(homes, day, first + j, room.lot, j, m, results.books, coming, then)
+        book_month(homes, day, first, steps, orders, prices, room.lot, m, results.books.ledger)
         fill_headroom(homes, gate, m * n, (m + 1) * n)
 
 
@@ -192,68 +183,81 @@ def left_for_reserve(
     down: Ints,
     crew: Crew,
 ) -> None:
-    """Fill month m of `up` and `down`, (M, N) quanta that energy has left."""
+    """Fill month m of `up` and `down`, (M, N) quanta that energy has left; `gate_up` (N,) see `reserve_at_gate`."""
     sell, buy = awards.sell, awards.buy
     n = sell.shape[1]
     for i in range(crew.first(), n, crew.stride()):
         f = m * n + i
         # reserve qualifies on what the home could give at the gate, less what it gives now
-        up[m, i] = quanta(min(gate_up[f], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
+        up[m, i] = quanta(min(gate_up[i], able.sell[f])) - sell[m, i] if buy[m, i] == 0 else 0
         down[m, i] = quanta(able.reserve_down[f]) - buy[m, i] if sell[m, i] == 0 else 0
+
+
+class Served(NamedTuple):
+    """The reserve product that a home serves in an interval; of none all is 0."""
+
+    called: bool  # it is called to deliver
+    down: bool  # it is headroom to charge
+    rho: float  # USD/kW-h
+    top: float  # highest ask accepted, USD/kW-h
+
+
+@inlined
+def served(r: int, m: int, market: MarketState, j: int, awards: Awards) -> Served:
+    """Product r in interval j of month m; none where r is -1."""
+    if r < 0:
+        return Served(False, False, 0.0, 0.0)
+    called, top = market.called[j, m] and market.callable[r], awards.last_reserve[m, r] * RESERVE_TICK
+    return Served(called, market.is_down[r], market.rho[j, m, r], top)
 
 
 @inlined
 def order_home(
-    m: int,
-    i: int,
-    offers: Ints,
-    able: Quote[Floats],
-    market: MarketState,
-    j: int,
-    awards: Awards,
-    free: float,
+    m: int, i: int, n: int, offers: Ints, able: Quote[Floats], awards: Awards, serves: Served, free: float
 ) -> Order[float]:
-    """The order of home i of month m that its awards make; `free` as in `Order`."""
-    n = offers.shape[2]
+    """The order of home i of n of month m that its awards make; `free` as in `Order`."""
     f = m * n + i
     sell, buy = awards.sell[m, i] * POWER_QUANTUM_KW, awards.buy[m, i] * POWER_QUANTUM_KW
     one, two = awards.lines[m, i], awards.lines[m, n + i]
     _, dear = by_price(offers[SELL1_TICK, m, i], offers[SELL2_TICK, m, i], one, two)
-    reserve, r = awards.reserve[m, i] * POWER_QUANTUM_KW, awards.product[m, i]
+    reserve, up = awards.reserve[m, i] * POWER_QUANTUM_KW, able.reserve_up[f] if free > 0.0 else able.reserve_kept[f]
+    room = able.reserve_down[f] - buy if serves.down else up - sell
     call = available = down = 0.0
     if reserve > 0.0:
-        if market.called[j, m] and market.callable[r]:
-            call = reserve
-        up = able.reserve_up[f] if free > 0.0 else able.reserve_kept[f]
-        down = 1.0 if market.is_down[r] else 0.0
-        room = able.reserve_down[f] - buy if market.is_down[r] else up - sell
+        call = reserve if serves.called else 0.0
+        down = 1.0 if serves.down else 0.0
         available = max(0.0, room)
     return Order(sell, dear * POWER_QUANTUM_KW, call, buy, reserve, available, free, down)
 
 
 @inlined
-def put_order(orders: Order[Floats], f: int, order: Order[float]) -> None:
-    """Write the order of home f; whether it is free stays as it is."""
-    orders.dear[f] = order.dear
-    orders.sell[f], orders.buy[f], orders.call[f] = order.sell, order.buy, order.call
-    orders.reserve[f], orders.available[f], orders.down[f] = order.reserve, order.available, order.down
+def put_order(orders: Order[Floats], c: int, order: Order[float]) -> None:
+    """Write an order into column c; whether it is free stays as it is."""
+    orders.dear[c] = order.dear
+    orders.sell[c], orders.buy[c], orders.call[c] = order.sell, order.buy, order.call
+    orders.reserve[c], orders.available[c], orders.down[c] = order.reserve, order.available, order.down
 
 
 @inlined
-def book_order(m: int, f: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
-    """Book what home f of month m was awarded."""
-    award, called, reserved, usd = awarded(orders, prices, f)
-    results.award_kw[j, m] += award
-    results.called_kw[j, m] += called
-    results.reserve_kw[j, m] += reserved
-    results.reserve_usd_per_h[j, m] += usd
+def awarded(orders: Order[Floats], prices: Price[Floats], c: int) -> tuple[float, float, float, float]:
+    """What the order in column c comes to: net energy, called and reserved, kW, and what the reserve pays, USD/h."""
+    reserved = orders.reserve[c]
+    return orders.sell[c] - orders.buy[c], orders.call[c], reserved, reserved * prices.rho[c]
 
 
 @inlined
-def awarded(orders: Order[Floats], prices: Price[Floats], f: int) -> tuple[float, float, float, float]:
-    """What home f was awarded: net energy, called and reserved, kW, and what the reserve pays, USD/h."""
-    reserved = orders.reserve[f]
-    return orders.sell[f] - orders.buy[f], orders.call[f], reserved, reserved * prices.rho[f]
+def book_orders(m: int, orders: Order[Floats], prices: Price[Floats], j: int, results: IntervalResults) -> None:
+    """Book what the homes of month m were awarded in interval j."""
+    award = called = reserved = usd = 0.0
+    n = results.books.ledger.shape[1] // results.lmp.shape[1]
+    for c in range(j * n, (j + 1) * n):
+        sold, call, reserve, paid = awarded(orders, prices, c)
+        award += sold
+        called += call
+        reserved += reserve
+        usd += paid
+    results.award_kw[j, m], results.called_kw[j, m] = award, called
+    results.reserve_kw[j, m], results.reserve_usd_per_h[j, m] = reserved, usd
 
 
 @inlined
@@ -266,44 +270,150 @@ def price_home(
     j: int,
     awards: Awards,
     lmp: float,
-    prices: Price[Floats],
-) -> None:
-    """Say what home i of month m is paid, and pays, at the settled price `lmp`.
+    serves: Served,
+    own: float,
+    defer: float,
+) -> Price[float]:
+    """What home i of month m, whose asks are `own` and `defer`, is paid, and pays, at the settled price `lmp`.
 
     Each sell line has its own ask. A call is paid like the dearer line: an owner whose storage is on reserve must be
-    able to ask for its cost. A contract pays by the device that gave, a share of the real-time price at least.
+    able to ask for its cost. A contract pays by the device that gave, a share of the real-time price at least; whether
+    there is one is not said here.
     """
-    f, pay = m * offers.shape[2] + i, market.payment
+    pay = market.payment
     worth, marginal = lmp + market.incentive[j, m], awards.last_sale[m] * PRICE_TICK
     one, two = offers[SELL1_TICK, m, i] * PRICE_TICK, offers[SELL2_TICK, m, i] * PRICE_TICK
     least = max(pay.share * worth, pay.marginal * marginal)
-    rho = reserve = 0.0
-    if awards.reserve[m, i] > 0:
-        r = awards.product[m, i]
-        rho, asked = market.rho[j, m, r], offers[RESERVE_TICKS, m, i] * RESERVE_TICK
-        top = awards.last_reserve[m, r] * RESERVE_TICK
-        reserve = max(asked, pay.share * rho, pay.marginal * top)
+    asked, standing = offers[RESERVE_TICKS, m, i] * RESERVE_TICK, awards.reserve[m, i] > 0
+    rho = serves.rho if standing else 0.0
+    reserve = max(asked, pay.share * rho, pay.marginal * serves.top) if standing else 0.0
     limit = offers[BUY_TICK, m, i] * PRICE_TICK
-    prices.lmp[f] = lmp
-    prices.bought[f] = min(lmp, limit)
-    prices.sold[f] = max(min(one, two), least)
-    prices.dear[f] = max(one, two, least)
-    prices.rho[f] = rho
-    prices.reserve[f] = reserve
-    _price_by_contract(m, i, agreed, lmp, prices)
+    by_bid = Price(
+        lmp, max(min(one, two), least), max(one, two, least), min(lmp, limit), reserve, rho, own, defer, None
+    )
+    return _price_by_contract(m, i, agreed, by_bid)
 
 
 @inlined
-def _price_by_contract(m: int, i: int, agreed: Agreed | None, lmp: float, prices: Price[Floats]) -> None:
+def _price_by_contract(m: int, i: int, agreed: Agreed | None, bid: Price[float]) -> Price[float]:
     """Put the prices of its contract in the place of those that the bid of home i of month m makes."""
     if agreed is None:
-        return
-    f = m * agreed.on.shape[1] + i
-    if agreed.on[m, i]:
-        share = agreed.pay[PAY_SHARE, m, i]
-        prices.own[f] = max(agreed.pay[PAY_STORAGE, m, i], share * lmp)
-        prices.defer[f] = max(agreed.pay[PAY_DEFER, m, i], share * lmp)
-        prices.reserve[f] = max(agreed.pay[PAY_RESERVE, m, i], share * prices.rho[f])
+        return bid
+    on, share = agreed.on[m, i], agreed.pay[PAY_SHARE, m, i]
+    own = max(agreed.pay[PAY_STORAGE, m, i], share * bid.lmp)
+    defer = max(agreed.pay[PAY_DEFER, m, i], share * bid.lmp)
+    reserve = max(agreed.pay[PAY_RESERVE, m, i], share * bid.rho)
+    return Price(
+        bid.lmp,
+        bid.sold,
+        bid.dear,
+        bid.bought,
+        reserve if on else bid.reserve,
+        bid.rho,
+        own if on else bid.own,
+        defer if on else bid.defer,
+        None,
+    )
+
+
+@inlined
+def put_price(prices: Price[Floats], c: int, price: Price[float]) -> None:
+    """Write prices into column c, but for `own` and `defer`, which bids do not move."""
+    prices.lmp[c], prices.sold[c], prices.dear[c], prices.bought[c] = price.lmp, price.sold, price.dear, price.bought
+    prices.reserve[c], prices.rho[c] = price.reserve, price.rho
+
+
+_served_room = on_stack(4, LANES)
+_order_room = on_stack(len(Order._fields) + len(Price._fields), LANES)
+
+
+@inlined
+def order_month(
+    m: int,
+    taken: Submission,
+    able: Quote[Floats],
+    agreed: Agreed | None,
+    market: MarketState,
+    j: int,
+    awards: Awards,
+    lmp: float,
+    orders: Order[Floats],
+    prices: Price[Floats],
+) -> None:
+    """Write what the awards of month m in interval j, settled at `lmp`, make: its columns of `orders` and `prices`."""
+    n = taken.offers.shape[2]
+    eights = n - n % LANES
+    for i in range(0, eights, LANES):
+        _order_lanes(m, i, taken, able, agreed, market, j, awards, lmp, orders, prices)
+    for i in range(eights, n):
+        c, serves, free = j * n + i, served(awards.product[m, i], m, market, j, awards), taken.override[m, i]
+        put_order(orders, c, order_home(m, i, n, taken.offers, able, awards, serves, 1.0 if free else 0.0))
+        own, defer = taken.own[m, i], taken.defer[m, i]
+        price = price_home(m, i, taken.offers, agreed, market, j, awards, lmp, serves, own, defer)
+        put_price(prices, c, price)
+        orders.free[c], prices.own[c], prices.defer[c] = 1.0 if free else 0.0, price.own, price.defer
+        if agreed is not None and prices.agreed is not None:
+            prices.agreed[c] = 1.0 if agreed.on[m, i] else 0.0
+
+
+@inlined
+def _order_lanes(
+    m: int,
+    i: int,
+    taken: Submission,
+    able: Quote[Floats],
+    agreed: Agreed | None,
+    market: MarketState,
+    j: int,
+    awards: Awards,
+    lmp: float,
+    orders: Order[Floats],
+    prices: Price[Floats],
+) -> None:
+    """`order_month` of the homes i to i + 7."""
+    x, y = _served_room(), _order_room()
+    start, row, homes = unsigned(i), unsigned(m), unsigned(taken.offers.shape[2])
+    for h in range(LANES):
+        x[0, h], x[1, h], x[2, h], x[3, h] = 0.0, 0.0, 0.0, 0.0
+    for r in range(market.rho.shape[2]):
+        product = served(r, m, market, j, awards)
+        for h in range(LANES):
+            mine = awards.product[row, start + unsigned(h)] == r
+            x[0, h] = (1.0 if product.called else 0.0) if mine else x[0, h]
+            x[1, h] = (1.0 if product.down else 0.0) if mine else x[1, h]
+            x[2, h], x[3, h] = product.rho if mine else x[2, h], product.top if mine else x[3, h]
+    for h in range(LANES):
+        at = start + unsigned(h)
+        serves = Served(x[0, h] > 0.0, x[1, h] > 0.0, x[2, h], x[3, h])
+        free = 1.0 if taken.override[row, at] else 0.0
+        order = order_home(row, at, homes, taken.offers, able, awards, serves, free)
+        own, defer = taken.own[row, at], taken.defer[row, at]
+        price = price_home(row, at, taken.offers, agreed, market, j, awards, lmp, serves, own, defer)
+        y[0, h], y[1, h], y[2, h], y[3, h] = order.sell, order.dear, order.call, order.buy
+        y[4, h], y[5, h], y[6, h], y[7, h] = order.reserve, order.available, order.free, order.down
+        y[8, h], y[9, h], y[10, h], y[11, h] = price.lmp, price.sold, price.dear, price.bought
+        y[12, h], y[13, h], y[14, h], y[15, h] = price.reserve, price.rho, price.own, price.defer
+        if agreed is not None:
+            y[16, h] = 1.0 if agreed.on[row, at] else 0.0
+    c = j * taken.offers.shape[2] + i
+    move(orders.sell, c, y, 0, 0)
+    move(orders.dear, c, y, 1, 0)
+    move(orders.call, c, y, 2, 0)
+    move(orders.buy, c, y, 3, 0)
+    move(orders.reserve, c, y, 4, 0)
+    move(orders.available, c, y, 5, 0)
+    move(orders.free, c, y, 6, 0)
+    move(orders.down, c, y, 7, 0)
+    move(prices.lmp, c, y, 8, 0)
+    move(prices.sold, c, y, 9, 0)
+    move(prices.dear, c, y, 10, 0)
+    move(prices.bought, c, y, 11, 0)
+    move(prices.reserve, c, y, 12, 0)
+    move(prices.rho, c, y, 13, 0)
+    move(prices.own, c, y, 14, 0)
+    move(prices.defer, c, y, 15, 0)
+    if agreed is not None and prices.agreed is not None:
+        move(prices.agreed, c, y, 16, 0)
 
 
 class Money(NamedTuple):

@@ -502,7 +502,7 @@ class World:
             self._open_day(day)
         contracts = agreed is not None
         if contracts not in self._rooms:
-            shape = self.n_months, self.n_homes, market.rho.shape[2]
+            shape = steps, self.n_months, self.n_homes, market.rho.shape[2]
             self._rooms[contracts] = new_room(*shape, self._rules.feeder_homes, contracts)
         room = self._rooms[contracts]
         self._play_compiled(self._homes, played, k, taken, agreed, market, self._gate(), room, results)

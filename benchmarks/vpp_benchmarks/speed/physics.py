@@ -117,7 +117,7 @@ def _play_call(world: World, rng: np.random.Generator) -> Callable[[], object]:
     months, n, parts = world.n_months, world.n_homes, world.snapshot()
     taken = Submission(rng.integers(0, 400, (N_ACTION, months, n)), *parts.asks, np.ones((months, n), dtype=np.bool_))
     compiled = steady(play)  # as the world calls it
-    room = new_room(months, n, parts.market.rho.shape[2], parts.homes.rules.feeder_homes, contracts=False)
+    room = new_room(world.steps, months, n, parts.market.rho.shape[2], parts.homes.rules.feeder_homes, contracts=False)
 
     def call() -> object:
         results = new_results(world.steps, months, n)

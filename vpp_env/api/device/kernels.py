@@ -91,8 +91,10 @@ from vpp_env.market.opportunity import (
     order_home,
     price_home,
     put_order,
+    put_price,
     reserve_at_gate,
     revenue_of,
+    served,
     settle_intervals,
 )
 from vpp_env.market.reserve import ReserveAwards, ReserveOffers, ReserveTerms, clear_reserve
@@ -348,8 +350,10 @@ def play_opportunity(
             going[f] = True
         cuda.syncthreads()
         for i in range(first, n, stride):
-            order = order_home(0, i, offers, homes.quote, market, j, awards, orders.free[i])
-            price_home(0, i, offers, None, market, j, awards, results.lmp[j, 0], prices)
+            serves = served(awards.product[0, i], 0, market, j, awards)
+            order = order_home(0, i, n, offers, homes.quote, awards, serves, orders.free[i])
+            lmp, own, defer = results.lmp[j, 0], prices.own[i], prices.defer[i]
+            put_price(prices, i, price_home(0, i, offers, None, market, j, awards, lmp, serves, own, defer))
             put_order(orders, i, order)
             ask_for_all(whole, i, order)
         # homes are run together, and those of a feeder that would pass its limits again with less
@@ -357,7 +361,7 @@ def play_opportunity(
         while more:
             for i in range(first, n, stride):
                 if going[i // per_feeder]:
-                    run_home(homes, day, now.k + j, orders, prices, whole, i, i)
+                    run_home(homes, day, now.k + j, orders, prices, whole, i, i, i)
             cuda.syncthreads()
             more = False
             for f in range(first, feeders, stride):
