@@ -136,14 +136,14 @@ def battery_range(b: Battery[float], s: BatteryState[float], own: OwnUse, rules:
 def inside_envelope(b: Battery[float], s: BatteryState[float], rules: BatteryRules) -> float:
     """Power that it may give in one step: above the floor, within the day's discharge."""
     above = discharge_limit(s.soc_kwh, max(b.floor_kwh, b.min_kwh), b.kw, rules.eta, rules.dt_h)
-    return max(0.0, min(above, (b.day_limit_kwh - s.discharged_kwh) / rules.dt_h))
+    return max(0.0, min(above, (b.day_limit_kwh - s.discharged_kwh) * (1.0 / rules.dt_h)))
 
 
 @inlined
 def reserve_inside(b: Battery[float], s: BatteryState[float], rules: BatteryRules) -> float:
     """Power that it may hold on reserve inside the owner's envelope, for as long as reserve must last."""
     above = discharge_limit(s.soc_kwh, max(b.floor_kwh, b.min_kwh), b.kw, rules.eta, rules.reserve_h)
-    return max(0.0, min(above, (b.day_limit_kwh - s.discharged_kwh) / rules.reserve_h))
+    return max(0.0, min(above, (b.day_limit_kwh - s.discharged_kwh) * (1.0 / rules.reserve_h)))
 
 
 @inlined
@@ -187,15 +187,15 @@ def battery_headroom(
     eta, floor = rules.eta, max(b.floor_kwh, b.min_kwh)
     left = max(0.0, b.day_limit_kwh - s.discharged_kwh - pending_kwh)
     soc = s.soc_kwh - pending_kwh / eta
-    inside = min(discharge_limit(soc, floor, b.kw, eta, span_h), left / span_h)
+    inside = min(discharge_limit(soc, floor, b.kw, eta, span_h), left * (1.0 / span_h))
     if rules.serves_home:
         # in the intervals that do not clear, the home may use the battery for itself, at full power at worst
         spare = (soc - floor) * eta - b.kw * (span_h - rules.dt_h)
-        inside = min(inside, max(0.0, spare / rules.dt_h))
+        inside = min(inside, max(0.0, spare * (1.0 / rules.dt_h)))
     return BatteryHeadroom(
         inside=inside,
         hard=discharge_limit(s.soc_kwh, b.min_kwh, b.kw, eta, span_h),
         buy=charge_limit(s.soc_kwh, b.max_kwh, b.kw, eta, span_h),
-        reserve=min(discharge_limit(soc, floor, b.kw, eta, rules.reserve_h), left / rules.reserve_h),
+        reserve=min(discharge_limit(soc, floor, b.kw, eta, rules.reserve_h), left * (1.0 / rules.reserve_h)),
         reserve_hard=discharge_limit(s.soc_kwh, b.min_kwh, b.kw, eta, rules.reserve_h),
     )

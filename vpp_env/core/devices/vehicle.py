@@ -179,7 +179,7 @@ def forced_charge(v: Vehicle[float], lacks: float, due: int, rules: VehicleRules
 def v2g_slack(v: Vehicle[float], lacks: float, due: int, span_h: float, rules: VehicleRules) -> float:
     """V2G power over `span_h` after which full power in the time left still meets the need."""
     later = rules.eta * v.kw * (due * rules.dt_h - span_h)
-    return max(0.0, (later - lacks) * rules.eta / span_h)
+    return max(0.0, (later - lacks) * rules.eta * (1.0 / span_h))
 
 
 @inlined
