@@ -44,7 +44,8 @@ class Workers:
         try:
             own = [function(*last)]
         finally:
-            wait(coming)
+            if coming:
+                wait(coming)
         return [future.result() for future in coming] + own
 
     def forked(self) -> bool:

@@ -169,8 +169,8 @@ class Exchange:
 
     def meter(self, t: int, metered_kw: Floats) -> None:
         """Add (S, M) kW metered from step t on to what the programme's event has delivered so far."""
-        if not self.incentive[:, t : t + len(metered_kw)].any():
-            if self._event_kwh.any():
+        if not np.count_nonzero(self.incentive[:, t : t + len(metered_kw)]):
+            if np.count_nonzero(self._event_kwh):
                 self._event_kwh = np.zeros(len(self._months))
             return
         for j, row in enumerate(metered_kw):

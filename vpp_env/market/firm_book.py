@@ -180,9 +180,10 @@ class FirmBook:
 
     def absent(self, t: int) -> Flags:
         """(M, N) bool: homes whose owners do not stay in on the evening that step t lies in, when it is called."""
-        if not self.evenings:
+        on_call = self.on_call_kw(t) > 0.0
+        if not np.count_nonzero(on_call):
             return np.zeros(self._home_kwh.shape, dtype=np.bool_)
-        return (self.on_call_kw(t) > 0.0)[:, None] & ~self._stays[self._which, self._of_step[t]]
+        return on_call[:, None] & ~self._stays[self._which, self._of_step[t]]
 
     def able(self, t: int, kw: Floats) -> None:
         """Note (M,) kW that the homes could deliver in the opportunity from step t on, which lies in an evening."""
@@ -264,4 +265,5 @@ class FirmBook:
         e = self._of_step[span]
         if not self.evenings:
             return np.zeros((len(self.called), len(e)), dtype=np.bool_), np.zeros((len(self.called), len(e)))
-        return self.called[:, e] & (e >= 0), np.where(e >= 0, self.committed_kw[:, e], 0.0)
+        known = e >= 0
+        return self.called.take(e, axis=1) & known, self.committed_kw.take(e, axis=1) * known

@@ -26,7 +26,7 @@ class Submission(NamedTuple):
 
     def without(self, absent: Flags) -> Submission:
         """Return the submission with nothing of the homes `absent` (M, N), who take no bid."""
-        if not absent.any():
+        if not np.count_nonzero(absent):
             return self
         return self._replace(offers=np.where(absent, 0, self.offers), override=self.override & ~absent)
 

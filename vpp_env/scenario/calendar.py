@@ -88,10 +88,14 @@ class Calendar:
         ks = np.concatenate([np.arange(n) for n in self._day_lengths])
         return ks[self.offset : self.offset + self.n_steps]
 
+    @cached_property
+    def _clock(self) -> list[tuple[int, int]]:
+        return list(zip(self.day.tolist(), self.step_of_day.tolist(), strict=True))
+
     def clock(self, t: int) -> tuple[int, int]:
         """(local day, step of day) of step t >= 0, also beyond the end of the run."""
         if t < self.n_steps:
-            return int(self.day[t]), int(self.step_of_day[t])
+            return self._clock[t]
         day, k = int(self.day[-1]), int(self.step_of_day[-1]) + 1 + t - self.n_steps
         while k >= self.steps_in_day(day):
             day, k = day + 1, k - self.steps_in_day(day)

@@ -134,7 +134,7 @@ def outcome_of(
         offers=Offers(*taken.offers),
         own_ask=taken.own,
         defer_ask=taken.defer,
-        projected_kw=results.projected_kw.mean(axis=0),
+        projected_kw=results.projected_kw.sum(axis=0) / steps,
         incentive=market.incentive,
         day_ahead_kw=market.day_ahead_kw,
         soc_home_kwh=books.soc_home_kwh.reshape(steps, 2, months, n),

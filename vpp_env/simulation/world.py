@@ -221,7 +221,10 @@ class World:
     def _gate(self) -> Gate:
         """The next opportunity's gate."""
         k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
-        week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
+        if then == self._day_number:
+            week_step = int(self.day.plan.week_step[k_then])
+        else:
+            week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
         delivery = Delivery(self.steps, self.lead * self.steps, week_step)
         # what waiting bids may take is left out of the envelope, unless gateways keep it: they cut at delivery
         pending = np.zeros(len(self.sell_limit_kw))
@@ -476,9 +479,9 @@ class World:
         self._nothing_of_absent()
 
     def _nothing_of_absent(self) -> None:
-        out = np.flatnonzero(self.absent)
-        if len(out):
-            self._headroom[_ROWS_OF_LIMITS, out] = 0.0
+        absent = self.absent
+        if np.count_nonzero(absent):
+            self._headroom[_ROWS_OF_LIMITS, np.flatnonzero(absent)] = 0.0
 
     def _look_again(self) -> None:
         """Look at what homes can offer for the opportunity that is bid for, under the contracts for it."""
