@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import run
 from support import month
-from test_reference import some_order, some_state
+from test_reference import some_contracts, some_order, some_state
 
-from vpp_env.core.layout import copied
+from vpp_env.core.devices.battery import Battery
+from vpp_env.core.devices.vehicle import Vehicle
+from vpp_env.core.headroom import LOOK_AHEAD, N_HEADROOM, Delivery, blackouts
+from vpp_env.core.layout import Home, Homes, copied
+from vpp_env.core.loops import Gate, headroom_home, look
+from vpp_env.jit import kernel
 from vpp_env.units import Floats
 
 RICH = {"fleet.share_bess": 0.8, "fleet.share_ev": 0.8, "fleet.share_pv": 0.7, "fleet.v2g_share": 0.5}
@@ -56,3 +61,56 @@ def test_a_step_of_a_month_is_that_of_its_homes(size: int, control: str) -> None
         assert same_bits(books.flow[0, :, 0], flow)
         moved += int((books.ledger != 0.0).sum())
     assert moved > 100 * size  # it was no still life
+
+
+@kernel
+def one_by_one(homes: Homes, gate: Gate) -> None:
+    for i in range(len(homes.home.buy_limit)):
+        headroom_home(homes, gate, i)
+
+
+@pytest.mark.parametrize("control", ["backup", "self_consumption"])
+@pytest.mark.parametrize("under_contract", [False, True])
+def test_what_homes_can_offer_is_what_each_of_them_can(control: str, under_contract: bool) -> None:
+    size = 43
+    changes = {**RICH, "fleet.size": size, "time.duration_hours": 96, "home.control": control}
+    m, rng = month("week20", changes), np.random.default_rng(7)
+    some = np.zeros(N_HEADROOM, dtype=np.int64)
+    for steps, wait in ((1, 0), (4, 0), (4, 4), (4, 20), (20, 0)) * 12:
+        day, k = m.day(int(rng.integers(0, 3))), int(rng.integers(0, 96))
+        homes = run.homes_of(m, some_state(rng, m, day, k))
+        if under_contract:
+            homes = homes._replace(home=some_contracts(rng, homes.home))
+        delivery, pending = Delivery(steps, wait, int(rng.integers(0, 672))), rng.choice([0.0, 2.0], size)
+        gate = Gate(day, k, delivery, pending, np.full((N_HEADROOM, size), np.nan))
+        look(homes, gate)
+        alone = gate._replace(headroom=np.full((N_HEADROOM, size), np.nan))
+        one_by_one(homes, alone)
+        assert same_bits(gate.headroom, alone.headroom)
+        some += (gate.headroom > 0.0).sum(axis=1)
+    assert (some > 10).all(), some  # of everything there was something
+
+
+def test_a_window_is_met_where_one_of_its_quarter_hours_is() -> None:
+    rng, seen = np.random.default_rng(3), set()
+    for _ in range(3000):
+        pairs = np.sort(rng.integers(0, 673, (2, 2)), axis=1) if rng.random() < 0.7 else np.full((2, 2), -1)
+        near = rng.integers(0, 12, (2, 1)) if rng.random() < 0.5 else 0
+        windows = np.where(pairs < 0, -1, np.clip(pairs - 660 * (near > 6), 0, 672)).astype(float)
+        windows[windows[:, 0] >= windows[:, 1]] = -1.0
+        first, steps, waived = int(rng.integers(0, 672)), int(rng.integers(1, 24)), float(rng.random() < 0.3)
+        one, two = ((float(w[0]), float(w[1])) for w in windows)
+        ahead = [(first + j) % 672 for j in range(LOOK_AHEAD)]
+        inside = [any(w[0] <= x < w[1] for w in (one, two)) for x in ahead]
+        expected = any(inside[:steps]) and not waived, any(inside)
+        assert blackouts_of(one, two, waived, Delivery(steps, 0, first)) == expected
+        seen.add(expected)
+    assert seen == {(False, False), (False, True), (True, True)}
+
+
+@kernel
+def blackouts_of(
+    one: tuple[float, float], two: tuple[float, float], waived: float, delivery: Delivery
+) -> tuple[bool, bool]:
+    none = Vehicle(0.0, 0.0, 0.0, 0.0, 0.0, None, None, None)
+    return blackouts(Home(Battery(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None), none, 0.0, one, two, waived, None), delivery)

@@ -352,8 +352,8 @@ def play_opportunity(
         for i in range(first, n, stride):
             serves = served(awards.product[0, i], 0, market, j, awards)
             order = order_home(0, i, n, offers, homes.quote, awards, serves, orders.free[i])
-            lmp, own, defer = results.lmp[j, 0], prices.own[i], prices.defer[i]
-            put_price(prices, i, price_home(0, i, offers, None, market, j, awards, lmp, serves, own, defer))
+            lmp, stored, deferred = results.lmp[j, 0], prices.own[i], prices.defer[i]
+            put_price(prices, i, price_home(0, i, offers, None, market, j, awards, lmp, serves, stored, deferred))
             put_order(orders, i, order)
             ask_for_all(whole, i, order)
         # homes are run together, and those of a feeder that would pass its limits again with less

@@ -156,7 +156,7 @@ def baseline_charge(v: Vehicle[float], soc: float, rules: VehicleRules) -> float
 
 
 @inlined
-def need(v: Vehicle[float], soc: float, baseline: float, due: int, rules: VehicleRules) -> float:
+def need(v: Vehicle[float], soc: float, baseline: float, due: float, rules: VehicleRules) -> float:
     """Energy that the car still lacks of what its baseline will hold when it is due, or of what a contract wants."""
     holds = max(baseline, min(v.target_kwh, baseline + rules.eta * v.kw * (due * rules.dt_h)))
     return at_most(holds, v.ready_kwh) - soc
@@ -169,14 +169,14 @@ def lacks_now(v: Vehicle[float], soc: float, step: VehicleStep, due: int, rules:
 
 
 @inlined
-def forced_charge(v: Vehicle[float], lacks: float, due: int, rules: VehicleRules) -> float:
+def forced_charge(v: Vehicle[float], lacks: float, due: float, rules: VehicleRules) -> float:
     """Least charging power now, such that full power in the steps left still meets the need."""
     later = rules.eta * v.kw * ((due - 1) * rules.dt_h)
     return min(v.kw, max(0.0, (lacks - later) / (rules.eta * rules.dt_h)))
 
 
 @inlined
-def v2g_slack(v: Vehicle[float], lacks: float, due: int, span_h: float, rules: VehicleRules) -> float:
+def v2g_slack(v: Vehicle[float], lacks: float, due: float, span_h: float, rules: VehicleRules) -> float:
     """V2G power over `span_h` after which full power in the time left still meets the need."""
     later = rules.eta * v.kw * (due * rules.dt_h - span_h)
     return max(0.0, (later - lacks) * rules.eta * (1.0 / span_h))
