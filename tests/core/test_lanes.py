@@ -13,8 +13,11 @@ from test_reference import some_contracts, some_order, some_state
 from vpp_env.core.devices.battery import Battery
 from vpp_env.core.devices.vehicle import Vehicle
 from vpp_env.core.headroom import LOOK_AHEAD, N_HEADROOM, Delivery, blackouts
-from vpp_env.core.layout import Home, Homes, copied
-from vpp_env.core.loops import Gate, headroom_home, look
+from vpp_env.core.home import flow_at, home_at, order_at, price_at, step_at
+from vpp_env.core.lanes import Lot, new_lot
+from vpp_env.core.layout import Day, Home, Homes, Order, Price, copied
+from vpp_env.core.ledger import BOOKED, N_LEDGER, account, book
+from vpp_env.core.loops import Gate, book_month, headroom_home, look
 from vpp_env.jit import kernel
 from vpp_env.units import Floats
 
@@ -114,3 +117,39 @@ def blackouts_of(
 ) -> tuple[bool, bool]:
     none = Vehicle(0.0, 0.0, 0.0, 0.0, 0.0, None, None, None)
     return blackouts(Home(Battery(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None), none, 0.0, one, two, waived, None), delivery)
+
+
+@kernel
+def booked(
+    homes: Homes, day: Day, k: int, steps: int, orders: Order, prices: Price, lot: Lot, ledger: Floats, alone: Floats
+) -> None:
+    n = lot.state.shape[1]
+    book_month(homes, day, k, steps, orders, prices, lot, 0, ledger)
+    for j in range(steps):
+        for i in range(n):
+            c = j * n + i
+            home, step, flow = home_at(homes.home, i), step_at(day, k + j, i), flow_at(lot.flow, c)
+            book(account(home, step, order_at(orders, c), price_at(prices, c), flow, homes.rules), alone, i)
+
+
+@pytest.mark.parametrize("under_contract", [False, True])
+def test_what_is_booked_at_once_is_what_each_step_adds(under_contract: bool) -> None:
+    size, steps = 19, 4
+    changes = {**RICH, "fleet.size": size, "time.duration_hours": 96, "home.control": "self_consumption"}
+    m, rng = month("week20", changes), np.random.default_rng(11)
+    for _ in range(20):
+        day, k = m.day(int(rng.integers(0, 3))), int(rng.integers(0, 96 - steps))
+        homes = run.homes_of(m, some_state(rng, m, day, k))
+        agreed = None
+        if under_contract:
+            homes = homes._replace(home=some_contracts(rng, homes.home))
+            agreed = rng.choice([0.0, 1.0], steps * size)
+        orders, lot = Order(*rng.uniform(0.0, 9.0, (8, steps * size))), new_lot(steps, size)
+        prices = Price(*rng.uniform(-0.1, 0.9, (8, steps * size)), agreed)
+        lot.flow[:] = rng.uniform(0.0, 9.0, lot.flow.shape) * (rng.random(lot.flow.shape) < 0.6)
+        ledger, alone = np.full((N_LEDGER, size), np.nan), np.zeros((N_LEDGER, size))
+        booked(homes, day, k, steps, orders, prices, lot, ledger, alone)
+        rows = list(BOOKED)
+        assert same_bits(ledger[rows], alone[rows])
+        assert np.isnan(np.delete(ledger, rows, axis=0)).all()  # those are not its own
+        assert not np.delete(alone, rows, axis=0).any()
