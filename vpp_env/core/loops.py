@@ -206,10 +206,23 @@ def begin_home(homes: Homes, step: Step, i: int, events: Floats, ledger: Floats,
     put_quote(homes.quote, i, now)
 
 
+@inlined
+def begin_month(books: Books, first: int, last: int) -> None:
+    """Begin an opportunity of a month, the homes `first` to `last` - 1: nothing is booked yet."""
+    for row in SUMMED:
+        for f in range(first, last):
+            books.ledger[row, f] = 0.0
+    for row in range(N_EVENTS):
+        for f in range(first, last):
+            books.events[row, f] = 0.0
+
+
 @kernel
 def begin_gate(homes: Homes, gate: Gate, books: Books) -> None:
     """Begin the step of the first gate, after an opportunity of no interval; a kernel of its own compiles sooner."""
-    for f in range(len(homes.home.buy_limit)):
+    n = len(homes.home.buy_limit)
+    begin_month(books, 0, n)
+    for f in range(n):
         i = unsigned(f)
         begin_home(homes, step_at(gate.day, gate.k, i), i, books.events, books.ledger, f)
 
@@ -231,17 +244,6 @@ def _cut(orders: Order[Floats], feeder: Feeder, h: int, c: int, dt: float, ledge
     ledger[L_CUT_RESERVE, f] += dt * (1.0 - feeder.kept[h]) * able
     if feeder.kept[h] < 1.0:
         orders.available[c] = feeder.kept[h] * able
-
-
-@inlined
-def begin_month(books: Books, first: int, last: int) -> None:
-    """Begin an opportunity of a month, the homes `first` to `last` - 1: nothing is booked yet."""
-    for row in SUMMED:
-        for f in range(first, last):
-            books.ledger[row, f] = 0.0
-    for row in range(N_EVENTS):
-        for f in range(first, last):
-            books.events[row, f] = 0.0
 
 
 @inlined
