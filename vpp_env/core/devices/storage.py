@@ -8,7 +8,7 @@ from vpp_env.jit import inlined
 @inlined
 def discharge_limit(soc: float, floor: float, p_max: float, eta: float, span_h: float) -> float:
     """AC power that storage can give for `span_h` without going below `floor`."""
-    # here and elsewhere: 1 / span_h is the same for all homes and worked out once; a division takes as long as ten products
+    # here and elsewhere: 1 / span_h is worked out once for all homes; a division takes as long as ten products
     return max(0.0, min(p_max, (soc - floor) * eta * (1.0 / span_h)))
 
 
