@@ -17,7 +17,7 @@ from vpp_env.core.home import flow_at, home_at, order_at, price_at, step_at
 from vpp_env.core.lanes import Lot, new_lot
 from vpp_env.core.layout import Day, Home, Homes, Order, Price, copied
 from vpp_env.core.ledger import BOOKED, N_LEDGER, account, book
-from vpp_env.core.loops import Gate, book_month, headroom_home, look
+from vpp_env.core.loops import Gate, book_month, fill_headroom, look
 from vpp_env.jit import kernel
 from vpp_env.units import Floats
 
@@ -67,9 +67,8 @@ def test_a_step_of_a_month_is_that_of_its_homes(size: int, control: str) -> None
 
 
 @kernel
-def one_by_one(homes: Homes, gate: Gate) -> None:
-    for i in range(len(homes.home.buy_limit)):
-        headroom_home(homes, gate, i)
+def at_once(homes: Homes, gate: Gate) -> None:
+    fill_headroom(homes, gate, 0, len(homes.home.buy_limit))
 
 
 @pytest.mark.parametrize("control", ["backup", "self_consumption"])
@@ -86,9 +85,9 @@ def test_what_homes_can_offer_is_what_each_of_them_can(control: str, under_contr
             homes = homes._replace(home=some_contracts(rng, homes.home))
         delivery, pending = Delivery(steps, wait, int(rng.integers(0, 672))), rng.choice([0.0, 2.0], size)
         gate = Gate(day, k, delivery, pending, np.full((N_HEADROOM, size), np.nan))
-        look(homes, gate)
+        at_once(homes, gate)
         alone = gate._replace(headroom=np.full((N_HEADROOM, size), np.nan))
-        one_by_one(homes, alone)
+        look(homes, alone)
         assert same_bits(gate.headroom, alone.headroom)
         some += (gate.headroom > 0.0).sum(axis=1)
     assert (some > 10).all(), some  # of everything there was something
