@@ -194,12 +194,8 @@ def headroom_lanes(
             soc, baseline = planned_charge(v, x[_SOC, h], x[_BASELINE, h], due - ahead, car)
             x[_SOC, h], x[_BASELINE, h] = (soc, baseline) if ahead < due else (x[_SOC, h], x[_BASELINE, h])
     for h in range(LANES):
-        v, soc, baseline, due = (
-            home_at(homes.home, unsigned(f + h)).vehicle,
-            x[_SOC, h],
-            x[_BASELINE, h],
-            x[_DUE, h] - delivery.wait,
-        )
+        v, due = home_at(homes.home, unsigned(f + h)).vehicle, x[_DUE, h] - delivery.wait
+        soc, baseline = x[_SOC, h], x[_BASELINE, h]
         x[_V2G, h], x[_V2G + 1, h], x[_V2G + 2, h], x[_V2G + 3, h] = v2g_headroom(v, soc, baseline, due, steps, car)
         x[_DUE, h], x[_NOW, h], x[_GAP, h] = due, baseline_charge(v, baseline, car), max(0.0, baseline - soc)
         x[_LEAST, h], x[_TOTAL, h], x[_BUY, h] = v.kw, 0.0, v.kw

@@ -359,7 +359,7 @@ def order_month(
 @inlined
 def _order_lanes(
     m: int,
-    i: int,
+    first: int,
     taken: Submission,
     able: Quote[Floats],
     agreed: Agreed | None,
@@ -370,32 +370,32 @@ def _order_lanes(
     orders: Order[Floats],
     prices: Price[Floats],
 ) -> None:
-    """`order_month` of the homes i to i + 7."""
+    """`order_month` of the homes `first` to `first` + 7."""
     x, y = _served_room(), _order_room()
-    start, row, homes = unsigned(i), unsigned(m), unsigned(taken.offers.shape[2])
+    month, n = unsigned(m), unsigned(taken.offers.shape[2])
     for h in range(LANES):
         x[0, h], x[1, h], x[2, h], x[3, h] = 0.0, 0.0, 0.0, 0.0
     for r in range(market.rho.shape[2]):
         product = served(r, m, market, j, awards)
         for h in range(LANES):
-            mine = awards.product[row, start + unsigned(h)] == r
+            mine = awards.product[month, unsigned(first + h)] == r
             x[0, h] = (1.0 if product.called else 0.0) if mine else x[0, h]
             x[1, h] = (1.0 if product.down else 0.0) if mine else x[1, h]
             x[2, h], x[3, h] = product.rho if mine else x[2, h], product.top if mine else x[3, h]
     for h in range(LANES):
-        at = start + unsigned(h)
+        i = unsigned(first + h)
         serves = Served(x[0, h] > 0.0, x[1, h] > 0.0, x[2, h], x[3, h])
-        free = 1.0 if taken.override[row, at] else 0.0
-        order = order_home(row, at, homes, taken.offers, able, awards, serves, free)
-        own, defer = taken.own[row, at], taken.defer[row, at]
-        price = price_home(row, at, taken.offers, agreed, market, j, awards, lmp, serves, own, defer)
+        free = 1.0 if taken.override[month, i] else 0.0
+        order = order_home(month, i, n, taken.offers, able, awards, serves, free)
+        own, defer = taken.own[month, i], taken.defer[month, i]
+        price = price_home(month, i, taken.offers, agreed, market, j, awards, lmp, serves, own, defer)
         y[0, h], y[1, h], y[2, h], y[3, h] = order.sell, order.dear, order.call, order.buy
         y[4, h], y[5, h], y[6, h], y[7, h] = order.reserve, order.available, order.free, order.down
         y[8, h], y[9, h], y[10, h], y[11, h] = price.lmp, price.sold, price.dear, price.bought
         y[12, h], y[13, h], y[14, h], y[15, h] = price.reserve, price.rho, price.own, price.defer
         if agreed is not None:
-            y[16, h] = 1.0 if agreed.on[row, at] else 0.0
-    c = j * taken.offers.shape[2] + i
+            y[16, h] = 1.0 if agreed.on[month, i] else 0.0
+    c = j * taken.offers.shape[2] + first
     move(orders.sell, c, y, 0, 0)
     move(orders.dear, c, y, 1, 0)
     move(orders.call, c, y, 2, 0)

@@ -142,6 +142,10 @@ class Calendar:
         """Weekday of local day `day`, Monday = 0."""
         return (self.first_day + timedelta(days=day)).weekday()
 
+    def day_week_steps(self, day: int) -> Ints:
+        """(n,) int64 quarter hour of the week, as `week_step`, of every step of local day `day`; to be read only."""
+        return _day_week_steps(self, day)
+
     def wall_to_step(self, day: int, minutes: Floats | Ints) -> Ints:
         """Step-of-day at which the wall clock of `day` first shows `minutes` after midnight (rounded down)."""
         quarter = np.asarray(minutes, dtype=np.int64) // STEP_MINUTES
@@ -163,6 +167,13 @@ def _steps_in_day(day: date, timezone: str) -> int:
     start = datetime.combine(day, time(), tzinfo=zone)
     end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
     return round((end.timestamp() - start.timestamp()) / (60 * STEP_MINUTES))
+
+
+@lru_cache(maxsize=1024)
+def _day_week_steps(calendar: Calendar, day: int) -> Ints:
+    steps = calendar.day_weekday(day) * 96 + np.rint(calendar.day_hours(day) * 4).astype(np.int64)
+    steps.setflags(write=False)
+    return steps
 
 
 def month_hours(start: datetime, timezone: str = "America/Los_Angeles") -> int:

@@ -277,7 +277,7 @@ class Month:
             trip=traces.trip_kwh,
             ready=calendar.wall_to_step(day, fleet.ready_minutes),
             next_due=np.where(next_dep > 0, np.minimum(next_dep, next_ready), next_ready),
-            week_step=(calendar.day_weekday(day) * 96 + np.rint(hours * 4).astype(np.int64)),
+            week_step=calendar.day_week_steps(day),
             peak=(hours >= home.peak_hours[0]) & (hours < home.peak_hours[1]),
             restore_step=int(calendar.wall_to_step(day, np.array([int(home.restore_hour * 60)]))[0]),
             day=day,

@@ -221,10 +221,7 @@ class World:
     def _gate(self) -> Gate:
         """The next opportunity's gate."""
         k, (then, k_then) = self.clock(self.t)[1], self.clock(self.delivery)
-        if then == self._day_number:
-            week_step = int(self.day.plan.week_step[k_then])
-        else:
-            week_step = self.calendar.day_weekday(then) * 96 + round(4 * float(self.calendar.day_hours(then)[k_then]))
+        week_step = int(self.calendar.day_week_steps(then)[k_then])
         delivery = Delivery(self.steps, self.lead * self.steps, week_step)
         # what waiting bids may take is left out of the envelope, unless gateways keep it: they cut at delivery
         pending = np.zeros(len(self.sell_limit_kw))

@@ -70,8 +70,7 @@ def places_of(world: World) -> list[Place]:
         day, k = world.calendar.clock(t)
         row = sum(world.calendar.steps_in_day(d) for d in range(day))
         then, k_then = world.calendar.clock(t + world.lead * world.steps)
-        hour = float(world.calendar.day_hours(then)[k_then])
-        week_step = world.calendar.day_weekday(then) * 96 + round(4 * hour)
+        week_step = int(world.calendar.day_week_steps(then)[k_then])
         inside = t < world.calendar.n_steps and firm.is_evening(t)
         evening = firm.evening_of(t) if inside else -1
         fresh = evening >= 0 and (not out or out[-1].evening != evening)
