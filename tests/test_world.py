@@ -14,8 +14,10 @@ from vpp_env.contract.bids import N_ACTION, encode
 from vpp_env.contract.views import Information
 from vpp_env.core import ledger as led
 from vpp_env.core.layout import FLOW, copied
+from vpp_env.core.loops import Books
 from vpp_env.errors import BidError, ScenarioError, VppError
 from vpp_env.evaluation.simulate import simulate
+from vpp_env.market import opportunity
 from vpp_env.simulation.holdings import closing_value
 from vpp_env.simulation.month import Month, join_days
 from vpp_env.simulation.outcome import net_benefit
@@ -43,6 +45,31 @@ def test_what_an_opportunity_leaves_in_its_room_is_read_by_nobody() -> None:
                 array.fill(np.nan if array.dtype.kind == "f" else 10**6)
         actions = rng.uniform(-1.0, 1.0, shape)
         assert same(clean.step(actions), littered.step(actions)), clean.t
+
+
+@pytest.mark.parametrize("expected", [False, True])
+def test_books_are_written_whole(expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Books are made of memory as it comes: what lay there, of another month or anything else, is in no figure."""
+    changes = {"fleet.size": 11, "fleet.v2g_share": 0.5, "market.feeder_homes": 4, "market.feeder_kw": 12.0}
+    months = [month("week20", changes | {"time.duration_hours": 48}, seed) for seed in (4, 5)]
+    made = opportunity.new_books
+
+    def littered(steps: int, months: int, n: int) -> Books:
+        books = made(steps, months, n)
+        for array in (books.ledger, books.events, books.soc_home_kwh):
+            array.fill(np.nan)
+        return books
+
+    played = []
+    for new_books in (made, littered):
+        monkeypatch.setattr(opportunity, "new_books", new_books)
+        world = World(months, contracts_expected=expected)
+        world.reset()
+        played.append(play(world, 6))
+    for clean, other in zip(*played, strict=True):
+        assert same(clean, other), clean.opportunity
+        for name in ("short", "lacks", "missed", "departed", "soc_home_kwh", "wishes"):
+            assert np.array_equal(getattr(clean, name), getattr(other, name)), (name, clean.opportunity)
 
 
 @pytest.mark.parametrize(
